@@ -1,0 +1,20 @@
+/** Base of every error that weightlock raises on purpose. Its message is one line: what was expected, what came, where. */
+export class WeightlockError extends Error {
+  /** The process exit code a command ends with: 1 a checked property does not hold, 2 wrong usage or bad input, 130 interrupted. */
+  readonly exitCode: 1 | 2 | 130 = 1;
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** A file, an option or a value from outside is not what it must be (exit code 2). */
+export class InputError extends WeightlockError {
+  override readonly exitCode = 2;
+}
+
+/** The user stopped the work; what was done is on disk and the same command resumes it (exit code 130). */
+export class InterruptedError extends WeightlockError {
+  override readonly exitCode = 130;
+}

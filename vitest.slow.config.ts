@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['src/**/*.slow.ts', 'test/**/*.slow.ts'],
+    testTimeout: 3_600_000,
+    hookTimeout: 3_600_000,
+    pool: 'forks',
+    maxWorkers: 1,
+    reporters: ['default', './tools/summary-reporter.mjs'],
+  },
+});
