@@ -1,0 +1,1 @@
+export { compile, EngineError, type EngineOptions, type Feeds, Program, type Results } from './program.js';

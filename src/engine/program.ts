@@ -1,0 +1,131 @@
+import * as ort from 'onnxruntime-node';
+import { WeightlockError } from '../formats/index.js';
+import { allocate, type DType, type Shape, sizeOf, type Tensor, type TypedArray, toOnnx } from '../graph/index.js';
+
+/** Where and how a program runs. */
+export interface EngineOptions {
+  /** Threads inside one operator; default 0: as many as there are cores. */
+  threads?: number;
+  /** Execution provider of ONNX Runtime: `cpu` (default), `cuda`, `webgpu`, `coreml` or `dml`. */
+  device?: string;
+  /** Graph optimizations of ONNX Runtime; default true. */
+  optimize?: boolean;
+  /** Writes ONNX Runtime's profile of every run to a file with this prefix. */
+  profilePrefix?: string;
+}
+
+/** ONNX Runtime refused a graph, or the input of a run does not fit it. */
+export class EngineError extends WeightlockError {}
+
+/** What is fed to a program: typed arrays by input name, row-major. */
+export type Feeds = Readonly<Record<string, TypedArray>>;
+
+/** Results by output name. The arrays belong to the program: the next run writes over them. */
+export type Results = Readonly<Record<string, TypedArray>>;
+
+/**
+ * A compiled graph. Its output buffers are allocated once and filled in place at every run.
+ *
+ * @example
+ * const program = await compile({ loss, dw });
+ * const { loss, dw } = await program.run({ x, w });
+ * await program.release();
+ */
+export class Program {
+  readonly #session: ort.InferenceSession;
+  readonly #inputs: ReadonlyMap<string, { shape: Shape; dtype: DType }>;
+  readonly #fetches: Record<string, ort.Tensor>;
+  readonly #results: Record<string, TypedArray>;
+  /** The tensor last made for an input: feeding the same array again costs no new wrapper. */
+  readonly #wrapped = new Map<string, ort.Tensor>();
+  #running: Promise<unknown> | undefined;
+
+  /** @internal Use {@link compile}. */
+  constructor(session: ort.InferenceSession, outputs: Readonly<Record<string, Tensor>>) {
+    this.#session = session;
+    const known = new Set(session.inputNames);
+    const graph = Object.values(outputs)[0].graph;
+    this.#inputs = new Map([...graph.inputs].filter(([name]) => known.has(name)));
+    this.#fetches = {};
+    this.#results = {};
+    for (const [name, { dtype, shape }] of Object.entries(outputs)) {
+      const values = allocate(dtype, sizeOf(shape));
+      this.#results[name] = values;
+      this.#fetches[name] = wrap(dtype, values, shape);
+    }
+  }
+
+  /** Names of the inputs that {@link run} must be fed, with shape and element type. */
+  get inputs(): ReadonlyMap<string, { readonly shape: Shape; readonly dtype: DType }> {
+    return this.#inputs;
+  }
+
+  /**
+   * Runs the graph once.
+   *
+   * @returns The program's own output arrays: copy what must outlive the next run.
+   * @throws EngineError when an input is missing or has another type or length than declared.
+   */
+  async run(feeds: Feeds): Promise<Results> {
+    if (this.#running) throw new EngineError('run: expected the previous run to have ended, the outputs are shared');
+    const tensors: Record<string, ort.Tensor> = {};
+    for (const [name, { shape, dtype }] of this.#inputs) {
+      const values = feeds[name];
+      if (!values) throw new EngineError(`run: expected a value for input ${name} ${dtype}[${shape}], got none`);
+      if (values.length !== sizeOf(shape) || values.constructor !== allocate(dtype, 0).constructor) {
+        const found = `${values.constructor.name} of ${values.length}`;
+        throw new EngineError(`run: expected ${dtype}[${shape}] for input ${name}, got ${found}`);
+      }
+      const last = this.#wrapped.get(name);
+      if (last?.data === values) tensors[name] = last;
+      else {
+        tensors[name] = wrap(dtype, values, shape);
+        this.#wrapped.set(name, tensors[name]);
+      }
+    }
+    this.#running = this.#session.run(tensors, this.#fetches);
+    try {
+      await this.#running;
+    } catch (error) {
+      throw new EngineError(`run: ${error instanceof Error ? error.message : String(error)}`);
+    } finally {
+      this.#running = undefined;
+    }
+    return this.#results;
+  }
+
+  /** Frees the session's memory; the program cannot run afterwards. */
+  async release(): Promise<void> {
+    this.#wrapped.clear();
+    await this.#session.release();
+  }
+}
+
+function wrap(dtype: DType, values: TypedArray, shape: Shape): ort.Tensor {
+  return new ort.Tensor(dtype, values as never, [...shape]);
+}
+
+/**
+ * Compiles the part of a graph that the given outputs need.
+ *
+ * @throws EngineError when ONNX Runtime refuses the graph or the device is not there.
+ */
+export async function compile(
+  outputs: Readonly<Record<string, Tensor>>,
+  { threads = 0, device = 'cpu', optimize = true, profilePrefix }: EngineOptions = {},
+): Promise<Program> {
+  const model = toOnnx(outputs);
+  try {
+    const session = await ort.InferenceSession.create(model, {
+      executionProviders: [device],
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      graphOptimizationLevel: optimize ? 'all' : 'disabled',
+      logSeverityLevel: 3,
+      ...(profilePrefix ? { enableProfiling: true, profileFilePrefix: profilePrefix } : {}),
+    });
+    return new Program(session, outputs);
+  } catch (error) {
+    throw new EngineError(`compile: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}

@@ -1,0 +1,7 @@
+export * from './elementwise.js';
+export * from './losses.js';
+export * from './matrix.js';
+export * from './movement.js';
+export * from './normalization.js';
+export * from './reduction.js';
+export * from './spatial.js';

@@ -1,0 +1,88 @@
+import type { Tensor } from '../graph.js';
+import type { Window } from '../ops.js';
+import { reduceMean } from './reduction.js';
+
+/** Geometry of a convolution; a number stands for all spatial axes. */
+export interface ConvOptions {
+  /** Step; default 1. */
+  stride?: number | readonly number[];
+  /** Zero padding on both sides of each spatial axis; or begins then ends as ONNX's `pads`. Default 0. */
+  padding?: number | readonly number[];
+  /** Spacing of the kernel's taps; default 1. */
+  dilation?: number | readonly number[];
+  /** Number of channel groups; default 1. */
+  groups?: number;
+}
+
+/** Geometry of a pool; a number stands for all spatial axes. */
+export interface PoolOptions extends Omit<ConvOptions, 'groups'> {
+  /** Length of the window. */
+  kernel: number | readonly number[];
+  /** Whether a last, partly filled window counts; default false. */
+  ceilMode?: boolean;
+}
+
+function perAxis(value: number | readonly number[], rank: number): readonly number[] {
+  return typeof value === 'number' ? Array<number>(rank).fill(value) : value;
+}
+
+function window(rank: number, { stride = 1, padding = 0, dilation = 1 }: Omit<ConvOptions, 'groups'>): Window {
+  const pads = perAxis(padding, rank);
+  return {
+    strides: perAxis(stride, rank),
+    pads: pads.length === 2 * rank ? pads : [...pads, ...pads],
+    dilations: perAxis(dilation, rank),
+  };
+}
+
+/**
+ * Cross-correlation, as PyTorch's `conv1d`, `conv2d`, `conv3d`.
+ *
+ * @param x - `[batch, in, ...space]`.
+ * @param w - `[out, in / groups, ...kernel]`.
+ * @param bias - `[out]`.
+ * @returns `[batch, out, ...space']`.
+ */
+export function conv(x: Tensor, w: Tensor, bias?: Tensor, options: ConvOptions = {}): Tensor {
+  const attributes = { ...window(x.rank - 2, options), group: options.groups ?? 1 };
+  return x.graph.apply('Conv', bias ? [x, w, bias] : [x, w], attributes)[0];
+}
+
+/**
+ * The transpose of {@link conv} as a linear map, as PyTorch's `conv_transpose2d`.
+ *
+ * @param x - `[batch, in, ...space]`.
+ * @param w - `[in, out / groups, ...kernel]`.
+ */
+export function convTranspose(
+  x: Tensor,
+  w: Tensor,
+  { outputPadding = 0, groups = 1, ...options }: ConvOptions & { outputPadding?: number | readonly number[] } = {},
+): Tensor {
+  const rank = x.rank - 2;
+  const attributes = { ...window(rank, options), group: groups, outputPadding: perAxis(outputPadding, rank) };
+  return x.graph.apply('ConvTranspose', [x, w], attributes)[0];
+}
+
+function poolAttributes(x: Tensor, { kernel, ceilMode = false, ...options }: PoolOptions) {
+  const rank = x.rank - 2;
+  return { ...window(rank, { stride: kernel, ...options }), kernelShape: perAxis(kernel, rank), ceilMode };
+}
+
+/** Largest element of each window; the stride defaults to the window's length. The first of equal elements gets the gradient. */
+export function maxPool(x: Tensor, options: PoolOptions): Tensor {
+  return x.graph.apply('MaxPool', [x], poolAttributes(x, options))[0];
+}
+
+/** Mean of each window; the stride defaults to the window's length, padding counts (as in PyTorch) unless told otherwise. */
+export function averagePool(
+  x: Tensor,
+  { countIncludePad = true, ...options }: PoolOptions & { countIncludePad?: boolean },
+): Tensor {
+  return x.graph.apply('AveragePool', [x], { ...poolAttributes(x, options), countIncludePad })[0];
+}
+
+/** Mean over all spatial axes: `[batch, channels, 1, …]`. */
+export function globalAveragePool(x: Tensor): Tensor {
+  return reduceMean(x, { axes: x.shape.map((_, axis) => axis).slice(2), keepDims: true });
+}

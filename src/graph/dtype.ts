@@ -1,0 +1,86 @@
+import { WeightlockError } from '../formats/index.js';
+
+/** Element types of graph tensors, named as in NumPy. */
+export type DType = 'float32' | 'float64' | 'int32' | 'int64' | 'bool' | 'uint8';
+
+/** Axis lengths, outermost first; `[]` is a scalar. An axis may have length 0. */
+export type Shape = readonly number[];
+
+/** The typed arrays that hold each {@link DType} (bool as 0 or 1 bytes). */
+export type TypedArray = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array;
+
+/** Shape and element type of a tensor; `toString` names it in messages. */
+export interface TensorType {
+  /** Axis lengths. */
+  readonly shape: Shape;
+  /** Element type. */
+  readonly dtype: DType;
+}
+
+/** A graph was built wrongly; the message names the operator, the shapes and the tensor. */
+export class GraphError extends WeightlockError {}
+
+/** Number of elements of a shape (1 for a scalar). */
+export function sizeOf(shape: Shape): number {
+  return shape.reduce((product, length) => product * length, 1);
+}
+
+/** Whether two shapes are equal axis by axis. */
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((length, axis) => length === b[axis]);
+}
+
+/** `float32` and `float64`: the types that gradients flow through. */
+export function isFloat(dtype: DType): boolean {
+  return dtype === 'float32' || dtype === 'float64';
+}
+
+/**
+ * The shape of NumPy broadcasting of two shapes, or `undefined` where they don't fit.
+ *
+ * @example
+ * broadcastShapes([8, 1, 6], [7, 1]) // [8, 7, 6]
+ */
+export function broadcastShapes(a: Shape, b: Shape): Shape | undefined {
+  const rank = Math.max(a.length, b.length);
+  const result: number[] = [];
+  for (let axis = 0; axis < rank; axis++) {
+    const x = a[axis - rank + a.length] ?? 1;
+    const y = b[axis - rank + b.length] ?? 1;
+    if (x !== y && x !== 1 && y !== 1) return undefined;
+    result.push(x === 1 ? y : x);
+  }
+  return result;
+}
+
+/** An empty typed array of a {@link DType}. */
+export function allocate(dtype: DType, size: number): TypedArray {
+  switch (dtype) {
+    case 'float32':
+      return new Float32Array(size);
+    case 'float64':
+      return new Float64Array(size);
+    case 'int32':
+      return new Int32Array(size);
+    case 'int64':
+      return new BigInt64Array(size);
+    default:
+      return new Uint8Array(size);
+  }
+}
+
+/** A typed array of a {@link DType} that holds the given numbers. */
+export function typedArray(dtype: DType, values: ArrayLike<number>): TypedArray {
+  switch (dtype) {
+    case 'float32':
+      return Float32Array.from(values);
+    case 'float64':
+      return Float64Array.from(values);
+    case 'int32':
+      return Int32Array.from(values);
+    case 'int64':
+      return BigInt64Array.from(Array.from(values, (value) => BigInt(value)));
+    default:
+      return Uint8Array.from(values);
+  }
+}

@@ -1,0 +1,190 @@
+import {
+  conv,
+  convTranspose,
+  expand,
+  flip,
+  gemm,
+  matMul,
+  matrixTranspose,
+  mul,
+  reduceSum,
+  reshape,
+  scatterElements,
+  slice,
+  transpose,
+  zerosLike,
+} from '../builder/index.js';
+import { type Shape, sizeOf } from '../dtype.js';
+import type { Tensor } from '../graph.js';
+import type { MatrixOps, Window } from '../ops.js';
+import type { GradientRules } from './rule.js';
+
+type ConvWindow = Window & { group: number };
+
+/**
+ * Gradient of a convolution's input, `[batch, in, ...space]`: with stride 1 a convolution with the flipped kernel, which
+ * is faster than the transposed convolution that any stride allows (77 to 101 against 50 to 67 GFLOP/s).
+ */
+function convInputGradient(
+  g: Tensor,
+  w: Tensor,
+  shape: Shape,
+  { strides, pads, dilations, group }: ConvWindow,
+): Tensor {
+  const rank = shape.length - 2;
+  const axes = Array.from({ length: rank }, (_, axis) => axis);
+  const extent = axes.map((axis) => dilations[axis] * (w.shape[axis + 2] - 1) + 1);
+  const padding = [...pads.keys()].map((i) => extent[i % rank] - 1 - pads[i]);
+  if (strides.every((stride) => stride === 1) && padding.every((count) => count >= 0)) {
+    const [out, inPerGroup, ...kernel] = w.shape;
+    const flipped = flip(
+      w,
+      axes.map((axis) => axis + 2),
+    );
+    const swapped =
+      group === 1
+        ? transpose(flipped, [1, 0, ...axes.map((axis) => axis + 2)])
+        : reshape(
+            transpose(reshape(flipped, [group, out / group, inPerGroup, ...kernel]), [
+              0,
+              2,
+              1,
+              ...axes.map((axis) => axis + 3),
+            ]),
+            [group * inPerGroup, out / group, ...kernel],
+          );
+    return conv(g, swapped, undefined, { padding, dilation: dilations, groups: group });
+  }
+  const outputPadding = axes.map((axis) => {
+    const covered = (g.shape[axis + 2] - 1) * strides[axis] + extent[axis] - pads[axis] - pads[axis + rank];
+    return shape[axis + 2] - covered;
+  });
+  return convTranspose(g, w, { stride: strides, padding: pads, dilation: dilations, groups: group, outputPadding });
+}
+
+/**
+ * Gradient of a convolution's kernel, `[out, in / group, ...kernel]`, as a convolution: batch and channels change places,
+ * the output gradient is the kernel, stride and dilation change places.
+ */
+function convKernelGradient(
+  x: Tensor,
+  g: Tensor,
+  shape: Shape,
+  { strides, pads, dilations, group }: ConvWindow,
+): Tensor {
+  const [batch, channels, ...space] = x.shape;
+  const spatial = space.map((_, axis) => axis + 2);
+  const inPerGroup = channels / group;
+  // [batch, group · in, ...] to [in, group · batch, ...], so that each group convolves its own channels.
+  const byChannel =
+    group === 1
+      ? transpose(x, [1, 0, ...spatial])
+      : reshape(
+          transpose(reshape(x, [batch, group, inPerGroup, ...space]), [2, 1, 0, ...spatial.map((axis) => axis + 1)]),
+          [inPerGroup, group * batch, ...space],
+        );
+  const kernel = transpose(g, [1, 0, ...spatial]);
+  const full = conv(byChannel, kernel, undefined, {
+    padding: pads,
+    stride: dilations,
+    dilation: strides,
+    groups: group,
+  });
+  // Rows of the input that no window reached would give kernel taps that do not exist.
+  const existing = slice(
+    full,
+    spatial.map((axis) => ({ axis, end: shape[axis] })),
+  );
+  return transpose(existing, [1, 0, ...spatial]);
+}
+
+/** The number of elements that each window of an average pool divides by, `[1, 1, ...space]`. */
+function windowCounts(
+  x: Tensor,
+  y: Tensor,
+  { kernelShape, strides, pads, dilations, countIncludePad }: MatrixOps['AveragePool'],
+): Float64Array {
+  const rank = kernelShape.length;
+  const perAxis = kernelShape.map((kernel, axis) =>
+    Array.from({ length: y.shape[axis + 2] }, (_, position) => {
+      let count = 0;
+      for (let tap = 0; tap < kernel; tap++) {
+        const at = position * strides[axis] - pads[axis] + tap * dilations[axis];
+        const [low, high] = countIncludePad
+          ? [-pads[axis], x.shape[axis + 2] + pads[axis + rank]]
+          : [0, x.shape[axis + 2]];
+        if (at >= low && at < high) count++;
+      }
+      return count;
+    }),
+  );
+  return Float64Array.from(perAxis.reduce((counts, axis) => counts.flatMap((a) => axis.map((b) => a * b)), [1]));
+}
+
+export const matrixRules: GradientRules<MatrixOps> = {
+  /** dA = g·Bᵀ, dB = Aᵀ·g; a plain matrix B collects all batches in one product. */
+  MatMul: ({ inputs: [a, b] }, [g]) => {
+    if (b.rank > 2 || a.rank === 2) return [matMul(g, matrixTranspose(b)), matMul(matrixTranspose(a), g)];
+    const [k, n] = b.shape;
+    const rows = sizeOf(a.shape.slice(0, -1));
+    return [
+      matMul(g, matrixTranspose(b)),
+      gemm(reshape(a, [rows, k]), reshape(g, [rows, n]), undefined, { transA: true }),
+    ];
+  },
+  Gemm: ({ inputs: [a, b, c], attributes: { alpha, beta, transA, transB } }, [g]) => [
+    transA
+      ? gemm(b, g, undefined, { alpha, transA: transB, transB: true })
+      : gemm(g, b, undefined, { alpha, transB: !transB }),
+    transB
+      ? gemm(g, a, undefined, { alpha, transA: true, transB: transA })
+      : gemm(a, g, undefined, { alpha, transA: !transA }),
+    c && mul(g, beta),
+  ],
+  Conv: ({ inputs: [x, w, bias], attributes }, [g]) => [
+    convInputGradient(g, w, x.shape, attributes),
+    convKernelGradient(x, g, w.shape, attributes),
+    bias && reduceSum(g, { axes: x.shape.map((_, axis) => axis).filter((axis) => axis !== 1) }),
+  ],
+  /** The transpose of Conv: its gradients are Conv's with input and output in each other's place. */
+  ConvTranspose: ({ inputs: [x, w], attributes: { strides, pads, dilations, group, ...rest } }, [g]) => [
+    slice(
+      conv(g, w, undefined, { stride: strides, padding: pads, dilation: dilations, groups: group }),
+      rest.outputPadding.map((_, axis) => ({ axis: axis + 2, end: x.shape[axis + 2] })),
+    ),
+    convKernelGradient(g, x, w.shape, { strides, pads, dilations, group }),
+  ],
+  /** The gradient goes to the position that the pool reports, an index into the flattened input. */
+  MaxPool: ({ inputs: [x], outputs: [y, indices] }, [g]) => {
+    const zeros = zerosLike(reshape(x, [x.size]));
+    const flat = scatterElements(zeros, reshape(indices, [y.size]), reshape(g, [y.size]), {
+      axis: 0,
+      reduction: 'add',
+    });
+    return [reshape(flat, x.shape)];
+  },
+  /** Every element of a window gets the window's gradient over its count: a transposed convolution with ones. */
+  AveragePool: ({ inputs: [x], outputs: [y], attributes }, [g]) => {
+    const { kernelShape, strides, pads, dilations } = attributes;
+    const rank = kernelShape.length;
+    const space = y.shape.slice(2);
+    const share = x.graph.constant(
+      windowCounts(x, y, attributes).map((count) => 1 / count),
+      [1, 1, ...space],
+      x.dtype,
+    );
+    const images = x.shape[0] * x.shape[1];
+    const ones = expand(x.graph.constant([1], [1, 1, ...kernelShape.map(() => 1)], x.dtype), [1, 1, ...kernelShape]);
+    const ends = space.map((length, axis) => {
+      const covered = (length - 1) * strides[axis] + dilations[axis] * (kernelShape[axis] - 1) + 1;
+      return covered - pads[axis] - x.shape[axis + 2];
+    });
+    const spread = convTranspose(reshape(mul(g, share), [images, 1, ...space]), ones, {
+      stride: strides,
+      dilation: dilations,
+      padding: [...pads.slice(0, rank), ...ends.map((end) => Math.max(end, 0))],
+      outputPadding: ends.map((end) => Math.max(-end, 0)),
+    });
+    return [reshape(spread, x.shape)];
+  },
+};

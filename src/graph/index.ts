@@ -1,0 +1,17 @@
+export * from './builder/index.js';
+export {
+  allocate,
+  broadcastShapes,
+  type DType,
+  GraphError,
+  type Shape,
+  sameShape,
+  sizeOf,
+  type TensorType,
+  type TypedArray,
+  typedArray,
+} from './dtype.js';
+export { gradients } from './gradients/index.js';
+export { ancestors, Graph, type Node, type Source, Tensor } from './graph.js';
+export { toOnnx } from './onnx.js';
+export type { OpAttributes, OpType } from './ops.js';
