@@ -1,3 +1,21 @@
+export {
+  DTYPE_BYTES,
+  fromFloat32,
+  isStoredDType,
+  type StoredDType,
+  type StoredTensor,
+  storedByteLength,
+  toFloat32,
+} from './dtypes.js';
 export { InputError, InterruptedError, WeightlockError } from './errors.js';
 export { readFileCapped, readJsonFile, resolveInside, writeFileAtomic } from './files.js';
 export * as onnx from './onnx/index.js';
+export {
+  encodeSafetensors,
+  parseSafetensors,
+  readSafetensors,
+  type SafetensorsFile,
+  type SafetensorsLimits,
+  writeSafetensors,
+} from './safetensors.js';
+export { readTensorFiles, type TensorFiles, type TensorFilesLimits } from './sharded.js';

@@ -1,0 +1,218 @@
+import { InputError } from './errors.js';
+import { decodeReduced, encodeReduced, REDUCED_FLOATS, type ReducedFloat } from './reduced-floats.js';
+import { quote } from './text.js';
+
+/** Element types of stored tensors, named as in safetensors. */
+export type StoredDType =
+  | 'F64'
+  | 'F32'
+  | 'F16'
+  | 'BF16'
+  | 'I64'
+  | 'I32'
+  | 'I16'
+  | 'I8'
+  | 'U64'
+  | 'U32'
+  | 'U16'
+  | 'U8'
+  | 'BOOL'
+  | 'F8_E4M3'
+  | 'F8_E5M2';
+
+/** A tensor as it lies in a file: little-endian, row-major bytes that may start at any address of their buffer. */
+export interface StoredTensor {
+  name: string;
+  dtype: StoredDType;
+  shape: readonly number[];
+  bytes: Uint8Array;
+}
+
+/** Bytes of one element of each stored dtype. */
+export const DTYPE_BYTES: Readonly<Record<StoredDType, number>> = {
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  I64: 8,
+  I32: 4,
+  I16: 2,
+  I8: 1,
+  U64: 8,
+  U32: 4,
+  U16: 2,
+  U8: 1,
+  BOOL: 1,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+};
+
+const SMALL_INTEGERS = {
+  I32: Int32Array,
+  I16: Int16Array,
+  I8: Int8Array,
+  U32: Uint32Array,
+  U16: Uint16Array,
+  U8: Uint8Array,
+  BOOL: Uint8Array,
+} as const;
+
+/** Inclusive lower and exclusive upper bound of each integer dtype; all are exact as doubles. */
+const INTEGER_RANGES = {
+  I64: [-(2 ** 63), 2 ** 63],
+  I32: [-(2 ** 31), 2 ** 31],
+  I16: [-(2 ** 15), 2 ** 15],
+  I8: [-(2 ** 7), 2 ** 7],
+  U64: [0, 2 ** 64],
+  U32: [0, 2 ** 32],
+  U16: [0, 2 ** 16],
+  U8: [0, 2 ** 8],
+  BOOL: [0, 2],
+} as const;
+
+/** Whether a name from a file is a dtype that weightlock stores. */
+export function isStoredDType(name: string): name is StoredDType {
+  return Object.hasOwn(DTYPE_BYTES, name);
+}
+
+/**
+ * Bytes of a tensor of this dtype and shape (`[]` is a scalar: one element).
+ *
+ * @returns `undefined` when a dimension is no non-negative safe integer or the product exceeds 2^53 - 1.
+ */
+export function storedByteLength(dtype: StoredDType, shape: readonly number[]): number | undefined {
+  let bytes = DTYPE_BYTES[dtype];
+  for (const dimension of shape) {
+    bytes *= dimension;
+    if (!Number.isSafeInteger(dimension) || dimension < 0 || !Number.isSafeInteger(bytes)) return undefined;
+  }
+  return bytes;
+}
+
+/**
+ * The values of a stored tensor as a new Float32Array, row-major; changing it never changes the file's bytes.
+ *
+ * F16, BF16 and the 8-bit floats are exact (NaN payloads included); F64 and wide integers round to nearest even, once.
+ *
+ * @throws InputError when the bytes do not fit the shape, or a BOOL byte is neither 0 nor 1.
+ */
+export function toFloat32(tensor: StoredTensor): Float32Array {
+  const { dtype } = tensor;
+  checkBytes(tensor);
+  switch (dtype) {
+    case 'F64':
+      return new Float32Array(new Float64Array(ownBuffer(tensor.bytes)));
+    case 'F32':
+      return new Float32Array(ownBuffer(tensor.bytes));
+    case 'F16':
+    case 'BF16':
+    case 'F8_E4M3':
+    case 'F8_E5M2':
+      return decodeReduced(reducedPatterns(dtype, tensor.bytes), dtype);
+    case 'I64':
+      return Float32Array.from(new BigInt64Array(ownBuffer(tensor.bytes)), singleFromBigInt);
+    case 'U64':
+      return Float32Array.from(new BigUint64Array(ownBuffer(tensor.bytes)), singleFromBigInt);
+    case 'BOOL':
+      return new Float32Array(checkBooleans(tensor));
+    default:
+      return new Float32Array(new SMALL_INTEGERS[dtype](ownBuffer(tensor.bytes)));
+  }
+}
+
+/**
+ * Stores float32 values with the name, dtype and shape of another tensor, in new bytes.
+ *
+ * Floats round to nearest even; what is too large becomes infinity (NaN in F8_E4M3, which has none), as in PyTorch.
+ * Integers and BOOL are stored only when nothing is lost.
+ *
+ * @param values - Row-major, as many as the shape asks for.
+ * @throws InputError when the number of values is wrong, or a value is no integer within the dtype's range.
+ */
+export function fromFloat32(
+  values: Float32Array,
+  like: { name: string; dtype: StoredDType; shape: readonly number[] },
+): StoredTensor {
+  const { name, dtype } = like;
+  const shape = [...like.shape];
+  const bytes = storedByteLength(dtype, shape);
+  if (bytes === undefined || bytes / DTYPE_BYTES[dtype] !== values.length) {
+    throw new InputError(
+      `tensor ${quote(name)}: expected as many values as shape [${shape}] has elements, found ${values.length}`,
+    );
+  }
+  return { name, dtype, shape, bytes: encodeValues(values, name, dtype) };
+}
+
+function encodeValues(values: Float32Array, name: string, dtype: StoredDType): Uint8Array {
+  switch (dtype) {
+    case 'F64':
+      return bytesOf(new Float64Array(values));
+    case 'F32':
+      return bytesOf(values.slice());
+    case 'F16':
+    case 'BF16':
+    case 'F8_E4M3':
+    case 'F8_E5M2': {
+      const wide = REDUCED_FLOATS[dtype].bits === 16;
+      const patterns = wide ? new Uint16Array(values.length) : new Uint8Array(values.length);
+      encodeReduced(values, dtype, patterns);
+      return bytesOf(patterns);
+    }
+    case 'I64':
+      return bytesOf(BigInt64Array.from(integers(values, name, dtype), BigInt));
+    case 'U64':
+      return bytesOf(BigUint64Array.from(integers(values, name, dtype), BigInt));
+    default:
+      return bytesOf(new SMALL_INTEGERS[dtype](integers(values, name, dtype)));
+  }
+}
+
+function integers(values: Float32Array, name: string, dtype: keyof typeof INTEGER_RANGES): Float32Array {
+  const [low, end] = INTEGER_RANGES[dtype];
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    if (Number.isInteger(value) && value >= low && value < end) continue;
+    throw new InputError(
+      `tensor ${quote(name)}: expected an integer from ${low} to below ${end} for ${dtype}, found ${value} at index ${i}`,
+    );
+  }
+  return values;
+}
+
+/** int64 to float32 with one rounding: through double it would round twice and miss C's cast by one unit. */
+function singleFromBigInt(value: bigint): number {
+  const exact = Number(value);
+  if (Math.abs(exact) < 2 ** 53) return exact;
+  // Round to odd: 12 low bits collapse into one sticky bit, so that the store into float32 rounds the only time.
+  const sticky = (value & 4095n) === 0n ? 0n : 1n;
+  return Number((value >> 12n) | sticky) * 4096;
+}
+
+function checkBytes({ name, dtype, shape, bytes }: StoredTensor): void {
+  const expected = storedByteLength(dtype, shape);
+  if (expected === bytes.length) return;
+  throw new InputError(
+    `tensor ${quote(name)}: expected ${expected ?? 'at most 2^53 - 1'} bytes for ${dtype} [${shape}], found ${bytes.length}`,
+  );
+}
+
+function checkBooleans({ name, bytes }: StoredTensor): Uint8Array {
+  const bad = bytes.findIndex((byte) => byte > 1);
+  if (bad < 0) return bytes;
+  throw new InputError(`tensor ${quote(name)}: expected BOOL bytes 0 or 1, found ${bytes[bad]} at index ${bad}`);
+}
+
+/** A copy in its own buffer: typed arrays refuse a start that is no multiple of their element's size. */
+function ownBuffer(bytes: Uint8Array): ArrayBuffer {
+  // Not slice(): that of a Node Buffer is a view into a shared pool.
+  return new Uint8Array(bytes).buffer;
+}
+
+function reducedPatterns(dtype: ReducedFloat, bytes: Uint8Array): Uint8Array | Uint16Array {
+  return REDUCED_FLOATS[dtype].bits === 16 ? new Uint16Array(ownBuffer(bytes)) : bytes;
+}
+
+function bytesOf(array: ArrayBufferView): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}

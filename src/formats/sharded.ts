@@ -1,0 +1,120 @@
+import { stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { StoredTensor } from './dtypes.js';
+import { InputError } from './errors.js';
+import { readFileCapped, resolveInside } from './files.js';
+import { JsonScanner } from './json-scanner.js';
+import { readSafetensors, type SafetensorsFile } from './safetensors.js';
+import { quote } from './text.js';
+
+const SINGLE = 'model.safetensors';
+const INDEX = 'model.safetensors.index.json';
+
+/** The index of a model of 700 billion parameters is 9 MB; seven times that is room enough. */
+const MAX_INDEX_BYTES = 64 * 2 ** 20;
+const MAX_SHARDS = 1024;
+const MAX_TOTAL_BYTES = 64 * 2 ** 30;
+
+/** The weights of a model: one file, or several that an index ties together. */
+export interface TensorFiles {
+  /** File names within the folder and their content, in the order the index first names them. */
+  shards: { name: string; file: SafetensorsFile }[];
+  /** All tensors, shard by shard. */
+  tensors: StoredTensor[];
+}
+
+/** Limits on what {@link readTensorFiles} reads. */
+export interface TensorFilesLimits {
+  /** Largest sum of all files in bytes (default 64 GiB). */
+  maxBytes?: number;
+  /** Largest number of shards (default 1,024). */
+  maxShards?: number;
+}
+
+/**
+ * Reads a model's weights from a Hugging Face folder or a single file.
+ *
+ * @param path - A folder with `model.safetensors`, or else `model.safetensors.index.json` and its shards; or the path of
+ *   one safetensors file. As in transformers, the single file wins when a folder has both.
+ * @throws InputError when files are missing or malformed, a name leaves the folder, or index and shards disagree.
+ * @example
+ * const { tensors } = await readTensorFiles('all-MiniLM-L6-v2');
+ */
+export async function readTensorFiles(
+  path: string,
+  { maxBytes = MAX_TOTAL_BYTES, maxShards = MAX_SHARDS }: TensorFilesLimits = {},
+): Promise<TensorFiles> {
+  const info = await stat(path).catch(() => undefined);
+  if (!info) throw new InputError(`${path}: expected a safetensors file or a folder with ${SINGLE}, found nothing`);
+  if (!info.isDirectory()) return single(path, maxBytes);
+  if (await exists(join(path, SINGLE))) return single(join(path, SINGLE), maxBytes);
+  if (await exists(join(path, INDEX))) return readShards(path, maxBytes, maxShards);
+  throw new InputError(`${path}: expected ${SINGLE} or ${INDEX} in this folder, found neither`);
+}
+
+async function single(path: string, maxBytes: number): Promise<TensorFiles> {
+  const file = await readSafetensors(path, { maxBytes });
+  return { shards: [{ name: basename(path), file }], tensors: file.tensors };
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined;
+}
+
+async function readShards(folder: string, maxBytes: number, maxShards: number): Promise<TensorFiles> {
+  const source = join(folder, INDEX);
+  const shardOf = parseIndex(await readFileCapped(source, MAX_INDEX_BYTES), source);
+  const names = [...new Set(shardOf.values())];
+  if (names.length > maxShards)
+    throw new InputError(`${source}: expected at most ${maxShards} shards, found ${names.length}`);
+  // All names before the first read: a bad name must not cost gigabytes first.
+  const paths = names.map((name) => resolveInside(folder, name));
+  const result: TensorFiles = { shards: [], tensors: [] };
+  let left = maxBytes;
+  for (const [i, name] of names.entries()) {
+    const file = await readSafetensors(paths[i], { maxBytes: left });
+    for (const tensor of file.tensors) {
+      const expected = shardOf.get(tensor.name);
+      if (expected !== name) {
+        const where = expected === undefined ? 'missing from the index' : `placed in ${quote(expected)} by the index`;
+        throw new InputError(
+          `${paths[i]}: expected only tensors the index places here, found ${quote(tensor.name)}, ${where}`,
+        );
+      }
+      left -= tensor.bytes.length;
+      result.tensors.push(tensor);
+    }
+    result.shards.push({ name, file });
+  }
+  checkComplete(shardOf, result.tensors, source);
+  return result;
+}
+
+/** Every tensor read is indexed and no shard holds one twice, so a difference in number is a missing tensor. */
+function checkComplete(shardOf: ReadonlyMap<string, string>, tensors: readonly StoredTensor[], source: string): void {
+  if (tensors.length === shardOf.size) return;
+  const found = new Set(tensors.map((tensor) => tensor.name));
+  for (const [name, shard] of shardOf) {
+    if (!found.has(name))
+      throw new InputError(`${source}: expected tensor ${quote(name)} in ${quote(shard)}, found none there`);
+  }
+}
+
+/** Tensor name to shard name. A Map, because names like `__proto__` are ordinary there. */
+function parseIndex(bytes: Uint8Array, source: string): Map<string, string> {
+  const json = new JsonScanner(bytes, source, 'key');
+  let shardOf: Map<string, string> | undefined;
+  json.object('an index object', (key) => {
+    if (key !== 'weight_map') return json.skip();
+    const map = new Map<string, string>();
+    json.object('weight_map as an object of file names', (name) => {
+      json.subject = name;
+      map.set(name, json.string('a file name'));
+      json.subject = undefined;
+    });
+    shardOf = map;
+  });
+  json.end();
+  if (!shardOf) throw new InputError(`${source}: expected a weight_map, found none`);
+  return shardOf;
+}
