@@ -1,0 +1,47 @@
+import type { z } from 'zod';
+import { Graph, type Tensor } from '../graph/index.js';
+import { Scope } from '../nn/index.js';
+
+/** A family of models: what its `config.json` holds and how it computes logits. */
+export interface Architecture<Config = unknown> {
+  /** Name, the `architecture` key of `config.json`. */
+  readonly name: string;
+  /** One line for listings. */
+  readonly description: string;
+  /** Keys of `config.json` with their defaults. */
+  readonly config: z.ZodType<Config>;
+  /** Shape of one example, without the batch axis. */
+  inputShape(config: Config): readonly number[];
+  /** Number of classes. */
+  classes(config: Config): number;
+  /** Logits `[batch, classes]` of inputs `[batch, ...inputShape]`. */
+  forward(scope: Scope, x: Tensor, config: Config): Tensor;
+}
+
+/** A forward pass written into a graph of its own. */
+export interface ForwardPass {
+  /** The graph. */
+  readonly graph: Graph;
+  /** Holds the declared parameters and masks. */
+  readonly scope: Scope;
+  /** Input `[batch, ...inputShape]`, fed as `x`. */
+  readonly x: Tensor;
+  /** Logits `[batch, classes]`. */
+  readonly logits: Tensor;
+}
+
+/** An architecture with its configuration: all that determines a graph but for the batch. */
+export interface ModelSpec {
+  /** The architecture. */
+  readonly architecture: Architecture;
+  /** Its parsed configuration. */
+  readonly config: unknown;
+}
+
+/** Writes the forward pass of a model for a batch size. */
+export function buildForward({ architecture, config }: ModelSpec, batchSize: number, training = false): ForwardPass {
+  const graph = new Graph();
+  const scope = new Scope(graph, training);
+  const x = graph.input('x', [batchSize, ...architecture.inputShape(config)]);
+  return { graph, scope, x, logits: architecture.forward(scope, x, config) };
+}

@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import { maxPool, relu, reshape } from '../graph/index.js';
+import { conv2d, linear } from '../nn/index.js';
+import type { Architecture } from './architecture.js';
+
+const config = z.strictObject({
+  architecture: z.literal('cnn').default('cnn').describe('name of the architecture'),
+  num_channels: z.int().min(1).default(1).describe('channels of the input image'),
+  image_size: z.int().min(16).max(1024).default(28).describe('height and width of the input image'),
+  num_labels: z.int().min(2).default(10).describe('number of classes'),
+  channels: z.array(z.int().min(1)).length(2).default([8, 16]).describe('channels of the two convolutions'),
+  kernel_size: z.int().min(1).max(7).default(5).describe('height and width of both kernels'),
+  hidden_sizes: z.array(z.int().min(1)).length(3).default([120, 84, 84]).describe('widths between the four linear layers'),
+});
+
+/** Configuration of the {@link cnn}. */
+export type CnnConfig = z.infer<typeof config>;
+
+/**
+ * Two convolutions, each with ReLU and 2×2 max pool, then four linear layers; no normalization, so no scale of a weight is
+ * undone by it (the shape of the paper's Appendix C).
+ */
+export const cnn: Architecture<CnnConfig> = {
+  name: 'cnn',
+  description: 'two convolutions and four linear layers without normalization (paper, Appendix C)',
+  config,
+  inputShape: ({ num_channels, image_size }) => [num_channels, image_size, image_size],
+  classes: ({ num_labels }) => num_labels,
+  forward(scope, x, { channels, kernel_size, hidden_sizes, num_labels }) {
+    let h = maxPool(relu(conv2d(scope.child('conv1'), x, channels[0], kernel_size)), { kernel: 2 });
+    h = maxPool(relu(conv2d(scope.child('conv2'), h, channels[1], kernel_size)), { kernel: 2 });
+    h = reshape(h, [x.shape[0], -1]);
+    hidden_sizes.forEach((size, index) => {
+      h = relu(linear(scope.child(`fc${index + 1}`), h, size));
+    });
+    return linear(scope.child(`fc${hidden_sizes.length + 1}`), h, num_labels);
+  },
+};

@@ -1,0 +1,55 @@
+import { InputError } from '../formats/index.js';
+import { RandomStream } from '../linalg/index.js';
+import type { ParameterSpec } from '../nn/index.js';
+
+/** One named weight: row-major float32 values. */
+export interface Weight {
+  /** Shape. */
+  readonly shape: readonly number[];
+  /** Values; optimizers change them in place. */
+  readonly data: Float32Array;
+}
+
+/** All weights of a model by their names in the original framework, in file order. */
+export type StateDict = ReadonlyMap<string, Weight>;
+
+/** The values alone, as optimizers take them. */
+export function parameterSet(weights: StateDict): Map<string, Float32Array> {
+  return new Map([...weights].map(([name, { data }]) => [name, data]));
+}
+
+/** A copy that shares nothing with the original. */
+export function cloneWeights(weights: StateDict): Map<string, Weight> {
+  return new Map([...weights].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]));
+}
+
+/** Draws first values for parameters; each has a random stream of its own, named after it. */
+export function initializeWeights(specs: readonly ParameterSpec[], seed: number): Map<string, Weight> {
+  return new Map(
+    specs.map(({ name, shape, initializer }) => {
+      const data = new Float32Array(shape.reduce((product, length) => product * length, 1));
+      initializer(data, shape, new RandomStream(seed, `initialize ${name}`));
+      return [name, { shape, data }];
+    }),
+  );
+}
+
+/**
+ * Checks that a state dict has exactly the parameters an architecture declares.
+ *
+ * @param source - File or folder, for the message.
+ * @throws InputError naming the first tensor that is missing, unknown, or of another shape.
+ */
+export function requireWeights(weights: StateDict, specs: readonly ParameterSpec[], source: string): void {
+  for (const { name, shape } of specs) {
+    const weight = weights.get(name);
+    if (!weight) throw new InputError(`${source}: expected a tensor ${name} [${shape}], found none`);
+    if (String(weight.shape) !== String(shape)) {
+      throw new InputError(`${source}: expected ${name} to be [${shape}], found [${weight.shape}]`);
+    }
+  }
+  const known = new Set(specs.map((spec) => spec.name));
+  for (const name of weights.keys()) {
+    if (!known.has(name)) throw new InputError(`${source}: expected no tensor ${name}, the architecture has none of that name`);
+  }
+}
