@@ -10,7 +10,11 @@ const config = z.strictObject({
   num_labels: z.int().min(2).default(10).describe('number of classes'),
   channels: z.array(z.int().min(1)).length(2).default([8, 16]).describe('channels of the two convolutions'),
   kernel_size: z.int().min(1).max(7).default(5).describe('height and width of both kernels'),
-  hidden_sizes: z.array(z.int().min(1)).length(3).default([120, 84, 84]).describe('widths between the four linear layers'),
+  hidden_sizes: z
+    .array(z.int().min(1))
+    .length(3)
+    .default([120, 84, 84])
+    .describe('widths between the four linear layers'),
 });
 
 /** Configuration of the {@link cnn}. */

@@ -50,6 +50,7 @@ export function requireWeights(weights: StateDict, specs: readonly ParameterSpec
   }
   const known = new Set(specs.map((spec) => spec.name));
   for (const name of weights.keys()) {
-    if (!known.has(name)) throw new InputError(`${source}: expected no tensor ${name}, the architecture has none of that name`);
+    if (!known.has(name))
+      throw new InputError(`${source}: expected no tensor ${name}, the architecture has none of that name`);
   }
 }

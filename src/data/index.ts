@@ -1,0 +1,3 @@
+export { type BatchBuffers, BatchOrder, batchBuffers, gatherBatch } from './batches.js';
+export { type Dataset, fewShot, selectClasses, splitTrainTest, subset } from './dataset.js';
+export { loadDigits } from './digits.js';

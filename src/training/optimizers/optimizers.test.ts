@@ -1,0 +1,219 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { InputError } from '../../formats/index.js';
+import { adagrad, adamw, type OptimizerState, optimizers, sgd } from './index.js';
+
+interface Fixture {
+  tensors: Record<string, { shape: number[]; init: string; grads: (string | null)[] }>;
+  cases: {
+    optimizer: string;
+    options: Record<string, unknown>;
+    learningRates: number[];
+    after: Record<string, Record<string, { param: string; state: Record<string, string> }>>;
+  }[];
+}
+
+const fixture: Fixture = JSON.parse(
+  readFileSync(new URL('../../../test/fixtures/optimizers.json', import.meta.url), 'utf8'),
+);
+
+function unpack(base64: string): Float32Array {
+  return new Float32Array(Uint8Array.from(Buffer.from(base64, 'base64')).buffer);
+}
+
+function initialParams(): Map<string, Float32Array> {
+  return new Map(Object.entries(fixture.tensors).map(([name, { init }]) => [name, unpack(init)]));
+}
+
+function gradsAt(step: number): Map<string, Float32Array> {
+  const grads = new Map<string, Float32Array>();
+  for (const [name, tensor] of Object.entries(fixture.tensors)) {
+    const grad = tensor.grads[step];
+    if (grad !== null) grads.set(name, unpack(grad));
+  }
+  return grads;
+}
+
+/** Fails with the largest error relative to the tensor's scale, and its index; infinities must be equal. */
+function expectClose(actual: Float32Array | undefined, expected: Float32Array, tolerance: number, what: string): void {
+  expect(actual?.length, `${what}: length`).toBe(expected.length);
+  const scale = expected.reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), 0);
+  let worst = 0;
+  let where = -1;
+  expected.forEach((want, i) => {
+    const got = actual?.[i] ?? Number.NaN;
+    const error = Object.is(got, want) || got === want ? 0 : Math.abs(got - want) / scale;
+    if (!(error <= worst)) {
+      worst = error;
+      where = i;
+    }
+  });
+  expect(
+    worst <= tolerance,
+    `${what}: error ${worst} of scale ${scale} at ${where}: ${actual?.[where]} for ${expected[where]}`,
+  ).toBe(true);
+}
+
+describe('optimizers equal torch.optim', () => {
+  for (const { optimizer: name, options, learningRates, after } of fixture.cases) {
+    it(`${name} ${JSON.stringify(options)}`, () => {
+      const optimizer = optimizers.get(name).create(options);
+      const params = initialParams();
+      const state = optimizer.init(params);
+      learningRates.forEach((learningRate, step) => {
+        optimizer.update(gradsAt(step), state, params, learningRate);
+        for (const [tensor, expected] of Object.entries(after[step + 1] ?? {})) {
+          const what = `${tensor} after ${step + 1}`;
+          expectClose(params.get(tensor), unpack(expected.param), 1e-6, `${what}: param`);
+          for (const [slot, values] of Object.entries(expected.state)) {
+            // torch keeps a count for Adadelta too, and does not use it.
+            if (slot === 'step' && name === 'adadelta') continue;
+            expectClose(state.slots[slot]?.get(tensor), unpack(values), slot === 'step' ? 0 : 1e-6, `${what}: ${slot}`);
+          }
+        }
+      });
+      expect(state.step).toBe(learningRates.length);
+      expect(params.get('never')).toEqual(initialParams().get('never'));
+    });
+  }
+
+  it('covers every optimizer and an overflowing square', () => {
+    expect(new Set(fixture.cases.map(({ optimizer }) => optimizer))).toEqual(new Set(optimizers.names()));
+    const adamCase = fixture.cases.find(({ optimizer }) => optimizer === 'adam');
+    expect(unpack(adamCase?.after[1].huge.state.exp_avg_sq ?? '')).toContain(Number.POSITIVE_INFINITY);
+  });
+});
+
+describe('every optimizer', () => {
+  it('has a name of its own', () => {
+    expect(new Set(optimizers.names()).size).toBe(optimizers.entries().length);
+  });
+
+  const everyOption: Record<string, Record<string, unknown>> = {
+    sgd: { momentum: 0.9, dampening: 0.1, weightDecay: 0.01 },
+    adam: { amsgrad: true, weightDecay: 0.01 },
+    adamw: { amsgrad: true },
+    adadelta: { weightDecay: 0.01 },
+    adagrad: { learningRateDecay: 0.1, initialAccumulatorValue: 0.1 },
+  };
+
+  describe.each(optimizers.entries())('$name', (entry) => {
+    const variants = [{}, everyOption[entry.name]];
+
+    it('has a strict schema with defaults and a description for each key', () => {
+      const defaults = entry.options.parse({});
+      expect(Object.keys(defaults)).toEqual(Object.keys(entry.options.shape));
+      expect(entry.options.parse(defaults)).toEqual(defaults);
+      expect(entry.options.safeParse({ nonsense: 1 }).success).toBe(false);
+      expect(() => entry.create({ nonsense: 1 })).toThrow(InputError);
+      expect(() => entry.create({ weightDecay: -1 })).toThrow(`${entry.name}.weightDecay`);
+      expect(entry.description).not.toBe('');
+      for (const [key, option] of Object.entries(entry.options.shape)) {
+        expect((option as { description?: string }).description, key).toBeTruthy();
+      }
+      expect(entry.create().name).toBe(entry.name);
+    });
+
+    it.each(variants)('resumes from a copy of its state bit for bit: %j', (options) => {
+      const run = (clonedAt?: number) => {
+        let params = initialParams();
+        let optimizer = entry.create(options);
+        let state = optimizer.init(params);
+        for (let step = 0; step < 10; step++) {
+          if (step === clonedAt) {
+            params = structuredClone(params);
+            state = structuredClone(state);
+            optimizer = entry.create(options);
+          }
+          optimizer.update(gradsAt(step), state, params, 0.1 / (step + 1));
+        }
+        return { params, state };
+      };
+      const straight = run();
+      expect(bits(run())).toEqual(bits(straight));
+      expect(bits(run(4))).toEqual(bits(straight));
+      expect(bits(run(1))).toEqual(bits(straight));
+    });
+
+    it.each(variants)('keeps its arrays, and gives each parameter a slot: %j', (options) => {
+      const params = initialParams();
+      const optimizer = entry.create(options);
+      const state = optimizer.init(params);
+      const arrays = () => [...params.values(), ...Object.values(state.slots).flatMap((slot) => [...slot.values()])];
+      const before = arrays();
+      for (let step = 0; step < 3; step++) optimizer.update(gradsAt(step), state, params, 0.1);
+      const afterwards = arrays();
+      expect(afterwards.length).toBe(before.length);
+      expect(afterwards.every((array, i) => array === before[i])).toBe(true);
+      for (const [slot, values] of Object.entries(state.slots)) {
+        expect([...values.keys()], slot).toEqual([...params.keys()]);
+      }
+    });
+
+    it.each(variants)('does not write to gradients: %j', (options) => {
+      const params = initialParams();
+      const optimizer = entry.create(options);
+      const grads = gradsAt(1);
+      optimizer.update(grads, optimizer.init(params), params, 0.1);
+      expect(grads).toEqual(gradsAt(1));
+    });
+
+    it('makes a loss smaller', () => {
+      // The length of p: an optimizer that goes uphill, or nowhere, fails.
+      const params = new Map([['p', Float32Array.of(1, -2, 3)]]);
+      const optimizer = entry.create();
+      const state = optimizer.init(params);
+      const loss = () => Math.hypot(...(params.get('p') ?? []));
+      const start = loss();
+      for (let step = 0; step < 50; step++) {
+        optimizer.update(
+          new Map([['p', (params.get('p') ?? new Float32Array()).map((p) => 2 * p)]]),
+          state,
+          params,
+          0.1,
+        );
+      }
+      expect(loss()).toBeLessThan(start);
+    });
+
+    it('refuses what does not belong together', () => {
+      const params = new Map([['p', new Float32Array(3)]]);
+      const optimizer = entry.create(everyOption[entry.name]);
+      const state = optimizer.init(params);
+      const grads = new Map([['p', new Float32Array(3)]]);
+      const update = (g: Map<string, Float32Array>, s: OptimizerState, rate: number) => () =>
+        optimizer.update(g, s, params, rate);
+      expect(update(new Map([['q', new Float32Array(3)]]), state, 0.1)).toThrow(InputError);
+      expect(update(new Map([['p', new Float32Array(4)]]), state, 0.1)).toThrow(
+        'gradient p: expected 3 values, found 4',
+      );
+      expect(update(grads, { step: 0, slots: {} }, 0.1)).toThrow(
+        /optimizer state \w+ of p: expected 3 values, found none/,
+      );
+      expect(update(grads, optimizer.init(new Map([['p', new Float32Array(2)]])), 0.1)).toThrow('found 2');
+      for (const rate of [Number.NaN, -1, Number.POSITIVE_INFINITY]) {
+        expect(update(grads, state, rate)).toThrow('learningRate');
+      }
+    });
+  });
+});
+
+describe('options', () => {
+  it('refuses nesterov without momentum or with dampening, as torch does', () => {
+    expect(() => sgd({ nesterov: true })).toThrow(/^sgd\.nesterov: expected momentum above 0/);
+    expect(() => sgd({ nesterov: true, momentum: 0.9, dampening: 0.1 })).toThrow(InputError);
+  });
+
+  it('refuses numbers out of range', () => {
+    expect(() => adamw({ betas: [0.9, 1] })).toThrow(/^adamw\.betas\.1/);
+    expect(() => adamw({ eps: Number.NaN })).toThrow(/^adamw\.eps/);
+    expect(() => adagrad({ initialAccumulatorValue: -1 })).toThrow(/^adagrad\.initialAccumulatorValue/);
+  });
+});
+
+/** The exact bits of all arrays; -0 and NaN payloads count. */
+function bits({ params, state }: { params: Map<string, Float32Array>; state: OptimizerState }): unknown {
+  const ofMap = (map: ReadonlyMap<string, Float32Array>) =>
+    Array.from(map, ([name, values]) => [name, Buffer.from(values.buffer).toString('hex')]);
+  return [ofMap(params), state.step, Object.entries(state.slots).map(([slot, map]) => [slot, ofMap(map)])];
+}
