@@ -7,7 +7,7 @@ import type { Dataset } from './dataset.js';
  */
 export class BatchOrder {
   #epoch = -1;
-  #order = new Uint32Array();
+  #order: Uint32Array = new Uint32Array();
 
   /**
    * @param size - Number of examples, at least 1.

@@ -1,5 +1,15 @@
 export { type Checkpoint, checkpointToTensors, tensorsToCheckpoint } from './checkpoint.js';
+export { type Evaluation, Evaluator, predictedClass, score } from './evaluate.js';
+export {
+  createObjective,
+  type LossWeights,
+  type Objective,
+  type ObjectiveOptions,
+  requireFit,
+  type StepResult,
+} from './objective.js';
 export * from './optimizers/index.js';
+export { type RunOptions, type RunResult, type RunState, runSteps, type StepReport } from './run.js';
 export {
   constantSchedule,
   cosineSchedule,

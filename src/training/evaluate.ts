@@ -1,0 +1,94 @@
+import type { Dataset } from '../data/index.js';
+import { compile, type EngineOptions, type Program } from '../engine/index.js';
+import type { TypedArray } from '../graph/index.js';
+import { buildForward, type ModelSpec } from '../models/index.js';
+import { requireFit } from './objective.js';
+import type { ParameterSet } from './optimizers/index.js';
+
+/** How well a model does on a data set. */
+export interface Evaluation {
+  /** Number of examples. */
+  readonly n: number;
+  /** Share of examples whose largest logit is the label's, 0 to 1. */
+  readonly accuracy: number;
+  /** Mean cross entropy. */
+  readonly loss: number;
+}
+
+/** The forward pass of one architecture, compiled once and run with any weights on any data set. */
+export class Evaluator {
+  #programs = new Map<number, Promise<Program>>();
+
+  /**
+   * @param model - Architecture and configuration.
+   * @param engine - Threads and device.
+   * @param batchSize - Examples a run; default 256.
+   */
+  constructor(
+    readonly model: ModelSpec,
+    readonly engine: EngineOptions = {},
+    readonly batchSize = 256,
+  ) {}
+
+  /** Logits `[size, classes]`. */
+  async logits(params: ParameterSet, dataset: Dataset): Promise<Float32Array> {
+    requireFit(this.model, dataset);
+    const classes = this.model.architecture.classes(this.model.config);
+    const stride = dataset.inputs.length / dataset.size;
+    const all = new Float32Array(dataset.size * classes);
+    const feeds: Record<string, TypedArray> = Object.fromEntries(params);
+    for (let start = 0; start < dataset.size; start += this.batchSize) {
+      // A last, smaller batch has a program of its own, so that no example is computed twice.
+      const count = Math.min(this.batchSize, dataset.size - start);
+      feeds.x = dataset.inputs.subarray(start * stride, (start + count) * stride);
+      const { logits } = await (await this.#program(count)).run(feeds);
+      all.set(logits as Float32Array, start * classes);
+    }
+    return all;
+  }
+
+  /** Accuracy and loss. */
+  async evaluate(params: ParameterSet, dataset: Dataset): Promise<Evaluation> {
+    return score(await this.logits(params, dataset), dataset.labels);
+  }
+
+  /** Frees all compiled programs. */
+  async release(): Promise<void> {
+    const programs = await Promise.all(this.#programs.values());
+    this.#programs.clear();
+    await Promise.all(programs.map((program) => program.release()));
+  }
+
+  #program(count: number): Promise<Program> {
+    const known = this.#programs.get(count);
+    if (known) return known;
+    const program = compile({ logits: buildForward(this.model, count).logits }, this.engine);
+    this.#programs.set(count, program);
+    return program;
+  }
+}
+
+/** Accuracy and mean cross entropy of logits `[n, classes]`. A row that holds NaN counts as wrong. */
+export function score(logits: Float32Array, labels: Int32Array): Evaluation {
+  const n = labels.length;
+  const classes = logits.length / Math.max(n, 1);
+  let correct = 0;
+  let loss = 0;
+  for (let row = 0; row < n; row++) {
+    const values = logits.subarray(row * classes, (row + 1) * classes);
+    if (predictedClass(values) === labels[row]) correct++;
+    const largest = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+    loss += largest + Math.log(values.reduce((sum, value) => sum + Math.exp(value - largest), 0)) - values[labels[row]];
+  }
+  return { n, accuracy: correct / n, loss: loss / n };
+}
+
+/** Position of the largest logit, the first of equal ones; −1 where one is NaN. */
+export function predictedClass(logits: Float32Array): number {
+  let best = 0;
+  for (let index = 0; index < logits.length; index++) {
+    if (Number.isNaN(logits[index])) return -1;
+    if (logits[index] > logits[best]) best = index;
+  }
+  return best;
+}

@@ -1,0 +1,175 @@
+import { type BatchBuffers, BatchOrder, batchBuffers, type Dataset, gatherBatch } from '../data/index.js';
+import { compile, type EngineOptions, type Program } from '../engine/index.js';
+import { InputError } from '../formats/index.js';
+import { add, crossEntropy, gradients, klDivergence, mul, type Tensor, type TypedArray } from '../graph/index.js';
+import { RandomStream } from '../linalg/index.js';
+import { buildForward, type ModelSpec } from '../models/index.js';
+import type { MaskSpec } from '../nn/index.js';
+import type { ParameterSet } from './optimizers/index.js';
+
+/** Loss and gradients of one step. The arrays belong to the objective: the next step writes over them. */
+export interface StepResult {
+  /** Mean loss of the batch. */
+  readonly loss: number;
+  /** Gradient of every trained parameter. */
+  readonly gradients: ParameterSet;
+}
+
+/** What training descends: loss and gradients at given parameters, for the batch of a given step. */
+export interface Objective {
+  /** Steps after which every example was seen once. */
+  readonly stepsPerEpoch: number;
+  /** Computes one step; the same parameters and step give the same bits. */
+  compute(params: ParameterSet, step: number): Promise<StepResult>;
+  /** Frees the compiled program. */
+  release(): Promise<void>;
+}
+
+/** Weights of the parts of a loss; a part with weight 0 is not computed. */
+export interface LossWeights {
+  /** Cross entropy with the labels; default 1. */
+  task?: number;
+  /** KL divergence to reference logits; default 0. */
+  kl?: number;
+}
+
+/** Options of {@link createObjective}. */
+export interface ObjectiveOptions {
+  /** The model's architecture and configuration. */
+  model: ModelSpec;
+  /** Training examples. */
+  dataset: Dataset;
+  /** Examples a step; at most the data set's size is used. */
+  batchSize: number;
+  /** Decides shuffles and dropout. */
+  seed: number;
+  /** Parts of the loss; default the task loss alone. */
+  loss?: LossWeights;
+  /** Logits `[size, classes]` of the model whose behaviour is kept; needed for the KL part. */
+  referenceLogits?: Float32Array;
+  /** Threads and device. */
+  engine?: EngineOptions;
+}
+
+/**
+ * A classifier's loss on shuffled batches of a data set: `task · cross entropy + kl · KL(reference ‖ model)`.
+ *
+ * @throws InputError when the data set does not fit the model, or reference logits are missing.
+ * @throws GraphError when the architecture cannot be built.
+ */
+export async function createObjective({
+  model,
+  dataset,
+  batchSize,
+  seed,
+  loss: { task = 1, kl = 0 } = {},
+  referenceLogits,
+  engine,
+}: ObjectiveOptions): Promise<Objective> {
+  requireFit(model, dataset);
+  const classes = model.architecture.classes(model.config);
+  if (kl !== 0 && referenceLogits?.length !== dataset.size * classes) {
+    const found = referenceLogits ? `${referenceLogits.length}` : 'none';
+    throw new InputError(
+      `objective: expected ${dataset.size} × ${classes} reference logits for the KL part, got ${found}`,
+    );
+  }
+  const size = Math.min(batchSize, dataset.size);
+  const { graph, scope, logits } = buildForward(model, size, true);
+  const labels = graph.input('labels', [size], 'int32');
+  const reference = graph.input('reference', [size, classes]);
+  const parts: Tensor[] = [];
+  if (task !== 0) parts.push(mul(crossEntropy(logits, labels), task));
+  if (kl !== 0) parts.push(mul(klDivergence(logits, reference), kl));
+  if (parts.length === 0) throw new InputError('objective: expected a task or a KL weight other than 0');
+  const loss = parts.reduce((a, b) => add(a, b));
+
+  const names = [...scope.parameterInputs.keys()];
+  const found = gradients(loss, [...scope.parameterInputs.values()]);
+  const outputs: Record<string, Tensor> = { loss };
+  names.forEach((name, index) => {
+    const gradient = found[index];
+    if (gradient) outputs[`grad ${name}`] = gradient;
+  });
+  const program = await compile(outputs, engine);
+  return new BatchObjective(program, dataset, new BatchOrder(dataset.size, size, seed), {
+    masks: scope.masks,
+    referenceLogits: kl !== 0 ? referenceLogits : undefined,
+    names: names.filter((_, index) => found[index]),
+  });
+}
+
+/** Refuses a data set whose examples or labels the model cannot take. */
+export function requireFit({ architecture, config }: ModelSpec, dataset: Dataset): void {
+  const expected = architecture.inputShape(config);
+  if (String(expected) !== String(dataset.inputShape)) {
+    throw new InputError(
+      `${dataset.name}: expected examples of shape [${expected}] for the model, found [${dataset.inputShape}]`,
+    );
+  }
+  if (dataset.classes.length > architecture.classes(config)) {
+    const classes = architecture.classes(config);
+    throw new InputError(
+      `${dataset.name}: expected at most ${classes} classes for the model, found ${dataset.classes.length}`,
+    );
+  }
+  if (dataset.size === 0) throw new InputError(`${dataset.name}: expected at least one example, found none`);
+}
+
+class BatchObjective implements Objective {
+  readonly stepsPerEpoch: number;
+  readonly #batch: BatchBuffers;
+  readonly #masks: readonly { spec: MaskSpec; values: Float32Array }[];
+  readonly #reference: Float32Array | undefined;
+  #gradients: ParameterSet | undefined;
+
+  constructor(
+    readonly program: Program,
+    readonly dataset: Dataset,
+    readonly order: BatchOrder,
+    readonly parts: { masks: readonly MaskSpec[]; referenceLogits?: Float32Array; names: readonly string[] },
+  ) {
+    this.stepsPerEpoch = order.stepsPerEpoch;
+    this.#batch = batchBuffers(dataset, order.batchSize);
+    this.#masks = parts.masks.map((spec) => ({
+      spec,
+      values: new Float32Array(spec.shape.reduce((product, length) => product * length, 1)),
+    }));
+    if (parts.referenceLogits) {
+      this.#reference = new Float32Array((parts.referenceLogits.length / dataset.size) * order.batchSize);
+    }
+  }
+
+  async compute(params: ParameterSet, step: number): Promise<StepResult> {
+    const { positions, inputs, labels } = this.#batch;
+    this.order.positions(step, positions);
+    gatherBatch(this.dataset, this.#batch);
+    const feeds: Record<string, TypedArray> = { x: inputs, labels };
+    const { referenceLogits } = this.parts;
+    if (referenceLogits && this.#reference) {
+      const classes = this.#reference.length / positions.length;
+      for (let row = 0; row < positions.length; row++) {
+        const from = positions[row] * classes;
+        this.#reference.set(referenceLogits.subarray(from, from + classes), row * classes);
+      }
+      feeds.reference = this.#reference;
+    }
+    for (const { spec, values } of this.#masks) {
+      new RandomStream(this.order.seed, spec.name, step).fillBernoulli(
+        values,
+        spec.keepProbability,
+        1 / spec.keepProbability,
+      );
+      feeds[spec.name] = values;
+    }
+    for (const [name, values] of params) feeds[name] = values;
+    const results = await this.program.run(feeds);
+    // The program fills the same arrays at every run, so the map is made once.
+    this.#gradients ??= new Map(this.parts.names.map((name) => [name, results[`grad ${name}`] as Float32Array]));
+    return { loss: Number(results.loss[0]), gradients: this.#gradients };
+  }
+
+  release(): Promise<void> {
+    return this.program.release();
+  }
+}

@@ -1,0 +1,124 @@
+import { stat } from 'node:fs/promises';
+import { InterruptedError, readSafetensors, writeSafetensors } from '../formats/index.js';
+import { checkpointToTensors, tensorsToCheckpoint } from './checkpoint.js';
+import type { StepResult } from './objective.js';
+import type { Optimizer, OptimizerState, ParameterSet } from './optimizers/index.js';
+import { constantSchedule, type Schedule } from './schedules.js';
+
+/** What is known after a step. */
+export interface StepReport {
+  /** Steps done so far, this one included. */
+  readonly step: number;
+  /** Loss of the step's batch before the update. */
+  readonly loss: number;
+  /** Learning rate of the step. */
+  readonly learningRate: number;
+  /** Parameters after the update. */
+  readonly params: ParameterSet;
+}
+
+/** State that a run keeps beside parameters and optimizer, and that must survive a restart. */
+export interface RunState {
+  /** Arrays and JSON data to store. */
+  save(): { extra: Record<string, Float32Array | Float64Array>; meta: Record<string, unknown> };
+  /** Takes back what {@link save} gave. */
+  restore(extra: Record<string, Float32Array | Float64Array>, meta: Record<string, unknown>): void;
+}
+
+/** Options of {@link runSteps}. */
+export interface RunOptions {
+  /** Parameters, changed in place. */
+  params: ParameterSet;
+  /** Loss and gradients at the parameters, for the batch of a step (from 0). */
+  compute(params: ParameterSet, step: number): Promise<StepResult>;
+  /** Optimizer. */
+  optimizer: Optimizer;
+  /** Base learning rate. */
+  learningRate: number;
+  /** Schedule of the learning rate; default constant. */
+  schedule?: Schedule;
+  /** Steps of the whole run. */
+  steps: number;
+  /** Called after every step; returning `stop` ends the run there. */
+  afterStep?(report: StepReport): Promise<'stop' | undefined> | 'stop' | undefined;
+  /** Checkpoint file and how many steps lie between two writes; none by default. */
+  checkpoint?: { path: string; every: number };
+  /** Further state to keep in checkpoints. */
+  state?: RunState;
+  /** Aborting it ends the run after the current step, with a checkpoint. */
+  signal?: AbortSignal;
+}
+
+/** How a run ended. */
+export interface RunResult {
+  /** Steps done. */
+  readonly steps: number;
+  /** Whether `afterStep` ended it, or it did all steps. */
+  readonly reason: 'finished' | 'stopped';
+  /** The step it was resumed from; 0 for a fresh run. */
+  readonly resumedFrom: number;
+}
+
+/**
+ * The training loop: `compute`, `optimizer.update`, `afterStep`, again and again. With a checkpoint it resumes where the
+ * file says; because batches, masks and schedules depend on the step alone, a run that was killed and started again ends
+ * with the same bits.
+ *
+ * @throws InterruptedError after `signal`, when the checkpoint is on disk.
+ */
+export async function runSteps({
+  params,
+  compute,
+  optimizer,
+  learningRate,
+  schedule = constantSchedule(),
+  steps,
+  afterStep,
+  checkpoint,
+  state,
+  signal,
+}: RunOptions): Promise<RunResult> {
+  let optimizerState = optimizer.init(params);
+  let step = 0;
+  let stopped = false;
+  const save = () =>
+    checkpoint ? saveCheckpoint(checkpoint.path, { step, params, optimizerState, state, stopped }) : Promise.resolve();
+  const found = checkpoint && (await loadCheckpoint(checkpoint.path, params, state));
+  if (found) ({ step, optimizerState, stopped } = found);
+  const resumedFrom = step;
+
+  while (step < steps && !stopped) {
+    const { loss, gradients } = await compute(params, step);
+    const rate = learningRate * schedule.factor(step, steps);
+    optimizer.update(gradients, optimizerState, params, rate);
+    step++;
+    stopped = (await afterStep?.({ step, loss, learningRate: rate, params })) === 'stop';
+    if (signal?.aborted && step < steps && !stopped) {
+      await save();
+      throw new InterruptedError(`interrupted after step ${step} of ${steps}`);
+    }
+    if (checkpoint && (step % checkpoint.every === 0 || step === steps || stopped)) await save();
+  }
+  return { steps: step, reason: stopped ? 'stopped' : 'finished', resumedFrom };
+}
+
+async function saveCheckpoint(
+  path: string,
+  run: { step: number; params: ParameterSet; optimizerState: OptimizerState; state?: RunState; stopped: boolean },
+): Promise<void> {
+  const { extra, meta } = run.state?.save() ?? { extra: {}, meta: {} };
+  const { step, params, optimizerState: optimizer, stopped } = run;
+  await writeSafetensors(path, checkpointToTensors({ step, params, optimizer, extra, meta: { run: meta, stopped } }));
+}
+
+async function loadCheckpoint(
+  path: string,
+  params: ParameterSet,
+  state: RunState | undefined,
+): Promise<{ step: number; optimizerState: OptimizerState; stopped: boolean } | undefined> {
+  if (!(await stat(path).catch(() => undefined))) return undefined;
+  const { step, params: saved, optimizer, extra, meta } = tensorsToCheckpoint(await readSafetensors(path), path);
+  for (const [name, values] of params) values.set(saved.get(name) ?? []);
+  state?.restore(extra, (meta.run ?? {}) as Record<string, unknown>);
+  return { step, optimizerState: optimizer, stopped: meta.stopped === true };
+}
