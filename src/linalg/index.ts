@@ -1,1 +1,12 @@
+export type { RealArray } from './matrix.js';
+export { addRankK } from './products.js';
+export { thinQr } from './qr.js';
 export { RandomStream } from './random.js';
+export {
+  type SubspaceOptions,
+  TopSingularSubspace,
+  type TopSingularTriplets,
+  topSingularTriplets,
+  type UpdateOptions,
+} from './subspace.js';
+export { exactSingularValues, type Svd, svd } from './svd.js';
