@@ -1,6 +1,6 @@
-import { Argument, Command, type Option } from 'commander';
+import { Argument, Command, Option } from 'commander';
 import type { z } from 'zod';
-import { RunFolder } from '../evidence/index.js';
+import { RunFolder, toJson } from '../evidence/index.js';
 import { InputError } from '../formats/index.js';
 import { commonOptions, commonSchema, type RunMode, readRunMode, runModeFlags } from './common-options.js';
 import { readConfigFile } from './config-file.js';
@@ -9,6 +9,9 @@ import { type OptionSet, type OptionSpec, type OptionsSchema, readOptions } from
 import { type Flag, flagsOf, flagTerm, resolveOptions, type Source } from './options.js';
 import type { Output } from './output.js';
 import { Progress } from './progress.js';
+
+/** Heading of the options that every command has. */
+const COMMON = 'Common options:';
 
 /** A value without a flag; the YAML file may give it under its name. */
 export interface ArgumentDefinition {
@@ -132,12 +135,11 @@ function build<A extends readonly ArgumentDefinition[], S extends OptionsSchema>
   const ownFlags = flagsOf(own);
   const commonFlags = flagsOf(commonOptions);
   const specOf = new Map<Option, OptionSpec>([...ownFlags, ...commonFlags].map(({ option, spec }) => [option, spec]));
-  command.optionsGroup('Options:');
   for (const { option } of ownFlags) command.addOption(option);
-  command.helpOption('-h, --help', 'Show this help.');
   for (const option of [...commonFlags.map((flag) => flag.option), ...runModeFlags()]) {
-    command.addOption(option.helpGroup('Common options:'));
+    command.addOption(option.helpGroup(COMMON));
   }
+  command.addHelpOption(new Option('-h, --help', 'Show this help.').helpGroup(COMMON));
   command.configureHelp({
     optionTerm: (option) => {
       const spec = specOf.get(option);
@@ -176,7 +178,7 @@ async function execute<A extends readonly ArgumentDefinition[], S extends Option
     if (!silent) output.note(text);
   };
   note(describeConfig(definition.name, config, new Map([...ownResolved.sources, ...common.sources])));
-  const interrupts = handleInterrupts({ note: (text) => output.note(text) });
+  const interrupts = handleInterrupts({ note });
   const opened: RunFolder[] = [];
   try {
     return await definition.run({
@@ -195,7 +197,7 @@ async function execute<A extends readonly ArgumentDefinition[], S extends Option
         if (!mode.json) output.print(text);
       },
       result: (value) => {
-        if (mode.json) output.print(JSON.stringify(value, null, 2));
+        if (mode.json) output.print(toJson(value, 2));
       },
       note,
       progress: (options) => new Progress({ ...options, output: silent ? undefined : output }),

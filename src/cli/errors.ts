@@ -25,7 +25,8 @@ function judge(error: unknown, debug: boolean): Failure {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return { message: undefined, exitCode: 0 };
     // Wrong usage is 2 here, 1 in commander; its suggestion comes on a line of its own.
-    return { message: `error: ${oneLine(error.message.replace(/^error: /, ''))}`, exitCode: 2 };
+    const message = error.message.replace(/^error: /, '').replace(/\n\(Did you mean (.+)\?\)$/, '; did you mean $1?');
+    return { message: `error: ${oneLine(message)}`, exitCode: 2 };
   }
   if (error instanceof InterruptedError) {
     const resume = 'run the same command to resume';

@@ -68,6 +68,8 @@ export function readOptions(schema: OptionsSchema): OptionSet {
   const groups: string[] = [];
   const baseline: Record<string, unknown> = {};
   walk(root, '', baseline, { specs, groups });
+  const negative = specs.find(({ flag }) => flag.startsWith('--no-'));
+  if (negative) throw new TypeError(`${negative.key}: ${negative.flag} would negate a flag; name the key otherwise`);
   const twice = specs.find(({ flag }, index) => specs.findIndex((other) => other.flag === flag) !== index);
   if (twice) throw new TypeError(`${twice.flag}: two options share this flag`);
   return { specs, groups, baseline };

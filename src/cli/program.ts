@@ -1,9 +1,11 @@
 import { Command } from 'commander';
 import { weightlockVersion } from '../evidence/index.js';
+import { InputError } from '../formats/index.js';
 import type { CliCommand } from './command.js';
 import { commands } from './commands/index.js';
 import { describeFailure } from './errors.js';
 import { Output, type TextStream } from './output.js';
+import { didYouMean } from './suggest.js';
 
 /**
  * Runs the command line: parses, runs one command, reports an error as one line on stderr.
@@ -30,7 +32,7 @@ export async function runProgram(
     .description('Locks open-weight neural networks against fine-tuning, attacks its own locks, writes the evidence.')
     .version(weightlockVersion(), '-V, --version', 'Show the version.')
     .helpOption('-h, --help', 'Show this help.')
-    .helpCommand('help [command]', 'Show the help of a command.')
+    .helpCommand(false)
     .usage('<command> [options]')
     .addHelpText('after', '\nExit codes: 0 done, 1 a property does not hold, 2 wrong usage or input, 130 interrupted.');
   for (const each of available) {
@@ -49,11 +51,24 @@ export async function runProgram(
       output.note(program.helpInformation());
       return 2;
     }
-    await program.parseAsync(argv, { from: 'user' });
+    await program.parseAsync(normalize(argv, available), { from: 'user' });
     return exitCode;
   } catch (error) {
     const failure = describeFailure(error, { debug: argv.includes('--debug') });
     if (failure.message !== undefined) output.note(failure.message);
     return failure.exitCode;
   }
+}
+
+/**
+ * Reads `help X` as `X --help`, and refuses an unknown command whatever follows it: commander shows the general help for
+ * `unknown --help` and `help unknown`, and calls the first a success.
+ */
+function normalize(argv: readonly string[], available: readonly CliCommand[]): readonly string[] {
+  const words = argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv;
+  const names = available.map(({ name }) => name);
+  if (!words[0].startsWith('-') && !names.includes(words[0])) {
+    throw new InputError(`unknown command ${JSON.stringify(words[0])}${didYouMean(words[0], names)}`);
+  }
+  return words;
 }
