@@ -35,11 +35,16 @@ describe('FolderLock', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it('goes to exactly one of many that want it', async () => {
-    await writeOwner({ pid: await deadPid() });
-    const results = await Promise.allSettled(Array.from({ length: 20 }, () => FolderLock.acquire(path)));
-    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
-    for (const result of results) if (result.status === 'rejected') expect(result.reason).toBeInstanceOf(InputError);
+  it('goes to exactly one of many that find a dead one', async () => {
+    const pid = await deadPid();
+    // A takeover by remove and create let two in in half of such rounds.
+    for (let round = 0; round < 30; round++) {
+      await writeOwner({ pid });
+      const results = await Promise.allSettled(Array.from({ length: 20 }, () => FolderLock.acquire(path)));
+      expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+      for (const result of results) if (result.status === 'rejected') expect(result.reason).toBeInstanceOf(InputError);
+      expect(await readdir(folder)).toEqual(['lock']);
+    }
   });
 
   it('is taken over from a dead process', async () => {

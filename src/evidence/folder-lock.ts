@@ -1,12 +1,12 @@
-import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { link, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { dirname, join } from 'node:path';
-import { InputError } from '../formats/index.js';
+import { dirname } from 'node:path';
+import { InputError, writeFileAtomic } from '../formats/index.js';
 
 /** A lock file without readable content is someone else's half-made one for this long, and a dead one's after it. */
 const HALF_MADE_MS = 10_000;
+const OPENING = 'another process is just opening this folder; try again';
 
 /** Who holds a lock. */
 interface Owner {
@@ -38,7 +38,7 @@ export class FolderLock {
   static async acquire(path: string): Promise<FolderLock> {
     const owner: Owner = { pid: process.pid, host: hostname(), born: bornOf(process.pid) };
     const content = `${JSON.stringify(owner)}\n`;
-    // Each round either takes the lock, finds it held, or clears one dead process's file out of the way.
+    // Each round either takes the lock, finds it held, or finds it changed in between.
     for (let round = 0; round < 5; round++) {
       try {
         await writeFile(path, content, { flag: 'wx' });
@@ -50,7 +50,7 @@ export class FolderLock {
       if (found === undefined) continue;
       const holder = await livingHolder(path, found);
       if (holder) throw new InputError(`${dirname(path)}: ${holder}`);
-      await clearDead(path, found);
+      if (await takeOver(path, found, content)) return new FolderLock(path, content);
     }
     throw new InputError(`${dirname(path)}: expected to be alone in this folder, other processes keep opening it`);
   }
@@ -66,8 +66,7 @@ export class FolderLock {
 async function livingHolder(path: string, content: string): Promise<string | undefined> {
   const owner = parseOwner(content);
   if (!owner) {
-    const age = Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? 0);
-    return age < HALF_MADE_MS ? 'another process is just opening this folder; try again' : undefined;
+    return (await ageOf(path)) < HALF_MADE_MS ? OPENING : undefined;
   }
   if (owner.host !== hostname()) {
     return `in use by process ${owner.pid} on ${JSON.stringify(owner.host)}; if that one is dead, delete ${path}`;
@@ -89,19 +88,32 @@ function parseOwner(content: string): Owner | undefined {
 }
 
 /**
- * Removes a dead process's lock. Moved aside first and looked at again: between our look and the move, another process
- * may have taken the folder over, and then its lock goes back.
+ * Replaces a dead process's lock by ours; false when another process was faster.
+ *
+ * Only the holder of a second file may replace it, and looks at it again first. Removing and creating instead lets two
+ * processes in: one removes what the other has just created.
  */
-async function clearDead(path: string, expected: string): Promise<void> {
-  const aside = join(dirname(path), `.lock.${process.pid}.${randomBytes(4).toString('hex')}.tmp`);
+async function takeOver(path: string, dead: string, content: string): Promise<boolean> {
+  const guard = `${path}.takeover`;
   try {
-    await rename(path, aside);
+    await writeFile(guard, '', { flag: 'wx' });
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return;
-    throw error;
+    if (codeOf(error) !== 'EEXIST') throw error;
+    if ((await ageOf(guard)) < HALF_MADE_MS) throw new InputError(`${dirname(path)}: ${OPENING}`);
+    await rm(guard, { force: true });
+    return false;
   }
-  if ((await readFile(aside, 'utf8')) !== expected) await link(aside, path).catch(() => undefined);
-  await rm(aside, { force: true });
+  try {
+    if ((await readFile(path, 'utf8').catch(() => undefined)) !== dead) return false;
+    await writeFileAtomic(path, content);
+    return true;
+  } finally {
+    await rm(guard, { force: true });
+  }
+}
+
+async function ageOf(path: string): Promise<number> {
+  return Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? Date.now());
 }
 
 function isAlive(pid: number): boolean {

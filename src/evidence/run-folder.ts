@@ -265,7 +265,7 @@ async function readState(path: string, name: string, config: Readonly<Record<str
 
 /** What may lie in a folder before config.yaml does: a process can be killed between the two. */
 function isScaffold(name: string): boolean {
-  return name === LOCK || TEMPORARY.test(name);
+  return name.split('.', 1)[0] === LOCK || TEMPORARY.test(name);
 }
 
 async function readConfig(file: string): Promise<unknown> {
