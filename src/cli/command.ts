@@ -1,0 +1,284 @@
+import { Argument, Command, Option } from 'commander';
+import type { z } from 'zod';
+import { RunFolder, toJson } from '../evidence/index.js';
+import { InputError } from '../formats/index.js';
+import { commonOptions, commonSchema, type RunMode, readRunMode, runModeFlags } from './common-options.js';
+import { readConfigFile } from './config-file.js';
+import { handleInterrupts } from './interrupt.js';
+import { type OptionSet, type OptionSpec, type OptionsSchema, readOptions } from './option-spec.js';
+import { type Flag, flagsOf, flagTerm, resolveOptions, type Source } from './options.js';
+import type { Output } from './output.js';
+import { Progress } from './progress.js';
+
+/** Heading of the options that every command has. */
+const COMMON = 'Common options:';
+
+/** A value without a flag; the YAML file may give it under its name. */
+export interface ArgumentDefinition {
+  /** Name in help, YAML and `context.arguments`. */
+  readonly name: string;
+  /** One line for help. */
+  readonly description: string;
+  /** Whether the command cannot do without it. */
+  readonly required: boolean;
+  /** Whether it takes all values that follow; only for the last one. */
+  readonly variadic?: boolean;
+}
+
+/** Values of the arguments, by name. */
+export type ArgumentValues<A extends readonly ArgumentDefinition[]> = {
+  [D in A[number] as D['name']]: D extends { variadic: true }
+    ? string[]
+    : D extends { required: true }
+      ? string
+      : string | undefined;
+};
+
+/** What a command is given to work with. */
+export interface CommandContext<A extends readonly ArgumentDefinition[], S extends OptionsSchema>
+  extends Omit<RunMode, 'config'> {
+  /** Values of the arguments, by name. */
+  arguments: ArgumentValues<A>;
+  /** The command's own options, merged and checked. */
+  options: z.output<S>;
+  /** Threads of the engine. */
+  threads: number;
+  /** Where the engine computes. */
+  device: z.output<typeof commonSchema>['device'];
+  /** Arguments and options, all defaults filled in: what the run folder is named after. */
+  config: Readonly<Record<string, unknown>>;
+  /** Aborted when the user stops the command; `signal.throwIfAborted()` between steps gives exit code 130. */
+  signal: AbortSignal;
+  /** Prints to stdout for people; nothing with --json. */
+  print(text: string): void;
+  /** Prints the result to stdout with --json; nothing without. */
+  result(value: unknown): void;
+  /** Prints a remark to stderr; nothing with --json or --quiet. */
+  note(text: string): void;
+  /** Starts a progress line on stderr; shows nothing with --json or --quiet. `done` is where a resumed run starts. */
+  progress(options: { label: string; total?: number; done?: number }): Progress;
+  /** Opens the run folder of this command and configuration; it is closed when the command ends. */
+  openRunFolder(): Promise<RunFolder>;
+}
+
+/** A command: what it is called, what it takes, and what it does. */
+export interface CommandDefinition<A extends readonly ArgumentDefinition[], S extends OptionsSchema> {
+  /** Name on the command line: lower-case letters, digits, dashes. */
+  readonly name: string;
+  /** One line: what it does. */
+  readonly summary: string;
+  /** Its arguments, in order. */
+  readonly arguments: A;
+  /** Its options: `z.strictObject`, each with `.describe()`, and a default where it can have one. */
+  readonly schema: S;
+  /** Whole command lines that work. */
+  readonly examples: readonly string[];
+  /** Does the work. Returns 0 when done, 1 when an asserted property does not hold; throws for everything else. */
+  run(context: CommandContext<A, S>): Promise<0 | 1>;
+}
+
+/** A command ready to be put into the program. */
+export interface CliCommand {
+  /** Name on the command line. */
+  readonly name: string;
+  /** Makes the commander command; `finish` hears the exit code. */
+  build(output: Output, finish: (exitCode: 0 | 1) => void): Command;
+}
+
+/**
+ * Makes a command of the command line: flags, YAML keys, defaults and help come from its schema.
+ *
+ * @throws TypeError when flags cannot express the schema, or two keys are the same.
+ * @example
+ * export const count = defineCommand({
+ *   name: 'count',
+ *   summary: 'Count tensors.',
+ *   arguments: [{ name: 'model', description: 'Model directory.', required: true }],
+ *   schema: z.strictObject({ minSize: z.int().min(0).default(0).describe('Smallest tensor counted.') }),
+ *   examples: ['weightlock count ./model --min-size 16'],
+ *   run: async ({ arguments: { model }, options, print, result }) => { ...; return 0; },
+ * });
+ */
+export function defineCommand<const A extends readonly ArgumentDefinition[], S extends OptionsSchema>(
+  definition: CommandDefinition<A, S>,
+): CliCommand {
+  const own = readOptions(definition.schema);
+  const keys = [own, commonOptions].flatMap((set) => [...set.specs.map(({ key }) => key), ...set.groups]);
+  const names = [...keys, ...definition.arguments.map(({ name }) => name)];
+  const taken = [...flagsOf(own), ...flagsOf(commonOptions)].map(({ option }) => option.long);
+  const clash =
+    names.find((name, index) => names.indexOf(name) !== index) ??
+    [...taken, ...runModeFlags().map(({ long }) => long), '--help'].find((long, i, all) => all.indexOf(long) !== i);
+  if (clash) throw new TypeError(`command ${definition.name}: ${clash} is defined twice`);
+  return {
+    name: definition.name,
+    build: (output, finish) => build(definition, own, output, finish),
+  };
+}
+
+function build<A extends readonly ArgumentDefinition[], S extends OptionsSchema>(
+  definition: CommandDefinition<A, S>,
+  own: OptionSet,
+  output: Output,
+  finish: (exitCode: 0 | 1) => void,
+): Command {
+  const command = new Command(definition.name).description(definition.summary);
+  const usage = definition.arguments.map(({ name, required, variadic }) => {
+    const shown = `${name}${variadic ? '...' : ''}`;
+    // Optional to commander in any case: the YAML file may hold what the command line lacks.
+    return { shown: required ? `<${shown}>` : `[${shown}]`, argument: `[${shown}]` };
+  });
+  definition.arguments.forEach(({ description }, index) => {
+    command.addArgument(new Argument(usage[index].argument, description));
+  });
+  command.usage([...usage.map(({ shown }) => shown), '[options]'].join(' '));
+  const ownFlags = flagsOf(own);
+  const commonFlags = flagsOf(commonOptions);
+  const specOf = new Map<Option, OptionSpec>([...ownFlags, ...commonFlags].map(({ option, spec }) => [option, spec]));
+  for (const { option } of ownFlags) command.addOption(option);
+  for (const option of [...commonFlags.map((flag) => flag.option), ...runModeFlags()]) {
+    command.addOption(option.helpGroup(COMMON));
+  }
+  command.addHelpOption(new Option('-h, --help', 'Show this help.').helpGroup(COMMON));
+  command.configureHelp({
+    optionTerm: (option) => {
+      const spec = specOf.get(option);
+      return spec ? flagTerm(spec, option) : option.flags;
+    },
+  });
+  if (definition.examples.length > 0) {
+    command.addHelpText('after', `\nExamples:\n${definition.examples.map((line) => `  ${line}`).join('\n')}`);
+  }
+  return command.action(async () =>
+    finish(await execute(definition, own, command, [...ownFlags, ...commonFlags], output)),
+  );
+}
+
+async function execute<A extends readonly ArgumentDefinition[], S extends OptionsSchema>(
+  definition: CommandDefinition<A, S>,
+  own: OptionSet,
+  command: Command,
+  flags: readonly Flag[],
+  output: Output,
+): Promise<0 | 1> {
+  const mode = readRunMode(command.opts());
+  const given = givenFlags(command, flags);
+  const file = await readFile(definition, own, mode.config);
+  const values = { flags: given, file, fileName: mode.config };
+  const argumentValues = readArguments(definition.arguments, command.args, file);
+  const ownResolved = resolveOptions(definition.schema, own, values);
+  const common = resolveOptions(commonSchema, commonOptions, values);
+  const config = {
+    ...Object.fromEntries(Object.entries(argumentValues).filter(([, value]) => value !== undefined)),
+    ...ownResolved.options,
+    ...common.options,
+  };
+  const silent = mode.json || mode.quiet;
+  const note = (text: string) => {
+    if (!silent) output.note(text);
+  };
+  note(describeConfig(definition.name, config, new Map([...ownResolved.sources, ...common.sources])));
+  const interrupts = handleInterrupts({ note });
+  const opened: RunFolder[] = [];
+  try {
+    return await definition.run({
+      arguments: argumentValues,
+      options: ownResolved.options,
+      ...common.options,
+      runs: mode.runs,
+      json: mode.json,
+      dryRun: mode.dryRun,
+      force: mode.force,
+      quiet: mode.quiet,
+      debug: mode.debug,
+      config,
+      signal: interrupts.signal,
+      print: (text) => {
+        if (!mode.json) output.print(text);
+      },
+      result: (value) => {
+        if (mode.json) output.print(toJson(value, 2));
+      },
+      note,
+      progress: (options) => new Progress({ ...options, output: silent ? undefined : output }),
+      openRunFolder: async () => {
+        const folder = await RunFolder.open({ root: mode.runs, command: definition.name, config, force: mode.force });
+        opened.push(folder);
+        return folder;
+      },
+    });
+  } finally {
+    output.clearLive();
+    for (const folder of opened) await folder.close();
+    interrupts.dispose();
+  }
+}
+
+/** Values of the flags that stand on the command line, by key. */
+function givenFlags(command: Command, flags: readonly Flag[]): Map<string, unknown> {
+  const given = new Map<string, unknown>();
+  for (const { option, spec } of flags) {
+    const name = option.attributeName();
+    if (command.getOptionValueSource(name) === 'cli') given.set(spec.key, command.getOptionValue(name));
+  }
+  return given;
+}
+
+async function readFile(
+  definition: { arguments: readonly ArgumentDefinition[] },
+  own: OptionSet,
+  path: string | undefined,
+): Promise<Map<string, unknown>> {
+  if (path === undefined) return new Map();
+  return readConfigFile(path, {
+    keys: new Set([
+      ...[...own.specs, ...commonOptions.specs].map(({ key }) => key),
+      ...definition.arguments.map(({ name }) => name),
+    ]),
+    groups: new Set([...own.groups, ...commonOptions.groups]),
+  });
+}
+
+function readArguments<A extends readonly ArgumentDefinition[]>(
+  definitions: A,
+  given: readonly string[],
+  file: ReadonlyMap<string, unknown>,
+): ArgumentValues<A> {
+  const values: Record<string, string | string[] | undefined> = {};
+  definitions.forEach(({ name, required, variadic }, index) => {
+    const here = given.slice(index, variadic ? undefined : index + 1);
+    const inFile = file.get(name);
+    const all = here.length > 0 || inFile === undefined ? here : Array.isArray(inFile) ? inFile : [inFile];
+    if (!all.every((value) => typeof value === 'string') || (all.length > 1 && !variadic)) {
+      throw new InputError(`${name}: expected ${variadic ? 'texts' : 'one text'}, got ${JSON.stringify(inFile)}`);
+    }
+    if (all.length === 0 && required) throw new InputError(`missing argument <${name}>`);
+    values[name] = variadic ? all : all[0];
+  });
+  // The loop has filled exactly the names that the type is made of.
+  return values as ArgumentValues<A>;
+}
+
+/** The resolved configuration, one key a line, with the source of what is no default. */
+function describeConfig(
+  command: string,
+  config: Readonly<Record<string, unknown>>,
+  sources: ReadonlyMap<string, Source>,
+): string {
+  const rows = flatten(config, '').map(([key, value]) => {
+    const source = sources.get(key);
+    return [key, JSON.stringify(value), source && source !== 'default' ? `(${source})` : ''];
+  });
+  const width = Math.max(...rows.map(([key]) => key.length));
+  const lines = rows.map(([key, value, source]) => `  ${key.padEnd(width)}  ${value}  ${source}`.trimEnd());
+  return [`weightlock ${command}`, ...lines].join('\n');
+}
+
+function flatten(value: Readonly<Record<string, unknown>>, prefix: string): [string, unknown][] {
+  return Object.entries(value).flatMap(([name, inner]): [string, unknown][] => {
+    const key = `${prefix}${name}`;
+    if (inner === undefined) return [];
+    const isGroup = typeof inner === 'object' && inner !== null && !Array.isArray(inner);
+    return isGroup ? flatten(inner as Record<string, unknown>, `${key}.`) : [[key, inner]];
+  });
+}

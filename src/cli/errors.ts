@@ -1,0 +1,57 @@
+import { CommanderError } from 'commander';
+import { z } from 'zod';
+import { InterruptedError, WeightlockError } from '../formats/index.js';
+
+/** What the process says about an error, and its exit code. */
+export interface Failure {
+  /** Text for stderr, without a newline at its end; undefined when there is nothing to say (`--help`). */
+  message: string | undefined;
+  /** 0 for help and version, 1 unexpected or a property that does not hold, 2 wrong usage or input, 130 interrupted. */
+  exitCode: number;
+}
+
+/**
+ * Turns anything thrown into one line and an exit code.
+ *
+ * @param options - `debug` adds the stack, default false.
+ */
+export function describeFailure(error: unknown, { debug = false }: { debug?: boolean } = {}): Failure {
+  const failure = judge(error, debug);
+  if (!debug || failure.message === undefined || !(error instanceof Error)) return failure;
+  return { ...failure, message: `${failure.message}\n${stackOf(error)}` };
+}
+
+function judge(error: unknown, debug: boolean): Failure {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return { message: undefined, exitCode: 0 };
+    // Wrong usage is 2 here, 1 in commander; its suggestion comes on a line of its own.
+    const message = error.message.replace(/^error: /, '').replace(/\n\(Did you mean (.+)\?\)$/, '; did you mean $1?');
+    return { message: `error: ${oneLine(message)}`, exitCode: 2 };
+  }
+  if (error instanceof InterruptedError) {
+    const resume = 'run the same command to resume';
+    const message = error.message.includes(resume) ? error.message : `${error.message}; ${resume}`;
+    return { message: oneLine(message), exitCode: 130 };
+  }
+  if (error instanceof WeightlockError) {
+    return { message: `error: ${oneLine(error.message)}`, exitCode: error.exitCode };
+  }
+  if (error instanceof z.ZodError) {
+    const { path, message } = error.issues[0];
+    return { message: `error: ${oneLine([path.join('.'), message].filter((part) => part).join(': '))}`, exitCode: 2 };
+  }
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  const hint = debug ? '' : ' (unexpected; --debug shows where)';
+  return { message: `error: ${oneLine(text)}${hint}`, exitCode: 1 };
+}
+
+/** Names from files reach messages: line breaks and terminal control characters must not. */
+function oneLine(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is being removed
+  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').trim();
+}
+
+function stackOf(error: Error): string {
+  const cause = error.cause instanceof Error ? `\ncaused by: ${stackOf(error.cause)}` : '';
+  return `${error.stack ?? error.message}${cause}`;
+}

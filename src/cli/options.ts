@@ -1,0 +1,165 @@
+import { Option } from 'commander';
+import type { z } from 'zod';
+import { InputError } from '../formats/index.js';
+import type { OptionSet, OptionSpec, OptionsSchema } from './option-spec.js';
+import { didYouMean } from './suggest.js';
+
+/** Where an option's value came from. */
+export type Source = 'default' | 'file' | 'flag';
+
+/** Options after defaults < file < flags were merged and checked. */
+export interface ResolvedOptions<S extends OptionsSchema> {
+  /** The parsed options. */
+  options: z.output<S>;
+  /** Where each key's value came from. */
+  sources: ReadonlyMap<string, Source>;
+}
+
+/** A commander option and the spec it feeds; booleans have two. */
+export interface Flag {
+  /** What commander parses. */
+  option: Option;
+  /** The option it sets. */
+  spec: OptionSpec;
+}
+
+/** Makes the commander flags of a set of options, in its order. Values stay text until {@link resolveOptions}. */
+export function flagsOf(set: OptionSet): Flag[] {
+  return set.specs.flatMap((spec) => {
+    const help = helpOf(spec);
+    if (spec.kind === 'boolean') {
+      // The positive one first: commander gives a lone --no-x a default of true, and defaults are the schema's alone.
+      const negative = new Option(`--no-${spec.flag.slice(2)}`).hideHelp();
+      return [
+        { option: new Option(spec.flag, help), spec },
+        { option: negative, spec },
+      ];
+    }
+    const option = new Option(`${spec.flag} <${placeholder(spec)}>`, help);
+    if (spec.kind === 'list') {
+      option.argParser((text: string, before: string[] | undefined) => [...(before ?? []), ...splitList(text)]);
+    }
+    return [{ option, spec }];
+  });
+}
+
+/** How `--help` writes a flag: booleans as `--[no-]shuffle`, others as commander does. */
+export function flagTerm(spec: OptionSpec, option: Option): string {
+  return spec.kind === 'boolean' ? `--[no-]${spec.flag.slice(2)}` : option.flags;
+}
+
+/**
+ * Merges defaults, the file's values and the flags', and checks the whole.
+ *
+ * @param values - `flags`: values of the flags that were given, by key; `file`: values of the YAML file, by key.
+ * @throws InputError, one line: key, what was expected, what came, from where.
+ */
+export function resolveOptions<S extends OptionsSchema>(
+  schema: S,
+  set: OptionSet,
+  values: { flags: ReadonlyMap<string, unknown>; file: ReadonlyMap<string, unknown>; fileName?: string },
+): ResolvedOptions<S> {
+  const raw: Record<string, unknown> = structuredClone(set.baseline);
+  const sources = new Map<string, Source>();
+  for (const spec of set.specs) {
+    sources.set(spec.key, 'default');
+    if (values.file.has(spec.key)) {
+      setAt(raw, spec.key, values.file.get(spec.key));
+      sources.set(spec.key, 'file');
+    }
+    if (values.flags.has(spec.key)) {
+      setAt(raw, spec.key, fromText(spec, values.flags.get(spec.key)));
+      sources.set(spec.key, 'flag');
+    }
+  }
+  const parsed = schema.safeParse(raw);
+  if (parsed.success) return { options: parsed.data, sources };
+  const { issues } = parsed.error;
+  const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : '';
+  throw new InputError(`${explain(issues[0], raw, set, sources, values.fileName)}${more}`);
+}
+
+function explain(
+  issue: z.core.$ZodIssue,
+  raw: unknown,
+  set: OptionSet,
+  sources: ReadonlyMap<string, Source>,
+  fileName = 'configuration file',
+): string {
+  const path = issue.path.map(String);
+  const spec = set.specs.find(({ key }) => `${path.join('.')}.`.startsWith(`${key}.`));
+  // A rule over several options has its own words, and perhaps no key.
+  if (!spec) return [path.join('.'), issue.message].filter((part) => part).join(': ');
+  const value = path.reduce<unknown>(
+    (at, name) => (isRecord(at) || Array.isArray(at) ? Reflect.get(at, name) : at),
+    raw,
+  );
+  const source = sources.get(spec.key);
+  const origin = source === 'flag' ? `flag ${spec.flag}` : source === 'file' ? fileName : 'default';
+  if (issue.code === 'custom') return `${spec.key}: ${issue.message}, got ${show(value)} (${origin})`;
+  if (value === undefined) {
+    return `${spec.key}: expected ${spec.expectation}, got nothing; give ${spec.flag} or the key in --config`;
+  }
+  const nearest = typeof value === 'string' && spec.choices ? didYouMean(value, spec.choices.map(String)) : '';
+  return `${spec.key}: expected ${spec.expectation}, got ${show(value)} (${origin})${nearest}`;
+}
+
+/** Gives a flag's text the type its option wants; text that fits no type stays text, and the schema refuses it. */
+function fromText(spec: OptionSpec, value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((item) => fromText({ ...spec, kind: 'value' }, item));
+  if (typeof value !== 'string') return value;
+  const isNumber = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(value.trim());
+  if ((spec.types.has('number') || spec.types.has('integer')) && isNumber) return Number(value);
+  if (spec.types.has('boolean') && (value === 'true' || value === 'false')) return value === 'true';
+  if (spec.types.has('null') && value === 'null') return null;
+  return value;
+}
+
+function splitList(text: string): string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}
+
+function helpOf(spec: OptionSpec): string {
+  const facts = spec.kind === 'boolean' ? [] : [spec.expectation];
+  if (spec.defaultValue !== undefined) facts.push(`default: ${showDefault(spec.defaultValue)}`);
+  return [spec.description, facts.length > 0 ? `(${facts.join('; ')})` : ''].filter((part) => part).join(' ');
+}
+
+function showDefault(value: unknown): string {
+  if (Array.isArray(value)) return value.length > 0 ? value.map(String).join(',') : 'none';
+  return typeof value === 'string' && value !== '' ? value : JSON.stringify(value);
+}
+
+function placeholder(spec: OptionSpec): string {
+  const name = spec.choices ? 'name' : spec.types.has('integer') ? 'n' : spec.types.has('number') ? 'number' : 'text';
+  return spec.kind === 'list' ? `${name},...` : name;
+}
+
+function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+/** Sets `a.b.c` in nested objects, making those that lack. */
+function setAt(root: Record<string, unknown>, key: string, value: unknown): void {
+  const path = key.split('.');
+  const last = path.pop() ?? key;
+  let at = root;
+  for (const name of path) {
+    const inner = at[name];
+    if (isRecord(inner)) at = inner;
+    else {
+      const made: Record<string, unknown> = {};
+      at[name] = made;
+      at = made;
+    }
+  }
+  at[last] = value;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,78 @@
+/** The part of a stream that the command line writes to. */
+export interface TextStream {
+  /** Writes text. */
+  write(text: string): unknown;
+  /** Whether a terminal shows it. */
+  readonly isTTY?: boolean;
+  /** Width of that terminal. */
+  readonly columns?: number;
+  /** Hears of a write error. */
+  on(event: 'error', listener: (error: Error) => void): unknown;
+}
+
+/**
+ * Results on stdout, everything about the work on stderr. Keeps one live line (progress) at the foot of the terminal and
+ * takes it away before anything else is printed.
+ */
+export class Output {
+  readonly #stdout: TextStream;
+  readonly #stderr: TextStream;
+  #live = false;
+
+  constructor({ stdout, stderr }: { stdout: TextStream; stderr: TextStream }) {
+    this.#stdout = guard(stdout);
+    this.#stderr = guard(stderr);
+  }
+
+  /** Whether stderr is a terminal, on which a line can be rewritten. */
+  get isTerminal(): boolean {
+    return this.#stderr.isTTY === true;
+  }
+
+  /** Writes text to stdout, with a newline at its end. */
+  print(text: string): void {
+    this.clearLive();
+    this.#stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+  }
+
+  /** Writes text to stderr, with a newline at its end. */
+  note(text: string): void {
+    this.clearLive();
+    this.#stderr.write(text.endsWith('\n') ? text : `${text}\n`);
+  }
+
+  /** Shows a line that the next one replaces; only for terminals. */
+  live(line: string): void {
+    // A wrapped line could not be rewritten; the last column stays free, since some terminals wrap right after it.
+    this.#stderr.write(`\r\u001b[2K${line.slice(0, Math.max(1, (this.#stderr.columns ?? 80) - 1))}`);
+    this.#live = true;
+  }
+
+  /** Takes the live line away. */
+  clearLive(): void {
+    if (this.#live) this.#stderr.write('\r\u001b[2K');
+    this.#live = false;
+  }
+}
+
+/**
+ * Goes quiet once the reader is gone (`weightlock lock ... | head`): a long run must not die of it. Other errors of the
+ * stream, such as a full disk behind a redirection, are thrown.
+ */
+function guard(stream: TextStream): TextStream {
+  let gone = false;
+  stream.on('error', (error) => {
+    if (!('code' in error) || error.code !== 'EPIPE') throw error;
+    gone = true;
+  });
+  return {
+    write: (text) => (gone ? false : stream.write(text)),
+    on: (event, listener) => stream.on(event, listener),
+    get isTTY() {
+      return stream.isTTY;
+    },
+    get columns() {
+      return stream.columns;
+    },
+  };
+}

@@ -1,0 +1,74 @@
+import { Command } from 'commander';
+import { weightlockVersion } from '../evidence/index.js';
+import { InputError } from '../formats/index.js';
+import type { CliCommand } from './command.js';
+import { commands } from './commands/index.js';
+import { describeFailure } from './errors.js';
+import { Output, type TextStream } from './output.js';
+import { didYouMean } from './suggest.js';
+
+/**
+ * Runs the command line: parses, runs one command, reports an error as one line on stderr.
+ *
+ * @param argv - Arguments without node and script; default those of this process.
+ * @param options - Streams, default those of this process.
+ * @returns The exit code: 0 done, 1 a property does not hold, 2 wrong usage or input, 130 interrupted and resumable.
+ */
+export async function main(
+  argv: readonly string[] = process.argv.slice(2),
+  { stdout = process.stdout, stderr = process.stderr }: { stdout?: TextStream; stderr?: TextStream } = {},
+): Promise<number> {
+  return runProgram(commands, argv, new Output({ stdout, stderr }));
+}
+
+/** Runs one of the given commands; see {@link main}. */
+export async function runProgram(
+  available: readonly CliCommand[],
+  argv: readonly string[],
+  output: Output,
+): Promise<number> {
+  let exitCode = 0;
+  const program = new Command('weightlock')
+    .description('Locks open-weight neural networks against fine-tuning, attacks its own locks, writes the evidence.')
+    .version(weightlockVersion(), '-V, --version', 'Show the version.')
+    .helpOption('-h, --help', 'Show this help.')
+    .helpCommand(false)
+    .usage('<command> [options]')
+    .addHelpText('after', '\nExit codes: 0 done, 1 a property does not hold, 2 wrong usage or input, 130 interrupted.');
+  for (const each of available) {
+    program.addCommand(
+      each.build(output, (code) => {
+        exitCode = code;
+      }),
+    );
+  }
+  for (const command of [program, ...program.commands]) {
+    // Errors are thrown and written by describeFailure; only help and version are commander's to print.
+    command.exitOverride().configureOutput({ writeOut: (text) => output.print(text), writeErr: () => undefined });
+  }
+  try {
+    if (argv.length === 0) {
+      output.note(program.helpInformation());
+      return 2;
+    }
+    await program.parseAsync(normalize(argv, available), { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    const failure = describeFailure(error, { debug: argv.includes('--debug') });
+    if (failure.message !== undefined) output.note(failure.message);
+    return failure.exitCode;
+  }
+}
+
+/**
+ * Reads `help X` as `X --help`, and refuses an unknown command whatever follows it: commander shows the general help for
+ * `unknown --help` and `help unknown`, and calls the first a success.
+ */
+function normalize(argv: readonly string[], available: readonly CliCommand[]): readonly string[] {
+  const words = argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv;
+  const names = available.map(({ name }) => name);
+  if (!words[0].startsWith('-') && !names.includes(words[0])) {
+    throw new InputError(`unknown command ${JSON.stringify(words[0])}${didYouMean(words[0], names)}`);
+  }
+  return words;
+}

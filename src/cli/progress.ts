@@ -1,0 +1,146 @@
+import type { Output } from './output.js';
+
+/** Rewriting a terminal line oftener than this costs time and shows nothing more. */
+const TERMINAL_INTERVAL_MS = 100;
+/** In a log, a line oftener than this buries the rest. */
+const LOG_INTERVAL_MS = 10_000;
+/** The rate is measured over this span: long enough to be calm, short enough to follow a change of speed. */
+const RATE_WINDOW_MS = 30_000;
+
+/** How far a piece of work has come. */
+export interface ProgressState {
+  /** What is being done. */
+  label: string;
+  /** Units finished. */
+  done: number;
+  /** Units in all, if known. */
+  total?: number;
+  /** Units per second, if measured. */
+  rate?: number;
+  /** Anything else worth a glance, such as a loss. */
+  extra?: string;
+}
+
+/**
+ * Writes progress as a line: `label  37 %  123/330  12.3/s  about 17 s left  extra`.
+ *
+ * What is not known is left out.
+ */
+export function formatProgress({ label, done, total, rate, extra }: ProgressState): string {
+  const parts = [label];
+  // Rounded down, so that 100 % means finished.
+  if (total !== undefined && total > 0) parts.push(`${Math.floor((100 * Math.min(done, total)) / total)} %`);
+  parts.push(total === undefined ? String(done) : `${done}/${total}`);
+  if (rate !== undefined && rate > 0) {
+    parts.push(formatRate(rate));
+    if (total !== undefined && done < total) parts.push(`about ${formatDuration((total - done) / rate)} left`);
+  }
+  if (extra) parts.push(extra);
+  return parts.join('  ');
+}
+
+/** Writes a rate with three digits: `12.3/s`; slow ones per minute or hour. */
+export function formatRate(perSecond: number): string {
+  const [value, unit] =
+    perSecond >= 0.1 ? [perSecond, 's'] : perSecond * 60 >= 0.1 ? [perSecond * 60, 'min'] : [perSecond * 3600, 'h'];
+  const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
+  return `${value.toFixed(digits)}/${unit}`;
+}
+
+/** Writes a span of seconds in its two largest units: `17 s`, `2 min 5 s`, `1 h 20 min`, `3 d 4 h`. */
+export function formatDuration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const units = [
+    ['d', 86_400],
+    ['h', 3600],
+    ['min', 60],
+    ['s', 1],
+  ] as const;
+  const first = units.findIndex(([, size]) => whole >= size);
+  if (first === -1) return '0 s';
+  const [name, size] = units[first];
+  const next = units[first + 1];
+  const rest = next ? Math.floor((whole % size) / next[1]) : 0;
+  const head = `${Math.floor(whole / size)} ${name}`;
+  return next && rest > 0 ? `${head} ${rest} ${next[0]}` : head;
+}
+
+/** Rate of work over the last half minute. */
+export class MovingRate {
+  readonly #samples: { time: number; done: number }[] = [];
+
+  /** Notes that `done` units are finished at `time` milliseconds. */
+  add(time: number, done: number): void {
+    const samples = this.#samples;
+    const last = samples.at(-1);
+    // Several updates within a tenth of a second say no more than one; this bounds the list at about 300.
+    if (last && samples.length > 1 && time - samples[samples.length - 2].time < TERMINAL_INTERVAL_MS) {
+      samples[samples.length - 1] = { time, done };
+    } else samples.push({ time, done });
+    // The newest sample before the window stays as the window's start; slow work needs it to have a rate at all.
+    while (samples.length > 2 && time - samples[1].time >= RATE_WINDOW_MS) samples.shift();
+  }
+
+  /** Units per second; undefined before there are two points in time. */
+  perSecond(): number | undefined {
+    const first = this.#samples[0];
+    const last = this.#samples.at(-1);
+    if (!first || !last || last.time <= first.time) return undefined;
+    return (1000 * (last.done - first.done)) / (last.time - first.time);
+  }
+}
+
+/** Shows how far work has come: on a terminal one line rewritten in place, in a log a line every ten seconds. */
+export class Progress {
+  readonly #output: Output | undefined;
+  readonly #label: string;
+  readonly #total: number | undefined;
+  readonly #now: () => number;
+  readonly #rate = new MovingRate();
+  #shown: number;
+
+  /**
+   * @param options - `output`: undefined shows nothing; `done`: units that a resumed run starts with; `now`: clock in
+   * milliseconds, default `performance.now`.
+   */
+  constructor({
+    output,
+    label,
+    total,
+    done = 0,
+    now = () => performance.now(),
+  }: {
+    output?: Output;
+    label: string;
+    total?: number;
+    done?: number;
+    now?: () => number;
+  }) {
+    this.#output = output;
+    this.#label = label;
+    this.#total = total;
+    this.#now = now;
+    const time = now();
+    this.#rate.add(time, done);
+    // On a terminal the first update shows at once; a log hears only of work that takes long.
+    this.#shown = output?.isTerminal ? Number.NEGATIVE_INFINITY : time;
+  }
+
+  /** Notes that `done` units are finished; shows it if the last showing is long enough ago. */
+  update(done: number, extra?: string): void {
+    const time = this.#now();
+    this.#rate.add(time, done);
+    if (!this.#output) return;
+    const terminal = this.#output.isTerminal;
+    if (time - this.#shown < (terminal ? TERMINAL_INTERVAL_MS : LOG_INTERVAL_MS)) return;
+    this.#shown = time;
+    const state = { label: this.#label, done, total: this.#total, rate: this.#rate.perSecond(), extra };
+    if (terminal) this.#output.live(formatProgress(state));
+    else this.#output.note(formatProgress(state));
+  }
+
+  /** Takes the line away; the command's result says the rest. */
+  finish(): void {
+    this.#output?.clearLive();
+  }
+}

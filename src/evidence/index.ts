@@ -1,0 +1,5 @@
+export { canonicalJson, configHash, type Difference, firstDifference } from './config-hash.js';
+export { describeEnvironment, type Environment, onnxruntimeVersion, weightlockVersion } from './environment.js';
+export { checkHealth, checkNode, type HealthCheck } from './health.js';
+export { type MetricRecord, toJson } from './metrics.js';
+export { RunFolder, type RunFolderOptions, type RunState } from './run-folder.js';
