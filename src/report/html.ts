@@ -7,8 +7,11 @@ import { CHART_STYLE } from './theme.js';
 
 /** A part of a report: heading, text, then the table and the chart. All but `svg` is plain text. */
 export interface ReportSection {
+  /** What the part is about. */
   heading: string;
+  /** Text below the heading. */
   paragraphs?: string[];
+  /** Comes after the text. */
   table?: Table;
   /** A picture of `renderChart`; anything that could run, load or link is refused. */
   svg?: string;
@@ -18,9 +21,11 @@ export interface ReportSection {
 
 /** What `renderReport` takes. */
 export interface Report {
+  /** The page's heading, and its name in a browser's tab. */
   title: string;
   /** Plain sentences at the top: what was found, for those who read no further. */
   summary: string[];
+  /** In the order of the page. */
   sections: ReportSection[];
   /** Versions, device, threads, seeds, and whatever else one needs to run it again. */
   environment: Record<string, string>;
@@ -137,7 +142,9 @@ export function renderReport({ title, summary, sections, environment, config }: 
     '<section>',
     '<h2>How to get these numbers again</h2>',
     ...(facts.length === 0 ? [] : ['<dl>', ...facts, '</dl>']),
-    ...(config === '' ? [] : [`<pre tabindex="0" role="region" aria-label="Configuration"><code>${lines.join('\n')}</code></pre>`]),
+    ...(config === ''
+      ? []
+      : [`<pre tabindex="0" role="region" aria-label="Configuration"><code>${lines.join('\n')}</code></pre>`]),
     '</section>',
     '</main>',
     '</body>',

@@ -5,14 +5,24 @@ import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
 import { printable } from './text.js';
 import { chartConfig, palette } from './theme.js';
 
+/** One measurement during an attack. */
+export interface CurvePoint {
+  /** Optimizer steps so far. */
+  step: number;
+  /** Fraction of right answers, 0 to 1. */
+  accuracy: number;
+}
+
 /** One run of an attack: accuracy on the unauthorized task (0 to 1) after so many optimizer steps. */
 export interface LearningCurve {
   /** The attack; each gets a panel. */
   attack: string;
   /** What the attack starts from; each gets a line. `unlocked`, `locked`, `random weights` and `locked then clipped` have colours of their own. */
   start: string;
+  /** Seed of the run; runs that differ in nothing else become one line. */
   seed: number;
-  points: readonly { step: number; accuracy: number }[];
+  /** Measurements in any order. */
+  points: readonly CurvePoint[];
 }
 
 /** Options of `learningCurves`. */
@@ -21,7 +31,7 @@ export interface LearningCurvesOptions {
   target?: number | null;
   /** Default `log`, on which the same slowdown is the same distance everywhere; a point at step 0 then has no place. */
   stepScale?: 'log' | 'linear';
-  /** Panels in a row; default 2 (1 where there is only one). */
+  /** Panels in a row; default 3 where that fills the rows, else 2. */
   columns?: number;
 }
 
@@ -107,7 +117,7 @@ function describe(rows: readonly LineRow[], attacks: readonly string[], starts: 
  */
 export function learningCurvesSpec(
   curves: readonly LearningCurve[],
-  { target = 0.95, stepScale = 'log', columns = 2 }: LearningCurvesOptions = {},
+  { target = 0.95, stepScale = 'log', columns }: LearningCurvesOptions = {},
 ): TopLevelSpec {
   if (curves.length === 0) throw new InputError('learning curves: expected at least one curve, got none');
   const named = curves.map((c) => ({ ...c, attack: printable(c.attack), start: printable(c.start) }));
@@ -132,7 +142,15 @@ export function learningCurvesSpec(
       return line.length === 0 ? [] : aggregate(line, (step) => stepScale === 'linear' || step > 0);
     }),
   );
-  const perRow = Math.min(columns, attacks.length);
+  // A line through a single step has no length: show where it is.
+  const ends = new Map<string, number>();
+  for (const { attack, start } of rows) {
+    const line = JSON.stringify([attack, start]);
+    ends.set(line, (ends.get(line) ?? 0) + 1);
+  }
+  const dots = [...ends.values()].includes(1) ? { size: 36 } : false;
+  const perRow = Math.min(columns ?? (attacks.length % 3 === 0 ? 3 : 2), attacks.length);
+  const width = perRow === 1 ? 560 : Math.floor(640 / perRow);
   const step = {
     field: 'step',
     type: 'quantitative' as const,
@@ -144,13 +162,18 @@ export function learningCurvesSpec(
     type: 'quantitative' as const,
     title: 'unauthorized accuracy',
     scale: { domain: [0, 1] },
-    axis: { domain: false, grid: true, labelExpr: "format(100 * datum.value, '.0f') + ' %'", values: [0, 0.25, 0.5, 0.75, 1] },
+    axis: {
+      domain: false,
+      grid: true,
+      labelExpr: "format(100 * datum.value, '.0f') + ' %'",
+      values: [0, 0.25, 0.5, 0.75, 1],
+    },
   };
   const color = {
     field: 'start',
     type: 'nominal' as const,
     scale: { domain: starts, range: styles.map((style) => style.color) },
-    legend: { symbolType: 'stroke', symbolOpacity: 1 },
+    legend: { symbolType: 'stroke', symbolOpacity: 1, columns: 4 },
   };
   // A layer without data of its own draws its mark once for each row of the data.
   const once = { values: [{}] };
@@ -184,11 +207,11 @@ export function learningCurvesSpec(
     description: describe(rows, attacks, starts),
     config: chartConfig,
     data: { values: rows },
-    facet: { field: 'attack', type: 'nominal', sort: attacks, title: null },
+    facet: { field: 'attack', type: 'nominal', sort: attacks, header: { labelLimit: width } },
     columns: perRow,
     spacing: { row: 28, column: 32 },
     spec: {
-      width: perRow === 1 ? 560 : Math.floor(640 / perRow),
+      width,
       height: 200,
       layer: [
         ...goal,
@@ -202,7 +225,7 @@ export function learningCurvesSpec(
           },
         },
         {
-          mark: { type: 'line', strokeWidth: 2, strokeCap: 'butt', strokeJoin: 'round' },
+          mark: { type: 'line', strokeWidth: 2, strokeCap: 'butt', strokeJoin: 'round', point: dots },
           encoding: {
             x: step,
             y: { ...accuracy, field: 'mean' },
@@ -211,7 +234,7 @@ export function learningCurvesSpec(
               field: 'start',
               type: 'nominal',
               scale: { domain: starts, range: styles.map((style) => (style.dash.length ? style.dash : [1, 0])) },
-              legend: { symbolType: 'stroke', symbolOpacity: 1 },
+              legend: { symbolType: 'stroke', symbolOpacity: 1, columns: 4 },
             },
           },
         },

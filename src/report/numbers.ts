@@ -5,31 +5,46 @@ export const MISSING = '–';
 
 /** An attack cost: optimizer steps until the target was reached, or (`censored`) the budget that ran out first. */
 export interface Cost {
+  /** Optimizer steps; a fraction only as the mean of two. */
   steps: number;
+  /** Whether the budget ran out at `steps`; default no. */
   censored?: boolean;
 }
 
 /** A mean over seeds; `low` and `high` (Student t) are absent for a single seed, which has no interval. */
 export interface MeanInterval {
+  /** Number of seeds. */
   n: number;
+  /** Arithmetic mean. */
   mean: number;
+  /** Lower bound. */
   low?: number;
+  /** Upper bound. */
   high?: number;
+  /** Probability with which such an interval holds the true mean. */
   confidence: number;
 }
 
 /** A median of costs over seeds, with the two costs around it that cover the true median with probability `coverage`. */
 export interface MedianInterval {
+  /** Number of seeds. */
   n: number;
+  /** Sample median; censored unless more than half of the seeds reached the target. */
   median: Cost;
+  /** Lower bound, one of the costs. */
   low: Cost;
+  /** Upper bound, one of the costs. */
   high: Cost;
+  /** Exact probability that `low` to `high` holds the true median; 0 for a single seed. */
   coverage: number;
 }
 
 function fixed(value: number, digits: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? 'NaN' : value > 0 ? '∞' : '−∞';
-  const text = Math.abs(value).toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const text = Math.abs(value).toLocaleString('en-US', {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  });
   // A rounded zero carries no sign: "−0.0" would read as a measured loss.
   return value < 0 && /[1-9]/.test(text) ? `−${text}` : text;
 }
@@ -208,7 +223,9 @@ export function medianInterval(
   const n = costs.length;
   if (n === 0) throw new InputError('median over seeds: expected at least one cost, got none');
   // All seeds share one budget, so a censored cost is larger than every cost that was reached.
-  const sorted = costs.toSorted((a, b) => Number(a.censored ?? false) - Number(b.censored ?? false) || a.steps - b.steps);
+  const sorted = costs.toSorted(
+    (a, b) => Number(a.censored ?? false) - Number(b.censored ?? false) || a.steps - b.steps,
+  );
   const [lower, upper] = [sorted[Math.ceil(n / 2) - 1], sorted[Math.floor(n / 2)]];
   const median: Cost = { steps: (lower.steps + upper.steps) / 2 };
   if (lower.censored || upper.censored) median.censored = true;

@@ -50,10 +50,13 @@ footer { margin-top: 3.5rem; padding-top: 0.9rem; border-top: 1px solid var(--li
   h2 { margin-top: 2.25rem; }
   dl { grid-template-columns: 1fr; gap: 0; }
   dd { margin-bottom: 0.55rem; }
+  th:first-child { position: sticky; left: 0; background: var(--page); }
 }
 @media print {
   @page { margin: 18mm; }
-  body { font-size: 10.5pt; }
+  html { font-size: 10.5pt; }
+  body { font-size: 1rem; }
+  th, td { white-space: normal; }
   main { max-width: none; padding: 0; }
   h2 { break-after: avoid; }
   figure, table, dl { break-inside: avoid; }

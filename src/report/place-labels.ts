@@ -1,3 +1,5 @@
+import { estimateTextWidth } from './text.js';
+
 /** A rectangle in pixels, y downwards. */
 export interface Box {
   left: number;
@@ -43,8 +45,7 @@ function boxOf(x: number, y: number, width: number, height: number, place: Label
 
 /**
  * Chooses for each labelled point, in order, the place at which its label covers least: other points, labels placed
- * before it, `obstacles`, or the outside of the plot. Text widths are estimated at 0.58 em a character, a little wider
- * than common sans-serif fonts, because the fonts of the reader are not known here.
+ * before it, `obstacles`, or the outside of the plot.
  */
 export function placeLabels(
   points: readonly { x: number; y: number; text: string }[],
@@ -55,7 +56,7 @@ export function placeLabels(
     ...points.map(({ x, y }) => ({ left: x - 6, right: x + 6, top: y - 6, bottom: y + 6 })),
   ];
   return points.map(({ x, y, text }) => {
-    const size = { width: [...text].length * fontSize * 0.58, height: fontSize * 1.25 };
+    const size = { width: estimateTextWidth(text, fontSize), height: fontSize * 1.25 };
     const area = size.width * size.height;
     const candidates = PLACES.map((place) => {
       const box = boxOf(x, y, size.width, size.height, place);

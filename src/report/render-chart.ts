@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import * as vega from 'vega';
 import { compile, type TopLevelSpec } from 'vega-lite';
-import { escapeHtml, printable } from './text.js';
+import { escapeHtml, estimateTextWidth, printable } from './text.js';
 import { CHART_CLASS, CHART_STYLE } from './theme.js';
 
 /** A drawn chart: the Vega-Lite specification with its data (an artifact of its own), and the picture. */
 export interface Chart {
+  /** Vega-Lite 6, as one would open it in the Vega editor. */
   spec: TopLevelSpec;
   /** A complete SVG document without scripts, links or fonts from elsewhere, readable on white and on dark. */
   svg: string;
@@ -17,8 +18,24 @@ export interface RenderOptions {
   onWarning?: (message: string) => void;
 }
 
-/** Text of which Vega measures the width with node-canvas where that happens to be installed; not part of its types. */
-const { textMetrics } = vega as unknown as { textMetrics: { canvas(use: boolean): void } };
+/** The part of a mark that decides how wide its text is. */
+interface TextItem {
+  text?: unknown;
+  fontSize?: number;
+  limit?: number;
+}
+
+/**
+ * Vega's text measurement, which its types leave out. Left alone it depends on whether node-canvas happens to be
+ * installed, and without it takes 0.8 em a character, so that legends and margins are a third too wide.
+ */
+const { textMetrics } = vega as unknown as { textMetrics: { width(item: TextItem, text?: unknown): number } };
+
+function textWidth({ text: own, fontSize = 11, limit = 0 }: TextItem, text: unknown = own): number {
+  const lines = Array.isArray(text) ? text : [text ?? ''];
+  const width = Math.max(...lines.map((line) => estimateTextWidth(String(line).trim(), fontSize)));
+  return limit > 0 ? Math.min(width, limit) : width;
+}
 
 function makeLogger(onWarning: (message: string) => void): vega.LoggerInterface {
   let level = vega.Warn;
@@ -61,7 +78,7 @@ export async function renderChart(
   { onWarning = (message) => process.emitWarning(message) }: RenderOptions = {},
 ): Promise<Chart> {
   const logger = makeLogger(onWarning);
-  textMetrics.canvas(false);
+  textMetrics.width = textWidth;
   const runtime = vega.parse(compile(spec, { logger }).spec);
   const view = new vega.View(runtime, { renderer: 'none', loader: closedLoader(), logger });
   try {

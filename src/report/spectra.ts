@@ -2,13 +2,16 @@ import type { TopLevelSpec } from 'vega-lite';
 import { InputError } from '../formats/index.js';
 import { decimal, ratio } from './numbers.js';
 import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
-import { printable } from './text.js';
+import { elide, printable } from './text.js';
 import { chartConfig, palette } from './theme.js';
 
 /** The largest singular values σ1 ≥ σ2 ≥ … of one weight matrix, before and after the lock (equally many of each). */
 export interface LayerSpectrum {
+  /** Name of the weight matrix. */
   layer: string;
+  /** Before the lock, largest first. */
   before: readonly number[];
+  /** After the lock, largest first. */
   after: readonly number[];
 }
 
@@ -62,8 +65,8 @@ export function spectraSpec(layers: readonly LayerSpectrum[]): TopLevelSpec {
     axis: {
       values: names.map((_, index) => index),
       // The names travel as data, never as part of an expression.
-      labelExpr: `${JSON.stringify(names)}[datum.value]`,
-      labelLimit: 240,
+      labelExpr: `${JSON.stringify(names.map((name) => elide(name, 34)))}[datum.value]`,
+      labelLimit: 0,
       labelColor: palette.ink.light,
       grid: false,
       domain: false,
@@ -75,7 +78,7 @@ export function spectraSpec(layers: readonly LayerSpectrum[]): TopLevelSpec {
     description: `The largest singular values of each weight matrix. ${summary.join(' ')}`,
     config: chartConfig,
     data: { values: rows },
-    width: 520,
+    width: 560,
     height: Math.max(120, names.length * 34),
     layer: [
       {

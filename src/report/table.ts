@@ -5,6 +5,7 @@ import { displayWidth, escapeHtml, printable } from './text.js';
 export interface TableColumn {
   /** Key of the cell in each row. */
   key: string;
+  /** Text at the top. */
   header: string;
   /** Default `left`; numbers read best at the `right`. */
   align?: 'left' | 'right';
@@ -12,8 +13,11 @@ export interface TableColumn {
 
 /** A table of texts; cells that a row lacks are shown as `–`. The first column names the row. */
 export interface Table {
+  /** What the table shows: the caption. */
   title?: string;
+  /** From left to right. */
   columns: TableColumn[];
+  /** Formatted cells by the key of their column. */
   rows: Record<string, string>[];
   /** Sentences below the table: n, seeds, budget, what a mark means. */
   notes?: string[];

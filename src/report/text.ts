@@ -28,3 +28,19 @@ export function displayWidth(text: string): number {
   }
   return width;
 }
+
+/**
+ * Width of a text in pixels, guessed at 0.6 em a terminal column: the fonts of the reader are not known here, and this is
+ * just above the mean of the common sans-serif ones (Segoe UI 0.53, Helvetica 0.54, DejaVu Sans 0.6).
+ */
+export function estimateTextWidth(text: string, fontSize: number): number {
+  return Math.round(displayWidth(text) * fontSize * 0.6);
+}
+
+/** At most `limit` characters: the start and the end of a longer text, which is where names of weights differ. */
+export function elide(text: string, limit: number): string {
+  const characters = Array.from(graphemes.segment(text), ({ segment }) => segment);
+  if (characters.length <= limit) return text;
+  const head = Math.floor((limit - 1) / 3);
+  return `${characters.slice(0, head).join('')}…${characters.slice(characters.length - (limit - 1 - head)).join('')}`;
+}

@@ -25,7 +25,9 @@ export const CHART_CLASS = 'weightlock-chart';
  * reads well in a page, alone, and in a README; on paper, and in viewers without CSS, the light colours stay. A chart
  * that is a document of its own (`:root`) brings its background along, because what shows it may follow another scheme.
  */
-export const CHART_STYLE = `.${CHART_CLASS}:root{background:${palette.page.light}}@media screen and (prefers-color-scheme: dark){.${CHART_CLASS}:root{background:${palette.page.dark}}${Object.values(palette)
+export const CHART_STYLE = `.${CHART_CLASS}:root{background:${palette.page.light}}@media screen and (prefers-color-scheme: dark){.${CHART_CLASS}:root{background:${palette.page.dark}}${Object.values(
+  palette,
+)
   .flatMap(({ light, dark }) =>
     ['fill', 'stroke'].map((property) => `.${CHART_CLASS} [${property}="${light}"]{${property}:${dark}}`),
   )
@@ -65,7 +67,8 @@ export const chartConfig: Config = {
   legend: {
     labelColor: palette.ink.light,
     labelFontSize: 12,
-    labelLimit: 240,
+    columnPadding: 20,
+    labelLimit: 0,
     offset: 12,
     orient: 'top',
     symbolSize: 260,

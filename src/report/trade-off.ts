@@ -20,7 +20,7 @@ export interface TradeOffPoint {
   reference?: boolean;
 }
 
-const WIDTH = 600;
+const WIDTH = 640;
 const HEIGHT = 340;
 
 /** The shortest range between multiples of `step` that holds all values with room around them. */
@@ -33,7 +33,7 @@ function domainOf(values: readonly number[], step: number): [number, number] {
 
 /** A step of 1, 2 or 5 times a power of ten that divides the spread of the values into about five. */
 function stepOf(values: readonly number[]): number {
-  const raw = Math.max(Math.max(...values) - Math.min(...values), 0.01) / 5;
+  const raw = Math.max(Math.max(...values) - Math.min(...values), 0.02) / 5;
   const power = 10 ** Math.floor(Math.log10(raw));
   const factor = [1, 2, 5, 10].find((candidate) => candidate * power >= raw) ?? 10;
   return factor * power;
@@ -79,6 +79,10 @@ export function tradeOffSpec(points: readonly TradeOffPoint[]): TopLevelSpec {
     high: point.advantageRange?.[1] ?? point.advantage,
     reference: point.reference ?? false,
   }));
+  const ticks = Array.from(
+    { length: Math.round((yDomain[1] - yDomain[0]) / yStep) + 1 },
+    (_, i) => yDomain[0] + i * yStep,
+  );
   const encodingX = {
     field: 'advantage',
     type: 'quantitative' as const,
@@ -92,14 +96,16 @@ export function tradeOffSpec(points: readonly TradeOffPoint[]): TopLevelSpec {
     title: 'authorized accuracy (more is better)',
     scale: { domain: yDomain, nice: false, zero: false },
     axis: {
-      tickCount: 6,
+      values: ticks,
       domain: false,
       labelExpr: `format(100 * datum.value, '.${yStep >= 0.01 ? 0 : yStep >= 0.001 ? 1 : 2}f') + ' %'`,
     },
   };
+  // The two captions stand over their lines, or back to back where the lines are close.
+  const far = x(1) - x(0) > 220;
   const limits = [
-    { at: 0, text: 'worth no more than none' },
-    { at: 1, text: 'the lock does nothing' },
+    { at: 0, text: 'weights worth no more than none', align: far ? 'center' : 'right' },
+    { at: 1, text: 'the lock does nothing', align: far ? 'center' : 'left' },
   ];
   const description = points.map(
     ({ label, authorized: value, advantage }) =>
@@ -121,8 +127,14 @@ export function tradeOffSpec(points: readonly TradeOffPoint[]): TopLevelSpec {
       },
       {
         data: { values: limits },
-        mark: { type: 'text', align: 'center', baseline: 'bottom', color: palette.muted.light, fontSize: 11 },
-        encoding: { x: { ...encodingX, field: 'at' }, y: { value: -6 }, text: { field: 'text', type: 'nominal' } },
+        mark: {
+          type: 'text',
+          align: { expr: 'datum.align' },
+          baseline: 'bottom',
+          color: palette.muted.light,
+          fontSize: 11,
+        },
+        encoding: { x: { ...encodingX, field: 'at' }, y: { value: -10 }, text: { field: 'text', type: 'nominal' } },
       },
       {
         transform: [{ filter: 'datum.low < datum.high' }],

@@ -31,7 +31,9 @@ export function exampleSpectra(): LayerSpectrum[] {
   const layers = ['conv1', 'conv2', 'fc1', 'fc2', 'fc3', 'fc4'];
   return layers.map((layer, row) => {
     const before = [0, 1, 2, 3, 4, 5].map((index) => (1.4 + 0.45 * row) * 0.82 ** index);
-    const after = before.map((sigma, index) => (index < 4 ? sigma * (18 - 3 * index) * (1 + 0.2 * Math.sin(row)) : sigma * 1.04));
+    const after = before.map((sigma, index) =>
+      index < 4 ? sigma * (18 - 3 * index) * (1 + 0.2 * Math.sin(row)) : sigma * 1.04,
+    );
     return { layer: `${layer}.weight`, before, after };
   });
 }
