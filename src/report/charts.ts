@@ -1,0 +1,10 @@
+export {
+  type CurvePoint,
+  type LearningCurve,
+  type LearningCurvesOptions,
+  learningCurves,
+  learningCurvesSpec,
+} from './learning-curves.js';
+export { type Chart, type RenderOptions, renderChart } from './render-chart.js';
+export { type LayerSpectrum, spectra, spectraSpec } from './spectra.js';
+export { type TradeOffPoint, tradeOff, tradeOffSpec } from './trade-off.js';

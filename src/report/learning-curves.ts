@@ -1,0 +1,257 @@
+import type { TopLevelSpec } from 'vega-lite';
+import { InputError } from '../formats/index.js';
+import { percent } from './numbers.js';
+import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
+import { printable } from './text.js';
+import { chartConfig, palette } from './theme.js';
+
+/** One measurement during an attack. */
+export interface CurvePoint {
+  /** Optimizer steps so far. */
+  step: number;
+  /** Fraction of right answers, 0 to 1. */
+  accuracy: number;
+}
+
+/** One run of an attack: accuracy on the unauthorized task (0 to 1) after so many optimizer steps. */
+export interface LearningCurve {
+  /** The attack; each gets a panel. */
+  attack: string;
+  /** What the attack starts from; each gets a line. `unlocked`, `locked`, `random weights` and `locked then clipped` have colours of their own. */
+  start: string;
+  /** Seed of the run; runs that differ in nothing else become one line. */
+  seed: number;
+  /** Measurements in any order. */
+  points: readonly CurvePoint[];
+}
+
+/** Options of `learningCurves`. */
+export interface LearningCurvesOptions {
+  /** The accuracy that counts as success; default 0.95, `null` for no line. */
+  target?: number | null;
+  /** Default `log`, on which the same slowdown is the same distance everywhere; a point at step 0 then has no place. */
+  stepScale?: 'log' | 'linear';
+  /** Panels in a row; default 3 where that fills the rows, else 2. */
+  columns?: number;
+}
+
+interface LineRow {
+  attack: string;
+  start: string;
+  step: number;
+  mean: number;
+  low: number;
+  high: number;
+  seeds: number;
+}
+
+interface LineStyle {
+  color: string;
+  dash: number[];
+}
+
+/** Colour and dash say the same thing twice, for print and for eyes that see no colour. */
+const KNOWN: Record<string, LineStyle> = {
+  unlocked: { color: palette.blue.light, dash: [] },
+  locked: { color: palette.vermillion.light, dash: [] },
+  'random weights': { color: palette.grey.light, dash: [2, 3] },
+  'locked then clipped': { color: palette.green.light, dash: [7, 3] },
+};
+const SPARE: LineStyle[] = [
+  { color: palette.purple.light, dash: [10, 3, 2, 3] },
+  { color: palette.amber.light, dash: [4, 2] },
+  { color: palette.ink.light, dash: [1, 2] },
+];
+
+function unique(values: Iterable<string>): string[] {
+  return [...new Set(values)];
+}
+
+function stylesOf(starts: readonly string[]): LineStyle[] {
+  const spare = [...SPARE];
+  return starts.map((start) => {
+    const style = Object.hasOwn(KNOWN, start) ? KNOWN[start] : spare.shift();
+    if (style === undefined) {
+      throw new InputError(
+        `learning curves: expected at most ${SPARE.length} starting points beside ${Object.keys(KNOWN).join(', ')}, got "${start}" too`,
+      );
+    }
+    return style;
+  });
+}
+
+/** Mean, least and greatest accuracy over the seeds of one line, at the steps that every seed measured. */
+function aggregate(curves: readonly LearningCurve[], usable: (step: number) => boolean): LineRow[] {
+  const { attack, start } = curves[0];
+  const bySeed = curves.map(({ points }) => new Map(points.map(({ step, accuracy }) => [step, accuracy])));
+  const steps = [...bySeed[0].keys()].filter((step) => usable(step) && bySeed.every((seed) => seed.has(step)));
+  if (steps.length === 0) {
+    throw new InputError(
+      `learning curves: expected a step that all ${curves.length} seeds of "${start}" under "${attack}" measured, got none`,
+    );
+  }
+  return steps
+    .toSorted((a, b) => a - b)
+    .map((step) => {
+      const values = bySeed.map((seed) => seed.get(step) ?? Number.NaN);
+      const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+      return { attack, start, step, mean, low: Math.min(...values), high: Math.max(...values), seeds: values.length };
+    });
+}
+
+function describe(rows: readonly LineRow[], attacks: readonly string[], starts: readonly string[]): string {
+  const sentences = attacks.map((attack) => {
+    const ends = starts.flatMap((start) => {
+      const last = rows.findLast((row) => row.attack === attack && row.start === start);
+      return last ? [`${start} ${percent(last.mean)} after ${last.step} steps (n = ${last.seeds})`] : [];
+    });
+    return `${attack}: ${ends.join(', ')}.`;
+  });
+  return `Accuracy on the unauthorized task over optimizer steps, mean and range over seeds. ${sentences.join(' ')}`;
+}
+
+/**
+ * The specification of `learningCurves`, with the drawn means and ranges as its data.
+ *
+ * @throws InputError when there is no curve, no step common to all seeds of a line, or an accuracy outside 0 to 1
+ */
+export function learningCurvesSpec(
+  curves: readonly LearningCurve[],
+  { target = 0.95, stepScale = 'log', columns }: LearningCurvesOptions = {},
+): TopLevelSpec {
+  if (curves.length === 0) throw new InputError('learning curves: expected at least one curve, got none');
+  const named = curves.map((c) => ({ ...c, attack: printable(c.attack), start: printable(c.start) }));
+  for (const { attack, start, seed, points } of named) {
+    const bad = points.find(({ accuracy }) => !(accuracy >= 0 && accuracy <= 1));
+    if (bad) {
+      throw new InputError(
+        `learning curves: expected an accuracy from 0 to 1, got ${bad.accuracy} at step ${bad.step} of "${start}" under "${attack}", seed ${seed}`,
+      );
+    }
+  }
+  const attacks = unique(named.map(({ attack }) => attack));
+  const present = unique(named.map(({ start }) => start));
+  const starts = [
+    ...Object.keys(KNOWN).filter((start) => present.includes(start)),
+    ...present.filter((start) => !Object.hasOwn(KNOWN, start)),
+  ];
+  const styles = stylesOf(starts);
+  const rows = attacks.flatMap((attack) =>
+    starts.flatMap((start) => {
+      const line = named.filter((curve) => curve.attack === attack && curve.start === start);
+      return line.length === 0 ? [] : aggregate(line, (step) => stepScale === 'linear' || step > 0);
+    }),
+  );
+  // A line through a single step has no length: show where it is.
+  const ends = new Map<string, number>();
+  for (const { attack, start } of rows) {
+    const line = JSON.stringify([attack, start]);
+    ends.set(line, (ends.get(line) ?? 0) + 1);
+  }
+  const dots = [...ends.values()].includes(1) ? { size: 36 } : false;
+  const perRow = Math.min(columns ?? (attacks.length % 3 === 0 ? 3 : 2), attacks.length);
+  const width = perRow === 1 ? 560 : Math.floor(640 / perRow);
+  const step = {
+    field: 'step',
+    type: 'quantitative' as const,
+    title: 'optimizer steps',
+    scale: stepScale === 'log' ? { type: 'log' as const, nice: false } : { type: 'linear' as const, nice: false },
+    axis: { format: '~s', grid: false, domain: true, ticks: true, tickCount: 5, labelOverlap: true },
+  };
+  const accuracy = {
+    type: 'quantitative' as const,
+    title: 'unauthorized accuracy',
+    scale: { domain: [0, 1] },
+    axis: {
+      domain: false,
+      grid: true,
+      labelExpr: "format(100 * datum.value, '.0f') + ' %'",
+      values: [0, 0.25, 0.5, 0.75, 1],
+    },
+  };
+  const color = {
+    field: 'start',
+    type: 'nominal' as const,
+    scale: { domain: starts, range: styles.map((style) => style.color) },
+    legend: { symbolType: 'stroke', symbolOpacity: 1, columns: 4 },
+  };
+  // A layer without data of its own draws its mark once for each row of the data.
+  const once = { values: [{}] };
+  const goal =
+    target === null
+      ? []
+      : [
+          {
+            data: once,
+            mark: { type: 'rule' as const, color: palette.ink.light, strokeWidth: 1, strokeDash: [3, 3], opacity: 0.7 },
+            encoding: { y: { datum: target } },
+          },
+          {
+            data: once,
+            mark: {
+              type: 'text' as const,
+              align: 'left' as const,
+              baseline: 'top' as const,
+              color: palette.muted.light,
+              dx: 4,
+              dy: 4,
+              fontSize: 11,
+              text: `target ${percent(target, Number.isInteger(Math.round(target * 1e6) / 1e4) ? 0 : 1)}`,
+            },
+            encoding: { y: { datum: target }, x: { value: 0 } },
+          },
+        ];
+  return {
+    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+    usermeta: { title: 'Learning curves of the attacks' },
+    description: describe(rows, attacks, starts),
+    config: chartConfig,
+    data: { values: rows },
+    facet: { field: 'attack', type: 'nominal', sort: attacks, header: { labelLimit: width } },
+    columns: perRow,
+    spacing: { row: 28, column: 32 },
+    spec: {
+      width,
+      height: 200,
+      layer: [
+        ...goal,
+        {
+          mark: { type: 'area', opacity: 0.16 },
+          encoding: {
+            x: step,
+            y: { ...accuracy, field: 'low' },
+            y2: { field: 'high' },
+            color,
+          },
+        },
+        {
+          mark: { type: 'line', strokeWidth: 2, strokeCap: 'butt', strokeJoin: 'round', point: dots },
+          encoding: {
+            x: step,
+            y: { ...accuracy, field: 'mean' },
+            color,
+            strokeDash: {
+              field: 'start',
+              type: 'nominal',
+              scale: { domain: starts, range: styles.map((style) => (style.dash.length ? style.dash : [1, 0])) },
+              legend: { symbolType: 'stroke', symbolOpacity: 1, columns: 4 },
+            },
+          },
+        },
+      ],
+    },
+  };
+}
+
+/**
+ * Unauthorized accuracy over optimizer steps: one panel an attack, one line a starting point (the mean over seeds, at
+ * the steps that every seed measured), a band from the worst to the best seed, and the target.
+ *
+ * @throws InputError as `learningCurvesSpec`
+ */
+export function learningCurves(
+  curves: readonly LearningCurve[],
+  options: LearningCurvesOptions & RenderOptions = {},
+): Promise<Chart> {
+  return renderChart(learningCurvesSpec(curves, options), options);
+}

@@ -1,0 +1,111 @@
+import { MISSING } from './numbers.js';
+import { displayWidth, escapeHtml, printable } from './text.js';
+
+/** One column of a table. */
+export interface TableColumn {
+  /** Key of the cell in each row. */
+  key: string;
+  /** Text at the top. */
+  header: string;
+  /** Default `left`; numbers read best at the `right`. */
+  align?: 'left' | 'right';
+}
+
+/** A table of texts; cells that a row lacks are shown as `–`. The first column names the row. */
+export interface Table {
+  /** What the table shows: the caption. */
+  title?: string;
+  /** From left to right. */
+  columns: TableColumn[];
+  /** Formatted cells by the key of their column. */
+  rows: Record<string, string>[];
+  /** Sentences below the table: n, seeds, budget, what a mark means. */
+  notes?: string[];
+}
+
+/** Header and cells as printable text, in the order of the columns. */
+function cells(table: Table): string[][] {
+  const rows = table.rows.map((row) =>
+    table.columns.map(({ key }) => printable(Object.hasOwn(row, key) ? row[key] : MISSING)),
+  );
+  return [table.columns.map((column) => printable(column.header)), ...rows];
+}
+
+/**
+ * The table for a terminal: aligned by displayed width, nothing wrapped or cut. Columns stand two spaces apart, one
+ * where that brings the table within `maxWidth` (default 120) columns. Ends without a line break.
+ */
+export function tableToText(table: Table, { maxWidth = 120 }: { maxWidth?: number } = {}): string {
+  const lines = cells(table);
+  const widths = table.columns.map((_, column) => Math.max(...lines.map((line) => displayWidth(line[column]))));
+  const total = widths.reduce((sum, width) => sum + width, 0);
+  const gap = total + 2 * (widths.length - 1) <= maxWidth ? '  ' : ' ';
+  const line = (texts: string[]): string =>
+    texts
+      .map((text, column) => {
+        const padding = ' '.repeat(widths[column] - displayWidth(text));
+        return table.columns[column].align === 'right' ? padding + text : text + padding;
+      })
+      .join(gap)
+      .trimEnd();
+
+  const [header, ...rows] = lines;
+  const parts = [line(header), widths.map((width) => '─'.repeat(width)).join(gap), ...rows.map(line)];
+  if (table.title !== undefined) parts.unshift(printable(table.title), '');
+  if (table.notes?.length) parts.push('', ...table.notes.map(printable));
+  return parts.join('\n');
+}
+
+/** Text that Markdown shows as it is: every character with a meaning escaped, also at the start of a paragraph. */
+function escapeMarkdown(text: string): string {
+  return printable(text)
+    .trim()
+    .replace(/[\\`*_~[\]|]/g, '\\$&')
+    .replace(/&/g, '&amp;')
+    .replace(/</g, '&lt;')
+    .replace(/^([-+#>=])/, '\\$1')
+    .replace(/^(\d+)([.)])/, '$1\\$2');
+}
+
+/** The table as GitHub-flavoured Markdown. Ends without a line break. */
+export function tableToMarkdown(table: Table): string {
+  const [header, ...rows] = cells(table).map((line) => `| ${line.map(escapeMarkdown).join(' | ')} |`);
+  const rule = `| ${table.columns.map(({ align }) => (align === 'right' ? '---:' : '---')).join(' | ')} |`;
+  const parts = [[header, rule, ...rows].join('\n')];
+  if (table.title !== undefined) parts.unshift(`**${escapeMarkdown(table.title)}**`);
+  parts.push(...(table.notes ?? []).map(escapeMarkdown));
+  return parts.join('\n\n');
+}
+
+/** The table as HTML with caption, column and row headers; all text escaped. The styles are those of `renderReport`. */
+export function tableToHtml(table: Table): string {
+  const [header, ...rows] = cells(table);
+  const cell = (tag: 'td' | 'th', scope: 'col' | 'row' | undefined, text: string, column: number): string => {
+    const attributes = [
+      ...(scope ? [` scope="${scope}"`] : []),
+      ...(table.columns[column].align === 'right' ? [' class="right"'] : []),
+    ];
+    return `<${tag}${attributes.join('')}>${escapeHtml(text)}</${tag}>`;
+  };
+  const head = header.map((text, column) => cell('th', 'col', text, column)).join('');
+  const body = rows.map((line) => {
+    const texts = line.map((text, column) =>
+      column === 0 ? cell('th', 'row', text, column) : cell('td', undefined, text, column),
+    );
+    return `<tr>${texts.join('')}</tr>`;
+  });
+  const label = escapeHtml(printable(table.title ?? 'Table'));
+  return [
+    // Focusable, so that a table wider than a phone can be scrolled with the keyboard too.
+    `<div class="scroll" role="region" tabindex="0" aria-label="${label}">`,
+    '<table>',
+    ...(table.title === undefined ? [] : [`<caption>${label}</caption>`]),
+    `<thead><tr>${head}</tr></thead>`,
+    '<tbody>',
+    ...body,
+    '</tbody>',
+    '</table>',
+    '</div>',
+    ...(table.notes ?? []).map((note) => `<p class="note">${escapeHtml(printable(note))}</p>`),
+  ].join('\n');
+}

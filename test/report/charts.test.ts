@@ -1,0 +1,152 @@
+import { describe, expect, it } from 'vitest';
+import { InputError } from '../../src/formats/index.js';
+import {
+  type Chart,
+  type LearningCurve,
+  learningCurves,
+  learningCurvesSpec,
+  type RenderOptions,
+  renderChart,
+  spectra,
+  spectraSpec,
+  tradeOff,
+  tradeOffSpec,
+} from '../../src/report/index.js';
+import { exampleCurves, exampleSpectra, exampleTradeOff } from './example.js';
+
+/** In tests a warning of Vega is an error. */
+const strict: RenderOptions = {
+  onWarning: (message) => {
+    throw new Error(`Vega warns: ${message}`);
+  },
+};
+
+const gallery: Record<string, () => Promise<Chart>> = {
+  'learning-curves': () => learningCurves(exampleCurves(), strict),
+  'learning-curves-linear': () => {
+    const curves = exampleCurves().filter(({ attack }) => attack === 'AdamW');
+    return learningCurves(curves, { ...strict, stepScale: 'linear', target: null });
+  },
+  spectra: () => spectra(exampleSpectra(), strict),
+  'trade-off': () => tradeOff(exampleTradeOff(), strict),
+};
+
+describe.each(Object.entries(gallery))('%s', (name, draw) => {
+  it('is the picture in test/snapshots', async () => {
+    const { svg } = await draw();
+    await expect(svg.replaceAll('><', '>\n<')).toMatchFileSnapshot(`../snapshots/${name}.svg`);
+  });
+
+  it('is the same in a second run, and says what it shows', async () => {
+    const [first, second] = [await draw(), await draw()];
+    expect(first.svg).toBe(second.svg);
+    expect(first.svg).toMatch(
+      /^<svg class="weightlock-chart" role="img" aria-labelledby="chart-\w+-title chart-\w+-desc"/,
+    );
+    expect(first.svg).toContain(`<desc id="${first.svg.match(/chart-\w+-desc/)?.[0]}">`);
+    expect(first.svg).not.toContain('NaN');
+    // Identifiers of clips and gradients would collide when several charts share a page.
+    expect(first.svg.match(/ id="/g)?.length).toBe(2);
+  });
+
+  it('has a specification that survives JSON and draws the same picture', async () => {
+    const { spec, svg } = await draw();
+    expect((await renderChart(JSON.parse(JSON.stringify(spec)), strict)).svg).toBe(svg);
+  });
+
+  it('only uses colours that have a dark counterpart', async () => {
+    const { svg } = await draw();
+    const used = [...svg.matchAll(/ (?:fill|stroke)="(#[^"]*|[a-z]+)"/g)].map(([, color]) => color);
+    const mapped = [...svg.matchAll(/\[fill="(#\w+)"\]/g)].map(([, color]) => color);
+    expect([...new Set(used)].filter((color) => color !== 'none' && !mapped.includes(color))).toEqual([]);
+  });
+});
+
+function linesOf(curves: LearningCurve[]): unknown {
+  const { data } = learningCurvesSpec(curves);
+  return data && 'values' in data ? data.values : undefined;
+}
+
+describe('learningCurves', () => {
+  const curve = (seed: number, accuracies: Record<number, number>, start = 'locked'): LearningCurve => ({
+    attack: 'AdamW',
+    start,
+    seed,
+    points: Object.entries(accuracies).map(([step, accuracy]) => ({ step: Number(step), accuracy })),
+  });
+
+  it('draws mean and range at the steps that every seed measured, without step 0 on the log scale', () => {
+    expect(
+      linesOf([curve(1, { 0: 0.1, 10: 0.25, 20: 0.5, 40: 0.9 }), curve(2, { 0: 0.2, 20: 0.75, 10: 0.5 })]),
+    ).toEqual([
+      { attack: 'AdamW', start: 'locked', step: 10, mean: 0.375, low: 0.25, high: 0.5, seeds: 2 },
+      { attack: 'AdamW', start: 'locked', step: 20, mean: 0.625, low: 0.5, high: 0.75, seeds: 2 },
+    ]);
+  });
+
+  it.each<[string, LearningCurve[]]>([
+    ['at least one curve', []],
+    ['a step that all 2 seeds of "locked"', [curve(1, { 10: 0.5 }), curve(2, { 20: 0.5 })]],
+    ['an accuracy from 0 to 1, got 98', [curve(1, { 10: 98 })]],
+    ['an accuracy from 0 to 1, got NaN', [curve(1, { 10: Number.NaN })]],
+    ['at most 3 starting points beside', ['a', 'b', 'c', 'd'].map((start) => curve(1, { 10: 0.5 }, start))],
+  ])('refuses: expected %s', (message, curves) => {
+    expect(() => learningCurvesSpec(curves)).toThrow(InputError);
+    expect(() => learningCurvesSpec(curves)).toThrow(message);
+  });
+});
+
+describe('edge cases draw without a warning', () => {
+  const layer = (name: string, before: number[], after: number[]) => ({ layer: name, before, after });
+
+  it.each<[string, () => Promise<Chart>]>([
+    [
+      'a single step',
+      () => learningCurves([{ attack: 'a', start: 'locked', seed: 1, points: [{ step: 5, accuracy: 0.5 }] }], strict),
+    ],
+    ['equal singular values', () => spectra([layer('a', [1], [1])], strict)],
+    ['eleven orders of magnitude', () => spectra([layer('a', [1e-5], [1e6])], strict)],
+    ['one setting', () => tradeOff([{ label: 'a', authorized: 0.5, advantage: 0.5 }], strict)],
+    [
+      'settings far from one another',
+      () =>
+        tradeOff(
+          [
+            { label: 'a', authorized: 1, advantage: -8 },
+            { label: 'b', authorized: 0, advantage: 3 },
+          ],
+          strict,
+        ),
+    ],
+  ])('%s', async (_, draw) => expect((await draw()).svg).not.toContain('NaN'));
+
+  it('shows a line of a single step as a dot', async () => {
+    const points = [{ step: 5, accuracy: 0.5 }];
+    const { svg } = await learningCurves([{ attack: 'a', start: 'locked', seed: 1, points }], strict);
+    expect(svg).toContain('class="mark-symbol role-mark');
+  });
+
+  it('names layers by start and end in the picture, in full in the description', async () => {
+    const name = 'encoder.layer.0.attention.self.query.weight';
+    const { svg } = await spectra([layer(name, [2], [3])], strict);
+    expect(svg).toContain('>encoder.lay…tion.self.query.weight</text>');
+    expect(svg).toContain(`${name}: σ1 2.00 before, 3.00 after (1.5×).</desc>`);
+  });
+});
+
+describe('spectra', () => {
+  it.each([
+    ['at least one layer', []],
+    ['as many singular values', [{ layer: 'a', before: [2, 1], after: [2] }]],
+    ['positive singular values', [{ layer: 'a', before: [2, 0], after: [2, 1] }]],
+    ['"a" twice', [1, 2].map(() => ({ layer: 'a', before: [2], after: [3] }))],
+  ])('refuses: %s', (message, layers) => expect(() => spectraSpec(layers)).toThrow(message));
+});
+
+describe('tradeOff', () => {
+  it.each([
+    ['at least one point', []],
+    ['metric from 0 to 1', [{ label: 'a', authorized: 98, advantage: 1 }]],
+    ['a finite advantage', [{ label: 'a', authorized: 0.98, advantage: Number.NaN }]],
+  ])('refuses: %s', (message, points) => expect(() => tradeOffSpec(points)).toThrow(message));
+});

@@ -1,0 +1,51 @@
+import type { LayerSpectrum, LearningCurve, TradeOffPoint } from '../../src/report/index.js';
+
+/** Invented curves of a plausible shape: made from a formula, no randomness, so that snapshots stay. */
+export function exampleCurves(): LearningCurve[] {
+  const halfway: Record<string, Record<string, number>> = {
+    AdamW: { unlocked: 9, locked: 34, 'random weights': 20, 'locked then clipped': 24 },
+    'SGD with momentum': { unlocked: 24, locked: 900, 'random weights': 110, 'locked then clipped': 60 },
+    Adadelta: { unlocked: 16, locked: 110, 'random weights': 30, 'locked then clipped': 30 },
+    'K-FAC': { unlocked: 4, locked: 24, 'random weights': 4.5, 'locked then clipped': 7 },
+  };
+  const stepsSeen = [0, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 300];
+  return Object.entries(halfway).flatMap(([attack, starts]) =>
+    Object.entries(starts).flatMap(([start, half]) =>
+      [1, 2, 3].map((seed) => ({
+        attack,
+        start,
+        seed,
+        points: stepsSeen.map((step) => {
+          const shift = half * (1 + 0.14 * (seed - 2));
+          const wiggle = 0.012 * Math.sin(step * 1.7 + seed * 2.1 + half);
+          const reached = 0.2 + 0.775 * (1 - 1 / (1 + (step / shift) ** 1.6)) + wiggle;
+          return { step, accuracy: Math.min(0.985, Math.max(0.1, reached)) };
+        }),
+      })),
+    ),
+  );
+}
+
+/** Four singular values of six matrices: k = 4 raised, as after a lock with α 0.1. */
+export function exampleSpectra(): LayerSpectrum[] {
+  const layers = ['conv1', 'conv2', 'fc1', 'fc2', 'fc3', 'fc4'];
+  return layers.map((layer, row) => {
+    const before = [0, 1, 2, 3, 4, 5].map((index) => (1.4 + 0.45 * row) * 0.82 ** index);
+    const after = before.map((sigma, index) =>
+      index < 4 ? sigma * (18 - 3 * index) * (1 + 0.2 * Math.sin(row)) : sigma * 1.04,
+    );
+    return { layer: `${layer}.weight`, before, after };
+  });
+}
+
+/** Lock settings from the design's table, with two that lie close to one another. */
+export function exampleTradeOff(): TradeOffPoint[] {
+  return [
+    { label: 'unlocked', authorized: 0.991, advantage: 1, reference: true },
+    { label: 'α 0.5, k 1', authorized: 0.99, advantage: 0.62, advantageRange: [0.5, 0.71] },
+    { label: 'α 0.1, k 1', authorized: 0.934, advantage: 0.18, advantageRange: [0.05, 0.3] },
+    { label: 'α 0.1, k 4', authorized: 0.9895, advantage: -0.21, advantageRange: [-0.34, -0.08] },
+    { label: 'α 0.1, k 8', authorized: 0.988, advantage: 0.55 },
+    { label: 'α 0.1, k 16', authorized: 0.987, advantage: 0.83 },
+  ];
+}
