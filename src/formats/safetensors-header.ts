@@ -66,12 +66,17 @@ export function parseHeader(
   const json = new JsonScanner(bytes, source, 'tensor');
   const entries: HeaderEntry[] = [];
   const header: HeaderMetadata = { metadata: Object.create(null) };
-  if (bytes.length === 0 || bytes[0] !== 123) throw json.fail('a header that begins with "{"');
+  if (bytes.length === 0 || bytes[0] !== 123) {
+    throw json.fail('a header that begins with "{"', bytes.length === 0 ? 'an empty one' : `byte ${bytes[0]}`);
+  }
   json.object('a header object', (name) => {
-    json.subject = name;
-    if (name === METADATA) header.metadataKeys = readMetadata(json, header.metadata);
-    else entries.push(readEntry(json, name, dataBytes));
-    json.subject = undefined;
+    if (name === METADATA) {
+      header.metadataKeys = readMetadata(json, header.metadata);
+    } else {
+      json.subject = name;
+      entries.push(readEntry(json, name, dataBytes));
+      json.subject = undefined;
+    }
   });
   json.end();
   // Stable: among tensors without elements at the same place, the header's order holds.
@@ -82,9 +87,9 @@ export function parseHeader(
 
 function readMetadata(json: JsonScanner, metadata: Record<string, string>): string[] {
   const keys: string[] = [];
-  json.object('an object of strings', (key) => {
+  json.object(`an object of strings as ${METADATA}`, (key) => {
     keys.push(key);
-    metadata[key] = json.string(`a string as the value of ${quote(key)}`);
+    metadata[key] = json.string(`a string as the value of ${quote(key)} in ${METADATA}`);
   });
   return keys;
 }
@@ -95,8 +100,8 @@ function readEntry(json: JsonScanner, name: string, dataBytes: number): HeaderEn
   let offsets: number[] | undefined;
   json.object('an object with "dtype", "shape" and "data_offsets"', (field) => {
     if (field === 'dtype') dtype = readDType(json);
-    else if (field === 'shape') shape = readIntegers(json, 'a dimension', MAX_DIMENSIONS);
-    else if (field === 'data_offsets') offsets = readIntegers(json, 'a data offset', 2);
+    else if (field === 'shape') shape = readIntegers(json, 'dimension', MAX_DIMENSIONS);
+    else if (field === 'data_offsets') offsets = readIntegers(json, 'data offset', 2);
     else throw json.fail('only "dtype", "shape" and "data_offsets"', quote(field));
   });
   const missing = !dtype ? 'dtype' : !shape ? 'shape' : !offsets ? 'data_offsets' : undefined;
@@ -122,9 +127,9 @@ function readDType(json: JsonScanner): StoredDType {
 
 function readIntegers(json: JsonScanner, what: string, most: number): number[] {
   const integers: number[] = [];
-  json.array(`an array with ${what} in each place`, () => {
-    if (integers.length === most) throw json.fail(`at most ${most} integers`, 'more');
-    integers.push(json.integer(what));
+  json.array(`an array of ${what}s`, () => {
+    if (integers.length === most) throw json.fail(`at most ${most} ${what}s`, 'more');
+    integers.push(json.integer(`each ${what}`));
   });
   return integers;
 }
