@@ -26,6 +26,6 @@ describe('hostile headers of 2 MiB', () => {
     const allocated = allocatedBytes(() => parseOnly([bytes]));
     // All that is ever allocated, garbage included; measured: up to 53 for the shortest metadata keys, 40 for tensors.
     expect(allocated / bytes.length).toBeLessThan(80);
-    expect(performance.now() - start).toBeLessThan(SLOWEST);
+    expect(performance.now() - start).toBeLessThan(5 * SLOWEST);
   });
 });

@@ -22,9 +22,13 @@ export type StoredDType =
 
 /** A tensor as it lies in a file: little-endian, row-major bytes that may start at any address of their buffer. */
 export interface StoredTensor {
+  /** As in the state dict; any text but `__metadata__`. */
   name: string;
+  /** Type of each element. */
   dtype: StoredDType;
+  /** Dimensions, the slowest first; `[]` is a scalar. */
   shape: readonly number[];
+  /** As many as dtype and shape ask for; those of a tensor read from a file are a view into a larger buffer. */
   bytes: Uint8Array;
 }
 

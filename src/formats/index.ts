@@ -17,4 +17,4 @@ export {
   type SafetensorsLimits,
   writeSafetensors,
 } from './safetensors.js';
-export { readTensorFiles, type TensorFiles, type TensorFilesLimits } from './sharded.js';
+export { readTensorFiles, type Shard, type TensorFiles, type TensorFilesLimits } from './sharded.js';

@@ -156,17 +156,22 @@ function checkCoverage(entries: readonly HeaderEntry[], dataBytes: number, sourc
  * The eight length bytes and the header, padded with spaces to a multiple of 8 as the reference writes it.
  *
  * @param tensors - In the order of their data.
+ * @param source - The file, for messages.
  * @throws InputError when a name is taken twice or no valid text, or a tensor's bytes do not fit its shape.
  */
-export function encodeHeader(tensors: readonly StoredTensor[], { metadata, metadataKeys }: HeaderMetadata): Uint8Array {
+export function encodeHeader(
+  tensors: readonly StoredTensor[],
+  { metadata, metadataKeys }: HeaderMetadata,
+  source: string,
+): Uint8Array {
   const fields: string[] = [];
   if (metadataKeys || Object.keys(metadata).length > 0)
-    fields.push(`"${METADATA}":${metadataJson(metadata, metadataKeys)}`);
+    fields.push(`"${METADATA}":${metadataJson(metadata, metadataKeys ?? [], source)}`);
   const names = new Set<string>();
   let begin = 0;
   for (const { name, dtype, shape, bytes } of tensors) {
     const fail = (expected: string, found: string): InputError =>
-      new InputError(`tensor ${quote(name)}: expected ${expected}, found ${found}`);
+      new InputError(`${source}: tensor ${quote(name)}: expected ${expected}, found ${found}`);
     if (name === METADATA) throw fail(`a tensor name other than ${METADATA}`, 'it');
     if (names.has(name)) throw fail('each name once', 'it twice');
     names.add(name);
@@ -176,27 +181,28 @@ export function encodeHeader(tensors: readonly StoredTensor[], { metadata, metad
     if (size !== bytes.length)
       throw fail(`${size ?? 'at most 2^53 - 1'} bytes for ${dtype} [${shape}]`, `${bytes.length}`);
     const end = begin + size;
-    fields.push(`${jsonString(name)}:{"dtype":"${dtype}","shape":[${shape}],"data_offsets":[${begin},${end}]}`);
+    fields.push(`${jsonString(name, source)}:{"dtype":"${dtype}","shape":[${shape}],"data_offsets":[${begin},${end}]}`);
     begin = end;
   }
-  return withLength(new TextEncoder().encode(`{${fields.join(',')}}`));
+  return withLength(new TextEncoder().encode(`{${fields.join(',')}}`), source);
 }
 
-function metadataJson(metadata: Record<string, string>, keys: readonly string[] = []): string {
+function metadataJson(metadata: Record<string, string>, keys: readonly string[], source: string): string {
   const ordered = new Set([...keys.filter((key) => Object.hasOwn(metadata, key)), ...Object.keys(metadata)]);
-  return `{${Array.from(ordered, (key) => `${jsonString(key)}:${jsonString(metadata[key])}`).join(',')}}`;
+  return `{${Array.from(ordered, (key) => `${jsonString(key, source)}:${jsonString(metadata[key], source)}`).join(',')}}`;
 }
 
 /** JSON.stringify escapes the same characters in the same way as the reference's writer, lone surrogates apart. */
-function jsonString(text: string): string {
-  if (/\p{Surrogate}/u.test(text)) throw new InputError(`expected text of whole characters, found ${quote(text)}`);
+function jsonString(text: string, source: string): string {
+  if (/\p{Surrogate}/u.test(text))
+    throw new InputError(`${source}: expected text of whole characters, found ${quote(text)}`);
   return JSON.stringify(text);
 }
 
-function withLength(json: Uint8Array): Uint8Array {
+function withLength(json: Uint8Array, source: string): Uint8Array {
   const padded = Math.ceil(json.length / 8) * 8;
   if (padded > MAX_HEADER_BYTES) {
-    throw new InputError(`expected a header of at most ${MAX_HEADER_BYTES} bytes, found ${padded}`);
+    throw new InputError(`${source}: expected a header of at most ${MAX_HEADER_BYTES} bytes, found ${padded}`);
   }
   const bytes = new Uint8Array(8 + padded).fill(32, 8);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(padded), true);

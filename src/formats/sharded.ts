@@ -15,10 +15,18 @@ const MAX_INDEX_BYTES = 64 * 2 ** 20;
 const MAX_SHARDS = 1024;
 const MAX_TOTAL_BYTES = 64 * 2 ** 30;
 
+/** One file of a model's weights. */
+export interface Shard {
+  /** File name within the model's folder. */
+  name: string;
+  /** Its content. */
+  file: SafetensorsFile;
+}
+
 /** The weights of a model: one file, or several that an index ties together. */
 export interface TensorFiles {
-  /** File names within the folder and their content, in the order the index first names them. */
-  shards: { name: string; file: SafetensorsFile }[];
+  /** In the order the index first names them. */
+  shards: Shard[];
   /** All tensors, shard by shard. */
   tensors: StoredTensor[];
 }
