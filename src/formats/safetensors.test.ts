@@ -113,6 +113,18 @@ describe('malformed files', () => {
     expect(Object.fromEntries(cases.map(({ name }) => [name, messageOf(name)]))).toMatchSnapshot();
   });
 
+  it('of more than 262,144 keys are refused, because each costs far more memory than it has bytes', () => {
+    const keys = (count: number) =>
+      encodeSafetensors({
+        tensors: [],
+        metadata: Object.fromEntries(Array.from({ length: count }, (_, i) => [i, ''])),
+      });
+    expect(parseSafetensors(keys(2 ** 18), 'f').metadataKeys).toHaveLength(2 ** 18);
+    expect(() => parseSafetensors(keys(2 ** 18 + 1), 'f')).toThrow(
+      'f: expected at most 262144 keys in one object, found more',
+    );
+  });
+
   it('cannot fake lines or terminal codes in messages', () => {
     const header = '{"a\\nb\\u001b[31m\\u2028\\u202e":{"dtype":"F32"}}';
     const bytes = Buffer.concat([Buffer.from([header.length, 0, 0, 0, 0, 0, 0, 0]), Buffer.from(header)]);
@@ -139,6 +151,11 @@ describe('malformed files', () => {
 });
 
 describe('writing', () => {
+  it('keeps a byte order mark at the start of a name', () => {
+    const file = parseSafetensors(encodeSafetensors({ tensors: [tensor('\ufeffa')], metadata: {} }), 'f');
+    expect(file.tensors[0].name).toBe('\ufeffa');
+  });
+
   it('keeps the order given, ignores keys that left the metadata, and writes new ones last', () => {
     const file = parseSafetensors(
       encodeSafetensors({
