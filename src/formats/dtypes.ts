@@ -22,9 +22,13 @@ export type StoredDType =
 
 /** A tensor as it lies in a file: little-endian, row-major bytes that may start at any address of their buffer. */
 export interface StoredTensor {
+  /** As in the state dict; any text but `__metadata__`. */
   name: string;
+  /** Type of each element. */
   dtype: StoredDType;
+  /** Dimensions, the slowest first; `[]` is a scalar. */
   shape: readonly number[];
+  /** As many as dtype and shape ask for; those of a tensor read from a file are a view into a larger buffer. */
   bytes: Uint8Array;
 }
 
@@ -57,17 +61,17 @@ const SMALL_INTEGERS = {
   BOOL: Uint8Array,
 } as const;
 
-/** Inclusive lower and exclusive upper bound of each integer dtype; all are exact as doubles. */
-const INTEGER_RANGES = {
-  I64: [-(2 ** 63), 2 ** 63],
-  I32: [-(2 ** 31), 2 ** 31],
-  I16: [-(2 ** 15), 2 ** 15],
-  I8: [-(2 ** 7), 2 ** 7],
-  U64: [0, 2 ** 64],
-  U32: [0, 2 ** 32],
-  U16: [0, 2 ** 16],
-  U8: [0, 2 ** 8],
-  BOOL: [0, 2],
+/** Each integer dtype holds 0 (signed: -2^bits) to below 2^bits; the bounds are exact as doubles. */
+const INTEGER_BITS = {
+  I64: { signed: true, bits: 63 },
+  I32: { signed: true, bits: 31 },
+  I16: { signed: true, bits: 15 },
+  I8: { signed: true, bits: 7 },
+  U64: { signed: false, bits: 64 },
+  U32: { signed: false, bits: 32 },
+  U16: { signed: false, bits: 16 },
+  U8: { signed: false, bits: 8 },
+  BOOL: { signed: false, bits: 1 },
 } as const;
 
 /** Whether a name from a file is a dtype that weightlock stores. */
@@ -123,7 +127,8 @@ export function toFloat32(tensor: StoredTensor): Float32Array {
 /**
  * Stores float32 values with the name, dtype and shape of another tensor, in new bytes.
  *
- * Floats round to nearest even; what is too large becomes infinity (NaN in F8_E4M3, which has none), as in PyTorch.
+ * Floats round to nearest even; what is too large becomes infinity (448 in F8_E4M3, which has none), as in
+ * PyTorch 2.15.
  * Integers and BOOL are stored only when nothing is lost.
  *
  * @param values - Row-major, as many as the shape asks for.
@@ -168,13 +173,15 @@ function encodeValues(values: Float32Array, name: string, dtype: StoredDType): U
   }
 }
 
-function integers(values: Float32Array, name: string, dtype: keyof typeof INTEGER_RANGES): Float32Array {
-  const [low, end] = INTEGER_RANGES[dtype];
+function integers(values: Float32Array, name: string, dtype: keyof typeof INTEGER_BITS): Float32Array {
+  const { signed, bits } = INTEGER_BITS[dtype];
+  const end = 2 ** bits;
+  const low = signed ? -end : 0;
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
     if (Number.isInteger(value) && value >= low && value < end) continue;
     throw new InputError(
-      `tensor ${quote(name)}: expected an integer from ${low} to below ${end} for ${dtype}, found ${value} at index ${i}`,
+      `tensor ${quote(name)}: expected an integer from ${signed ? `-2^${bits}` : 0} to below 2^${bits} for ${dtype}, found ${value} at index ${i}`,
     );
   }
   return values;

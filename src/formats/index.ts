@@ -19,4 +19,4 @@ export {
   type SafetensorsLimits,
   writeSafetensors,
 } from './safetensors.js';
-export { readTensorFiles, type TensorFiles, type TensorFilesLimits } from './sharded.js';
+export { readTensorFiles, type Shard, type TensorFiles, type TensorFilesLimits } from './sharded.js';

@@ -3,13 +3,19 @@ import { quote } from './text.js';
 
 const MAX_DEPTH = 32;
 
+/**
+ * Models of a trillion parameters have some 100,000 tensors. Each costs about 2 KB to parse: without this cap, a header
+ * within the reference's limit of 100 MB could ask for 4 GB.
+ */
+const MAX_KEYS = 2 ** 18;
+
 const codes = { quote: 34, comma: 44, minus: 45, colon: 58, open: 91, backslash: 92, close: 93, brace: 123, end: 125 };
 
 /**
  * Reads JSON of a known structure from untrusted bytes, in one pass and without building a tree.
  *
  * `JSON.parse` does not fit here: it keeps the last of two equal keys, rounds large integers, sets `__proto__`, and
- * turns 100 MB of brackets into gigabytes. Memory here is that of the strings and numbers the caller keeps.
+ * turns 100 MB of brackets into gigabytes. Memory here is that of the keys and of what the caller keeps.
  */
 export class JsonScanner {
   private position = 0;
@@ -37,7 +43,7 @@ export class JsonScanner {
     );
   }
 
-  /** Reads an object, calling `visit` with each key; `visit` must read the value. Equal keys are refused. */
+  /** Reads an object, calling `visit` with each key; `visit` must read the value. Equal keys and more than 262,144 are refused. */
   object(what: string, visit: (key: string) => void): void {
     if (!this.take(codes.brace)) throw this.fail(what);
     if (this.take(codes.end)) return;
@@ -46,6 +52,7 @@ export class JsonScanner {
       const key = this.string('a key in double quotes');
       if (seen.has(key)) throw this.fail('each key once', `${quote(key)} twice`);
       seen.add(key);
+      if (seen.size > MAX_KEYS) throw this.fail(`at most ${MAX_KEYS} keys in one object`, 'more');
       if (!this.take(codes.colon)) throw this.fail('":" after a key');
       visit(key);
     } while (this.take(codes.comma));

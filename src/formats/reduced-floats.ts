@@ -54,7 +54,7 @@ function buildTable({ bits, exponentBits, mantissaBits, infinities }: Layout): U
 /**
  * Rounds float32 values to nearest even and writes their bit patterns to `out`.
  *
- * Too large becomes infinity (NaN in F8_E4M3); a NaN keeps its sign and the payload bits that fit.
+ * Too large becomes infinity, in F8_E4M3 the largest number, 448; a NaN keeps its sign and the payload bits that fit.
  */
 export function encodeReduced(values: Float32Array, dtype: ReducedFloat, out: Uint8Array | Uint16Array): void {
   const { bits, exponentBits, mantissaBits, infinities } = REDUCED_FLOATS[dtype];
@@ -66,7 +66,7 @@ export function encodeReduced(values: Float32Array, dtype: ReducedFloat, out: Ui
   const firstNormal = 128 - (2 ** (exponentBits - 1) - 1);
   const rebias = (firstNormal - 1) << mantissaBits;
   const top = (2 ** exponentBits - 1) << mantissaBits;
-  const overflow = infinities ? top : signMask - 1;
+  const overflow = infinities ? top : signMask - 2;
   const quiet = 1 << (mantissaBits - 1);
   for (let i = 0; i < source.length; i++) {
     const magnitude = source[i] & 0x7fffffff;
@@ -74,7 +74,7 @@ export function encodeReduced(values: Float32Array, dtype: ReducedFloat, out: Ui
     let pattern: number;
     if (magnitude > INFINITY) {
       const payload = (magnitude >>> shift) & (2 ** mantissaBits - 1);
-      pattern = infinities ? top | (payload || quiet) : overflow;
+      pattern = infinities ? top | (payload || quiet) : signMask - 1;
     } else if (exponent >= firstNormal) {
       // A carry out of the mantissa moves into the exponent, which is what rounding up to a power of two means.
       pattern = ((magnitude + (1 << (shift - 1)) - 1 + ((magnitude >>> shift) & 1)) >>> shift) - rebias;

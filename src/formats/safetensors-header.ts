@@ -66,12 +66,17 @@ export function parseHeader(
   const json = new JsonScanner(bytes, source, 'tensor');
   const entries: HeaderEntry[] = [];
   const header: HeaderMetadata = { metadata: Object.create(null) };
-  if (bytes.length === 0 || bytes[0] !== 123) throw json.fail('a header that begins with "{"');
+  if (bytes.length === 0 || bytes[0] !== 123) {
+    throw json.fail('a header that begins with "{"', bytes.length === 0 ? 'an empty one' : `byte ${bytes[0]}`);
+  }
   json.object('a header object', (name) => {
-    json.subject = name;
-    if (name === METADATA) header.metadataKeys = readMetadata(json, header.metadata);
-    else entries.push(readEntry(json, name, dataBytes));
-    json.subject = undefined;
+    if (name === METADATA) {
+      header.metadataKeys = readMetadata(json, header.metadata);
+    } else {
+      json.subject = name;
+      entries.push(readEntry(json, name, dataBytes));
+      json.subject = undefined;
+    }
   });
   json.end();
   // Stable: among tensors without elements at the same place, the header's order holds.
@@ -82,9 +87,9 @@ export function parseHeader(
 
 function readMetadata(json: JsonScanner, metadata: Record<string, string>): string[] {
   const keys: string[] = [];
-  json.object('an object of strings', (key) => {
+  json.object(`an object of strings as ${METADATA}`, (key) => {
     keys.push(key);
-    metadata[key] = json.string(`a string as the value of ${quote(key)}`);
+    metadata[key] = json.string(`a string as the value of ${quote(key)} in ${METADATA}`);
   });
   return keys;
 }
@@ -95,8 +100,8 @@ function readEntry(json: JsonScanner, name: string, dataBytes: number): HeaderEn
   let offsets: number[] | undefined;
   json.object('an object with "dtype", "shape" and "data_offsets"', (field) => {
     if (field === 'dtype') dtype = readDType(json);
-    else if (field === 'shape') shape = readIntegers(json, 'a dimension', MAX_DIMENSIONS);
-    else if (field === 'data_offsets') offsets = readIntegers(json, 'a data offset', 2);
+    else if (field === 'shape') shape = readIntegers(json, 'dimension', MAX_DIMENSIONS);
+    else if (field === 'data_offsets') offsets = readIntegers(json, 'data offset', 2);
     else throw json.fail('only "dtype", "shape" and "data_offsets"', quote(field));
   });
   const missing = !dtype ? 'dtype' : !shape ? 'shape' : !offsets ? 'data_offsets' : undefined;
@@ -122,9 +127,9 @@ function readDType(json: JsonScanner): StoredDType {
 
 function readIntegers(json: JsonScanner, what: string, most: number): number[] {
   const integers: number[] = [];
-  json.array(`an array with ${what} in each place`, () => {
-    if (integers.length === most) throw json.fail(`at most ${most} integers`, 'more');
-    integers.push(json.integer(what));
+  json.array(`an array of ${what}s`, () => {
+    if (integers.length === most) throw json.fail(`at most ${most} ${what}s`, 'more');
+    integers.push(json.integer(`each ${what}`));
   });
   return integers;
 }
@@ -151,17 +156,22 @@ function checkCoverage(entries: readonly HeaderEntry[], dataBytes: number, sourc
  * The eight length bytes and the header, padded with spaces to a multiple of 8 as the reference writes it.
  *
  * @param tensors - In the order of their data.
+ * @param source - The file, for messages.
  * @throws InputError when a name is taken twice or no valid text, or a tensor's bytes do not fit its shape.
  */
-export function encodeHeader(tensors: readonly StoredTensor[], { metadata, metadataKeys }: HeaderMetadata): Uint8Array {
+export function encodeHeader(
+  tensors: readonly StoredTensor[],
+  { metadata, metadataKeys }: HeaderMetadata,
+  source: string,
+): Uint8Array {
   const fields: string[] = [];
   if (metadataKeys || Object.keys(metadata).length > 0)
-    fields.push(`"${METADATA}":${metadataJson(metadata, metadataKeys)}`);
+    fields.push(`"${METADATA}":${metadataJson(metadata, metadataKeys ?? [], source)}`);
   const names = new Set<string>();
   let begin = 0;
   for (const { name, dtype, shape, bytes } of tensors) {
     const fail = (expected: string, found: string): InputError =>
-      new InputError(`tensor ${quote(name)}: expected ${expected}, found ${found}`);
+      new InputError(`${source}: tensor ${quote(name)}: expected ${expected}, found ${found}`);
     if (name === METADATA) throw fail(`a tensor name other than ${METADATA}`, 'it');
     if (names.has(name)) throw fail('each name once', 'it twice');
     names.add(name);
@@ -171,27 +181,28 @@ export function encodeHeader(tensors: readonly StoredTensor[], { metadata, metad
     if (size !== bytes.length)
       throw fail(`${size ?? 'at most 2^53 - 1'} bytes for ${dtype} [${shape}]`, `${bytes.length}`);
     const end = begin + size;
-    fields.push(`${jsonString(name)}:{"dtype":"${dtype}","shape":[${shape}],"data_offsets":[${begin},${end}]}`);
+    fields.push(`${jsonString(name, source)}:{"dtype":"${dtype}","shape":[${shape}],"data_offsets":[${begin},${end}]}`);
     begin = end;
   }
-  return withLength(new TextEncoder().encode(`{${fields.join(',')}}`));
+  return withLength(new TextEncoder().encode(`{${fields.join(',')}}`), source);
 }
 
-function metadataJson(metadata: Record<string, string>, keys: readonly string[] = []): string {
+function metadataJson(metadata: Record<string, string>, keys: readonly string[], source: string): string {
   const ordered = new Set([...keys.filter((key) => Object.hasOwn(metadata, key)), ...Object.keys(metadata)]);
-  return `{${Array.from(ordered, (key) => `${jsonString(key)}:${jsonString(metadata[key])}`).join(',')}}`;
+  return `{${Array.from(ordered, (key) => `${jsonString(key, source)}:${jsonString(metadata[key], source)}`).join(',')}}`;
 }
 
 /** JSON.stringify escapes the same characters in the same way as the reference's writer, lone surrogates apart. */
-function jsonString(text: string): string {
-  if (/\p{Surrogate}/u.test(text)) throw new InputError(`expected text of whole characters, found ${quote(text)}`);
+function jsonString(text: string, source: string): string {
+  if (/\p{Surrogate}/u.test(text))
+    throw new InputError(`${source}: expected text of whole characters, found ${quote(text)}`);
   return JSON.stringify(text);
 }
 
-function withLength(json: Uint8Array): Uint8Array {
+function withLength(json: Uint8Array, source: string): Uint8Array {
   const padded = Math.ceil(json.length / 8) * 8;
   if (padded > MAX_HEADER_BYTES) {
-    throw new InputError(`expected a header of at most ${MAX_HEADER_BYTES} bytes, found ${padded}`);
+    throw new InputError(`${source}: expected a header of at most ${MAX_HEADER_BYTES} bytes, found ${padded}`);
   }
   const bytes = new Uint8Array(8 + padded).fill(32, 8);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(padded), true);

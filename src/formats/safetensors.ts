@@ -7,7 +7,7 @@ import { encodeHeader, type HeaderEntry, headerLength, MAX_HEADER_BYTES, parseHe
 /** Largest file that {@link readSafetensors} reads unless told otherwise: 16 GiB. */
 const MAX_FILE_BYTES = 16 * 2 ** 30;
 
-/** Tensors share buffers of up to this size; Node 20 refuses arrays above 4 GiB, and one read above 2 GiB. */
+/** Largest shared buffer, one read and one write: Node 20 refuses arrays above 4 GiB, and reads above 2 GiB. */
 const BUFFER_BYTES = 2 ** 30;
 
 /** The content of a safetensors file. */
@@ -23,12 +23,14 @@ export interface SafetensorsFile {
   metadataKeys?: readonly string[];
 }
 
-/** Limits on what is read from untrusted files. */
+/** Limits on what is read from untrusted files, and on the memory it lies in. */
 export interface SafetensorsLimits {
   /** Largest file in bytes (default 16 GiB). */
   maxBytes?: number;
   /** Largest header in bytes (default 100,000,000, as the reference). */
   maxHeaderBytes?: number;
+  /** Tensors read from disk share buffers of up to this size (default 1 GiB); a larger tensor has its own. */
+  bufferBytes?: number;
 }
 
 /**
@@ -41,7 +43,7 @@ export interface SafetensorsLimits {
 export function parseSafetensors(
   bytes: Uint8Array,
   source: string,
-  { maxHeaderBytes = MAX_HEADER_BYTES }: SafetensorsLimits = {},
+  { maxHeaderBytes = MAX_HEADER_BYTES }: Pick<SafetensorsLimits, 'maxHeaderBytes'> = {},
 ): SafetensorsFile {
   const start = 8 + headerLength(bytes, bytes.length, source, maxHeaderBytes);
   const { entries, ...metadata } = parseHeader(bytes.subarray(8, start), bytes.length - start, source);
@@ -51,7 +53,7 @@ export function parseSafetensors(
 
 /**
  * Reads a safetensors file. The header is read and checked before memory for the data is allocated; tensors are views
- * into shared buffers of up to 1 GiB.
+ * into shared buffers.
  *
  * @param path - The file.
  * @throws InputError when the file is missing, too large, or malformed in any way.
@@ -60,7 +62,7 @@ export function parseSafetensors(
  */
 export async function readSafetensors(
   path: string,
-  { maxBytes = MAX_FILE_BYTES, maxHeaderBytes = MAX_HEADER_BYTES }: SafetensorsLimits = {},
+  { maxBytes = MAX_FILE_BYTES, maxHeaderBytes = MAX_HEADER_BYTES, bufferBytes = BUFFER_BYTES }: SafetensorsLimits = {},
 ): Promise<SafetensorsFile> {
   // Before opening, because opening a named pipe waits for its writer.
   const info = await stat(path).catch(() => undefined);
@@ -77,7 +79,7 @@ export async function readSafetensors(
     const start = 8 + length;
     const { entries, ...metadata } = parseHeader(await readAt(file, 8, length, path), size - start, path);
     const tensors: StoredTensor[] = [];
-    for (const group of groupEntries(entries)) {
+    for (const group of groupEntries(entries, bufferBytes)) {
       const first = group[0].begin;
       const data = await readAt(file, start + first, group[group.length - 1].end - first, path);
       for (const entry of group) tensors.push(tensorOf(entry, data.subarray(entry.begin - first, entry.end - first)));
@@ -94,7 +96,7 @@ export async function readSafetensors(
  * @throws InputError when a name is taken twice or is no valid text, or a tensor's bytes do not fit its shape.
  */
 export function encodeSafetensors(file: SafetensorsFile): Uint8Array {
-  const header = encodeHeader(file.tensors, file);
+  const header = encodeHeader(file.tensors, file, 'safetensors file');
   const bytes = new Uint8Array(file.tensors.reduce((sum, tensor) => sum + tensor.bytes.length, header.length));
   let offset = 0;
   for (const part of [header, ...file.tensors.map((tensor) => tensor.bytes)]) {
@@ -112,7 +114,7 @@ export function encodeSafetensors(file: SafetensorsFile): Uint8Array {
  * @throws InputError as {@link encodeSafetensors}; then nothing is written.
  */
 export async function writeSafetensors(path: string, file: SafetensorsFile): Promise<void> {
-  await writeFileAtomic(path, pieces(encodeHeader(file.tensors, file), file.tensors));
+  await writeFileAtomic(path, pieces(encodeHeader(file.tensors, file, path), file.tensors));
 }
 
 function* pieces(header: Uint8Array, tensors: readonly StoredTensor[]): Generator<Uint8Array> {
@@ -127,10 +129,10 @@ function tensorOf({ name, dtype, shape }: HeaderEntry, bytes: Uint8Array): Store
 }
 
 /** Runs of neighbouring tensors that fit one buffer; a tensor too large for that gets its own. */
-function* groupEntries(entries: readonly HeaderEntry[]): Generator<readonly HeaderEntry[]> {
+function* groupEntries(entries: readonly HeaderEntry[], bufferBytes: number): Generator<readonly HeaderEntry[]> {
   let first = 0;
   for (let i = 1; i <= entries.length; i++) {
-    if (i < entries.length && entries[i].end - entries[first].begin <= BUFFER_BYTES) continue;
+    if (i < entries.length && entries[i].end - entries[first].begin <= bufferBytes) continue;
     yield entries.slice(first, i);
     first = i;
   }

@@ -15,10 +15,18 @@ const MAX_INDEX_BYTES = 64 * 2 ** 20;
 const MAX_SHARDS = 1024;
 const MAX_TOTAL_BYTES = 64 * 2 ** 30;
 
+/** One file of a model's weights. */
+export interface Shard {
+  /** File name within the model's folder. */
+  name: string;
+  /** Its content. */
+  file: SafetensorsFile;
+}
+
 /** The weights of a model: one file, or several that an index ties together. */
 export interface TensorFiles {
-  /** File names within the folder and their content, in the order the index first names them. */
-  shards: { name: string; file: SafetensorsFile }[];
+  /** In the order the index first names them. */
+  shards: Shard[];
   /** All tensors, shard by shard. */
   tensors: StoredTensor[];
 }
@@ -67,12 +75,12 @@ async function readShards(folder: string, maxBytes: number, maxShards: number): 
   const names = [...new Set(shardOf.values())];
   if (names.length > maxShards)
     throw new InputError(`${source}: expected at most ${maxShards} shards, found ${names.length}`);
-  // All names before the first read: a bad name must not cost gigabytes first.
+  // All names and sizes before the first read: a bad index must not cost gigabytes first.
   const paths = names.map((name) => resolveInside(folder, name));
+  await checkTotal(paths, maxBytes, source);
   const result: TensorFiles = { shards: [], tensors: [] };
-  let left = maxBytes;
   for (const [i, name] of names.entries()) {
-    const file = await readSafetensors(paths[i], { maxBytes: left });
+    const file = await readSafetensors(paths[i], { maxBytes });
     for (const tensor of file.tensors) {
       const expected = shardOf.get(tensor.name);
       if (expected !== name) {
@@ -81,13 +89,24 @@ async function readShards(folder: string, maxBytes: number, maxShards: number): 
           `${paths[i]}: expected only tensors the index places here, found ${quote(tensor.name)}, ${where}`,
         );
       }
-      left -= tensor.bytes.length;
       result.tensors.push(tensor);
     }
     result.shards.push({ name, file });
   }
   checkComplete(shardOf, result.tensors, source);
   return result;
+}
+
+async function checkTotal(paths: readonly string[], maxBytes: number, source: string): Promise<void> {
+  let total = 0;
+  for (const path of paths) {
+    const info = await stat(path).catch(() => undefined);
+    if (!info) throw new InputError(`${path}: expected a shard that ${INDEX} names, found nothing`);
+    total += info.size;
+  }
+  if (total > maxBytes) {
+    throw new InputError(`${source}: expected at most ${maxBytes} bytes in all shards together, found ${total}`);
+  }
 }
 
 /** Every tensor read is indexed and no shard holds one twice, so a difference in number is a missing tensor. */

@@ -1,0 +1,121 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { encodeSafetensors, readTensorFiles, type StoredTensor } from './index.js';
+
+const root = mkdtempSync(join(tmpdir(), 'weightlock-sharded-'));
+afterAll(() => rmSync(root, { recursive: true }));
+let folders = 0;
+
+const tensor = (name: string): StoredTensor => ({ name, dtype: 'U8', shape: [2], bytes: Uint8Array.of(1, 2) });
+
+/** A new folder with these safetensors files (by tensor names) and this index. */
+function model(files: Record<string, string[]>, index?: unknown): string {
+  const folder = join(root, String(folders++));
+  mkdirSync(folder);
+  for (const [name, tensors] of Object.entries(files)) {
+    writeFileSync(join(folder, name), encodeSafetensors({ tensors: tensors.map(tensor), metadata: {} }));
+  }
+  if (index !== undefined) {
+    const text = typeof index === 'string' ? index : JSON.stringify(index);
+    writeFileSync(join(folder, 'model.safetensors.index.json'), text);
+  }
+  return folder;
+}
+
+const index = (weight_map: Record<string, string>) => ({ metadata: { total_size: 6, notes: [1.5, null] }, weight_map });
+const names = async (path: string) => (await readTensorFiles(path)).tensors.map(({ name }) => name);
+
+describe('readTensorFiles', () => {
+  it('reads a single file by its path or its folder, and prefers it to an index', async () => {
+    const folder = model({ 'model.safetensors': ['a', 'b'] }, index({ x: 'missing' }));
+    expect(await names(folder)).toEqual(['a', 'b']);
+    expect(await names(join(folder, 'model.safetensors'))).toEqual(['a', 'b']);
+  });
+
+  it('reads shards in the order of the index', async () => {
+    const folder = model(
+      { two: ['c', '__proto__'], one: ['a'] },
+      `{"weight_map": {"a": "one", "c": "two", "__proto__": "two"}}`,
+    );
+    const { shards, tensors } = await readTensorFiles(folder);
+    expect(shards.map(({ name, file }) => [name, file.tensors.length])).toEqual([
+      ['one', 1],
+      ['two', 2],
+    ]);
+    expect(tensors.map(({ name }) => name)).toEqual(['a', 'c', '__proto__']);
+  });
+
+  const bad: [string, string, string][] = [
+    [
+      'no weights',
+      model({}),
+      'expected model.safetensors or model.safetensors.index.json in this folder, found neither',
+    ],
+    [
+      'no folder',
+      join(root, 'nowhere'),
+      'expected a safetensors file or a folder with model.safetensors, found nothing',
+    ],
+    [
+      'a shard that is missing',
+      model({}, index({ a: 'gone' })),
+      'gone: expected a shard that model.safetensors.index.json names, found nothing',
+    ],
+    [
+      'a tensor that is missing',
+      model({ one: ['a'] }, index({ a: 'one', b: 'one' })),
+      'expected tensor "b" in "one", found none there',
+    ],
+    [
+      'a tensor outside the index',
+      model({ one: ['a', 'x'] }, index({ a: 'one' })),
+      'expected only tensors the index places here, found "x", missing from the index',
+    ],
+    [
+      'a tensor in two shards',
+      model({ one: ['a', 'b'], two: ['b'] }, index({ a: 'one', b: 'two' })),
+      'found "b", placed in "two" by the index',
+    ],
+    [
+      'one shard by two names',
+      model({ one: ['a', 'b'] }, index({ a: 'one', b: './one' })),
+      'placed in "./one" by the index',
+    ],
+    [
+      'a name that climbs out',
+      model({}, index({ a: '../one' })),
+      'expected a file name inside this folder, found "../one"',
+    ],
+    [
+      'an absolute name',
+      model({}, index({ a: '/etc/hosts' })),
+      'expected a file name inside this folder, found "/etc/hosts"',
+    ],
+    ['a NUL in a name', model({}, index({ a: 'one\0' })), 'expected a file name inside this folder'],
+    [
+      'a tensor indexed twice',
+      model({}, '{"weight_map":{"a":"one","a":"two"}}'),
+      'expected each key once, found "a" twice',
+    ],
+    ['a name that is a number', model({}, index(JSON.parse('{"a":1}'))), 'key "a": expected a file name, found 1'],
+    ['no weight_map', model({}, '{"metadata":{}}'), 'expected a weight_map, found none'],
+    ['no object', model({}, '[]'), 'expected an index object, found "["'],
+    ['deep nesting', model({}, `{"metadata":${'['.repeat(100_000)}`), 'expected at most 32 levels of nesting'],
+    ['a value that is not JSON', model({}, '{"metadata":NaN}'), 'expected a JSON value, found NaN'],
+  ];
+  it.each(bad)('refuses %s', async (_, path, message) => {
+    await expect(readTensorFiles(path)).rejects.toThrow(message);
+  });
+
+  it('keeps to the caps on shards and on bytes of all shards together', async () => {
+    const folder = model({ one: ['a'], two: ['b'] }, index({ a: 'one', b: 'two' }));
+    await expect(readTensorFiles(folder, { maxShards: 1 })).rejects.toThrow('expected at most 1 shards, found 2');
+    const size = encodeSafetensors({ tensors: [tensor('a')], metadata: {} }).length;
+    await expect(readTensorFiles(folder, { maxBytes: 2 * size })).resolves.toBeDefined();
+    await expect(readTensorFiles(folder, { maxBytes: 2 * size - 1 })).rejects.toThrow(
+      `expected at most ${2 * size - 1} bytes in all shards together, found ${2 * size}`,
+    );
+  });
+});
