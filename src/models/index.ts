@@ -1,3 +1,3 @@
 export { parseOptions } from './options.js';
-export { Registry } from './registry.js';
+export { type Named, Registry } from './registry.js';
 export { suggest } from './suggest.js';
