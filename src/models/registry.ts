@@ -1,6 +1,12 @@
 import { InputError, WeightlockError } from '../formats/index.js';
 import { suggest } from './suggest.js';
 
+/** Whatever a {@link Registry} can hold. */
+export interface Named {
+  /** Unique in its registry. */
+  readonly name: string;
+}
+
 /**
  * Named entries of one kind: architectures, optimizers, lock methods, attacks, data sets.
  *
@@ -8,7 +14,7 @@ import { suggest } from './suggest.js';
  * const schedules = new Registry('schedule', [{ name: 'cosine' }]);
  * schedules.get('cosin'); // InputError: schedule: expected one of cosine, found "cosin"; did you mean "cosine"?
  */
-export class Registry<T extends { readonly name: string }> {
+export class Registry<T extends Named> {
   readonly #entries = new Map<string, T>();
 
   /**

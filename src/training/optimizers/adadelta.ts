@@ -8,9 +8,6 @@ const adadeltaOptions = z.strictObject({
   weightDecay: z.number().min(0).default(0).describe('L2 penalty, added to the gradient'),
 });
 
-/** Options of {@link adadelta}. */
-export type AdadeltaOptions = z.input<typeof adadeltaOptions>;
-
 /**
  * Adadelta: the step's own running size over the gradient's stands in for a tuned learning rate.
  *
@@ -27,7 +24,7 @@ export type AdadeltaOptions = z.input<typeof adadeltaOptions>;
  * @example adadelta({ rho: 0.95 })
  * @see Zeiler, "ADADELTA: An Adaptive Learning Rate Method", arXiv:1212.5701.
  */
-export function adadelta(options: AdadeltaOptions = {}): Optimizer {
+export function adadelta(options: z.input<typeof adadeltaOptions> = {}): Optimizer {
   const { rho, eps, weightDecay } = parseOptions(adadeltaOptions, options, 'adadelta');
   return {
     name: 'adadelta',

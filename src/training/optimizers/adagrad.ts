@@ -18,9 +18,6 @@ const adagradOptions = z.strictObject({
   eps: z.number().min(0).default(1e-10).describe('added to the denominator'),
 });
 
-/** Options of {@link adagrad}. */
-export type AdagradOptions = z.input<typeof adagradOptions>;
-
 /**
  * Adagrad: each step divided by the root of the sum of all squared gradients so far.
  *
@@ -35,7 +32,7 @@ export type AdagradOptions = z.input<typeof adagradOptions>;
  * @example adagrad({ initialAccumulatorValue: 0.1 })
  * @see Duchi et al., "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", JMLR 12, 2011.
  */
-export function adagrad(options: AdagradOptions = {}): Optimizer {
+export function adagrad(options: z.input<typeof adagradOptions> = {}): Optimizer {
   const parsed = parseOptions(adagradOptions, options, 'adagrad');
   const { learningRateDecay, weightDecay, initialAccumulatorValue, eps } = parsed;
   return {

@@ -27,9 +27,6 @@ const adamwOptions = adamOptions.extend({
   weightDecay: z.number().min(0).default(0.01).describe('share of the weight, times lr, taken off at each step'),
 });
 
-/** Options of {@link adam} and {@link adamw}. */
-export type AdamOptions = z.input<typeof adamOptions>;
-
 /**
  * Adam: each step divided by the root of the running mean of the squared gradient.
  *
@@ -46,7 +43,7 @@ export type AdamOptions = z.input<typeof adamOptions>;
  * @example adam({ betas: [0.9, 0.98] })
  * @see Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015; Reddi et al., ICLR 2018 (AMSGrad).
  */
-export function adam(options: AdamOptions = {}): Optimizer {
+export function adam(options: z.input<typeof adamOptions> = {}): Optimizer {
   return build('adam', parseOptions(adamOptions, options, 'adam'), false);
 }
 
@@ -63,7 +60,7 @@ export function adam(options: AdamOptions = {}): Optimizer {
  * @example adamw({ weightDecay: 0 })
  * @see Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
  */
-export function adamw(options: AdamOptions = {}): Optimizer {
+export function adamw(options: z.input<typeof adamwOptions> = {}): Optimizer {
   return build('adamw', parseOptions(adamwOptions, options, 'adamw'), true);
 }
 

@@ -24,9 +24,6 @@ const sgdOptions = z
     path: ['nesterov'],
   });
 
-/** Options of {@link sgd}. */
-export type SgdOptions = z.input<typeof sgdOptions>;
-
 /**
  * Stochastic gradient descent, with momentum on demand.
  *
@@ -42,7 +39,7 @@ export type SgdOptions = z.input<typeof sgdOptions>;
  * @see Sutskever et al., "On the importance of initialization and momentum in deep learning", ICML 2013, in the form
  * of torch.optim.SGD (the learning rate stands outside the momentum).
  */
-export function sgd(options: SgdOptions = {}): Optimizer {
+export function sgd(options: z.input<typeof sgdOptions> = {}): Optimizer {
   const { momentum, dampening, nesterov, weightDecay } = parseOptions(sgdOptions, options, 'sgd');
   return {
     name: 'sgd',
