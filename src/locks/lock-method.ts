@@ -1,0 +1,71 @@
+import type { z } from 'zod';
+import type { Dataset } from '../data/index.js';
+import type { EngineOptions } from '../engine/index.js';
+import type { Model } from '../models/index.js';
+import type { Evaluation, ParameterSet } from '../training/index.js';
+
+/** What a lock method works on. */
+export interface LockContext {
+  /** The model; its weights are the starting point. */
+  readonly model: Model;
+  /** The model's values by name, changed in place. */
+  readonly params: ParameterSet;
+  /** Examples of the authorized task for the retain loss. */
+  readonly train: Dataset;
+  /** Examples of the authorized task that the lock is not trained on: its utility is measured on them. */
+  readonly validation: Dataset;
+  /** Decides shuffles and starting blocks. */
+  readonly seed: number;
+  /** Threads and device. */
+  readonly engine?: EngineOptions;
+  /** Checkpoint file and steps between two writes. */
+  readonly checkpoint?: { path: string; every: number };
+  /** Ends the lock after the current step. */
+  readonly signal?: AbortSignal;
+  /** Hears of every step. */
+  readonly onStep?: (report: LockStepReport) => void;
+}
+
+/** What is known after a lock step. */
+export interface LockStepReport {
+  /** Steps done. */
+  readonly step: number;
+  /** Loss of the lock. */
+  readonly loss: number;
+  /** Retain loss alone. */
+  readonly retainLoss: number;
+  /** Mean of the raised singular values. */
+  readonly meanSigma: number;
+  /** Largest singular values by matrix, before the step's update. */
+  readonly sigma: ReadonlyMap<string, Float64Array>;
+  /** Utility, at the steps where it is measured. */
+  readonly utility?: Evaluation;
+}
+
+/** How a lock ended; the weights are in the context's `params`. */
+export interface LockResult {
+  /** Step that the weights are of. */
+  readonly steps: number;
+  /** Steps computed, those below the utility floor included. */
+  readonly stepsTried: number;
+  /** Step that the run was resumed from. */
+  readonly resumedFrom: number;
+  /** Whether the utility floor ended it. */
+  readonly stoppedByFloor: boolean;
+  /** Utility before the lock. */
+  readonly before: Evaluation;
+  /** Utility of the weights. */
+  readonly after: Evaluation;
+}
+
+/** A lock method: an entry of the registry. */
+export interface LockMethod<Options = unknown> {
+  /** Name on the command line. */
+  readonly name: string;
+  /** One line for help. */
+  readonly description: string;
+  /** Options with defaults. */
+  readonly options: z.ZodType<Options>;
+  /** Locks: changes `context.params` in place. */
+  run(context: LockContext, options: Options): Promise<LockResult>;
+}

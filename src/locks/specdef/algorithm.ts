@@ -1,0 +1,73 @@
+import { addRankK } from '../../linalg/index.js';
+import type { Objective, ParameterSet, StepResult } from '../../training/index.js';
+import type { WeightMatrix } from './matrices.js';
+import type { TripletSource } from './spectrum.js';
+
+/** A matrix to lock and where its singular triplets come from. */
+export interface LockedMatrix extends WeightMatrix {
+  /** SVD of the matrix, top-k part. */
+  readonly svd: TripletSource;
+}
+
+/** Loss and gradient of one step of Algorithm 1. */
+export interface SpecDefStep extends StepResult {
+  /** ℓ_retain alone. */
+  readonly retainLoss: number;
+  /** Mean of the collected singular values. */
+  readonly meanSigma: number;
+  /** Largest singular values by matrix, copied. */
+  readonly sigma: ReadonlyMap<string, Float64Array>;
+}
+
+/**
+ * One step of Algorithm 1 (SpecDef): loss and gradient of `α · ℓ_retain − (1 − α) · mean σ_m`. The optimizer that line 7
+ * writes as `W ← W − η ∇[…]` takes the gradient from here. Uses `∂σ_j/∂W = u_j v_jᵀ`.
+ *
+ * @param retain - ℓ_retain on the batches of a data set (line 1).
+ * @param matrices - The matrices W_i ∈ 𝒲 (line 1).
+ * @param alpha - α (line 1).
+ * @param targetSigma - A singular value that has reached it is not pushed; default none.
+ */
+export async function specDefStep(
+  params: ParameterSet,
+  step: number,
+  { retain, matrices, alpha, targetSigma }: {
+    retain: Objective; // 1: ℓ_retain
+    matrices: readonly LockedMatrix[]; // 1: W_i ∈ 𝒲
+    alpha: number; // 1: α
+    targetSigma?: number;
+  },
+): Promise<SpecDefStep> {
+  const collected = new Map<string, ReturnType<TripletSource['triplets']>>(); // 2: σ_m ← {}
+  for (const { name, svd } of matrices) {                                     // 3: for W_i ∈ 𝒲 do
+    const topK = svd.triplets(params.get(name) ?? new Float32Array());        // 4:   U, Diag(s), V ← SVD(W_i)
+    collected.set(name, topK);                                                // 5:   σ_m ← σ_m ∪ top_k(s)
+  }                                                                           // 6: end for
+
+  // 7: ∇[α · ℓ_retain − (1 − α) · (1/n) Σ σ_m[i]]
+  const { loss: retainLoss, gradients } = await retain.compute(params, step);
+  const n = matrices.reduce((count, { name }) => count + (collected.get(name)?.sigma.length ?? 0), 0);
+  let sum = 0;
+  for (const gradient of gradients.values()) scaleInPlace(gradient, alpha);
+  for (const { name, rows, columns } of matrices) {
+    const gradient = gradients.get(name);
+    const triplets = collected.get(name);
+    if (!gradient || !triplets) continue;
+    const { sigma, u, v } = triplets;
+    sum += sigma.reduce((a, b) => a + b, 0);
+    const pushed = targetSigma === undefined ? u : withoutReached(u, sigma, targetSigma);
+    addRankK(gradient, pushed, v, rows, columns, sigma.length, -(1 - alpha) / n);
+  }
+  const sigma = new Map([...collected].map(([name, triplets]) => [name, triplets.sigma.slice()]));
+  return { loss: alpha * retainLoss - ((1 - alpha) * sum) / n, retainLoss, meanSigma: sum / n, sigma, gradients };
+}
+
+function scaleInPlace(values: Float32Array, factor: number): void {
+  for (let i = 0; i < values.length; i++) values[i] *= factor;
+}
+
+/** The left vectors with those columns at zero whose singular value has come far enough. */
+function withoutReached(u: Float32Array, sigma: Float64Array, target: number): Float32Array {
+  const k = sigma.length;
+  return u.map((value, index) => (sigma[index % k] < target ? value : 0));
+}

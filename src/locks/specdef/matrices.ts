@@ -1,0 +1,43 @@
+import { InputError } from '../../formats/index.js';
+import type { StateDict } from '../../models/index.js';
+
+/** A weight seen as the matrix whose singular values a lock raises. */
+export interface WeightMatrix {
+  /** Name of the weight. */
+  readonly name: string;
+  /** First axis: outputs. */
+  readonly rows: number;
+  /** All other axes together: a convolution kernel counts as `out × in·kh·kw`. */
+  readonly columns: number;
+}
+
+/** Turns a pattern with `*` (any characters) into a test of whole names. */
+function matcher(pattern: string): (name: string) => boolean {
+  const parts = pattern.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
+  const expression = new RegExp(`^${parts.join('.*')}$`);
+  return (name) => expression.test(name);
+}
+
+/**
+ * The weight matrices of a model, in the order of its state dict: every weight of two or more axes whose name matches
+ * one of `include` and none of `exclude`.
+ *
+ * @param include - Patterns, `*` stands for any characters; default all.
+ * @param exclude - Patterns of weights to leave as they are; default none.
+ * @throws InputError when no matrix is left.
+ */
+export function weightMatrices(
+  weights: StateDict,
+  { include = ['*'], exclude = [] }: { include?: readonly string[]; exclude?: readonly string[] } = {},
+): WeightMatrix[] {
+  const wanted = include.map(matcher);
+  const unwanted = exclude.map(matcher);
+  const found = [...weights]
+    .filter(([, { shape, data }]) => shape.length >= 2 && data.length > 0)
+    .filter(([name]) => wanted.some((matches) => matches(name)) && !unwanted.some((matches) => matches(name)))
+    .map(([name, { shape, data }]) => ({ name, rows: shape[0], columns: data.length / shape[0] }));
+  if (found.length === 0) {
+    throw new InputError(`matrices: expected a pattern that matches a weight matrix, got ${include.join(', ')} without ${exclude.join(', ') || 'nothing'}`);
+  }
+  return found;
+}
