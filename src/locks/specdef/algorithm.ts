@@ -31,7 +31,12 @@ export interface SpecDefStep extends StepResult {
 export async function specDefStep(
   params: ParameterSet,
   step: number,
-  { retain, matrices, alpha, targetSigma }: {
+  {
+    retain,
+    matrices,
+    alpha,
+    targetSigma,
+  }: {
     retain: Objective; // 1: ℓ_retain
     matrices: readonly LockedMatrix[]; // 1: W_i ∈ 𝒲
     alpha: number; // 1: α
@@ -39,10 +44,11 @@ export async function specDefStep(
   },
 ): Promise<SpecDefStep> {
   const collected = new Map<string, ReturnType<TripletSource['triplets']>>(); // 2: σ_m ← {}
-  for (const { name, svd } of matrices) {                                     // 3: for W_i ∈ 𝒲 do
-    const topK = svd.triplets(params.get(name) ?? new Float32Array());        // 4:   U, Diag(s), V ← SVD(W_i)
-    collected.set(name, topK);                                                // 5:   σ_m ← σ_m ∪ top_k(s)
-  }                                                                           // 6: end for
+  for (const { name, svd } of matrices) {
+    // 3: for W_i ∈ 𝒲 do
+    const topK = svd.triplets(params.get(name) ?? new Float32Array()); // 4:   U, Diag(s), V ← SVD(W_i)
+    collected.set(name, topK); // 5:   σ_m ← σ_m ∪ top_k(s)
+  } // 6: end for
 
   // 7: ∇[α · ℓ_retain − (1 − α) · (1/n) Σ σ_m[i]]
   const { loss: retainLoss, gradients } = await retain.compute(params, step);

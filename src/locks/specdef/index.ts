@@ -52,7 +52,8 @@ async function runSpecDef(context: LockContext, options: SpecDefOptions): Promis
       afterStep: async ({ step, loss }) => {
         const due = step % options.evaluateEvery === 0 || step === options.steps;
         const utility = due ? await evaluator.evaluate(params, validation) : undefined;
-        if (last) onStep?.({ step, loss, retainLoss: last.retainLoss, meanSigma: last.meanSigma, sigma: last.sigma, utility });
+        if (last)
+          onStep?.({ step, loss, retainLoss: last.retainLoss, meanSigma: last.meanSigma, sigma: last.sigma, utility });
         return utility && guard.check(step, utility);
       },
     });

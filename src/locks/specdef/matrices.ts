@@ -37,7 +37,9 @@ export function weightMatrices(
     .filter(([name]) => wanted.some((matches) => matches(name)) && !unwanted.some((matches) => matches(name)))
     .map(([name, { shape, data }]) => ({ name, rows: shape[0], columns: data.length / shape[0] }));
   if (found.length === 0) {
-    throw new InputError(`matrices: expected a pattern that matches a weight matrix, got ${include.join(', ')} without ${exclude.join(', ') || 'nothing'}`);
+    throw new InputError(
+      `matrices: expected a pattern that matches a weight matrix, got ${include.join(', ')} without ${exclude.join(', ') || 'nothing'}`,
+    );
   }
   return found;
 }

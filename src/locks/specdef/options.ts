@@ -5,12 +5,28 @@ const patterns = z.array(z.string().min(1));
 
 /** Options of SpecDef; the defaults were found by measurement (docs/decisions.md). */
 export const specDefOptions = z.strictObject({
-  alpha: z.number().min(0).max(1).default(0.1).describe('weight α of the retain loss; 1 − α is the push on the singular values'),
-  topK: z.int().min(1).max(64).default(4).describe('how many of the largest singular values of each matrix are raised, the paper\'s k'),
+  alpha: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.1)
+    .describe('weight α of the retain loss; 1 − α is the push on the singular values'),
+  topK: z
+    .int()
+    .min(1)
+    .max(64)
+    .default(4)
+    .describe("how many of the largest singular values of each matrix are raised, the paper's k"),
   steps: z.int().min(1).default(700).describe('lock steps at most'),
   learningRate: z.number().positive().default(1e-3).describe('learning rate η'),
-  optimizer: z.enum(optimizers.names() as [string, ...string[]]).default('adamw').describe('optimizer of the lock'),
-  schedule: z.enum(schedules.names() as [string, ...string[]]).default('constant').describe('schedule of the learning rate'),
+  optimizer: z
+    .enum(optimizers.names() as [string, ...string[]])
+    .default('adamw')
+    .describe('optimizer of the lock'),
+  schedule: z
+    .enum(schedules.names() as [string, ...string[]])
+    .default('constant')
+    .describe('schedule of the learning rate'),
   batchSize: z.int().min(1).default(64).describe('examples a step'),
   retain: z
     .strictObject({
@@ -21,8 +37,17 @@ export const specDefOptions = z.strictObject({
     .describe('the retain loss'),
   include: patterns.default(['*']).describe('names of the matrices to lock, * stands for any characters'),
   exclude: patterns.default([]).describe('names of matrices to leave alone'),
-  targetSigma: z.number().positive().optional().describe('a singular value that has come this far is pushed no further'),
-  maxDrop: z.number().min(0).max(1).default(0.01).describe('utility that the lock may cost, as a share; it stops before more is lost'),
+  targetSigma: z
+    .number()
+    .positive()
+    .optional()
+    .describe('a singular value that has come this far is pushed no further'),
+  maxDrop: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.01)
+    .describe('utility that the lock may cost, as a share; it stops before more is lost'),
   utilityFloor: z.number().min(0).max(1).optional().describe('lowest utility to accept, instead of maxDrop'),
   evaluateEvery: z.int().min(1).default(20).describe('steps between two checks of the utility'),
   exact: z.boolean().default(false).describe('take singular values from a full SVD at every step (slow, for checking)'),

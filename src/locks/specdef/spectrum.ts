@@ -15,7 +15,12 @@ export interface TripletSource {
  * Lines 4 and 5 of Algorithm 1 for one matrix: the top-k part of its SVD, by block subspace iteration that starts from
  * the step before, or (`exact`) by a full SVD.
  */
-export function tripletSource({ name, rows, columns }: WeightMatrix, k: number, seed: number, exact: boolean): TripletSource {
+export function tripletSource(
+  { name, rows, columns }: WeightMatrix,
+  k: number,
+  seed: number,
+  exact: boolean,
+): TripletSource {
   if (!exact) {
     const subspace = new TopSingularSubspace({ rows, columns, k, seed, name });
     return {
