@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { Option } from 'commander';
 import { z } from 'zod';
 import { readOptions } from './option-spec.js';
+import { valueFlag } from './options.js';
 
 /** Options of every command that are part of its configuration: they change the bits of a result. */
 export const commonSchema = z.strictObject({
@@ -38,8 +39,8 @@ export interface RunMode {
 /** The flags of {@link RunMode}. */
 export function runModeFlags(): Option[] {
   return [
-    new Option('--config <file>', 'YAML file with options; flags win over it.'),
-    new Option('--runs <folder>', 'Folder of all runs. (default: runs)'),
+    valueFlag('--config <file>', 'YAML file with options; flags win over it.'),
+    valueFlag('--runs <folder>', 'Folder of all runs. (default: runs)'),
     new Option('--json', 'Print the result as JSON on stdout, and only errors on stderr.'),
     new Option('--dry-run', 'Check everything and compute nothing.'),
     new Option('--force', 'Start anew where a run of the same configuration exists; its folder is emptied.'),

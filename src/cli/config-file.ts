@@ -22,6 +22,7 @@ export interface KnownKeys {
  * @throws InputError when the file is missing, above 1 MiB, no YAML map, or holds an unknown or repeated key.
  */
 export async function readConfigFile(path: string, known: KnownKeys): Promise<Map<string, unknown>> {
+  if (path === '') throw new InputError('--config: expected a file, got an empty name');
   return parseConfig(await readFileCapped(path, MAX_BYTES), path, known);
 }
 

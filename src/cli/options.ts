@@ -35,12 +35,27 @@ export function flagsOf(set: OptionSet): Flag[] {
         { option: negative, spec },
       ];
     }
-    const option = new Option(`${spec.flag} <${placeholder(spec)}>`, help);
+    const option = valueFlag(`${spec.flag} <${placeholder(spec)}>`, help);
     if (spec.kind === 'list') {
-      option.argParser((text: string, before: string[] | undefined) => [...(before ?? []), ...splitList(text)]);
+      option.argParser((text: string, before: string[] | undefined) => [
+        ...(before ?? []),
+        ...splitList(noFlag(option, text)),
+      ]);
     }
     return [{ option, spec }];
   });
+}
+
+/** A flag that takes one text and refuses another flag in its place. */
+export function valueFlag(flags: string, help: string): Option {
+  const option = new Option(flags, help);
+  return option.argParser((text: string) => noFlag(option, text));
+}
+
+/** Commander takes whatever follows: in `--runs --json`, --json would name a folder. */
+function noFlag(option: Option, text: string): string {
+  if (text.startsWith('--')) throw new InputError(`${option.long}: expected a value, got the flag ${text}`);
+  return text;
 }
 
 /** How `--help` writes a flag: booleans as `--[no-]shuffle`, others as commander does. */

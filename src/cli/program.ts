@@ -48,7 +48,7 @@ export async function runProgram(
   }
   try {
     if (argv.length === 0) {
-      output.note(program.helpInformation());
+      program.configureOutput({ writeOut: (text) => output.note(text) }).outputHelp();
       return 2;
     }
     await program.parseAsync(normalize(argv, available), { from: 'user' });

@@ -1,0 +1,180 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { InputError } from '../formats/index.js';
+import { type CliCommand, defineCommand } from './command.js';
+import { commands } from './commands/index.js';
+import { Output } from './output.js';
+import { runProgram } from './program.js';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'weightlock-cli-'));
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+const seen: Record<string, unknown>[] = [];
+const sample = defineCommand({
+  name: 'sample',
+  summary: 'Do a sample of work.',
+  arguments: [
+    { name: 'model', description: 'Model directory.', required: true },
+    { name: 'data', description: 'Data files.', required: false, variadic: true },
+  ],
+  schema: z.strictObject({
+    steps: z.int().min(1).default(5).describe('Steps to take.'),
+    fail: z.enum(['no', 'input', 'property', 'bug', 'interrupt']).default('no').describe('How to end.'),
+    optimizer: z.strictObject({ learningRate: z.number().positive().default(0.1).describe('Step size.') }).prefault({}),
+  }),
+  examples: ['weightlock sample ./model --steps 3'],
+  run: async (context) => {
+    const { options, signal } = context;
+    // Typed from the definitions: this line is also a compile-time check.
+    const typed: [string, string[], number] = [context.arguments.model, context.arguments.data, options.steps];
+    seen.push({ typed, config: context.config, threads: context.threads, device: context.device });
+    if (options.fail === 'input') throw new InputError('bad weights');
+    if (options.fail === 'bug') throw new TypeError('undefined is not a function');
+    if (options.fail === 'interrupt') process.emit('SIGINT');
+    signal.throwIfAborted();
+    const run = await context.openRunFolder();
+    context.print(run.isDone ? 'already done' : 'working');
+    context.note('a remark');
+    context.result({ done: run.isDone, loss: Number.NaN });
+    if (!run.isDone) await run.done();
+    return options.fail === 'property' ? 1 : 0;
+  },
+});
+
+async function weightlock(argv: string[], available: readonly CliCommand[] = [sample]) {
+  const [stdout, stderr]: string[][] = [[], []];
+  const stream = (lines: string[]) => ({ write: (text: string) => lines.push(text), on: () => undefined });
+  const exitCode = await runProgram(available, argv, new Output({ stdout: stream(stdout), stderr: stream(stderr) }));
+  return { exitCode, stdout: stdout.join(''), stderr: stderr.join(''), context: seen.pop() };
+}
+const run = (...argv: string[]) => weightlock(['sample', ...argv, '--runs', folder]);
+
+describe('a command', () => {
+  it('gets arguments, options and common options, typed and with defaults', async () => {
+    const { exitCode, context } = await run('m', 'a', 'b', '--steps', '7', '--threads', '3');
+    expect(exitCode).toBe(0);
+    expect(context).toEqual({
+      typed: ['m', ['a', 'b'], 7],
+      threads: 3,
+      device: 'cpu',
+      config: {
+        model: 'm',
+        data: ['a', 'b'],
+        steps: 7,
+        fail: 'no',
+        optimizer: { learningRate: 0.1 },
+        threads: 3,
+        device: 'cpu',
+      },
+    });
+  });
+
+  it('shows the configuration on stderr, with the source of what is no default', async () => {
+    await writeFile(join(folder, 'a.yaml'), 'optimizer: {learningRate: 0.5}\nmodel: m\n');
+    const { stdout, stderr } = await run('--config', join(folder, 'a.yaml'), '--steps', '5', '--threads', '1');
+    expect(stderr).toBe(`weightlock sample
+  model                   "m"
+  data                    []
+  steps                   5  (flag)
+  fail                    "no"
+  optimizer.learningRate  0.5  (file)
+  threads                 1  (flag)
+  device                  "cpu"
+a remark
+`);
+    expect(stdout).toBe('working\n');
+  });
+
+  it('prints one JSON value and nothing else with --json; results only with --quiet', async () => {
+    const json = await run('m', '--json');
+    expect([JSON.parse(json.stdout), json.stderr]).toEqual([{ done: false, loss: 'NaN' }, '']);
+    const quiet = await run('m', '--quiet');
+    expect([quiet.stdout, quiet.stderr]).toEqual(['already done\n', '']);
+  });
+
+  it('finds its finished run again, also from the config.yaml in it, and starts anew with --force', async () => {
+    await run('m', '--steps', '9', '--optimizer.learning-rate', '1e-3');
+    const [name] = await readdir(folder);
+    const again = await run('--config', join(folder, name, 'config.yaml'));
+    expect(again.stdout).toBe('already done\n');
+    expect(await readdir(folder)).toEqual([name]);
+    expect(await readFile(join(folder, name, 'config.yaml'), 'utf8')).toContain('learningRate: 0.001');
+    expect((await run('--config', join(folder, name, 'config.yaml'), '--force')).stdout).toBe('working\n');
+    expect((await run('m', '--steps', '8')).stdout).toBe('working\n');
+  });
+
+  it.each<[string[], number, string]>([
+    [['m', '--fail', 'input'], 2, 'error: bad weights\n'],
+    [['m', '--fail', 'property'], 1, ''],
+    [['m', '--fail', 'bug'], 1, 'error: TypeError: undefined is not a function (unexpected; --debug shows where)\n'],
+    [['m', '--fail', 'interrupt'], 130, 'interrupted; run the same command to resume\n'],
+    [[], 2, 'error: missing argument <model>\n'],
+    [['m', '--step', '3'], 2, "error: unknown option '--step'; did you mean --steps?\n"],
+    [['m', '--steps'], 2, 'error: --steps: expected a value, got the flag --json\n'],
+    [['m', '--json', '--config'], 2, 'error: --config: expected a value, got the flag --json\n'],
+    [['m', '--config='], 2, 'error: --config: expected a file, got an empty name\n'],
+    [['m', '--steps', 'x'], 2, 'error: steps: expected a whole number at least 1, got "x" (flag --steps)\n'],
+    [['m', '--config', 'none.yaml'], 2, 'error: none.yaml: expected a file, found nothing\n'],
+  ])('%j ends with %d and one line', async (argv, code, stderr) => {
+    const result = await run(...argv, '--json');
+    expect([result.exitCode, result.stderr]).toEqual([code, stderr]);
+    if (code !== 1 || stderr !== '') expect(result.stdout).toBe('');
+  });
+
+  it('shows the stack with --debug', async () => {
+    expect((await run('m', '--fail', 'bug', '--debug', '--json')).stderr).toContain('command.test');
+  });
+
+  it('explains itself', async () => {
+    const { stdout, stderr, exitCode } = await weightlock(['sample', '--help']);
+    expect([exitCode, stderr]).toEqual([0, '']);
+    expect(stdout).toContain('Usage: weightlock sample <model> [data...] [options]');
+    expect(stdout.replaceAll(/\s+/g, ' ')).toContain(
+      '--optimizer.learning-rate <number> Step size. (a number above 0; default: 0.1)',
+    );
+    expect(stdout).toContain('Examples:\n  weightlock sample ./model --steps 3\n');
+    expect((await weightlock(['help', 'sample'])).stdout).toBe(stdout);
+  });
+
+  it.each([
+    ['an option like a common one', z.strictObject({ threads: z.int().default(1) })],
+    ['a flag like a common one', z.strictObject({ dryRun: z.boolean().default(false) })],
+    ['an option like an argument', z.strictObject({ model: z.string().default('') })],
+  ])('is refused when it has %s', (_, schema) => {
+    const argument = { name: 'model', description: 'Model.', required: true };
+    const define = () =>
+      defineCommand({ name: 'x', summary: 'X.', arguments: [argument], schema, examples: [], run: async () => 0 });
+    expect(define).toThrow('is defined twice');
+  });
+});
+
+describe('each command of the program', () => {
+  it.each(commands.map((command) => [command.name, command] as const))('%s is documented', (name, command) => {
+    const built = command.build(new Output({ stdout: process.stdout, stderr: process.stderr }), () => undefined);
+    expect(built.description()).toMatch(/^[A-Z].*\.$/);
+    const visible = built.options.filter(({ hidden }) => !hidden);
+    for (const option of visible) expect(option.description, option.flags).toMatch(/^[A-Z]/);
+    let help = '';
+    built.configureOutput({
+      writeOut: (text) => {
+        help += text;
+      },
+    });
+    built.outputHelp();
+    const examples = help.slice(help.indexOf('Examples:')).split('\n').slice(1).filter(Boolean);
+    expect(examples.length).toBeGreaterThan(0);
+    const known = new Set(built.options.map(({ long }) => long));
+    for (const line of examples) {
+      expect(line.trim().split(' ').slice(0, 2)).toEqual(['weightlock', name]);
+      for (const [flag] of line.matchAll(/--[a-z][a-z0-9.-]*/g)) expect(known, line).toContain(flag);
+    }
+  });
+});

@@ -1,0 +1,31 @@
+import { describe, expect, it } from 'vitest';
+import { didYouMean, suggest } from './suggest.js';
+
+const keys = ['epochs', 'batchSize', 'optimizer.learningRate', 'optimizer.name', 'topK', 'alpha'];
+
+describe('suggest', () => {
+  it.each([
+    ['epoch', 'epochs'],
+    ['epcohs', 'epochs'],
+    ['batch-size', 'batchSize'],
+    ['batch_size', 'batchSize'],
+    ['learningRate', 'optimizer.learningRate'],
+    ['optimizer.learning-rate', 'optimizer.learningRate'],
+    ['optimiser.name', 'optimizer.name'],
+    ['topk', 'topK'],
+    ['alhpa', 'alpha'],
+  ])('%s -> %s', (typed, meant) => {
+    expect(suggest(typed, keys)).toBe(meant);
+  });
+
+  it.each(['', 'x', 'dataset', 'checkpointInterval'])('nothing near %s', (typed) => {
+    expect(suggest(typed, keys)).toBeUndefined();
+    expect(didYouMean(typed, keys)).toBe('');
+  });
+
+  it('is quick on a hostile name', () => {
+    const start = performance.now();
+    suggest('a'.repeat(1e6), Array(100).fill('b'.repeat(1e5)));
+    expect(performance.now() - start).toBeLessThan(1000);
+  });
+});
