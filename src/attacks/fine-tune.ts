@@ -25,6 +25,8 @@ export interface FineTuneOptions {
   seed: number;
   /** Accuracy that ends the run when it is reached. */
   target?: number;
+  /** Ends the run after so many steps, since a trial before reached the target by then; default none. */
+  beatenAfter?: number;
   /** Compiled programs to share. */
   programs: ProgramCache;
   /** Measures the score. */
@@ -44,22 +46,22 @@ export interface Trial {
   /** Steps until the target was first reached; none where it was not. */
   readonly cost?: number;
   /** Why it ended. */
-  readonly end: 'target' | 'budget' | 'diverged' | 'hopeless';
+  readonly end: 'target' | 'budget' | 'beaten' | 'diverged' | 'hopeless';
 }
 
-/** Steps at which the score is measured: every fourth at first, then 12 % apart. */
+/** Steps at which the score is measured: every fourth at first, then 15 % apart. */
 export function evaluationSteps(steps: number): number[] {
   const grid: number[] = [];
   for (let step = 0; step < steps; ) {
-    step = Math.min(Math.max(step + 4, Math.ceil((step * 1.12) / 4) * 4), steps);
+    step = Math.min(Math.max(step + 4, Math.ceil((step * 1.15) / 4) * 4), steps);
     grid.push(step);
   }
   return grid;
 }
 
-/** From this share of the budget on, a trial that is no better than guessing by 5 points is given up. */
-const hopelessAfter = 0.3;
-const hopelessMargin = 0.05;
+/** After this share of the budget, a trial that has not come a quarter of the way from guessing to perfect is given up. */
+const hopelessAfter = 0.4;
+const hopelessShare = 0.25;
 
 /** Fine-tunes a copy of the weights and measures the score on the way; diverged and hopeless runs end early. */
 export async function fineTune({
@@ -73,6 +75,7 @@ export async function fineTune({
   batchSize,
   seed,
   target,
+  beatenAfter = Number.POSITIVE_INFINITY,
   programs,
   evaluator,
 }: FineTuneOptions): Promise<Trial> {
@@ -102,7 +105,8 @@ export async function fineTune({
       best = Math.max(best, accuracy);
       if (target !== undefined && accuracy >= target) end = 'target';
       else if (!Number.isFinite(testLoss)) end = 'diverged';
-      else if (step >= hopelessAfter * steps && best < guessing + hopelessMargin) end = 'hopeless';
+      else if (step >= hopelessAfter * steps && best < guessing + hopelessShare * (1 - guessing)) end = 'hopeless';
+      else if (step >= beatenAfter) end = 'beaten';
       return end === 'budget' ? undefined : 'stop';
     },
   });

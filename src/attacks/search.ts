@@ -2,7 +2,7 @@ import { type FineTuneOptions, fineTune, type Trial } from './fine-tune.js';
 
 /** What a search over learning rates tries; the same for every starting point. */
 export interface SearchBudget {
-  /** Exponents of ten of the first round, one trial each. */
+  /** Exponents of ten of the first round, one trial each, likely ones first: a trial stops when an earlier one beats it. */
   decades: readonly number[];
   /** Seed of the search. */
   searchSeed: number;
@@ -36,14 +36,18 @@ export async function searchLearningRate(
   onTrial?: (trial: Trial) => void,
 ): Promise<SearchResult> {
   const search: Trial[] = [];
-  const attempt = async (learningRate: number, seed: number) => {
-    const trial = await fineTune({ ...setting(seed), learningRate, seed });
+  const attempt = async (learningRate: number, seed: number, beatenAfter?: number) => {
+    const trial = await fineTune({ ...setting(seed), learningRate, seed, beatenAfter });
     onTrial?.(trial);
     return trial;
   };
-  for (const decade of decades) search.push(await attempt(10 ** decade, searchSeed));
+  const compete = async (learningRate: number) => {
+    const beatenAfter = search.length > 0 ? bestTrial(search).cost : undefined;
+    search.push(await attempt(learningRate, searchSeed, beatenAfter));
+  };
+  for (const decade of decades) await compete(10 ** decade);
   const coarse = bestTrial(search).learningRate;
-  for (const factor of [10 ** -0.5, 10 ** 0.5]) search.push(await attempt(coarse * factor, searchSeed));
+  for (const factor of [10 ** -0.5, 10 ** 0.5]) await compete(coarse * factor);
   const { learningRate } = bestTrial(search);
   const trials: Trial[] = [];
   for (const seed of seeds) trials.push(await attempt(learningRate, seed));
