@@ -1,6 +1,6 @@
 // Runs before `npm start` and `npm test`: installs what is missing, and nothing when all is there.
 import { execSync } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, statSync } from 'node:fs';
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 19)) {
@@ -8,7 +8,9 @@ if (major < 20 || (major === 20 && minor < 19)) {
   process.exit(2);
 }
 const marker = 'node_modules/.package-lock.json';
-const installed = existsSync(marker) && statSync(marker).mtimeMs >= statSync('package-lock.json').mtimeMs;
+// A linked node_modules is shared with another checkout; installing into it would pull it away from under that one.
+const linked = existsSync('node_modules') && lstatSync('node_modules').isSymbolicLink();
+const installed = linked || (existsSync(marker) && statSync(marker).mtimeMs >= statSync('package-lock.json').mtimeMs);
 if (!installed) {
   console.log('Installing dependencies (npm ci) ...');
   execSync('npm ci', { stdio: 'inherit' });
