@@ -3,6 +3,16 @@ export { addRankK } from './products.js';
 export { thinQr } from './qr.js';
 export { RandomStream } from './random.js';
 export {
+  type Cost,
+  type MeanInterval,
+  type MedianInterval,
+  meanInterval,
+  medianInterval,
+  type RatioInterval,
+  ratioInterval,
+  studentQuantile,
+} from './statistics.js';
+export {
   type SubspaceOptions,
   TopSingularSubspace,
   type TopSingularTriplets,

@@ -2,21 +2,8 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../formats/index.js';
-import {
-  type Cost,
-  cost,
-  decimal,
-  formatMean,
-  formatMedian,
-  interval,
-  meanInterval,
-  medianInterval,
-  percent,
-  ratio,
-  slowdown,
-  steps,
-  studentQuantile,
-} from './numbers.js';
+import { type Cost, meanInterval, medianInterval, studentQuantile } from '../linalg/index.js';
+import { cost, decimal, formatMean, formatMedian, interval, percent, ratio, slowdown, steps } from './numbers.js';
 
 interface Fixture {
   quantiles: { degrees: number; confidence: number; t: number }[];
