@@ -2,6 +2,7 @@ import type { Dataset } from '../data/index.js';
 import { ProgramCache } from '../engine/index.js';
 import { initializeModel, type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
 import { Evaluator } from '../training/index.js';
+import type { Trial } from './fine-tune.js';
 import { type SearchBudget, type SearchResult, searchLearningRate } from './search.js';
 
 /** Options of {@link frozenUse}. */
@@ -32,15 +33,10 @@ const hiddenSize = 64;
  * Frozen use: what an attacker gets from the released model's outputs alone. Its logits, normalized by the training
  * examples, feed a classifier with one hidden layer of 64, trained with AdamW; the released weights stay untouched.
  */
-export async function frozenUse({
-  model,
-  weights,
-  train,
-  test,
-  evaluator,
-  budget,
-  ...rest
-}: FrozenUseOptions): Promise<SearchResult> {
+export async function frozenUse(
+  { model, weights, train, test, evaluator, budget, ...rest }: FrozenUseOptions,
+  onTrial?: (trial: Trial) => void,
+): Promise<SearchResult> {
   const params = parameterSet(weights);
   const outputs = async (dataset: Dataset) => ({
     ...dataset,
@@ -59,21 +55,25 @@ export async function frozenUse({
   const programs = new ProgramCache({ threads: 1 });
   const own = new Evaluator(classifier(0), { threads: 1 }, 1024);
   try {
-    return await searchLearningRate((seed) => {
-      const fresh = classifier(seed);
-      const examples = trains.get(seed) ?? raw;
-      const { mean, deviation } = statistics(examples);
-      return {
-        ...rest,
-        model: fresh,
-        weights: fresh.weights,
-        train: normalized(examples, mean, deviation),
-        test: normalized(raw, mean, deviation),
-        optimizer: { name: 'adamw' },
-        programs,
-        evaluator: own,
-      };
-    }, budget);
+    return await searchLearningRate(
+      (seed) => {
+        const fresh = classifier(seed);
+        const examples = trains.get(seed) ?? raw;
+        const { mean, deviation } = statistics(examples);
+        return {
+          ...rest,
+          model: fresh,
+          weights: fresh.weights,
+          train: normalized(examples, mean, deviation),
+          test: normalized(raw, mean, deviation),
+          optimizer: { name: 'adamw' },
+          programs,
+          evaluator: own,
+        };
+      },
+      budget,
+      onTrial,
+    );
   } finally {
     await programs.release();
     await own.release();

@@ -1,6 +1,19 @@
+export {
+  type Advantage,
+  type AttackRow,
+  attackersAdvantage,
+  bestRow,
+  costs,
+  isMeasured,
+  type Measure,
+  type StartName,
+  scores,
+} from './assessment.js';
 export { clipRaised } from './clip.js';
 export { evaluationSteps, type FineTuneOptions, fineTune, type Trial } from './fine-tune.js';
 export { type FrozenUseOptions, frozenUse } from './frozen-use.js';
+export { type PoolOptions, runAttackTasks } from './pool.js';
+export { type Attack, type AttackOptimizer, type AttackSetting, attacks, searches } from './registry.js';
 export {
   bestTrial,
   type SearchBudget,
@@ -9,3 +22,4 @@ export {
   type TrialSetting,
   trialCount,
 } from './search.js';
+export { AttackRunner, type AttackTask, type Start } from './task.js';

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Dataset } from '../data/index.js';
 import type { EngineOptions } from '../engine/index.js';
 import type { Model } from '../models/index.js';
-import type { Evaluation, ParameterSet } from '../training/index.js';
+import type { Evaluation, ParameterSet, RunOptions } from '../training/index.js';
 
 /** What a lock method works on. */
 export interface LockContext {
@@ -20,6 +20,8 @@ export interface LockContext {
   readonly engine?: EngineOptions;
   /** Checkpoint file and steps between two writes. */
   readonly checkpoint?: { path: string; every: number };
+  /** What the training loop calls at its start and before checkpoints. */
+  readonly hooks?: Pick<RunOptions, 'onStart' | 'beforeCheckpoint'>;
   /** Ends the lock after the current step. */
   readonly signal?: AbortSignal;
   /** Hears of every step. */

@@ -19,3 +19,4 @@ export {
   schedules,
   stepSchedule,
 } from './schedules.js';
+export { WeightsKeeper } from './weights-keeper.js';

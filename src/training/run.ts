@@ -43,6 +43,10 @@ export interface RunOptions {
   afterStep?(report: StepReport): Promise<'stop' | undefined> | 'stop' | undefined;
   /** Checkpoint file and how many steps lie between two writes; none by default. */
   checkpoint?: { path: string; every: number };
+  /** Called once before the first step with the step it begins at: 0, or what the checkpoint says. */
+  onStart?(step: number): Promise<void>;
+  /** Called before a checkpoint is written: what must not be lost below it has to be on disk. */
+  beforeCheckpoint?(): void;
   /** Further state to keep in checkpoints. */
   state?: RunState;
   /** Aborting it ends the run after the current step, with a checkpoint. */
@@ -75,17 +79,23 @@ export async function runSteps({
   steps,
   afterStep,
   checkpoint,
+  onStart,
+  beforeCheckpoint,
   state,
   signal,
 }: RunOptions): Promise<RunResult> {
   let optimizerState = optimizer.init(params);
   let step = 0;
   let stopped = false;
-  const save = () =>
-    checkpoint ? saveCheckpoint(checkpoint.path, { step, params, optimizerState, state, stopped }) : Promise.resolve();
+  const save = async () => {
+    if (!checkpoint) return;
+    beforeCheckpoint?.();
+    await saveCheckpoint(checkpoint.path, { step, params, optimizerState, state, stopped });
+  };
   const found = checkpoint && (await loadCheckpoint(checkpoint.path, params, state));
   if (found) ({ step, optimizerState, stopped } = found);
   const resumedFrom = step;
+  await onStart?.(step);
 
   while (step < steps && !stopped) {
     const { loss, gradients } = await compute(params, step);

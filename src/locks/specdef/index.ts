@@ -1,5 +1,5 @@
 import type { Evaluation, ParameterSet, RunState } from '../../training/index.js';
-import { createObjective, Evaluator, optimizers, runSteps, schedules } from '../../training/index.js';
+import { createObjective, Evaluator, optimizers, runSteps, schedules, WeightsKeeper } from '../../training/index.js';
 import type { LockContext, LockMethod, LockResult } from '../lock-method.js';
 import { type LockedMatrix, type SpecDefStep, specDefStep } from './algorithm.js';
 import { weightMatrices } from './matrices.js';
@@ -15,7 +15,7 @@ export const specdef: LockMethod<SpecDefOptions> = {
 };
 
 async function runSpecDef(context: LockContext, options: SpecDefOptions): Promise<LockResult> {
-  const { model, params, train, validation, seed, engine, checkpoint, signal, onStep } = context;
+  const { model, params, train, validation, seed, engine, checkpoint, hooks, signal, onStep } = context;
   const evaluator = new Evaluator(model, engine);
   const referenceLogits = options.retain.kl > 0 ? await evaluator.logits(params, train) : undefined;
   const before = await evaluator.evaluate(params, validation);
@@ -53,6 +53,7 @@ async function runSpecDef(context: LockContext, options: SpecDefOptions): Promis
       learningRate: options.learningRate,
       steps: options.steps,
       checkpoint,
+      ...hooks,
       signal,
       state: guard,
       afterStep: async ({ step, loss }) => {
@@ -63,67 +64,59 @@ async function runSpecDef(context: LockContext, options: SpecDefOptions): Promis
         return utility && guard.check(step, utility);
       },
     });
-    const stoppedByFloor = guard.restoreGood();
-    return { steps: guard.goodStep, stepsTried: steps, resumedFrom, stoppedByFloor, before, after: guard.goodUtility };
+    guard.lastGood.goBack();
+    const { step, evaluation: after } = guard.lastGood;
+    return { steps: step, stepsTried: steps, resumedFrom, stoppedByFloor: guard.endedBelow, before, after };
   } finally {
     await Promise.all([retain.release(), evaluator.release()]);
   }
 }
 
-/** Keeps the last weights whose utility was above the floor, and all that a resumed lock needs. */
+/** Keeps the last weights whose utility was above the floor, and all else that a resumed lock needs. */
 class UtilityGuard implements RunState {
-  goodStep = 0;
-  goodUtility: Evaluation;
+  readonly lastGood: WeightsKeeper;
   /** Checks below the floor since the last one above it. */
   #below = 0;
-  readonly #good: Map<string, Float32Array>;
 
   constructor(
-    readonly params: ParameterSet,
+    params: ParameterSet,
     readonly matrices: readonly LockedMatrix[],
     before: Evaluation,
     readonly floor: number,
     readonly patience: number,
   ) {
-    this.goodUtility = before;
-    this.#good = new Map([...params].map(([name, values]) => [name, values.slice()]));
+    this.lastGood = new WeightsKeeper(params, before);
+  }
+
+  /** Whether the weights after the kept ones were below the floor. */
+  get endedBelow(): boolean {
+    return this.#below > 0;
   }
 
   /** Notes the weights when the utility is above the floor, and ends the lock when it stays below. */
   check(step: number, utility: Evaluation): 'stop' | undefined {
-    if (!(utility.accuracy >= this.floor) || !Number.isFinite(utility.loss)) {
-      // A push that costs utility is often made good by the retain loss some steps later.
-      this.#below++;
-      return this.#below >= this.patience || !Number.isFinite(utility.loss) ? 'stop' : undefined;
+    if (utility.accuracy >= this.floor && Number.isFinite(utility.loss)) {
+      this.#below = 0;
+      this.lastGood.keep(step, utility);
+      return undefined;
     }
-    this.#below = 0;
-    this.goodStep = step;
-    this.goodUtility = utility;
-    for (const [name, values] of this.params) this.#good.get(name)?.set(values);
-    return undefined;
-  }
-
-  /** Goes back to the last good weights; says whether later ones were below the floor. */
-  restoreGood(): boolean {
-    for (const [name, values] of this.params) values.set(this.#good.get(name) ?? values);
-    return this.#below > 0;
+    // A push that costs utility is often made good by the retain loss some steps later.
+    this.#below++;
+    return this.#below >= this.patience || !Number.isFinite(utility.loss) ? 'stop' : undefined;
   }
 
   save() {
-    const extra: Record<string, Float32Array | Float64Array> = {};
-    for (const [name, values] of this.#good) extra[`good/${name}`] = values;
-    for (const { name, svd } of this.matrices) extra[`subspace/${name}`] = svd.state();
-    return { extra, meta: { goodStep: this.goodStep, goodUtility: { ...this.goodUtility }, below: this.#below } };
+    const { extra, meta } = this.lastGood.save();
+    const subspaces = this.matrices.map(({ name, svd }) => [`subspace/${name}`, svd.state()] as const);
+    return { extra: { ...extra, ...Object.fromEntries(subspaces) }, meta: { ...meta, below: this.#below } };
   }
 
   restore(extra: Record<string, Float32Array | Float64Array>, meta: Record<string, unknown>): void {
-    for (const [name, values] of this.#good) values.set(extra[`good/${name}`] ?? []);
+    this.lastGood.restore(extra, meta);
     for (const { name, svd } of this.matrices) {
       const state = extra[`subspace/${name}`];
       if (state instanceof Float64Array) svd.restore(state);
     }
-    this.goodStep = Number(meta.goodStep);
-    this.goodUtility = meta.goodUtility as Evaluation;
     this.#below = Number(meta.below);
   }
 }

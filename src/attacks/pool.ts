@@ -1,0 +1,93 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { InputError, InterruptedError, WeightlockError } from '../formats/index.js';
+import type { Trial } from './fine-tune.js';
+import type { SearchResult } from './search.js';
+import { AttackRunner, type AttackTask } from './task.js';
+import type { WorkerReply } from './worker.js';
+
+/** Options of {@link runAttackTasks}. */
+export interface PoolOptions {
+  /** Child processes that work side by side; 0 runs the tasks one after another in this process. */
+  workers: number;
+  /** Hears of every trial of a task. */
+  onTrial?(task: AttackTask, trial: Trial): void;
+  /** Hears of every finished task; the next one of that worker starts when it has returned. */
+  onResult(task: AttackTask, result: SearchResult): Promise<void>;
+  /** Ends the work; tasks without a result have none. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Runs attack tasks in child processes, so that sessions of one cannot starve another and memory returns to the system
+ * when they end. The results do not depend on the number of workers.
+ *
+ * @throws InterruptedError after `signal`.
+ * @throws InputError, WeightlockError when a task fails; the others are ended.
+ */
+export async function runAttackTasks(tasks: readonly AttackTask[], options: PoolOptions): Promise<void> {
+  const { workers, signal } = options;
+  const pending = [...tasks];
+  const next = () => {
+    if (signal?.aborted) throw new InterruptedError(`interrupted with ${pending.length + 1} searches to go`);
+    return pending.shift();
+  };
+  if (workers === 0) {
+    const runner = new AttackRunner();
+    try {
+      for (let task = next(); task; task = next()) {
+        const current = task;
+        await options.onResult(task, await runner.run(task, (trial) => options.onTrial?.(current, trial)));
+      }
+    } finally {
+      await runner.release();
+    }
+    return;
+  }
+  const children: ChildProcess[] = [];
+  try {
+    await Promise.all(
+      Array.from({ length: Math.min(workers, tasks.length) }, async () => {
+        const child = startWorker();
+        children.push(child);
+        for (let task = next(); task; task = next())
+          await options.onResult(task, await runInWorker(child, task, options));
+      }),
+    );
+  } finally {
+    for (const child of children) child.kill('SIGKILL');
+  }
+}
+
+/** The worker's file, compiled: a child process cannot run TypeScript. */
+function startWorker(): ChildProcess {
+  const here = import.meta.url;
+  const file = here.endsWith('.ts') ? new URL('../../dist/attacks/worker.js', here) : new URL('./worker.js', here);
+  return fork(fileURLToPath(file), ['serve-attack-tasks'], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    execArgv: [],
+  });
+}
+
+function runInWorker(child: ChildProcess, task: AttackTask, { onTrial, signal }: PoolOptions): Promise<SearchResult> {
+  return new Promise((resolve, reject) => {
+    const stop = () => settle(() => reject(new InterruptedError(`interrupted during ${task.id}`)));
+    const onExit = (code: number | null, reason: string | null) =>
+      settle(() =>
+        reject(new WeightlockError(`${task.id}: the worker process ended early (${reason ?? `exit code ${code}`})`)),
+      );
+    const onMessage = (reply: WorkerReply) => {
+      if (reply.kind === 'trial') onTrial?.(task, reply.trial);
+      else if (reply.kind === 'result') settle(() => resolve(reply.result));
+      else settle(() => reject(new (reply.isInput ? InputError : WeightlockError)(`${task.id}: ${reply.message}`)));
+    };
+    const settle = (end: () => void) => {
+      signal?.removeEventListener('abort', stop);
+      child.off('exit', onExit).off('message', onMessage);
+      end();
+    };
+    signal?.addEventListener('abort', stop, { once: true });
+    child.on('exit', onExit).on('message', onMessage);
+    child.send({ task });
+  });
+}

@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import { Registry } from '../models/index.js';
+import type { AttackTask, Start } from './task.js';
+
+/** An optimizer that an attack tries, with the learning rates of its search. */
+export interface AttackOptimizer {
+  /** Name in the registry of optimizers. */
+  readonly name: string;
+  /** Its options; default PyTorch's. */
+  readonly options?: Readonly<Record<string, unknown>>;
+  /** Exponents of ten of the first round of the search, likely ones first. */
+  readonly decades: readonly number[];
+}
+
+/** What all attacks of one run share: the unauthorized task and the budget, the same for every starting point. */
+export interface AttackSetting extends Pick<AttackTask, 'data' | 'perClass' | 'steps' | 'batchSize' | 'target'> {
+  /** Optimizers to search; frozen use takes the first. */
+  readonly optimizers: readonly AttackOptimizer[];
+  /** Seed of the searches. */
+  readonly searchSeed: number;
+  /** Seeds of the runs that are reported. */
+  readonly seeds: readonly number[];
+}
+
+/** An attack: an entry of the registry. */
+export interface Attack<Options = unknown> {
+  /** Name on the command line and in tables. */
+  readonly name: string;
+  /** One line for help. */
+  readonly description: string;
+  /** Whether it knows of the lock. */
+  readonly adaptive: boolean;
+  /** Options with defaults. */
+  readonly options: z.ZodType<Options>;
+  /** The searches it takes on a released model. */
+  tasks(start: Extract<Start, { kind: 'model' }>, setting: AttackSetting, options: Options): Omit<AttackTask, 'id'>[];
+}
+
+/** One search an optimizer, from one starting point. */
+export function searches(
+  use: AttackTask['use'],
+  start: Start,
+  { optimizers, searchSeed, seeds, ...shared }: AttackSetting,
+): Omit<AttackTask, 'id'>[] {
+  return optimizers.map(({ name, options, decades }) => ({
+    ...shared,
+    use,
+    start,
+    optimizer: { name, options },
+    budget: { decades, searchSeed, seeds },
+  }));
+}
+
+const fineTuneAttack: Attack<Record<string, never>> = {
+  name: 'fine-tune',
+  description: 'fine-tune all weights at the best learning rate of a search',
+  adaptive: false,
+  options: z.strictObject({}),
+  tasks: (start, setting) => searches('fine-tune', start, setting),
+};
+
+const clipAttack: Attack<{ topK: number }> = {
+  name: 'clip',
+  description: 'clip the raised singular values of each matrix to the first one below them, then fine-tune',
+  adaptive: true,
+  options: z.strictObject({
+    topK: z.int().min(1).max(64).default(4).describe('how many singular values of each matrix the lock raised'),
+  }),
+  tasks: (start, setting, { topK }) => searches('fine-tune', { ...start, clip: topK }, setting),
+};
+
+const frozenAttack: Attack<Record<string, never>> = {
+  name: 'frozen',
+  description: 'leave the weights alone and fit a small classifier on the outputs (a part of the floor)',
+  adaptive: false,
+  options: z.strictObject({}),
+  tasks: (start, setting) => searches('frozen', start, { ...setting, optimizers: setting.optimizers.slice(0, 1) }),
+};
+
+/** All attacks by name. */
+export const attacks = new Registry<Attack>('attack', [fineTuneAttack, clipAttack, frozenAttack] as Attack[]);

@@ -1,0 +1,135 @@
+import { type DataSpec, type Dataset, fewShot, loadData } from '../data/index.js';
+import { ProgramCache } from '../engine/index.js';
+import { InputError } from '../formats/index.js';
+import { initializeModel, loadModel, type Model, type ModelSpec, type StateDict } from '../models/index.js';
+import { Evaluator } from '../training/index.js';
+import { clipRaised } from './clip.js';
+import type { Trial } from './fine-tune.js';
+import { frozenUse } from './frozen-use.js';
+import { type SearchBudget, type SearchResult, searchLearningRate } from './search.js';
+
+/** What an attack starts from: plain data, so that it can be sent to another process. */
+export type Start =
+  | {
+      /** A released model. */
+      readonly kind: 'model';
+      /** Its model directory. */
+      readonly path: string;
+      /** How many raised singular values of each matrix are clipped first (the adaptive attack); default none. */
+      readonly clip?: number;
+    }
+  | {
+      /** Random weights of the same architecture, drawn anew for each seed: training from scratch. */
+      readonly kind: 'random';
+      /** Model directory whose architecture is taken. */
+      readonly like: string;
+    };
+
+/** One search of an attack: one starting point, one optimizer, all learning rates and seeds. Plain data. */
+export interface AttackTask {
+  /** Unique name within an attack run, also a file name. */
+  readonly id: string;
+  /** How the released weights are used: trained on, or left alone with a classifier on their outputs. */
+  readonly use: 'fine-tune' | 'frozen';
+  /** Starting point. */
+  readonly start: Start;
+  /** Optimizer; AdamW for frozen use. */
+  readonly optimizer: { readonly name: string; readonly options?: Readonly<Record<string, unknown>> };
+  /** Unauthorized task. */
+  readonly data: DataSpec;
+  /** Labelled examples of each class that the attacker has; default all training examples. */
+  readonly perClass?: number;
+  /** Optimizer steps at most. */
+  readonly steps: number;
+  /** Examples a step. */
+  readonly batchSize: number;
+  /** Accuracy that counts as success; where given, the attack's cost is measured. */
+  readonly target?: number;
+  /** Learning rates and seeds. */
+  readonly budget: SearchBudget;
+}
+
+/** Runs attack tasks in this process and keeps what they share: data, models, compiled programs. */
+export class AttackRunner {
+  readonly #data = new Map<string, Promise<{ train: Dataset; test: Dataset }>>();
+  readonly #models = new Map<string, Promise<Model>>();
+  readonly #engines = new Map<string, { programs: ProgramCache; evaluator: Evaluator }>();
+
+  /** @param threads - Threads inside one operator; default 1, since several runners share the machine. */
+  constructor(readonly threads = 1) {}
+
+  /** Runs one search. `onTrial` hears of every trial. */
+  async run(task: AttackTask, onTrial?: (trial: Trial) => void): Promise<SearchResult> {
+    const { train, test } = await this.#once(this.#data, JSON.stringify(task.data), () => loadData(task.data));
+    const path = task.start.kind === 'model' ? task.start.path : task.start.like;
+    const model = await this.#once(this.#models, path, () => loadModel(path));
+    const { programs, evaluator } = this.#engine(model);
+    const { perClass, steps, batchSize, target, budget } = task;
+    const examples = (seed: number) => (perClass === undefined ? train : fewShot(train, perClass, seed));
+    const weights = startingWeights(task.start, model);
+    if (task.use === 'frozen') {
+      const shared = { model, weights: weights(0), train: examples, test, steps, batchSize, target, budget, evaluator };
+      return frozenUse(shared, onTrial);
+    }
+    return searchLearningRate(
+      (seed) => ({
+        model,
+        weights: weights(seed),
+        train: examples(seed),
+        test,
+        optimizer: task.optimizer,
+        steps,
+        batchSize,
+        target,
+        programs,
+        evaluator,
+      }),
+      budget,
+      onTrial,
+    );
+  }
+
+  /** Frees all compiled programs. */
+  async release(): Promise<void> {
+    for (const { programs, evaluator } of this.#engines.values()) {
+      await programs.release();
+      await evaluator.release();
+    }
+    this.#engines.clear();
+  }
+
+  #engine(model: ModelSpec): { programs: ProgramCache; evaluator: Evaluator } {
+    const key = JSON.stringify(model.config);
+    const engine = { threads: this.threads };
+    const known = this.#engines.get(key) ?? {
+      programs: new ProgramCache(engine),
+      evaluator: new Evaluator(model, engine),
+    };
+    this.#engines.set(key, known);
+    return known;
+  }
+
+  #once<T>(cache: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
+    const known = cache.get(key) ?? make();
+    cache.set(key, known);
+    return known;
+  }
+}
+
+/** The weights that a trial with a seed starts from. */
+function startingWeights(start: Start, model: Model): (seed: number) => StateDict {
+  if (start.kind === 'random') {
+    const { architecture, config } = model;
+    return (seed) =>
+      initializeModel(architecture.name, config as Record<string, unknown>, randomStartSeed + seed).weights;
+  }
+  if (start.clip === undefined) return () => model.weights;
+  if (!Number.isInteger(start.clip) || start.clip < 1) {
+    throw new InputError(`clip: expected a whole number from 1, got ${start.clip}`);
+  }
+  const clipped = clipRaised(model.weights, start.clip);
+  return () => clipped;
+}
+
+/** Apart from the seeds of released models, so that "from scratch" never repeats the released model's own start. */
+const randomStartSeed = 1_000_000;

@@ -1,0 +1,35 @@
+import type { Trial } from './fine-tune.js';
+import type { SearchResult } from './search.js';
+import { AttackRunner, type AttackTask } from './task.js';
+
+/** What the parent sends to a worker process: one task at a time. */
+export interface WorkerRequest {
+  /** The task to run. */
+  readonly task: AttackTask;
+}
+
+/** What a worker sends back: every trial, then the result or the error's message. */
+export type WorkerReply =
+  | { readonly kind: 'trial'; readonly trial: Trial }
+  | { readonly kind: 'result'; readonly result: SearchResult }
+  | { readonly kind: 'error'; readonly message: string; readonly isInput: boolean };
+
+/** Serves tasks that arrive over the process channel until it closes. */
+export function serveTasks(): void {
+  const runner = new AttackRunner();
+  const reply = (message: WorkerReply) => process.send?.(message);
+  process.on('message', ({ task }: WorkerRequest) => {
+    runner
+      .run(task, (trial) => reply({ kind: 'trial', trial }))
+      .then((result) => reply({ kind: 'result', result }))
+      .catch((error: unknown) => {
+        const isInput = error instanceof Error && error.name === 'InputError';
+        reply({ kind: 'error', message: error instanceof Error ? error.message : String(error), isInput });
+      });
+  });
+  // The parent decides when to stop: its Ctrl-C also reaches this process, and its death closes the channel.
+  process.on('SIGINT', () => undefined);
+  process.on('disconnect', () => process.exit(0));
+}
+
+if (process.send && process.argv[2] === 'serve-attack-tasks') serveTasks();
