@@ -1,9 +1,10 @@
-import { copyFile, mkdir, readdir, stat } from 'node:fs/promises';
+import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import {
   fromFloat32,
   InputError,
+  readFileCapped,
   readJsonFile,
   readTensorFiles,
   type StoredTensor,
@@ -108,18 +109,13 @@ function updated(tensor: StoredTensor, weights: StateDict): StoredTensor {
   return weight ? fromFloat32(weight.data, tensor) : tensor;
 }
 
-/** Copies `config.json`, the shard index and tokenizer files; links and large files stay behind. */
+/** Copies the shard index and tokenizer files, `config.json` last so that a folder that has it is whole; links stay behind. */
 async function copyCompanions(from: string, to: string): Promise<void> {
-  for (const entry of await readdir(from, { withFileTypes: true })) {
-    const wanted =
-      entry.name === 'config.json' ||
-      entry.name === 'model.safetensors.index.json' ||
-      companionPattern.test(entry.name);
-    if (!wanted || !entry.isFile()) continue;
-    const { size } = await stat(join(from, entry.name));
-    if (size > maxCompanionBytes) {
-      throw new InputError(`${join(from, entry.name)}: expected at most ${maxCompanionBytes} bytes, found ${size}`);
-    }
-    await copyFile(join(from, entry.name), join(to, entry.name));
+  const entries = await readdir(from, { withFileTypes: true });
+  const wanted = entries.filter(
+    (entry) => entry.isFile() && (entry.name === 'model.safetensors.index.json' || companionPattern.test(entry.name)),
+  );
+  for (const name of [...wanted.map((entry) => entry.name), 'config.json']) {
+    await writeFileAtomic(join(to, name), await readFileCapped(join(from, name), maxCompanionBytes));
   }
 }

@@ -1,0 +1,139 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { type Advantage, type AttackRow, attackersAdvantage, clipRaised } from '../attacks/index.js';
+import { type DataSpec, dataSpec, loadData } from '../data/index.js';
+import type { EngineOptions } from '../engine/index.js';
+import type { RunFolder } from '../evidence/index.js';
+import { readJsonFile, writeFileAtomic } from '../formats/index.js';
+import { specDefOptions, specdef } from '../locks/index.js';
+import { initializeModel, loadModel, type Model, parameterSet, type StateDict, saveModel } from '../models/index.js';
+import { type Evaluation, Evaluator } from '../training/index.js';
+import { attackJob, attackOptions, attackTrials } from './jobs/attack.js';
+import { type LockJobResult, lockJob } from './jobs/lock.js';
+import { type JobContext, trainJob, trainOptions } from './jobs/train.js';
+
+/** Options of the demo. */
+export const demoOptions = z.strictObject({
+  seed: z.int().min(0).default(1).describe('seed of the split, the weights and all shuffles'),
+  authorized: z.array(z.int().min(0).max(9)).min(2).default([0, 1, 2, 3, 4]).describe('digits of the authorized task'),
+  unauthorized: z
+    .array(z.int().min(0).max(9))
+    .min(2)
+    .default([5, 6, 7, 8, 9])
+    .describe('digits of the unauthorized task'),
+  train: trainOptions.prefault({}).describe('training of the model that is released'),
+  specdef: specDefOptions.prefault({}).describe('the lock'),
+  attack: attackOptions.prefault({}).describe('the attacks'),
+});
+
+/** Parsed {@link demoOptions}. */
+export type DemoOptions = z.output<typeof demoOptions>;
+
+/** What the demo found. */
+export interface DemoResult {
+  /** Authorized test accuracy of the model, locked, and locked then clipped. */
+  readonly authorized: { readonly unlocked: Evaluation; readonly locked: Evaluation; readonly clipped: Evaluation };
+  /** How the lock ended, and the singular values before and after. */
+  readonly lock: LockJobResult;
+  /** All searches. */
+  readonly rows: readonly AttackRow[];
+  /** Advantage in cost. */
+  readonly cost?: Advantage;
+  /** Advantage in score. */
+  readonly score?: Advantage;
+  /** Examples of the unauthorized task: to train on, and that scores are measured on. */
+  readonly unauthorized: { readonly train: number; readonly test: number };
+}
+
+/** What the demo shows while it runs. */
+export interface DemoProgress {
+  /** A part begins; `total` counts its steps. */
+  begin(label: string, total: number): void;
+  /** One step of it is done, or the step it has come to. */
+  advance(step?: number, text?: string): void;
+  /** The part has ended. */
+  end(): void;
+}
+
+/** The main job end to end: train a model, lock it, attack both. Interrupted at any point it goes on where it was. */
+export async function runDemo(
+  options: DemoOptions,
+  context: { folder: RunFolder; engine: EngineOptions; workers: number; signal: AbortSignal; progress: DemoProgress },
+): Promise<DemoResult> {
+  const { folder, engine, workers, signal, progress } = context;
+  const { seed } = options;
+  const spec = (classes: number[]): DataSpec => dataSpec.parse({ name: 'digits', classes, splitSeed: seed });
+  const authorized = await loadData(spec(options.authorized));
+  const unauthorized = await loadData(spec(options.unauthorized));
+  const job = (phase: string, stepOffset: number): JobContext => ({
+    folder,
+    phase,
+    stepOffset,
+    engine,
+    signal,
+    onStep: (step, text) => progress.advance(step, text),
+  });
+
+  const paths = { unlocked: folder.file('unlocked'), locked: folder.file('locked') };
+  const unlocked = await once(paths.unlocked, async () => {
+    const classes = Math.max(options.authorized.length, options.unauthorized.length);
+    const model = initializeModel('cnn', { num_labels: classes }, seed);
+    progress.begin('train', options.train.steps);
+    await trainJob(
+      { model, train: authorized.train, validation: authorized.test, seed },
+      options.train,
+      job('train', 0),
+    );
+    progress.end();
+    return model;
+  });
+
+  const locked = await once(paths.locked, async () => {
+    const model = await loadModel(paths.unlocked);
+    progress.begin('lock', options.specdef.steps);
+    const result = await lockJob(
+      { model, train: authorized.train, seed },
+      specdef,
+      options.specdef,
+      job('lock', options.train.steps),
+    );
+    progress.end();
+    await writeFileAtomic(folder.file('lock.json'), `${JSON.stringify(result, null, 2)}\n`);
+    return model;
+  });
+
+  progress.begin('attack', attackTrials(paths, spec(options.unauthorized), options.attack));
+  const rows = await attackJob(paths, spec(options.unauthorized), options.attack, {
+    folder,
+    workers,
+    signal,
+    onTrial: () => progress.advance(),
+  });
+  progress.end();
+
+  const clipped = clipRaised(locked.weights, Math.max(options.attack.clipTopK, 1));
+  const evaluator = new Evaluator(unlocked, engine);
+  const onTest = (weights: StateDict) => evaluator.evaluate(parameterSet(weights), authorized.test);
+  const result: DemoResult = {
+    authorized: {
+      unlocked: await onTest(unlocked.weights),
+      locked: await onTest(locked.weights),
+      clipped: await onTest(clipped),
+    },
+    lock: (await readJsonFile(folder.file('lock.json'))) as LockJobResult,
+    rows,
+    cost: attackersAdvantage(rows, 'cost'),
+    score: attackersAdvantage(rows, 'score'),
+    unauthorized: { train: unauthorized.train.size, test: unauthorized.test.size },
+  };
+  await evaluator.release();
+  return result;
+}
+
+/** A model directory that is made once: a part that was finished before an interruption is not done again. */
+async function once(path: string, make: () => Promise<Model>): Promise<Model> {
+  // config.json is written last, so a folder that has it is whole.
+  if (!(await stat(join(path, 'config.json')).catch(() => undefined))) await saveModel(path, await make());
+  return loadModel(path);
+}

@@ -1,0 +1,153 @@
+import { type Advantage, type AttackRow, costs, isMeasured, type StartName, scores } from '../attacks/index.js';
+import { meanInterval, medianInterval } from '../linalg/index.js';
+import { cost, decimal, interval, MISSING, percent, slowdown } from './numbers.js';
+import type { Table } from './table.js';
+
+/** What stands in the table beside the searches. */
+export interface AttackTableOptions {
+  /** Authorized accuracy by starting point; the clipped model is `locked, clip`. */
+  authorized?: Readonly<Record<string, number>>;
+  /** Accuracy that the cost is counted to. */
+  target: number;
+  /** Labelled examples of each class of the score. */
+  perClass: number;
+}
+
+/** A starting point, an attack and an optimizer: one row of the table, with what was measured. */
+interface Group {
+  start: StartName;
+  attack: string;
+  optimizer: string;
+  cost?: AttackRow;
+  score?: AttackRow;
+}
+
+function groups(rows: readonly AttackRow[]): Group[] {
+  const found = new Map<string, Group>();
+  for (const row of rows) {
+    const { start, attack, optimizer } = row;
+    const key = [start, attack, optimizer].join();
+    const group = found.get(key) ?? { start, attack, optimizer };
+    group[row.measure] = row;
+    found.set(key, group);
+  }
+  return [...found.values()];
+}
+
+/** Optimizers as people write them. */
+const optimizerNames: Readonly<Record<string, string>> = {
+  adamw: 'AdamW',
+  sgd: 'SGD + momentum',
+  adadelta: 'Adadelta',
+};
+
+/** The table of an attack: one row for each starting point, attack and optimizer. */
+export function attackTable(
+  rows: readonly AttackRow[],
+  { authorized = {}, target, perClass }: AttackTableOptions,
+): Table {
+  const all = groups(rows);
+  const seeds = rows[0]?.result.trials.length ?? 0;
+  const unlockedCost = (optimizer: string) =>
+    all.find((group) => group.start === 'unlocked' && group.attack === 'fine-tune' && group.optimizer === optimizer)
+      ?.cost;
+  const median = (row: AttackRow | undefined) => row && medianInterval(costs(row)).median;
+  return {
+    title: 'Attacks on the unauthorized task',
+    columns: [
+      { key: 'start', header: 'starting point' },
+      { key: 'authorized', header: 'authorized', align: 'right' },
+      { key: 'attack', header: 'attack' },
+      { key: 'cost', header: `steps to ${percent(target, 0)}`, align: 'right' },
+      { key: 'costRate', header: 'lr', align: 'right' },
+      { key: 'slowdown', header: 'slowdown', align: 'right' },
+      { key: 'score', header: 'best score', align: 'right' },
+      { key: 'scoreRate', header: 'lr', align: 'right' },
+    ],
+    rows: all.map(({ start, attack, optimizer, ...group }) => {
+      const isTraining = attack !== 'frozen';
+      const key = attack === 'clip' ? `${start}, clip` : start;
+      return {
+        start: attack === 'clip' ? `${start}, raised σ clipped` : start,
+        authorized: start === 'random weights' ? MISSING : percent(authorized[key]),
+        attack: isTraining ? (optimizerNames[optimizer] ?? optimizer) : 'frozen use (outputs only)',
+        cost: group.cost ? formatCosts(group.cost) : MISSING,
+        costRate: group.cost ? rate(group.cost.result.learningRate) : MISSING,
+        slowdown:
+          start === 'locked' && isTraining
+            ? reached(slowdown(median(group.cost), median(unlockedCost(optimizer))))
+            : MISSING,
+        score: group.score ? formatScores(group.score) : MISSING,
+        scoreRate: group.score ? rate(group.score.result.learningRate) : MISSING,
+      };
+    }),
+    notes: [
+      `Steps: median (least to most) over ${seeds} seeds, all training examples; "> n": not within the budget of n steps.`,
+      `Score: mean (least to most) over ${seeds} seeds of the best accuracy on the way, ${perClass} labelled examples of each class.`,
+      'lr: the best learning rate, searched with another seed over more than five decades, the same trials and steps for all.',
+    ],
+  };
+}
+
+function reached(text: string): string {
+  return text === MISSING ? MISSING : text.startsWith('>') ? `${text}, not within the budget` : text;
+}
+
+function formatCosts(row: AttackRow): string {
+  const { median, low, high } = medianInterval(costs(row));
+  return `${cost(median)} (${cost(low)} to ${cost(high)})`;
+}
+
+function formatScores(row: AttackRow): string {
+  const values = scores(row);
+  return `${percent(meanInterval(values).mean)} (${interval(100 * Math.min(...values), 100 * Math.max(...values))})`;
+}
+
+function rate(learningRate: number): string {
+  const exponent = Math.floor(Math.log10(learningRate) + 1e-9);
+  const digit = Math.round(learningRate / 10 ** exponent);
+  return exponent >= 0 ? decimal(learningRate, learningRate < 10 ? 1 : 0) : `${digit}e${exponent}`.replace('-', '−');
+}
+
+/** The attacker's advantage in one sentence, also where nothing was measured. */
+export function advantageSentence(advantage: Advantage): string {
+  const { measure, value, unlocked, floor, isUpperBound } = advantage;
+  const what = measure === 'cost' ? 'cost' : 'score';
+  const floorName = floor.attack === 'frozen' ? 'frozen use of the outputs' : 'training from scratch';
+  if (!isMeasured(advantage)) {
+    return (
+      `In ${what}, nothing is measured: the unlocked model (${summary(unlocked)}) cannot be told from the floor, ` +
+      `${floorName} (${summary(floor)}), over ${value.n} seeds.`
+    );
+  }
+  const bounds = `95 % interval ${interval(value.low, value.high, (bound) => decimal(bound, 2))}, n = ${value.n} seeds`;
+  const atMost = isUpperBound ? 'at most ' : '';
+  return `Attacker's advantage in ${what}: ${atMost}${decimal(value.ratio, 2)} (${bounds}); the floor is ${floorName} (${summary(floor)}).`;
+}
+
+/** What the best attack did on the locked model, in one plain sentence. */
+export function cheapestAttackSentence(advantage: Advantage): string {
+  const { measure, locked, unlocked, floor } = advantage;
+  const how = `${locked.attack === 'clip' ? 'clipping the raised singular values, then ' : ''}${optimizerNames[locked.optimizer] ?? locked.optimizer} at learning rate ${rate(locked.result.learningRate)}`;
+  const verdict = compareToFloor(advantage);
+  const goal =
+    measure === 'cost' ? 'The cheapest attack on the locked model' : 'The best-scoring attack on the locked model';
+  return `${goal} is ${how}: ${summary(locked)}, against ${summary(unlocked)} on the unlocked model and ${summary(floor)} for the floor. ${verdict}`;
+}
+
+function compareToFloor(advantage: Advantage): string {
+  const { value, measure } = advantage;
+  if (!isMeasured(advantage)) return 'What the lock takes from an attacker cannot be judged by this.';
+  const { low = 0, high = 0 } = value;
+  if (low > 0) return 'The attack still wins: the locked weights are worth more to it than none.';
+  if (high < 0) return 'The lock holds: an attacker does better without the locked weights.';
+  return measure === 'cost'
+    ? 'The locked weights save an attacker no steps that these seeds could show.'
+    : 'The locked weights give an attacker no score that these seeds could show.';
+}
+
+function summary(row: AttackRow): string {
+  if (row.measure === 'score') return percent(meanInterval(scores(row)).mean);
+  const { median } = medianInterval(costs(row));
+  return `${cost(median)} steps`;
+}

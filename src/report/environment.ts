@@ -1,0 +1,15 @@
+import type { Environment } from '../evidence/index.js';
+
+/** An environment as the rows of a report. */
+export function environmentRows(environment: Environment): Record<string, string> {
+  return {
+    weightlock: environment.weightlock,
+    'Node.js': environment.node,
+    'ONNX Runtime': environment.onnxruntime ?? 'not installed',
+    platform: environment.platform,
+    processor: `${environment.cpu}, ${environment.cores} cores`,
+    memory: `${(environment.memoryBytes / 2 ** 30).toFixed(0)} GiB`,
+    threads: String(environment.threads),
+    started: environment.started,
+  };
+}
