@@ -1,6 +1,6 @@
 import type { Tensor } from '../graph.js';
 import type { Window } from '../ops.js';
-import { reduceMean } from './reduction.js';
+import { reduceMax, reduceMean } from './reduction.js';
 
 /** Geometry of a convolution; a number stands for all spatial axes. */
 export interface ConvOptions {
@@ -85,4 +85,9 @@ export function averagePool(
 /** Mean over all spatial axes: `[batch, channels, 1, …]`. */
 export function globalAveragePool(x: Tensor): Tensor {
   return reduceMean(x, { axes: x.shape.map((_, axis) => axis).slice(2), keepDims: true });
+}
+
+/** Largest element over all spatial axes: `[batch, channels, 1, …]`; equal largest elements share the gradient. */
+export function globalMaxPool(x: Tensor): Tensor {
+  return reduceMax(x, { axes: x.shape.map((_, axis) => axis).slice(2), keepDims: true });
 }
