@@ -1,5 +1,6 @@
 import type { Tensor } from '../graph.js';
 import type { Window } from '../ops.js';
+import { slice } from './movement.js';
 import { reduceMax, reduceMean } from './reduction.js';
 
 /** Geometry of a convolution; a number stands for all spatial axes. */
@@ -79,7 +80,23 @@ export function averagePool(
   x: Tensor,
   { countIncludePad = true, ...options }: PoolOptions & { countIncludePad?: boolean },
 ): Tensor {
-  return x.graph.apply('AveragePool', [x], { ...poolAttributes(x, options), countIncludePad })[0];
+  const attributes = poolAttributes(x, options);
+  if (!attributes.ceilMode) return x.graph.apply('AveragePool', [x], { ...attributes, countIncludePad })[0];
+  // A last window that would start in the end padding is dropped, but ONNX Runtime computes it (its MaxPool does not):
+  // what no window reaches is cut off, so that there is none.
+  const { kernelShape, strides, dilations } = attributes;
+  const rank = kernelShape.length;
+  const pads = [...attributes.pads];
+  const cut = kernelShape.map((kernel, axis) => {
+    const length = x.shape[axis + 2];
+    const rest = length + pads[axis] + pads[axis + rank] - dilations[axis] * (kernel - 1) - 1;
+    const dropped = Math.ceil(rest / strides[axis]) * strides[axis] >= length + pads[axis];
+    const surplus = dropped && rest > 0 ? rest % strides[axis] : 0;
+    const fromPadding = Math.min(surplus, pads[axis + rank]);
+    pads[axis + rank] -= fromPadding;
+    return { axis: axis + 2, end: length - (surplus - fromPadding) };
+  });
+  return x.graph.apply('AveragePool', [slice(x, cut)], { ...attributes, pads, countIncludePad })[0];
 }
 
 /** Mean over all spatial axes: `[batch, channels, 1, …]`. */
