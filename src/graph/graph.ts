@@ -107,7 +107,7 @@ export class Graph {
     };
     if (values.length > 64) return make()[0];
     return this.#once(
-      `constant ${dtype} ${shape} ${Array.from(values, (v) => (Object.is(v, -0) ? '-0' : v))}`,
+      `constant ${dtype} ${shape} ${Array.from(values, formatNumber)}`,
       make,
     )[0];
   }
@@ -131,7 +131,9 @@ export class Graph {
       if (input && input.graph !== this)
         throw new GraphError(`${op}: expected tensors of one graph, ${input} is of another`);
     }
-    const key = `${op} ${inputs.map((input) => input?.id ?? '-')} ${JSON.stringify(attributes)}`;
+    // JSON has no infinities, NaN or −0, and a pad value may be any of them.
+    const exact = (_name: string, value: unknown) => (typeof value === 'number' ? formatNumber(value) : value);
+    const key = `${op} ${inputs.map((input) => input?.id ?? '-')} ${JSON.stringify(attributes, exact)}`;
     return this.#once(key, () => {
       const types = inferOutputs(op, inputs, attributes);
       const outputs: Tensor[] = [];
@@ -154,18 +156,26 @@ export class Graph {
   }
 }
 
+function formatNumber(value: number): string {
+  return Object.is(value, -0) ? '-0' : String(value);
+}
+
 function checkShape(what: string, shape: Shape): void {
   if (!shape.every((length) => Number.isSafeInteger(length) && length >= 0) || !Number.isSafeInteger(sizeOf(shape))) {
     throw new GraphError(`${what}: expected axis lengths that are whole numbers from 0, got [${shape.join(', ')}]`);
   }
 }
 
-/** The nodes that the given tensors depend on, in topological order. */
-export function ancestors(tensors: readonly Tensor[]): Node[] {
+/**
+ * The nodes that the given tensors depend on, in topological order.
+ *
+ * @param isSource - Tensors that are taken as given, whatever computes them; default none.
+ */
+export function ancestors(tensors: readonly Tensor[], isSource: (tensor: Tensor) => boolean = () => false): Node[] {
   const found = new Set<Node>();
   const pending = [...tensors];
   for (let tensor = pending.pop(); tensor; tensor = pending.pop()) {
-    if (tensor.source.kind !== 'node' || found.has(tensor.source.node)) continue;
+    if (tensor.source.kind !== 'node' || isSource(tensor) || found.has(tensor.source.node)) continue;
     found.add(tensor.source.node);
     for (const input of tensor.source.node.inputs) if (input) pending.push(input);
   }

@@ -1,6 +1,7 @@
 import { onnx } from '../formats/index.js';
-import { type DType, GraphError, type Shape, type TypedArray, typedArray } from './dtype.js';
+import { allocate, type DType, GraphError, type Shape, type TypedArray, typedArray } from './dtype.js';
 import { ancestors, type Node, type Tensor } from './graph.js';
+import type { OpType } from './ops.js';
 import { type OnnxForm, onnxDataType, onnxForm } from './onnx-attributes.js';
 
 /** The operator set that files are written for. */
@@ -25,7 +26,12 @@ export function toOnnx(outputs: Readonly<Record<string, Tensor>>): Uint8Array {
   }
 
   const writer = new ModelWriter(new Set([...graph.inputs.keys(), ...Object.keys(outputs)]));
-  for (const node of ancestors(results.map(([, tensor]) => tensor))) writer.node(node);
+  const nodes = ancestors(
+    results.map(([, tensor]) => tensor),
+    isEmpty,
+  );
+  const read = new Set<Tensor | undefined>([...nodes.flatMap((node) => node.inputs), ...results.map(([, y]) => y)]);
+  for (const node of nodes) writer.node(node, read);
   for (const [name, tensor] of results) writer.output(name, tensor);
   const inputs = [...graph.inputs.values()].filter((input) => writer.used.has(input));
   return onnx.encodeOnnx(
@@ -43,6 +49,17 @@ export function toOnnx(outputs: Readonly<Record<string, Tensor>>): Uint8Array {
     }),
   );
 }
+
+/**
+ * Whether a computed tensor has no elements. It is written as an empty constant: several kernels of ONNX Runtime fail on
+ * empty tensors (Expand of an axis of length 1 to 0, Reshape of the result), and there is nothing to compute.
+ */
+function isEmpty(tensor: Tensor): boolean {
+  return tensor.size === 0 && tensor.source.kind === 'node';
+}
+
+/** The first output is always written; these operators' others only where they are read, because they cost time. */
+const optionalOutputs: ReadonlySet<OpType> = new Set<OpType>(['MaxPool', 'LayerNormalization']);
 
 type NodeInit = { opType: string; name: string; input: string[]; output: string[]; attribute: AttributeInit[] };
 type AttributeInit = { name: string; type: number; i?: bigint; f?: number; s?: Uint8Array; ints?: bigint[] };
@@ -69,11 +86,12 @@ class ModelWriter {
     const { source } = tensor;
     const name = source.kind === 'input' ? source.name : this.#fresh(`t${tensor.id}`);
     if (source.kind === 'constant') this.#initializer(name, source.values, tensor.shape, tensor.dtype);
+    if (isEmpty(tensor)) this.#initializer(name, allocate(tensor.dtype, 0), tensor.shape, tensor.dtype);
     this.#names.set(tensor, name);
     return name;
   }
 
-  node(node: Node): void {
+  node(node: Node, read: ReadonlySet<Tensor | undefined>): void {
     const form = onnxForm(node.op, node.attributes);
     const inputs = node.inputs.map((input) => (input ? this.name(input) : ''));
     const type = node.inputs[0]?.dtype ?? 'float32';
@@ -82,9 +100,18 @@ class ModelWriter {
       opType: node.op,
       name: `${node.op}_${node.id}`,
       input: inputs,
-      output: node.outputs.map((output) => this.name(output)),
+      output: this.#outputs(node, read),
       attribute: Object.entries(form.attributes).flatMap(([name, value]) => attribute(name, value)),
     });
+  }
+
+  #outputs(node: Node, read: ReadonlySet<Tensor | undefined>): string[] {
+    const names = node.outputs.map((output, index) => {
+      if (index > 0 && optionalOutputs.has(node.op) && !read.has(output)) return '';
+      return isEmpty(output) ? this.#fresh(`t${output.id}`) : this.name(output);
+    });
+    while (names.at(-1) === '') names.pop();
+    return names;
   }
 
   output(name: string, tensor: Tensor): void {

@@ -1,4 +1,4 @@
-import { type DType, GraphError } from '../dtype.js';
+import { type DType, GraphError, isFloat } from '../dtype.js';
 import type { Tensor } from '../graph.js';
 
 /** A tensor, or a number that becomes a scalar constant of the other operand's type. */
@@ -41,15 +41,30 @@ export function sub(a: Operand, b: Operand): Tensor {
 
 /** `a · b` element by element, broadcasting. */
 export function mul(a: Operand, b: Operand): Tensor {
-  // A multiplication by one is left out: ONNX Runtime's optimizer breaks some graphs that hold one.
-  if (a === 1 && typeof b !== 'number') return b;
-  if (b === 1 && typeof a !== 'number') return a;
+  // A multiplication by one is left out: ONNX Runtime's optimizer breaks some graphs that hold one (its issue 32413).
+  if (typeof b !== 'number' && isOneFor(a, b)) return b;
+  if (typeof a !== 'number' && isOneFor(b, a)) return a;
   return binary('Mul', a, b);
+}
+
+/** Whether an operand is a constant one that changes neither values, shape nor type of another when multiplied. */
+function isOneFor(one: Operand, other: Tensor): boolean {
+  if (typeof one === 'number') return one === 1;
+  const { source, size, rank, dtype } = one;
+  return (
+    source.kind === 'constant' &&
+    size === 1 &&
+    rank <= other.rank &&
+    dtype === other.dtype &&
+    Number(source.values[0]) === 1
+  );
 }
 
 /** `a / b` element by element, broadcasting. */
 export function div(a: Operand, b: Operand): Tensor {
-  if (b === 1 && typeof a !== 'number') return a;
+  if (typeof a !== 'number' && isOneFor(b, a)) return a;
+  // ONNX Runtime fuses 1 / x · y wrongly when another rewrite removed y's node (its issue 32413); 1 / x is Reciprocal.
+  if (typeof b !== 'number' && isFloat(b.dtype) && isOneFor(a, b)) return reciprocal(b);
   return binary('Div', a, b);
 }
 

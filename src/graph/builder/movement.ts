@@ -1,4 +1,4 @@
-import { type Shape, sameShape, sizeOf } from '../dtype.js';
+import { GraphError, type Shape, sameShape, sizeOf } from '../dtype.js';
 import type { Tensor } from '../graph.js';
 
 /** Counts a negative axis from the end, as NumPy does. */
@@ -93,6 +93,7 @@ export function pad(x: Tensor, pads: readonly number[], value = 0): Tensor {
 /** Joins tensors along an axis. */
 export function concat(tensors: readonly Tensor[], axis: number): Tensor {
   const [first] = tensors;
+  if (!first) throw new GraphError('Concat: expected at least one tensor, got none');
   return tensors.length === 1
     ? first
     : first.graph.apply('Concat', tensors, { axis: resolveAxis(axis, first.rank) })[0];

@@ -1,6 +1,7 @@
 import type { Tensor } from '../graph.js';
 import type { Window } from '../ops.js';
-import { reduceMean } from './reduction.js';
+import { slice } from './movement.js';
+import { reduceMax, reduceMean } from './reduction.js';
 
 /** Geometry of a convolution; a number stands for all spatial axes. */
 export interface ConvOptions {
@@ -79,10 +80,31 @@ export function averagePool(
   x: Tensor,
   { countIncludePad = true, ...options }: PoolOptions & { countIncludePad?: boolean },
 ): Tensor {
-  return x.graph.apply('AveragePool', [x], { ...poolAttributes(x, options), countIncludePad })[0];
+  const attributes = poolAttributes(x, options);
+  if (!attributes.ceilMode) return x.graph.apply('AveragePool', [x], { ...attributes, countIncludePad })[0];
+  // A last window that would start in the end padding is dropped, but ONNX Runtime computes it (its MaxPool does not):
+  // what no window reaches is cut off, so that there is none.
+  const { kernelShape, strides, dilations } = attributes;
+  const rank = kernelShape.length;
+  const pads = [...attributes.pads];
+  const cut = kernelShape.map((kernel, axis) => {
+    const length = x.shape[axis + 2];
+    const rest = length + pads[axis] + pads[axis + rank] - dilations[axis] * (kernel - 1) - 1;
+    const dropped = Math.ceil(rest / strides[axis]) * strides[axis] >= length + pads[axis];
+    const surplus = dropped && rest > 0 ? rest % strides[axis] : 0;
+    const fromPadding = Math.min(surplus, pads[axis + rank]);
+    pads[axis + rank] -= fromPadding;
+    return { axis: axis + 2, end: length - (surplus - fromPadding) };
+  });
+  return x.graph.apply('AveragePool', [slice(x, cut)], { ...attributes, pads, countIncludePad })[0];
 }
 
 /** Mean over all spatial axes: `[batch, channels, 1, …]`. */
 export function globalAveragePool(x: Tensor): Tensor {
   return reduceMean(x, { axes: x.shape.map((_, axis) => axis).slice(2), keepDims: true });
+}
+
+/** Largest element over all spatial axes: `[batch, channels, 1, …]`; equal largest elements share the gradient. */
+export function globalMaxPool(x: Tensor): Tensor {
+  return reduceMax(x, { axes: x.shape.map((_, axis) => axis).slice(2), keepDims: true });
 }

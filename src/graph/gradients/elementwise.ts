@@ -11,10 +11,10 @@ import {
   mul,
   neg,
   pow,
+  sigmoid,
   sign,
   sin,
   sub,
-  tanh,
   where,
 } from '../builder/index.js';
 import { isFloat } from '../dtype.js';
@@ -24,18 +24,22 @@ import type { GradientRules, InputGradients } from './rule.js';
 
 const none = (): InputGradients => [];
 
-/** d Gelu: `Φ(x) + x φ(x)`; by tanh: `½(1 + t) + ½ x (1 − t²) u'`, `t = tanh u`, `u = √(2/π) (x + 0.044715 x³)`. */
+/**
+ * d Gelu: `Φ(x) + x φ(x)`; by tanh, with `½(1 + tanh u) = σ(2u)` and `z = 2u = √(8/π) (x + 0.044715 x³)`:
+ * `σ(z) + x σ(z) σ(−z) z'`, which keeps its digits far out, where `1 − tanh² u` loses them.
+ */
 function geluDerivative(x: Tensor, approximate: 'none' | 'tanh'): Tensor {
   if (approximate === 'none') {
     const distribution = mul(add(erf(mul(x, Math.SQRT1_2)), 1), 0.5);
     const density = mul(exp(mul(mul(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
     return add(distribution, mul(x, density));
   }
-  const slope = Math.sqrt(2 / Math.PI);
+  const slope = Math.sqrt(8 / Math.PI);
   const squared = mul(x, x);
-  const t = tanh(mul(mul(x, add(mul(squared, 0.044715), 1)), slope));
+  const z = mul(x, add(mul(squared, 0.044715 * slope), slope));
+  const below = sigmoid(z);
   const inner = add(mul(squared, 3 * 0.044715 * slope), slope);
-  return mul(add(add(t, 1), mul(mul(x, sub(1, mul(t, t))), inner)), 0.5);
+  return add(below, mul(mul(x, inner), mul(below, sigmoid(neg(z)))));
 }
 
 export const elementwiseRules: GradientRules<ElementwiseOps> = {

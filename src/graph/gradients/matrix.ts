@@ -73,6 +73,8 @@ function convKernelGradient(
   { strides, pads, dilations, group }: ConvWindow,
 ): Tensor {
   const [batch, channels, ...space] = x.shape;
+  // ONNX Runtime does not return from a convolution over no channels, which an empty batch would become.
+  if (batch === 0) return expand(x.graph.scalar(0, x.dtype), shape);
   const spatial = space.map((_, axis) => axis + 2);
   const inPerGroup = channels / group;
   // [batch, group · in, ...] to [in, group · batch, ...], so that each group convolves its own channels.

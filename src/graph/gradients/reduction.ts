@@ -7,12 +7,14 @@ import {
   expand,
   mul,
   neg,
+  reciprocal,
   reduceMean,
   reduceSum,
   reshape,
   sqrt,
   sub,
 } from '../builder/index.js';
+import { sizeOf } from '../dtype.js';
 import type { Tensor } from '../graph.js';
 import type { ReductionOps } from '../ops.js';
 import type { GradientNode, GradientRule, GradientRules } from './rule.js';
@@ -38,9 +40,11 @@ const extreme: GradientRule<'ReduceMax'> & GradientRule<'ReduceMin'> = (
 
 export const reductionRules: GradientRules<ReductionOps> = {
   ReduceSum: ({ inputs: [x], attributes: { axes } }, [g]) => [expand(reshape(g, keptShape(x, axes)), x.shape)],
-  ReduceMean: ({ inputs: [x], outputs: [y], attributes: { axes } }, [g]) => [
-    expand(reshape(mul(g, y.size / x.size), keptShape(x, axes)), x.shape),
-  ],
+  ReduceMean: ({ inputs: [x], attributes: { axes } }, [g]) => {
+    // An empty axis has no element that the gradient could reach.
+    const count = Math.max(sizeOf(axes.map((axis) => x.shape[axis])), 1);
+    return [expand(reshape(mul(g, 1 / count), keptShape(x, axes)), x.shape)];
+  },
   ReduceMax: extreme,
   ReduceMin: extreme,
   ArgMax: () => [],
@@ -69,8 +73,8 @@ export const reductionRules: GradientRules<ReductionOps> = {
       const along = mul(normalized, reduceMean(mul(h, normalized), { axes, keepDims: true }));
       parts.push(mul(deviation, sub(sub(h, reduceMean(h, { axes, keepDims: true })), along)));
     }
-    if (gMean) parts.push(expand(div(gMean, count), x.shape));
-    if (gDeviation) parts.push(mul(normalized, mul(gDeviation, mul(mul(deviation, deviation), -1 / count))));
+    if (gMean) parts.push(expand(mul(gMean, 1 / Math.max(count, 1)), x.shape));
+    if (gDeviation) parts.push(mul(normalized, mul(gDeviation, mul(mul(deviation, deviation), -1 / Math.max(count, 1)))));
     return [parts.reduce((a, b) => add(a, b)), g && mul(g, normalized), g];
   },
   /** With x̂ = (x − mean)/√(var + ε): the running statistics are inputs like any other. */
@@ -78,7 +82,7 @@ export const reductionRules: GradientRules<ReductionOps> = {
     const perChannel = (tensor: Tensor) => reshape(tensor, [x.shape[1], ...x.shape.slice(2).map(() => 1)]);
     const overChannel = (tensor: Tensor) =>
       reduceSum(tensor, { axes: x.shape.map((_, axis) => axis).filter((axis) => axis !== 1) });
-    const deviation = perChannel(div(1, sqrt(add(variance, epsilon))));
+    const deviation = perChannel(reciprocal(sqrt(add(variance, epsilon))));
     const normalized = mul(sub(x, perChannel(mean)), deviation);
     const dx = mul(g, mul(perChannel(scale), deviation));
     const byVariance = mul(mul(dx, normalized), mul(deviation, -0.5));

@@ -1,5 +1,5 @@
 import { broadcastShapes, GraphError, type TensorType } from '../dtype.js';
-import type { MatrixOps } from '../ops.js';
+import type { MatrixOps, OpType, Window } from '../ops.js';
 import {
   exactly,
   type InferenceRule,
@@ -44,12 +44,33 @@ const gemm: InferenceRule<'Gemm'> = (inputs, { transA, transB }, op) => {
   return [{ shape, dtype }];
 };
 
-function requireImages(op: 'Conv' | 'ConvTranspose', x: TensorType, w: TensorType): number {
+function requireImages(
+  op: 'Conv' | 'ConvTranspose',
+  x: TensorType,
+  w: TensorType,
+  { strides, pads, dilations, group }: Window & { group: number },
+): number {
   requireFloat(op, x);
   if (x.shape.length < 3 || w.shape.length !== x.shape.length) {
     throw new GraphError(`${op}: expected X [batch, channels, ...space] and W of the same rank, got ${x} and ${w}`);
   }
-  return x.shape.length - 2;
+  // ONNX Runtime does not return from a convolution without channels or taps.
+  if (w.shape.includes(0)) throw new GraphError(`${op}: expected channels and taps in W, got ${w}`);
+  const rank = x.shape.length - 2;
+  requireWindow(op, x, rank, { strides, pads, dilations });
+  if (!Number.isInteger(group) || group < 1) throw new GraphError(`${op}: expected a group from 1, got ${group}`);
+  return rank;
+}
+
+function requireWindow(op: OpType, x: TensorType, rank: number, { strides, pads, dilations }: Window): void {
+  const whole = (values: readonly number[], count: number, least: number) =>
+    values.length === count && values.every((value) => Number.isInteger(value) && value >= least);
+  if (!whole(strides, rank, 1) || !whole(dilations, rank, 1) || !whole(pads, 2 * rank, 0)) {
+    throw new GraphError(
+      `${op}: expected ${rank} strides and dilations from 1 and ${2 * rank} pads from 0 for ${x}, ` +
+        `got [${strides}], [${dilations}] and [${pads}]`,
+    );
+  }
 }
 
 const conv: InferenceRule<'Conv'> = (inputs, { strides, pads, dilations, group }, op) => {
@@ -57,7 +78,7 @@ const conv: InferenceRule<'Conv'> = (inputs, { strides, pads, dilations, group }
   const w = required(op, inputs, 1);
   const bias = inputs[2];
   requireSameDType(op, bias ? [x, w, bias] : [x, w]);
-  const rank = requireImages(op, x, w);
+  const rank = requireImages(op, x, w, { strides, pads, dilations, group });
   const [outChannels, inPerGroup] = w.shape;
   if (x.shape[1] !== inPerGroup * group || outChannels % group !== 0) {
     throw new GraphError(`${op}: expected W [out, in / group, ...kernel] for group ${group}, got ${x} and ${w}`);
@@ -82,7 +103,7 @@ const convTranspose: InferenceRule<'ConvTranspose'> = (
 ) => {
   const [x, w] = exactly(op, inputs, 2);
   requireSameDType(op, [x, w]);
-  const rank = requireImages(op, x, w);
+  const rank = requireImages(op, x, w, { strides, pads, dilations, group });
   const [inChannels, outPerGroup] = w.shape;
   if (x.shape[1] !== inChannels || inChannels % group !== 0) {
     throw new GraphError(`${op}: expected W [in, out / group, ...kernel] for group ${group}, got ${x} and ${w}`);
@@ -101,6 +122,10 @@ function pooled(op: 'MaxPool' | 'AveragePool'): InferenceRule<'MaxPool' | 'Avera
     requireFloat(op, x);
     const rank = kernelShape.length;
     requireRank(op, x, rank + 2);
+    requireWindow(op, x, rank, { strides, pads, dilations });
+    if (kernelShape.some((length) => !Number.isInteger(length) || length < 1)) {
+      throw new GraphError(`${op}: expected window lengths from 1, got [${kernelShape}] for ${x}`);
+    }
     const space = kernelShape.map((kernel, axis) => {
       const extent = dilations[axis] * (kernel - 1) + 1;
       const padded = x.shape[axis + 2] + pads[axis] + pads[axis + rank];

@@ -20,7 +20,8 @@ const transpose: InferenceRule<'Transpose'> = (inputs, { perm }, op) => {
 
 const reshape: InferenceRule<'Reshape'> = (inputs, { shape }, op) => {
   const [x] = exactly(op, inputs, 1);
-  if (sizeOf(shape) !== sizeOf(x.shape)) {
+  const whole = shape.every((length) => Number.isInteger(length) && length >= 0);
+  if (!whole || sizeOf(shape) !== sizeOf(x.shape)) {
     throw new GraphError(`${op}: expected a shape of ${sizeOf(x.shape)} elements for ${x}, got [${shape}]`);
   }
   return [{ shape, dtype: x.dtype }];
@@ -37,13 +38,15 @@ const expand: InferenceRule<'Expand'> = (inputs, { shape }, op) => {
 const slice: InferenceRule<'Slice'> = (inputs, { starts, ends, axes, steps }, op) => {
   const [x] = exactly(op, inputs, 1);
   const shape = [...x.shape];
+  if (new Set(axes).size !== axes.length) throw new GraphError(`${op}: expected each axis of ${x} once, got [${axes}]`);
   axes.forEach((axis, i) => {
     requireAxis(op, x, axis);
     const length = x.shape[axis];
     // The builder clamps; an end of -1 stands for "before the first" when the step is negative.
     const first = starts[i];
+    const whole = [first, ends[i], steps[i]].every((value) => Number.isInteger(value));
     const legal = steps[i] > 0 ? first >= 0 && first <= ends[i] && ends[i] <= length : first < length && ends[i] >= -1;
-    if (steps[i] === 0 || !legal) {
+    if (!whole || steps[i] === 0 || !legal) {
       throw new GraphError(
         `${op}: expected a range inside axis ${axis} of ${x}, got ${first} to ${ends[i]} by ${steps[i]}`,
       );
@@ -56,7 +59,7 @@ const slice: InferenceRule<'Slice'> = (inputs, { starts, ends, axes, steps }, op
 const pad: InferenceRule<'Pad'> = (inputs, { pads }, op) => {
   const [x] = exactly(op, inputs, 1);
   const rank = x.shape.length;
-  if (pads.length !== 2 * rank || pads.some((count) => count < 0)) {
+  if (pads.length !== 2 * rank || pads.some((count) => !Number.isInteger(count) || count < 0)) {
     throw new GraphError(`${op}: expected ${2 * rank} counts from 0 for ${x}, got [${pads}]`);
   }
   return [{ shape: x.shape.map((length, axis) => length + pads[axis] + pads[axis + rank]), dtype: x.dtype }];
@@ -79,7 +82,7 @@ const concat: InferenceRule<'Concat'> = (inputs, { axis }, op) => {
 const split: InferenceRule<'Split'> = (inputs, { axis, sizes }, op) => {
   const [x] = exactly(op, inputs, 1);
   requireAxis(op, x, axis);
-  if (sizes.some((size) => size < 0) || sizes.reduce((a, b) => a + b, 0) !== x.shape[axis]) {
+  if (sizes.some((size) => !Number.isInteger(size) || size < 0) || sizes.reduce((a, b) => a + b, 0) !== x.shape[axis]) {
     throw new GraphError(`${op}: expected sizes that add up to axis ${axis} of ${x}, got [${sizes}]`);
   }
   return sizes.map((size) => ({ shape: x.shape.map((n, i) => (i === axis ? size : n)), dtype: x.dtype }));

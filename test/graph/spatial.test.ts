@@ -1,0 +1,3 @@
+import { testGroup } from './oracle.js';
+
+testGroup('spatial');
