@@ -40,6 +40,10 @@ const sample = defineCommand({
     if (options.fail === 'bug') throw new TypeError('undefined is not a function');
     if (options.fail === 'interrupt') process.emit('SIGINT');
     signal.throwIfAborted();
+    if (context.dryRun) {
+      context.print(`${(await context.locateRunFolder()).state} run`);
+      return 0;
+    }
     const run = await context.openRunFolder();
     context.print(run.isDone ? 'already done' : 'working');
     context.note('a remark');
@@ -127,6 +131,13 @@ a remark
     const result = await run(...argv, '--json');
     expect([result.exitCode, result.stderr]).toEqual([code, stderr]);
     if (code !== 1 || stderr !== '') expect(result.stdout).toBe('');
+  });
+
+  it('leaves the disk alone with --dry-run', async () => {
+    expect((await run('m', '--dry-run')).stdout).toBe('new run\n');
+    expect(await readdir(folder)).toEqual([]);
+    await run('m');
+    expect((await run('m', '--dry-run')).stdout).toBe('done run\n');
   });
 
   it('shows the stack with --debug', async () => {

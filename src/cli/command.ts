@@ -1,6 +1,6 @@
 import { Argument, Command, Option } from 'commander';
 import type { z } from 'zod';
-import { RunFolder, toJson } from '../evidence/index.js';
+import { RunFolder, type RunLocation, toJson } from '../evidence/index.js';
 import { InputError } from '../formats/index.js';
 import { commonOptions, commonSchema, type RunMode, readRunMode, runModeFlags } from './common-options.js';
 import { readConfigFile } from './config-file.js';
@@ -59,6 +59,8 @@ export interface CommandContext<A extends readonly ArgumentDefinition[], S exten
   progress(options: { label: string; total?: number; done?: number }): Progress;
   /** Opens the run folder of this command and configuration; it is closed when the command ends. */
   openRunFolder(): Promise<RunFolder>;
+  /** Says where that run folder is and how far its run has come; changes nothing, for --dry-run. */
+  locateRunFolder(): Promise<RunLocation>;
 }
 
 /** A command: what it is called, what it takes, and what it does. */
@@ -206,6 +208,7 @@ async function execute<A extends readonly ArgumentDefinition[], S extends Option
         opened.push(folder);
         return folder;
       },
+      locateRunFolder: () => RunFolder.locate({ root: mode.runs, command: definition.name, config }),
     });
   } finally {
     output.clearLive();

@@ -1,1 +1,2 @@
+export type { TextStream } from './output.js';
 export { main } from './program.js';

@@ -1,1 +1,2 @@
 export { compile, EngineError, type EngineOptions, type Feeds, Program, type Results } from './program.js';
+export { ProgramCache } from './program-cache.js';

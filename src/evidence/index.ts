@@ -2,4 +2,4 @@ export { canonicalJson, configHash, type Difference, firstDifference } from './c
 export { describeEnvironment, type Environment, onnxruntimeVersion, weightlockVersion } from './environment.js';
 export { checkHealth, checkNode, type HealthCheck } from './health.js';
 export { type MetricRecord, toJson } from './metrics.js';
-export { RunFolder, type RunFolderOptions, type RunState } from './run-folder.js';
+export { RunFolder, type RunFolderOptions, type RunLocation, type RunState } from './run-folder.js';

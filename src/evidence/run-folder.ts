@@ -43,6 +43,16 @@ export interface RunFolderOptions {
 /** How far the run in a folder has come. */
 export type RunState = 'new' | 'resumable' | 'done';
 
+/** Where a configuration's run is, and how far. */
+export interface RunLocation {
+  /** The folder, relative if `root` is. */
+  path: string;
+  /** Its last part: `<command>-<config hash>`. */
+  name: string;
+  /** How far the run has come. */
+  state: RunState;
+}
+
 /**
  * One run's folder `<root>/<command>-<config hash>/`: config.yaml, environment.json, metrics.jsonl, result.json,
  * checkpoints/, and DONE, written last. The same configuration opens the same folder again: done, or to be resumed.
@@ -72,11 +82,7 @@ export class RunFolder {
    *
    * @throws InputError when the folder there holds another configuration, or is no run folder.
    */
-  static async locate({ root = 'runs', command, config }: RunFolderOptions): Promise<{
-    path: string;
-    name: string;
-    state: RunState;
-  }> {
+  static async locate({ root = 'runs', command, config }: RunFolderOptions): Promise<RunLocation> {
     if (!/^[a-z][a-z0-9-]*$/.test(command))
       throw new RangeError(`command: expected lower-case letters, got ${command}`);
     const name = `${command}-${configHash(command, config)}`;

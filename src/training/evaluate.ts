@@ -1,5 +1,5 @@
 import type { Dataset } from '../data/index.js';
-import { compile, type EngineOptions, type Program } from '../engine/index.js';
+import { type EngineOptions, ProgramCache } from '../engine/index.js';
 import type { TypedArray } from '../graph/index.js';
 import { buildForward, type ModelSpec } from '../models/index.js';
 import { requireFit } from './objective.js';
@@ -17,7 +17,7 @@ export interface Evaluation {
 
 /** The forward pass of one architecture, compiled once and run with any weights on any data set. */
 export class Evaluator {
-  #programs = new Map<number, Promise<Program>>();
+  readonly #programs: ProgramCache;
 
   /**
    * @param model - Architecture and configuration.
@@ -26,9 +26,11 @@ export class Evaluator {
    */
   constructor(
     readonly model: ModelSpec,
-    readonly engine: EngineOptions = {},
+    engine: EngineOptions = {},
     readonly batchSize = 256,
-  ) {}
+  ) {
+    this.#programs = new ProgramCache(engine);
+  }
 
   /** Logits `[size, classes]`. */
   async logits(params: ParameterSet, dataset: Dataset): Promise<Float32Array> {
@@ -41,7 +43,7 @@ export class Evaluator {
       // A last, smaller batch has a program of its own, so that no example is computed twice.
       const count = Math.min(this.batchSize, dataset.size - start);
       feeds.x = dataset.inputs.subarray(start * stride, (start + count) * stride);
-      const { logits } = await (await this.#program(count)).run(feeds);
+      const { logits } = await (await this.#programs.get(String(count), () => this.#forward(count))).run(feeds);
       all.set(logits as Float32Array, start * classes);
     }
     return all;
@@ -53,18 +55,12 @@ export class Evaluator {
   }
 
   /** Frees all compiled programs. */
-  async release(): Promise<void> {
-    const programs = await Promise.all(this.#programs.values());
-    this.#programs.clear();
-    await Promise.all(programs.map((program) => program.release()));
+  release(): Promise<void> {
+    return this.#programs.release();
   }
 
-  #program(count: number): Promise<Program> {
-    const known = this.#programs.get(count);
-    if (known) return known;
-    const program = compile({ logits: buildForward(this.model, count).logits }, this.engine);
-    this.#programs.set(count, program);
-    return program;
+  #forward(count: number) {
+    return { logits: buildForward(this.model, count).logits };
   }
 }
 

@@ -1,5 +1,5 @@
 import { type BatchBuffers, BatchOrder, batchBuffers, type Dataset, gatherBatch } from '../data/index.js';
-import { compile, type EngineOptions, type Program } from '../engine/index.js';
+import { type EngineOptions, type Program, ProgramCache } from '../engine/index.js';
 import { InputError } from '../formats/index.js';
 import { add, crossEntropy, gradients, klDivergence, mul, type Tensor, type TypedArray } from '../graph/index.js';
 import { RandomStream } from '../linalg/index.js';
@@ -21,7 +21,7 @@ export interface Objective {
   readonly stepsPerEpoch: number;
   /** Computes one step; the same parameters and step give the same bits. */
   compute(params: ParameterSet, step: number): Promise<StepResult>;
-  /** Frees the compiled program. */
+  /** Frees the compiled program, unless it belongs to a cache. */
   release(): Promise<void>;
 }
 
@@ -49,6 +49,8 @@ export interface ObjectiveOptions {
   referenceLogits?: Float32Array;
   /** Threads and device. */
   engine?: EngineOptions;
+  /** Shares the compiled program with other objectives of the same model, batch size and loss; `engine` is then the cache's. */
+  programs?: ProgramCache;
 }
 
 /**
@@ -65,6 +67,7 @@ export async function createObjective({
   loss: { task = 1, kl = 0 } = {},
   referenceLogits,
   engine,
+  programs,
 }: ObjectiveOptions): Promise<Objective> {
   requireFit(model, dataset);
   const classes = model.architecture.classes(model.config);
@@ -74,16 +77,31 @@ export async function createObjective({
       `objective: expected ${dataset.size} × ${classes} reference logits for the KL part, got ${found}`,
     );
   }
+  if (task === 0 && kl === 0) throw new InputError('objective: expected a task or a KL weight other than 0');
   const size = Math.min(batchSize, dataset.size);
-  const { graph, scope, logits } = buildForward(model, size, true);
-  const labels = graph.input('labels', [size], 'int32');
-  const reference = graph.input('reference', [size, classes]);
-  const parts: Tensor[] = [];
-  if (task !== 0) parts.push(mul(crossEntropy(logits, labels), task));
-  if (kl !== 0) parts.push(mul(klDivergence(logits, reference), kl));
-  if (parts.length === 0) throw new InputError('objective: expected a task or a KL weight other than 0');
-  const loss = parts.reduce((a, b) => add(a, b));
+  const built = buildLoss(model, size, task, kl);
+  const cache = programs ?? new ProgramCache(engine);
+  const key = JSON.stringify(['objective', model.architecture.name, model.config, size, task, kl]);
+  return new BatchObjective(
+    await cache.get(key, () => built.outputs),
+    dataset,
+    new BatchOrder(dataset.size, size, seed),
+    {
+      masks: built.masks,
+      referenceLogits: kl !== 0 ? referenceLogits : undefined,
+      names: built.names,
+      release: programs ? undefined : () => cache.release(),
+    },
+  );
+}
 
+/** The graph of loss and gradients, and which parameters have a gradient. */
+function buildLoss(model: ModelSpec, size: number, task: number, kl: number) {
+  const { graph, scope, logits } = buildForward(model, size, true);
+  const parts: Tensor[] = [];
+  if (task !== 0) parts.push(mul(crossEntropy(logits, graph.input('labels', [size], 'int32')), task));
+  if (kl !== 0) parts.push(mul(klDivergence(logits, graph.input('reference', logits.shape)), kl));
+  const loss = parts.reduce((a, b) => add(a, b));
   const names = [...scope.parameterInputs.keys()];
   const found = gradients(loss, [...scope.parameterInputs.values()]);
   const outputs: Record<string, Tensor> = { loss };
@@ -91,12 +109,7 @@ export async function createObjective({
     const gradient = found[index];
     if (gradient) outputs[`grad ${name}`] = gradient;
   });
-  const program = await compile(outputs, engine);
-  return new BatchObjective(program, dataset, new BatchOrder(dataset.size, size, seed), {
-    masks: scope.masks,
-    referenceLogits: kl !== 0 ? referenceLogits : undefined,
-    names: names.filter((_, index) => found[index]),
-  });
+  return { outputs, masks: scope.masks, names: names.filter((_, index) => found[index]) };
 }
 
 /** Refuses a data set whose examples or labels the model cannot take. */
@@ -127,7 +140,12 @@ class BatchObjective implements Objective {
     readonly program: Program,
     readonly dataset: Dataset,
     readonly order: BatchOrder,
-    readonly parts: { masks: readonly MaskSpec[]; referenceLogits?: Float32Array; names: readonly string[] },
+    readonly parts: {
+      masks: readonly MaskSpec[];
+      referenceLogits?: Float32Array;
+      names: readonly string[];
+      release?: () => Promise<void>;
+    },
   ) {
     this.stepsPerEpoch = order.stepsPerEpoch;
     this.#batch = batchBuffers(dataset, order.batchSize);
@@ -169,7 +187,7 @@ class BatchObjective implements Objective {
     return { loss: Number(results.loss[0]), gradients: this.#gradients };
   }
 
-  release(): Promise<void> {
-    return this.program.release();
+  async release(): Promise<void> {
+    await this.parts.release?.();
   }
 }

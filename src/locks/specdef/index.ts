@@ -32,7 +32,13 @@ async function runSpecDef(context: LockContext, options: SpecDefOptions): Promis
     ...matrix,
     svd: tripletSource(matrix, options.topK, seed, options.exact),
   }));
-  const guard = new UtilityGuard(params, matrices, before, options.utilityFloor ?? before.accuracy - options.maxDrop);
+  const guard = new UtilityGuard(
+    params,
+    matrices,
+    before,
+    options.utilityFloor ?? before.accuracy - options.maxDrop,
+    options.patience,
+  );
 
   let last: SpecDefStep | undefined;
   try {
@@ -68,7 +74,8 @@ async function runSpecDef(context: LockContext, options: SpecDefOptions): Promis
 class UtilityGuard implements RunState {
   goodStep = 0;
   goodUtility: Evaluation;
-  #below = false;
+  /** Checks below the floor since the last one above it. */
+  #below = 0;
   readonly #good: Map<string, Float32Array>;
 
   constructor(
@@ -76,27 +83,30 @@ class UtilityGuard implements RunState {
     readonly matrices: readonly LockedMatrix[],
     before: Evaluation,
     readonly floor: number,
+    readonly patience: number,
   ) {
     this.goodUtility = before;
     this.#good = new Map([...params].map(([name, values]) => [name, values.slice()]));
   }
 
-  /** Notes the weights when the utility is above the floor, and ends the lock when it is not. */
+  /** Notes the weights when the utility is above the floor, and ends the lock when it stays below. */
   check(step: number, utility: Evaluation): 'stop' | undefined {
     if (!(utility.accuracy >= this.floor) || !Number.isFinite(utility.loss)) {
-      this.#below = true;
-      return 'stop';
+      // A push that costs utility is often made good by the retain loss some steps later.
+      this.#below++;
+      return this.#below >= this.patience || !Number.isFinite(utility.loss) ? 'stop' : undefined;
     }
+    this.#below = 0;
     this.goodStep = step;
     this.goodUtility = utility;
     for (const [name, values] of this.params) this.#good.get(name)?.set(values);
     return undefined;
   }
 
-  /** Goes back to the last good weights; says whether the floor ended the lock. */
+  /** Goes back to the last good weights; says whether later ones were below the floor. */
   restoreGood(): boolean {
     for (const [name, values] of this.params) values.set(this.#good.get(name) ?? values);
-    return this.#below;
+    return this.#below > 0;
   }
 
   save() {
@@ -114,6 +124,6 @@ class UtilityGuard implements RunState {
     }
     this.goodStep = Number(meta.goodStep);
     this.goodUtility = meta.goodUtility as Evaluation;
-    this.#below = meta.below === true;
+    this.#below = Number(meta.below);
   }
 }

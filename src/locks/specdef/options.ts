@@ -50,6 +50,11 @@ export const specDefOptions = z.strictObject({
     .describe('utility that the lock may cost, as a share; it stops before more is lost'),
   utilityFloor: z.number().min(0).max(1).optional().describe('lowest utility to accept, instead of maxDrop'),
   evaluateEvery: z.int().min(1).default(20).describe('steps between two checks of the utility'),
+  patience: z
+    .int()
+    .min(1)
+    .default(10)
+    .describe('checks in a row below the floor before the lock stops; it ends with the last weights above'),
   exact: z.boolean().default(false).describe('take singular values from a full SVD at every step (slow, for checking)'),
 });
 

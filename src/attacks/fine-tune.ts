@@ -1,0 +1,115 @@
+import type { Dataset } from '../data/index.js';
+import type { ProgramCache } from '../engine/index.js';
+import { type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
+import { createObjective, type Evaluator, optimizers, runSteps } from '../training/index.js';
+
+/** One fine-tuning run of an attack. */
+export interface FineTuneOptions {
+  /** Architecture and configuration. */
+  model: ModelSpec;
+  /** Weights to start from; not changed. */
+  weights: StateDict;
+  /** Labelled examples of the unauthorized task. */
+  train: Dataset;
+  /** Examples on which the score is measured. */
+  test: Dataset;
+  /** Name of the optimizer and its options. */
+  optimizer: { name: string; options?: Readonly<Record<string, unknown>> };
+  /** Learning rate, constant. */
+  learningRate: number;
+  /** Optimizer steps at most. */
+  steps: number;
+  /** Examples a step. */
+  batchSize: number;
+  /** Decides the order of the examples. */
+  seed: number;
+  /** Accuracy that ends the run when it is reached. */
+  target?: number;
+  /** Ends the run after so many steps, since a trial before reached the target by then; default none. */
+  beatenAfter?: number;
+  /** Compiled programs to share. */
+  programs: ProgramCache;
+  /** Measures the score. */
+  evaluator: Evaluator;
+}
+
+/** A fine-tuning run, measured. */
+export interface Trial {
+  /** Learning rate. */
+  readonly learningRate: number;
+  /** Seed. */
+  readonly seed: number;
+  /** Accuracy on the test examples after so many steps, from step 0. */
+  readonly curve: readonly { step: number; accuracy: number }[];
+  /** Best accuracy of the curve. */
+  readonly score: number;
+  /** Steps until the target was first reached; none where it was not. */
+  readonly cost?: number;
+  /** Why it ended. */
+  readonly end: 'target' | 'budget' | 'beaten' | 'diverged' | 'hopeless';
+}
+
+/** Steps at which the score is measured: every fourth at first, then 15 % apart. */
+export function evaluationSteps(steps: number): number[] {
+  const grid: number[] = [];
+  for (let step = 0; step < steps; ) {
+    step = Math.min(Math.max(step + 4, Math.ceil((step * 1.15) / 4) * 4), steps);
+    grid.push(step);
+  }
+  return grid;
+}
+
+/** After this share of the budget, a trial that has not come a quarter of the way from guessing to perfect is given up. */
+const hopelessAfter = 0.4;
+const hopelessShare = 0.25;
+
+/** Fine-tunes a copy of the weights and measures the score on the way; diverged and hopeless runs end early. */
+export async function fineTune({
+  model,
+  weights,
+  train,
+  test,
+  optimizer,
+  learningRate,
+  steps,
+  batchSize,
+  seed,
+  target,
+  beatenAfter = Number.POSITIVE_INFINITY,
+  programs,
+  evaluator,
+}: FineTuneOptions): Promise<Trial> {
+  const params = parameterSet(
+    new Map([...weights].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }])),
+  );
+  const objective = await createObjective({ model, dataset: train, batchSize, seed, programs });
+  const due = new Set(evaluationSteps(steps));
+  const guessing = 1 / test.classes.length;
+  const curve = [{ step: 0, accuracy: (await evaluator.evaluate(params, test)).accuracy }];
+  let end: Trial['end'] = 'budget';
+  let best = curve[0].accuracy;
+  await runSteps({
+    params,
+    compute: (current, step) => objective.compute(current, step),
+    optimizer: optimizers.get(optimizer.name).create(optimizer.options),
+    learningRate,
+    steps,
+    afterStep: async ({ step, loss }) => {
+      if (!Number.isFinite(loss)) {
+        end = 'diverged';
+        return 'stop';
+      }
+      if (!due.has(step)) return undefined;
+      const { accuracy, loss: testLoss } = await evaluator.evaluate(params, test);
+      curve.push({ step, accuracy });
+      best = Math.max(best, accuracy);
+      if (target !== undefined && accuracy >= target) end = 'target';
+      else if (!Number.isFinite(testLoss)) end = 'diverged';
+      else if (step >= hopelessAfter * steps && best < guessing + hopelessShare * (1 - guessing)) end = 'hopeless';
+      else if (step >= beatenAfter) end = 'beaten';
+      return end === 'budget' ? undefined : 'stop';
+    },
+  });
+  const cost = target === undefined ? undefined : curve.find(({ accuracy }) => accuracy >= target)?.step;
+  return { learningRate, seed, curve, score: best, cost, end };
+}

@@ -1,0 +1,101 @@
+import type { Dataset } from '../data/index.js';
+import { ProgramCache } from '../engine/index.js';
+import { initializeModel, type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
+import { Evaluator } from '../training/index.js';
+import { type SearchBudget, type SearchResult, searchLearningRate } from './search.js';
+
+/** Options of {@link frozenUse}. */
+export interface FrozenUseOptions {
+  /** Architecture and configuration of the released model. */
+  model: ModelSpec;
+  /** Its weights, not changed. */
+  weights: StateDict;
+  /** Labelled examples of the unauthorized task, by seed. */
+  train: (seed: number) => Dataset;
+  /** Examples on which the score is measured. */
+  test: Dataset;
+  /** Optimizer steps at most. */
+  steps: number;
+  /** Examples a step. */
+  batchSize: number;
+  /** Accuracy that ends a run. */
+  target?: number;
+  /** Learning rates and seeds; AdamW. */
+  budget: SearchBudget;
+  /** Measures the released model. */
+  evaluator: Evaluator;
+}
+
+const hiddenSize = 64;
+
+/**
+ * Frozen use: what an attacker gets from the released model's outputs alone. Its logits, normalized by the training
+ * examples, feed a classifier with one hidden layer of 64, trained with AdamW; the released weights stay untouched.
+ */
+export async function frozenUse({
+  model,
+  weights,
+  train,
+  test,
+  evaluator,
+  budget,
+  ...rest
+}: FrozenUseOptions): Promise<SearchResult> {
+  const params = parameterSet(weights);
+  const outputs = async (dataset: Dataset) => ({
+    ...dataset,
+    inputs: await evaluator.logits(params, dataset),
+    inputShape: [model.architecture.classes(model.config)],
+  });
+  const raw = await outputs(test);
+  const trains = new Map<number, Dataset>();
+  for (const seed of [budget.searchSeed, ...budget.seeds]) trains.set(seed, await outputs(train(seed)));
+  const classifier = (seed: number) =>
+    initializeModel(
+      'mlp',
+      { input_shape: raw.inputShape, num_labels: test.classes.length, hidden_sizes: [hiddenSize] },
+      seed,
+    );
+  const programs = new ProgramCache({ threads: 1 });
+  const own = new Evaluator(classifier(0), { threads: 1 }, 1024);
+  try {
+    return await searchLearningRate((seed) => {
+      const fresh = classifier(seed);
+      const examples = trains.get(seed) ?? raw;
+      const { mean, deviation } = statistics(examples);
+      return {
+        ...rest,
+        model: fresh,
+        weights: fresh.weights,
+        train: normalized(examples, mean, deviation),
+        test: normalized(raw, mean, deviation),
+        optimizer: { name: 'adamw' },
+        programs,
+        evaluator: own,
+      };
+    }, budget);
+  } finally {
+    await programs.release();
+    await own.release();
+  }
+}
+
+function statistics({ inputs, inputShape: [width], size }: Dataset): { mean: Float64Array; deviation: Float64Array } {
+  const mean = new Float64Array(width);
+  const deviation = new Float64Array(width);
+  inputs.forEach((value, index) => {
+    mean[index % width] += value / size;
+  });
+  inputs.forEach((value, index) => {
+    deviation[index % width] += (value - mean[index % width]) ** 2 / size;
+  });
+  return { mean, deviation: deviation.map((value) => Math.sqrt(value) || 1) };
+}
+
+function normalized(dataset: Dataset, mean: Float64Array, deviation: Float64Array): Dataset {
+  const width = mean.length;
+  return {
+    ...dataset,
+    inputs: dataset.inputs.map((value, index) => (value - mean[index % width]) / deviation[index % width]),
+  };
+}
