@@ -10,7 +10,7 @@ export interface EngineOptions {
   device?: string;
   /** Graph optimizations of ONNX Runtime; default true. */
   optimize?: boolean;
-  /** Writes ONNX Runtime's profile of every run to a file with this prefix. */
+  /** Writes ONNX Runtime's profile of every run to a file with this prefix, complete after the release. */
   profilePrefix?: string;
 }
 
@@ -33,6 +33,7 @@ export type Results = Readonly<Record<string, TypedArray>>;
  */
 export class Program {
   readonly #session: ort.InferenceSession;
+  readonly #profiled: boolean;
   readonly #inputs: ReadonlyMap<string, { shape: Shape; dtype: DType }>;
   readonly #fetches: Record<string, ort.Tensor>;
   readonly #results: Record<string, TypedArray>;
@@ -41,8 +42,9 @@ export class Program {
   #running: Promise<unknown> | undefined;
 
   /** @internal Use {@link compile}. */
-  constructor(session: ort.InferenceSession, outputs: Readonly<Record<string, Tensor>>) {
+  constructor(session: ort.InferenceSession, outputs: Readonly<Record<string, Tensor>>, profiled: boolean) {
     this.#session = session;
+    this.#profiled = profiled;
     const known = new Set(session.inputNames);
     const graph = Object.values(outputs)[0].graph;
     this.#inputs = new Map([...graph.inputs].filter(([name]) => known.has(name)));
@@ -97,6 +99,7 @@ export class Program {
   /** Frees the session's memory; the program cannot run afterwards. */
   async release(): Promise<void> {
     this.#wrapped.clear();
+    if (this.#profiled) this.#session.endProfiling();
     await this.#session.release();
   }
 }
@@ -124,7 +127,7 @@ export async function compile(
       logSeverityLevel: 3,
       ...(profilePrefix ? { enableProfiling: true, profileFilePrefix: profilePrefix } : {}),
     });
-    return new Program(session, outputs);
+    return new Program(session, outputs, profilePrefix !== undefined);
   } catch (error) {
     throw new EngineError(`compile: ${error instanceof Error ? error.message : String(error)}`);
   }

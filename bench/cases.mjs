@@ -1,0 +1,115 @@
+// Our side of each benchmark: a function that does one step, made of the parts that training and locking use.
+import { compile } from '../dist/engine/index.js';
+import { gradients, Graph, meanSquaredError } from '../dist/graph/index.js';
+import { RandomStream } from '../dist/linalg/index.js';
+import { specDefStep, tripletSource, weightMatrices } from '../dist/locks/index.js';
+import { initializeModel, initializeWeights, parameterSet } from '../dist/models/index.js';
+import { Scope } from '../dist/nn/index.js';
+import { createObjective, optimizers } from '../dist/training/index.js';
+import { transformerBlock } from './transformer.mjs';
+
+/** Shuffled batches of a data set in memory, as on PyTorch's side. */
+function randomImages(size) {
+  const inputs = new Float32Array(size * 784);
+  new RandomStream(0, 'images').fillNormal(inputs, 0, 1);
+  const labels = Int32Array.from({ length: size }, (_, index) => index % 5);
+  return { name: 'noise', inputShape: [1, 28, 28], inputs, labels, classes: ['0', '1', '2', '3', '4'], size };
+}
+
+/** Measures the phases of a step where asked to. */
+function clock(phases) {
+  return async (name, work) => {
+    if (!phases) return work();
+    const start = performance.now();
+    const result = await work();
+    phases[name] = (phases[name] ?? 0) + performance.now() - start;
+    return result;
+  };
+}
+
+async function cnnStep(engine, phases) {
+  const { params, objective } = await cnnObjective(engine);
+  const optimizer = optimizers.get('adamw').create();
+  const state = optimizer.init(params);
+  const timed = clock(phases);
+  let count = 0;
+  const step = async () => {
+    const { loss, gradients } = await timed('gather and graph', () => objective.compute(params, count++));
+    await timed('optimizer', () => optimizer.update(gradients, state, params, 1e-3));
+    return loss;
+  };
+  return { step, release: () => objective.release() };
+}
+
+async function cnnObjective(engine) {
+  const model = initializeModel('cnn', { num_labels: 5 }, 0);
+  const objective = await createObjective({ model, dataset: randomImages(4096), batchSize: 64, seed: 0, engine });
+  return { model, params: parameterSet(model.weights), objective };
+}
+
+async function lockStep(engine, phases) {
+  const { model, params, objective } = await cnnObjective(engine);
+  const optimizer = optimizers.get('adamw').create();
+  const state = optimizer.init(params);
+  const timed = clock(phases);
+  const matrices = weightMatrices(model.weights).map((matrix) => {
+    const svd = tripletSource(matrix, 4, 0, false);
+    if (!phases) return { ...matrix, svd };
+    const triplets = (values) => {
+      const start = performance.now();
+      const result = svd.triplets(values);
+      phases.spectra = (phases.spectra ?? 0) + performance.now() - start;
+      return result;
+    };
+    return { ...matrix, svd: { ...svd, triplets } };
+  });
+  const retain = { compute: (...args) => timed('gather and graph', () => objective.compute(...args)) };
+  const start = new Map([...params].map(([name, values]) => [name, values.slice()]));
+  let count = 0;
+  const step = async () => {
+    // Locked for thousands of steps on noise, weights overflow: begin again now and then, as PyTorch's side does.
+    if (count % 100 === 0) for (const [name, values] of start) params.get(name).set(values);
+    const result = await timed('whole lock step', () => specDefStep(params, count++, { retain, matrices, alpha: 0.1 }));
+    await timed('optimizer', () => optimizer.update(result.gradients, state, params, 1e-3));
+    return result.loss;
+  };
+  return { step, release: () => objective.release() };
+}
+
+async function transformerStep(kind, engine, phases) {
+  const graph = new Graph();
+  const scope = new Scope(graph);
+  const shape = [16, 64, 256];
+  const x = graph.input('x', shape);
+  let h = x;
+  for (let layer = 0; layer < 4; layer++) h = transformerBlock(scope.child(`${layer}`), h, { heads: 4, hidden: 1024 });
+  const loss = meanSquaredError(h, graph.input('target', shape));
+  const found = gradients(loss, [...scope.parameterInputs.values()]);
+  const outputs = { loss };
+  [...scope.parameterInputs.keys()].forEach((name, index) => {
+    outputs[`grad ${name}`] = found[index];
+  });
+  const program = await compile(outputs, engine);
+  const params = parameterSet(initializeWeights(scope.parameters, 0));
+  const optimizer = optimizers.get(kind).create();
+  const state = optimizer.init(params);
+  const feeds = { x: new Float32Array(16 * 64 * 256), target: new Float32Array(16 * 64 * 256) };
+  new RandomStream(0, 'x').fillNormal(feeds.x, 0, 1);
+  new RandomStream(0, 'target').fillNormal(feeds.target, 0, 1);
+  for (const [name, values] of params) feeds[name] = values;
+  const timed = clock(phases);
+  const step = async () => {
+    const results = await timed('graph', () => program.run(feeds));
+    const grads = new Map([...params.keys()].map((name) => [name, results[`grad ${name}`]]));
+    await timed('optimizer', () => optimizer.update(grads, state, params, kind === 'adamw' ? 1e-4 : 1e-3));
+    return results.loss[0];
+  };
+  return { step, release: () => program.release() };
+}
+
+/** Makes the step of a benchmark and what frees it; `phases` collects milliseconds by phase. */
+export function makeStep(name, engine, phases) {
+  if (name === 'cnn') return cnnStep(engine, phases);
+  if (name === 'lock') return lockStep(engine, phases);
+  return transformerStep(name.split('-')[1], engine, phases);
+}

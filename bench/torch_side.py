@@ -1,0 +1,181 @@
+"""PyTorch's side of the benchmarks: eager mode, the plain way a PyTorch user writes each step.
+
+Reads lines from stdin: `run N` does N steps and answers with their seconds, `end` answers with the peak resident memory.
+"""
+
+import json
+import resource
+import sys
+import time
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+threads, case = int(sys.argv[1]), sys.argv[2]
+torch.set_num_threads(threads)
+torch.manual_seed(0)
+
+
+class Cnn(nn.Module):
+    """weightlock's `cnn` with its default sizes."""
+
+    def __init__(self, labels):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(1, 8, 5), nn.Conv2d(8, 16, 5)
+        self.fc1, self.fc2, self.fc3, self.fc4 = nn.Linear(256, 120), nn.Linear(120, 84), nn.Linear(84, 84), nn.Linear(84, labels)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
+        x = F.max_pool2d(F.relu(self.conv2(x)), 2).flatten(1)
+        return self.fc4(F.relu(self.fc3(F.relu(self.fc2(F.relu(self.fc1(x)))))))
+
+
+class Block(nn.Module):
+    """A pre-LayerNorm transformer block."""
+
+    def __init__(self, width, heads, hidden):
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
+        self.up, self.down = nn.Linear(width, hidden), nn.Linear(hidden, width)
+
+    def forward(self, x):
+        h = self.norm1(x)
+        q, k, v = (f(h).unflatten(2, (self.heads, -1)).transpose(1, 2) for f in (self.query, self.key, self.value))
+        x = x + self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return x + self.down(F.gelu(self.up(self.norm2(x))))
+
+
+def batches(size, *shape):
+    """Shuffled batches of a data set in memory."""
+    data, labels, order = torch.randn(4096, *shape), torch.randint(5, (4096,)), torch.randperm(4096)
+    step = 0
+    while True:
+        positions = order[step * size % 4096 : step * size % 4096 + size]
+        yield data[positions], labels[positions]
+        step += 1
+
+
+def cnn_step():
+    net, source = Cnn(5), batches(64, 1, 28, 28)
+    optimizer = torch.optim.AdamW(net.parameters(), 1e-3)
+
+    def step():
+        x, labels = next(source)
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(x), labels)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def transformer_step(kind):
+    net = nn.Sequential(*(Block(256, 4, 1024) for _ in range(4)))
+    optimizer = torch.optim.AdamW(net.parameters(), 1e-4) if kind == "adamw" else torch.optim.SGD(net.parameters(), 1e-3)
+    x, target = torch.randn(16, 64, 256), torch.randn(16, 64, 256)
+
+    def step():
+        optimizer.zero_grad()
+        loss = F.mse_loss(net(x), target)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def restart(net):
+    """Locked for thousands of steps on noise, weights overflow: a function that begins again every 100 steps."""
+    start, calls = [p.detach().clone() for p in net.parameters()], 0
+
+    def count():
+        nonlocal calls
+        if calls % 100 == 0:
+            with torch.no_grad():
+                for p, first in zip(net.parameters(), start):
+                    p.copy_(first)
+        calls += 1
+
+    return count
+
+
+def lock_step_literal(k=4, alpha=0.1):
+    """Algorithm 1 as written: torch.linalg.svd through autograd."""
+    net, source = Cnn(5), batches(64, 1, 28, 28)
+    optimizer = torch.optim.AdamW(net.parameters(), 1e-3)
+    matrices, begin = [p for p in net.parameters() if p.dim() >= 2], restart(net)
+
+    def step():
+        begin()
+        x, labels = next(source)
+        optimizer.zero_grad()
+        sigma = torch.cat([torch.linalg.svd(w.flatten(1), full_matrices=False).S[:k] for w in matrices])
+        loss = alpha * F.cross_entropy(net(x), labels) - (1 - alpha) * sigma.mean()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def lock_step_subspace(k=4, alpha=0.1, guard=4):
+    """The same with weightlock's method: one warm block iteration a step, the gradient by hand."""
+    net, source = Cnn(5), batches(64, 1, 28, 28)
+    optimizer = torch.optim.AdamW(net.parameters(), 1e-3)
+    matrices, begin = [p for p in net.parameters() if p.dim() >= 2], restart(net)
+    bases = [torch.randn(w.flatten(1).shape[1], min(k + guard, *w.flatten(1).shape)) for w in matrices]
+    count = sum(min(k, *w.flatten(1).shape) for w in matrices)
+
+    def step():
+        begin()
+        x, labels = next(source)
+        optimizer.zero_grad()
+        retain = alpha * F.cross_entropy(net(x), labels)
+        retain.backward()
+        total = 0.0
+        with torch.no_grad():
+            for i, w in enumerate(matrices):
+                m = w.flatten(1)
+                q, _ = torch.linalg.qr(m @ bases[i])
+                p, r = torch.linalg.qr(m.T @ q)
+                a, s, b = torch.linalg.svd(r)
+                bases[i] = p @ a
+                total += s[:k].sum()
+                w.grad.view_as(m).addmm_(q @ b.T[:, :k], bases[i][:, :k].T, alpha=-(1 - alpha) / count)
+        optimizer.step()
+        return retain.item() - float((1 - alpha) * total / count)
+
+    return step
+
+
+step = {
+    "cnn": cnn_step,
+    "transformer-adamw": lambda: transformer_step("adamw"),
+    "transformer-sgd": lambda: transformer_step("sgd"),
+    "lock-literal": lock_step_literal,
+    "lock-subspace": lock_step_subspace,
+}[case]()
+
+
+def peak_bytes():
+    try:
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+print(json.dumps({"version": f"PyTorch {torch.__version__}"}), flush=True)
+for line in sys.stdin:
+    if line.startswith("end"):
+        print(json.dumps({"peakBytes": peak_bytes()}), flush=True)
+        break
+    count = int(line.split()[1])
+    start = time.perf_counter()
+    for _ in range(count):
+        loss = step()
+    print(json.dumps({"seconds": time.perf_counter() - start, "loss": loss}), flush=True)

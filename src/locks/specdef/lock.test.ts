@@ -1,0 +1,169 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Dataset, loadDigits, selectClasses, splitTrainTest, subset } from '../../data/index.js';
+import { InterruptedError } from '../../formats/index.js';
+import { svd } from '../../linalg/index.js';
+import { initializeModel, type Model, parameterSet } from '../../models/index.js';
+import { createObjective, Evaluator, optimizers, type ParameterSet, runSteps } from '../../training/index.js';
+import type { LockContext, LockStepReport } from '../lock-method.js';
+import { specdef } from './index.js';
+import { type SpecDefOptions, specDefOptions } from './options.js';
+
+const engine = { threads: 1 };
+let folder: string;
+let train: Dataset;
+let validation: Dataset;
+let model: Model;
+/** Weights that read three digits well, with room to fall. */
+let trained: ParameterSet;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'weightlock-specdef-'));
+  const digits = selectClasses(await loadDigits(), [0, 1, 2]);
+  const parts = splitTrainTest(digits, 0.2, 3);
+  train = subset(
+    parts.train,
+    Uint32Array.from({ length: 400 }, (_, index) => index),
+  );
+  validation = subset(
+    parts.test,
+    Uint32Array.from({ length: 200 }, (_, index) => index),
+  );
+  model = initializeModel('mlp', { num_labels: 3, hidden_sizes: [24, 16] }, 5);
+  const params = parameterSet(model.weights);
+  const objective = await createObjective({ model, dataset: train, batchSize: 32, seed: 1, engine });
+  await runSteps({
+    params,
+    compute: (current, step) => objective.compute(current, step),
+    optimizer: optimizers.get('adamw').create(),
+    learningRate: 2e-3,
+    steps: 60,
+  });
+  await objective.release();
+  trained = copyOf(params);
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+function copyOf(params: ParameterSet): Map<string, Float32Array> {
+  return new Map([...params].map(([name, values]) => [name, values.slice()]));
+}
+
+function contextOf(more: Partial<LockContext> = {}): LockContext {
+  return { model, params: copyOf(trained), train, validation, seed: 11, engine, ...more };
+}
+
+function optionsOf(options: Partial<SpecDefOptions>): SpecDefOptions {
+  return specDefOptions.parse({ batchSize: 32, ...options });
+}
+
+/** Names of the parameters whose bits differ. */
+function differing(a: ParameterSet, b: ParameterSet): string[] {
+  const bits = (values: Float32Array | undefined) =>
+    values ? Buffer.from(values.buffer, values.byteOffset, values.byteLength) : Buffer.alloc(0);
+  return [...a.keys()].filter((name) => !bits(a.get(name)).equals(bits(b.get(name))));
+}
+
+describe('specdef', () => {
+  it('raises the largest singular values, keeps the utility, and reports both', async () => {
+    const context = contextOf();
+    const reports: LockStepReport[] = [];
+    const result = await specdef.run(
+      { ...context, onStep: (report) => reports.push(report) },
+      optionsOf({ steps: 30, topK: 2, evaluateEvery: 20, maxDrop: 0.1 }),
+    );
+    expect(result).toMatchObject({ steps: 30, stepsTried: 30, resumedFrom: 0, stoppedByFloor: false });
+    expect(result.before.n).toBe(validation.size);
+    expect(reports.map(({ step }) => step)).toEqual(Array.from({ length: 30 }, (_, index) => index + 1));
+    expect(reports.filter(({ utility }) => utility).map(({ step }) => step)).toEqual([20, 30]);
+    expect(reports[29].utility).toEqual(result.after);
+    const evaluator = new Evaluator(model, engine);
+    expect(await evaluator.evaluate(context.params, validation)).toEqual(result.after);
+    await evaluator.release();
+
+    // The reported σ are those of the weights before the update: the first step's of the trained weights.
+    for (const [name, sigma] of reports[0].sigma) {
+      const { shape } = model.weights.get(name) ?? { shape: [] };
+      const weight = (params: ParameterSet) => svd(params.get(name) ?? new Float32Array(), shape[0], shape[1]).sigma;
+      const start = weight(trained);
+      expect(sigma.length, name).toBe(2);
+      sigma.forEach((value, index) => {
+        expect(Math.abs(value / start[index] - 1), `${name} σ${index + 1}`).toBeLessThan(1e-6);
+        expect(weight(context.params)[index], `${name} σ${index + 1}`).toBeGreaterThan(1.05 * value);
+      });
+    }
+    const all = [...reports[0].sigma.values()].flatMap((values) => [...values]);
+    expect(reports[0].meanSigma).toBeCloseTo(all.reduce((a, b) => a + b, 0) / all.length, 12);
+    expect(reports[0].loss).toBeCloseTo(0.1 * reports[0].retainLoss - 0.9 * reports[0].meanSigma, 12);
+  });
+
+  it('leaves matrices alone that a pattern excludes from the lock, but for the retain loss', async () => {
+    const reports: LockStepReport[] = [];
+    await specdef.run(
+      { ...contextOf(), onStep: (report) => reports.push(report) },
+      optionsOf({ steps: 1, include: ['fc*'], exclude: ['fc1*'] }),
+    );
+    expect([...reports[0].sigma.keys()]).toEqual(['fc2.weight', 'fc3.weight']);
+  });
+
+  it('goes back to the last weights above the utility floor, bit for bit', async () => {
+    // A rate at which the lock destroys the function within a few checks.
+    const options = optionsOf({ steps: 400, learningRate: 0.02, alpha: 0, evaluateEvery: 2, maxDrop: 0.02 });
+    const context = contextOf();
+    const seen = new Map<number, Map<string, Float32Array>>();
+    const result = await specdef.run(
+      { ...context, onStep: ({ step }) => seen.set(step, copyOf(context.params)) },
+      options,
+    );
+    expect(result.stoppedByFloor).toBe(true);
+    expect(result.steps).toBeGreaterThan(0);
+    expect(result.stepsTried).toBe(result.steps + 2);
+    expect(differing(context.params, seen.get(result.steps) ?? new Map())).toEqual([]);
+    expect(differing(context.params, seen.get(result.stepsTried) ?? new Map())).not.toEqual([]);
+    expect(result.after.accuracy).toBeGreaterThanOrEqual(result.before.accuracy - 0.02);
+  });
+
+  it('keeps the starting weights when the first check is below the floor', async () => {
+    const context = contextOf();
+    const result = await specdef.run(context, optionsOf({ steps: 3, evaluateEvery: 1, utilityFloor: 1, alpha: 0 }));
+    expect(result).toMatchObject({ steps: 0, stepsTried: 1, stoppedByFloor: true });
+    expect(result.after).toEqual(result.before);
+    expect(differing(context.params, trained)).toEqual([]);
+  });
+
+  it.each([
+    { name: 'subspace iteration', more: {} },
+    { name: 'exact, KL retain loss', more: { exact: true, retain: { task: 0, kl: 1 } } },
+  ])('an interrupted lock ends with the bits of one that was not ($name)', async ({ name, more }) => {
+    const options = optionsOf({ steps: 12, evaluateEvery: 5, maxDrop: 1, ...more });
+    const whole = contextOf();
+    const uninterrupted = await specdef.run(whole, options);
+
+    const checkpoint = { path: join(folder, `${name}.safetensors`), every: 100 };
+    const stop = new AbortController();
+    const first = contextOf({ checkpoint, signal: stop.signal, onStep: ({ step }) => step === 7 && stop.abort() });
+    await expect(specdef.run(first, options)).rejects.toThrow(InterruptedError);
+    const second = contextOf({ checkpoint });
+    const resumed = await specdef.run(second, options);
+    expect(resumed).toEqual({ ...uninterrupted, resumedFrom: 7 });
+    expect(differing(whole.params, trained)).not.toEqual([]);
+    expect(differing(second.params, whole.params)).toEqual([]);
+
+    // A lock that is done is not run again.
+    const third = contextOf({ checkpoint, onStep: () => expect.unreachable('no step is left') });
+    expect(await specdef.run(third, options)).toEqual({ ...uninterrupted, resumedFrom: 12 });
+    expect(differing(third.params, whole.params)).toEqual([]);
+  });
+
+  it('a lock that the floor ended resumes as ended', async () => {
+    const options = optionsOf({ steps: 400, learningRate: 0.02, alpha: 0, evaluateEvery: 2, maxDrop: 0.02 });
+    const checkpoint = { path: join(folder, 'floor.safetensors'), every: 100 };
+    const first = contextOf({ checkpoint });
+    const ended = await specdef.run(first, options);
+    const second = contextOf({ checkpoint, onStep: () => expect.unreachable('the lock had ended') });
+    expect(await specdef.run(second, options)).toEqual({ ...ended, resumedFrom: ended.stepsTried });
+    expect(differing(second.params, first.params)).toEqual([]);
+  });
+});
