@@ -31,8 +31,9 @@ export const cnn: Architecture<CnnConfig> = {
   inputShape: ({ num_channels, image_size }) => [num_channels, image_size, image_size],
   classes: ({ num_labels }) => num_labels,
   forward(scope, x, { channels, kernel_size, hidden_sizes, num_labels }) {
-    let h = maxPool(relu(conv2d(scope.child('conv1'), x, channels[0], kernel_size)), { kernel: 2 });
-    h = maxPool(relu(conv2d(scope.child('conv2'), h, channels[1], kernel_size)), { kernel: 2 });
+    // ReLU after the pool gives the same values and gradients as before it, from a quarter of the elements.
+    let h = relu(maxPool(conv2d(scope.child('conv1'), x, channels[0], kernel_size), { kernel: 2 }));
+    h = relu(maxPool(conv2d(scope.child('conv2'), h, channels[1], kernel_size), { kernel: 2 }));
     h = reshape(h, [x.shape[0], -1]);
     hidden_sizes.forEach((size, index) => {
       h = relu(linear(scope.child(`fc${index + 1}`), h, size));

@@ -110,7 +110,14 @@ describe('specdef', () => {
 
   it('goes back to the last weights above the utility floor, bit for bit', async () => {
     // A rate at which the lock destroys the function within a few checks.
-    const options = optionsOf({ steps: 400, learningRate: 0.02, alpha: 0, evaluateEvery: 2, maxDrop: 0.02 });
+    const options = optionsOf({
+      steps: 400,
+      learningRate: 0.02,
+      alpha: 0,
+      evaluateEvery: 2,
+      maxDrop: 0.02,
+      patience: 2,
+    });
     const context = contextOf();
     const seen = new Map<number, Map<string, Float32Array>>();
     const result = await specdef.run(
@@ -119,7 +126,8 @@ describe('specdef', () => {
     );
     expect(result.stoppedByFloor).toBe(true);
     expect(result.steps).toBeGreaterThan(0);
-    expect(result.stepsTried).toBe(result.steps + 2);
+    // Two checks below the floor, two steps apart.
+    expect(result.stepsTried).toBe(result.steps + 4);
     expect(differing(context.params, seen.get(result.steps) ?? new Map())).toEqual([]);
     expect(differing(context.params, seen.get(result.stepsTried) ?? new Map())).not.toEqual([]);
     expect(result.after.accuracy).toBeGreaterThanOrEqual(result.before.accuracy - 0.02);
@@ -127,7 +135,10 @@ describe('specdef', () => {
 
   it('keeps the starting weights when the first check is below the floor', async () => {
     const context = contextOf();
-    const result = await specdef.run(context, optionsOf({ steps: 3, evaluateEvery: 1, utilityFloor: 1, alpha: 0 }));
+    const result = await specdef.run(
+      context,
+      optionsOf({ steps: 3, evaluateEvery: 1, utilityFloor: 1, alpha: 0, patience: 1 }),
+    );
     expect(result).toMatchObject({ steps: 0, stepsTried: 1, stoppedByFloor: true });
     expect(result.after).toEqual(result.before);
     expect(differing(context.params, trained)).toEqual([]);
@@ -158,7 +169,14 @@ describe('specdef', () => {
   });
 
   it('a lock that the floor ended resumes as ended', async () => {
-    const options = optionsOf({ steps: 400, learningRate: 0.02, alpha: 0, evaluateEvery: 2, maxDrop: 0.02 });
+    const options = optionsOf({
+      steps: 400,
+      learningRate: 0.02,
+      alpha: 0,
+      evaluateEvery: 2,
+      maxDrop: 0.02,
+      patience: 2,
+    });
     const checkpoint = { path: join(folder, 'floor.safetensors'), every: 100 };
     const first = contextOf({ checkpoint });
     const ended = await specdef.run(first, options);
