@@ -106,10 +106,7 @@ export class Graph {
       return [new Tensor(this, this.#nextId++, [...shape], dtype, source)];
     };
     if (values.length > 64) return make()[0];
-    return this.#once(
-      `constant ${dtype} ${shape} ${Array.from(values, formatNumber)}`,
-      make,
-    )[0];
+    return this.#once(`constant ${dtype} ${shape} ${Array.from(values, formatNumber)}`, make)[0];
   }
 
   /** A fixed number of shape `[]`. */
