@@ -1,6 +1,6 @@
 // Our side of each benchmark: a function that does one step, made of the parts that training and locking use.
 import { compile } from '../dist/engine/index.js';
-import { gradients, Graph, meanSquaredError } from '../dist/graph/index.js';
+import { Graph, gradients, meanSquaredError } from '../dist/graph/index.js';
 import { RandomStream } from '../dist/linalg/index.js';
 import { specDefStep, tripletSource, weightMatrices } from '../dist/locks/index.js';
 import { initializeModel, initializeWeights, parameterSet } from '../dist/models/index.js';

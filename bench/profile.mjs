@@ -1,7 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { spawnSync } from 'node:child_process';
 
 const steps = 50;
 
@@ -26,7 +26,10 @@ export async function printProfile(name, threads) {
 }
 
 function shapes({ input_type_shape: inputs = [] }) {
-  return inputs.map((input) => `[${Object.values(input)[0]}]`).join(' ').slice(0, 70);
+  return inputs
+    .map((input) => `[${Object.values(input)[0]}]`)
+    .join(' ')
+    .slice(0, 70);
 }
 
 function row(label, milliseconds) {

@@ -87,7 +87,13 @@ for (const benchmark of benchmarks) {
   );
 }
 
-const machine = { cpu: cpus()[0].model, cores: cpus().length, platform: platform(), arch: arch(), node: process.version };
+const machine = {
+  cpu: cpus()[0].model,
+  cores: cpus().length,
+  platform: platform(),
+  arch: arch(),
+  node: process.version,
+};
 const folder = `${import.meta.dirname}/results`;
 mkdirSync(folder, { recursive: true });
 const file = `${folder}/${new Date().toISOString().replaceAll(/[:.]/g, '-')}.json`;

@@ -53,10 +53,18 @@ export async function trainModel(
   return { ...result, test: await evaluateModel(model, test, engine) };
 }
 
+/** Evaluations of a model and its locked copy. */
+export interface BeforeAndAfter {
+  /** Before the lock. */
+  readonly before: Evaluation;
+  /** After it. */
+  readonly after: Evaluation;
+}
+
 /** A locked model's result. */
 export interface LockedModel extends LockJobResult {
   /** Authorized test accuracy before and after. */
-  readonly test: { readonly before: Evaluation; readonly after: Evaluation };
+  readonly test: BeforeAndAfter;
 }
 
 /** Locks a model and writes the locked model directory. */
