@@ -9,6 +9,7 @@ import { attackReport, environmentRows, summarizeAttack, tableToText } from '../
 import { requireFit } from '../../training/index.js';
 import { defineCommand } from '../command.js';
 import { phaseProgress } from '../phase-progress.js';
+import { runOnce } from '../run-once.js';
 
 /** `weightlock attack`: the cheapest way to train a model anyway. */
 export const attack = defineCommand({
@@ -51,27 +52,25 @@ export const attack = defineCommand({
       );
       return 0;
     }
-    const folder = await context.openRunFolder(inputs);
-    if (folder.isDone) context.note(`${folder.path}: this run is done; --force computes it again`);
-    const found = folder.isDone
-      ? ((await folder.readResult()) as Awaited<ReturnType<typeof attackModel>>)
-      : await attackModel(targets, data, attacking, {
-          folder,
+    const { found, folder } = await runOnce(context, {
+      inputs,
+      compute: (run) =>
+        attackModel(targets, data, attacking, {
+          folder: run,
           engine: {},
           signal,
           progress: phaseProgress(context),
           workers,
-        });
+        }),
+      write: async (attacked, run) => {
+        const origin = {
+          environment: environmentRows(describeEnvironment({ threads })),
+          config: stringify(context.config),
+        };
+        await writeFileAtomic(run.file('report.html'), await attackReport(attacked, attacking, origin));
+      },
+    });
     const { table, sentences } = summarizeAttack(found, attacking);
-    if (!folder.isDone) {
-      const page = await attackReport(found, attacking, {
-        environment: environmentRows(describeEnvironment({ threads })),
-        config: stringify(context.config),
-      });
-      await writeFileAtomic(folder.file('report.html'), page);
-      await folder.writeResult(found);
-      await folder.done();
-    }
     print(tableToText(table));
     for (const sentence of sentences) print(`\n${sentence}`);
     print(`\n${folder.file('report.html')}`);

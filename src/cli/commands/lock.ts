@@ -8,6 +8,7 @@ import { decimal, percent, ratio, tableToText } from '../../report/index.js';
 import { requireFit } from '../../training/index.js';
 import { defineCommand } from '../command.js';
 import { phaseProgress } from '../phase-progress.js';
+import { runOnce } from '../run-once.js';
 
 /** `weightlock lock`: a locked copy of a model. */
 export const lock = defineCommand({
@@ -46,20 +47,16 @@ export const lock = defineCommand({
       );
       return 0;
     }
-    const folder = await context.openRunFolder(inputs);
-    const found = folder.isDone
-      ? ((await folder.readResult()) as Awaited<ReturnType<typeof lockModel>>)
-      : await lockModel({ model, data, output, seed, force, method }, specdef, {
-          folder,
+    const { found, folder } = await runOnce(context, {
+      inputs,
+      compute: (run) =>
+        lockModel({ model, data, output, seed, force, method }, specdef, {
+          folder: run,
           engine: { threads, device },
           signal,
           progress: phaseProgress(context),
-        });
-    if (folder.isDone) context.note(`${folder.path}: this run is done; --force computes it again`);
-    else {
-      await folder.writeResult(found);
-      await folder.done();
-    }
+        }),
+    });
     print(
       tableToText({
         title: 'Largest singular value of each weight matrix',

@@ -7,6 +7,7 @@ import { percent } from '../../report/index.js';
 import { requireFit } from '../../training/index.js';
 import { defineCommand } from '../command.js';
 import { phaseProgress } from '../phase-progress.js';
+import { runOnce } from '../run-once.js';
 
 /** `weightlock train`: a new model from a data set. */
 export const train = defineCommand({
@@ -40,21 +41,15 @@ export const train = defineCommand({
       print(`would train ${architecture} on ${examples.size} examples, test on ${test.size}; ${path} (${state})`);
       return 0;
     }
-    const folder = await context.openRunFolder();
-    const engine = { threads, device };
-    const found = folder.isDone
-      ? ((await folder.readResult()) as Awaited<ReturnType<typeof trainModel>>)
-      : await trainModel({ model, data, output, seed, force }, training, {
-          folder,
-          engine,
+    const { found, folder } = await runOnce(context, {
+      compute: (run) =>
+        trainModel({ model, data, output, seed, force }, training, {
+          folder: run,
+          engine: { threads, device },
           signal,
           progress: phaseProgress(context),
-        });
-    if (folder.isDone) context.note(`${folder.path}: this run is done; --force computes it again`);
-    else {
-      await folder.writeResult(found);
-      await folder.done();
-    }
+        }),
+    });
     print(
       `${output}: ${percent(found.test.accuracy)} on ${found.test.n} test examples after ${found.steps} steps (${folder.path})`,
     );
