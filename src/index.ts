@@ -1,6 +1,21 @@
 /**
  * weightlock: locks open-weight neural networks against fine-tuning, attacks its own locks, and writes down the evidence.
+ * Each folder of the source is a namespace here, in the order of the layers.
  *
  * @packageDocumentation
  */
-export * from './formats/index.js';
+
+export * as attacks from './attacks/index.js';
+export * as cli from './cli/index.js';
+export * as data from './data/index.js';
+export * as engine from './engine/index.js';
+export * as evidence from './evidence/index.js';
+export * as experiments from './experiments/index.js';
+export * as formats from './formats/index.js';
+export * as graph from './graph/index.js';
+export * as linalg from './linalg/index.js';
+export * as locks from './locks/index.js';
+export * as models from './models/index.js';
+export * as nn from './nn/index.js';
+export * as report from './report/index.js';
+export * as training from './training/index.js';

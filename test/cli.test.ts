@@ -32,7 +32,7 @@ describe('weightlock', () => {
   it('--help lists the commands on stdout; without arguments that is wrong usage, on stderr', async () => {
     const help = await weightlock('--help');
     expect([help.exitCode, help.stderr]).toEqual([0, '']);
-    expect(help.stdout).toMatch(/Commands:\n\s+doctor/);
+    expect(help.stdout).toMatch(/Commands:\n\s+demo/);
     expect(await weightlock()).toEqual({ exitCode: 2, stdout: '', stderr: help.stdout });
   });
 

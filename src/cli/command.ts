@@ -10,6 +10,12 @@ import { type Flag, flagsOf, flagTerm, resolveOptions, type Source } from './opt
 import type { Output } from './output.js';
 import { Progress } from './progress.js';
 
+/** Digests of the files that a run reads, by name: another file is another run, even under the same path. */
+export type RunInputs = Readonly<Record<string, string>>;
+
+/** Where a run's config.yaml notes its {@link RunInputs}. */
+const INPUTS = 'inputs';
+
 /** Heading of the options that every command has. */
 const COMMON = 'Common options:';
 
@@ -58,9 +64,9 @@ export interface CommandContext<A extends readonly ArgumentDefinition[], S exten
   /** Starts a progress line on stderr; shows nothing with --json or --quiet. `done` is where a resumed run starts. */
   progress(options: { label: string; total?: number; done?: number }): Progress;
   /** Opens the run folder of this command and configuration; it is closed when the command ends. */
-  openRunFolder(): Promise<RunFolder>;
+  openRunFolder(inputs?: RunInputs): Promise<RunFolder>;
   /** Says where that run folder is and how far its run has come; changes nothing, for --dry-run. */
-  locateRunFolder(): Promise<RunLocation>;
+  locateRunFolder(inputs?: RunInputs): Promise<RunLocation>;
 }
 
 /** A command: what it is called, what it takes, and what it does. */
@@ -182,6 +188,11 @@ async function execute<A extends readonly ArgumentDefinition[], S extends Option
   note(describeConfig(definition.name, config, new Map([...ownResolved.sources, ...common.sources])));
   const interrupts = handleInterrupts({ note });
   const opened: RunFolder[] = [];
+  const runOptions = (inputs: RunInputs) => ({
+    root: mode.runs,
+    command: definition.name,
+    config: Object.keys(inputs).length > 0 ? { ...config, [INPUTS]: inputs } : config,
+  });
   try {
     return await definition.run({
       arguments: argumentValues,
@@ -203,12 +214,12 @@ async function execute<A extends readonly ArgumentDefinition[], S extends Option
       },
       note,
       progress: (options) => new Progress({ ...options, output: silent ? undefined : output }),
-      openRunFolder: async () => {
-        const folder = await RunFolder.open({ root: mode.runs, command: definition.name, config, force: mode.force });
+      openRunFolder: async (inputs = {}) => {
+        const folder = await RunFolder.open({ ...runOptions(inputs), force: mode.force });
         opened.push(folder);
         return folder;
       },
-      locateRunFolder: () => RunFolder.locate({ root: mode.runs, command: definition.name, config }),
+      locateRunFolder: (inputs = {}) => RunFolder.locate(runOptions(inputs)),
     });
   } finally {
     output.clearLive();
@@ -237,6 +248,8 @@ async function readFile(
     keys: new Set([
       ...[...own.specs, ...commonOptions.specs].map(({ key }) => key),
       ...definition.arguments.map(({ name }) => name),
+      // So that a run's own config.yaml can be given to --config; what it noted of its inputs is found out again.
+      INPUTS,
     ]),
     groups: new Set([...own.groups, ...commonOptions.groups]),
   });

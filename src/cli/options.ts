@@ -140,7 +140,14 @@ function splitList(text: string): string[] {
 function helpOf(spec: OptionSpec): string {
   const facts = spec.kind === 'boolean' ? [] : [spec.expectation];
   if (spec.defaultValue !== undefined) facts.push(`default: ${showDefault(spec.defaultValue)}`);
-  return [spec.description, facts.length > 0 ? `(${facts.join('; ')})` : ''].filter((part) => part).join(' ');
+  return [sentence(spec.description), facts.length > 0 ? `(${facts.join('; ')})` : ''].filter((part) => part).join(' ');
+}
+
+/** Descriptions in schemas serve flags, files and docs; as help they are sentences. */
+function sentence(text: string): string {
+  if (text === '') return '';
+  const end = /[.!?]$/.test(text) ? '' : '.';
+  return `${text[0].toUpperCase()}${text.slice(1)}${end}`;
 }
 
 function showDefault(value: unknown): string {

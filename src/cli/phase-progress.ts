@@ -1,4 +1,4 @@
-import type { DemoProgress } from '../experiments/index.js';
+import type { PhaseProgress } from '../experiments/index.js';
 import type { Progress } from './progress.js';
 
 /** Shows the parts of a longer piece of work one after another, each with a progress line of its own. */
@@ -6,7 +6,7 @@ export function phaseProgress({
   progress,
 }: {
   progress(options: { label: string; total?: number }): Progress;
-}): DemoProgress {
+}): PhaseProgress {
   let current: Progress | undefined;
   let done = 0;
   return {

@@ -1,6 +1,13 @@
-import * as ort from 'onnxruntime-node';
+import type * as ort from 'onnxruntime-node';
 import { WeightlockError } from '../formats/index.js';
 import { allocate, type DType, type Shape, sizeOf, type Tensor, type TypedArray, toOnnx } from '../graph/index.js';
+
+type Runtime = typeof ort;
+
+/** Loads the native library at first use, so that a machine without it can still say what is missing. */
+function loadRuntime(): Promise<Runtime> {
+  return import('onnxruntime-node');
+}
 
 /** Where and how a program runs. */
 export interface EngineOptions {
@@ -32,6 +39,7 @@ export type Results = Readonly<Record<string, TypedArray>>;
  * await program.release();
  */
 export class Program {
+  readonly #runtime: Runtime;
   readonly #session: ort.InferenceSession;
   readonly #profiled: boolean;
   readonly #inputs: ReadonlyMap<string, { shape: Shape; dtype: DType }>;
@@ -42,7 +50,13 @@ export class Program {
   #running: Promise<unknown> | undefined;
 
   /** @internal Use {@link compile}. */
-  constructor(session: ort.InferenceSession, outputs: Readonly<Record<string, Tensor>>, profiled: boolean) {
+  constructor(
+    runtime: Runtime,
+    session: ort.InferenceSession,
+    outputs: Readonly<Record<string, Tensor>>,
+    profiled: boolean,
+  ) {
+    this.#runtime = runtime;
     this.#session = session;
     this.#profiled = profiled;
     const known = new Set(session.inputNames);
@@ -53,7 +67,7 @@ export class Program {
     for (const [name, { dtype, shape }] of Object.entries(outputs)) {
       const values = allocate(dtype, sizeOf(shape));
       this.#results[name] = values;
-      this.#fetches[name] = wrap(dtype, values, shape);
+      this.#fetches[name] = wrap(this.#runtime, dtype, values, shape);
     }
   }
 
@@ -81,7 +95,7 @@ export class Program {
       const last = this.#wrapped.get(name);
       if (last?.data === values) tensors[name] = last;
       else {
-        tensors[name] = wrap(dtype, values, shape);
+        tensors[name] = wrap(this.#runtime, dtype, values, shape);
         this.#wrapped.set(name, tensors[name]);
       }
     }
@@ -104,8 +118,8 @@ export class Program {
   }
 }
 
-function wrap(dtype: DType, values: TypedArray, shape: Shape): ort.Tensor {
-  return new ort.Tensor(dtype, values as never, [...shape]);
+function wrap(runtime: Runtime, dtype: DType, values: TypedArray, shape: Shape): ort.Tensor {
+  return new runtime.Tensor(dtype, values as never, [...shape]);
 }
 
 /**
@@ -119,7 +133,8 @@ export async function compile(
 ): Promise<Program> {
   const model = toOnnx(outputs);
   try {
-    const session = await ort.InferenceSession.create(model, {
+    const runtime = await loadRuntime();
+    const session = await runtime.InferenceSession.create(model, {
       executionProviders: [device],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
@@ -127,7 +142,7 @@ export async function compile(
       logSeverityLevel: 3,
       ...(profilePrefix ? { enableProfiling: true, profileFilePrefix: profilePrefix } : {}),
     });
-    return new Program(session, outputs, profilePrefix !== undefined);
+    return new Program(runtime, session, outputs, profilePrefix !== undefined);
   } catch (error) {
     throw new EngineError(`compile: ${error instanceof Error ? error.message : String(error)}`);
   }

@@ -1,5 +1,7 @@
 export { canonicalJson, configHash, type Difference, firstDifference } from './config-hash.js';
+export { digestOf } from './digest.js';
 export { describeEnvironment, type Environment, onnxruntimeVersion, weightlockVersion } from './environment.js';
 export { checkHealth, checkNode, type HealthCheck } from './health.js';
 export { type MetricRecord, toJson } from './metrics.js';
+export { type FinishedRun, readRun } from './read-run.js';
 export { RunFolder, type RunFolderOptions, type RunLocation, type RunState } from './run-folder.js';

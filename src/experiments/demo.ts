@@ -12,6 +12,7 @@ import { type Evaluation, Evaluator } from '../training/index.js';
 import { attackJob, attackOptions, attackTrials } from './jobs/attack.js';
 import { type LockJobResult, lockJob } from './jobs/lock.js';
 import { type JobContext, trainJob, trainOptions } from './jobs/train.js';
+import type { PhaseProgress } from './progress.js';
 
 /** Options of the demo. */
 export const demoOptions = z.strictObject({
@@ -46,20 +47,10 @@ export interface DemoResult {
   readonly unauthorized: { readonly train: number; readonly test: number };
 }
 
-/** What the demo shows while it runs. */
-export interface DemoProgress {
-  /** A part begins; `total` counts its steps. */
-  begin(label: string, total: number): void;
-  /** One step of it is done, or the step it has come to. */
-  advance(step?: number, text?: string): void;
-  /** The part has ended. */
-  end(): void;
-}
-
 /** The main job end to end: train a model, lock it, attack both. Interrupted at any point it goes on where it was. */
 export async function runDemo(
   options: DemoOptions,
-  context: { folder: RunFolder; engine: EngineOptions; workers: number; signal: AbortSignal; progress: DemoProgress },
+  context: { folder: RunFolder; engine: EngineOptions; workers: number; signal: AbortSignal; progress: PhaseProgress },
 ): Promise<DemoResult> {
   const { folder, engine, workers, signal, progress } = context;
   const { seed } = options;

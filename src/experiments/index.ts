@@ -1,4 +1,17 @@
-export { type DemoOptions, type DemoProgress, type DemoResult, demoOptions, runDemo } from './demo.js';
+export { type DemoOptions, type DemoResult, demoOptions, runDemo } from './demo.js';
+export { inspectMatrix, type MatrixReport, readMatrices } from './inspect.js';
 export { type AttackOptions, type AttackTargets, attackJob, attackOptions, attackTrials } from './jobs/attack.js';
 export { type LockJobResult, largestSingularValues, lockJob, type MatrixSpectrum } from './jobs/lock.js';
 export { type JobContext, type TrainOptions, type TrainResult, trainJob, trainOptions } from './jobs/train.js';
+export {
+  type AttackedModel,
+  attackModel,
+  evaluateModel,
+  type LockedModel,
+  lockModel,
+  type PipelineContext,
+  predict,
+  type TrainedModel,
+  trainModel,
+} from './pipelines.js';
+export type { PhaseProgress } from './progress.js';

@@ -10,6 +10,7 @@ export {
 
 export { InputError, InterruptedError, WeightlockError } from './errors.js';
 export { readFileCapped, readJsonFile, resolveInside, writeFileAtomic } from './files.js';
+/** @internal Protobuf messages of ONNX files. */
 export * as onnx from './onnx/index.js';
 export {
   encodeSafetensors,

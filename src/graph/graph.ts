@@ -18,9 +18,26 @@ export interface Node<K extends OpType = OpType> {
 
 /** Where a tensor comes from: fed from outside, fixed, or computed. */
 export type Source =
-  | { readonly kind: 'input'; readonly name: string }
-  | { readonly kind: 'constant'; readonly values: TypedArray }
-  | { readonly kind: 'node'; readonly node: Node; readonly index: number };
+  | {
+      /** Fed at every run. */
+      readonly kind: 'input';
+      /** Its name. */
+      readonly name: string;
+    }
+  | {
+      /** Fixed. */
+      readonly kind: 'constant';
+      /** Row-major. */
+      readonly values: TypedArray;
+    }
+  | {
+      /** Computed. */
+      readonly kind: 'node';
+      /** By this node. */
+      readonly node: Node;
+      /** As its output of this number. */
+      readonly index: number;
+    };
 
 /** A value of a {@link Graph}: a fixed shape and element type, no data. */
 export class Tensor {
@@ -106,10 +123,7 @@ export class Graph {
       return [new Tensor(this, this.#nextId++, [...shape], dtype, source)];
     };
     if (values.length > 64) return make()[0];
-    return this.#once(
-      `constant ${dtype} ${shape} ${Array.from(values, formatNumber)}`,
-      make,
-    )[0];
+    return this.#once(`constant ${dtype} ${shape} ${Array.from(values, formatNumber)}`, make)[0];
   }
 
   /** A fixed number of shape `[]`. */

@@ -14,4 +14,4 @@ export {
 export { gradients } from './gradients/index.js';
 export { ancestors, Graph, type Node, type Source, Tensor } from './graph.js';
 export { toOnnx } from './onnx.js';
-export type { OpAttributes, OpType } from './ops.js';
+export type { OpType } from './ops.js';

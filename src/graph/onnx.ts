@@ -1,8 +1,8 @@
 import { onnx } from '../formats/index.js';
 import { allocate, type DType, GraphError, type Shape, type TypedArray, typedArray } from './dtype.js';
 import { ancestors, type Node, type Tensor } from './graph.js';
-import type { OpType } from './ops.js';
 import { type OnnxForm, onnxDataType, onnxForm } from './onnx-attributes.js';
+import type { OpType } from './ops.js';
 
 /** The operator set that files are written for. */
 const opset = 20;

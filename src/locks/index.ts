@@ -3,7 +3,7 @@ import type { LockMethod } from './lock-method.js';
 import { specdef } from './specdef/index.js';
 
 export type { LockContext, LockMethod, LockResult, LockStepReport } from './lock-method.js';
-export { type LockedMatrix, type SpecDefStep, specDefStep } from './specdef/algorithm.js';
+export { type LockedMatrix, type SpecDefInputs, type SpecDefStep, specDefStep } from './specdef/algorithm.js';
 export { specdef } from './specdef/index.js';
 export { type WeightMatrix, weightMatrices } from './specdef/matrices.js';
 export { type SpecDefOptions, specDefOptions } from './specdef/options.js';

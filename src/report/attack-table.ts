@@ -68,34 +68,29 @@ export function attackTable(
       const isTraining = attack !== 'frozen';
       const key = attack === 'clip' ? `${start}, clip` : start;
       return {
-        start: attack === 'clip' ? `${start}, raised σ clipped` : start,
+        start: attack === 'clip' ? `${start}, clipped` : start,
         authorized: start === 'random weights' ? MISSING : percent(authorized[key]),
-        attack: isTraining ? (optimizerNames[optimizer] ?? optimizer) : 'frozen use (outputs only)',
+        attack: isTraining ? (optimizerNames[optimizer] ?? optimizer) : 'frozen use',
         cost: group.cost ? formatCosts(group.cost) : MISSING,
         costRate: group.cost ? rate(group.cost.result.learningRate) : MISSING,
         slowdown:
-          start === 'locked' && isTraining
-            ? reached(slowdown(median(group.cost), median(unlockedCost(optimizer))))
-            : MISSING,
+          start === 'locked' && isTraining ? slowdown(median(group.cost), median(unlockedCost(optimizer))) : MISSING,
         score: group.score ? formatScores(group.score) : MISSING,
         scoreRate: group.score ? rate(group.score.result.learningRate) : MISSING,
       };
     }),
     notes: [
-      `Steps: median (least to most) over ${seeds} seeds, all training examples; "> n": not within the budget of n steps.`,
+      `Steps: median (least to most) over ${seeds} seeds, all training examples; "> n" and "not within n": the budget of n steps ran out.`,
+      'Slowdown: steps on the locked model over steps on the unlocked one with the same optimizer. Clipped: the raised singular values cut back first.',
       `Score: mean (least to most) over ${seeds} seeds of the best accuracy on the way, ${perClass} labelled examples of each class.`,
       'lr: the best learning rate, searched with another seed over more than five decades, the same trials and steps for all.',
     ],
   };
 }
 
-function reached(text: string): string {
-  return text === MISSING ? MISSING : text.startsWith('>') ? `${text}, not within the budget` : text;
-}
-
 function formatCosts(row: AttackRow): string {
   const { median, low, high } = medianInterval(costs(row));
-  return `${cost(median)} (${cost(low)} to ${cost(high)})`;
+  return low.censored ? `not within ${row.budget}` : `${cost(median)} (${cost(low)} to ${cost(high)})`;
 }
 
 function formatScores(row: AttackRow): string {

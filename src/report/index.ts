@@ -1,6 +1,7 @@
+export { attackReport, type ReportOrigin, type Summary, summarizeAttack } from './attack-report.js';
 export { type AttackTableOptions, advantageSentence, attackTable, cheapestAttackSentence } from './attack-table.js';
 export * from './charts.js';
-export { type DemoSummary, demoReport, summarizeDemo } from './demo-report.js';
+export { demoReport, summarizeDemo } from './demo-report.js';
 export { environmentRows } from './environment.js';
 export { type Report, type ReportSection, renderReport } from './html.js';
 export {

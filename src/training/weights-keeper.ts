@@ -11,6 +11,7 @@ export class WeightsKeeper {
 
   /** Keeps the parameters as they are now, step 0. */
   constructor(
+    /** The parameters, changed by {@link goBack}. */
     readonly params: ParameterSet,
     evaluation: Evaluation,
   ) {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { compile } from '../../src/engine/index.js';
 import * as builder from '../../src/graph/builder/index.js';
-import { Graph, gradients, type Tensor, toOnnx, type TypedArray } from '../../src/graph/index.js';
+import { Graph, gradients, type Tensor, type TypedArray, toOnnx } from '../../src/graph/index.js';
 import { outOfTolerance } from '../support/compare.js';
 import { decodeArray, readFixture, type StoredArray } from '../support/fixtures.js';
 import { type CaseOptions, cases } from './cases.js';
@@ -69,7 +69,8 @@ export function buildCase(name: string, stored: StoredCase, op: typeof builder =
     if (!tensor || !array) {
       // PyTorch gives zeros for some second derivatives that do not exist; "no gradient" is the same number.
       const empty = array === null || (!strict && decodeArray(array).every((value) => Number(value) === 0));
-      if (tensor ? strict : !empty) built.problems.push(`${role}: ${tensor ?? 'undefined'}, expected ${array && 'one'}`);
+      if (tensor ? strict : !empty)
+        built.problems.push(`${role}: ${tensor ?? 'undefined'}, expected ${array && 'one'}`);
       return;
     }
     if (String(tensor.shape) !== String(array.shape) || tensor.dtype !== array.dtype) {

@@ -5,6 +5,7 @@ import { writeFileAtomic } from '../../formats/index.js';
 import { demoReport, environmentRows, summarizeDemo, tableToText } from '../../report/index.js';
 import { defineCommand } from '../command.js';
 import { phaseProgress } from '../phase-progress.js';
+import { runOnce } from '../run-once.js';
 
 /** `weightlock demo`: the main job end to end on real digits. */
 export const demo = defineCommand({
@@ -14,28 +15,25 @@ export const demo = defineCommand({
   schema: demoOptions,
   examples: ['weightlock demo', 'weightlock demo --seed 2 --specdef.top-k 1', 'weightlock demo --json --quiet'],
   run: async (context) => {
-    const { options, threads, device, signal, print, result, note, openRunFolder } = context;
-    const folder = await openRunFolder();
-    if (folder.isDone) note(`${folder.path}: this run is done; --force computes it again`);
-    const found = folder.isDone
-      ? ((await folder.readResult()) as Awaited<ReturnType<typeof runDemo>>)
-      : await runDemo(options, {
-          folder,
+    const { options, threads, device, signal, print, result } = context;
+    const { found, folder } = await runOnce(context, {
+      compute: (run) =>
+        runDemo(options, {
+          folder: run,
           engine: { threads, device },
           workers: threads,
           signal,
           progress: phaseProgress(context),
-        });
+        }),
+      write: async (demo, run) => {
+        const origin = {
+          environment: environmentRows(describeEnvironment({ threads })),
+          config: stringify(context.config),
+        };
+        await writeFileAtomic(run.file('report.html'), await demoReport(demo, options, origin));
+      },
+    });
     const { table, sentences } = summarizeDemo(found, options);
-    if (!folder.isDone) {
-      const page = await demoReport(found, options, {
-        environment: environmentRows(describeEnvironment({ threads })),
-        config: stringify(context.config),
-      });
-      await writeFileAtomic(folder.file('report.html'), page);
-      await folder.writeResult(found);
-      await folder.done();
-    }
     print(tableToText(table));
     for (const sentence of sentences) print(`\n${sentence}`);
     print(`\n${folder.file('report.html')}`);

@@ -1,6 +1,12 @@
 import type { CliCommand } from '../command.js';
+import { attack } from './attack.js';
 import { demo } from './demo.js';
 import { doctor } from './doctor.js';
+import { evaluate } from './evaluate.js';
+import { inspect } from './inspect.js';
+import { lock } from './lock.js';
+import { report } from './report.js';
+import { train } from './train.js';
 
 /** All commands, in the order of `weightlock --help`. A new one is a file beside this and an entry here. */
-export const commands: readonly CliCommand[] = [demo, doctor];
+export const commands: readonly CliCommand[] = [demo, train, lock, attack, evaluate, inspect, report, doctor];

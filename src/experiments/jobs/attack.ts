@@ -62,8 +62,8 @@ const searched: AttackSetting['optimizers'] = [
 export interface AttackTargets {
   /** The released, locked model. */
   readonly locked: string;
-  /** The model before the lock, for comparison. */
-  readonly unlocked: string;
+  /** The model before the lock, for comparison; without it nothing says what the lock costs an attacker. */
+  readonly unlocked?: string;
 }
 
 interface LabelledTask extends Pick<AttackRow, 'start' | 'attack' | 'measure'> {
@@ -93,11 +93,11 @@ function plan({ locked, unlocked }: AttackTargets, data: DataSpec, options: Atta
       return label(start, name, attack.tasks({ kind: 'model', path }, setting, parsed));
     };
     return [
-      ...on('unlocked', unlocked, 'fine-tune'),
+      ...(unlocked === undefined ? [] : on('unlocked', unlocked, 'fine-tune')),
       ...on('locked', locked, 'fine-tune'),
       ...(options.clipTopK > 0 ? on('locked', locked, 'clip', { topK: options.clipTopK }) : []),
-      ...label('random weights', 'fine-tune', searches('fine-tune', { kind: 'random', like: unlocked }, setting)),
-      ...on('unlocked', unlocked, 'frozen'),
+      ...label('random weights', 'fine-tune', searches('fine-tune', { kind: 'random', like: locked }, setting)),
+      ...(unlocked === undefined ? [] : on('unlocked', unlocked, 'frozen')),
       ...on('locked', locked, 'frozen'),
     ];
   });

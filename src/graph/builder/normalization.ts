@@ -36,6 +36,16 @@ export function batchNormalization(
   return x.graph.apply('BatchNormalization', [x, scale, bias, mean, v], { epsilon })[0];
 }
 
+/** What {@link batchNormalizationTraining} computes. */
+export interface BatchNormTraining {
+  /** Normalized `x`. */
+  output: Tensor;
+  /** Mean of the batch, `[channels]`. */
+  mean: Tensor;
+  /** Population variance of the batch, `[channels]`. */
+  variance: Tensor;
+}
+
 /**
  * Batch normalization with the statistics of the batch itself (training).
  *
@@ -45,7 +55,7 @@ export function batchNormalizationTraining(
   x: Tensor,
   { scale, bias }: BatchNormParameters,
   { epsilon = 1e-5 }: { epsilon?: number } = {},
-): { output: Tensor; mean: Tensor; variance: Tensor } {
+): BatchNormTraining {
   const channels = x.shape[1];
   const axes = x.shape.map((_, axis) => axis).filter((axis) => axis !== 1);
   const perChannel = [channels, ...axes.slice(1).map(() => 1)];

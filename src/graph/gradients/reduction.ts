@@ -74,7 +74,8 @@ export const reductionRules: GradientRules<ReductionOps> = {
       parts.push(mul(deviation, sub(sub(h, reduceMean(h, { axes, keepDims: true })), along)));
     }
     if (gMean) parts.push(expand(mul(gMean, 1 / Math.max(count, 1)), x.shape));
-    if (gDeviation) parts.push(mul(normalized, mul(gDeviation, mul(mul(deviation, deviation), -1 / Math.max(count, 1)))));
+    if (gDeviation)
+      parts.push(mul(normalized, mul(gDeviation, mul(mul(deviation, deviation), -1 / Math.max(count, 1)))));
     return [parts.reduce((a, b) => add(a, b)), g && mul(g, normalized), g];
   },
   /** With x̂ = (x − mean)/√(var + ε): the running statistics are inputs like any other. */

@@ -19,29 +19,29 @@ export interface SpecDefStep extends StepResult {
   readonly sigma: ReadonlyMap<string, Float64Array>;
 }
 
+/** What line 1 of Algorithm 1 names. */
+export interface SpecDefInputs {
+  /** ℓ_retain on the batches of a data set. */
+  readonly retain: Objective;
+  /** The matrices W_i ∈ 𝒲. */
+  readonly matrices: readonly LockedMatrix[];
+  /** Weight α of the retain loss. */
+  readonly alpha: number;
+  /** A singular value that has reached it is not pushed; default none. */
+  readonly targetSigma?: number;
+}
+
 /**
  * One step of Algorithm 1 (SpecDef): loss and gradient of `α · ℓ_retain − (1 − α) · mean σ_m`. The optimizer that line 7
  * writes as `W ← W − η ∇[…]` takes the gradient from here. Uses `∂σ_j/∂W = u_j v_jᵀ`.
  *
- * @param retain - ℓ_retain on the batches of a data set (line 1).
- * @param matrices - The matrices W_i ∈ 𝒲 (line 1).
- * @param alpha - α (line 1).
- * @param targetSigma - A singular value that has reached it is not pushed; default none.
+ * @param params - All weights by name.
+ * @param step - Which batch ℓ_retain is taken on.
  */
 export async function specDefStep(
   params: ParameterSet,
   step: number,
-  {
-    retain,
-    matrices,
-    alpha,
-    targetSigma,
-  }: {
-    retain: Objective; // 1: ℓ_retain
-    matrices: readonly LockedMatrix[]; // 1: W_i ∈ 𝒲
-    alpha: number; // 1: α
-    targetSigma?: number;
-  },
+  { retain, matrices, alpha, targetSigma }: SpecDefInputs,
 ): Promise<SpecDefStep> {
   const collected = new Map<string, ReturnType<TripletSource['triplets']>>(); // 2: σ_m ← {}
   for (const { name, svd } of matrices) {

@@ -56,7 +56,7 @@ function contextOf(more: Partial<LockContext> = {}): LockContext {
 }
 
 function optionsOf(options: Partial<SpecDefOptions>): SpecDefOptions {
-  return specDefOptions.parse({ batchSize: 32, ...options });
+  return specDefOptions.parse({ batchSize: 32, patience: 1, ...options });
 }
 
 /** Names of the parameters whose bits differ. */
@@ -131,6 +131,14 @@ describe('specdef', () => {
     expect(differing(context.params, seen.get(result.steps) ?? new Map())).toEqual([]);
     expect(differing(context.params, seen.get(result.stepsTried) ?? new Map())).not.toEqual([]);
     expect(result.after.accuracy).toBeGreaterThanOrEqual(result.before.accuracy - 0.02);
+  });
+
+  it('waits out so many checks below the floor as its patience', async () => {
+    const result = await specdef.run(
+      contextOf(),
+      optionsOf({ steps: 9, evaluateEvery: 1, utilityFloor: 1, alpha: 0, patience: 4 }),
+    );
+    expect(result).toMatchObject({ steps: 0, stepsTried: 4, stoppedByFloor: true });
   });
 
   it('keeps the starting weights when the first check is below the floor', async () => {

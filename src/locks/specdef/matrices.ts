@@ -22,8 +22,7 @@ function matcher(pattern: string): (name: string) => boolean {
  * The weight matrices of a model, in the order of its state dict: every weight of two or more axes whose name matches
  * one of `include` and none of `exclude`.
  *
- * @param include - Patterns, `*` stands for any characters; default all.
- * @param exclude - Patterns of weights to leave as they are; default none.
+ * @param options - Patterns in which `*` stands for any characters: `include` (default all), `exclude` (default none).
  * @throws InputError when no matrix is left.
  */
 export function weightMatrices(

@@ -1,0 +1,80 @@
+import { stringify } from 'yaml';
+import { z } from 'zod';
+import { dataSpec, loadData } from '../../data/index.js';
+import { describeEnvironment, digestOf } from '../../evidence/index.js';
+import { attackModel, attackOptions, attackTrials } from '../../experiments/index.js';
+import { writeFileAtomic } from '../../formats/index.js';
+import { loadModel } from '../../models/index.js';
+import { attackReport, environmentRows, summarizeAttack, tableToText } from '../../report/index.js';
+import { requireFit } from '../../training/index.js';
+import { defineCommand } from '../command.js';
+import { phaseProgress } from '../phase-progress.js';
+import { runOnce } from '../run-once.js';
+
+/** `weightlock attack`: the cheapest way to train a model anyway. */
+export const attack = defineCommand({
+  name: 'attack',
+  summary: 'Attack a model: search the cheapest way to train it on an unauthorized task.',
+  arguments: [{ name: 'model', description: 'Model directory to attack; it is not changed.', required: true }],
+  schema: z.strictObject({
+    unlocked: z
+      .string()
+      .optional()
+      .describe('model directory before the lock, attacked in the same way for comparison'),
+    data: dataSpec.prefault({}).describe('the unauthorized task'),
+    workers: z
+      .int()
+      .min(0)
+      .max(64)
+      .default(2)
+      .describe('processes that search side by side, one thread each; 0: none but this one'),
+    ...attackOptions.shape,
+  }),
+  examples: [
+    'weightlock attack ./locked --unlocked ./model --data.classes 5,6,7,8,9',
+    'weightlock attack ./locked --unlocked ./model --data.classes 5,6,7,8,9 --cost-steps 0 --per-class 10',
+  ],
+  run: async (context) => {
+    const { options, signal, print, result, dryRun, threads } = context;
+    const { unlocked, data, workers, ...attacking } = options;
+    const targets = { locked: context.arguments.model, unlocked };
+    const { train, test } = await loadData(data);
+    const inputs: Record<string, string> = {};
+    for (const [name, path] of Object.entries(targets)) {
+      if (path === undefined) continue;
+      requireFit(await loadModel(path), train);
+      inputs[name] = await digestOf(path);
+    }
+    if (dryRun) {
+      const { path, state } = await context.locateRunFolder(inputs);
+      print(
+        `would run at most ${attackTrials(targets, data, attacking)} trials on ${train.size} examples, test on ${test.size}; ${path} (${state})`,
+      );
+      return 0;
+    }
+    const { found, folder } = await runOnce(context, {
+      inputs,
+      compute: (run) =>
+        attackModel(targets, data, attacking, {
+          folder: run,
+          engine: {},
+          signal,
+          progress: phaseProgress(context),
+          workers,
+        }),
+      write: async (attacked, run) => {
+        const origin = {
+          environment: environmentRows(describeEnvironment({ threads })),
+          config: stringify(context.config),
+        };
+        await writeFileAtomic(run.file('report.html'), await attackReport(attacked, attacking, origin));
+      },
+    });
+    const { table, sentences } = summarizeAttack(found, attacking);
+    print(tableToText(table));
+    for (const sentence of sentences) print(`\n${sentence}`);
+    print(`\n${folder.file('report.html')}`);
+    result({ ...found, sentences, report: folder.file('report.html') });
+    return 0;
+  },
+});

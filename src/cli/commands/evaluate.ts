@@ -1,0 +1,45 @@
+import { z } from 'zod';
+import { dataSpec, loadData } from '../../data/index.js';
+import { predict } from '../../experiments/index.js';
+import { writeFileAtomic } from '../../formats/index.js';
+import { loadModel } from '../../models/index.js';
+import { percent } from '../../report/index.js';
+import { requireFit, score } from '../../training/index.js';
+import { defineCommand } from '../command.js';
+import { predictionLines } from '../predictions.js';
+
+/** `weightlock evaluate`: accuracy of a model on a data set. */
+export const evaluate = defineCommand({
+  name: 'evaluate',
+  summary: 'Measure the accuracy of a model on a data set.',
+  arguments: [{ name: 'model', description: 'Model directory.', required: true }],
+  schema: z.strictObject({
+    data: dataSpec.prefault({}).describe('the task'),
+    part: z.enum(['test', 'train']).default('test').describe('which examples'),
+    predictions: z.string().optional().describe('JSONL file to write: index, label and logits of each example'),
+  }),
+  examples: [
+    'weightlock evaluate ./locked --data.classes 0,1,2,3,4',
+    'weightlock evaluate ./locked --data.classes 0,1,2,3,4 --predictions predictions.jsonl --json',
+  ],
+  run: async ({ arguments: { model: path }, options, threads, device, dryRun, print, result }) => {
+    const model = await loadModel(path);
+    const dataset = (await loadData(options.data))[options.part];
+    requireFit(model, dataset);
+    if (dryRun) {
+      print(`would evaluate ${path} on ${dataset.size} examples`);
+      return 0;
+    }
+    const logits = await predict(model, dataset, { threads, device });
+    const evaluation = score(logits, dataset.labels);
+    if (options.predictions !== undefined) {
+      await writeFileAtomic(options.predictions, predictionLines(logits, dataset.labels));
+    }
+    print(
+      `${path}: accuracy ${percent(evaluation.accuracy, 2)}, loss ${evaluation.loss.toFixed(4)} (${dataset.name}, n = ${evaluation.n})`,
+    );
+    if (options.predictions !== undefined) print(options.predictions);
+    result({ model: path, dataset: dataset.name, ...evaluation, predictions: options.predictions });
+    return 0;
+  },
+});

@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import { dataSpec, loadData } from '../../data/index.js';
+import { digestOf } from '../../evidence/index.js';
+import { lockModel } from '../../experiments/index.js';
+import { lockMethods, specDefOptions, weightMatrices } from '../../locks/index.js';
+import { loadModel } from '../../models/index.js';
+import { decimal, percent, ratio, tableToText } from '../../report/index.js';
+import { requireFit } from '../../training/index.js';
+import { defineCommand } from '../command.js';
+import { phaseProgress } from '../phase-progress.js';
+import { runOnce } from '../run-once.js';
+
+/** `weightlock lock`: a locked copy of a model. */
+export const lock = defineCommand({
+  name: 'lock',
+  summary: 'Lock a model against fine-tuning and write the locked model directory.',
+  arguments: [
+    { name: 'model', description: 'Model directory to lock; it is not changed.', required: true },
+    { name: 'output', description: 'Model directory to write.', required: true },
+  ],
+  schema: z.strictObject({
+    method: z
+      .enum(lockMethods.names() as [string, ...string[]])
+      .default('specdef')
+      .describe('lock method'),
+    data: dataSpec.prefault({}).describe('the authorized task, for the retain loss'),
+    seed: z.int().min(0).default(1).describe('seed of all shuffles'),
+    specdef: specDefOptions.prefault({}).describe('options of specdef'),
+  }),
+  examples: [
+    'weightlock lock ./model ./locked --data.classes 0,1,2,3,4',
+    'weightlock lock ./model ./locked --specdef.top-k 1 --specdef.alpha 0.5 --specdef.max-drop 0.02',
+  ],
+  run: async (context) => {
+    const { options, threads, device, signal, print, result, force, dryRun } = context;
+    const { model: source, output } = context.arguments;
+    const { method, data, seed, specdef } = options;
+    const model = await loadModel(source);
+    const { train } = await loadData(data);
+    requireFit(model, train);
+    const inputs = { model: await digestOf(source) };
+    if (dryRun) {
+      const { path, state } = await context.locateRunFolder(inputs);
+      const matrices = weightMatrices(model.weights, specdef);
+      print(
+        `would lock ${matrices.length} weight matrices of ${source} with ${method}, ${train.size} examples; ${path} (${state})`,
+      );
+      return 0;
+    }
+    const { found, folder } = await runOnce(context, {
+      inputs,
+      compute: (run) =>
+        lockModel({ model, data, output, seed, force, method }, specdef, {
+          folder: run,
+          engine: { threads, device },
+          signal,
+          progress: phaseProgress(context),
+        }),
+    });
+    print(
+      tableToText({
+        title: 'Largest singular value of each weight matrix',
+        columns: [
+          { key: 'name', header: 'matrix' },
+          { key: 'before', header: 'σ1 before', align: 'right' },
+          { key: 'after', header: 'σ1 after', align: 'right' },
+          { key: 'raised', header: 'raised', align: 'right' },
+        ],
+        rows: found.spectra.map(({ name, before, after }) => ({
+          name,
+          before: decimal(before[0], 2),
+          after: decimal(after[0], 2),
+          raised: ratio(after[0] / before[0]),
+        })),
+      }),
+    );
+    const { before, after } = found.test;
+    print(
+      `\n${output}: authorized accuracy ${percent(before.accuracy)} before, ${percent(after.accuracy)} after ${found.steps} lock steps (n = ${after.n}; ${folder.path})`,
+    );
+    if (found.stoppedByFloor) print('The lock stopped at the utility floor; these are the last weights above it.');
+    result({ ...found, output, run: folder.path });
+    return 0;
+  },
+});

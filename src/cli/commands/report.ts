@@ -1,0 +1,35 @@
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { z } from 'zod';
+import { readRun } from '../../evidence/index.js';
+import { type AttackedModel, attackOptions, type DemoResult, demoOptions } from '../../experiments/index.js';
+import { InputError, writeFileAtomic } from '../../formats/index.js';
+import { attackReport, demoReport, environmentRows } from '../../report/index.js';
+import { defineCommand } from '../command.js';
+
+/** `weightlock report`: the HTML report of a run, made anew from its results. */
+export const report = defineCommand({
+  name: 'report',
+  summary: 'Write the HTML report of a finished demo or attack again, from its results.',
+  arguments: [{ name: 'run', description: 'Run folder, such as runs/demo-0123456789ab.', required: true }],
+  schema: z.strictObject({
+    output: z.string().optional().describe('HTML file to write; default report.html in the run folder'),
+  }),
+  examples: ['weightlock report runs/demo-0123456789ab --output report.html'],
+  run: async ({ arguments: { run }, options, dryRun, print, result }) => {
+    const { command, config, environment, result: found } = await readRun(run);
+    const output = options.output ?? join(run, 'report.html');
+    const origin = { environment: environmentRows(environment), config: stringify(config) };
+    const known = (schema: z.ZodObject) =>
+      Object.fromEntries(Object.entries(config).filter(([key]) => key in schema.shape));
+    let page: string;
+    if (command === 'demo') page = await demoReport(found as DemoResult, demoOptions.parse(known(demoOptions)), origin);
+    else if (command === 'attack') {
+      page = await attackReport(found as AttackedModel, attackOptions.parse(known(attackOptions)), origin);
+    } else throw new InputError(`${run}: expected a run of demo or attack, found one of ${command}`);
+    if (!dryRun) await writeFileAtomic(output, page);
+    print(dryRun ? `would write ${output}` : output);
+    result({ output });
+    return 0;
+  },
+});

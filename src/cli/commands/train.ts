@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { dataSpec, loadData } from '../../data/index.js';
+import { trainModel, trainOptions } from '../../experiments/index.js';
+import { readJsonFile } from '../../formats/index.js';
+import { architectures, initializeModel } from '../../models/index.js';
+import { percent } from '../../report/index.js';
+import { requireFit } from '../../training/index.js';
+import { defineCommand } from '../command.js';
+import { phaseProgress } from '../phase-progress.js';
+import { runOnce } from '../run-once.js';
+
+/** `weightlock train`: a new model from a data set. */
+export const train = defineCommand({
+  name: 'train',
+  summary: 'Train a model from random weights and write a model directory.',
+  arguments: [{ name: 'output', description: 'Model directory to write.', required: true }],
+  schema: z.strictObject({
+    architecture: z
+      .enum(architectures.names() as [string, ...string[]])
+      .default('cnn')
+      .describe('architecture of the model'),
+    modelConfig: z.string().optional().describe('JSON file with further keys of config.json, such as layer widths'),
+    data: dataSpec.prefault({}).describe('the authorized task'),
+    seed: z.int().min(0).default(1).describe('seed of the weights and all shuffles'),
+    ...trainOptions.shape,
+  }),
+  examples: [
+    'weightlock train ./model --data.classes 0,1,2,3,4',
+    'weightlock train ./model --architecture mlp --steps 500 --optimizer sgd --learning-rate 0.05',
+  ],
+  run: async (context) => {
+    const { options, threads, device, signal, print, result, force, dryRun } = context;
+    const { architecture, modelConfig, data, seed, ...training } = options;
+    const { output } = context.arguments;
+    const { train: examples, test } = await loadData(data);
+    const extra = modelConfig === undefined ? {} : ((await readJsonFile(modelConfig)) as Record<string, unknown>);
+    const model = initializeModel(architecture, { num_labels: examples.classes.length, ...extra }, seed);
+    requireFit(model, examples);
+    if (dryRun) {
+      const { path, state } = await context.locateRunFolder();
+      print(`would train ${architecture} on ${examples.size} examples, test on ${test.size}; ${path} (${state})`);
+      return 0;
+    }
+    const { found, folder } = await runOnce(context, {
+      compute: (run) =>
+        trainModel({ model, data, output, seed, force }, training, {
+          folder: run,
+          engine: { threads, device },
+          signal,
+          progress: phaseProgress(context),
+        }),
+    });
+    print(
+      `${output}: ${percent(found.test.accuracy)} on ${found.test.n} test examples after ${found.steps} steps (${folder.path})`,
+    );
+    result({ ...found, output, run: folder.path });
+    return 0;
+  },
+});

@@ -1,0 +1,26 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { InputError } from '../formats/index.js';
+
+/**
+ * SHA-256 of a file, or of a model directory's `config.json` and safetensors files by name: the same weights and
+ * architecture have the same digest wherever they lie.
+ *
+ * @throws InputError when there is no such file or folder.
+ */
+export async function digestOf(path: string): Promise<string> {
+  const info = await stat(path).catch(() => undefined);
+  if (!info) throw new InputError(`${path}: expected a file or a model directory, found nothing`);
+  const names = info.isDirectory()
+    ? (await readdir(path)).filter((name) => name === 'config.json' || name.endsWith('.safetensors')).sort()
+    : undefined;
+  const files = names ? names.map((name) => join(path, name)) : [path];
+  const digest = createHash('sha256');
+  for (const file of files) {
+    if (names) digest.update(`${basename(file)}\0`);
+    for await (const chunk of createReadStream(file)) digest.update(chunk as Uint8Array);
+  }
+  return digest.digest('hex');
+}

@@ -1,0 +1,140 @@
+import { type Advantage, type AttackRow, attackersAdvantage } from '../attacks/index.js';
+import { type DataSpec, type Dataset, loadData, splitTrainTest } from '../data/index.js';
+import type { EngineOptions } from '../engine/index.js';
+import type { RunFolder } from '../evidence/index.js';
+import { lockMethods } from '../locks/index.js';
+import { type Model, parameterSet, saveModel } from '../models/index.js';
+import { type Evaluation, Evaluator, requireFit } from '../training/index.js';
+import { type AttackOptions, type AttackTargets, attackJob, attackTrials } from './jobs/attack.js';
+import { type LockJobResult, lockJob } from './jobs/lock.js';
+import { type TrainOptions, type TrainResult, trainJob } from './jobs/train.js';
+import type { PhaseProgress } from './progress.js';
+
+/** Share of the training examples that early stopping looks at. */
+const validationShare = 0.1;
+
+/** What a command's work is done with. */
+export interface PipelineContext {
+  /** The run folder. */
+  readonly folder: RunFolder;
+  /** Threads and device. */
+  readonly engine: EngineOptions;
+  /** Ends the work after the current step, resumable. */
+  readonly signal: AbortSignal;
+  /** Shows how far it has come. */
+  readonly progress: PhaseProgress;
+}
+
+/** A trained model's result. */
+export interface TrainedModel extends TrainResult {
+  /** Evaluation on the test examples. */
+  readonly test: Evaluation;
+}
+
+/** Trains a model on a data set and writes its model directory. */
+export async function trainModel(
+  { model, data, output, seed, force }: { model: Model; data: DataSpec; output: string; seed: number; force: boolean },
+  options: TrainOptions,
+  { folder, engine, signal, progress }: PipelineContext,
+): Promise<TrainedModel> {
+  const { train, test } = await loadData(data);
+  requireFit(model, train);
+  const parts = splitTrainTest(train, validationShare, seed);
+  progress.begin('train', options.steps);
+  const result = await trainJob({ model, train: parts.train, validation: parts.test, seed }, options, {
+    folder,
+    phase: 'train',
+    engine,
+    signal,
+    onStep: (step, text) => progress.advance(step, text),
+  });
+  progress.end();
+  await saveModel(output, model, { force: force || folder.resumed });
+  return { ...result, test: await evaluateModel(model, test, engine) };
+}
+
+/** Evaluations of a model and its locked copy. */
+export interface BeforeAndAfter {
+  /** Before the lock. */
+  readonly before: Evaluation;
+  /** After it. */
+  readonly after: Evaluation;
+}
+
+/** A locked model's result. */
+export interface LockedModel extends LockJobResult {
+  /** Authorized test accuracy before and after. */
+  readonly test: BeforeAndAfter;
+}
+
+/** Locks a model and writes the locked model directory. */
+export async function lockModel(
+  {
+    model,
+    data,
+    output,
+    seed,
+    force,
+    method,
+  }: { model: Model; data: DataSpec; output: string; seed: number; force: boolean; method: string },
+  options: unknown,
+  { folder, engine, signal, progress }: PipelineContext,
+): Promise<LockedModel> {
+  const { train, test } = await loadData(data);
+  requireFit(model, train);
+  const before = await evaluateModel(model, test, engine);
+  progress.begin('lock', (options as { steps?: number }).steps ?? 0);
+  const result = await lockJob({ model, train, seed }, lockMethods.get(method), options, {
+    folder,
+    phase: 'lock',
+    engine,
+    signal,
+    onStep: (step, text) => progress.advance(step, text),
+  });
+  progress.end();
+  await saveModel(output, model, { force: force || folder.resumed });
+  return { ...result, test: { before, after: await evaluateModel(model, test, engine) } };
+}
+
+/** What attacks on a model found. */
+export interface AttackedModel {
+  /** All searches. */
+  readonly rows: readonly AttackRow[];
+  /** Advantage in cost. */
+  readonly cost?: Advantage;
+  /** Advantage in score. */
+  readonly score?: Advantage;
+}
+
+/** Attacks a locked model, the unlocked one and random weights with the same searches. */
+export async function attackModel(
+  targets: AttackTargets,
+  data: DataSpec,
+  options: AttackOptions,
+  { folder, signal, progress, workers }: PipelineContext & { workers: number },
+): Promise<AttackedModel> {
+  progress.begin('attack', attackTrials(targets, data, options));
+  const rows = await attackJob(targets, data, options, { folder, workers, signal, onTrial: () => progress.advance() });
+  progress.end();
+  return { rows, cost: attackersAdvantage(rows, 'cost'), score: attackersAdvantage(rows, 'score') };
+}
+
+/** Accuracy and loss of a model on a data set. */
+export async function evaluateModel(model: Model, dataset: Dataset, engine: EngineOptions): Promise<Evaluation> {
+  const evaluator = new Evaluator(model, engine);
+  try {
+    return await evaluator.evaluate(parameterSet(model.weights), dataset);
+  } finally {
+    await evaluator.release();
+  }
+}
+
+/** Logits `[size, classes]` of a model on a data set. */
+export async function predict(model: Model, dataset: Dataset, engine: EngineOptions): Promise<Float32Array> {
+  const evaluator = new Evaluator(model, engine);
+  try {
+    return await evaluator.logits(parameterSet(model.weights), dataset);
+  } finally {
+    await evaluator.release();
+  }
+}

@@ -1,0 +1,91 @@
+import type { AttackRow } from '../attacks/index.js';
+import type { AttackedModel, AttackOptions } from '../experiments/index.js';
+import { type AttackTableOptions, advantageSentence, attackTable, cheapestAttackSentence } from './attack-table.js';
+import { type LearningCurve, learningCurves } from './charts.js';
+import { type ReportSection, renderReport } from './html.js';
+import type { Table } from './table.js';
+
+/** Findings as people read them: one table and the sentences below it. */
+export interface Summary {
+  /** All starting points and attacks. */
+  readonly table: Table;
+  /** What was found, most important first. */
+  readonly sentences: readonly string[];
+}
+
+/** What a report says of where its numbers come from. */
+export interface ReportOrigin {
+  /** Versions and machine. */
+  readonly environment: Record<string, string>;
+  /** Configuration as YAML. */
+  readonly config: string;
+}
+
+/** Puts the findings of an attack into a table and plain sentences. */
+export function summarizeAttack(
+  { rows, cost, score }: AttackedModel,
+  { target, perClass }: AttackOptions,
+  authorized?: AttackTableOptions['authorized'],
+): Summary {
+  const sentences = [cost, score].flatMap((advantage) =>
+    advantage ? [cheapestAttackSentence(advantage), advantageSentence(advantage)] : [],
+  );
+  if (sentences.length === 0) {
+    sentences.push(
+      'The unlocked model was not attacked: nothing says what the lock costs an attacker (give --unlocked).',
+    );
+  }
+  return { table: attackTable(rows, { target, perClass, authorized }), sentences };
+}
+
+/** The charts of an attack: accuracy over steps, one chart a measure. */
+export async function attackSections(rows: readonly AttackRow[], options: AttackOptions): Promise<ReportSection[]> {
+  const { target, perClass, costSteps, scoreSteps } = options;
+  const sections: ReportSection[] = [];
+  const cost = curves(rows, 'cost');
+  if (cost.length > 0) {
+    sections.push({
+      heading: 'All training images: how fast each starting point learns',
+      svg: (await learningCurves(cost, { target })).svg,
+      caption: `Accuracy on the unauthorized task at the best learning rate of each optimizer, at most ${costSteps} steps; a run ends when it reaches the target.`,
+    });
+  }
+  const score = curves(rows, 'score');
+  if (score.length > 0) {
+    sections.push({
+      heading: `${perClass} images of each class: how far each starting point comes`,
+      svg: (await learningCurves(score, { target: null })).svg,
+      caption: `Accuracy on the unauthorized task at the best learning rate of each optimizer, ${scoreSteps} steps.`,
+    });
+  }
+  return sections;
+}
+
+/** An attack as a self-contained HTML page. */
+export async function attackReport(
+  result: AttackedModel,
+  options: AttackOptions,
+  origin: ReportOrigin,
+): Promise<string> {
+  const { table, sentences } = summarizeAttack(result, options);
+  return renderReport({
+    title: 'weightlock attack',
+    summary: [...sentences],
+    sections: [{ heading: 'All attacks', table }, ...(await attackSections(result.rows, options))],
+    ...origin,
+  });
+}
+
+function curves(rows: readonly AttackRow[], measure: AttackRow['measure']): LearningCurve[] {
+  return rows
+    .filter((row) => row.measure === measure && row.attack !== 'frozen')
+    .flatMap(({ start, attack, optimizer, result: { trials } }) =>
+      trials.map(({ seed, curve }) => ({
+        attack: optimizer,
+        start: attack === 'clip' ? 'locked then clipped' : start,
+        seed,
+        // A logarithmic axis has no place for step 0.
+        points: curve.filter(({ step }) => step > 0),
+      })),
+    );
+}
