@@ -74,6 +74,17 @@ export async function loadModel(folder: string): Promise<Model> {
 }
 
 /**
+ * Refuses a folder that holds a model already: ask before long work, not after it.
+ *
+ * @throws InputError when there is a `config.json`.
+ */
+export async function requireNoModel(folder: string): Promise<void> {
+  if (await stat(join(folder, 'config.json')).catch(() => undefined)) {
+    throw new InputError(`${folder}: expected a new folder, it holds a model already (--force overwrites it)`);
+  }
+}
+
+/**
  * Writes a model directory that the original framework loads unchanged. A model that was read from a folder keeps that
  * folder's tensor names, order, stored types, `config.json`, metadata and tokenizer files; a new one is stored as float32.
  *
@@ -84,9 +95,7 @@ export async function saveModel(
   model: Model,
   { force = false }: { force?: boolean } = {},
 ): Promise<void> {
-  if (!force && (await stat(join(folder, 'config.json')).catch(() => undefined))) {
-    throw new InputError(`${folder}: expected a new folder, it holds a model already (--force overwrites it)`);
-  }
+  if (!force) await requireNoModel(folder);
   await mkdir(folder, { recursive: true });
   const original = model.source ? await readTensorFiles(model.source) : undefined;
   const files = original?.shards ?? [

@@ -1,6 +1,6 @@
 export { type Architecture, buildForward, type ForwardPass, type ModelSpec } from './architecture.js';
 export { type CnnConfig, cnn } from './cnn.js';
-export { architectures, initializeModel, loadModel, type Model, saveModel } from './directory.js';
+export { architectures, initializeModel, loadModel, type Model, requireNoModel, saveModel } from './directory.js';
 export { type MlpConfig, mlp } from './mlp.js';
 export { parseOptions } from './options.js';
 export { type Named, Registry } from './registry.js';

@@ -7,6 +7,7 @@ export {
   type ObjectiveOptions,
   requireFit,
   type StepResult,
+  stepBytes,
 } from './objective.js';
 export * from './optimizers/index.js';
 export { type RunOptions, type RunResult, type RunState, runSteps, type StepReport } from './run.js';

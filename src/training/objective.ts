@@ -1,7 +1,16 @@
 import { type BatchBuffers, BatchOrder, batchBuffers, type Dataset, gatherBatch } from '../data/index.js';
 import { type EngineOptions, type Program, ProgramCache } from '../engine/index.js';
 import { InputError } from '../formats/index.js';
-import { add, crossEntropy, gradients, klDivergence, mul, type Tensor, type TypedArray } from '../graph/index.js';
+import {
+  add,
+  ancestors,
+  crossEntropy,
+  gradients,
+  klDivergence,
+  mul,
+  type Tensor,
+  type TypedArray,
+} from '../graph/index.js';
 import { RandomStream } from '../linalg/index.js';
 import { buildForward, type ModelSpec } from '../models/index.js';
 import type { MaskSpec } from '../nn/index.js';
@@ -110,6 +119,18 @@ function buildLoss(model: ModelSpec, size: number, task: number, kl: number) {
     if (gradient) outputs[`grad ${name}`] = gradient;
   });
   return { outputs, masks: scope.masks, names: names.filter((_, index) => found[index]) };
+}
+
+/**
+ * Bytes that one step's tensors take at most, parameters and gradients included: the sum over the graph, of which ONNX
+ * Runtime reuses a part.
+ */
+export function stepBytes(model: ModelSpec, batchSize: number, { task = 1, kl = 0 }: LossWeights = {}): number {
+  const outputs = Object.values(buildLoss(model, batchSize, task, kl).outputs);
+  const inputs = [...outputs[0].graph.inputs.values()];
+  const computed = ancestors(outputs).flatMap((node) => node.outputs);
+  // All element types here are float32 or int32 but for the pool's int64 indices; four bytes are near enough.
+  return 4 * [...inputs, ...computed].reduce((sum, tensor) => sum + tensor.size, 0);
 }
 
 /** Refuses a data set whose examples or labels the model cannot take. */

@@ -1,7 +1,8 @@
 import { stringify } from 'yaml';
 import { describeEnvironment } from '../../evidence/index.js';
-import { demoOptions, runDemo } from '../../experiments/index.js';
+import { demoOptions, describeEstimate, estimateRun, runDemo } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
+import { initializeModel } from '../../models/index.js';
 import { demoReport, environmentRows, summarizeDemo, tableToText } from '../../report/index.js';
 import { defineCommand } from '../command.js';
 import { phaseProgress } from '../phase-progress.js';
@@ -15,7 +16,15 @@ export const demo = defineCommand({
   schema: demoOptions,
   examples: ['weightlock demo', 'weightlock demo --seed 2 --specdef.top-k 1', 'weightlock demo --json --quiet'],
   run: async (context) => {
-    const { options, threads, device, signal, print, result } = context;
+    const { options, threads, device, signal, print, result, dryRun } = context;
+    if (dryRun) {
+      const { path, state } = await context.locateRunFolder();
+      const model = initializeModel('cnn', { num_labels: options.unauthorized.length }, options.seed);
+      const needs = await estimateRun({ model, batchSize: options.train.batchSize, folder: path });
+      print(`would train, lock and attack a network on digits; ${path} (${state})`);
+      print(describeEstimate(needs));
+      return 0;
+    }
     const { found, folder } = await runOnce(context, {
       compute: (run) =>
         runDemo(options, {

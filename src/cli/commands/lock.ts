@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { dataSpec, loadData } from '../../data/index.js';
 import { digestOf } from '../../evidence/index.js';
-import { lockModel } from '../../experiments/index.js';
+import { describeEstimate, estimateRun, lockModel } from '../../experiments/index.js';
 import { lockMethods, specDefOptions, weightMatrices } from '../../locks/index.js';
-import { loadModel } from '../../models/index.js';
+import { loadModel, requireNoModel } from '../../models/index.js';
 import { decimal, percent, ratio, tableToText } from '../../report/index.js';
 import { requireFit } from '../../training/index.js';
 import { defineCommand } from '../command.js';
@@ -39,12 +39,15 @@ export const lock = defineCommand({
     const { train } = await loadData(data);
     requireFit(model, train);
     const inputs = { model: await digestOf(source) };
+    const { path, state } = await context.locateRunFolder(inputs);
+    if (state === 'new' && !force) await requireNoModel(output);
     if (dryRun) {
-      const { path, state } = await context.locateRunFolder(inputs);
+      const needs = await estimateRun({ model, batchSize: specdef.batchSize, folder: path });
       const matrices = weightMatrices(model.weights, specdef);
       print(
         `would lock ${matrices.length} weight matrices of ${source} with ${method}, ${train.size} examples; ${path} (${state})`,
       );
+      print(describeEstimate(needs));
       return 0;
     }
     const { found, folder } = await runOnce(context, {

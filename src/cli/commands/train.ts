@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { dataSpec, loadData } from '../../data/index.js';
-import { trainModel, trainOptions } from '../../experiments/index.js';
+import { describeEstimate, estimateRun, trainModel, trainOptions } from '../../experiments/index.js';
 import { readJsonFile } from '../../formats/index.js';
-import { architectures, initializeModel } from '../../models/index.js';
+import { architectures, initializeModel, requireNoModel } from '../../models/index.js';
 import { percent } from '../../report/index.js';
 import { requireFit } from '../../training/index.js';
 import { defineCommand } from '../command.js';
@@ -36,9 +36,12 @@ export const train = defineCommand({
     const extra = modelConfig === undefined ? {} : ((await readJsonFile(modelConfig)) as Record<string, unknown>);
     const model = initializeModel(architecture, { num_labels: examples.classes.length, ...extra }, seed);
     requireFit(model, examples);
+    const { path, state } = await context.locateRunFolder();
+    if (state === 'new' && !force) await requireNoModel(output);
     if (dryRun) {
-      const { path, state } = await context.locateRunFolder();
+      const needs = await estimateRun({ model, batchSize: training.batchSize, folder: path });
       print(`would train ${architecture} on ${examples.size} examples, test on ${test.size}; ${path} (${state})`);
+      print(describeEstimate(needs));
       return 0;
     }
     const { found, folder } = await runOnce(context, {
