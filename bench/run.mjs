@@ -1,7 +1,7 @@
 // npm run bench [-- --only cnn --blocks 9 --threads 2 --profile]: our steps against PyTorch's, in alternating blocks.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { arch, cpus, platform } from 'node:os';
+import { arch, cpus, loadavg, platform } from 'node:os';
 import { parseArgs } from 'node:util';
 import { printProfile } from './profile.mjs';
 import { Side } from './side.mjs';
@@ -36,6 +36,10 @@ const hasTorch = spawnSync(python, ['-c', 'import torch']).status === 0;
 if (!hasTorch) {
   console.log(`PyTorch is not there (${python}; set WEIGHTLOCK_PYTHON): only weightlock's own times are measured.`);
 }
+
+// Two threads beside other work wait for one another: PyTorch's step then takes up to a hundred times as long.
+const load = loadavg()[0];
+if (load > 0.5) console.log(`Load average ${load.toFixed(1)}: other processes run, the ratios may mean little.`);
 
 /** Steps that take about a third of a second, after a warm-up. */
 async function blockLength(side) {
@@ -88,6 +92,8 @@ for (const benchmark of benchmarks) {
 }
 
 const machine = {
+  load,
+
   cpu: cpus()[0].model,
   cores: cpus().length,
   platform: platform(),

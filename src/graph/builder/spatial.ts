@@ -1,6 +1,7 @@
 import type { Tensor } from '../graph.js';
 import type { Window } from '../ops.js';
-import { slice } from './movement.js';
+import { less, where } from './elementwise.js';
+import { reshape, slice, split, transpose } from './movement.js';
 import { reduceMax, reduceMean } from './reduction.js';
 
 /** Geometry of a convolution; a number stands for all spatial axes. */
@@ -72,7 +73,37 @@ function poolAttributes(x: Tensor, { kernel, ceilMode = false, ...options }: Poo
 
 /** Largest element of each window; the stride defaults to the window's length. The first of equal elements gets the gradient. */
 export function maxPool(x: Tensor, options: PoolOptions): Tensor {
-  return x.graph.apply('MaxPool', [x], poolAttributes(x, options))[0];
+  const attributes = poolAttributes(x, options);
+  const { kernelShape, strides, pads, dilations } = attributes;
+  const byPairs =
+    x.rank === 4 &&
+    [...kernelShape, ...strides].every((length) => length === 2) &&
+    pads.every((count) => count === 0) &&
+    dilations.every((spacing) => spacing === 1) &&
+    x.size > 0 &&
+    x.shape.slice(2).every((length) => length % 2 === 0);
+  return byPairs ? maxOfQuarters(x) : x.graph.apply('MaxPool', [x], attributes)[0];
+}
+
+/**
+ * The larger elements of two tensors, flat; of equal ones the first gets the gradient. Flat, because ONNX Runtime chooses
+ * by rows otherwise, and short ones are slow (6,144 × 12: 0.25 ms, flat 0.03).
+ */
+function firstLargest([first, second]: readonly Tensor[]): Tensor {
+  const [a, b] = [reshape(first, [first.size]), reshape(second, [second.size])];
+  return where(less(a, b), b, a);
+}
+
+/**
+ * The max pool with 2×2 windows, `[batch, channels, even, even]`, by comparing pairs of columns, then of rows (in this
+ * order the first of equal elements is the first by rows, as in MaxPool). With its gradient it takes less than half of the
+ * time of MaxPool, whose kernel runs element by element (64×8×24×24, one thread: 0.45 ms for 1.1).
+ */
+function maxOfQuarters(x: Tensor): Tensor {
+  const [batch, channels, height, width] = x.shape;
+  const columns = firstLargest(split(transpose(reshape(x, [x.size / 2, 2])), [1, 1], 0));
+  const rows = split(reshape(columns, [(batch * channels * height) / 2, 2, width / 2]), [1, 1], 1);
+  return reshape(firstLargest(rows), [batch, channels, height / 2, width / 2]);
 }
 
 /** Mean of each window; the stride defaults to the window's length, padding counts (as in PyTorch) unless told otherwise. */

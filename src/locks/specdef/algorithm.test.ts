@@ -108,7 +108,8 @@ describe('20 steps against a literal PyTorch Algorithm 1', () => {
     const lossError = largestError(loss, one.loss, (step) => Math.abs(one.loss[step]));
     const expected = one.sigma.flat();
     const sigmaError = largestError(sigma.flat(), expected, (index) => expected[index]);
-    expect(lossError.error, `loss, step ${lossError.index}`).toBeLessThan(1e-3);
-    expect(sigmaError.error, `σ ${sigmaError.index} of ${expected.length}`).toBeLessThan(1e-3);
+    const tolerance = one.source === 'exact' ? 1e-4 : 1e-3;
+    expect(lossError.error, `loss, step ${lossError.index}`).toBeLessThan(tolerance);
+    expect(sigmaError.error, `σ ${sigmaError.index} of ${expected.length}`).toBeLessThan(tolerance);
   });
 });
