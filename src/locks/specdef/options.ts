@@ -17,7 +17,7 @@ export const specDefOptions = z.strictObject({
     .max(64)
     .default(4)
     .describe("how many of the largest singular values of each matrix are raised, the paper's k"),
-  steps: z.int().min(1).default(700).describe('lock steps at most'),
+  steps: z.int().min(1).default(3000).describe('lock steps at most'),
   learningRate: z.number().positive().default(1e-3).describe('learning rate η'),
   optimizer: z
     .enum(optimizers.names() as [string, ...string[]])
@@ -53,7 +53,7 @@ export const specDefOptions = z.strictObject({
   patience: z
     .int()
     .min(1)
-    .default(10)
+    .default(25)
     .describe('checks in a row below the floor before the lock stops; it ends with the last weights above'),
   exact: z.boolean().default(false).describe('take singular values from a full SVD at every step (slow, for checking)'),
 });
