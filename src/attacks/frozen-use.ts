@@ -45,7 +45,7 @@ export async function frozenUse(
   });
   const raw = await outputs(test);
   const trains = new Map<number, Dataset>();
-  for (const seed of [budget.searchSeed, ...budget.seeds]) trains.set(seed, await outputs(train(seed)));
+  for (const seed of [...budget.searchSeeds, ...budget.seeds]) trains.set(seed, await outputs(train(seed)));
   const classifier = (seed: number) =>
     initializeModel(
       'mlp',

@@ -14,8 +14,9 @@ export { evaluationSteps, type FineTuneOptions, fineTune, type Trial } from './f
 export { type FrozenUseOptions, frozenUse } from './frozen-use.js';
 export { type PoolOptions, runAttackTasks } from './pool.js';
 export { type Attack, type AttackOptimizer, type AttackSetting, attacks, searches } from './registry.js';
+export { resetWeights } from './reset.js';
 export {
-  bestTrial,
+  ranked,
   type SearchBudget,
   type SearchResult,
   searchLearningRate,

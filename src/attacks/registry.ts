@@ -16,8 +16,8 @@ export interface AttackOptimizer {
 export interface AttackSetting extends Pick<AttackTask, 'data' | 'perClass' | 'steps' | 'batchSize' | 'target'> {
   /** Optimizers to search; frozen use takes the first. */
   readonly optimizers: readonly AttackOptimizer[];
-  /** Seed of the searches. */
-  readonly searchSeed: number;
+  /** Seeds of the searches. */
+  readonly searchSeeds: readonly number[];
   /** Seeds of the runs that are reported. */
   readonly seeds: readonly number[];
 }
@@ -40,14 +40,14 @@ export interface Attack<Options = unknown> {
 export function searches(
   use: AttackTask['use'],
   start: Start,
-  { optimizers, searchSeed, seeds, ...shared }: AttackSetting,
+  { optimizers, searchSeeds, seeds, ...shared }: AttackSetting,
 ): Omit<AttackTask, 'id'>[] {
   return optimizers.map(({ name, options, decades }) => ({
     ...shared,
     use,
     start,
     optimizer: { name, options },
-    budget: { decades, searchSeed, seeds },
+    budget: { decades, searchSeeds, seeds },
   }));
 }
 
@@ -69,6 +69,19 @@ const clipAttack: Attack<{ topK: number }> = {
   tasks: (start, setting, { topK }) => searches('fine-tune', { ...start, clip: topK }, setting),
 };
 
+const resetAttack: Attack<{ include: string[] }> = {
+  name: 'reset',
+  description: 'draw some layers anew, by default all linear ones, and fine-tune what is left of the released weights',
+  adaptive: true,
+  options: z.strictObject({
+    include: z
+      .array(z.string().min(1))
+      .default(['fc*'])
+      .describe('names of the weights to draw anew, * stands for any characters'),
+  }),
+  tasks: (start, setting, { include }) => searches('fine-tune', { ...start, reset: include }, setting),
+};
+
 const frozenAttack: Attack<Record<string, never>> = {
   name: 'frozen',
   description: 'leave the weights alone and fit a small classifier on the outputs (a part of the floor)',
@@ -78,4 +91,9 @@ const frozenAttack: Attack<Record<string, never>> = {
 };
 
 /** All attacks by name. */
-export const attacks = new Registry<Attack>('attack', [fineTuneAttack, clipAttack, frozenAttack] as Attack[]);
+export const attacks = new Registry<Attack>('attack', [
+  fineTuneAttack,
+  clipAttack,
+  resetAttack,
+  frozenAttack,
+] as Attack[]);

@@ -3,11 +3,11 @@ import { type FineTuneOptions, fineTune, type Trial } from './fine-tune.js';
 /** What a search over learning rates tries; the same for every starting point. */
 export interface SearchBudget {
   /** Exponents of ten of the first round, one trial each, likely ones first: a trial stops when an earlier one beats it. */
-  decades: readonly number[];
-  /** Seed of the search. */
-  searchSeed: number;
-  /** Seeds that the best learning rate is run with again; results are reported over these only. */
-  seeds: readonly number[];
+  readonly decades: readonly number[];
+  /** Seeds of the search, at least one: the first for all rates, the others for the two best. */
+  readonly searchSeeds: readonly number[];
+  /** Seeds that the chosen learning rate is run with again; results are reported over these only. */
+  readonly seeds: readonly number[];
 }
 
 /** The best learning rate of an optimizer, found and then measured again with fresh seeds. */
@@ -23,16 +23,20 @@ export interface SearchResult {
 /** Everything of a trial but its learning rate and seed; data and start may depend on the seed. */
 export type TrialSetting = (seed: number) => Omit<FineTuneOptions, 'learningRate' | 'seed'>;
 
+/** Learning rates that go into the last round of a search. */
+const finalists = 2;
+
 /**
- * Searches the learning rate: one trial a decade, then one half a decade to both sides of the best, then the best again
- * with fresh seeds, so that what is reported was not selected on.
+ * Searches the learning rate: one trial a decade, one half a decade to both sides of the best, then the two best rates with
+ * the other search seeds (one seed alone can fail a good rate by chance, and a floor found so would flatter the lock). The
+ * rate that is best on average is run with fresh seeds, so that what is reported was not selected on.
  *
  * @param setting - The rest of a trial.
  * @param onTrial - Hears of every trial.
  */
 export async function searchLearningRate(
   setting: TrialSetting,
-  { decades, searchSeed, seeds }: SearchBudget,
+  { decades, searchSeeds: [first, ...others], seeds }: SearchBudget,
   onTrial?: (trial: Trial) => void,
 ): Promise<SearchResult> {
   const search: Trial[] = [];
@@ -42,29 +46,39 @@ export async function searchLearningRate(
     return trial;
   };
   const compete = async (learningRate: number) => {
-    const beatenAfter = search.length > 0 ? bestTrial(search).cost : undefined;
-    search.push(await attempt(learningRate, searchSeed, beatenAfter));
+    const beatenAfter = search.length > 0 ? ranked(search)[0].cost : undefined;
+    search.push(await attempt(learningRate, first, beatenAfter));
   };
   for (const decade of decades) await compete(10 ** decade);
-  const coarse = bestTrial(search).learningRate;
+  const coarse = ranked(search)[0].learningRate;
   for (const factor of [10 ** -0.5, 10 ** 0.5]) await compete(coarse * factor);
-  const { learningRate } = bestTrial(search);
+
+  const candidates = ranked(search).slice(0, finalists);
+  const byRate = new Map(candidates.map((trial) => [trial.learningRate, [trial]]));
+  for (const [learningRate, trials] of byRate) {
+    for (const seed of others) trials.push(await attempt(learningRate, seed));
+    search.push(...trials.slice(1));
+  }
+  const { steps } = setting(first);
+  const [[learningRate]] = [...byRate].sort(([, a], [, b]) => meanGain(b, steps) - meanGain(a, steps));
   const trials: Trial[] = [];
   for (const seed of seeds) trials.push(await attempt(learningRate, seed));
   return { search, learningRate, trials };
 }
 
 /** Number of trials of one search, its confirmation included. */
-export function trialCount({ decades, seeds }: SearchBudget): number {
-  return decades.length + 2 + seeds.length;
+export function trialCount({ decades, searchSeeds, seeds }: SearchBudget): number {
+  return decades.length + 2 + finalists * (searchSeeds.length - 1) + seeds.length;
 }
 
-/** The trial that reached the target in the fewest steps; where none did (or there is no target), the best score. */
-export function bestTrial(trials: readonly Trial[]): Trial {
-  return trials.reduce((best, trial) => {
-    if (best.cost !== undefined || trial.cost !== undefined) {
-      return (trial.cost ?? Number.POSITIVE_INFINITY) < (best.cost ?? Number.POSITIVE_INFINITY) ? trial : best;
-    }
-    return trial.score > best.score ? trial : best;
-  });
+/** Trials by what they gain: fewest steps to the target first; where it was not reached, best score first. */
+export function ranked(trials: readonly Trial[]): Trial[] {
+  const cost = (trial: Trial) => trial.cost ?? Number.MAX_VALUE;
+  return trials.toSorted((a, b) => cost(a) - cost(b) || b.score - a.score);
+}
+
+/** Mean over seeds of what a rate gains; a run that missed the target counts with its budget and, less, its score. */
+function meanGain(trials: readonly Trial[], budget: number): number {
+  const gains = trials.map(({ cost, score }) => (cost === undefined ? score : 1 + (budget - cost)));
+  return gains.reduce((sum, gain) => sum + gain, 0) / gains.length;
 }

@@ -6,6 +6,7 @@ import { Evaluator } from '../training/index.js';
 import { clipRaised } from './clip.js';
 import type { Trial } from './fine-tune.js';
 import { frozenUse } from './frozen-use.js';
+import { resetWeights } from './reset.js';
 import { type SearchBudget, type SearchResult, searchLearningRate } from './search.js';
 
 /** What an attack starts from: plain data, so that it can be sent to another process. */
@@ -17,6 +18,8 @@ export type Start =
       readonly path: string;
       /** How many raised singular values of each matrix are clipped first (the adaptive attack); default none. */
       readonly clip?: number;
+      /** Names of weights that are drawn anew first, `*` stands for any characters (another adaptive attack); default none. */
+      readonly reset?: readonly string[];
     }
   | {
       /** Random weights of the same architecture, drawn anew for each seed: training from scratch. */
@@ -118,17 +121,16 @@ export class AttackRunner {
 
 /** The weights that a trial with a seed starts from. */
 function startingWeights(start: Start, model: Model): (seed: number) => StateDict {
-  if (start.kind === 'random') {
-    const { architecture, config } = model;
-    return (seed) =>
-      initializeModel(architecture.name, config as Record<string, unknown>, randomStartSeed + seed).weights;
-  }
-  if (start.clip === undefined) return () => model.weights;
-  if (!Number.isInteger(start.clip) || start.clip < 1) {
+  const { architecture, config } = model;
+  const fresh = (seed: number) =>
+    initializeModel(architecture.name, config as Record<string, unknown>, randomStartSeed + seed).weights;
+  if (start.kind === 'random') return fresh;
+  if (start.clip !== undefined && (!Number.isInteger(start.clip) || start.clip < 1)) {
     throw new InputError(`clip: expected a whole number from 1, got ${start.clip}`);
   }
-  const clipped = clipRaised(model.weights, start.clip);
-  return () => clipped;
+  const released = start.clip === undefined ? model.weights : clipRaised(model.weights, start.clip);
+  const { reset } = start;
+  return reset === undefined ? () => released : (seed) => resetWeights(released, fresh(seed), reset);
 }
 
 /** Apart from the seeds of released models, so that "from scratch" never repeats the released model's own start. */

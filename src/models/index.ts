@@ -3,6 +3,7 @@ export { type CnnConfig, cnn } from './cnn.js';
 export { architectures, initializeModel, loadModel, type Model, requireNoModel, saveModel } from './directory.js';
 export { type MlpConfig, mlp } from './mlp.js';
 export { parseOptions } from './options.js';
+export { matchesAny } from './patterns.js';
 export { type Named, Registry } from './registry.js';
 export {
   cloneWeights,

@@ -77,15 +77,19 @@ export async function attackReport(
 }
 
 function curves(rows: readonly AttackRow[], measure: AttackRow['measure']): LearningCurve[] {
-  return rows
-    .filter((row) => row.measure === measure && row.attack !== 'frozen')
-    .flatMap(({ start, attack, optimizer, result: { trials } }) =>
-      trials.map(({ seed, curve }) => ({
-        attack: optimizer,
-        start: attack === 'clip' ? 'locked then clipped' : start,
-        seed,
-        // A logarithmic axis has no place for step 0.
-        points: curve.filter(({ step }) => step > 0),
-      })),
-    );
+  return (
+    rows
+      .filter((row) => row.measure === measure && row.attack !== 'frozen')
+      // The unlocked model's own adaptive attacks are in the table; in the chart they would hide the rest.
+      .filter(({ start, attack }) => start !== 'unlocked' || attack === 'fine-tune')
+      .flatMap(({ start, attack, optimizer, result: { trials } }) =>
+        trials.map(({ seed, curve }) => ({
+          attack: optimizer,
+          start: attack === 'fine-tune' ? start : `${start} then ${attack === 'clip' ? 'clipped' : attack}`,
+          seed,
+          // A logarithmic axis has no place for step 0.
+          points: curve.filter(({ step }) => step > 0),
+        })),
+      )
+  );
 }

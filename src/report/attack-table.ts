@@ -5,7 +5,7 @@ import type { Table } from './table.js';
 
 /** What stands in the table beside the searches. */
 export interface AttackTableOptions {
-  /** Authorized accuracy by starting point; the clipped model is `locked, clip`. */
+  /** Authorized accuracy by starting point as the table names it; the clipped model is `locked, clipped`. */
   authorized?: Readonly<Record<string, number>>;
   /** Accuracy that the cost is counted to. */
   target: number;
@@ -41,6 +41,9 @@ const optimizerNames: Readonly<Record<string, string>> = {
   adadelta: 'Adadelta',
 };
 
+/** What an adaptive attack does to a starting point before it trains, as the table names it. */
+const afterwards: Readonly<Record<string, string>> = { clip: ', clipped', reset: ', reset' };
+
 /** The table of an attack: one row for each starting point, attack and optimizer. */
 export function attackTable(
   rows: readonly AttackRow[],
@@ -66,10 +69,9 @@ export function attackTable(
     ],
     rows: all.map(({ start, attack, optimizer, ...group }) => {
       const isTraining = attack !== 'frozen';
-      const key = attack === 'clip' ? `${start}, clip` : start;
       return {
-        start: attack === 'clip' ? `${start}, clipped` : start,
-        authorized: start === 'random weights' ? MISSING : percent(authorized[key]),
+        start: `${start}${afterwards[attack] ?? ''}`,
+        authorized: start === 'random weights' ? MISSING : percent(authorized[`${start}${afterwards[attack] ?? ''}`]),
         attack: isTraining ? (optimizerNames[optimizer] ?? optimizer) : 'frozen use',
         cost: group.cost ? formatCosts(group.cost) : MISSING,
         costRate: group.cost ? rate(group.cost.result.learningRate) : MISSING,
@@ -81,7 +83,7 @@ export function attackTable(
     }),
     notes: [
       `Steps: median (least to most) over ${seeds} seeds, all training examples; "> n" and "not within n": the budget of n steps ran out.`,
-      'Slowdown: steps on the locked model over steps on the unlocked one with the same optimizer. Clipped: the raised singular values cut back first.',
+      'Slowdown: steps on the locked model over steps on the unlocked one with the same optimizer. Clipped: raised singular values cut back first; reset: linear layers drawn anew first.',
       `Score: mean (least to most) over ${seeds} seeds of the best accuracy on the way, ${perClass} labelled examples of each class.`,
       'lr: the best learning rate, searched with another seed over more than five decades, the same trials and steps for all.',
     ],
@@ -120,10 +122,16 @@ export function advantageSentence(advantage: Advantage): string {
   return `Attacker's advantage in ${what}: ${atMost}${decimal(value.ratio, 2)} (${bounds}); the floor is ${floorName} (${summary(floor)}).`;
 }
 
+/** What an adaptive attack does before it trains, in a sentence. */
+const firstSteps: Readonly<Record<string, string>> = {
+  clip: 'clipping the raised singular values, then ',
+  reset: 'drawing the reset layers anew, then ',
+};
+
 /** What the best attack did on the locked model, in one plain sentence. */
 export function cheapestAttackSentence(advantage: Advantage): string {
   const { measure, locked, unlocked, floor } = advantage;
-  const how = `${locked.attack === 'clip' ? 'clipping the raised singular values, then ' : ''}${optimizerNames[locked.optimizer] ?? locked.optimizer} at learning rate ${rate(locked.result.learningRate)}`;
+  const how = `${firstSteps[locked.attack] ?? ''}${optimizerNames[locked.optimizer] ?? locked.optimizer} at learning rate ${rate(locked.result.learningRate)}`;
   const verdict = compareToFloor(advantage);
   const goal =
     measure === 'cost' ? 'The cheapest attack on the locked model' : 'The best-scoring attack on the locked model';

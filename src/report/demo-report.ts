@@ -10,7 +10,7 @@ export function summarizeDemo(result: DemoResult, options: DemoOptions): Summary
   const { table, sentences } = summarizeAttack(result, options.attack, {
     unlocked: unlocked.accuracy,
     locked: locked.accuracy,
-    'locked, clip': clipped.accuracy,
+    'locked, clipped': clipped.accuracy,
   });
   const raised = result.lock.spectra.map(({ before, after }) => after[0] / before[0]);
   const sigma = Math.max(...result.lock.spectra.map(({ after }) => after[0]));

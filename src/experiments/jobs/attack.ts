@@ -14,7 +14,7 @@ import {
 } from '../../attacks/index.js';
 import type { DataSpec } from '../../data/index.js';
 import type { RunFolder } from '../../evidence/index.js';
-import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
+import { InputError, readJsonFile, writeFileAtomic } from '../../formats/index.js';
 import { parseOptions } from '../../models/index.js';
 
 const seeds = z.array(z.int().min(0)).min(1);
@@ -30,13 +30,15 @@ export const attackOptions = z.strictObject({
   costSteps: z
     .int()
     .min(0)
-    .default(400)
+    .default(240)
     .describe('steps at most where the cost is measured, with all examples; 0: not measured'),
   costBatchSize: z.int().min(1).default(64).describe('examples a step where the cost is measured'),
   perClass: z.int().min(1).default(20).describe('labelled examples of each class where the score is measured'),
-  scoreSteps: z.int().min(0).default(150).describe('steps at most where the score is measured; 0: not measured'),
+  scoreSteps: z.int().min(0).default(40).describe('steps at most where the score is measured; 0: not measured'),
   scoreBatchSize: z.int().min(1).default(32).describe('examples a step where the score is measured'),
-  searchSeed: z.int().min(0).default(0).describe('seed of the searches over learning rates'),
+  searchSeeds: seeds
+    .default([11, 12])
+    .describe('seeds of the searches over learning rates: the first for all rates, the others for the two best'),
   seeds: seeds
     .default([1, 2, 3])
     .describe('seeds of the runs that are reported, with the learning rate that the search found'),
@@ -46,6 +48,10 @@ export const attackOptions = z.strictObject({
     .max(64)
     .default(4)
     .describe('adaptive attack: clip so many singular values of each matrix first; 0: leave it out'),
+  reset: z
+    .array(z.string().min(1))
+    .default(['fc*'])
+    .describe('adaptive attack: draw the weights of these names anew first, * stands for any characters'),
 });
 
 /** Parsed {@link attackOptions}. */
@@ -73,14 +79,19 @@ interface LabelledTask extends Pick<AttackRow, 'start' | 'attack' | 'measure'> {
 /** The searches of an attack, in the order of its table. */
 function plan({ locked, unlocked }: AttackTargets, data: DataSpec, options: AttackOptions): LabelledTask[] {
   const settings: [Measure, AttackSetting][] = [];
-  const { searchSeed, seeds: reported, target, perClass } = options;
-  const shared = { data, optimizers: searched, searchSeed, seeds: reported };
+  const { searchSeeds, seeds: reported, target, perClass } = options;
+  const again = searchSeeds.find((seed) => reported.includes(seed));
+  if (again !== undefined) {
+    throw new InputError(`seeds: expected none of the search, whose results are selected, got ${again} in both`);
+  }
+  const shared = { data, optimizers: searched, searchSeeds, seeds: reported };
   if (options.costSteps > 0) {
     settings.push(['cost', { ...shared, steps: options.costSteps, batchSize: options.costBatchSize, target }]);
   }
   if (options.scoreSteps > 0) {
     settings.push(['score', { ...shared, steps: options.scoreSteps, batchSize: options.scoreBatchSize, perClass }]);
   }
+  const resets = options.reset.length > 0;
   return settings.flatMap(([measure, setting]) => {
     const label = (start: StartName, attack: string, tasks: Omit<AttackTask, 'id'>[]): LabelledTask[] =>
       tasks.map((task) => {
@@ -94,8 +105,10 @@ function plan({ locked, unlocked }: AttackTargets, data: DataSpec, options: Atta
     };
     return [
       ...(unlocked === undefined ? [] : on('unlocked', unlocked, 'fine-tune')),
+      ...(unlocked !== undefined && resets ? on('unlocked', unlocked, 'reset', { include: options.reset }) : []),
       ...on('locked', locked, 'fine-tune'),
       ...(options.clipTopK > 0 ? on('locked', locked, 'clip', { topK: options.clipTopK }) : []),
+      ...(resets ? on('locked', locked, 'reset', { include: options.reset }) : []),
       ...label('random weights', 'fine-tune', searches('fine-tune', { kind: 'random', like: locked }, setting)),
       ...(unlocked === undefined ? [] : on('unlocked', unlocked, 'frozen')),
       ...on('locked', locked, 'frozen'),

@@ -15,7 +15,7 @@ import {
 
 /** Options of training. */
 export const trainOptions = z.strictObject({
-  steps: z.int().min(1).default(800).describe('optimizer steps'),
+  steps: z.int().min(1).default(1500).describe('optimizer steps'),
   batchSize: z.int().min(1).default(64).describe('examples a step'),
   optimizer: z
     .enum(optimizers.names() as [string, ...string[]])
@@ -26,7 +26,7 @@ export const trainOptions = z.strictObject({
     .enum(schedules.names() as [string, ...string[]])
     .default('cosine')
     .describe('schedule of the learning rate'),
-  evaluateEvery: z.int().min(1).default(100).describe('steps between two evaluations'),
+  evaluateEvery: z.int().min(1).default(250).describe('steps between two evaluations'),
   patience: z
     .int()
     .min(0)

@@ -1,5 +1,5 @@
 import { InputError } from '../../formats/index.js';
-import type { StateDict } from '../../models/index.js';
+import { matchesAny, type StateDict } from '../../models/index.js';
 
 /** A weight seen as the matrix whose singular values a lock raises. */
 export interface WeightMatrix {
@@ -9,13 +9,6 @@ export interface WeightMatrix {
   readonly rows: number;
   /** All other axes together: a convolution kernel counts as `out × in·kh·kw`. */
   readonly columns: number;
-}
-
-/** Turns a pattern with `*` (any characters) into a test of whole names. */
-function matcher(pattern: string): (name: string) => boolean {
-  const parts = pattern.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
-  const expression = new RegExp(`^${parts.join('.*')}$`);
-  return (name) => expression.test(name);
 }
 
 /**
@@ -29,11 +22,11 @@ export function weightMatrices(
   weights: StateDict,
   { include = ['*'], exclude = [] }: { include?: readonly string[]; exclude?: readonly string[] } = {},
 ): WeightMatrix[] {
-  const wanted = include.map(matcher);
-  const unwanted = exclude.map(matcher);
+  const wanted = matchesAny(include);
+  const unwanted = matchesAny(exclude);
   const found = [...weights]
     .filter(([, { shape, data }]) => shape.length >= 2 && data.length > 0)
-    .filter(([name]) => wanted.some((matches) => matches(name)) && !unwanted.some((matches) => matches(name)))
+    .filter(([name]) => wanted(name) && !unwanted(name))
     .map(([name, { shape, data }]) => ({ name, rows: shape[0], columns: data.length / shape[0] }));
   if (found.length === 0) {
     throw new InputError(

@@ -1,0 +1,17 @@
+import { InputError } from '../formats/index.js';
+import { matchesAny, type StateDict, type Weight } from '../models/index.js';
+
+/**
+ * The adaptive attack that gives up what a lock hurt most: takes the weights whose names match from `fresh` and the others
+ * from the released model.
+ *
+ * @param include - Patterns of whole names, `*` stands for any characters.
+ * @throws InputError when no weight matches, since that would be plain fine-tuning under another name.
+ */
+export function resetWeights(weights: StateDict, fresh: StateDict, include: readonly string[]): Map<string, Weight> {
+  const matches = matchesAny(include);
+  const names = [...weights.keys()].filter(matches);
+  if (names.length === 0)
+    throw new InputError(`reset: expected a pattern that matches a weight, got ${include.join(', ')}`);
+  return new Map([...weights].map(([name, weight]) => [name, (matches(name) ? fresh.get(name) : undefined) ?? weight]));
+}
