@@ -73,11 +73,17 @@ export function bestRow(rows: readonly AttackRow[]): AttackRow | undefined {
  * The attacker's advantage over the floor: (best attack on the locked model − floor) / (best attack on the unlocked model
  * − floor), over seeds that are paired; frozen use counts to the floor, not to the attacks.
  *
+ * @param options - `without`: an attack to leave out, for all starting points.
  * @returns Nothing where a starting point was not attacked with this measure.
  */
-export function attackersAdvantage(rows: readonly AttackRow[], measure: Measure): Advantage | undefined {
+export function attackersAdvantage(
+  rows: readonly AttackRow[],
+  measure: Measure,
+  { without }: { without?: string } = {},
+): Advantage | undefined {
+  const counted = rows.filter((row) => row.measure === measure && row.attack !== without);
   const of = (start: StartName, frozen: boolean) =>
-    rows.filter((row) => row.measure === measure && row.start === start && (row.attack === 'frozen') === frozen);
+    counted.filter((row) => row.start === start && (row.attack === 'frozen') === frozen);
   const locked = bestRow(of('locked', false));
   const unlocked = bestRow(of('unlocked', false));
   const floor = bestRow([...of('random weights', false), ...of('locked', true)]);

@@ -40,7 +40,7 @@ export const attackOptions = z.strictObject({
     .default([11, 12])
     .describe('seeds of the searches over learning rates: the first for all rates, the others for the two best'),
   seeds: seeds
-    .default([1, 2, 3])
+    .default([1, 2, 3, 4, 5, 6])
     .describe('seeds of the runs that are reported, with the learning rate that the search found'),
   clipTopK: z
     .int()
