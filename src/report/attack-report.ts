@@ -1,4 +1,4 @@
-import type { AttackRow } from '../attacks/index.js';
+import { type AttackRow, attackersAdvantage } from '../attacks/index.js';
 import type { AttackedModel, AttackOptions } from '../experiments/index.js';
 import { type AttackTableOptions, advantageSentence, attackTable, cheapestAttackSentence } from './attack-table.js';
 import { type LearningCurve, learningCurves } from './charts.js';
@@ -27,9 +27,14 @@ export function summarizeAttack(
   { target, perClass }: AttackOptions,
   authorized?: AttackTableOptions['authorized'],
 ): Summary {
-  const sentences = [cost, score].flatMap((advantage) =>
-    advantage ? [cheapestAttackSentence(advantage), advantageSentence(advantage)] : [],
-  );
+  const sentences = [cost, score].flatMap((advantage) => {
+    if (!advantage) return [];
+    const found = [cheapestAttackSentence(advantage), advantageSentence(advantage)];
+    // What one attack alone makes of a lock is worth knowing: the defender may find a cure for it.
+    const { attack } = advantage.locked;
+    const rest = attack === 'fine-tune' ? undefined : attackersAdvantage(rows, advantage.measure, { without: attack });
+    return rest ? [...found, `Without that attack: ${advantageSentence(rest)}`] : found;
+  });
   if (sentences.length === 0) {
     sentences.push(
       'The unlocked model was not attacked: nothing says what the lock costs an attacker (give --unlocked).',

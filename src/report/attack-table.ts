@@ -51,9 +51,11 @@ export function attackTable(
 ): Table {
   const all = groups(rows);
   const seeds = rows[0]?.result.trials.length ?? 0;
-  const unlockedCost = (optimizer: string) =>
-    all.find((group) => group.start === 'unlocked' && group.attack === 'fine-tune' && group.optimizer === optimizer)
-      ?.cost;
+  // The same attack on the unlocked model; it has nothing raised to clip, so fine-tuning stands for that.
+  const unlockedCost = (attack: string, optimizer: string) => {
+    const same = all.filter((group) => group.start === 'unlocked' && group.optimizer === optimizer);
+    return (same.find((group) => group.attack === attack) ?? same.find((group) => group.attack === 'fine-tune'))?.cost;
+  };
   const median = (row: AttackRow | undefined) => row && medianInterval(costs(row)).median;
   return {
     title: 'Attacks on the unauthorized task',
@@ -76,16 +78,18 @@ export function attackTable(
         cost: group.cost ? formatCosts(group.cost) : MISSING,
         costRate: group.cost ? rate(group.cost.result.learningRate) : MISSING,
         slowdown:
-          start === 'locked' && isTraining ? slowdown(median(group.cost), median(unlockedCost(optimizer))) : MISSING,
+          start === 'locked' && isTraining
+            ? slowdown(median(group.cost), median(unlockedCost(attack, optimizer)))
+            : MISSING,
         score: group.score ? formatScores(group.score) : MISSING,
         scoreRate: group.score ? rate(group.score.result.learningRate) : MISSING,
       };
     }),
     notes: [
       `Steps: median (least to most) over ${seeds} seeds, all training examples; "> n" and "not within n": the budget of n steps ran out.`,
-      'Slowdown: steps on the locked model over steps on the unlocked one with the same optimizer. Clipped: raised singular values cut back first; reset: linear layers drawn anew first.',
+      'Slowdown: steps on the locked model over steps on the unlocked one, same attack and optimizer. Clipped: raised singular values cut back first; reset: linear layers drawn anew first.',
       `Score: mean (least to most) over ${seeds} seeds of the best accuracy on the way, ${perClass} labelled examples of each class.`,
-      'lr: the best learning rate, searched with another seed over more than five decades, the same trials and steps for all.',
+      'lr: the best learning rate, searched with other seeds over more than five decades, the same trials and steps for all.',
     ],
   };
 }
@@ -125,7 +129,7 @@ export function advantageSentence(advantage: Advantage): string {
 /** What an adaptive attack does before it trains, in a sentence. */
 const firstSteps: Readonly<Record<string, string>> = {
   clip: 'clipping the raised singular values, then ',
-  reset: 'drawing the reset layers anew, then ',
+  reset: 'drawing the linear layers anew, then ',
 };
 
 /** What the best attack did on the locked model, in one plain sentence. */
