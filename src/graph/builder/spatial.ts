@@ -66,14 +66,36 @@ export function convTranspose(
   return x.graph.apply('ConvTranspose', [x, w], attributes)[0];
 }
 
-function poolAttributes(x: Tensor, { kernel, ceilMode = false, ...options }: PoolOptions) {
+interface Pool {
+  x: Tensor;
+  attributes: Window & { kernelShape: readonly number[]; ceilMode: boolean };
+}
+
+/**
+ * A last window that would start in the end padding is dropped (as in PyTorch), but ONNX Runtime computes it in some of
+ * its pool kernels: what no window reaches is cut off, so that there is none.
+ */
+function pool(x: Tensor, { kernel, ceilMode = false, ...options }: PoolOptions): Pool {
   const rank = x.rank - 2;
-  return { ...window(rank, { stride: kernel, ...options }), kernelShape: perAxis(kernel, rank), ceilMode };
+  const { strides, pads: wanted, dilations } = window(rank, { stride: kernel, ...options });
+  const kernelShape = perAxis(kernel, rank);
+  if (!ceilMode) return { x, attributes: { strides, pads: wanted, dilations, kernelShape, ceilMode } };
+  const pads = [...wanted];
+  const cut = kernelShape.map((taps, axis) => {
+    const length = x.shape[axis + 2];
+    const rest = length + pads[axis] + pads[axis + rank] - dilations[axis] * (taps - 1) - 1;
+    const dropped = rest > 0 && Math.ceil(rest / strides[axis]) * strides[axis] >= length + pads[axis];
+    const surplus = dropped ? rest % strides[axis] : 0;
+    const fromPadding = Math.min(surplus, pads[axis + rank]);
+    pads[axis + rank] -= fromPadding;
+    return { axis: axis + 2, end: length - (surplus - fromPadding) };
+  });
+  return { x: slice(x, cut), attributes: { strides, pads, dilations, kernelShape, ceilMode } };
 }
 
 /** Largest element of each window; the stride defaults to the window's length. The first of equal elements gets the gradient. */
 export function maxPool(x: Tensor, options: PoolOptions): Tensor {
-  const attributes = poolAttributes(x, options);
+  const { x: reached, attributes } = pool(x, options);
   const { kernelShape, strides, pads, dilations } = attributes;
   const byPairs =
     x.rank === 4 &&
@@ -82,7 +104,7 @@ export function maxPool(x: Tensor, options: PoolOptions): Tensor {
     dilations.every((spacing) => spacing === 1) &&
     x.size > 0 &&
     x.shape.slice(2).every((length) => length % 2 === 0);
-  return byPairs ? maxOfQuarters(x) : x.graph.apply('MaxPool', [x], attributes)[0];
+  return byPairs ? maxOfQuarters(x) : x.graph.apply('MaxPool', [reached], attributes)[0];
 }
 
 /**
@@ -111,23 +133,8 @@ export function averagePool(
   x: Tensor,
   { countIncludePad = true, ...options }: PoolOptions & { countIncludePad?: boolean },
 ): Tensor {
-  const attributes = poolAttributes(x, options);
-  if (!attributes.ceilMode) return x.graph.apply('AveragePool', [x], { ...attributes, countIncludePad })[0];
-  // A last window that would start in the end padding is dropped, but ONNX Runtime computes it (its MaxPool does not):
-  // what no window reaches is cut off, so that there is none.
-  const { kernelShape, strides, dilations } = attributes;
-  const rank = kernelShape.length;
-  const pads = [...attributes.pads];
-  const cut = kernelShape.map((kernel, axis) => {
-    const length = x.shape[axis + 2];
-    const rest = length + pads[axis] + pads[axis + rank] - dilations[axis] * (kernel - 1) - 1;
-    const dropped = Math.ceil(rest / strides[axis]) * strides[axis] >= length + pads[axis];
-    const surplus = dropped && rest > 0 ? rest % strides[axis] : 0;
-    const fromPadding = Math.min(surplus, pads[axis + rank]);
-    pads[axis + rank] -= fromPadding;
-    return { axis: axis + 2, end: length - (surplus - fromPadding) };
-  });
-  return x.graph.apply('AveragePool', [slice(x, cut)], { ...attributes, pads, countIncludePad })[0];
+  const { x: reached, attributes } = pool(x, options);
+  return x.graph.apply('AveragePool', [reached], { ...attributes, countIncludePad })[0];
 }
 
 /** Mean over all spatial axes: `[batch, channels, 1, …]`. */

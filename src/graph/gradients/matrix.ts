@@ -114,11 +114,23 @@ function convKernelGradient(x: Tensor, g: Tensor, shape: Shape, window: ConvWind
  * the output gradient is the kernel, stride and dilation change places.
  */
 function groupedKernelGradient(
-  x: Tensor,
+  input: Tensor,
   g: Tensor,
   shape: Shape,
-  { strides, pads, dilations, group }: ConvWindow,
+  { strides, pads: padding, dilations, group }: ConvWindow,
 ): Tensor {
+  // Rows at the end that no window reached would give kernel taps that do not exist: they are cut off.
+  const pads = [...padding];
+  const rank = input.rank - 2;
+  const reached = padding.slice(rank).map((behind, axis) => {
+    const extent = dilations[axis] * (shape[axis + 2] - 1) + 1;
+    const length = input.shape[axis + 2];
+    const surplus = length + pads[axis] + behind - extent - strides[axis] * (g.shape[axis + 2] - 1);
+    const fromPadding = Math.min(surplus, behind);
+    pads[axis + rank] = behind - fromPadding;
+    return { axis: axis + 2, end: length - (surplus - fromPadding) };
+  });
+  const x = slice(input, reached);
   const [batch, channels, ...space] = x.shape;
   // ONNX Runtime does not return from a convolution over no channels, which an empty batch would become.
   if (batch === 0) return expand(x.graph.scalar(0, x.dtype), shape);
@@ -138,12 +150,7 @@ function groupedKernelGradient(
     dilation: strides,
     groups: group,
   });
-  // Rows of the input that no window reached would give kernel taps that do not exist.
-  const existing = slice(
-    full,
-    spatial.map((axis) => ({ axis, end: shape[axis] })),
-  );
-  return transpose(existing, [1, 0, ...spatial]);
+  return transpose(full, [1, 0, ...spatial]);
 }
 
 /** The number of elements that each window of an average pool divides by, `[1, 1, ...space]`. */
