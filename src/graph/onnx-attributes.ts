@@ -101,6 +101,9 @@ const writers: { readonly [K in OpType]: Writer<K> } = {
   }),
 };
 
+/** Every operator. */
+export const opTypes = Object.keys(writers) as readonly OpType[];
+
 /** How an operator's attributes are written in an ONNX file. */
 export function onnxForm<K extends OpType>(op: K, attributes: OpAttributes[K]): OnnxForm {
   return (writers[op] as Writer<K>)(attributes);
