@@ -50,8 +50,6 @@ export interface LockResult {
   readonly steps: number;
   /** Steps computed, those below the utility floor included. */
   readonly stepsTried: number;
-  /** Step that the run was resumed from. */
-  readonly resumedFrom: number;
   /** Whether the utility floor ended it. */
   readonly stoppedByFloor: boolean;
   /** Utility before the lock. */

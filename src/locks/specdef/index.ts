@@ -42,7 +42,7 @@ async function runSpecDef(context: LockContext, options: SpecDefOptions): Promis
 
   let last: SpecDefStep | undefined;
   try {
-    const { steps, resumedFrom } = await runSteps({
+    const { steps } = await runSteps({
       params,
       compute: async (current, step) => {
         last = await specDefStep(current, step, { ...options, retain, matrices });
@@ -66,7 +66,7 @@ async function runSpecDef(context: LockContext, options: SpecDefOptions): Promis
     });
     guard.lastGood.goBack();
     const { step, evaluation: after } = guard.lastGood;
-    return { steps: step, stepsTried: steps, resumedFrom, stoppedByFloor: guard.endedBelow, before, after };
+    return { steps: step, stepsTried: steps, stoppedByFloor: guard.endedBelow, before, after };
   } finally {
     await Promise.all([retain.release(), evaluator.release()]);
   }

@@ -1,0 +1,91 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { RandomStream } from '../src/linalg/index.js';
+
+/** Moments of a kill, for each command. */
+const moments = 20;
+const main = resolve('dist/cli/main.js');
+const digits = ['--data.classes', '0,1,2,3,4', '--quiet', '--threads', '2'];
+
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'weightlock-kill-'));
+});
+afterAll(async () => {
+  await rm(root, { recursive: true, force: true });
+});
+
+/** Runs weightlock in a folder, kills it after a while, and says how it ended and how long it took. */
+async function run(folder: string, args: readonly string[], killAfterMs?: number) {
+  const started = performance.now();
+  const child = spawn(process.execPath, [main, ...args], { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] });
+  const timer = killAfterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfterMs);
+  const [code, signal] = await once(child, 'exit');
+  clearTimeout(timer);
+  return { end: (signal ?? code) as number | string, ms: performance.now() - started };
+}
+
+/** Everything a run leaves that must not depend on how often it was killed. */
+async function results(folder: string, model: string): Promise<Record<string, string>> {
+  const [name] = await readdir(join(folder, 'runs'));
+  const files = [
+    join(model, 'model.safetensors'),
+    join(model, 'config.json'),
+    ...['metrics.jsonl', 'result.json', 'config.yaml'].map((file) => join('runs', name, file)),
+  ];
+  const contents = await Promise.all(files.map((file) => readFile(join(folder, file), 'base64')));
+  return Object.fromEntries(files.map((file, index) => [file, contents[index]]));
+}
+
+async function expectSurvivesKills(name: string, args: readonly string[], model: string): Promise<void> {
+  const whole = await mkdtemp(join(root, `${name}-whole-`));
+  const { end, ms } = await run(whole, args);
+  expect(end).toBe(0);
+  const expected = await results(whole, model);
+  const stream = new RandomStream(7, `kill ${name}`);
+  let killed = 0;
+  for (let moment = 0; moment < moments; moment++) {
+    const folder = await mkdtemp(join(root, `${name}-`));
+    const delay = stream.uniform() * ms;
+    const first = await run(folder, args, delay);
+    if (first.end === 'SIGKILL') killed++;
+    expect((await run(folder, args)).end, `after a kill at ${delay.toFixed(0)} of ${ms.toFixed(0)} ms`).toBe(0);
+    const found = await results(folder, model);
+    for (const [file, content] of Object.entries(expected)) {
+      expect(found[file] === content, `${file} after a kill at ${delay.toFixed(0)} of ${ms.toFixed(0)} ms`).toBe(true);
+    }
+    await rm(folder, { recursive: true });
+  }
+  console.log(`${name}: ${killed} of ${moments} runs were killed before their end`);
+  // A delay near the whole time may come too late; most must not.
+  expect(killed).toBeGreaterThanOrEqual(moments * 0.7);
+}
+
+describe('a run that was killed with SIGKILL and run again ends with the same bits', () => {
+  it('train', async () => {
+    await expectSurvivesKills(
+      'train',
+      ['train', 'model', '--steps', '500', '--evaluate-every', '50', ...digits],
+      'model',
+    );
+  });
+
+  it('lock', async () => {
+    expect((await run(root, ['train', 'model', '--steps', '300', ...digits])).end).toBe(0);
+    const args = [
+      'lock',
+      join(root, 'model'),
+      'locked',
+      '--specdef.steps',
+      '500',
+      '--specdef.max-drop',
+      '0.05',
+      ...digits,
+    ];
+    await expectSurvivesKills('lock', args, 'locked');
+  });
+});
