@@ -1,0 +1,311 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { dataSpec, loadData } from '../data/index.js';
+import { ProgramCache } from '../engine/index.js';
+import { InputError, InterruptedError } from '../formats/index.js';
+import { exactSingularValues } from '../linalg/index.js';
+import { initializeModel, loadModel, type Model, type StateDict, saveModel } from '../models/index.js';
+import { Evaluator } from '../training/index.js';
+import {
+  type AttackRow,
+  AttackRunner,
+  type AttackTask,
+  attackersAdvantage,
+  attacks,
+  clipRaised,
+  evaluationSteps,
+  fineTune,
+  isMeasured,
+  type Measure,
+  ranked,
+  resetWeights,
+  runAttackTasks,
+  type SearchResult,
+  type StartName,
+  type Trial,
+  trialCount,
+} from './index.js';
+
+const config = { num_labels: 2, channels: [2, 2], hidden_sizes: [8, 8, 8] };
+let root: string;
+let released: string;
+let model: Model;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'weightlock-attacks-'));
+  released = join(root, 'model');
+  model = initializeModel('cnn', config, 1);
+  await saveModel(released, model);
+});
+afterAll(async () => {
+  await rm(root, { recursive: true });
+});
+
+const sigmaOf = (weights: StateDict, name: string) => {
+  const { shape, data } = weights.get(name) ?? { shape: [0], data: new Float32Array() };
+  return [...exactSingularValues(data, shape[0], data.length / shape[0])];
+};
+
+describe('clipRaised', () => {
+  it('cuts the k largest singular values of each matrix to the first one below, and leaves the rest', () => {
+    const clipped = clipRaised(model.weights, 3);
+    for (const name of ['conv2.weight', 'fc1.weight', 'fc3.weight']) {
+      const before = sigmaOf(model.weights, name);
+      const after = sigmaOf(clipped, name);
+      const level = before[Math.min(3, before.length - 1)];
+      before.forEach((value, j) => {
+        expect(Math.abs(after[j] - (j < 3 ? level : value)) / before[0], `${name} σ${j + 1}`).toBeLessThan(1e-6);
+      });
+    }
+    expect(clipped.get('fc1.bias')?.data).toEqual(model.weights.get('fc1.bias')?.data);
+  });
+
+  it('changes nothing of the original', () => {
+    const before = model.weights.get('fc1.weight')?.data.slice();
+    clipRaised(model.weights, 2).get('fc1.weight')?.data.fill(0);
+    expect(model.weights.get('fc1.weight')?.data).toEqual(before);
+  });
+});
+
+describe('resetWeights', () => {
+  it('takes the named weights from the fresh model and the others from the released one', () => {
+    const fresh = initializeModel('cnn', config, 2).weights;
+    const mixed = resetWeights(model.weights, fresh, ['fc*']);
+    for (const [name, { data }] of mixed) {
+      expect(data, name).toBe((name.startsWith('fc') ? fresh : model.weights).get(name)?.data);
+    }
+    expect(() => resetWeights(model.weights, fresh, ['head.*'])).toThrow(
+      'expected a pattern that matches a weight, got head.*',
+    );
+  });
+});
+
+describe('fineTune', () => {
+  it('measures from step 0 on the grid, ends at the target, and leaves the weights alone', async () => {
+    const { train, test } = await loadData(dataSpec.parse({ classes: [0, 1] }));
+    const programs = new ProgramCache({ threads: 1 });
+    const evaluator = new Evaluator(model, { threads: 1 });
+    const before = model.weights.get('fc1.weight')?.data.slice();
+    const shared = {
+      model,
+      weights: model.weights,
+      train,
+      test,
+      steps: 60,
+      batchSize: 16,
+      seed: 1,
+      programs,
+      evaluator,
+    };
+    const good = await fineTune({ ...shared, optimizer: { name: 'adamw' }, learningRate: 1e-2, target: 0.9 });
+    expect(good.end).toBe('target');
+    expect(good.curve[0].step).toBe(0);
+    expect(good.cost).toBe(good.curve.at(-1)?.step);
+    expect(evaluationSteps(60)).toContain(good.cost);
+    expect(good.curve.filter(({ accuracy }) => accuracy >= 0.9)).toHaveLength(1);
+    const beaten = await fineTune({
+      ...shared,
+      optimizer: { name: 'adamw' },
+      learningRate: 1e-4,
+      target: 0.99,
+      beatenAfter: 12,
+    });
+    expect([beaten.end, beaten.curve.at(-1)?.step, beaten.cost]).toEqual(['beaten', 12, undefined]);
+    const hopeless = await fineTune({ ...shared, optimizer: { name: 'sgd' }, learningRate: 1e-9 });
+    expect(hopeless.end).toBe('hopeless');
+    expect(hopeless.curve.at(-1)?.step).toBeLessThan(40);
+    const diverged = await fineTune({ ...shared, optimizer: { name: 'sgd' }, learningRate: 1e6 });
+    expect(diverged.end).toBe('diverged');
+    expect(model.weights.get('fc1.weight')?.data).toEqual(before);
+    await Promise.all([programs.release(), evaluator.release()]);
+  });
+});
+
+function task(id: string, more: Partial<AttackTask> = {}): AttackTask {
+  return {
+    id,
+    use: 'fine-tune',
+    start: { kind: 'model', path: released },
+    optimizer: { name: 'adamw' },
+    data: dataSpec.parse({ classes: [2, 3] }),
+    perClass: 5,
+    steps: 8,
+    batchSize: 8,
+    budget: { decades: [-2, -3], searchSeeds: [7, 8], seeds: [1, 2] },
+    ...more,
+  };
+}
+
+describe('tasks', () => {
+  const tasks = () => [
+    task('plain'),
+    task('clip', { start: { kind: 'model', path: released, clip: 2 } }),
+    task('reset', { start: { kind: 'model', path: released, reset: ['fc*'] } }),
+    task('random', { start: { kind: 'random', like: released } }),
+    task('frozen', { use: 'frozen' }),
+  ];
+
+  it('give the same results in this process and in one or two others', async () => {
+    const run = async (workers: number) => {
+      const found = new Map<string, SearchResult>();
+      let trials = 0;
+      await runAttackTasks(tasks(), {
+        workers,
+        onTrial: () => void trials++,
+        onResult: async ({ id }, result) => void found.set(id, result),
+      });
+      expect(trials).toBe(5 * trialCount(task('').budget));
+      return Object.fromEntries([...found].sort());
+    };
+    const here = await run(0);
+    expect(Object.keys(here)).toEqual(['clip', 'frozen', 'plain', 'random', 'reset']);
+    expect(await run(1)).toEqual(here);
+    expect(await run(2)).toEqual(here);
+    const curves = Object.values(here).map(({ trials }) => JSON.stringify(trials.map(({ curve }) => curve)));
+    expect(new Set(curves).size).toBe(5);
+  });
+
+  it('report the seeds asked for with the chosen rate, each from its own start and examples', async () => {
+    const runner = new AttackRunner();
+    const { search, learningRate, trials } = await runner.run(tasks()[3]);
+    expect(trials.map(({ seed }) => seed)).toEqual([1, 2]);
+    expect(trials.every((trial) => trial.learningRate === learningRate)).toBe(true);
+    expect(trials[0].curve[0].accuracy).not.toBe(trials[1].curve[0].accuracy);
+    // Two decades, two half decades, and the two best again with the second search seed.
+    expect(search.map(({ seed }) => seed)).toEqual([7, 7, 7, 7, 8, 8]);
+    await runner.release();
+  });
+
+  it('never change the released model', async () => {
+    for (const [name, { data }] of (await loadModel(released)).weights)
+      expect(data, name).toEqual(model.weights.get(name)?.data);
+  });
+
+  it.each([0, 1])('end with the error of a bad task, %i workers', async (workers) => {
+    const bad = [task('bad', { start: { kind: 'model', path: join(root, 'nothing') } })];
+    const failed = runAttackTasks(bad, { workers, onResult: async () => undefined });
+    await expect(failed).rejects.toThrow(InputError);
+    await expect(failed).rejects.toThrow('expected a model directory, found nothing');
+  });
+
+  it('end soon after an interruption', async () => {
+    const controller = new AbortController();
+    const long = [task('long', { steps: 100_000, perClass: undefined })];
+    const started = performance.now();
+    setTimeout(() => controller.abort(), 1500);
+    await expect(
+      runAttackTasks(long, { workers: 1, signal: controller.signal, onResult: async () => undefined }),
+    ).rejects.toThrow(InterruptedError);
+    expect(performance.now() - started).toBeLessThan(10_000);
+  });
+});
+
+describe('ranked', () => {
+  it('puts fewest steps to the target first, then best scores', () => {
+    const trial = (learningRate: number, score: number, cost?: number): Trial => ({
+      learningRate,
+      score,
+      cost,
+      seed: 0,
+      curve: [],
+      end: 'budget',
+    });
+    const order = ranked([trial(1, 0.9), trial(2, 0.95, 80), trial(3, 0.99), trial(4, 0.951, 40)]);
+    expect(order.map(({ learningRate }) => learningRate)).toEqual([4, 2, 3, 1]);
+  });
+});
+
+/** A row whose seeds have the given costs (undefined: not within 100) or scores. */
+function row(start: StartName, attack: string, measure: Measure, values: readonly (number | undefined)[]): AttackRow {
+  const trials = values.map((value, seed): Trial => {
+    const measured = measure === 'cost' ? { score: 0, cost: value } : { score: value ?? 0 };
+    return { learningRate: 1, seed, curve: [], end: 'budget', ...measured };
+  });
+  return { start, attack, measure, optimizer: 'adamw', budget: 100, result: { search: [], learningRate: 1, trials } };
+}
+
+describe('attackersAdvantage', () => {
+  const unlocked = row('unlocked', 'fine-tune', 'cost', [20, 22, 18, 21]);
+  const scratch = row('random weights', 'fine-tune', 'cost', [60, 58, 62, 61]);
+
+  it('is near 1 where the lock does nothing, near 0 at the floor, below 0 beyond it', () => {
+    const of = (costs: number[]) =>
+      attackersAdvantage([unlocked, scratch, row('locked', 'fine-tune', 'cost', costs)], 'cost');
+    expect(of([20, 22, 18, 21])?.value).toMatchObject({ ratio: 1, n: 4 });
+    expect(of([60, 58, 62, 61])?.value.ratio).toBe(0);
+    const beyond = of([80, 82, 78, 81]);
+    expect(beyond?.value.ratio).toBeCloseTo(-0.5, 1);
+    expect(beyond?.value.high).toBeLessThan(0);
+  });
+
+  it('takes the best attack of each start, counts frozen use to the floor, and can leave an attack out', () => {
+    const rows = [
+      row('unlocked', 'fine-tune', 'score', [0.9, 0.91]),
+      row('random weights', 'fine-tune', 'score', [0.5, 0.52]),
+      row('locked', 'fine-tune', 'score', [0.6, 0.62]),
+      row('locked', 'clip', 'score', [0.7, 0.72]),
+      row('locked', 'frozen', 'score', [0.55, 0.56]),
+      row('unlocked', 'frozen', 'score', [0.99, 0.99]),
+    ];
+    const all = attackersAdvantage(rows, 'score');
+    expect([all?.locked.attack, all?.floor.attack, all?.unlocked.attack]).toEqual(['clip', 'frozen', 'fine-tune']);
+    expect(attackersAdvantage(rows, 'score', { without: 'clip' })?.locked.attack).toBe('fine-tune');
+  });
+
+  it('is an upper bound where the best attack ran out of budget, and unmeasured where the unlocked model is no better than the floor', () => {
+    const censored = attackersAdvantage(
+      [unlocked, scratch, row('locked', 'fine-tune', 'cost', [90, undefined, 95, 99])],
+      'cost',
+    );
+    expect(censored?.isUpperBound).toBe(true);
+    expect(censored && isMeasured(censored)).toBe(true);
+    for (const costs of [
+      [59, 61, 60, 62],
+      [70, 72, 71, 69],
+      [20, 100, 90, 30],
+    ]) {
+      const rows = [
+        row('unlocked', 'fine-tune', 'cost', costs),
+        scratch,
+        row('locked', 'fine-tune', 'cost', [60, 61, 62, 63]),
+      ];
+      const advantage = attackersAdvantage(rows, 'cost');
+      expect(advantage && isMeasured(advantage), String(costs)).toBe(false);
+    }
+    expect(attackersAdvantage([unlocked, scratch], 'cost')).toBeUndefined();
+  });
+});
+
+describe('the registry', () => {
+  it.each(attacks.entries().map((attack) => [attack.name, attack] as const))(
+    '%s describes itself, has defaults, and makes tasks',
+    (_, attack) => {
+      const options = attack.options.parse({});
+      expect(attack.description).toMatch(/^[a-z].{20,}$/);
+      expect(() => attack.options.parse({ unknown: 1 })).toThrow();
+      const setting = {
+        data: dataSpec.parse({}),
+        steps: 10,
+        batchSize: 4,
+        optimizers: [
+          { name: 'adamw', decades: [-3] },
+          { name: 'sgd', decades: [-2] },
+        ],
+        searchSeeds: [5],
+        seeds: [1],
+      };
+      const made = attack.tasks({ kind: 'model', path: 'm' }, setting, options);
+      expect(made.length).toBe(attack.name === 'frozen' ? 1 : 2);
+      for (const each of made) expect(structuredClone(each)).toEqual(each);
+    },
+  );
+});
+
+it('curves are measured at the same steps for every trial, the last at the budget', () => {
+  for (const steps of [1, 3, 40, 240, 1000]) {
+    const grid = evaluationSteps(steps);
+    expect(grid.at(-1)).toBe(steps);
+    expect(grid.toSorted((a, b) => a - b)).toEqual(grid);
+  }
+});

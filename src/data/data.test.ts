@@ -1,0 +1,144 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { InputError } from '../formats/index.js';
+import {
+  BatchOrder,
+  batchBuffers,
+  type Dataset,
+  dataSources,
+  dataSpec,
+  fewShot,
+  gatherBatch,
+  loadData,
+  loadDigits,
+  selectClasses,
+  splitTrainTest,
+  subset,
+} from './index.js';
+
+/** A data set whose inputs tell which example they are. */
+function numbered(size: number, classes = 3): Dataset {
+  return {
+    name: 'numbered',
+    inputShape: [2],
+    inputs: Float32Array.from({ length: 2 * size }, (_, i) => Math.floor(i / 2)),
+    labels: Int32Array.from({ length: size }, (_, i) => i % classes),
+    classes: Array.from({ length: classes }, (_, label) => `class ${label}`),
+    size,
+  };
+}
+
+describe('subsets', () => {
+  it('selectClasses renumbers the labels in the given order and keeps inputs with them', () => {
+    const chosen = selectClasses(numbered(9), [2, 0]);
+    expect([...chosen.labels]).toEqual([1, 0, 1, 0, 1, 0]);
+    expect([...chosen.inputs].filter((_, i) => i % 2 === 0)).toEqual([0, 2, 3, 5, 6, 8]);
+    expect(chosen.classes).toEqual(['class 2', 'class 0']);
+    expect(() => selectClasses(numbered(3), [3])).toThrow(
+      new InputError('numbered: expected classes from 0 to 2, got 3'),
+    );
+  });
+
+  it('fewShot takes so many of each class, all where there are fewer, and others by another seed', () => {
+    const counts = (dataset: Dataset) =>
+      [0, 1, 2].map((label) => dataset.labels.filter((found) => found === label).length);
+    expect(counts(fewShot(numbered(30), 4, 1))).toEqual([4, 4, 4]);
+    expect(counts(fewShot(numbered(7), 4, 1))).toEqual([3, 2, 2]);
+    const drawn = (seed: number) => [...fewShot(numbered(300), 4, seed).inputs].join();
+    expect(drawn(1)).toBe(drawn(1));
+    expect(drawn(1)).not.toBe(drawn(2));
+  });
+
+  it('splitTrainTest parts every example exactly once', () => {
+    const { train, test } = splitTrainTest(numbered(101), 0.2, 5);
+    expect([train.size, test.size]).toEqual([81, 20]);
+    const ids = [...train.inputs, ...test.inputs].filter((_, i) => i % 2 === 0).sort((a, b) => a - b);
+    expect(ids).toEqual(Array.from({ length: 101 }, (_, i) => i));
+    expect([...splitTrainTest(numbered(101), 0.2, 6).test.inputs]).not.toEqual([...test.inputs]);
+  });
+
+  it('subset copies, so that the original cannot change through it', () => {
+    const original = numbered(4);
+    subset(original, [1]).inputs[0] = 99;
+    expect(original.inputs[2]).toBe(1);
+  });
+});
+
+describe('BatchOrder', () => {
+  it('shows every example once an epoch, in batches that may reach into the next', () => {
+    const order = new BatchOrder(10, 4, 3);
+    expect(order.stepsPerEpoch).toBe(3);
+    const seen: number[] = [];
+    const out = new Uint32Array(4);
+    for (let step = 0; step < 5; step++) {
+      order.positions(step, out);
+      seen.push(...out);
+    }
+    for (const epoch of [seen.slice(0, 10), seen.slice(10, 20)]) {
+      expect(epoch.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    }
+    expect(seen.slice(0, 10)).not.toEqual(seen.slice(10, 20));
+  });
+
+  it('depends on seed and step alone, not on what was asked before', () => {
+    const at = (order: BatchOrder, step: number) => {
+      const out = new Uint32Array(4);
+      order.positions(step, out);
+      return [...out];
+    };
+    const walked = new BatchOrder(10, 4, 3);
+    for (let step = 0; step < 7; step++) at(walked, step);
+    expect(at(walked, 7)).toEqual(at(new BatchOrder(10, 4, 3), 7));
+    expect(at(walked, 2)).toEqual(at(new BatchOrder(10, 4, 3), 2));
+    expect(at(new BatchOrder(10, 4, 4), 7)).not.toEqual(at(walked, 7));
+  });
+
+  it('gatherBatch copies inputs and labels of the positions', () => {
+    const dataset = numbered(6);
+    const buffers = batchBuffers(dataset, 3);
+    buffers.positions.set([5, 0, 4]);
+    gatherBatch(dataset, buffers);
+    expect([...buffers.inputs]).toEqual([5, 5, 0, 0, 4, 4]);
+    expect([...buffers.labels]).toEqual([2, 0, 1]);
+  });
+});
+
+describe('digits', () => {
+  let digits: Dataset;
+  beforeAll(async () => {
+    digits = await loadDigits();
+  });
+
+  it('are ten thousand images of ten classes, normalized', () => {
+    expect(digits.size).toBe(10_000);
+    expect(digits.inputs.length).toBe(digits.size * 784);
+    expect(new Set(digits.labels)).toEqual(new Set([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]));
+    const mean = digits.inputs.reduce((total, value) => total + value, 0) / digits.inputs.length;
+    const square = digits.inputs.reduce((total, value) => total + value * value, 0) / digits.inputs.length;
+    expect(Math.abs(mean)).toBeLessThan(0.02);
+    expect(Math.abs(square - 1)).toBeLessThan(0.05);
+  });
+
+  it('train and test share no image, not even a copy', async () => {
+    const { train, test } = splitTrainTest(digits, 0.2, 1);
+    const keys = ({ inputs, size }: Dataset) =>
+      Array.from({ length: size }, (_, i) =>
+        Buffer.from(inputs.slice(784 * i, 784 * (i + 1)).buffer).toString('latin1'),
+      );
+    const trained = new Set(keys(train));
+    expect(keys(test).filter((key) => trained.has(key))).toEqual([]);
+    expect(trained.size).toBe(train.size);
+  });
+
+  it('load by a spec', async () => {
+    const spec = dataSpec.parse({ classes: [7, 8] });
+    const { train, test } = await loadData(spec);
+    expect(train.classes).toEqual(['7', '8']);
+    expect(new Set(test.labels)).toEqual(new Set([0, 1]));
+    await expect(loadData({ ...spec, classes: [10] })).rejects.toThrow('expected classes from 0 to 9, got 10');
+  });
+
+  it('are the one entry of the registry; a mistyped name is suggested', () => {
+    expect(dataSources.names()).toEqual(['digits']);
+    expect(() => dataSources.get('digit')).toThrow('did you mean "digits"?');
+  });
+});

@@ -1,0 +1,189 @@
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Dataset } from '../data/index.js';
+import { InputError, InterruptedError } from '../formats/index.js';
+import { RandomStream } from '../linalg/index.js';
+import { initializeModel, type Model, parameterSet } from '../models/index.js';
+import {
+  adamw,
+  createObjective,
+  Evaluator,
+  type Objective,
+  predictedClass,
+  runSteps,
+  score,
+  WeightsKeeper,
+} from './index.js';
+
+/** Two clouds of points, told apart by a small network. */
+function clouds(size: number, seed: number): Dataset {
+  const stream = new RandomStream(seed, 'clouds');
+  const labels = Int32Array.from({ length: size }, (_, i) => i % 2);
+  const inputs = new Float32Array(2 * size);
+  for (let i = 0; i < size; i++) {
+    inputs[2 * i] = (labels[i] ? 1 : -1) + 0.5 * stream.normal();
+    inputs[2 * i + 1] = stream.normal();
+  }
+  return { name: 'clouds', inputShape: [2], inputs, labels, classes: ['left', 'right'], size };
+}
+
+const dataset = clouds(60, 1);
+const fresh = (): Model => initializeModel('mlp', { input_shape: [2], num_labels: 2, hidden_sizes: [5] }, 3);
+const bytes = (model: Model) =>
+  [...model.weights.values()].map(({ data }) => Buffer.from(data.buffer.slice(0)).toString('hex'));
+
+let root: string;
+let objective: Objective;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'weightlock-training-'));
+  objective = await createObjective({ model: fresh(), dataset, batchSize: 16, seed: 2, engine: { threads: 1 } });
+});
+afterAll(async () => {
+  await objective.release();
+  await rm(root, { recursive: true });
+});
+
+function train(model: Model, steps: number, more: Partial<Parameters<typeof runSteps>[0]> = {}) {
+  return runSteps({
+    params: parameterSet(model.weights),
+    compute: (params, step) => objective.compute(params, step),
+    optimizer: adamw(),
+    learningRate: 0.02,
+    steps,
+    ...more,
+  });
+}
+
+describe('runSteps', () => {
+  it('learns what it is given', async () => {
+    const model = fresh();
+    const evaluator = new Evaluator(model, { threads: 1 }, 16);
+    const before = await evaluator.evaluate(parameterSet(model.weights), clouds(100, 9));
+    await train(model, 80);
+    const after = await evaluator.evaluate(parameterSet(model.weights), clouds(100, 9));
+    expect(after.n).toBe(100);
+    expect(after.loss).toBeLessThan(before.loss / 2);
+    expect(after.accuracy).toBeGreaterThan(0.93);
+    await evaluator.release();
+  });
+
+  it('interrupted after any step and run again, ends with the same bits and asks for the same steps', async () => {
+    const whole = fresh();
+    const reported: number[] = [];
+    await train(whole, 9, { afterStep: ({ step }) => void reported.push(step) });
+    expect(reported).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    for (let stopAt = 1; stopAt < 9; stopAt++) {
+      const checkpoint = { path: join(root, `at-${stopAt}.safetensors`), every: 3 };
+      const controller = new AbortController();
+      const afterStep = ({ step }: { step: number }) => {
+        if (step === stopAt) controller.abort();
+        return undefined;
+      };
+      const first = train(fresh(), 9, { checkpoint, signal: controller.signal, afterStep });
+      await expect(first).rejects.toThrow(new InterruptedError(`interrupted after step ${stopAt} of 9`));
+      const resumed = fresh();
+      const starts: number[] = [];
+      const result = await train(resumed, 9, { checkpoint, onStart: async (step) => void starts.push(step) });
+      expect([starts, result.resumedFrom, result.steps]).toEqual([[stopAt], stopAt, 9]);
+      expect(bytes(resumed)).toEqual(bytes(whole));
+    }
+  });
+
+  it('a run that was stopped stays stopped when it is run again', async () => {
+    const checkpoint = { path: join(root, 'stopped.safetensors'), every: 100 };
+    const stop = ({ step }: { step: number }) => (step === 4 ? ('stop' as const) : undefined);
+    const model = fresh();
+    expect(await train(model, 9, { checkpoint, afterStep: stop })).toEqual({
+      steps: 4,
+      reason: 'stopped',
+      resumedFrom: 0,
+    });
+    const again = fresh();
+    expect(await train(again, 9, { checkpoint, afterStep: stop })).toEqual({
+      steps: 4,
+      reason: 'stopped',
+      resumedFrom: 4,
+    });
+    expect(bytes(again)).toEqual(bytes(model));
+  });
+
+  it('writes what must be durable before each checkpoint', async () => {
+    const path = join(root, 'order.safetensors');
+    const events: string[] = [];
+    const present = async () => ((await stat(path).catch(() => undefined)) ? 'file' : 'none');
+    await train(fresh(), 2, {
+      checkpoint: { path, every: 1 },
+      beforeCheckpoint: () => void events.push('flush'),
+      afterStep: async () => void events.push(await present()),
+    });
+    expect(events).toEqual(['none', 'flush', 'file', 'flush']);
+  });
+});
+
+describe('createObjective', () => {
+  it('gives the KL part no gradient at the reference itself, and a positive loss away from it', async () => {
+    const model = fresh();
+    const params = parameterSet(model.weights);
+    const evaluator = new Evaluator(model, { threads: 1 });
+    const referenceLogits = await evaluator.logits(params, dataset);
+    const kl = await createObjective({
+      model,
+      dataset,
+      batchSize: 60,
+      seed: 2,
+      loss: { task: 0, kl: 1 },
+      referenceLogits,
+      engine: { threads: 1 },
+    });
+    const here = await kl.compute(params, 0);
+    expect(Math.abs(here.loss)).toBeLessThan(1e-6);
+    for (const gradient of here.gradients.values())
+      for (const value of gradient) expect(Math.abs(value)).toBeLessThan(1e-6);
+    params.get('fc2.bias')?.set([1, -1]);
+    expect((await kl.compute(params, 0)).loss).toBeGreaterThan(0.1);
+    await Promise.all([kl.release(), evaluator.release()]);
+  });
+
+  it('names what does not fit', async () => {
+    const model = fresh();
+    const make = (more: object) => createObjective({ model, dataset, batchSize: 4, seed: 0, ...more });
+    await expect(make({ loss: { kl: 1 } })).rejects.toThrow(
+      'expected 60 × 2 reference logits for the KL part, got none',
+    );
+    await expect(make({ loss: { task: 0 } })).rejects.toThrow(InputError);
+    await expect(make({ dataset: { ...dataset, inputShape: [1, 2] } })).rejects.toThrow(
+      'expected examples of shape [2] for the model, found [1,2]',
+    );
+    await expect(make({ dataset: { ...dataset, classes: ['a', 'b', 'c'] } })).rejects.toThrow(
+      'expected at most 2 classes',
+    );
+    await expect(make({ dataset: { ...dataset, size: 0 } })).rejects.toThrow('expected at least one example');
+  });
+});
+
+describe('score', () => {
+  it('counts rows whose largest logit is the label; NaN is wrong, the first of equal logits counts', () => {
+    const logits = Float32Array.of(1, 2, 3, 0, 5, 5, Number.NaN, 9);
+    expect(score(logits, Int32Array.of(1, 0, 0, 1)).accuracy).toBe(0.75);
+    expect(predictedClass(Float32Array.of(Number.NaN, 1))).toBe(-1);
+    // −log softmax of [0, ln 3] at 1 is −ln(3/4).
+    expect(score(Float32Array.of(0, Math.log(3)), Int32Array.of(1)).loss).toBeCloseTo(-Math.log(0.75), 6);
+  });
+});
+
+describe('WeightsKeeper', () => {
+  it('goes back to what was kept, also through a checkpoint', () => {
+    const params = new Map([['w', Float32Array.of(1, 2)]]);
+    const keeper = new WeightsKeeper(params, { n: 1, accuracy: 0.1, loss: 3 });
+    params.get('w')?.set([3, 4]);
+    keeper.keep(7, { n: 1, accuracy: 0.5, loss: 2 });
+    const { extra, meta } = keeper.save();
+    const other = new WeightsKeeper(params, { n: 1, accuracy: 0, loss: 9 });
+    params.get('w')?.fill(0);
+    other.restore(structuredClone(extra), structuredClone(meta));
+    other.goBack();
+    expect([[...(params.get('w') ?? [])], other.step, other.evaluation.accuracy]).toEqual([[3, 4], 7, 0.5]);
+  });
+});
