@@ -3,5 +3,5 @@ export { digestOf } from './digest.js';
 export { describeEnvironment, type Environment, onnxruntimeVersion, weightlockVersion } from './environment.js';
 export { checkHealth, checkNode, type HealthCheck } from './health.js';
 export { type MetricRecord, toJson } from './metrics.js';
-export { type FinishedRun, readRun } from './read-run.js';
+export { type FinishedRun, type RunOrigin, readOrigin, readRun } from './read-run.js';
 export { RunFolder, type RunFolderOptions, type RunLocation, type RunState } from './run-folder.js';

@@ -1,4 +1,6 @@
-import type { Environment } from '../evidence/index.js';
+import { stringify } from 'yaml';
+import type { Environment, RunOrigin } from '../evidence/index.js';
+import type { ReportOrigin } from './attack-report.js';
 
 /** An environment as the rows of a report. */
 export function environmentRows(environment: Environment): Record<string, string> {
@@ -12,4 +14,9 @@ export function environmentRows(environment: Environment): Record<string, string
     threads: String(environment.threads),
     started: environment.started,
   };
+}
+
+/** What a report says of where a run's numbers come from. */
+export function reportOrigin({ config, environment }: RunOrigin): ReportOrigin {
+  return { environment: environmentRows(environment), config: stringify(config) };
 }

@@ -2,7 +2,7 @@ export { attackReport, type ReportOrigin, type Summary, summarizeAttack } from '
 export { type AttackTableOptions, advantageSentence, attackTable, cheapestAttackSentence } from './attack-table.js';
 export * from './charts.js';
 export { demoReport, summarizeDemo } from './demo-report.js';
-export { environmentRows } from './environment.js';
+export { environmentRows, reportOrigin } from './environment.js';
 export { type Report, type ReportSection, renderReport } from './html.js';
 export {
   cost,

@@ -1,11 +1,10 @@
-import { stringify } from 'yaml';
 import { z } from 'zod';
 import { dataSpec, loadData } from '../../data/index.js';
-import { describeEnvironment, digestOf } from '../../evidence/index.js';
+import { digestOf, readOrigin } from '../../evidence/index.js';
 import { attackModel, attackOptions, attackTrials } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { loadModel } from '../../models/index.js';
-import { attackReport, environmentRows, summarizeAttack, tableToText } from '../../report/index.js';
+import { attackReport, reportOrigin, summarizeAttack, tableToText } from '../../report/index.js';
 import { requireFit } from '../../training/index.js';
 import { defineCommand } from '../command.js';
 import { phaseProgress } from '../phase-progress.js';
@@ -35,7 +34,7 @@ export const attack = defineCommand({
     'weightlock attack ./locked --unlocked ./model --data.classes 5,6,7,8,9 --cost-steps 0 --per-class 10',
   ],
   run: async (context) => {
-    const { options, signal, print, result, dryRun, threads } = context;
+    const { options, signal, print, result, dryRun } = context;
     const { unlocked, data, workers, ...attacking } = options;
     const targets = { locked: context.arguments.model, unlocked };
     const { train, test } = await loadData(data);
@@ -63,10 +62,7 @@ export const attack = defineCommand({
           workers,
         }),
       write: async (attacked, run) => {
-        const origin = {
-          environment: environmentRows(describeEnvironment({ threads })),
-          config: stringify(context.config),
-        };
+        const origin = reportOrigin(await readOrigin(run.path));
         await writeFileAtomic(run.file('report.html'), await attackReport(attacked, attacking, origin));
       },
     });

@@ -1,9 +1,8 @@
-import { stringify } from 'yaml';
-import { describeEnvironment } from '../../evidence/index.js';
+import { readOrigin } from '../../evidence/index.js';
 import { demoOptions, describeEstimate, estimateRun, runDemo } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { initializeModel } from '../../models/index.js';
-import { demoReport, environmentRows, summarizeDemo, tableToText } from '../../report/index.js';
+import { demoReport, reportOrigin, summarizeDemo, tableToText } from '../../report/index.js';
 import { defineCommand } from '../command.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
@@ -35,10 +34,7 @@ export const demo = defineCommand({
           progress: phaseProgress(context),
         }),
       write: async (demo, run) => {
-        const origin = {
-          environment: environmentRows(describeEnvironment({ threads })),
-          config: stringify(context.config),
-        };
+        const origin = reportOrigin(await readOrigin(run.path));
         await writeFileAtomic(run.file('report.html'), await demoReport(demo, options, origin));
       },
     });

@@ -1,10 +1,9 @@
 import { join } from 'node:path';
-import { stringify } from 'yaml';
 import { z } from 'zod';
 import { readRun } from '../../evidence/index.js';
 import { type AttackedModel, attackOptions, type DemoResult, demoOptions } from '../../experiments/index.js';
 import { InputError, writeFileAtomic } from '../../formats/index.js';
-import { attackReport, demoReport, environmentRows } from '../../report/index.js';
+import { attackReport, demoReport, reportOrigin } from '../../report/index.js';
 import { defineCommand } from '../command.js';
 
 /** `weightlock report`: the HTML report of a run, made anew from its results. */
@@ -17,9 +16,10 @@ export const report = defineCommand({
   }),
   examples: ['weightlock report runs/demo-0123456789ab --output report.html'],
   run: async ({ arguments: { run }, options, dryRun, print, result }) => {
-    const { command, config, environment, result: found } = await readRun(run);
+    const finished = await readRun(run);
+    const { command, config, result: found } = finished;
     const output = options.output ?? join(run, 'report.html');
-    const origin = { environment: environmentRows(environment), config: stringify(config) };
+    const origin = reportOrigin(finished);
     const known = (schema: z.ZodObject) =>
       Object.fromEntries(Object.entries(config).filter(([key]) => key in schema.shape));
     let page: string;

@@ -1,0 +1,226 @@
+import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const main = resolve('dist/cli/main.js');
+const authorized = ['--data.classes', '0,1,2'];
+const unauthorized = ['--data.classes', '3,4,5'];
+const brief = ['--cost-steps', '12', '--score-steps', '8', '--per-class', '3', '--seeds', '1,2', '--search-seeds', '9'];
+
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'weightlock-cli-'));
+});
+afterAll(async () => {
+  await rm(root, { recursive: true });
+});
+
+function weightlock(...args: string[]): SpawnSyncReturns<string> {
+  return spawnSync(process.execPath, [main, ...args], { cwd: root, encoding: 'utf8', timeout: 120_000 });
+}
+
+/** Runs a command that must succeed, and reads its JSON. */
+function json(...args: string[]): Record<string, never> & { [key: string]: unknown } {
+  const { status, stdout, stderr } = weightlock(...args, '--json');
+  expect(stderr).toBe('');
+  expect(status).toBe(0);
+  return JSON.parse(stdout);
+}
+
+/** The error of a command that must refuse its input: exit code 2 and one line. */
+function refusal(...args: string[]): string {
+  const { status, stdout, stderr } = weightlock(...args, '--quiet');
+  expect([status, stdout]).toEqual([2, '']);
+  expect(stderr).toMatch(/^error: [^\n]+\n$/);
+  return stderr;
+}
+
+describe('train, lock, evaluate, inspect, attack, report', () => {
+  it('train writes a model directory; the same again is done, another seed is another run', () => {
+    const found = json('train', 'model', ...authorized, '--steps', '120');
+    expect(found).toMatchObject({ output: 'model', steps: 120 });
+    expect((found.test as unknown as { accuracy: number }).accuracy).toBeGreaterThan(0.9);
+    expect(readdirSync(join(root, 'model')).sort()).toEqual(['config.json', 'model.safetensors']);
+    const before = statSync(join(root, 'model/model.safetensors')).mtimeMs;
+    expect(weightlock('train', 'model', ...authorized, '--steps', '120').stderr).toContain('this run is done');
+    expect(statSync(join(root, 'model/model.safetensors')).mtimeMs).toBe(before);
+    expect(json('train', 'other', ...authorized, '--steps', '5', '--seed', '2').run).not.toBe(found.run);
+  });
+
+  it('train refuses to write over a model, before it works', () => {
+    expect(refusal('train', 'model', ...authorized, '--steps', '7')).toContain(
+      'it holds a model already (--force overwrites it)',
+    );
+  });
+
+  it('lock writes a locked copy and tells what it cost', () => {
+    const found = json('lock', 'model', 'locked', ...authorized, '--specdef.steps', '60', '--specdef.max-drop', '0.05');
+    expect(found).toMatchObject({ output: 'locked', steps: 60 });
+    const { spectra } = found as unknown as { spectra: { name: string; before: number[]; after: number[] }[] };
+    expect(spectra).toHaveLength(6);
+    for (const { name, before, after } of spectra) expect(after[0], name).toBeGreaterThan(before[0]);
+    expect(readFileSync(join(root, 'locked/config.json'))).toEqual(readFileSync(join(root, 'model/config.json')));
+  });
+
+  it('evaluate agrees with lock, and writes predictions line by line', () => {
+    const found = json('evaluate', 'locked', ...authorized, '--predictions', 'predictions.jsonl');
+    const lines = readFileSync(join(root, 'predictions.jsonl'), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines).toHaveLength(found.n as unknown as number);
+    const right = lines.filter(({ label, logits }) => logits.indexOf(Math.max(...logits)) === label);
+    expect(right.length / lines.length).toBeCloseTo(found.accuracy as unknown as number, 12);
+    expect(lines[5]).toMatchObject({ index: 5, label: expect.any(Number) });
+    const locked = json(
+      'lock',
+      'model',
+      'locked',
+      ...authorized,
+      '--specdef.steps',
+      '60',
+      '--specdef.max-drop',
+      '0.05',
+    );
+    expect((locked.test as unknown as { after: { accuracy: number } }).after.accuracy).toBe(found.accuracy);
+  });
+
+  it('inspect shows the singular values that lock reports', () => {
+    const { matrices } = json('inspect', 'locked', '--top-k', '3') as unknown as {
+      matrices: { name: string; sigma: number[]; condition: number; frobenius: number }[];
+    };
+    const locked = json(
+      'lock',
+      'model',
+      'locked',
+      ...authorized,
+      '--specdef.steps',
+      '60',
+      '--specdef.max-drop',
+      '0.05',
+    );
+    const { spectra } = locked as unknown as { spectra: { name: string; after: number[] }[] };
+    for (const { name, sigma, condition, frobenius } of matrices) {
+      expect(sigma).toEqual(spectra.find((matrix) => matrix.name === name)?.after.slice(0, 3));
+      expect(condition).toBeGreaterThan(1);
+      expect(frobenius).toBeGreaterThanOrEqual(sigma[0]);
+    }
+    const table = weightlock('inspect', 'locked/model.safetensors').stdout;
+    expect(table).toContain('σ4');
+    expect(table).toContain('conv2.weight');
+  });
+
+  it('attack compares the locked model, the unlocked one and random weights; report makes its page again', () => {
+    const found = json('attack', 'locked', '--unlocked', 'model', ...unauthorized, ...brief);
+    const { rows, report } = found as unknown as {
+      rows: { start: string; attack: string; optimizer: string }[];
+      report: string;
+    };
+    // Six trained starts (unlocked, locked, both with layers reset, clipped, random) with three optimizers and two frozen
+    // uses, each for cost and score.
+    expect(rows).toHaveLength(2 * (6 * 3 + 2));
+    const page = readFileSync(resolve(root, report), 'utf8');
+    expect(page).not.toMatch(/(src|href)=["']?https?:/);
+    expect(page.match(/<svg/g)).toHaveLength(2);
+    expect(json('report', dirname(report), '--output', 'again.html')).toEqual({ output: 'again.html' });
+    expect(readFileSync(join(root, 'again.html'), 'utf8')).toBe(page);
+    const text = weightlock('attack', 'locked', '--unlocked', 'model', ...unauthorized, ...brief).stdout;
+    for (const line of text
+      .split('\n')
+      .filter((part) => part.includes('  '))
+      .slice(0, 20))
+      expect(line.length).toBeLessThanOrEqual(120);
+    expect(text).toContain('Attacks on the unauthorized task');
+  });
+
+  it('a model that changed under the same path is another run', () => {
+    const run = () =>
+      weightlock('lock', 'changing', 'x', ...authorized, '--specdef.steps', '2', '--dry-run', '--quiet').stdout;
+    expect(json('train', 'changing', ...authorized, '--steps', '3').output).toBe('changing');
+    const before = run();
+    expect(json('train', 'changing', ...authorized, '--steps', '4', '--force').output).toBe('changing');
+    expect(run()).not.toBe(before);
+  });
+});
+
+describe('dry runs and refusals', () => {
+  it('--dry-run writes nothing', () => {
+    const before = readdirSync(root)
+      .concat(readdirSync(join(root, 'runs')))
+      .sort();
+    for (const args of [
+      ['train', 'dry', ...authorized],
+      ['lock', 'model', 'dry', ...authorized],
+      ['attack', 'locked', ...unauthorized, '--seeds', '3,4'],
+      ['evaluate', 'locked', ...authorized, '--predictions', 'dry.jsonl'],
+      ['inspect', 'locked'],
+      ['demo', '--seed', '77'],
+    ]) {
+      const { status, stdout } = weightlock(...args, '--dry-run', '--quiet');
+      expect([status, stdout.startsWith('would ')], args.join(' ')).toEqual([0, true]);
+    }
+    expect(
+      readdirSync(root)
+        .concat(readdirSync(join(root, 'runs')))
+        .sort(),
+    ).toEqual(before);
+  });
+
+  it('names what is wrong in one line', () => {
+    expect(refusal('lock', 'nothing', 'x')).toContain('nothing: expected a model directory, found nothing');
+    expect(refusal('evaluate', 'model', '--data.classes', '0,11')).toContain('expected classes from 0 to 9, got 11');
+    expect(refusal('evaluate', 'model')).toContain('expected at most 3 classes for the model, found 10');
+    expect(refusal('train', 'x', '--data.name', 'digit')).toContain('digit');
+    expect(refusal('lock', 'model', 'x', ...authorized, '--specdef.include', 'head.*')).toContain(
+      'expected a pattern that matches a weight matrix',
+    );
+    expect(refusal('lock', 'model', 'x', ...authorized, '--specdef.alpha', '2')).toContain('specdef.alpha');
+    expect(refusal('attack', 'model', ...unauthorized, '--seeds', '1', '--search-seeds', '1')).toContain(
+      'got 1 in both',
+    );
+    expect(refusal('report', 'runs')).toContain('expected a run folder');
+    expect(refusal('inspect', 'model/config.json')).toContain('config.json');
+    expect(existsSync(join(root, 'x'))).toBe(false);
+  });
+});
+
+it('Ctrl-C ends with exit code 130 and the same command goes on to the same weights', async () => {
+  const args = [...authorized, '--steps', '1200', '--quiet'];
+  const child = spawn(process.execPath, [main, 'train', 'broken', ...args], {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    stderr += text;
+  });
+  setTimeout(() => child.kill('SIGINT'), 2000);
+  const [code] = await once(child, 'exit');
+  expect(code).toBe(130);
+  expect(stderr).toMatch(/interrupted after step \d+ of 1200.*run the same command/);
+  expect(existsSync(join(root, 'broken'))).toBe(false);
+  expect(weightlock('train', 'broken', ...args).status).toBe(0);
+  expect(weightlock('train', 'whole', ...args).status).toBe(0);
+  const bytes = (name: string) => readFileSync(join(root, name, 'model.safetensors'));
+  expect(bytes('broken').equals(bytes('whole'))).toBe(true);
+}, 180_000);
+
+it('demo trains, locks, attacks and reports; again it reads what it found', () => {
+  const small = [
+    ...['--train.steps', '40', '--specdef.steps', '30', '--specdef.evaluate-every', '10', '--attack.cost-steps', '12'],
+    ...['--attack.score-steps', '8', '--attack.per-class', '2', '--attack.seeds', '1,2', '--attack.search-seeds', '9'],
+  ];
+  const first = weightlock('demo', ...small, '--quiet');
+  expect(first.status).toBe(0);
+  const path = first.stdout.trimEnd().split('\n').at(-1) ?? '';
+  expect(path).toMatch(/report\.html$/);
+  const page = readFileSync(resolve(root, path), 'utf8');
+  expect(page).not.toMatch(/(src|href)=["']?https?:/);
+  expect(page.match(/<svg/g)).toHaveLength(3);
+  expect(first.stdout).toContain('Authorized accuracy:');
+  expect(weightlock('demo', ...small, '--quiet').stdout).toBe(first.stdout);
+});
