@@ -58,8 +58,19 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
   });
 
   it('lock writes a locked copy and tells what it cost', () => {
-    const found = json('lock', 'model', 'locked', ...authorized, '--specdef.steps', '60', '--specdef.max-drop', '0.05');
-    expect(found).toMatchObject({ output: 'locked', steps: 60 });
+    const found = json(
+      'lock',
+      'model',
+      'locked',
+      ...authorized,
+      '--specdef.lead.steps',
+      '20',
+      '--specdef.steps',
+      '60',
+      '--specdef.max-drop',
+      '0.05',
+    );
+    expect(found).toMatchObject({ output: 'locked', steps: 80 });
     const { spectra } = found as unknown as { spectra: { name: string; before: number[]; after: number[] }[] };
     expect(spectra).toHaveLength(6);
     for (const { name, before, after } of spectra) expect(after[0], name).toBeGreaterThan(before[0]);
@@ -120,9 +131,9 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
       rows: { start: string; attack: string; optimizer: string }[];
       report: string;
     };
-    // Six trained starts (unlocked, locked, both with layers reset, clipped, random) with three optimizers and two frozen
+    // Seven trained starts (unlocked, locked, both with layers reset, clipped, clipped and reset, random) with three optimizers and two frozen
     // uses, each for cost and score.
-    expect(rows).toHaveLength(2 * (6 * 3 + 2));
+    expect(rows).toHaveLength(2 * (7 * 3 + 2));
     const page = readFileSync(resolve(root, report), 'utf8');
     expect(page).not.toMatch(/(src|href)=["']?https?:/);
     expect(page.match(/<svg/g)).toHaveLength(2);
@@ -211,7 +222,18 @@ it('Ctrl-C ends with exit code 130 and the same command goes on to the same weig
 
 it('demo trains, locks, attacks and reports; again it reads what it found', () => {
   const small = [
-    ...['--train.steps', '40', '--specdef.steps', '30', '--specdef.evaluate-every', '10', '--attack.cost-steps', '12'],
+    ...[
+      '--train.steps',
+      '40',
+      '--specdef.lead.steps',
+      '10',
+      '--specdef.steps',
+      '30',
+      '--specdef.evaluate-every',
+      '10',
+      '--attack.cost-steps',
+      '12',
+    ],
     ...['--attack.score-steps', '8', '--attack.per-class', '2', '--attack.seeds', '1,2', '--attack.search-seeds', '9'],
   ];
   const first = weightlock('demo', ...small, '--quiet');

@@ -82,6 +82,21 @@ const resetAttack: Attack<{ include: string[] }> = {
   tasks: (start, setting, { include }) => searches('fine-tune', { ...start, reset: include }, setting),
 };
 
+const clipResetAttack: Attack<{ topK: number; include: string[] }> = {
+  name: 'clip-reset',
+  description: 'clip the raised singular values, draw some layers anew, and fine-tune what is left',
+  adaptive: true,
+  options: z.strictObject({
+    topK: z.int().min(1).max(64).default(8).describe('how many singular values of each matrix to clip'),
+    include: z
+      .array(z.string().min(1))
+      .default(['fc*'])
+      .describe('names of the weights to draw anew, * stands for any characters'),
+  }),
+  tasks: (start, setting, { topK, include }) =>
+    searches('fine-tune', { ...start, clip: topK, reset: include }, setting),
+};
+
 const frozenAttack: Attack<Record<string, never>> = {
   name: 'frozen',
   description: 'leave the weights alone and fit a small classifier on the outputs (a part of the floor)',
@@ -95,5 +110,6 @@ export const attacks = new Registry<Attack>('attack', [
   fineTuneAttack,
   clipAttack,
   resetAttack,
+  clipResetAttack,
   frozenAttack,
 ] as Attack[]);

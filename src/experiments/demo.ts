@@ -82,7 +82,7 @@ export async function runDemo(
 
   const locked = await once(paths.locked, async () => {
     const model = await loadModel(paths.unlocked);
-    progress.begin('lock', options.specdef.steps);
+    progress.begin('lock', specdef.steps(options.specdef));
     const result = await lockJob(
       { model, train: authorized.train, seed },
       specdef,

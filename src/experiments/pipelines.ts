@@ -83,7 +83,7 @@ export async function lockModel(
   const { train, test } = await loadData(data);
   requireFit(model, train);
   const before = await evaluateModel(model, test, engine);
-  progress.begin('lock', (options as { steps?: number }).steps ?? 0);
+  progress.begin('lock', lockMethods.get(method).steps(options));
   const result = await lockJob({ model, train, seed }, lockMethods.get(method), options, {
     folder,
     phase: 'lock',

@@ -90,7 +90,10 @@ function curves(rows: readonly AttackRow[], measure: AttackRow['measure']): Lear
       .flatMap(({ start, attack, optimizer, result: { trials } }) =>
         trials.map(({ seed, curve }) => ({
           attack: optimizer,
-          start: attack === 'fine-tune' ? start : `${start} then ${attack === 'clip' ? 'clipped' : attack}`,
+          start:
+            attack === 'fine-tune'
+              ? start
+              : `${start} then ${attack === 'clip' ? 'clipped' : attack.replace('-', ' + ')}`,
           seed,
           // A logarithmic axis has no place for step 0.
           points: curve.filter(({ step }) => step > 0),

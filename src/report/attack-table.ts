@@ -42,7 +42,11 @@ const optimizerNames: Readonly<Record<string, string>> = {
 };
 
 /** What an adaptive attack does to a starting point before it trains, as the table names it. */
-const afterwards: Readonly<Record<string, string>> = { clip: ', clipped', reset: ', reset' };
+const afterwards: Readonly<Record<string, string>> = {
+  clip: ', clipped',
+  reset: ', reset',
+  'clip-reset': ', clip + reset',
+};
 
 /** The table of an attack: one row for each starting point, attack and optimizer. */
 export function attackTable(
@@ -130,6 +134,7 @@ export function advantageSentence(advantage: Advantage): string {
 const firstSteps: Readonly<Record<string, string>> = {
   clip: 'clipping the raised singular values, then ',
   reset: 'drawing the linear layers anew, then ',
+  'clip-reset': 'clipping the raised singular values and drawing the linear layers anew, then ',
 };
 
 /** What the best attack did on the locked model, in one plain sentence. */

@@ -43,7 +43,7 @@ export interface RunOptions {
   afterStep?(report: StepReport): Promise<'stop' | undefined> | 'stop' | undefined;
   /** Checkpoint file and how many steps lie between two writes; none by default. */
   checkpoint?: { path: string; every: number };
-  /** Called once before the first step with the step it begins at: 0, or what the checkpoint says. */
+  /** Called once before the first step with the step it begins at: 0, or what the checkpoint says. Not for a run that is done. */
   onStart?(step: number): Promise<void>;
   /** Called before a checkpoint is written: what must not be lost below it has to be on disk. */
   beforeCheckpoint?(): void;
@@ -95,7 +95,7 @@ export async function runSteps({
   const found = checkpoint && (await loadCheckpoint(checkpoint.path, params, state));
   if (found) ({ step, optimizerState, stopped } = found);
   const resumedFrom = step;
-  await onStart?.(step);
+  if (step < steps && !stopped) await onStart?.(step);
 
   while (step < steps && !stopped) {
     const { loss, gradients } = await compute(params, step);

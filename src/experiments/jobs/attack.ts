@@ -52,6 +52,14 @@ export const attackOptions = z.strictObject({
     .array(z.string().min(1))
     .default(['fc*'])
     .describe('adaptive attack: draw the weights of these names anew first, * stands for any characters'),
+  resetClipTopK: z
+    .int()
+    .min(0)
+    .max(64)
+    .default(8)
+    .describe(
+      'adaptive attack: clip so many singular values of each matrix and draw layers anew as well; 0: leave it out',
+    ),
 });
 
 /** Parsed {@link attackOptions}. */
@@ -109,6 +117,9 @@ function plan({ locked, unlocked }: AttackTargets, data: DataSpec, options: Atta
       ...on('locked', locked, 'fine-tune'),
       ...(options.clipTopK > 0 ? on('locked', locked, 'clip', { topK: options.clipTopK }) : []),
       ...(resets ? on('locked', locked, 'reset', { include: options.reset }) : []),
+      ...(resets && options.resetClipTopK > 0
+        ? on('locked', locked, 'clip-reset', { include: options.reset, topK: options.resetClipTopK })
+        : []),
       ...label('random weights', 'fine-tune', searches('fine-tune', { kind: 'random', like: locked }, setting)),
       ...(unlocked === undefined ? [] : on('unlocked', unlocked, 'frozen')),
       ...on('locked', locked, 'frozen'),

@@ -56,7 +56,7 @@ function contextOf(more: Partial<LockContext> = {}): LockContext {
 }
 
 function optionsOf(options: Partial<SpecDefOptions>): SpecDefOptions {
-  return specDefOptions.parse({ batchSize: 32, patience: 1, ...options });
+  return specDefOptions.parse({ batchSize: 32, patience: 1, lead: { steps: 0 }, ...options });
 }
 
 /** Names of the parameters whose bits differ. */

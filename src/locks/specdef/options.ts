@@ -17,7 +17,7 @@ export const specDefOptions = z.strictObject({
     .max(64)
     .default(4)
     .describe("how many of the largest singular values of each matrix are raised, the paper's k"),
-  steps: z.int().min(1).default(3000).describe('lock steps at most'),
+  steps: z.int().min(1).default(1500).describe('lock steps at most on all matrices'),
   learningRate: z.number().positive().default(1e-3).describe('learning rate η'),
   optimizer: z
     .enum(optimizers.names() as [string, ...string[]])
@@ -35,6 +35,18 @@ export const specDefOptions = z.strictObject({
     })
     .prefault({})
     .describe('the retain loss'),
+  lead: z
+    .strictObject({
+      steps: z
+        .int()
+        .min(0)
+        .default(2500)
+        .describe('steps at most on the leading matrices alone, before all; 0: Algorithm 1 as printed'),
+      topK: z.int().min(1).max(64).default(8).describe('how many singular values of each leading matrix are raised'),
+      include: patterns.default(['*conv*']).describe('names of the leading matrices, * stands for any characters'),
+    })
+    .prefault({})
+    .describe('matrices that are pushed alone first, because beside the others they would hardly rise'),
   include: patterns.default(['*']).describe('names of the matrices to lock, * stands for any characters'),
   exclude: patterns.default([]).describe('names of matrices to leave alone'),
   targetSigma: z
@@ -46,7 +58,7 @@ export const specDefOptions = z.strictObject({
     .number()
     .min(0)
     .max(1)
-    .default(0.01)
+    .default(0.005)
     .describe('utility that the lock may cost, as a share; it stops before more is lost'),
   utilityFloor: z.number().min(0).max(1).optional().describe('lowest utility to accept, instead of maxDrop'),
   evaluateEvery: z.int().min(1).default(20).describe('steps between two checks of the utility'),
