@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 const main = resolve('dist/cli/main.js');
 const authorized = ['--data.classes', '0,1,2'];
 const unauthorized = ['--data.classes', '3,4,5'];
+const briefLock = ['--specdef.lead.steps', '20', '--specdef.steps', '60', '--specdef.max-drop', '0.05'];
 const brief = ['--cost-steps', '12', '--score-steps', '8', '--per-class', '3', '--seeds', '1,2', '--search-seeds', '9'];
 
 let root: string;
@@ -58,18 +59,7 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
   });
 
   it('lock writes a locked copy and tells what it cost', () => {
-    const found = json(
-      'lock',
-      'model',
-      'locked',
-      ...authorized,
-      '--specdef.lead.steps',
-      '20',
-      '--specdef.steps',
-      '60',
-      '--specdef.max-drop',
-      '0.05',
-    );
+    const found = json('lock', 'model', 'locked', ...authorized, ...briefLock);
     expect(found).toMatchObject({ output: 'locked', steps: 80 });
     const { spectra } = found as unknown as { spectra: { name: string; before: number[]; after: number[] }[] };
     expect(spectra).toHaveLength(6);
@@ -87,16 +77,7 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
     const right = lines.filter(({ label, logits }) => logits.indexOf(Math.max(...logits)) === label);
     expect(right.length / lines.length).toBeCloseTo(found.accuracy as unknown as number, 12);
     expect(lines[5]).toMatchObject({ index: 5, label: expect.any(Number) });
-    const locked = json(
-      'lock',
-      'model',
-      'locked',
-      ...authorized,
-      '--specdef.steps',
-      '60',
-      '--specdef.max-drop',
-      '0.05',
-    );
+    const locked = json('lock', 'model', 'locked', ...authorized, ...briefLock);
     expect((locked.test as unknown as { after: { accuracy: number } }).after.accuracy).toBe(found.accuracy);
   });
 
@@ -104,16 +85,7 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
     const { matrices } = json('inspect', 'locked', '--top-k', '3') as unknown as {
       matrices: { name: string; sigma: number[]; condition: number; frobenius: number }[];
     };
-    const locked = json(
-      'lock',
-      'model',
-      'locked',
-      ...authorized,
-      '--specdef.steps',
-      '60',
-      '--specdef.max-drop',
-      '0.05',
-    );
+    const locked = json('lock', 'model', 'locked', ...authorized, ...briefLock);
     const { spectra } = locked as unknown as { spectra: { name: string; after: number[] }[] };
     for (const { name, sigma, condition, frobenius } of matrices) {
       expect(sigma).toEqual(spectra.find((matrix) => matrix.name === name)?.after.slice(0, 3));

@@ -72,7 +72,7 @@ export async function runDemo(
     const model = initializeModel('cnn', { num_labels: classes }, seed);
     progress.begin('train', options.train.steps);
     await trainJob(
-      { model, train: authorized.train, validation: authorized.test, seed },
+      { model, train: authorized.train, validation: authorized.validation, seed },
       options.train,
       job('train', 0),
     );
@@ -84,7 +84,7 @@ export async function runDemo(
     const model = await loadModel(paths.unlocked);
     progress.begin('lock', specdef.steps(options.specdef));
     const result = await lockJob(
-      { model, train: authorized.train, seed },
+      { model, train: authorized.train, validation: authorized.validation, seed },
       specdef,
       options.specdef,
       job('lock', options.train.steps),

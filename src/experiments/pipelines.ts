@@ -1,5 +1,5 @@
 import { type Advantage, type AttackRow, attackersAdvantage } from '../attacks/index.js';
-import { type DataSpec, type Dataset, loadData, splitTrainTest } from '../data/index.js';
+import { type DataSpec, type Dataset, loadData } from '../data/index.js';
 import type { EngineOptions } from '../engine/index.js';
 import type { RunFolder } from '../evidence/index.js';
 import { lockMethods } from '../locks/index.js';
@@ -9,9 +9,6 @@ import { type AttackOptions, type AttackTargets, attackJob, attackTrials } from 
 import { type LockJobResult, lockJob } from './jobs/lock.js';
 import { type TrainOptions, type TrainResult, trainJob } from './jobs/train.js';
 import type { PhaseProgress } from './progress.js';
-
-/** Share of the training examples that early stopping looks at. */
-const validationShare = 0.1;
 
 /** What a command's work is done with. */
 export interface PipelineContext {
@@ -37,11 +34,10 @@ export async function trainModel(
   options: TrainOptions,
   { folder, engine, signal, progress }: PipelineContext,
 ): Promise<TrainedModel> {
-  const { train, test } = await loadData(data);
+  const { train, validation, test } = await loadData(data);
   requireFit(model, train);
-  const parts = splitTrainTest(train, validationShare, seed);
   progress.begin('train', options.steps);
-  const result = await trainJob({ model, train: parts.train, validation: parts.test, seed }, options, {
+  const result = await trainJob({ model, train, validation, seed }, options, {
     folder,
     phase: 'train',
     engine,
@@ -80,11 +76,11 @@ export async function lockModel(
   options: unknown,
   { folder, engine, signal, progress }: PipelineContext,
 ): Promise<LockedModel> {
-  const { train, test } = await loadData(data);
+  const { train, validation, test } = await loadData(data);
   requireFit(model, train);
   const before = await evaluateModel(model, test, engine);
   progress.begin('lock', lockMethods.get(method).steps(options));
-  const result = await lockJob({ model, train, seed }, lockMethods.get(method), options, {
+  const result = await lockJob({ model, train, validation, seed }, lockMethods.get(method), options, {
     folder,
     phase: 'lock',
     engine,

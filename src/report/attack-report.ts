@@ -52,7 +52,7 @@ export async function attackSections(rows: readonly AttackRow[], options: Attack
     sections.push({
       heading: 'All training images: how fast each starting point learns',
       svg: (await learningCurves(cost, { target })).svg,
-      caption: `Accuracy on the unauthorized task at the best learning rate of each optimizer, at most ${costSteps} steps; a run ends when it reaches the target.`,
+      caption: `Accuracy on the unauthorized task at the best learning rate of each optimizer, at most ${costSteps} steps. A run that reached the target, or diverged, keeps its last accuracy.`,
     });
   }
   const score = curves(rows, 'score');
@@ -60,7 +60,7 @@ export async function attackSections(rows: readonly AttackRow[], options: Attack
     sections.push({
       heading: `${perClass} images of each class: how far each starting point comes`,
       svg: (await learningCurves(score, { target: null })).svg,
-      caption: `Accuracy on the unauthorized task at the best learning rate of each optimizer, ${scoreSteps} steps.`,
+      caption: `Accuracy on the unauthorized task at the best learning rate of each optimizer, ${scoreSteps} steps. A run that diverged keeps its last accuracy.`,
     });
   }
   return sections;
@@ -81,23 +81,32 @@ export async function attackReport(
   });
 }
 
+/** One curve a trial; a run that ended before others of its row keeps its last accuracy, so that all cover the same steps. */
 function curves(rows: readonly AttackRow[], measure: AttackRow['measure']): LearningCurve[] {
   return (
     rows
       .filter((row) => row.measure === measure && row.attack !== 'frozen')
       // The unlocked model's own adaptive attacks are in the table; in the chart they would hide the rest.
       .filter(({ start, attack }) => start !== 'unlocked' || attack === 'fine-tune')
-      .flatMap(({ start, attack, optimizer, result: { trials } }) =>
-        trials.map(({ seed, curve }) => ({
+      .flatMap(({ start, attack, optimizer, result: { trials } }) => {
+        // A logarithmic axis has no place for step 0.
+        const steps = [...new Set(trials.flatMap(({ curve }) => curve.map(({ step }) => step)))].filter(
+          (step) => step > 0,
+        );
+        return trials.map(({ seed, curve }) => ({
           attack: optimizer,
           start:
             attack === 'fine-tune'
               ? start
               : `${start} then ${attack === 'clip' ? 'clipped' : attack.replace('-', ' + ')}`,
           seed,
-          // A logarithmic axis has no place for step 0.
-          points: curve.filter(({ step }) => step > 0),
-        })),
-      )
+          points: steps.map((step) => ({ step, accuracy: lastUpTo(curve, step) })),
+        }));
+      })
+      .filter(({ points }) => points.length > 0)
   );
+}
+
+function lastUpTo(curve: AttackRow['result']['trials'][number]['curve'], step: number): number {
+  return curve.reduce((last, point) => (point.step <= step ? point.accuracy : last), curve[0].accuracy);
 }

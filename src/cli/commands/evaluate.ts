@@ -15,7 +15,7 @@ export const evaluate = defineCommand({
   arguments: [{ name: 'model', description: 'Model directory.', required: true }],
   schema: z.strictObject({
     data: dataSpec.prefault({}).describe('the task'),
-    part: z.enum(['test', 'train']).default('test').describe('which examples'),
+    part: z.enum(['test', 'validation', 'train']).default('test').describe('which examples'),
     predictions: z.string().optional().describe('JSONL file to write: index, label and logits of each example'),
   }),
   examples: [

@@ -1,11 +1,8 @@
-import { type Dataset, splitTrainTest } from '../../data/index.js';
+import type { Dataset } from '../../data/index.js';
 import { exactSingularValues } from '../../linalg/index.js';
 import { type LockMethod, type LockResult, weightMatrices } from '../../locks/index.js';
 import { type Model, parameterSet, type StateDict } from '../../models/index.js';
 import { folderHooks, type JobContext } from './train.js';
-
-/** Share of the training examples that a lock measures its utility on instead of training on them. */
-const validationShare = 0.15;
 
 /** A lock and the largest singular values of each matrix before and after. */
 export interface LockJobResult extends LockResult {
@@ -23,15 +20,14 @@ export interface MatrixSpectrum {
   readonly after: readonly number[];
 }
 
-/** Locks a model's weights in place, with checkpoints, metrics and resume. A part of `train` is kept for the utility. */
+/** Locks a model's weights in place, with checkpoints, metrics and resume. The utility is measured on `validation`. */
 export async function lockJob<Options>(
-  { model, train, seed }: { model: Model; train: Dataset; seed: number },
+  { model, train, validation, seed }: { model: Model; train: Dataset; validation: Dataset; seed: number },
   method: LockMethod<Options>,
   options: Options,
   context: JobContext,
 ): Promise<LockJobResult> {
   const { folder, phase, stepOffset = 0, engine, signal, onStep } = context;
-  const parts = splitTrainTest(train, validationShare, seed);
   const params = parameterSet(model.weights);
   const before = largestSingularValues(model.weights);
   const { checkpoint, hooks } = folderHooks(context);
@@ -39,8 +35,8 @@ export async function lockJob<Options>(
     {
       model,
       params,
-      train: parts.train,
-      validation: parts.test,
+      train,
+      validation,
       seed,
       engine,
       checkpoint,
