@@ -19,6 +19,7 @@ import {
   fineTune,
   isMeasured,
   type Measure,
+  raisedOptions,
   ranked,
   resetWeights,
   runAttackTasks,
@@ -47,9 +48,12 @@ const sigmaOf = (weights: StateDict, name: string) => {
   return [...exactSingularValues(data, shape[0], data.length / shape[0])];
 };
 
+/** A lock that raised k singular values of every matrix, without a leading stage. */
+const raised = (topK: number) => raisedOptions.parse({ topK, lead: { include: [] } });
+
 describe('clipRaised', () => {
   it('cuts the k largest singular values of each matrix to the first one below, and leaves the rest', () => {
-    const clipped = clipRaised(model.weights, 3);
+    const clipped = clipRaised(model.weights, raised(3));
     for (const name of ['conv2.weight', 'fc1.weight', 'fc3.weight']) {
       const before = sigmaOf(model.weights, name);
       const after = sigmaOf(clipped, name);
@@ -63,7 +67,7 @@ describe('clipRaised', () => {
 
   it('changes nothing of the original', () => {
     const before = model.weights.get('fc1.weight')?.data.slice();
-    clipRaised(model.weights, 2).get('fc1.weight')?.data.fill(0);
+    clipRaised(model.weights, raised(2)).get('fc1.weight')?.data.fill(0);
     expect(model.weights.get('fc1.weight')?.data).toEqual(before);
   });
 });
@@ -140,7 +144,7 @@ function task(id: string, more: Partial<AttackTask> = {}): AttackTask {
 describe('tasks', () => {
   const tasks = () => [
     task('plain'),
-    task('clip', { start: { kind: 'model', path: released, clip: 2 } }),
+    task('clip', { start: { kind: 'model', path: released, clip: raised(2) } }),
     task('reset', { start: { kind: 'model', path: released, reset: ['fc*'] } }),
     task('random', { start: { kind: 'random', like: released } }),
     task('frozen', { use: 'frozen' }),

@@ -1,19 +1,41 @@
+import { z } from 'zod';
 import { svd } from '../linalg/index.js';
-import type { StateDict, Weight } from '../models/index.js';
+import { matchesAny, type StateDict, type Weight } from '../models/index.js';
+
+const count = z.int().min(1).max(64);
+
+/** How many singular values of each matrix a lock raised, as the options of SpecDef say it; the attacker is taken to know. */
+export const raisedOptions = z.strictObject({
+  topK: count.default(4).describe('how many singular values of each matrix the lock raised'),
+  lead: z
+    .strictObject({
+      topK: count.default(8).describe('how many of each matrix that the lock pushed alone first'),
+      include: z
+        .array(z.string().min(1))
+        .default(['*conv*'])
+        .describe('names of those matrices, * stands for any characters'),
+    })
+    .prefault({})
+    .describe('the leading stage of the lock'),
+});
+
+/** Parsed {@link raisedOptions}. */
+export type Raised = z.output<typeof raisedOptions>;
 
 /**
- * The adaptive attack on a lock that raised the `topK` largest singular values: sets those of each matrix to the first
- * one below them, `W ← W − Σ_{j ≤ k} (σ_j − σ_{k+1}) u_j v_jᵀ`. Where a matrix has no more than `topK` of them, all go to
- * its smallest. Weights of one axis stay.
+ * The adaptive attack on a lock that raised the k largest singular values of each matrix: sets them to the first one below
+ * that was not raised, `W ← W − Σ_{j ≤ k} (σ_j − σ_{k+1}) u_j v_jᵀ`. Where all of a matrix were raised, they go to its
+ * smallest. Weights of one axis stay.
  *
- * @param topK - How many the lock raised; the attacker is taken to know.
  * @returns New weights.
  */
-export function clipRaised(weights: StateDict, topK: number): Map<string, Weight> {
+export function clipRaised(weights: StateDict, { topK, lead }: Raised): Map<string, Weight> {
+  const leads = matchesAny(lead.include);
   return new Map(
     [...weights].map(([name, { shape, data }]) => {
       if (shape.length < 2 || data.length === 0) return [name, { shape, data: data.slice() }];
-      return [name, { shape, data: clipMatrix(data, shape[0], data.length / shape[0], topK) }];
+      const k = leads(name) ? Math.max(topK, lead.topK) : topK;
+      return [name, { shape, data: clipMatrix(data, shape[0], data.length / shape[0], k) }];
     }),
   );
 }

@@ -9,7 +9,7 @@ export {
   type StartName,
   scores,
 } from './assessment.js';
-export { clipRaised } from './clip.js';
+export { clipRaised, type Raised, raisedOptions } from './clip.js';
 export { evaluationSteps, type FineTuneOptions, fineTune, type Trial } from './fine-tune.js';
 export { type FrozenUseOptions, frozenUse } from './frozen-use.js';
 export { type PoolOptions, runAttackTasks } from './pool.js';

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Registry } from '../models/index.js';
+import { type Raised, raisedOptions } from './clip.js';
 import type { AttackTask, Start } from './task.js';
 
 /** An optimizer that an attack tries, with the learning rates of its search. */
@@ -59,42 +60,35 @@ const fineTuneAttack: Attack<Record<string, never>> = {
   tasks: (start, setting) => searches('fine-tune', start, setting),
 };
 
-const clipAttack: Attack<{ topK: number }> = {
+const clipAttack: Attack<Raised> = {
   name: 'clip',
   description: 'clip the raised singular values of each matrix to the first one below them, then fine-tune',
   adaptive: true,
-  options: z.strictObject({
-    topK: z.int().min(1).max(64).default(4).describe('how many singular values of each matrix the lock raised'),
-  }),
-  tasks: (start, setting, { topK }) => searches('fine-tune', { ...start, clip: topK }, setting),
+  options: raisedOptions,
+  tasks: (start, setting, clip) => searches('fine-tune', { ...start, clip }, setting),
 };
 
-const resetAttack: Attack<{ include: string[] }> = {
+const resetOptions = z.strictObject({
+  include: z
+    .array(z.string().min(1))
+    .default(['fc*'])
+    .describe('names of the weights to draw anew, * stands for any characters'),
+});
+
+const resetAttack: Attack<z.output<typeof resetOptions>> = {
   name: 'reset',
   description: 'draw some layers anew, by default all linear ones, and fine-tune what is left of the released weights',
   adaptive: true,
-  options: z.strictObject({
-    include: z
-      .array(z.string().min(1))
-      .default(['fc*'])
-      .describe('names of the weights to draw anew, * stands for any characters'),
-  }),
+  options: resetOptions,
   tasks: (start, setting, { include }) => searches('fine-tune', { ...start, reset: include }, setting),
 };
 
-const clipResetAttack: Attack<{ topK: number; include: string[] }> = {
+const clipResetAttack: Attack<Raised & { include: string[] }> = {
   name: 'clip-reset',
   description: 'clip the raised singular values, draw some layers anew, and fine-tune what is left',
   adaptive: true,
-  options: z.strictObject({
-    topK: z.int().min(1).max(64).default(8).describe('how many singular values of each matrix to clip'),
-    include: z
-      .array(z.string().min(1))
-      .default(['fc*'])
-      .describe('names of the weights to draw anew, * stands for any characters'),
-  }),
-  tasks: (start, setting, { topK, include }) =>
-    searches('fine-tune', { ...start, clip: topK, reset: include }, setting),
+  options: raisedOptions.extend({ include: resetOptions.shape.include }),
+  tasks: (start, setting, { include, ...clip }) => searches('fine-tune', { ...start, clip, reset: include }, setting),
 };
 
 const frozenAttack: Attack<Record<string, never>> = {

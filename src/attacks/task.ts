@@ -1,9 +1,8 @@
 import { type DataSpec, type Dataset, fewShot, loadData } from '../data/index.js';
 import { ProgramCache } from '../engine/index.js';
-import { InputError } from '../formats/index.js';
 import { initializeModel, loadModel, type Model, type ModelSpec, type StateDict } from '../models/index.js';
 import { Evaluator } from '../training/index.js';
-import { clipRaised } from './clip.js';
+import { clipRaised, type Raised } from './clip.js';
 import type { Trial } from './fine-tune.js';
 import { frozenUse } from './frozen-use.js';
 import { resetWeights } from './reset.js';
@@ -16,8 +15,8 @@ export type Start =
       readonly kind: 'model';
       /** Its model directory. */
       readonly path: string;
-      /** How many raised singular values of each matrix are clipped first (the adaptive attack); default none. */
-      readonly clip?: number;
+      /** Which raised singular values are clipped first (the adaptive attack); default none. */
+      readonly clip?: Raised;
       /** Names of weights that are drawn anew first, `*` stands for any characters (another adaptive attack); default none. */
       readonly reset?: readonly string[];
     }
@@ -125,9 +124,6 @@ function startingWeights(start: Start, model: Model): (seed: number) => StateDic
   const fresh = (seed: number) =>
     initializeModel(architecture.name, config as Record<string, unknown>, randomStartSeed + seed).weights;
   if (start.kind === 'random') return fresh;
-  if (start.clip !== undefined && (!Number.isInteger(start.clip) || start.clip < 1)) {
-    throw new InputError(`clip: expected a whole number from 1, got ${start.clip}`);
-  }
   const released = start.clip === undefined ? model.weights : clipRaised(model.weights, start.clip);
   const { reset } = start;
   return reset === undefined ? () => released : (seed) => resetWeights(released, fresh(seed), reset);

@@ -9,7 +9,7 @@ import { readJsonFile, writeFileAtomic } from '../formats/index.js';
 import { specDefOptions, specdef } from '../locks/index.js';
 import { initializeModel, loadModel, type Model, parameterSet, type StateDict, saveModel } from '../models/index.js';
 import { type Evaluation, Evaluator } from '../training/index.js';
-import { attackJob, attackOptions, attackTrials } from './jobs/attack.js';
+import { type AttackOptions, attackJob, attackOptions, attackTrials } from './jobs/attack.js';
 import { type LockJobResult, lockJob } from './jobs/lock.js';
 import { type JobContext, trainJob, trainOptions } from './jobs/train.js';
 import type { PhaseProgress } from './progress.js';
@@ -25,11 +25,17 @@ export const demoOptions = z.strictObject({
     .describe('digits of the unauthorized task'),
   train: trainOptions.prefault({}).describe('training of the model that is released'),
   specdef: specDefOptions.prefault({}).describe('the lock'),
-  attack: attackOptions.prefault({}).describe('the attacks'),
+  attack: attackOptions.omit({ clip: true }).prefault({}).describe('the attacks; they know what the lock raised'),
 });
 
 /** Parsed {@link demoOptions}. */
 export type DemoOptions = z.output<typeof demoOptions>;
+
+/** The attacks of the demo: an attacker is taken to know which singular values the lock raised. */
+export function demoAttack({ attack, specdef: { topK, lead } }: DemoOptions): AttackOptions {
+  const leading = lead.steps > 0 ? lead.include : [];
+  return { ...attack, clip: { topK, lead: { topK: lead.topK, include: leading } } };
+}
 
 /** What the demo found. */
 export interface DemoResult {
@@ -94,8 +100,9 @@ export async function runDemo(
     return model;
   });
 
-  progress.begin('attack', attackTrials(paths, spec(options.unauthorized), options.attack));
-  const rows = await attackJob(paths, spec(options.unauthorized), options.attack, {
+  const attack = demoAttack(options);
+  progress.begin('attack', attackTrials(paths, spec(options.unauthorized), attack));
+  const rows = await attackJob(paths, spec(options.unauthorized), attack, {
     folder,
     workers,
     signal,
@@ -103,7 +110,7 @@ export async function runDemo(
   });
   progress.end();
 
-  const clipped = clipRaised(locked.weights, Math.max(options.attack.clipTopK, 1));
+  const clipped = clipRaised(locked.weights, attack.clip);
   const evaluator = new Evaluator(unlocked, engine);
   const onTest = (weights: StateDict) => evaluator.evaluate(parameterSet(weights), authorized.test);
   const result: DemoResult = {

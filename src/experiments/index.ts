@@ -1,4 +1,4 @@
-export { type DemoOptions, type DemoResult, demoOptions, runDemo } from './demo.js';
+export { type DemoOptions, type DemoResult, demoAttack, demoOptions, runDemo } from './demo.js';
 export { describeEstimate, estimateRun, type RunEstimate } from './estimate.js';
 export { inspectMatrix, type MatrixReport, readMatrices } from './inspect.js';
 export { type AttackOptions, type AttackTargets, attackJob, attackOptions, attackTrials } from './jobs/attack.js';

@@ -1,4 +1,4 @@
-import type { DemoOptions, DemoResult } from '../experiments/index.js';
+import { type DemoOptions, type DemoResult, demoAttack } from '../experiments/index.js';
 import { attackSections, type ReportOrigin, type Summary, summarizeAttack } from './attack-report.js';
 import { spectra } from './charts.js';
 import { renderReport } from './html.js';
@@ -7,7 +7,7 @@ import { decimal, percent } from './numbers.js';
 /** Puts the demo's findings into a table and plain sentences. */
 export function summarizeDemo(result: DemoResult, options: DemoOptions): Summary {
   const { unlocked, locked, clipped } = result.authorized;
-  const { table, sentences } = summarizeAttack(result, options.attack, {
+  const { table, sentences } = summarizeAttack(result, demoAttack(options), {
     unlocked: unlocked.accuracy,
     locked: locked.accuracy,
     'locked, clipped': clipped.accuracy,
@@ -46,7 +46,7 @@ export async function demoReport(result: DemoResult, options: DemoOptions, origi
         ],
         table,
       },
-      ...(await attackSections(result.rows, options.attack)),
+      ...(await attackSections(result.rows, demoAttack(options))),
       {
         heading: 'Singular values before and after the lock',
         svg: sigma.svg,

@@ -6,6 +6,7 @@ import {
   type AttackTask,
   attacks,
   type Measure,
+  raisedOptions,
   runAttackTasks,
   type SearchResult,
   type StartName,
@@ -42,24 +43,14 @@ export const attackOptions = z.strictObject({
   seeds: seeds
     .default([1, 2, 3, 4, 5, 6])
     .describe('seeds of the runs that are reported, with the learning rate that the search found'),
-  clipTopK: z
-    .int()
-    .min(0)
-    .max(64)
-    .default(4)
-    .describe('adaptive attack: clip so many singular values of each matrix first; 0: leave it out'),
+  clip: raisedOptions
+    .prefault({})
+    .describe('adaptive attack: clip the raised singular values first; topK: what the lock raised'),
   reset: z
     .array(z.string().min(1))
     .default(['fc*'])
     .describe('adaptive attack: draw the weights of these names anew first, * stands for any characters'),
-  resetClipTopK: z
-    .int()
-    .min(0)
-    .max(64)
-    .default(8)
-    .describe(
-      'adaptive attack: clip so many singular values of each matrix and draw layers anew as well; 0: leave it out',
-    ),
+  adaptive: z.boolean().default(true).describe('whether to try the adaptive attacks: clip, reset, and both'),
 });
 
 /** Parsed {@link attackOptions}. */
@@ -99,7 +90,7 @@ function plan({ locked, unlocked }: AttackTargets, data: DataSpec, options: Atta
   if (options.scoreSteps > 0) {
     settings.push(['score', { ...shared, steps: options.scoreSteps, batchSize: options.scoreBatchSize, perClass }]);
   }
-  const resets = options.reset.length > 0;
+  const resets = options.adaptive && options.reset.length > 0;
   return settings.flatMap(([measure, setting]) => {
     const label = (start: StartName, attack: string, tasks: Omit<AttackTask, 'id'>[]): LabelledTask[] =>
       tasks.map((task) => {
@@ -115,11 +106,9 @@ function plan({ locked, unlocked }: AttackTargets, data: DataSpec, options: Atta
       ...(unlocked === undefined ? [] : on('unlocked', unlocked, 'fine-tune')),
       ...(unlocked !== undefined && resets ? on('unlocked', unlocked, 'reset', { include: options.reset }) : []),
       ...on('locked', locked, 'fine-tune'),
-      ...(options.clipTopK > 0 ? on('locked', locked, 'clip', { topK: options.clipTopK }) : []),
+      ...(options.adaptive ? on('locked', locked, 'clip', options.clip) : []),
       ...(resets ? on('locked', locked, 'reset', { include: options.reset }) : []),
-      ...(resets && options.resetClipTopK > 0
-        ? on('locked', locked, 'clip-reset', { include: options.reset, topK: options.resetClipTopK })
-        : []),
+      ...(resets ? on('locked', locked, 'clip-reset', { include: options.reset, ...options.clip }) : []),
       ...label('random weights', 'fine-tune', searches('fine-tune', { kind: 'random', like: locked }, setting)),
       ...(unlocked === undefined ? [] : on('unlocked', unlocked, 'frozen')),
       ...on('locked', locked, 'frozen'),
