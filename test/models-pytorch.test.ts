@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import type { Dataset } from '../src/data/index.js';
+import { type Dataset, floatDataset } from '../src/data/index.js';
 import { ProgramCache } from '../src/engine/index.js';
 import { readSafetensors, toFloat32 } from '../src/formats/index.js';
 import { loadModel, type Model, parameterSet, saveModel } from '../src/models/index.js';
@@ -22,14 +22,13 @@ async function readExpected(name: string) {
 function batchOf(model: Model, expected: Awaited<ReturnType<typeof readExpected>>['values'], index: number): Dataset {
   const [x, y] = [`x ${index}`, `y ${index}`].map((name) => expected.get(name));
   if (!x || !y) throw new Error(`the fixture has no batch ${index}`);
-  return {
+  return floatDataset({
     name: `batch ${index}`,
     inputShape: x.shape.slice(1),
     inputs: toFloat32(x),
     labels: Int32Array.from(toFloat32(y)),
     classes: Array.from({ length: model.architecture.classes(model.config) }, (_, label) => String(label)),
-    size: x.shape[0],
-  };
+  });
 }
 
 describe.each(['cnn', 'mlp'])('%s', (name) => {

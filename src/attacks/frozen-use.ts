@@ -1,4 +1,4 @@
-import type { Dataset } from '../data/index.js';
+import { type Dataset, floatDataset } from '../data/index.js';
 import { ProgramCache } from '../engine/index.js';
 import { initializeModel, type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
 import { Evaluator } from '../training/index.js';
@@ -38,20 +38,16 @@ export async function frozenUse(
   onTrial?: (trial: Trial) => void,
 ): Promise<SearchResult> {
   const params = parameterSet(weights);
-  const outputs = async (dataset: Dataset) => ({
-    ...dataset,
-    inputs: await evaluator.logits(params, dataset),
-    inputShape: [model.architecture.classes(model.config)],
+  const outputs = async (dataset: Dataset): Promise<Outputs> => ({
+    dataset,
+    logits: await evaluator.logits(params, dataset),
   });
+  const width = model.architecture.classes(model.config);
   const raw = await outputs(test);
-  const trains = new Map<number, Dataset>();
+  const trains = new Map<number, Outputs>();
   for (const seed of [...budget.searchSeeds, ...budget.seeds]) trains.set(seed, await outputs(train(seed)));
   const classifier = (seed: number) =>
-    initializeModel(
-      'mlp',
-      { input_shape: raw.inputShape, num_labels: test.classes.length, hidden_sizes: [hiddenSize] },
-      seed,
-    );
+    initializeModel('mlp', { input_shape: [width], num_labels: test.classes.length, hidden_sizes: [hiddenSize] }, seed);
   const programs = new ProgramCache({ threads: 1 });
   const own = new Evaluator(classifier(0), { threads: 1 }, 1024);
   try {
@@ -59,13 +55,13 @@ export async function frozenUse(
       (seed) => {
         const fresh = classifier(seed);
         const examples = trains.get(seed) ?? raw;
-        const { mean, deviation } = statistics(examples);
+        const normalize = normalization(examples, width);
         return {
           ...rest,
           model: fresh,
           weights: fresh.weights,
-          train: normalized(examples, mean, deviation),
-          test: normalized(raw, mean, deviation),
+          train: normalize(examples),
+          test: normalize(raw),
           optimizer: { name: 'adamw' },
           programs,
           evaluator: own,
@@ -80,22 +76,28 @@ export async function frozenUse(
   }
 }
 
-function statistics({ inputs, inputShape: [width], size }: Dataset): { mean: Float64Array; deviation: Float64Array } {
-  const mean = new Float64Array(width);
-  const deviation = new Float64Array(width);
-  inputs.forEach((value, index) => {
-    mean[index % width] += value / size;
-  });
-  inputs.forEach((value, index) => {
-    deviation[index % width] += (value - mean[index % width]) ** 2 / size;
-  });
-  return { mean, deviation: deviation.map((value) => Math.sqrt(value) || 1) };
+/** Examples and what the released model says of them. */
+interface Outputs {
+  dataset: Dataset;
+  /** `[size, width]`. */
+  logits: Float32Array;
 }
 
-function normalized(dataset: Dataset, mean: Float64Array, deviation: Float64Array): Dataset {
-  const width = mean.length;
-  return {
-    ...dataset,
-    inputs: dataset.inputs.map((value, index) => (value - mean[index % width]) / deviation[index % width]),
-  };
+/** Turns outputs into a data set whose every column has mean 0 and deviation 1 on the training examples. */
+function normalization({ logits, dataset: { size } }: Outputs, width: number): (outputs: Outputs) => Dataset {
+  const mean = new Float64Array(width);
+  const variance = new Float64Array(width);
+  logits.forEach((value, index) => {
+    mean[index % width] += value / size;
+  });
+  logits.forEach((value, index) => {
+    variance[index % width] += (value - mean[index % width]) ** 2 / size;
+  });
+  const deviation = variance.map((value) => Math.sqrt(value) || 1);
+  return (outputs) =>
+    floatDataset({
+      ...outputs.dataset,
+      inputShape: [width],
+      inputs: outputs.logits.map((value, index) => (value - mean[index % width]) / deviation[index % width]),
+    });
 }

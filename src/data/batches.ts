@@ -1,5 +1,5 @@
 import { RandomStream } from '../linalg/index.js';
-import type { Dataset } from './dataset.js';
+import { type Dataset, exampleLength } from './dataset.js';
 
 /**
  * The order in which training sees a data set: one shuffle after another, cut into batches of one size. A batch may reach
@@ -51,19 +51,26 @@ export interface BatchBuffers {
 
 /** Allocates the arrays of one batch. */
 export function batchBuffers(dataset: Dataset, batchSize: number): BatchBuffers {
-  const stride = dataset.inputShape.reduce((product, length) => product * length, 1);
   return {
     positions: new Uint32Array(batchSize),
-    inputs: new Float32Array(batchSize * stride),
+    inputs: new Float32Array(batchSize * exampleLength(dataset)),
     labels: new Int32Array(batchSize),
   };
 }
 
-/** Copies the examples at `buffers.positions` into the batch's arrays. */
-export function gatherBatch(dataset: Dataset, { positions, inputs, labels }: BatchBuffers): void {
+/**
+ * Writes the examples at `buffers.positions` into the batch's arrays.
+ *
+ * @param random - Draws their augmentation, row by row: a stream of its own for each step. Default none.
+ */
+export function gatherBatch(
+  dataset: Dataset,
+  { positions, inputs, labels }: BatchBuffers,
+  random?: RandomStream,
+): void {
   const stride = inputs.length / positions.length;
   positions.forEach((position, row) => {
-    inputs.set(dataset.inputs.subarray(position * stride, (position + 1) * stride), row * stride);
+    dataset.examples.read(dataset.indices[position], inputs, row * stride, random);
     labels[row] = dataset.labels[position];
   });
 }

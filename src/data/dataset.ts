@@ -1,14 +1,17 @@
 import { InputError } from '../formats/index.js';
 import { RandomStream } from '../linalg/index.js';
+import { type Examples, FloatExamples } from './examples.js';
 
-/** Labelled examples in memory. */
+/** Labelled examples: positions in a store of inputs, which data sets cut from one another share. */
 export interface Dataset {
   /** What it is, for tables and messages. */
   readonly name: string;
   /** Shape of one example. */
   readonly inputShape: readonly number[];
-  /** `[size, ...inputShape]`, row-major, already normalized. */
-  readonly inputs: Float32Array;
+  /** Where the inputs lie. */
+  readonly examples: Examples;
+  /** Index of each example in `examples`, `[size]`. */
+  readonly indices: Uint32Array;
   /** Class of each example, `[size]`. */
   readonly labels: Int32Array;
   /** Names of the classes. */
@@ -17,16 +20,60 @@ export interface Dataset {
   readonly size: number;
 }
 
-/** The examples at some positions, copied. */
-export function subset(dataset: Dataset, positions: ArrayLike<number>, name = dataset.name): Dataset {
-  const stride = dataset.inputs.length / Math.max(dataset.size, 1);
-  const inputs = new Float32Array(positions.length * stride);
-  const labels = new Int32Array(positions.length);
-  for (let i = 0; i < positions.length; i++) {
-    inputs.set(dataset.inputs.subarray(positions[i] * stride, (positions[i] + 1) * stride), i * stride);
-    labels[i] = dataset.labels[positions[i]];
+/** What {@link createDataset} and {@link floatDataset} are told beside the inputs. */
+export interface DatasetFacts {
+  /** What it is, for tables and messages. */
+  name: string;
+  /** Class of each example, `[size]`; kept, not copied. */
+  labels: Int32Array;
+  /** Names of the classes. */
+  classes: readonly string[];
+}
+
+/** A data set of all examples of a store. */
+export function createDataset(examples: Examples, { name, labels, classes }: DatasetFacts): Dataset {
+  const indices = Uint32Array.from(labels.keys());
+  return { name, inputShape: examples.shape, examples, indices, labels, classes, size: labels.length };
+}
+
+/**
+ * A data set of plain numbers.
+ *
+ * @param facts - `inputs`: `[size, ...inputShape]`, row-major, as the model is to see them; kept, not copied.
+ * @throws InputError when inputs and labels do not have the same number of examples.
+ */
+export function floatDataset({
+  inputs,
+  inputShape,
+  ...facts
+}: DatasetFacts & { inputs: Float32Array; inputShape: readonly number[] }): Dataset {
+  const examples = new FloatExamples(inputs, inputShape);
+  if (examples.size !== facts.labels.length) {
+    throw new InputError(
+      `${facts.name}: expected inputs of shape [${[facts.labels.length, ...inputShape]}], got ${inputs.length} numbers`,
+    );
   }
-  return { ...dataset, name, inputs, labels, size: positions.length };
+  return createDataset(examples, facts);
+}
+
+/** The inputs of `count` examples from position `start` on, `[count, ...inputShape]`; default all. */
+export function readInputs(dataset: Dataset, start = 0, count = dataset.size - start): Float32Array {
+  const stride = exampleLength(dataset);
+  const out = new Float32Array(count * stride);
+  for (let row = 0; row < count; row++) dataset.examples.read(dataset.indices[start + row], out, row * stride);
+  return out;
+}
+
+/** Numbers in one example. */
+export function exampleLength({ inputShape }: Dataset): number {
+  return inputShape.reduce((product, length) => product * length, 1);
+}
+
+/** The examples at some positions; their inputs are shared, their labels copied. */
+export function subset(dataset: Dataset, positions: ArrayLike<number>, name = dataset.name): Dataset {
+  const indices = Uint32Array.from(positions, (position) => dataset.indices[position]);
+  const labels = Int32Array.from(positions, (position) => dataset.labels[position]);
+  return { ...dataset, name, indices, labels, size: positions.length };
 }
 
 /**

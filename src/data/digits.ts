@@ -1,13 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { InputError } from '../formats/index.js';
-import type { Dataset } from './dataset.js';
+import { createDataset, type Dataset } from './dataset.js';
+import { ImageExamples } from './images.js';
 
 const size = 28;
 const pixels = size * size;
-/** Mean and deviation of MNIST's training pixels, the usual normalization. */
-const mean = 0.1307;
-const deviation = 0.3081;
 
 /**
  * The 10,000 real MNIST digits of the `mnist` package, `[1, 28, 28]`, normalized to mean 0 and deviation 1, ordered by
@@ -17,34 +15,36 @@ const deviation = 0.3081;
  */
 export async function loadDigits(): Promise<Dataset> {
   const require = createRequire(import.meta.url);
-  const images: Float32Array[] = [];
+  const images: Uint8Array[] = [];
   const labels: number[] = [];
   const seen = new Set<string>();
   for (let digit = 0; digit < 10; digit++) {
     const path = require.resolve(`mnist/src/digits/${digit}.json`);
     const { data } = JSON.parse(await readFile(path, 'utf8')) as { data: unknown };
     if (!Array.isArray(data)) throw new InputError(`${path}: expected a key "data" with numbers, found none`);
-    const values = Float32Array.from(data as number[]);
+    // The package holds bytes divided by 255 and rounded to three digits, which gives the bytes back exactly.
+    const bytes = Uint8Array.from(data as number[], (value) => Math.round(value * 255));
     // The files end in a part of an image, which is left out.
-    for (let start = 0; start + pixels <= values.length; start += pixels) {
-      const image = values.subarray(start, start + pixels);
-      const key = Buffer.from(image.buffer, image.byteOffset, image.byteLength).toString('latin1');
+    for (let start = 0; start + pixels <= bytes.length; start += pixels) {
+      const image = bytes.subarray(start, start + pixels);
+      const key = Buffer.from(image).toString('latin1');
       if (seen.has(key)) continue;
       seen.add(key);
-      images.push(image.map((value) => (value - mean) / deviation));
+      images.push(image);
       labels.push(digit);
     }
   }
-  const inputs = new Float32Array(images.length * pixels);
+  const all = new Uint8Array(images.length * pixels);
   images.forEach((image, index) => {
-    inputs.set(image, index * pixels);
+    all.set(image, index * pixels);
   });
-  return {
+  const examples = new ImageExamples(
+    { pixels: all, channels: 1, height: size, width: size },
+    { channels: 1, mean: [0.1307], std: [0.3081] },
+  );
+  return createDataset(examples, {
     name: 'digits',
-    inputShape: [1, size, size],
-    inputs,
     labels: Int32Array.from(labels),
     classes: Array.from({ length: 10 }, (_, digit) => String(digit)),
-    size: images.length,
-  };
+  });
 }

@@ -1,4 +1,4 @@
-import type { Dataset } from '../data/index.js';
+import { type Dataset, readInputs } from '../data/index.js';
 import { type EngineOptions, ProgramCache } from '../engine/index.js';
 import type { TypedArray } from '../graph/index.js';
 import { buildForward, type ModelSpec } from '../models/index.js';
@@ -36,13 +36,12 @@ export class Evaluator {
   async logits(params: ParameterSet, dataset: Dataset): Promise<Float32Array> {
     requireFit(this.model, dataset);
     const classes = this.model.architecture.classes(this.model.config);
-    const stride = dataset.inputs.length / dataset.size;
     const all = new Float32Array(dataset.size * classes);
     const feeds: Record<string, TypedArray> = Object.fromEntries(params);
     for (let start = 0; start < dataset.size; start += this.batchSize) {
       // A last, smaller batch has a program of its own, so that no example is computed twice.
       const count = Math.min(this.batchSize, dataset.size - start);
-      feeds.x = dataset.inputs.subarray(start * stride, (start + count) * stride);
+      feeds.x = readInputs(dataset, start, count);
       const { logits } = await (await this.#programs.get(String(count), () => this.#forward(count))).run(feeds);
       all.set(logits as Float32Array, start * classes);
     }

@@ -86,6 +86,11 @@ export async function createObjective({
       `objective: expected ${dataset.size} × ${classes} reference logits for the KL part, got ${found}`,
     );
   }
+  if (kl !== 0 && dataset.examples.augmented) {
+    throw new InputError(
+      `${dataset.name}: expected examples without crop and flip for the KL part, whose reference logits are those of the plain ones`,
+    );
+  }
   if (task === 0 && kl === 0) throw new InputError('objective: expected a task or a KL weight other than 0');
   const size = Math.min(batchSize, dataset.size);
   const built = buildLoss(model, size, task, kl);
@@ -182,7 +187,12 @@ class BatchObjective implements Objective {
   async compute(params: ParameterSet, step: number): Promise<StepResult> {
     const { positions, inputs, labels } = this.#batch;
     this.order.positions(step, positions);
-    gatherBatch(this.dataset, this.#batch);
+    const { examples } = this.dataset;
+    gatherBatch(
+      this.dataset,
+      this.#batch,
+      examples.augmented ? new RandomStream(this.order.seed, 'augmentation', step) : undefined,
+    );
     const feeds: Record<string, TypedArray> = { x: inputs, labels };
     const { referenceLogits } = this.parts;
     if (referenceLogits && this.#reference) {

@@ -2,7 +2,7 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Dataset } from '../data/index.js';
+import { type Dataset, floatDataset } from '../data/index.js';
 import { InputError, InterruptedError } from '../formats/index.js';
 import { RandomStream } from '../linalg/index.js';
 import { initializeModel, type Model, parameterSet } from '../models/index.js';
@@ -26,7 +26,7 @@ function clouds(size: number, seed: number): Dataset {
     inputs[2 * i] = (labels[i] ? 1 : -1) + 0.5 * stream.normal();
     inputs[2 * i + 1] = stream.normal();
   }
-  return { name: 'clouds', inputShape: [2], inputs, labels, classes: ['left', 'right'], size };
+  return floatDataset({ name: 'clouds', inputShape: [2], inputs, labels, classes: ['left', 'right'] });
 }
 
 const dataset = clouds(60, 1);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { hashed, largestError, readFixture } from '../../../test/support/linalg-fixtures.js';
-import type { Dataset } from '../../data/index.js';
+import { floatDataset } from '../../data/index.js';
 import { sizeOf } from '../../graph/index.js';
 import { architectures, buildForward, type ModelSpec, type StateDict } from '../../models/index.js';
 import { createObjective, type Objective, optimizers, type ParameterSet } from '../../training/index.js';
@@ -48,18 +48,18 @@ async function retainOnHashedBatches(
 ): Promise<Pick<Objective, 'compute' | 'release'>> {
   const { batch, seed } = fixture;
   const classes = model.architecture.classes(model.config);
-  const dataset: Dataset = {
+  const inputs = new Float32Array(batch * sizeOf(inputShape));
+  const dataset = floatDataset({
     name: 'hashed',
     inputShape,
-    inputs: new Float32Array(batch * sizeOf(inputShape)),
+    inputs,
     labels: new Int32Array(batch),
     classes: Array.from({ length: classes }, (_, index) => String(index)),
-    size: batch,
-  };
+  });
   const objective = await createObjective({ model, dataset, batchSize: batch, seed: 0, engine: { threads: 1 } });
   return {
     compute(params, step) {
-      dataset.inputs.set(hashed(seed + 100 + step, dataset.inputs.length));
+      inputs.set(hashed(seed + 100 + step, inputs.length));
       dataset.labels.set(hashed(seed + 200 + step, batch).map((value) => Math.floor(((value + 1) / 2) * classes)));
       return objective.compute(params, step);
     },
