@@ -80,7 +80,7 @@ describe.each(['cnn', 'mlp'])('%s', (name) => {
     for (let step = 0; step < 10; step++) {
       const { loss, gradients } = await objectives[step % 3].compute(params, step);
       losses.push(loss);
-      optimizer.update(gradients, state, params, 1e-3);
+      await optimizer.update(gradients, state, params, 1e-3);
     }
     const expectedLosses = values.get('losses');
     const problems = expectedLosses

@@ -212,6 +212,7 @@ describe('ranked', () => {
       score,
       cost,
       seed: 0,
+      evaluations: 0,
       curve: [],
       end: 'budget',
     });
@@ -224,7 +225,7 @@ describe('ranked', () => {
 function row(start: StartName, attack: string, measure: Measure, values: readonly (number | undefined)[]): AttackRow {
   const trials = values.map((value, seed): Trial => {
     const measured = measure === 'cost' ? { score: 0, cost: value } : { score: value ?? 0 };
-    return { learningRate: 1, seed, curve: [], end: 'budget', ...measured };
+    return { learningRate: 1, seed, evaluations: 0, curve: [], end: 'budget', ...measured };
   });
   return { start, attack, measure, optimizer: 'adamw', budget: 100, result: { search: [], learningRate: 1, trials } };
 }

@@ -45,6 +45,8 @@ export interface Trial {
   readonly score: number;
   /** Steps until the target was first reached; none where it was not. */
   readonly cost?: number;
+  /** What its steps cost in evaluations of the gradient; more than the steps for optimizers that need more. */
+  readonly evaluations: number;
   /** Why it ended. */
   readonly end: 'target' | 'budget' | 'beaten' | 'diverged' | 'hopeless';
 }
@@ -88,13 +90,16 @@ export async function fineTune({
   const curve = [{ step: 0, accuracy: (await evaluator.evaluate(params, test)).accuracy }];
   let end: Trial['end'] = 'budget';
   let best = curve[0].accuracy;
+  let evaluations = 0;
   await runSteps({
     params,
+    shapes: objective.shapes,
     compute: (current, step) => objective.compute(current, step),
     optimizer: optimizers.get(optimizer.name).create(optimizer.options),
     learningRate,
     steps,
-    afterStep: async ({ step, loss }) => {
+    afterStep: async ({ step, loss, evaluations: spent }) => {
+      evaluations += spent;
       if (!Number.isFinite(loss)) {
         end = 'diverged';
         return 'stop';
@@ -111,5 +116,5 @@ export async function fineTune({
     },
   });
   const cost = target === undefined ? undefined : curve.find(({ accuracy }) => accuracy >= target)?.step;
-  return { learningRate, seed, curve, score: best, cost, end };
+  return { learningRate, seed, curve, score: best, cost, evaluations, end };
 }

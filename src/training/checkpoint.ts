@@ -46,6 +46,7 @@ export function checkpointToTensors(checkpoint: Checkpoint): SafetensorsFile {
       optimizer_step: formatCount(optimizer.step, 'optimizer_step'),
       // A slot without arrays has no tensor that would bring it back.
       optimizer_slots: JSON.stringify(Object.keys(optimizer.slots)),
+      ...(optimizer.scalars && { optimizer_scalars: formatScalars(optimizer.scalars) }),
       meta: JSON.stringify(meta),
     },
   };
@@ -57,7 +58,7 @@ export function checkpointToTensors(checkpoint: Checkpoint): SafetensorsFile {
  * @param file - As {@link checkpointToTensors} made it, perhaps damaged on the way.
  * @param source - What error messages call it: the file's path.
  * @throws InputError that names the tensor or key, when anything is missing, unknown, repeated, of a wrong type or
- * size, or when the optimizer's slots do not fit the parameters.
+ * size, or when the optimizer's slots do not belong to the parameters.
  */
 export function tensorsToCheckpoint(file: SafetensorsFile, source = 'checkpoint'): Checkpoint {
   const { metadata } = file;
@@ -96,7 +97,11 @@ export function tensorsToCheckpoint(file: SafetensorsFile, source = 'checkpoint'
     step: countAt(metadata, 'step', source),
     params,
     // fromEntries defines own properties, so that a name such as __proto__ stays a name.
-    optimizer: { step: countAt(metadata, 'optimizer_step', source), slots: Object.fromEntries(slots) },
+    optimizer: {
+      step: countAt(metadata, 'optimizer_step', source),
+      slots: Object.fromEntries(slots),
+      ...(Object.hasOwn(metadata, 'optimizer_scalars') && { scalars: scalarsAt(metadata, source) }),
+    },
     extra: Object.fromEntries(extra),
     meta: { ...meta },
   };
@@ -137,22 +142,31 @@ function put<Value>(map: Map<string, Value>, name: string, value: Value, subject
   map.set(name, value);
 }
 
-/** Each slot must have one array for the same parameters as the others, of the parameter's length (`step`: 1). */
+/** Each slot must have one array for the same parameters as the others; how long it is, the optimizer decides. */
 function checkSlots(slots: Map<string, Map<string, Float32Array>>, params: ParameterSet, source: string): void {
   const covered = new Set([...slots.values()].flatMap((arrays) => [...arrays.keys()]));
   for (const [slot, arrays] of slots) {
     for (const name of covered) {
       const subject = `${source} tensor ${JSON.stringify(`optimizer/${slot}/${name}`)}`;
-      const values = arrays.get(name);
-      const param = params.get(name);
-      if (!param) throw new InputError(`${subject}: expected a parameter of this name, found none`);
-      if (!values) throw new InputError(`${subject}: expected as other slots have it, found none`);
-      const length = slot === 'step' ? 1 : param.length;
-      if (values.length !== length) {
-        throw new InputError(`${subject}: expected ${length} values, found ${values.length}`);
-      }
+      if (!params.has(name)) throw new InputError(`${subject}: expected a parameter of this name, found none`);
+      if (!arrays.has(name)) throw new InputError(`${subject}: expected as other slots have it, found none`);
     }
   }
+}
+
+function formatScalars(scalars: Record<string, number>): string {
+  checkJson(scalars, 'checkpoint optimizer_scalars', 0);
+  return JSON.stringify(scalars);
+}
+
+function scalarsAt(metadata: Record<string, string>, source: string): Record<string, number> {
+  const scalars = jsonAt(metadata, 'optimizer_scalars', source);
+  const entries = typeof scalars === 'object' && scalars !== null ? Object.entries(scalars) : [];
+  if (Array.isArray(scalars) || entries.length === 0 || !entries.every(([, value]) => typeof value === 'number')) {
+    const found = JSON.stringify(scalars).slice(0, 80);
+    throw new InputError(`${source} optimizer_scalars: expected numbers by name, found ${found}`);
+  }
+  return Object.fromEntries(entries);
 }
 
 function slotNames(metadata: Record<string, string>, source: string): string[] {

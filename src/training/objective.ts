@@ -1,5 +1,5 @@
 import { type BatchBuffers, BatchOrder, batchBuffers, type Dataset, gatherBatch } from '../data/index.js';
-import { type EngineOptions, type Program, ProgramCache } from '../engine/index.js';
+import { type EngineOptions, type Feeds, type Program, ProgramCache } from '../engine/index.js';
 import { InputError } from '../formats/index.js';
 import {
   add,
@@ -14,7 +14,8 @@ import {
 import { RandomStream } from '../linalg/index.js';
 import { buildForward, type ModelSpec } from '../models/index.js';
 import type { MaskSpec } from '../nn/index.js';
-import type { ParameterSet } from './optimizers/index.js';
+import { BatchOracle, CurvaturePrograms } from './curvature.js';
+import type { ParameterSet, ParameterShapes, StepOracle } from './optimizers/index.js';
 
 /** Loss and gradients of one step. The arrays belong to the objective: the next step writes over them. */
 export interface StepResult {
@@ -22,12 +23,16 @@ export interface StepResult {
   readonly loss: number;
   /** Gradient of every trained parameter. */
   readonly gradients: ParameterSet;
+  /** Answers further questions about the same batch, until the next step is computed; none where only the gradient is known. */
+  readonly oracle?: StepOracle;
 }
 
 /** What training descends: loss and gradients at given parameters, for the batch of a given step. */
 export interface Objective {
   /** Steps after which every example was seen once. */
   readonly stepsPerEpoch: number;
+  /** Shapes of the model's parameters. */
+  readonly shapes: ParameterShapes;
   /** Computes one step; the same parameters and step give the same bits. */
   compute(params: ParameterSet, step: number): Promise<StepResult>;
   /** Frees the compiled program, unless it belongs to a cache. */
@@ -96,6 +101,7 @@ export async function createObjective({
   const built = buildLoss(model, size, task, kl);
   const cache = programs ?? new ProgramCache(engine);
   const key = JSON.stringify(['objective', model.architecture.name, model.config, size, task, kl]);
+  const curvature = new CurvaturePrograms(cache, key, () => buildLoss(model, size, task, kl));
   return new BatchObjective(
     await cache.get(key, () => built.outputs),
     dataset,
@@ -104,6 +110,8 @@ export async function createObjective({
       masks: built.masks,
       referenceLogits: kl !== 0 ? referenceLogits : undefined,
       names: built.names,
+      shapes: new Map([...built.parameters].map(([name, { shape }]) => [name, shape])),
+      curvature,
       release: programs ? undefined : () => cache.release(),
     },
   );
@@ -123,7 +131,14 @@ function buildLoss(model: ModelSpec, size: number, task: number, kl: number) {
     const gradient = found[index];
     if (gradient) outputs[`grad ${name}`] = gradient;
   });
-  return { outputs, masks: scope.masks, names: names.filter((_, index) => found[index]) };
+  return {
+    outputs,
+    masks: scope.masks,
+    names: names.filter((_, index) => found[index]),
+    logits,
+    parameters: scope.parameterInputs,
+    weight: task + kl,
+  };
 }
 
 /**
@@ -157,6 +172,7 @@ export function requireFit({ architecture, config }: ModelSpec, dataset: Dataset
 
 class BatchObjective implements Objective {
   readonly stepsPerEpoch: number;
+  readonly shapes: ParameterShapes;
   readonly #batch: BatchBuffers;
   readonly #masks: readonly { spec: MaskSpec; values: Float32Array }[];
   readonly #reference: Float32Array | undefined;
@@ -170,10 +186,13 @@ class BatchObjective implements Objective {
       masks: readonly MaskSpec[];
       referenceLogits?: Float32Array;
       names: readonly string[];
+      shapes: ParameterShapes;
+      curvature: CurvaturePrograms;
       release?: () => Promise<void>;
     },
   ) {
     this.stepsPerEpoch = order.stepsPerEpoch;
+    this.shapes = parts.shapes;
     this.#batch = batchBuffers(dataset, order.batchSize);
     this.#masks = parts.masks.map((spec) => ({
       spec,
@@ -212,6 +231,12 @@ class BatchObjective implements Objective {
       feeds[spec.name] = values;
     }
     for (const [name, values] of params) feeds[name] = values;
+    const { loss, gradients } = await this.#run(feeds);
+    const oracle = new BatchOracle(loss, feeds, () => this.#run(feeds), this.parts.curvature);
+    return { loss, gradients, oracle };
+  }
+
+  async #run(feeds: Feeds): Promise<{ loss: number; gradients: ParameterSet }> {
     const results = await this.program.run(feeds);
     // The program fills the same arrays at every run, so the map is made once.
     this.#gradients ??= new Map(this.parts.names.map((name) => [name, results[`grad ${name}`] as Float32Array]));

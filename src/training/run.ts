@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises';
-import { InterruptedError, readSafetensors, writeSafetensors } from '../formats/index.js';
+import { InputError, InterruptedError, readSafetensors, writeSafetensors } from '../formats/index.js';
 import { checkpointToTensors, tensorsToCheckpoint } from './checkpoint.js';
 import type { StepResult } from './objective.js';
-import type { Optimizer, OptimizerState, ParameterSet } from './optimizers/index.js';
+import type { Optimizer, OptimizerState, ParameterSet, ParameterShapes } from './optimizers/index.js';
 import { constantSchedule, type Schedule } from './schedules.js';
 
 /** What is known after a step. */
@@ -13,6 +13,8 @@ export interface StepReport {
   readonly loss: number;
   /** Learning rate of the step. */
   readonly learningRate: number;
+  /** What the step cost in evaluations of the gradient: 1 for optimizers that need no more. */
+  readonly evaluations: number;
   /** Parameters after the update. */
   readonly params: ParameterSet;
 }
@@ -29,6 +31,8 @@ export interface RunState {
 export interface RunOptions {
   /** Parameters, changed in place. */
   params: ParameterSet;
+  /** Their shapes, which some optimizers need; see {@link Objective.shapes}. */
+  shapes?: ParameterShapes;
   /** Loss and gradients at the parameters, for the batch of a step (from 0). */
   compute(params: ParameterSet, step: number): Promise<StepResult>;
   /** Optimizer. */
@@ -72,6 +76,7 @@ export interface RunResult {
  */
 export async function runSteps({
   params,
+  shapes,
   compute,
   optimizer,
   learningRate,
@@ -84,7 +89,7 @@ export async function runSteps({
   state,
   signal,
 }: RunOptions): Promise<RunResult> {
-  let optimizerState = optimizer.init(params);
+  let optimizerState = optimizer.init(params, shapes);
   let step = 0;
   let stopped = false;
   const save = async () => {
@@ -92,17 +97,18 @@ export async function runSteps({
     beforeCheckpoint?.();
     await saveCheckpoint(checkpoint.path, { step, params, optimizerState, state, stopped });
   };
-  const found = checkpoint && (await loadCheckpoint(checkpoint.path, params, state));
+  const found = checkpoint && (await loadCheckpoint(checkpoint.path, { params, optimizerState, state }));
   if (found) ({ step, optimizerState, stopped } = found);
   const resumedFrom = step;
   if (step < steps && !stopped) await onStart?.(step);
 
   while (step < steps && !stopped) {
-    const { loss, gradients } = await compute(params, step);
+    const { loss, gradients, oracle } = await compute(params, step);
     const rate = learningRate * schedule.factor(step, steps);
-    optimizer.update(gradients, optimizerState, params, rate);
+    await optimizer.update(gradients, optimizerState, params, rate, oracle);
     step++;
-    stopped = (await afterStep?.({ step, loss, learningRate: rate, params })) === 'stop';
+    const evaluations = oracle?.evaluations ?? 1;
+    stopped = (await afterStep?.({ step, loss, learningRate: rate, evaluations, params })) === 'stop';
     if (signal?.aborted && step < steps && !stopped) {
       await save();
       throw new InterruptedError(`interrupted after step ${step} of ${steps}`);
@@ -123,12 +129,29 @@ async function saveCheckpoint(
 
 async function loadCheckpoint(
   path: string,
-  params: ParameterSet,
-  state: RunState | undefined,
+  { params, optimizerState: fresh, state }: { params: ParameterSet; optimizerState: OptimizerState; state?: RunState },
 ): Promise<{ step: number; optimizerState: OptimizerState; stopped: boolean } | undefined> {
   if (!(await stat(path).catch(() => undefined))) return undefined;
   const { step, params: saved, optimizer, extra, meta } = tensorsToCheckpoint(await readSafetensors(path), path);
+  requireLikeSlots(optimizer, fresh, path);
   for (const [name, values] of params) values.set(saved.get(name) ?? []);
   state?.restore(extra, (meta.run ?? {}) as Record<string, unknown>);
   return { step, optimizerState: optimizer, stopped: meta.stopped === true };
+}
+
+/** Refuses an optimizer state whose slots are not those that the run's optimizer begins with, in name and length. */
+function requireLikeSlots(found: OptimizerState, fresh: OptimizerState, source: string): void {
+  const names = ({ slots }: OptimizerState) => Object.keys(slots).sort().join(', ') || 'none';
+  if (names(found) !== names(fresh)) {
+    throw new InputError(`${source}: expected the optimizer slots ${names(fresh)}, found ${names(found)}`);
+  }
+  for (const [slot, arrays] of Object.entries(fresh.slots)) {
+    for (const [name, { length }] of arrays) {
+      const values = found.slots[slot].get(name);
+      if (values?.length === length) continue;
+      throw new InputError(
+        `${source} optimizer/${slot}/${name}: expected ${length} values, found ${values ? values.length : 'none'}`,
+      );
+    }
+  }
 }

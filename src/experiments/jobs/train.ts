@@ -91,6 +91,7 @@ export async function trainJob(
   try {
     await runSteps({
       params,
+      shapes: objective.shapes,
       compute: (current, step) => objective.compute(current, step),
       optimizer: optimizers.get(options.optimizer).create(),
       schedule: schedules.get(options.schedule).create(),

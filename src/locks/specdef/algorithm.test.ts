@@ -92,7 +92,7 @@ async function lockSteps(one: Case, exact: boolean): Promise<Pick<Case, 'loss' |
     });
     loss.push(result.loss);
     sigma.push([...result.sigma.values()].flatMap((values) => [...values]));
-    optimizer.update(result.gradients, state, params, one.learningRate);
+    await optimizer.update(result.gradients, state, params, one.learningRate);
   }
   await retain.release();
   return { loss, sigma };

@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { optimizers, schedules } from '../../training/index.js';
 
+/** The push on singular values is no part of the graph, so an optimizer that asks for more than the gradient is refused. */
+const gradientOptimizers = optimizers.entries().filter((entry) => entry.create().needs === undefined);
+
 const patterns = z.array(z.string().min(1));
 
 /** Options of SpecDef; the defaults were found by measurement (docs/decisions.md). */
@@ -20,9 +23,9 @@ export const specDefOptions = z.strictObject({
   steps: z.int().min(1).default(1500).describe('lock steps at most on all matrices'),
   learningRate: z.number().positive().default(1e-3).describe('learning rate η'),
   optimizer: z
-    .enum(optimizers.names() as [string, ...string[]])
+    .enum(gradientOptimizers.map(({ name }) => name) as [string, ...string[]])
     .default('adamw')
-    .describe('optimizer of the lock'),
+    .describe('optimizer of the lock, one that needs the gradient alone'),
   schedule: z
     .enum(schedules.names() as [string, ...string[]])
     .default('constant')

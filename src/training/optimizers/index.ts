@@ -8,7 +8,15 @@ import { sgdEntry } from './sgd.js';
 export { adadelta } from './adadelta.js';
 export { adagrad } from './adagrad.js';
 export { adam, adamw } from './adam.js';
-export type { Optimizer, OptimizerEntry, OptimizerState, ParameterSet } from './optimizer.js';
+export type {
+  Optimizer,
+  OptimizerEntry,
+  OptimizerState,
+  OracleNeed,
+  ParameterSet,
+  ParameterShapes,
+  StepOracle,
+} from './optimizer.js';
 export { sgd } from './sgd.js';
 
 /** All optimizers by name; they follow torch.optim. */

@@ -4,33 +4,78 @@ import { InputError } from '../../formats/index.js';
 /** Values by parameter name: the parameters themselves, or their gradients. */
 export type ParameterSet = ReadonlyMap<string, Float32Array>;
 
+/** Shapes by parameter name. */
+export type ParameterShapes = ReadonlyMap<string, readonly number[]>;
+
+/**
+ * What can be asked of the loss beside its gradient, always for the batch of the step and for the parameters as they are
+ * when it is asked. Arrays that come back belong to the oracle: its next answer writes over them.
+ */
+export interface StepOracle {
+  /** Loss of the batch before the update. */
+  readonly loss: number;
+  /**
+   * What the step has cost so far in evaluations of the gradient, the one that the update was given included. A product
+   * with a matrix of second derivatives counts as two.
+   */
+  readonly evaluations: number;
+  /** Loss and gradients once more, after the parameters were moved. The gradients given to `update` are written over. */
+  evaluate(): Promise<{ readonly loss: number; readonly gradients: ParameterSet }>;
+  /** `H v`, H the matrix of second derivatives of the loss; zeros where a parameter has no second derivative. */
+  hessianProduct(v: ParameterSet): Promise<ParameterSet>;
+  /** `Jᵀ H_L J v`, J the derivatives of the logits and H_L the second derivatives of the loss by the logits (Gauss-Newton). */
+  gaussNewtonProduct(v: ParameterSet): Promise<ParameterSet>;
+}
+
+/** A question that an optimizer asks of the {@link StepOracle}. */
+export type OracleNeed = 'evaluate' | 'hessianProduct' | 'gaussNewtonProduct';
+
 /** What an optimizer remembers between steps: plain data, so that a copy of it resumes the run bit for bit. */
 export interface OptimizerState {
   /** Updates done so far. */
   step: number;
   /**
-   * Slot name -> parameter name -> values. Slots are named as in PyTorch (`exp_avg`, `momentum_buffer`, ...) and as
-   * long as their parameter; `step` alone has one element, the number of gradients that this parameter has had.
+   * Slot name -> parameter name -> values. Slots are named as in PyTorch (`exp_avg`, `momentum_buffer`, ...) and, where
+   * the optimizer says nothing else, as long as their parameter; `step` has one element, the number of gradients that
+   * this parameter has had.
    */
   slots: Record<string, Map<string, Float32Array>>;
+  /** Numbers that belong to no single parameter, all finite; none for most optimizers. */
+  scalars?: Record<string, number>;
 }
 
 /** Moves parameters along their gradients, in place. */
 export interface Optimizer {
   /** Its name in the registry. */
   readonly name: string;
-  /** A fresh state with slots for these parameters. */
-  init(params: ParameterSet): OptimizerState;
+  /** What it asks of the loss beside the gradient; none for those that need the gradient alone. */
+  readonly needs?: readonly OracleNeed[];
   /**
-   * Does one step in place; allocates no arrays. Computes in float64 and rounds once for each value it stores.
+   * A fresh state with slots for these parameters.
+   *
+   * @param shapes - Shapes of the parameters, for optimizers that look at matrices as matrices.
+   * @throws InputError when shapes are needed and one is missing or does not fit.
+   */
+  init(params: ParameterSet, shapes?: ParameterShapes): OptimizerState;
+  /**
+   * Does one step in place; allocates no arrays that live on. Computes in float64 and rounds once for each value it stores.
    *
    * @param grads - A parameter without an entry is left untouched, and so are its slots (PyTorch's `grad is None`).
    * @param state - From `init`, or a copy of it.
    * @param params - Updated in place.
    * @param learningRate - For this step, so that schedules stay outside.
-   * @throws InputError when the rate is no number from 0 up, or grads, state and params do not belong together.
+   * @param oracle - Answers what the optimizer {@link needs}.
+   * @returns A promise where it asks the oracle.
+   * @throws InputError when the rate is no number from 0 up, grads, state and params do not belong together, or the
+   * oracle is needed and missing.
    */
-  update(grads: ParameterSet, state: OptimizerState, params: ParameterSet, learningRate: number): void;
+  update(
+    grads: ParameterSet,
+    state: OptimizerState,
+    params: ParameterSet,
+    learningRate: number,
+    oracle?: StepOracle,
+  ): Promise<void> | void;
 }
 
 /** One row of the registry of optimizers. */
@@ -39,7 +84,7 @@ export interface OptimizerEntry {
   readonly name: string;
   /** One line for the help text. */
   readonly description: string;
-  /** Strict schema of the options; its defaults are PyTorch's. */
+  /** Strict schema of the options; its defaults are those of the implementation that it follows. */
   readonly options: z.ZodObject;
   /**
    * Makes the optimizer.
@@ -93,4 +138,10 @@ export function countGradient(state: OptimizerState, name: string): number {
   const count = slotFor(state, 'step', name, 1);
   count[0] += 1;
   return count[0];
+}
+
+/** The oracle that an optimizer cannot do without. */
+export function requireOracle(oracle: StepOracle | undefined, optimizer: string): StepOracle {
+  if (oracle) return oracle;
+  throw new InputError(`${optimizer}: expected a loss that can be asked for more than its gradient, found none`);
 }

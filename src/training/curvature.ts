@@ -1,0 +1,126 @@
+import type { Feeds, ProgramCache } from '../engine/index.js';
+import { add, gradients, mul, reduceSum, softmax, sub, type Tensor, type TypedArray } from '../graph/index.js';
+import type { ParameterSet, StepOracle } from './optimizers/index.js';
+
+/** The graph of a classifier's loss, as far as second derivatives need it. */
+export interface LossGraph {
+  /** `loss`, and `grad <name>` for each parameter that has a gradient. */
+  readonly outputs: Readonly<Record<string, Tensor>>;
+  /** Logits `[batch, classes]`. */
+  readonly logits: Tensor;
+  /** Graph inputs of the parameters by name. */
+  readonly parameters: ReadonlyMap<string, Tensor>;
+  /** Sum of the weights of the loss's parts, cross entropy and KL divergence: both curve alike in the logits. */
+  readonly weight: number;
+}
+
+type Curvature = 'hessian' | 'gauss-newton';
+
+const vectorName = (name: string) => `v ${name}`;
+
+/** Products with second derivatives of one loss. A program is compiled when its product is first asked for. */
+export class CurvaturePrograms {
+  readonly #products = new Map<Curvature, ParameterSet>();
+
+  /**
+   * @param cache - Keeps the programs, and frees them.
+   * @param key - Names the loss within the cache.
+   * @param build - Writes the loss into a graph of its own.
+   */
+  constructor(
+    readonly cache: ProgramCache,
+    readonly key: string,
+    readonly build: () => LossGraph,
+  ) {}
+
+  /**
+   * One product, in arrays that the next product of its kind writes over.
+   *
+   * @param feeds - Batch and parameters by input name.
+   * @param v - Factor, with an entry for every parameter that has a gradient.
+   */
+  async product(kind: Curvature, feeds: Feeds, v: ParameterSet): Promise<ParameterSet> {
+    const program = await this.cache.get(`${this.key} ${kind}`, () => productOutputs(kind, this.build()));
+    const all: Record<string, TypedArray> = { ...feeds };
+    for (const [name, values] of v) all[vectorName(name)] = values;
+    const results = await program.run(all);
+    const known = this.#products.get(kind);
+    if (known) return known;
+    const product = new Map(
+      Array.from(v, ([name, { length }]) => [name, (results[name] as Float32Array) ?? new Float32Array(length)]),
+    );
+    this.#products.set(kind, product);
+    return product;
+  }
+}
+
+/** A step's batch and parameters, and what may be asked about them. */
+export class BatchOracle implements StepOracle {
+  #evaluations = 1;
+
+  constructor(
+    readonly loss: number,
+    private readonly feeds: Feeds,
+    private readonly again: () => ReturnType<StepOracle['evaluate']>,
+    private readonly programs: CurvaturePrograms,
+  ) {}
+
+  get evaluations(): number {
+    return this.#evaluations;
+  }
+
+  evaluate(): ReturnType<StepOracle['evaluate']> {
+    this.#evaluations += 1;
+    return this.again();
+  }
+
+  hessianProduct(v: ParameterSet): Promise<ParameterSet> {
+    this.#evaluations += productCost;
+    return this.programs.product('hessian', this.feeds, v);
+  }
+
+  gaussNewtonProduct(v: ParameterSet): Promise<ParameterSet> {
+    this.#evaluations += productCost;
+    return this.programs.product('gauss-newton', this.feeds, v);
+  }
+}
+
+/** What a product costs in evaluations of the gradient (cnn, batch 64: 2.2 for the Hessian, 2.0 for Gauss-Newton). */
+const productCost = 2;
+
+/** The product by parameter name; none where it is zero whatever v is. */
+function productOutputs(kind: Curvature, loss: LossGraph): Record<string, Tensor> {
+  const names = [...loss.parameters.keys()];
+  const found = kind === 'hessian' ? hessianProduct(loss) : gaussNewtonProduct(loss);
+  return Object.fromEntries(names.flatMap((name, index) => (found[index] ? [[name, found[index]]] : [])));
+}
+
+/** `∂ ⟨∇ loss, v⟩ / ∂ θ`. */
+function hessianProduct({ outputs, parameters }: LossGraph): (Tensor | undefined)[] {
+  const gradient = Array.from(parameters.keys(), (name) => outputs[`grad ${name}`]);
+  return gradients(innerProduct(gradient, parameters), [...parameters.values()]);
+}
+
+/**
+ * `Jᵀ H_L J v`. `Jᵀ w` is a gradient and linear in w, so its own gradient `∂ ⟨Jᵀ w, v⟩ / ∂ w` is `J v`, whatever w is.
+ * For the softmax, cross entropy and KL divergence have the same `H_L u = weight / batch · p ∘ (u − ⟨p, u⟩)` in each row:
+ * the Fisher information of the predicted distribution.
+ */
+function gaussNewtonProduct({ logits, parameters, weight }: LossGraph): (Tensor | undefined)[] {
+  const inputs = [...parameters.values()];
+  const w = logits.graph.input('cotangent', logits.shape);
+  const [u] = gradients(innerProduct(gradients(logits, inputs, w), parameters), [w]);
+  if (!u) return inputs.map(() => undefined);
+  const p = softmax(logits, 1);
+  const curved = mul(p, sub(u, reduceSum(mul(p, u), { axes: [1], keepDims: true })));
+  return gradients(logits, inputs, mul(curved, weight / logits.shape[0]));
+}
+
+/** `Σ ⟨tensor, v⟩` over the parameters that have a tensor, with a graph input for each v. */
+function innerProduct(tensors: readonly (Tensor | undefined)[], parameters: ReadonlyMap<string, Tensor>): Tensor {
+  const parts = [...parameters].flatMap(([name, { graph, shape }], index) => {
+    const tensor = tensors[index];
+    return tensor ? [reduceSum(mul(tensor, graph.input(vectorName(name), shape)))] : [];
+  });
+  return parts.reduce((a, b) => add(a, b));
+}
