@@ -108,6 +108,17 @@ describe('fineTune', () => {
     expect(good.cost).toBe(good.curve.at(-1)?.step);
     expect(evaluationSteps(60)).toContain(good.cost);
     expect(good.curve.filter(({ accuracy }) => accuracy >= 0.9)).toHaveLength(1);
+    const both = await fineTune({
+      ...shared,
+      optimizer: { name: 'adamw' },
+      learningRate: 1e-2,
+      target: 0.9,
+      goOn: true,
+      curveGrowth: 2,
+    });
+    expect([both.end, both.curve.map(({ step }) => step)]).toEqual(['budget', [0, 4, 8, 16, 32, 60]]);
+    expect(both.cost).toBe(both.curve.find(({ accuracy }) => accuracy >= 0.9)?.step);
+    expect(both.score).toBe(Math.max(...both.curve.map(({ accuracy }) => accuracy)));
     const beaten = await fineTune({
       ...shared,
       optimizer: { name: 'adamw' },

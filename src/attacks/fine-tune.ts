@@ -25,6 +25,10 @@ export interface FineTuneOptions {
   seed: number;
   /** Accuracy that ends the run when it is reached. */
   target?: number;
+  /** Whether a run goes on after the target, so that it gives the best score as well; default false. */
+  goOn?: boolean;
+  /** How far two measurements of the score lie apart, as a ratio of steps; default 1.15. */
+  curveGrowth?: number;
   /** Ends the run after so many steps, since a trial before reached the target by then; default none. */
   beatenAfter?: number;
   /** Compiled programs to share. */
@@ -51,11 +55,11 @@ export interface Trial {
   readonly end: 'target' | 'budget' | 'beaten' | 'diverged' | 'hopeless';
 }
 
-/** Steps at which the score is measured: every fourth at first, then 15 % apart. */
-export function evaluationSteps(steps: number): number[] {
+/** Steps at which the score is measured: every fourth at first, then by a ratio, 15 % apart by default. */
+export function evaluationSteps(steps: number, growth = 1.15): number[] {
   const grid: number[] = [];
   for (let step = 0; step < steps; ) {
-    step = Math.min(Math.max(step + 4, Math.ceil((step * 1.15) / 4) * 4), steps);
+    step = Math.min(Math.max(step + 4, Math.ceil((step * growth) / 4) * 4), steps);
     grid.push(step);
   }
   return grid;
@@ -77,6 +81,8 @@ export async function fineTune({
   batchSize,
   seed,
   target,
+  goOn = false,
+  curveGrowth,
   beatenAfter = Number.POSITIVE_INFINITY,
   programs,
   evaluator,
@@ -85,7 +91,7 @@ export async function fineTune({
     new Map([...weights].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }])),
   );
   const objective = await createObjective({ model, dataset: train, batchSize, seed, programs });
-  const due = new Set(evaluationSteps(steps));
+  const due = new Set(evaluationSteps(steps, curveGrowth));
   const guessing = 1 / test.classes.length;
   const curve = [{ step: 0, accuracy: (await evaluator.evaluate(params, test)).accuracy }];
   let end: Trial['end'] = 'budget';
@@ -108,7 +114,7 @@ export async function fineTune({
       const { accuracy, loss: testLoss } = await evaluator.evaluate(params, test);
       curve.push({ step, accuracy });
       best = Math.max(best, accuracy);
-      if (target !== undefined && accuracy >= target) end = 'target';
+      if (!goOn && target !== undefined && accuracy >= target) end = 'target';
       else if (!Number.isFinite(testLoss)) end = 'diverged';
       else if (step >= hopelessAfter * steps && best < guessing + hopelessShare * (1 - guessing)) end = 'hopeless';
       else if (step >= beatenAfter) end = 'beaten';

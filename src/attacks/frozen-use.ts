@@ -21,6 +21,10 @@ export interface FrozenUseOptions {
   batchSize: number;
   /** Accuracy that ends a run. */
   target?: number;
+  /** Whether a run goes on after the target; default false. */
+  goOn?: boolean;
+  /** Ratio of steps between two measurements. */
+  curveGrowth?: number;
   /** Learning rates and seeds; AdamW. */
   budget: SearchBudget;
   /** Measures the released model. */

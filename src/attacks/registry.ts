@@ -14,9 +14,12 @@ export interface AttackOptimizer {
 }
 
 /** What all attacks of one run share: the unauthorized task and the budget, the same for every starting point. */
-export interface AttackSetting extends Pick<AttackTask, 'data' | 'perClass' | 'steps' | 'batchSize' | 'target'> {
+export interface AttackSetting
+  extends Pick<AttackTask, 'data' | 'perClass' | 'steps' | 'batchSize' | 'target' | 'goOn' | 'curveGrowth'> {
   /** Optimizers to search; frozen use takes the first. */
   readonly optimizers: readonly AttackOptimizer[];
+  /** Whether half a decade to both sides of the best rate is tried as well; default true. */
+  readonly refine?: boolean;
   /** Seeds of the searches. */
   readonly searchSeeds: readonly number[];
   /** Seeds of the runs that are reported. */
@@ -41,14 +44,14 @@ export interface Attack<Options = unknown> {
 export function searches(
   use: AttackTask['use'],
   start: Start,
-  { optimizers, searchSeeds, seeds, ...shared }: AttackSetting,
+  { optimizers, refine, searchSeeds, seeds, ...shared }: AttackSetting,
 ): Omit<AttackTask, 'id'>[] {
   return optimizers.map(({ name, options, decades }) => ({
     ...shared,
     use,
     start,
     optimizer: { name, options },
-    budget: { decades, searchSeeds, seeds },
+    budget: { decades, refine, searchSeeds, seeds },
   }));
 }
 

@@ -4,6 +4,8 @@ import { type FineTuneOptions, fineTune, type Trial } from './fine-tune.js';
 export interface SearchBudget {
   /** Exponents of ten of the first round, one trial each, likely ones first: a trial stops when an earlier one beats it. */
   readonly decades: readonly number[];
+  /** Whether half a decade to both sides of the best is tried as well; default true. */
+  readonly refine?: boolean;
   /** Seeds of the search, at least one: the first for all rates, the others for the two best. */
   readonly searchSeeds: readonly number[];
   /** Seeds that the chosen learning rate is run with again; results are reported over these only. */
@@ -36,45 +38,53 @@ const finalists = 2;
  */
 export async function searchLearningRate(
   setting: TrialSetting,
-  { decades, searchSeeds: [first, ...others], seeds }: SearchBudget,
+  { decades, refine = true, searchSeeds: [first, ...others], seeds }: SearchBudget,
   onTrial?: (trial: Trial) => void,
 ): Promise<SearchResult> {
   const search: Trial[] = [];
+  const { steps, goOn = false } = setting(first);
+  // Runs that go on after the target are judged by the score alone.
+  const best = (trials: readonly Trial[]) => (goOn ? trials.toSorted((a, b) => b.score - a.score) : ranked(trials));
+  const gain = (trials: readonly Trial[]) => (goOn ? meanScore(trials) : meanGain(trials, steps));
   const attempt = async (learningRate: number, seed: number, beatenAfter?: number) => {
     const trial = await fineTune({ ...setting(seed), learningRate, seed, beatenAfter });
     onTrial?.(trial);
     return trial;
   };
   const compete = async (learningRate: number) => {
-    const beatenAfter = search.length > 0 ? ranked(search)[0].cost : undefined;
+    const beatenAfter = search.length > 0 && !goOn ? best(search)[0].cost : undefined;
     search.push(await attempt(learningRate, first, beatenAfter));
   };
   for (const decade of decades) await compete(10 ** decade);
-  const coarse = ranked(search)[0].learningRate;
-  for (const factor of [10 ** -0.5, 10 ** 0.5]) await compete(coarse * factor);
+  const coarse = best(search)[0].learningRate;
+  for (const factor of refine ? [10 ** -0.5, 10 ** 0.5] : []) await compete(coarse * factor);
 
-  const candidates = ranked(search).slice(0, finalists);
+  const candidates = best(search).slice(0, finalists);
   const byRate = new Map(candidates.map((trial) => [trial.learningRate, [trial]]));
   for (const [learningRate, trials] of byRate) {
     for (const seed of others) trials.push(await attempt(learningRate, seed));
     search.push(...trials.slice(1));
   }
-  const { steps } = setting(first);
-  const [[learningRate]] = [...byRate].sort(([, a], [, b]) => meanGain(b, steps) - meanGain(a, steps));
+  const [[learningRate]] = [...byRate].sort(([, a], [, b]) => gain(b) - gain(a));
   const trials: Trial[] = [];
   for (const seed of seeds) trials.push(await attempt(learningRate, seed));
   return { search, learningRate, trials };
 }
 
 /** Number of trials of one search, its confirmation included. */
-export function trialCount({ decades, searchSeeds, seeds }: SearchBudget): number {
-  return decades.length + 2 + finalists * (searchSeeds.length - 1) + seeds.length;
+export function trialCount({ decades, refine = true, searchSeeds, seeds }: SearchBudget): number {
+  const rates = decades.length + (refine ? 2 : 0);
+  return rates + Math.min(finalists, rates) * (searchSeeds.length - 1) + seeds.length;
 }
 
 /** Trials by what they gain: fewest steps to the target first; where it was not reached, best score first. */
 export function ranked(trials: readonly Trial[]): Trial[] {
   const cost = (trial: Trial) => trial.cost ?? Number.MAX_VALUE;
   return trials.toSorted((a, b) => cost(a) - cost(b) || b.score - a.score);
+}
+
+function meanScore(trials: readonly Trial[]): number {
+  return trials.reduce((sum, { score }) => sum + score, 0) / trials.length;
 }
 
 /** Mean over seeds of what a rate gains; a run that missed the target counts with its budget and, less, its score. */

@@ -47,6 +47,10 @@ export interface AttackTask {
   readonly batchSize: number;
   /** Accuracy that counts as success; where given, the attack's cost is measured. */
   readonly target?: number;
+  /** Whether runs go on after the target, so that they give cost and score; the search then looks at the score alone. */
+  readonly goOn?: boolean;
+  /** Ratio of steps between two measurements of a run; default 1.15. */
+  readonly curveGrowth?: number;
   /** Learning rates and seeds. */
   readonly budget: SearchBudget;
 }
@@ -66,25 +70,22 @@ export class AttackRunner {
     const path = task.start.kind === 'model' ? task.start.path : task.start.like;
     const model = await this.#once(this.#models, path, () => loadModel(path));
     const { programs, evaluator } = this.#engine(model);
-    const { perClass, steps, batchSize, target, budget } = task;
+    const { perClass, budget } = task;
+    const { steps, batchSize, target, goOn, curveGrowth } = task;
+    const run = { test, steps, batchSize, target, goOn, curveGrowth, evaluator };
     const examples = (seed: number) => (perClass === undefined ? train : fewShot(train, perClass, seed));
     const weights = startingWeights(task.start, model);
     if (task.use === 'frozen') {
-      const shared = { model, weights: weights(0), train: examples, test, steps, batchSize, target, budget, evaluator };
-      return frozenUse(shared, onTrial);
+      return frozenUse({ ...run, model, weights: weights(0), train: examples, budget }, onTrial);
     }
     return searchLearningRate(
       (seed) => ({
+        ...run,
         model,
         weights: weights(seed),
         train: examples(seed),
-        test,
         optimizer: task.optimizer,
-        steps,
-        batchSize,
-        target,
         programs,
-        evaluator,
       }),
       budget,
       onTrial,

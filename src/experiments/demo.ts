@@ -9,9 +9,10 @@ import { readJsonFile, writeFileAtomic } from '../formats/index.js';
 import { specDefOptions, specdef } from '../locks/index.js';
 import { initializeModel, loadModel, type Model, parameterSet, type StateDict, saveModel } from '../models/index.js';
 import { type Evaluation, Evaluator } from '../training/index.js';
-import { type AttackOptions, attackJob, attackOptions, attackTrials } from './jobs/attack.js';
+import { attackJob, attackTrials } from './jobs/attack.js';
+import { type AttackOptions, attackOptions, attackPlan } from './jobs/attack-options.js';
 import { type LockJobResult, lockJob } from './jobs/lock.js';
-import { type JobContext, trainJob, trainOptions } from './jobs/train.js';
+import { type JobContext, trainJob, trainOptions, trainSteps } from './jobs/train.js';
 import type { PhaseProgress } from './progress.js';
 
 /** Options of the demo. */
@@ -72,11 +73,12 @@ export async function runDemo(
     onStep: (step, text) => progress.advance(step, text),
   });
 
+  const training = trainSteps(options.train, authorized.train);
   const paths = { unlocked: folder.file('unlocked'), locked: folder.file('locked') };
   const unlocked = await once(paths.unlocked, async () => {
     const classes = Math.max(options.authorized.length, options.unauthorized.length);
     const model = initializeModel('cnn', { num_labels: classes }, seed);
-    progress.begin('train', options.train.steps);
+    progress.begin('train', training);
     await trainJob(
       { model, train: authorized.train, validation: authorized.validation, seed },
       options.train,
@@ -88,12 +90,12 @@ export async function runDemo(
 
   const locked = await once(paths.locked, async () => {
     const model = await loadModel(paths.unlocked);
-    progress.begin('lock', specdef.steps(options.specdef));
+    progress.begin('lock', specdef.steps(options.specdef, authorized.train));
     const result = await lockJob(
       { model, train: authorized.train, validation: authorized.validation, seed },
       specdef,
       options.specdef,
-      job('lock', options.train.steps),
+      job('lock', training),
     );
     progress.end();
     await writeFileAtomic(folder.file('lock.json'), `${JSON.stringify(result, null, 2)}\n`);
@@ -101,8 +103,9 @@ export async function runDemo(
   });
 
   const attack = demoAttack(options);
-  progress.begin('attack', attackTrials(paths, spec(options.unauthorized), attack));
-  const rows = await attackJob(paths, spec(options.unauthorized), attack, {
+  const plan = attackPlan(spec(options.unauthorized), attack);
+  progress.begin('attack', attackTrials(paths, plan));
+  const rows = await attackJob(paths, plan, {
     folder,
     workers,
     signal,

@@ -1,9 +1,17 @@
 export { type DemoOptions, type DemoResult, demoAttack, demoOptions, runDemo } from './demo.js';
 export { describeEstimate, estimateRun, type RunEstimate } from './estimate.js';
 export { inspectMatrix, type MatrixReport, readMatrices } from './inspect.js';
-export { type AttackOptions, type AttackTargets, attackJob, attackOptions, attackTrials } from './jobs/attack.js';
+export { type AttackTargets, attackJob, attackTrials } from './jobs/attack.js';
+export { type AttackOptions, type AttackPlan, attackOptions, attackPlan } from './jobs/attack-options.js';
 export { type LockJobResult, largestSingularValues, lockJob, type MatrixSpectrum } from './jobs/lock.js';
-export { type JobContext, type TrainOptions, type TrainResult, trainJob, trainOptions } from './jobs/train.js';
+export {
+  type JobContext,
+  type TrainOptions,
+  type TrainResult,
+  trainJob,
+  trainOptions,
+  trainSteps,
+} from './jobs/train.js';
 export {
   type AttackedModel,
   attackModel,

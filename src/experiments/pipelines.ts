@@ -5,9 +5,10 @@ import type { RunFolder } from '../evidence/index.js';
 import { lockMethods } from '../locks/index.js';
 import { type Model, parameterSet, saveModel } from '../models/index.js';
 import { type Evaluation, Evaluator, requireFit } from '../training/index.js';
-import { type AttackOptions, type AttackTargets, attackJob, attackTrials } from './jobs/attack.js';
+import { type AttackTargets, attackJob, attackTrials } from './jobs/attack.js';
+import { type AttackOptions, attackPlan } from './jobs/attack-options.js';
 import { type LockJobResult, lockJob } from './jobs/lock.js';
-import { type TrainOptions, type TrainResult, trainJob } from './jobs/train.js';
+import { type TrainOptions, type TrainResult, trainJob, trainSteps } from './jobs/train.js';
 import type { PhaseProgress } from './progress.js';
 
 /** What a command's work is done with. */
@@ -36,7 +37,7 @@ export async function trainModel(
 ): Promise<TrainedModel> {
   const { train, validation, test } = await loadData(data);
   requireFit(model, train);
-  progress.begin('train', options.steps);
+  progress.begin('train', trainSteps(options, train));
   const result = await trainJob({ model, train, validation, seed }, options, {
     folder,
     phase: 'train',
@@ -79,7 +80,7 @@ export async function lockModel(
   const { train, validation, test } = await loadData(data);
   requireFit(model, train);
   const before = await evaluateModel(model, test, engine);
-  progress.begin('lock', lockMethods.get(method).steps(options));
+  progress.begin('lock', lockMethods.get(method).steps(options, train));
   const result = await lockJob({ model, train, validation, seed }, lockMethods.get(method), options, {
     folder,
     phase: 'lock',
@@ -109,8 +110,9 @@ export async function attackModel(
   options: AttackOptions,
   { folder, signal, progress, workers }: PipelineContext & { workers: number },
 ): Promise<AttackedModel> {
-  progress.begin('attack', attackTrials(targets, data, options));
-  const rows = await attackJob(targets, data, options, { folder, workers, signal, onTrial: () => progress.advance() });
+  const plan = attackPlan(data, options);
+  progress.begin('attack', attackTrials(targets, plan));
+  const rows = await attackJob(targets, plan, { folder, workers, signal, onTrial: () => progress.advance() });
   progress.end();
   return { rows, cost: attackersAdvantage(rows, 'cost'), score: attackersAdvantage(rows, 'score') };
 }

@@ -66,8 +66,8 @@ export interface LockMethod<Options = unknown> {
   readonly description: string;
   /** Options with defaults. */
   readonly options: z.ZodType<Options>;
-  /** Steps at most, for progress. */
-  steps(options: Options): number;
+  /** Steps on these training examples at most, for progress. */
+  steps(options: Options, train: Dataset): number;
   /** Locks: changes `context.params` in place. */
   run(context: LockContext, options: Options): Promise<LockResult>;
 }

@@ -1,4 +1,5 @@
 export { type Checkpoint, checkpointToTensors, tensorsToCheckpoint } from './checkpoint.js';
+export { type Course, courseOptions, courseSchedule, courseSteps } from './course.js';
 export { type Evaluation, Evaluator, predictedClass, score } from './evaluate.js';
 export {
   createObjective,

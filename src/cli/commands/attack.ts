@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { dataSpec, loadData } from '../../data/index.js';
 import { digestOf, readOrigin } from '../../evidence/index.js';
-import { attackModel, attackOptions, attackTrials } from '../../experiments/index.js';
+import { attackModel, attackOptions, attackPlan, attackTrials } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { loadModel } from '../../models/index.js';
 import { attackReport, reportOrigin, summarizeAttack, tableToText } from '../../report/index.js';
@@ -47,7 +47,7 @@ export const attack = defineCommand({
     if (dryRun) {
       const { path, state } = await context.locateRunFolder(inputs);
       print(
-        `would run at most ${attackTrials(targets, data, attacking)} trials on ${train.size} examples, test on ${test.size}; ${path} (${state})`,
+        `would run at most ${attackTrials(targets, attackPlan(data, attacking))} trials on ${train.size} examples, test on ${test.size}; ${path} (${state})`,
       );
       return 0;
     }

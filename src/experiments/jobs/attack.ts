@@ -1,67 +1,20 @@
 import { stat } from 'node:fs/promises';
-import { z } from 'zod';
+import type { z } from 'zod';
 import {
   type AttackRow,
-  type AttackSetting,
   type AttackTask,
   attacks,
   type Measure,
-  raisedOptions,
   runAttackTasks,
   type SearchResult,
   type StartName,
   searches,
   trialCount,
 } from '../../attacks/index.js';
-import type { DataSpec } from '../../data/index.js';
 import type { RunFolder } from '../../evidence/index.js';
-import { InputError, readJsonFile, writeFileAtomic } from '../../formats/index.js';
+import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
 import { parseOptions } from '../../models/index.js';
-
-const seeds = z.array(z.int().min(0)).min(1);
-
-/** Options of an attack: the same budget for every starting point. */
-export const attackOptions = z.strictObject({
-  target: z
-    .number()
-    .gt(0)
-    .max(1)
-    .default(0.95)
-    .describe('accuracy that counts as success; the cost is the steps to it'),
-  costSteps: z
-    .int()
-    .min(0)
-    .default(240)
-    .describe('steps at most where the cost is measured, with all examples; 0: not measured'),
-  costBatchSize: z.int().min(1).default(64).describe('examples a step where the cost is measured'),
-  perClass: z.int().min(1).default(20).describe('labelled examples of each class where the score is measured'),
-  scoreSteps: z.int().min(0).default(40).describe('steps at most where the score is measured; 0: not measured'),
-  scoreBatchSize: z.int().min(1).default(32).describe('examples a step where the score is measured'),
-  searchSeeds: seeds
-    .default([11, 12])
-    .describe('seeds of the searches over learning rates: the first for all rates, the others for the two best'),
-  seeds: seeds
-    .default([1, 2, 3, 4, 5, 6])
-    .describe('seeds of the runs that are reported, with the learning rate that the search found'),
-  clip: raisedOptions
-    .prefault({})
-    .describe('adaptive attack: clip the raised singular values first; topK: what the lock raised'),
-  reset: z
-    .array(z.string().min(1))
-    .default(['fc*'])
-    .describe('adaptive attack: draw the weights of these names anew first, * stands for any characters'),
-  adaptive: z.boolean().default(true).describe('whether to try the adaptive attacks: clip, reset, and both'),
-});
-
-/** Parsed {@link attackOptions}. */
-export type AttackOptions = z.output<typeof attackOptions>;
-
-/** Optimizers and learning rates that every attack searches: six decades each, likely ones first. */
-const searched: AttackSetting['optimizers'] = [
-  { name: 'adamw', decades: [-3, -2, -4, -1, -5, 0] },
-  { name: 'sgd', options: { momentum: 0.9 }, decades: [-2, -3, -1, -4, 0, -5] },
-  { name: 'adadelta', decades: [0, 1, -1, -2, -3, -4] },
-];
+import type { AttackPlan } from './attack-options.js';
 
 /** Model directories that are attacked. */
 export interface AttackTargets {
@@ -71,61 +24,51 @@ export interface AttackTargets {
   readonly unlocked?: string;
 }
 
-interface LabelledTask extends Pick<AttackRow, 'start' | 'attack' | 'measure'> {
+interface LabelledTask extends Pick<AttackRow, 'start' | 'attack'> {
+  readonly measures: readonly Measure[];
   readonly task: AttackTask;
 }
 
-/** The searches of an attack, in the order of its table. */
-function plan({ locked, unlocked }: AttackTargets, data: DataSpec, options: AttackOptions): LabelledTask[] {
-  const settings: [Measure, AttackSetting][] = [];
-  const { searchSeeds, seeds: reported, target, perClass } = options;
-  const again = searchSeeds.find((seed) => reported.includes(seed));
-  if (again !== undefined) {
-    throw new InputError(`seeds: expected none of the search, whose results are selected, got ${again} in both`);
-  }
-  const shared = { data, optimizers: searched, searchSeeds, seeds: reported };
-  if (options.costSteps > 0) {
-    settings.push(['cost', { ...shared, steps: options.costSteps, batchSize: options.costBatchSize, target }]);
-  }
-  if (options.scoreSteps > 0) {
-    settings.push(['score', { ...shared, steps: options.scoreSteps, batchSize: options.scoreBatchSize, perClass }]);
-  }
-  const resets = options.adaptive && options.reset.length > 0;
-  return settings.flatMap(([measure, setting]) => {
-    const label = (start: StartName, attack: string, tasks: Omit<AttackTask, 'id'>[]): LabelledTask[] =>
+/** The searches of a plan, in the order of its table. */
+function labelledTasks(
+  { locked, unlocked }: AttackTargets,
+  { budgets, clip, reset, label }: AttackPlan,
+): LabelledTask[] {
+  return budgets.flatMap(({ measures, setting }) => {
+    const labelled = (start: StartName, attack: string, tasks: Omit<AttackTask, 'id'>[]): LabelledTask[] =>
       tasks.map((task) => {
-        const id = `${measure}-${attack}-${task.optimizer.name}-${start.replace(' ', '-')}`;
-        return { start, attack, measure, task: { ...task, id } };
+        const parts = [label, measures.join('-'), attack, task.optimizer.name, start.replace(' ', '-')];
+        const id = parts.filter((part) => part !== undefined).join('-');
+        return { start, attack, measures, task: { ...task, id } };
       });
     const on = (start: StartName, path: string, name: string, given: Record<string, unknown> = {}) => {
       const attack = attacks.get(name);
       const parsed = parseOptions(attack.options as z.ZodObject, given, name);
-      return label(start, name, attack.tasks({ kind: 'model', path }, setting, parsed));
+      return labelled(start, name, attack.tasks({ kind: 'model', path }, setting, parsed));
     };
     return [
       ...(unlocked === undefined ? [] : on('unlocked', unlocked, 'fine-tune')),
-      ...(unlocked !== undefined && resets ? on('unlocked', unlocked, 'reset', { include: options.reset }) : []),
+      ...(unlocked !== undefined && reset ? on('unlocked', unlocked, 'reset', { include: reset }) : []),
       ...on('locked', locked, 'fine-tune'),
-      ...(options.adaptive ? on('locked', locked, 'clip', options.clip) : []),
-      ...(resets ? on('locked', locked, 'reset', { include: options.reset }) : []),
-      ...(resets ? on('locked', locked, 'clip-reset', { include: options.reset, ...options.clip }) : []),
-      ...label('random weights', 'fine-tune', searches('fine-tune', { kind: 'random', like: locked }, setting)),
+      ...(clip ? on('locked', locked, 'clip', clip) : []),
+      ...(reset ? on('locked', locked, 'reset', { include: reset }) : []),
+      ...(clip && reset ? on('locked', locked, 'clip-reset', { include: reset, ...clip }) : []),
+      ...labelled('random weights', 'fine-tune', searches('fine-tune', { kind: 'random', like: locked }, setting)),
       ...(unlocked === undefined ? [] : on('unlocked', unlocked, 'frozen')),
       ...on('locked', locked, 'frozen'),
     ];
   });
 }
 
-/** Number of trials of an attack at most, for progress. */
-export function attackTrials(targets: AttackTargets, data: DataSpec, options: AttackOptions): number {
-  return plan(targets, data, options).reduce((sum, { task }) => sum + trialCount(task.budget), 0);
+/** Number of trials of a plan at most, for progress. */
+export function attackTrials(targets: AttackTargets, plan: AttackPlan): number {
+  return labelledTasks(targets, plan).reduce((sum, { task }) => sum + trialCount(task.budget), 0);
 }
 
 /** Attacks a locked model, the unlocked one and random weights with the same searches; finished ones survive a restart. */
 export async function attackJob(
   targets: AttackTargets,
-  data: DataSpec,
-  options: AttackOptions,
+  plan: AttackPlan,
   {
     folder,
     workers,
@@ -133,7 +76,7 @@ export async function attackJob(
     onTrial,
   }: { folder: RunFolder; workers: number; signal?: AbortSignal; onTrial?: (done: string) => void },
 ): Promise<AttackRow[]> {
-  const labelled = plan(targets, data, options);
+  const labelled = labelledTasks(targets, plan);
   const results = new Map<string, SearchResult>();
   const file = (task: AttackTask) => folder.checkpointPath(`attack-${task.id}.json`);
   for (const { task } of labelled) {
@@ -153,8 +96,16 @@ export async function attackJob(
       },
     },
   );
-  return labelled.flatMap(({ task, start, attack, measure }) => {
+  return labelled.flatMap(({ task, start, attack, measures }) => {
     const result = results.get(task.id);
-    return result ? [{ start, attack, measure, optimizer: task.optimizer.name, budget: task.steps, result }] : [];
+    if (!result) return [];
+    return measures.map((measure) => ({
+      start,
+      attack,
+      measure,
+      optimizer: task.optimizer.name,
+      budget: task.steps,
+      result,
+    }));
   });
 }

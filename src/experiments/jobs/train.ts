@@ -4,28 +4,26 @@ import type { EngineOptions } from '../../engine/index.js';
 import type { RunFolder } from '../../evidence/index.js';
 import { type Model, parameterSet } from '../../models/index.js';
 import {
+  courseOptions,
+  courseSchedule,
+  courseSteps,
   createObjective,
   type Evaluation,
   Evaluator,
   optimizers,
   runSteps,
-  schedules,
   WeightsKeeper,
 } from '../../training/index.js';
 
 /** Options of training. */
 export const trainOptions = z.strictObject({
-  steps: z.int().min(1).default(1500).describe('optimizer steps'),
+  ...courseOptions({ steps: 1500, schedule: 'cosine' }),
   batchSize: z.int().min(1).default(64).describe('examples a step'),
   optimizer: z
     .enum(optimizers.names() as [string, ...string[]])
     .default('adamw')
     .describe('optimizer'),
   learningRate: z.number().positive().default(2e-3).describe('largest learning rate'),
-  schedule: z
-    .enum(schedules.names() as [string, ...string[]])
-    .default('cosine')
-    .describe('schedule of the learning rate'),
   evaluateEvery: z.int().min(1).default(250).describe('steps between two evaluations'),
   patience: z
     .int()
@@ -75,6 +73,11 @@ export function folderHooks({ folder, phase, stepOffset = 0, checkpointEvery = 2
   };
 }
 
+/** Steps of a training at most, for progress. */
+export function trainSteps(options: TrainOptions, train: Dataset): number {
+  return courseSteps(options, train.size, options.batchSize);
+}
+
 /** Trains a model's weights in place, with checkpoints, metrics, early stop and resume. */
 export async function trainJob(
   { model, train, validation, seed }: { model: Model; train: Dataset; validation: Dataset; seed: number },
@@ -86,6 +89,7 @@ export async function trainJob(
   const evaluator = new Evaluator(model, engine);
   const objective = await createObjective({ model, dataset: train, batchSize: options.batchSize, seed, engine });
   const keeper = new WeightsKeeper(params, await evaluator.evaluate(params, validation));
+  const steps = trainSteps(options, train);
   let sinceBest = 0;
   const { checkpoint, hooks } = folderHooks(context);
   try {
@@ -94,9 +98,9 @@ export async function trainJob(
       shapes: objective.shapes,
       compute: (current, step) => objective.compute(current, step),
       optimizer: optimizers.get(options.optimizer).create(),
-      schedule: schedules.get(options.schedule).create(),
+      schedule: courseSchedule(options, objective.stepsPerEpoch),
       learningRate: options.learningRate,
-      steps: options.steps,
+      steps,
       checkpoint,
       ...hooks,
       signal,
@@ -111,7 +115,7 @@ export async function trainJob(
         },
       },
       afterStep: async ({ step, loss, learningRate }) => {
-        const due = step % options.evaluateEvery === 0 || step === options.steps;
+        const due = step % options.evaluateEvery === 0 || step === steps;
         const evaluation = due ? await evaluator.evaluate(params, validation) : undefined;
         folder.appendMetric({
           step: stepOffset + step,

@@ -1,5 +1,13 @@
 import { matchesAny } from '../../models/index.js';
-import { createObjective, Evaluator, type Objective, optimizers, runSteps, schedules } from '../../training/index.js';
+import {
+  courseSchedule,
+  courseSteps,
+  createObjective,
+  Evaluator,
+  type Objective,
+  optimizers,
+  runSteps,
+} from '../../training/index.js';
 import type { LockContext, LockMethod, LockResult } from '../lock-method.js';
 import { type LockedMatrix, type SpecDefStep, specDefStep } from './algorithm.js';
 import { weightMatrices } from './matrices.js';
@@ -12,7 +20,7 @@ export const specdef: LockMethod<SpecDefOptions> = {
   name: 'specdef',
   description: 'spectral deformation: raise the top-k singular values of every weight matrix (Algorithm 1)',
   options: specDefOptions,
-  steps: ({ lead, steps }) => lead.steps + steps,
+  steps: (options, train) => options.lead.steps + courseSteps(options, train.size, options.batchSize),
   run: runSpecDef,
 };
 
@@ -27,12 +35,14 @@ interface Stage {
 }
 
 /** The leading stage, on the matrices that it names and the model has, and the one on all matrices. */
-function stages({ model, seed }: LockContext, { lead, topK, steps, include, exclude, exact }: SpecDefOptions): Stage[] {
+function stages({ model, seed, train }: LockContext, options: SpecDefOptions): Stage[] {
+  const { lead, topK, include, exclude, exact, batchSize } = options;
   const all = weightMatrices(model.weights, { include, exclude });
   const leads = matchesAny(lead.include);
   const leading = lead.steps > 0 ? all.filter(({ name }) => leads(name)) : [];
   const locked = (matrices: typeof all, k: number) =>
     matrices.map((matrix) => ({ ...matrix, svd: tripletSource(matrix, k, seed, exact) }));
+  const steps = courseSteps(options, train.size, batchSize);
   const last = (offset: number): Stage => ({ steps, offset, matrices: locked(all, topK) });
   if (leading.length === 0) return [last(0)];
   return [{ name: 'lead', steps: lead.steps, offset: 0, matrices: locked(leading, lead.topK) }, last(lead.steps)];
@@ -82,7 +92,7 @@ function runStage(
       return last;
     },
     optimizer: optimizers.get(options.optimizer).create(),
-    schedule: schedules.get(options.schedule).create(),
+    schedule: courseSchedule(options, retain.stepsPerEpoch),
     learningRate: options.learningRate,
     steps,
     checkpoint: checkpoint && { ...checkpoint, path: name ? `${checkpoint.path}-${name}` : checkpoint.path },

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { optimizers, schedules } from '../../training/index.js';
+import { courseOptions, optimizers } from '../../training/index.js';
 
 /** The push on singular values is no part of the graph, so an optimizer that asks for more than the gradient is refused. */
 const gradientOptimizers = optimizers.entries().filter((entry) => entry.create().needs === undefined);
@@ -20,16 +20,12 @@ export const specDefOptions = z.strictObject({
     .max(64)
     .default(4)
     .describe("how many of the largest singular values of each matrix are raised, the paper's k"),
-  steps: z.int().min(1).default(1500).describe('lock steps at most on all matrices'),
+  ...courseOptions({ steps: 1500, schedule: 'constant' }),
   learningRate: z.number().positive().default(1e-3).describe('learning rate η'),
   optimizer: z
     .enum(gradientOptimizers.map(({ name }) => name) as [string, ...string[]])
     .default('adamw')
     .describe('optimizer of the lock, one that needs the gradient alone'),
-  schedule: z
-    .enum(schedules.names() as [string, ...string[]])
-    .default('constant')
-    .describe('schedule of the learning rate'),
   batchSize: z.int().min(1).default(64).describe('examples a step'),
   retain: z
     .strictObject({

@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import { type AttackSetting, type Measure, type Raised, raisedOptions } from '../../attacks/index.js';
+import type { DataSpec } from '../../data/index.js';
+import { InputError } from '../../formats/index.js';
+
+const seeds = z.array(z.int().min(0)).min(1);
+
+/** Options of an attack: the same budget for every starting point. */
+export const attackOptions = z.strictObject({
+  target: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.95)
+    .describe('accuracy that counts as success; the cost is the steps to it'),
+  costSteps: z
+    .int()
+    .min(0)
+    .default(240)
+    .describe('steps at most where the cost is measured, with all examples; 0: not measured'),
+  costBatchSize: z.int().min(1).default(64).describe('examples a step where the cost is measured'),
+  perClass: z.int().min(1).default(20).describe('labelled examples of each class where the score is measured'),
+  scoreSteps: z.int().min(0).default(40).describe('steps at most where the score is measured; 0: not measured'),
+  scoreBatchSize: z.int().min(1).default(32).describe('examples a step where the score is measured'),
+  searchSeeds: seeds
+    .default([11, 12])
+    .describe('seeds of the searches over learning rates: the first for all rates, the others for the two best'),
+  seeds: seeds
+    .default([1, 2, 3, 4, 5, 6])
+    .describe('seeds of the runs that are reported, with the learning rate that the search found'),
+  clip: raisedOptions
+    .prefault({})
+    .describe('adaptive attack: clip the raised singular values first; topK: what the lock raised'),
+  reset: z
+    .array(z.string().min(1))
+    .default(['fc*'])
+    .describe('adaptive attack: draw the weights of these names anew first, * stands for any characters'),
+  adaptive: z.boolean().default(true).describe('whether to try the adaptive attacks: clip, reset, and both'),
+});
+
+/** Parsed {@link attackOptions}. */
+export type AttackOptions = z.output<typeof attackOptions>;
+
+/** Optimizers and learning rates that attacks search: six decades each, likely ones first. */
+export const commonOptimizers: AttackSetting['optimizers'] = [
+  { name: 'adamw', decades: [-3, -2, -4, -1, -5, 0] },
+  { name: 'sgd', options: { momentum: 0.9 }, decades: [-2, -3, -1, -4, 0, -5] },
+  { name: 'adadelta', decades: [0, 1, -1, -2, -3, -4] },
+];
+
+/** Which attacks are tried, with which budgets: the same for every starting point. */
+export interface AttackPlan {
+  /** Budgets and what each of them measures. */
+  readonly budgets: readonly { readonly measures: readonly Measure[]; readonly setting: AttackSetting }[];
+  /** The adaptive attack that clips what the lock raised; none without. */
+  readonly clip?: Raised;
+  /** The adaptive attack that draws layers anew: their names; none without. */
+  readonly reset?: readonly string[];
+  /** First part of the names of its tasks, where a run has several plans. */
+  readonly label?: string;
+}
+
+/** The plan that the options of an attack ask for. */
+export function attackPlan(data: DataSpec, options: AttackOptions): AttackPlan {
+  const { searchSeeds, seeds: reported, target, perClass, adaptive, clip, reset } = options;
+  const again = searchSeeds.find((seed) => reported.includes(seed));
+  if (again !== undefined) {
+    throw new InputError(`seeds: expected none of the search, whose results are selected, got ${again} in both`);
+  }
+  const shared = { data, optimizers: commonOptimizers, searchSeeds, seeds: reported };
+  const cost = { ...shared, steps: options.costSteps, batchSize: options.costBatchSize, target };
+  const score = { ...shared, steps: options.scoreSteps, batchSize: options.scoreBatchSize, perClass };
+  return {
+    budgets: [
+      ...(options.costSteps > 0 ? [{ measures: ['cost'] as const, setting: cost }] : []),
+      ...(options.scoreSteps > 0 ? [{ measures: ['score'] as const, setting: score }] : []),
+    ],
+    clip: adaptive ? clip : undefined,
+    reset: adaptive && reset.length > 0 ? reset : undefined,
+  };
+}
