@@ -107,7 +107,7 @@ describe('fineTune', () => {
     expect(good.curve[0].step).toBe(0);
     expect(good.cost).toBe(good.curve.at(-1)?.step);
     expect(evaluationSteps(60)).toContain(good.cost);
-    expect(good.curve.filter(({ accuracy }) => accuracy >= 0.9)).toHaveLength(1);
+    expect(good.curve.filter(({ score }) => score >= 0.9)).toHaveLength(1);
     const both = await fineTune({
       ...shared,
       optimizer: { name: 'adamw' },
@@ -117,8 +117,8 @@ describe('fineTune', () => {
       curveGrowth: 2,
     });
     expect([both.end, both.curve.map(({ step }) => step)]).toEqual(['budget', [0, 4, 8, 16, 32, 60]]);
-    expect(both.cost).toBe(both.curve.find(({ accuracy }) => accuracy >= 0.9)?.step);
-    expect(both.score).toBe(Math.max(...both.curve.map(({ accuracy }) => accuracy)));
+    expect(both.cost).toBe(both.curve.find(({ score }) => score >= 0.9)?.step);
+    expect(both.score).toBe(Math.max(...both.curve.map(({ score }) => score)));
     const beaten = await fineTune({
       ...shared,
       optimizer: { name: 'adamw' },
@@ -186,7 +186,7 @@ describe('tasks', () => {
     const { search, learningRate, trials } = await runner.run(tasks()[3]);
     expect(trials.map(({ seed }) => seed)).toEqual([1, 2]);
     expect(trials.every((trial) => trial.learningRate === learningRate)).toBe(true);
-    expect(trials[0].curve[0].accuracy).not.toBe(trials[1].curve[0].accuracy);
+    expect(trials[0].curve[0].score).not.toBe(trials[1].curve[0].score);
     // Two decades, two half decades, and the two best again with the second search seed.
     expect(search.map(({ seed }) => seed)).toEqual([7, 7, 7, 7, 8, 8]);
     await runner.release();
@@ -225,6 +225,7 @@ describe('ranked', () => {
       seed: 0,
       evaluations: 0,
       curve: [],
+      classAccuracies: [],
       end: 'budget',
     });
     const order = ranked([trial(1, 0.9), trial(2, 0.95, 80), trial(3, 0.99), trial(4, 0.951, 40)]);
@@ -236,7 +237,7 @@ describe('ranked', () => {
 function row(start: StartName, attack: string, measure: Measure, values: readonly (number | undefined)[]): AttackRow {
   const trials = values.map((value, seed): Trial => {
     const measured = measure === 'cost' ? { score: 0, cost: value } : { score: value ?? 0 };
-    return { learningRate: 1, seed, evaluations: 0, curve: [], end: 'budget', ...measured };
+    return { learningRate: 1, seed, evaluations: 0, curve: [], classAccuracies: [], end: 'budget', ...measured };
   });
   return { start, attack, measure, optimizer: 'adamw', budget: 100, result: { search: [], learningRate: 1, trials } };
 }

@@ -1,7 +1,15 @@
 import type { Dataset } from '../data/index.js';
 import type { ProgramCache } from '../engine/index.js';
 import { type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
-import { createObjective, type Evaluator, optimizers, runSteps } from '../training/index.js';
+import {
+  classAccuracy,
+  createObjective,
+  type Evaluation,
+  type Evaluator,
+  f1,
+  optimizers,
+  runSteps,
+} from '../training/index.js';
 
 /** One fine-tuning run of an attack. */
 export interface FineTuneOptions {
@@ -23,10 +31,14 @@ export interface FineTuneOptions {
   batchSize: number;
   /** Decides the order of the examples. */
   seed: number;
-  /** Accuracy that ends the run when it is reached. */
+  /** What is measured; default accuracy. */
+  metric?: Metric;
+  /** Score that ends the run when it is reached. */
   target?: number;
   /** Whether a run goes on after the target, so that it gives the best score as well; default false. */
   goOn?: boolean;
+  /** A run that has not come this share of the way from guessing to perfect after 40 % of its budget is given up; default 0.25. */
+  hopelessShare?: number;
   /** How far two measurements of the score lie apart, as a ratio of steps; default 1.15. */
   curveGrowth?: number;
   /** Ends the run after so many steps, since a trial before reached the target by then; default none. */
@@ -37,15 +49,24 @@ export interface FineTuneOptions {
   evaluator: Evaluator;
 }
 
+/** What an attack is after: accuracy over all classes, or the F1 of one, 0 to 1. */
+export type Metric = 'accuracy' | { readonly f1OfClass: number };
+
+function measure(metric: Metric, { accuracy, byClass }: Evaluation): number {
+  return metric === 'accuracy' ? accuracy : f1(byClass[metric.f1OfClass]);
+}
+
 /** A fine-tuning run, measured. */
 export interface Trial {
   /** Learning rate. */
   readonly learningRate: number;
   /** Seed. */
   readonly seed: number;
-  /** Accuracy on the test examples after so many steps, from step 0. */
-  readonly curve: readonly { step: number; accuracy: number }[];
-  /** Best accuracy of the curve. */
+  /** The metric on the test examples after so many steps, from step 0. */
+  readonly curve: readonly { step: number; score: number }[];
+  /** Accuracy of each class where the score was best; NaN for a class without test examples. */
+  readonly classAccuracies: readonly number[];
+  /** Best score of the curve. */
   readonly score: number;
   /** Steps until the target was first reached; none where it was not. */
   readonly cost?: number;
@@ -65,9 +86,8 @@ export function evaluationSteps(steps: number, growth = 1.15): number[] {
   return grid;
 }
 
-/** After this share of the budget, a trial that has not come a quarter of the way from guessing to perfect is given up. */
+/** Share of the budget after which a hopeless trial is given up. */
 const hopelessAfter = 0.4;
-const hopelessShare = 0.25;
 
 /** Fine-tunes a copy of the weights and measures the score on the way; diverged and hopeless runs end early. */
 export async function fineTune({
@@ -80,8 +100,10 @@ export async function fineTune({
   steps,
   batchSize,
   seed,
+  metric = 'accuracy',
   target,
   goOn = false,
+  hopelessShare = 0.25,
   curveGrowth,
   beatenAfter = Number.POSITIVE_INFINITY,
   programs,
@@ -93,9 +115,10 @@ export async function fineTune({
   const objective = await createObjective({ model, dataset: train, batchSize, seed, programs });
   const due = new Set(evaluationSteps(steps, curveGrowth));
   const guessing = 1 / test.classes.length;
-  const curve = [{ step: 0, accuracy: (await evaluator.evaluate(params, test)).accuracy }];
+  const first = await evaluator.evaluate(params, test);
+  const curve = [{ step: 0, score: measure(metric, first) }];
   let end: Trial['end'] = 'budget';
-  let best = curve[0].accuracy;
+  let best = { score: curve[0].score, evaluation: first };
   let evaluations = 0;
   await runSteps({
     params,
@@ -111,16 +134,19 @@ export async function fineTune({
         return 'stop';
       }
       if (!due.has(step)) return undefined;
-      const { accuracy, loss: testLoss } = await evaluator.evaluate(params, test);
-      curve.push({ step, accuracy });
-      best = Math.max(best, accuracy);
-      if (!goOn && target !== undefined && accuracy >= target) end = 'target';
-      else if (!Number.isFinite(testLoss)) end = 'diverged';
-      else if (step >= hopelessAfter * steps && best < guessing + hopelessShare * (1 - guessing)) end = 'hopeless';
+      const evaluation = await evaluator.evaluate(params, test);
+      const score = measure(metric, evaluation);
+      curve.push({ step, score });
+      if (score > best.score) best = { score, evaluation };
+      const hopeless = best.score < guessing + hopelessShare * (1 - guessing);
+      if (!goOn && target !== undefined && score >= target) end = 'target';
+      else if (!Number.isFinite(evaluation.loss)) end = 'diverged';
+      else if (step >= hopelessAfter * steps && hopeless) end = 'hopeless';
       else if (step >= beatenAfter) end = 'beaten';
       return end === 'budget' ? undefined : 'stop';
     },
   });
-  const cost = target === undefined ? undefined : curve.find(({ accuracy }) => accuracy >= target)?.step;
-  return { learningRate, seed, curve, score: best, cost, evaluations, end };
+  const cost = target === undefined ? undefined : curve.find(({ score }) => score >= target)?.step;
+  const classAccuracies = best.evaluation.byClass.slice(0, test.classes.length).map(classAccuracy);
+  return { learningRate, seed, curve, classAccuracies, score: best.score, cost, evaluations, end };
 }

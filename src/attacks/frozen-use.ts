@@ -2,7 +2,7 @@ import { type Dataset, floatDataset } from '../data/index.js';
 import { ProgramCache } from '../engine/index.js';
 import { initializeModel, type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
 import { Evaluator } from '../training/index.js';
-import type { Trial } from './fine-tune.js';
+import type { Metric, Trial } from './fine-tune.js';
 import { type SearchBudget, type SearchResult, searchLearningRate } from './search.js';
 
 /** Options of {@link frozenUse}. */
@@ -19,10 +19,14 @@ export interface FrozenUseOptions {
   steps: number;
   /** Examples a step. */
   batchSize: number;
-  /** Accuracy that ends a run. */
+  /** What is measured; default accuracy. */
+  metric?: Metric;
+  /** Score that ends a run. */
   target?: number;
   /** Whether a run goes on after the target; default false. */
   goOn?: boolean;
+  /** When a run is given up. */
+  hopelessShare?: number;
   /** Ratio of steps between two measurements. */
   curveGrowth?: number;
   /** Learning rates and seeds; AdamW. */

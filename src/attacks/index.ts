@@ -10,7 +10,7 @@ export {
   scores,
 } from './assessment.js';
 export { clipRaised, type Raised, raisedOptions } from './clip.js';
-export { evaluationSteps, type FineTuneOptions, fineTune, type Trial } from './fine-tune.js';
+export { evaluationSteps, type FineTuneOptions, fineTune, type Metric, type Trial } from './fine-tune.js';
 export { type FrozenUseOptions, frozenUse } from './frozen-use.js';
 export { type PoolOptions, runAttackTasks } from './pool.js';
 export { type Attack, type AttackOptimizer, type AttackSetting, attacks, searches } from './registry.js';

@@ -15,7 +15,8 @@ export interface AttackOptimizer {
 
 /** What all attacks of one run share: the unauthorized task and the budget, the same for every starting point. */
 export interface AttackSetting
-  extends Pick<AttackTask, 'data' | 'perClass' | 'steps' | 'batchSize' | 'target' | 'goOn' | 'curveGrowth'> {
+  extends Pick<AttackTask, 'data' | 'perClass' | 'steps' | 'batchSize' | 'metric' | 'target' | 'goOn'>,
+    Pick<AttackTask, 'hopelessShare' | 'curveGrowth'> {
   /** Optimizers to search; frozen use takes the first. */
   readonly optimizers: readonly AttackOptimizer[];
   /** Whether half a decade to both sides of the best rate is tried as well; default true. */

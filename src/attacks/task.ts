@@ -3,7 +3,7 @@ import { ProgramCache } from '../engine/index.js';
 import { initializeModel, loadModel, type Model, type ModelSpec, type StateDict } from '../models/index.js';
 import { Evaluator } from '../training/index.js';
 import { clipRaised, type Raised } from './clip.js';
-import type { Trial } from './fine-tune.js';
+import type { Metric, Trial } from './fine-tune.js';
 import { frozenUse } from './frozen-use.js';
 import { resetWeights } from './reset.js';
 import { type SearchBudget, type SearchResult, searchLearningRate } from './search.js';
@@ -45,10 +45,14 @@ export interface AttackTask {
   readonly steps: number;
   /** Examples a step. */
   readonly batchSize: number;
-  /** Accuracy that counts as success; where given, the attack's cost is measured. */
+  /** What is measured; default accuracy. */
+  readonly metric?: Metric;
+  /** Score that counts as success; where given, the attack's cost is measured. */
   readonly target?: number;
   /** Whether runs go on after the target, so that they give cost and score; the search then looks at the score alone. */
   readonly goOn?: boolean;
+  /** Share of the way from guessing to perfect that a run must have come after 40 % of its budget; default 0.25. */
+  readonly hopelessShare?: number;
   /** Ratio of steps between two measurements of a run; default 1.15. */
   readonly curveGrowth?: number;
   /** Learning rates and seeds. */
@@ -71,8 +75,8 @@ export class AttackRunner {
     const model = await this.#once(this.#models, path, () => loadModel(path));
     const { programs, evaluator } = this.#engine(model);
     const { perClass, budget } = task;
-    const { steps, batchSize, target, goOn, curveGrowth } = task;
-    const run = { test, steps, batchSize, target, goOn, curveGrowth, evaluator };
+    const { steps, batchSize, metric, target, goOn, hopelessShare, curveGrowth } = task;
+    const run = { test, steps, batchSize, metric, target, goOn, hopelessShare, curveGrowth, evaluator };
     const examples = (seed: number) => (perClass === undefined ? train : fewShot(train, perClass, seed));
     const weights = startingWeights(task.start, model);
     if (task.use === 'frozen') {

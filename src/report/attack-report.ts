@@ -108,5 +108,5 @@ function curves(rows: readonly AttackRow[], measure: AttackRow['measure']): Lear
 }
 
 function lastUpTo(curve: AttackRow['result']['trials'][number]['curve'], step: number): number {
-  return curve.reduce((last, point) => (point.step <= step ? point.accuracy : last), curve[0].accuracy);
+  return curve.reduce((last, point) => (point.step <= step ? point.score : last), curve[0].score);
 }

@@ -13,6 +13,28 @@ export interface Evaluation {
   readonly accuracy: number;
   /** Mean cross entropy. */
   readonly loss: number;
+  /** Counts of each class, by its number; classes without examples that are never predicted count as well. */
+  readonly byClass: readonly ClassCounts[];
+}
+
+/** How often a class occurs and is predicted. */
+export interface ClassCounts {
+  /** Examples of the class. */
+  readonly examples: number;
+  /** Examples of any class that are taken for it. */
+  readonly predicted: number;
+  /** Examples of the class that are taken for it. */
+  readonly correct: number;
+}
+
+/** Share of the examples of a class that are taken for it, 0 to 1; NaN without examples. */
+export function classAccuracy({ examples, correct }: ClassCounts): number {
+  return correct / examples;
+}
+
+/** F1 of a class: harmonic mean of precision and recall, 0 to 1; 0 where the class neither occurs nor is predicted. */
+export function f1({ examples, predicted, correct }: ClassCounts): number {
+  return examples + predicted === 0 ? 0 : (2 * correct) / (examples + predicted);
 }
 
 /** The forward pass of one architecture, compiled once and run with any weights on any data set. */
@@ -67,15 +89,19 @@ export class Evaluator {
 export function score(logits: Float32Array, labels: Int32Array): Evaluation {
   const n = labels.length;
   const classes = logits.length / Math.max(n, 1);
-  let correct = 0;
+  const byClass = Array.from({ length: classes }, () => ({ examples: 0, predicted: 0, correct: 0 }));
   let loss = 0;
   for (let row = 0; row < n; row++) {
     const values = logits.subarray(row * classes, (row + 1) * classes);
-    if (predictedClass(values) === labels[row]) correct++;
+    const predicted = predictedClass(values);
+    byClass[labels[row]].examples++;
+    if (predicted >= 0) byClass[predicted].predicted++;
+    if (predicted === labels[row]) byClass[predicted].correct++;
     const largest = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
     loss += largest + Math.log(values.reduce((sum, value) => sum + Math.exp(value - largest), 0)) - values[labels[row]];
   }
-  return { n, accuracy: correct / n, loss: loss / n };
+  const correct = byClass.reduce((sum, counts) => sum + counts.correct, 0);
+  return { n, accuracy: correct / n, loss: loss / n, byClass };
 }
 
 /** Position of the largest logit, the first of equal ones; −1 where one is NaN. */

@@ -1,6 +1,14 @@
 export { type Checkpoint, checkpointToTensors, tensorsToCheckpoint } from './checkpoint.js';
 export { type Course, courseOptions, courseSchedule, courseSteps } from './course.js';
-export { type Evaluation, Evaluator, predictedClass, score } from './evaluate.js';
+export {
+  type ClassCounts,
+  classAccuracy,
+  type Evaluation,
+  Evaluator,
+  f1,
+  predictedClass,
+  score,
+} from './evaluate.js';
 export {
   createObjective,
   type LossWeights,

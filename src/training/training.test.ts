@@ -176,11 +176,11 @@ describe('score', () => {
 describe('WeightsKeeper', () => {
   it('goes back to what was kept, also through a checkpoint', () => {
     const params = new Map([['w', Float32Array.of(1, 2)]]);
-    const keeper = new WeightsKeeper(params, { n: 1, accuracy: 0.1, loss: 3 });
+    const keeper = new WeightsKeeper(params, { n: 1, accuracy: 0.1, loss: 3, byClass: [] });
     params.get('w')?.set([3, 4]);
-    keeper.keep(7, { n: 1, accuracy: 0.5, loss: 2 });
+    keeper.keep(7, { n: 1, accuracy: 0.5, loss: 2, byClass: [] });
     const { extra, meta } = keeper.save();
-    const other = new WeightsKeeper(params, { n: 1, accuracy: 0, loss: 9 });
+    const other = new WeightsKeeper(params, { n: 1, accuracy: 0, loss: 9, byClass: [] });
     params.get('w')?.fill(0);
     other.restore(structuredClone(extra), structuredClone(meta));
     other.goBack();

@@ -3,8 +3,8 @@ import { dataSpec, loadData } from '../../data/index.js';
 import { predict } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { loadModel } from '../../models/index.js';
-import { percent } from '../../report/index.js';
-import { requireFit, score } from '../../training/index.js';
+import { percent, tableToText } from '../../report/index.js';
+import { classAccuracy, requireFit, score } from '../../training/index.js';
 import { defineCommand } from '../command.js';
 import { predictionLines } from '../predictions.js';
 
@@ -37,6 +37,20 @@ export const evaluate = defineCommand({
     }
     print(
       `${path}: accuracy ${percent(evaluation.accuracy, 2)}, loss ${evaluation.loss.toFixed(4)} (${dataset.name}, n = ${evaluation.n})`,
+    );
+    print(
+      tableToText({
+        columns: [
+          { key: 'name', header: 'class' },
+          { key: 'n', header: 'n', align: 'right' },
+          { key: 'accuracy', header: 'accuracy', align: 'right' },
+        ],
+        rows: dataset.classes.map((name, label) => ({
+          name,
+          n: String(evaluation.byClass[label].examples),
+          accuracy: percent(classAccuracy(evaluation.byClass[label])),
+        })),
+      }),
     );
     if (options.predictions !== undefined) print(options.predictions);
     result({ model: path, dataset: dataset.name, ...evaluation, predictions: options.predictions });
