@@ -3,6 +3,8 @@ import { adadeltaEntry } from './adadelta.js';
 import { adagradEntry } from './adagrad.js';
 import { adamEntry, adamwEntry } from './adam.js';
 import type { OptimizerEntry } from './optimizer.js';
+import { psgdKronEntry } from './psgd-kron.js';
+import { psgdXmatEntry } from './psgd-xmat.js';
 import { sgdEntry } from './sgd.js';
 
 export { adadelta } from './adadelta.js';
@@ -17,13 +19,17 @@ export type {
   ParameterShapes,
   StepOracle,
 } from './optimizer.js';
+export { psgdKron } from './psgd-kron.js';
+export { psgdXmat } from './psgd-xmat.js';
 export { sgd } from './sgd.js';
 
-/** All optimizers by name; they follow torch.optim. */
+/** All optimizers by name; they follow torch.optim, PSGD follows its authors' library. */
 export const optimizers = new Registry<OptimizerEntry>('optimizer', [
   sgdEntry,
   adamEntry,
   adamwEntry,
   adadeltaEntry,
   adagradEntry,
+  psgdKronEntry,
+  psgdXmatEntry,
 ]);

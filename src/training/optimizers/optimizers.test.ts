@@ -126,6 +126,8 @@ describe('every optimizer', () => {
     adamw: { amsgrad: true },
     adadelta: { weightDecay: 0.01 },
     adagrad: { learningRateDecay: 0.1, initialAccumulatorValue: 0.1 },
+    'psgd-kron': { criterion: 'whitening', momentum: 0.5, maxNorm: 1, updateProbability: 0.5, maxSize: 4 },
+    'psgd-xmat': { criterion: 'whitening', momentum: 0.5, maxNorm: 1, updateProbability: 0.5 },
   };
 
   describe.each(optimizers.entries())('$name', (entry) => {
