@@ -55,6 +55,13 @@ export async function searchLearningRate(
     const beatenAfter = search.length > 0 && !goOn ? best(search)[0].cost : undefined;
     search.push(await attempt(learningRate, first, beatenAfter));
   };
+  const report = async (learningRate: number): Promise<SearchResult> => {
+    const trials: Trial[] = [];
+    for (const seed of seeds) trials.push(await attempt(learningRate, seed));
+    return { search, learningRate, trials };
+  };
+  // A single rate needs no search.
+  if (decades.length === 1 && !refine) return report(10 ** decades[0]);
   for (const decade of decades) await compete(10 ** decade);
   const coarse = best(search)[0].learningRate;
   for (const factor of refine ? [10 ** -0.5, 10 ** 0.5] : []) await compete(coarse * factor);
@@ -66,14 +73,13 @@ export async function searchLearningRate(
     search.push(...trials.slice(1));
   }
   const [[learningRate]] = [...byRate].sort(([, a], [, b]) => gain(b) - gain(a));
-  const trials: Trial[] = [];
-  for (const seed of seeds) trials.push(await attempt(learningRate, seed));
-  return { search, learningRate, trials };
+  return report(learningRate);
 }
 
 /** Number of trials of one search, its confirmation included. */
 export function trialCount({ decades, refine = true, searchSeeds, seeds }: SearchBudget): number {
   const rates = decades.length + (refine ? 2 : 0);
+  if (rates === 1) return seeds.length;
   return rates + Math.min(finalists, rates) * (searchSeeds.length - 1) + seeds.length;
 }
 

@@ -1,0 +1,67 @@
+import { isMeasured } from '../../attacks/index.js';
+import { meanInterval } from '../../linalg/index.js';
+import type { Claim, ResultAttack } from './reproduction.js';
+
+/** Mean of some numbers; NaN of none. */
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** `78.1 %`, for findings. */
+export function share(value: number): string {
+  return `${(100 * value).toFixed(1)} %`;
+}
+
+/** A locked model's utility is at most one point below the unlocked one's. */
+export function keepsUtility(task: string, source: string, unlocked: number, locked: number): Claim {
+  return {
+    text: `The lock keeps the accuracy on ${task}: at most 1 point is lost.`,
+    source,
+    verdict: unlocked - locked <= 0.01 ? 'holds' : 'fails',
+    finding: `${share(unlocked)} before, ${share(locked)} after`,
+  };
+}
+
+/**
+ * At one setting the locked model does not learn a task that the unlocked one learns. Learning: at least a quarter of the
+ * way from guessing to perfect, on average over seeds; not learning: less than a tenth of it.
+ */
+export function preventsAtSetting(
+  { task, setting, source, classes }: { task: string; setting: string; source: string; classes: number },
+  unlocked: readonly number[],
+  locked: readonly number[],
+): Claim {
+  const guessing = 1 / classes;
+  const way = (values: readonly number[]) => (mean(values) - guessing) / (1 - guessing);
+  const finding = `unlocked ${share(mean(unlocked))}, locked ${share(mean(locked))}, guessing ${share(guessing)}; n = ${unlocked.length} seeds`;
+  const text = `With ${setting}, the unlocked model learns ${task} and the locked one does not.`;
+  if (way(unlocked) < 0.25) {
+    return { text, source, verdict: 'unmeasured', finding: `the unlocked model does not learn either: ${finding}` };
+  }
+  return { text, source, verdict: way(locked) < 0.1 ? 'holds' : 'fails', finding };
+}
+
+/** Whatever learning rate and optimizer an attacker takes, the locked weights are worth no more than none. */
+export function preventsAtBest({ task, score, metric }: ResultAttack, source: string): Claim {
+  const text = `At the best of all learning rates and optimizers, the locked model is worth no more than none for ${task}.`;
+  if (!score) return { text, source, verdict: 'unmeasured', finding: 'not attacked' };
+  const { value, locked, unlocked, floor } = score;
+  const best = (row: typeof locked) => {
+    const { mean: center } = meanInterval(row.result.trials.map((trial) => trial.score));
+    return `${share(center)} (${row.attack === 'frozen' ? 'frozen use' : row.optimizer})`;
+  };
+  const numbers = `${metric}: unlocked ${best(unlocked)}, locked ${best(locked)}, floor ${best(floor)}, n = ${value.n} seeds`;
+  if (!isMeasured(score)) {
+    return {
+      text,
+      source,
+      verdict: 'unmeasured',
+      finding: `the unlocked model cannot be told from the floor; ${numbers}`,
+    };
+  }
+  const { ratio, low = 0, high = 0 } = value;
+  const finding = `attacker's advantage ${ratio.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)}); ${numbers}`;
+  if (low > 0) return { text, source, verdict: 'fails', finding };
+  if (ratio <= 0) return { text, source, verdict: 'holds', finding };
+  return { text, source, verdict: 'unmeasured', finding: `too few seeds to tell the advantage from 0: ${finding}` };
+}

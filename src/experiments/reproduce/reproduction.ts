@@ -1,0 +1,106 @@
+import type { Advantage, AttackRow } from '../../attacks/index.js';
+import type { EngineOptions } from '../../engine/index.js';
+import type { RunFolder } from '../../evidence/index.js';
+import type { PhaseProgress } from '../progress.js';
+
+/** How much of an experiment is computed: seconds for a check, less than an hour on two cores, or what the paper did. */
+export const scales = ['smoke', 'small', 'paper'] as const;
+
+/** One of {@link scales}. */
+export type Scale = (typeof scales)[number];
+
+/** One number of the paper and what stands in its place here, 0 to 1. */
+export interface ResultCell {
+  /** The paper's number; none where it has none. */
+  readonly paper?: number;
+  /** Ours, one a seed; several give an interval. */
+  readonly ours: readonly number[];
+}
+
+/** A table in the paper's layout. */
+export interface ResultTable {
+  /** What it shows. */
+  readonly title: string;
+  /** Headings of the numbers. */
+  readonly columns: readonly string[];
+  /** Labelled lines, one cell a column. */
+  readonly rows: readonly { readonly label: string; readonly cells: readonly ResultCell[] }[];
+}
+
+/** The searches on one unauthorized task. */
+export interface ResultAttack {
+  /** The unauthorized task. */
+  readonly task: string;
+  /** What the score is, in words. */
+  readonly metric: string;
+  /** Score to which the cost is counted. */
+  readonly target: number;
+  /** Number of classes, for the score of guessing. */
+  readonly classes: number;
+  /** All searches. */
+  readonly rows: readonly AttackRow[];
+  /** Advantage in steps to the target. */
+  readonly cost?: Advantage;
+  /** Advantage in score. */
+  readonly score?: Advantage;
+}
+
+/** Something that the paper, or this project, says of an experiment, and whether these numbers bear it out. */
+export interface Claim {
+  /** What is claimed. */
+  readonly text: string;
+  /** Who claims it, and where. */
+  readonly source: string;
+  /** Whether it holds; `unmeasured` where its premise fails, so that nothing can be said. */
+  readonly verdict: 'holds' | 'fails' | 'unmeasured';
+  /** The numbers that decided. */
+  readonly finding: string;
+}
+
+/** What an experiment found. */
+export interface ReproductionResult {
+  /** Name of the experiment. */
+  readonly name: string;
+  /** What it stands for in the paper. */
+  readonly title: string;
+  /** How much was computed. */
+  readonly scale: Scale;
+  /** What was done, in plain sentences. */
+  readonly setup: readonly string[];
+  /** Tables in the paper's layout. */
+  readonly tables: readonly ResultTable[];
+  /** Searches, one entry an unauthorized task. */
+  readonly attacks: readonly ResultAttack[];
+  /** Claims and verdicts. */
+  readonly claims: readonly Claim[];
+  /** Seconds of each part that was computed. */
+  readonly seconds: Readonly<Record<string, number>>;
+}
+
+/** What an experiment works with. */
+export interface ReproductionContext {
+  /** The run folder. */
+  readonly folder: RunFolder;
+  /** Threads and device. */
+  readonly engine: EngineOptions;
+  /** Processes that search side by side. */
+  readonly workers: number;
+  /** Ends the work after the current step, resumable. */
+  readonly signal: AbortSignal;
+  /** Shows how far it has come. */
+  readonly progress: PhaseProgress;
+  /** Folder that holds the data sets, one subfolder each. */
+  readonly data: string;
+  /** Seed of the split, the weights and all shuffles. */
+  readonly seed: number;
+}
+
+/** An experiment: an entry of the registry. */
+export interface Reproduction {
+  /** Name on the command line. */
+  readonly name: string;
+  /** One line for help. */
+  readonly description: string;
+  /** Runs it; what was finished before an interruption is not done again. */
+  run(scale: Scale, context: ReproductionContext): Promise<ReproductionResult>;
+}

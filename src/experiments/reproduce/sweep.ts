@@ -1,0 +1,63 @@
+import type { AttackOptimizer, AttackSetting, Metric, Raised } from '../../attacks/index.js';
+import type { DataSpec } from '../../data/index.js';
+import type { AttackPlan } from '../jobs/attack-options.js';
+
+/** The budget of an attack, the same for every starting point. */
+export interface SweepBudget {
+  /** Optimizer steps. */
+  readonly steps: number;
+  /** Examples a step. */
+  readonly batchSize: number;
+  /** Seeds of the searches. */
+  readonly searchSeeds: readonly number[];
+  /** Seeds of the runs that are reported. */
+  readonly seeds: readonly number[];
+  /** Ratio of steps between two measurements. */
+  readonly curveGrowth: number;
+}
+
+/** What an attack is after. */
+export interface SweepGoal {
+  /** Name of the task in the plan. */
+  readonly label: string;
+  /** Unauthorized task. */
+  readonly data: DataSpec;
+  /** Score to which the cost is counted. */
+  readonly target: number;
+  /** What is measured; default accuracy. */
+  readonly metric?: Metric;
+  /** Labelled examples of each class; default all. */
+  readonly perClass?: number;
+}
+
+/** A run that has not come a twentieth of the way after 40 % of its budget is given up: small budgets are short. */
+const hopelessShare = 0.05;
+
+function setting(
+  { data, target, metric, perClass }: SweepGoal,
+  budget: SweepBudget,
+): Omit<AttackSetting, 'optimizers'> {
+  return { data, target, metric, perClass, ...budget, goOn: true, hopelessShare };
+}
+
+/** The search over optimizers and learning rates, with cost and score from the same runs. */
+export function sweep(
+  goal: SweepGoal,
+  optimizers: readonly AttackOptimizer[],
+  budget: SweepBudget,
+  { clip }: { clip?: Raised } = {},
+): AttackPlan {
+  const whole = { ...setting(goal, budget), optimizers };
+  return { label: goal.label, budgets: [{ measures: ['cost', 'score'], setting: whole }], clip };
+}
+
+/** Runs with one optimizer and one learning rate and no search: a setting that the paper gives. */
+export function singleSetting(
+  goal: SweepGoal,
+  { learningRate, ...optimizer }: Omit<AttackOptimizer, 'decades'> & { learningRate: number },
+  budget: SweepBudget,
+): AttackPlan {
+  const optimizers = [{ ...optimizer, decades: [Math.log10(learningRate)] }];
+  const whole = { ...setting(goal, budget), optimizers, refine: false };
+  return { label: `${goal.label}-single`, budgets: [{ measures: ['score'], setting: whole }] };
+}

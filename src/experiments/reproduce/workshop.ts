@@ -1,0 +1,127 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type AttackRow, attackersAdvantage } from '../../attacks/index.js';
+import type { DataParts } from '../../data/index.js';
+import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
+import { type SpecDefOptions, specDefOptions, specdef } from '../../locks/index.js';
+import { loadModel, type Model, saveModel } from '../../models/index.js';
+import { type AttackTargets, attackJob, attackTrials } from '../jobs/attack.js';
+import type { AttackPlan } from '../jobs/attack-options.js';
+import { type LockJobResult, lockJob } from '../jobs/lock.js';
+import { type JobContext, type TrainOptions, trainJob, trainSteps } from '../jobs/train.js';
+import type { ReproductionContext, ResultAttack } from './reproduction.js';
+
+/** A model that an experiment made, on disk. */
+export interface MadeModel<Info = unknown> {
+  /** Its model directory. */
+  readonly path: string;
+  /** The model. */
+  readonly model: Model;
+  /** What is known of how it was made. */
+  readonly info: Info;
+}
+
+/** Examples that a model is trained or locked on, and those that stop it. */
+export type TaskData = Pick<DataParts, 'train' | 'validation'>;
+
+/**
+ * Makes the models of an experiment in its run folder, each once, and attacks them. What was finished before an
+ * interruption is read back.
+ */
+export class Workshop {
+  /** Seconds of each part, those of earlier, interrupted runs included where the part was finished. */
+  readonly seconds: Record<string, number> = {};
+  #stepOffset = 0;
+
+  /** @param context - The run. */
+  constructor(readonly context: ReproductionContext) {}
+
+  /** Trains a copy of a model; the seed of its batches is the run's. */
+  train(name: string, start: () => Promise<Model>, data: TaskData, options: TrainOptions): Promise<MadeModel> {
+    const { progress, seed } = this.context;
+    const steps = trainSteps(options, data.train);
+    return this.#make(name, steps, async (job) => {
+      const model = await start();
+      progress.begin(name, steps);
+      const info = await trainJob({ model, ...data, seed }, options, job);
+      return { model, info };
+    });
+  }
+
+  /** Locks a copy of a model with SpecDef. */
+  lock(name: string, from: MadeModel, data: TaskData, options: SpecDefOptions): Promise<MadeModel<LockJobResult>> {
+    const { progress, seed } = this.context;
+    const steps = specdef.steps(options, data.train);
+    return this.#make(name, steps, async (job) => {
+      const model = await loadModel(from.path);
+      progress.begin(name, steps);
+      const info = await lockJob({ model, ...data, seed }, specdef, options, job);
+      return { model, info };
+    });
+  }
+
+  /** Attacks with one plan. */
+  async attack(targets: AttackTargets, plan: AttackPlan): Promise<AttackRow[]> {
+    const { folder, workers, signal, progress } = this.context;
+    const phase = `attack ${plan.label ?? ''}`.trim();
+    return this.#timed(phase, async () => {
+      progress.begin(phase, attackTrials(targets, plan));
+      const rows = await attackJob(targets, plan, { folder, workers, signal, onTrial: () => progress.advance() });
+      progress.end();
+      return rows;
+    });
+  }
+
+  async #make<Info>(
+    name: string,
+    steps: number,
+    make: (job: JobContext) => Promise<{ model: Model; info: Info }>,
+  ): Promise<MadeModel<Info>> {
+    const { folder, engine, signal, progress } = this.context;
+    const path = folder.file(name);
+    const noted = folder.file(`${name}.json`);
+    const offset = this.#stepOffset;
+    this.#stepOffset += steps;
+    await this.#timed(name, async () => {
+      // config.json is written last, so a folder that has it is whole.
+      if (await stat(join(path, 'config.json')).catch(() => undefined)) return;
+      const job = { folder, phase: name, stepOffset: offset, engine, signal };
+      const { model, info } = await make({ ...job, onStep: (step, text) => progress.advance(step, text) });
+      progress.end();
+      await writeFileAtomic(noted, `${JSON.stringify(info, null, 2)}\n`);
+      await saveModel(path, model, { force: true });
+    });
+    return { path, model: await loadModel(path), info: (await readJsonFile(noted)) as Info };
+  }
+
+  /** Does a part and notes how long it took, unless an earlier run has noted that. */
+  async #timed<T>(part: string, work: () => Promise<T>): Promise<T> {
+    const noted = this.context.folder.file(`seconds-${part.replaceAll(' ', '-')}.json`);
+    const before = (await stat(noted).catch(() => undefined)) && ((await readJsonFile(noted)) as number);
+    const started = performance.now();
+    const done = await work();
+    this.seconds[part] = before ?? (performance.now() - started) / 1000;
+    if (before === undefined) await writeFileAtomic(noted, `${this.seconds[part]}\n`);
+    return done;
+  }
+}
+
+/** SpecDef as the paper prints it, without a leading stage and without a utility floor. */
+export function printedSpecDef(options: Partial<SpecDefOptions>): SpecDefOptions {
+  const printed = specDefOptions.parse({
+    lead: { steps: 0 },
+    topK: 1,
+    alpha: 0.5,
+    utilityFloor: 0,
+    evaluateEvery: 100_000,
+  });
+  return { ...printed, ...options };
+}
+
+/** The rows of one unauthorized task with what they say of the attacker's advantage. */
+export function assessed(
+  facts: Pick<ResultAttack, 'task' | 'metric' | 'target' | 'classes'>,
+  rows: readonly AttackRow[],
+) {
+  return { ...facts, rows, cost: attackersAdvantage(rows, 'cost'), score: attackersAdvantage(rows, 'score') };
+}
