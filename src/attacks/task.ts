@@ -16,6 +16,8 @@ export type Start =
       readonly kind: 'model';
       /** Its model directory. */
       readonly path: string;
+      /** Its configuration, where the directory has no `config.json`. */
+      readonly config?: Readonly<Record<string, unknown>>;
       /** How many raised singular values of each matrix are clipped first (the adaptive attack); default none. */
       readonly clip?: number;
       /** Names of weights that are drawn anew first, `*` stands for any characters (another adaptive attack); default none. */
@@ -26,6 +28,8 @@ export type Start =
       readonly kind: 'random';
       /** Model directory whose architecture is taken. */
       readonly like: string;
+      /** The architecture's configuration, where the directory has no `config.json`. */
+      readonly config?: Readonly<Record<string, unknown>>;
     };
 
 /** One search of an attack: one starting point, one optimizer, all learning rates and seeds. Plain data. */
@@ -64,12 +68,13 @@ export class AttackRunner {
   /** Runs one search. `onTrial` hears of every trial. */
   async run(task: AttackTask, onTrial?: (trial: Trial) => void): Promise<SearchResult> {
     const { train, test } = await this.#once(this.#data, JSON.stringify(task.data), () => loadData(task.data));
-    const path = task.start.kind === 'model' ? task.start.path : task.start.like;
-    const model = await this.#once(this.#models, path, () => loadModel(path));
+    const { start } = task;
+    const path = start.kind === 'model' ? start.path : start.like;
+    const model = await this.#once(this.#models, path, () => loadModel(path, { config: start.config }));
     const { programs, evaluator } = this.#engine(model);
     const { perClass, steps, batchSize, target, budget } = task;
     const examples = (seed: number) => (perClass === undefined ? train : fewShot(train, perClass, seed));
-    const weights = startingWeights(task.start, model);
+    const weights = startingWeights(start, model);
     if (task.use === 'frozen') {
       const shared = { model, weights: weights(0), train: examples, test, steps, batchSize, target, budget, evaluator };
       return frozenUse(shared, onTrial);

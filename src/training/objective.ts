@@ -28,7 +28,10 @@ export interface StepResult {
 export interface Objective {
   /** Steps after which every example was seen once. */
   readonly stepsPerEpoch: number;
-  /** Computes one step; the same parameters and step give the same bits. */
+  /**
+   * Computes one step; the same parameters and step give the same bits. What training tracks without a gradient (running
+   * statistics, counts of steps) is moved on in `params`, in place.
+   */
   compute(params: ParameterSet, step: number): Promise<StepResult>;
   /** Frees the compiled program, unless it belongs to a cache. */
   release(): Promise<void>;
@@ -99,12 +102,14 @@ export async function createObjective({
       masks: built.masks,
       referenceLogits: kl !== 0 ? referenceLogits : undefined,
       names: built.names,
+      buffers: built.buffers,
+      counters: built.counters,
       release: programs ? undefined : () => cache.release(),
     },
   );
 }
 
-/** The graph of loss and gradients, and which parameters have a gradient. */
+/** The graph of loss, gradients and next buffers; which parameters have a gradient, and what else a step changes. */
 function buildLoss(model: ModelSpec, size: number, task: number, kl: number) {
   const { graph, scope, logits } = buildForward(model, size, true);
   const parts: Tensor[] = [];
@@ -118,7 +123,14 @@ function buildLoss(model: ModelSpec, size: number, task: number, kl: number) {
     const gradient = found[index];
     if (gradient) outputs[`grad ${name}`] = gradient;
   });
-  return { outputs, masks: scope.masks, names: names.filter((_, index) => found[index]) };
+  for (const [name, value] of scope.bufferUpdates) outputs[`next ${name}`] = value;
+  return {
+    outputs,
+    masks: scope.masks,
+    names: names.filter((_, index) => found[index]),
+    buffers: [...scope.bufferUpdates.keys()],
+    counters: scope.state.filter(({ kind }) => kind === 'counter').map(({ name }) => name),
+  };
 }
 
 /**
@@ -165,6 +177,8 @@ class BatchObjective implements Objective {
       masks: readonly MaskSpec[];
       referenceLogits?: Float32Array;
       names: readonly string[];
+      buffers: readonly string[];
+      counters: readonly string[];
       release?: () => Promise<void>;
     },
   ) {
@@ -203,6 +217,12 @@ class BatchObjective implements Objective {
     }
     for (const [name, values] of params) feeds[name] = values;
     const results = await this.program.run(feeds);
+    for (const name of this.parts.buffers) params.get(name)?.set(results[`next ${name}`] as Float32Array);
+    for (const name of this.parts.counters) {
+      // A file of a PyTorch before 0.4.1 has no counts. Float32 counts exactly to 2^24 steps.
+      const count = params.get(name);
+      if (count) count[0] += 1;
+    }
     // The program fills the same arrays at every run, so the map is made once.
     this.#gradients ??= new Map(this.parts.names.map((name) => [name, results[`grad ${name}`] as Float32Array]));
     return { loss: Number(results.loss[0]), gradients: this.#gradients };

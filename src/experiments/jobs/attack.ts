@@ -78,6 +78,8 @@ export interface AttackTargets {
   readonly locked: string;
   /** The model before the lock, for comparison; without it nothing says what the lock costs an attacker. */
   readonly unlocked?: string;
+  /** Their configuration, for directories without `config.json`. */
+  readonly config?: Readonly<Record<string, unknown>>;
 }
 
 interface LabelledTask extends Pick<AttackRow, 'start' | 'attack' | 'measure'> {
@@ -85,7 +87,7 @@ interface LabelledTask extends Pick<AttackRow, 'start' | 'attack' | 'measure'> {
 }
 
 /** The searches of an attack, in the order of its table. */
-function plan({ locked, unlocked }: AttackTargets, data: DataSpec, options: AttackOptions): LabelledTask[] {
+function plan({ locked, unlocked, config }: AttackTargets, data: DataSpec, options: AttackOptions): LabelledTask[] {
   const settings: [Measure, AttackSetting][] = [];
   const { searchSeeds, seeds: reported, target, perClass } = options;
   const again = searchSeeds.find((seed) => reported.includes(seed));
@@ -109,7 +111,7 @@ function plan({ locked, unlocked }: AttackTargets, data: DataSpec, options: Atta
     const on = (start: StartName, path: string, name: string, given: Record<string, unknown> = {}) => {
       const attack = attacks.get(name);
       const parsed = parseOptions(attack.options as z.ZodObject, given, name);
-      return label(start, name, attack.tasks({ kind: 'model', path }, setting, parsed));
+      return label(start, name, attack.tasks({ kind: 'model', path, config }, setting, parsed));
     };
     return [
       ...(unlocked === undefined ? [] : on('unlocked', unlocked, 'fine-tune')),
@@ -120,7 +122,7 @@ function plan({ locked, unlocked }: AttackTargets, data: DataSpec, options: Atta
       ...(resets && options.resetClipTopK > 0
         ? on('locked', locked, 'clip-reset', { include: options.reset, topK: options.resetClipTopK })
         : []),
-      ...label('random weights', 'fine-tune', searches('fine-tune', { kind: 'random', like: locked }, setting)),
+      ...label('random weights', 'fine-tune', searches('fine-tune', { kind: 'random', like: locked, config }, setting)),
       ...(unlocked === undefined ? [] : on('unlocked', unlocked, 'frozen')),
       ...on('locked', locked, 'frozen'),
     ];
