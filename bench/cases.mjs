@@ -90,7 +90,7 @@ async function transformerStep(kind, engine, phases) {
     outputs[`grad ${name}`] = found[index];
   });
   const program = await compile(outputs, engine);
-  const params = parameterSet(initializeWeights(scope.parameters, 0));
+  const params = parameterSet(initializeWeights(scope.state, 0));
   const optimizer = optimizers.get(kind).create();
   const state = optimizer.init(params);
   const feeds = { x: new Float32Array(16 * 64 * 256), target: new Float32Array(16 * 64 * 256) };

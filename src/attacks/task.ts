@@ -15,6 +15,8 @@ export type Start =
       readonly kind: 'model';
       /** Its model directory. */
       readonly path: string;
+      /** Its configuration, where the directory has no `config.json`. */
+      readonly config?: Readonly<Record<string, unknown>>;
       /** Which raised singular values are clipped first (the adaptive attack); default none. */
       readonly clip?: Raised;
       /** Names of weights that are drawn anew first, `*` stands for any characters (another adaptive attack); default none. */
@@ -25,6 +27,8 @@ export type Start =
       readonly kind: 'random';
       /** Model directory whose architecture is taken. */
       readonly like: string;
+      /** The architecture's configuration, where the directory has no `config.json`. */
+      readonly config?: Readonly<Record<string, unknown>>;
     };
 
 /** One search of an attack: one starting point, one optimizer, all learning rates and seeds. Plain data. */
@@ -71,14 +75,15 @@ export class AttackRunner {
   /** Runs one search. `onTrial` hears of every trial. */
   async run(task: AttackTask, onTrial?: (trial: Trial) => void): Promise<SearchResult> {
     const { train, test } = await this.#once(this.#data, JSON.stringify(task.data), () => loadData(task.data));
-    const path = task.start.kind === 'model' ? task.start.path : task.start.like;
-    const model = await this.#once(this.#models, path, () => loadModel(path));
+    const { start } = task;
+    const path = start.kind === 'model' ? start.path : start.like;
+    const model = await this.#once(this.#models, path, () => loadModel(path, { config: start.config }));
     const { programs, evaluator } = this.#engine(model);
     const { perClass, budget } = task;
     const { steps, batchSize, metric, target, goOn, hopelessShare, curveGrowth } = task;
     const run = { test, steps, batchSize, metric, target, goOn, hopelessShare, curveGrowth, evaluator };
     const examples = (seed: number) => (perClass === undefined ? train : fewShot(train, perClass, seed));
-    const weights = startingWeights(task.start, model);
+    const weights = startingWeights(start, model);
     if (task.use === 'frozen') {
       return frozenUse({ ...run, model, weights: weights(0), train: examples, budget }, onTrial);
     }

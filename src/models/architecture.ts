@@ -8,12 +8,18 @@ export interface Architecture<Config = unknown> {
   readonly name: string;
   /** One line for listings. */
   readonly description: string;
-  /** Keys of `config.json` with their defaults. */
-  readonly config: z.ZodType<Config>;
+  /** Keys of `config.json` with their defaults: a strict object. */
+  readonly config: z.ZodObject & z.ZodType<Config>;
+  /** Class that Hugging Face's `config.json` names under `architectures`; none where it has no such class. */
+  readonly huggingFaceClass?: string;
   /** Shape of one example, without the batch axis. */
   inputShape(config: Config): readonly number[];
   /** Number of classes. */
   classes(config: Config): number;
+  /** The keys of `config.json` that make a new model fit examples of this shape with these classes. */
+  fit(inputShape: readonly number[], classes: readonly string[]): Record<string, unknown>;
+  /** `config.json` of a new model as its original framework reads it; default the configuration itself. */
+  toFile?(config: Config): Record<string, unknown>;
   /** Logits `[batch, classes]` of inputs `[batch, ...inputShape]`. */
   forward(scope: Scope, x: Tensor, config: Config): Tensor;
 }
@@ -22,7 +28,7 @@ export interface Architecture<Config = unknown> {
 export interface ForwardPass {
   /** The graph. */
   readonly graph: Graph;
-  /** Holds the declared parameters and masks. */
+  /** Holds the declared state and masks. */
   readonly scope: Scope;
   /** Input `[batch, ...inputShape]`, fed as `x`. */
   readonly x: Tensor;

@@ -30,6 +30,7 @@ export const cnn: Architecture<CnnConfig> = {
   config,
   inputShape: ({ num_channels, image_size }) => [num_channels, image_size, image_size],
   classes: ({ num_labels }) => num_labels,
+  fit: ([num_channels, image_size], classes) => ({ num_channels, image_size, num_labels: classes.length }),
   forward(scope, x, { channels, kernel_size, hidden_sizes, num_labels }) {
     // ReLU after the pool gives the same values and gradients as before it, from a quarter of the elements.
     let h = relu(maxPool(conv2d(scope.child('conv1'), x, channels[0], kernel_size), { kernel: 2 }));

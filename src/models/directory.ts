@@ -1,6 +1,5 @@
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
 import {
   fromFloat32,
   InputError,
@@ -12,14 +11,9 @@ import {
   writeFileAtomic,
   writeSafetensors,
 } from '../formats/index.js';
-import { type Architecture, buildForward, type ModelSpec } from './architecture.js';
-import { cnn } from './cnn.js';
-import { mlp } from './mlp.js';
-import { Registry } from './registry.js';
+import { buildForward, type ModelSpec } from './architecture.js';
+import { architectures, parseConfig, readConfig } from './config.js';
 import { initializeWeights, requireWeights, type StateDict } from './state-dict.js';
-
-/** All architectures by the name that `config.json` gives as `architecture`. */
-export const architectures = new Registry<Architecture>('architecture', [cnn, mlp] as Architecture[]);
 
 /** Files beside the weights that belong to a model and are copied as they are; larger ones are refused. */
 const companionPattern =
@@ -32,6 +26,8 @@ export interface Model extends ModelSpec {
   readonly weights: StateDict;
   /** The folder it was read from; none for a new model. */
   readonly source?: string;
+  /** The `config.json` it was read from; none for a new model and where the configuration was given by the caller. */
+  readonly configFile?: string;
 }
 
 /**
@@ -41,36 +37,29 @@ export interface Model extends ModelSpec {
  * @throws InputError for an unknown architecture or key.
  */
 export function initializeModel(architecture: string, config: Readonly<Record<string, unknown>>, seed: number): Model {
-  const spec = modelSpec({ ...config, architecture }, 'config');
-  return { ...spec, weights: initializeWeights(buildForward(spec, 1).scope.parameters, seed) };
-}
-
-function modelSpec(config: unknown, source: string): ModelSpec {
-  const name = z.object({ architecture: z.string() }).safeParse(config);
-  if (!name.success) throw new InputError(`${source}: expected a key "architecture", found none`);
-  const architecture = architectures.get(name.data.architecture);
-  const parsed = architecture.config.safeParse(config);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw new InputError(`${source}: ${issue.path.join('.') || architecture.name}: ${issue.message}`);
-  }
-  return { architecture, config: parsed.data };
+  const spec = parseConfig(architectures.get(architecture), config, 'config');
+  return { ...spec, weights: initializeWeights(buildForward(spec, 1).scope.state, seed) };
 }
 
 /**
  * Reads a model directory: `config.json` and `model.safetensors` (or its shards).
  *
+ * @param options - `config`: what `config.json` would say, for a folder that has none or in its place.
  * @throws InputError when a file is missing or malformed, or the tensors are not those of the architecture.
  */
-export async function loadModel(folder: string): Promise<Model> {
+export async function loadModel(
+  folder: string,
+  { config }: { config?: Readonly<Record<string, unknown>> } = {},
+): Promise<Model> {
   const info = await stat(folder).catch(() => undefined);
   if (!info?.isDirectory())
     throw new InputError(`${folder}: expected a model directory, found ${info ? 'a file' : 'nothing'}`);
-  const spec = modelSpec(await readJsonFile(join(folder, 'config.json')), join(folder, 'config.json'));
+  const configFile = config ? undefined : join(folder, 'config.json');
+  const spec = readConfig(configFile ? await readJsonFile(configFile) : config, configFile ?? 'config');
   const { tensors } = await readTensorFiles(folder);
   const weights = new Map(tensors.map((tensor) => [tensor.name, { shape: tensor.shape, data: toFloat32(tensor) }]));
-  requireWeights(weights, buildForward(spec, 1).scope.parameters, folder);
-  return { ...spec, weights, source: folder };
+  requireWeights(weights, buildForward(spec, 1).scope.state, folder);
+  return { ...spec, weights, source: folder, configFile };
 }
 
 /**
@@ -99,18 +88,29 @@ export async function saveModel(
   await mkdir(folder, { recursive: true });
   const original = model.source ? await readTensorFiles(model.source) : undefined;
   const files = original?.shards ?? [
-    { name: 'model.safetensors', file: { tensors: newTensors(model.weights), metadata: { format: 'pt' } } },
+    { name: 'model.safetensors', file: { tensors: newTensors(model), metadata: { format: 'pt' } } },
   ];
   for (const { name, file } of files) {
     const tensors = original ? file.tensors.map((tensor) => updated(tensor, model.weights)) : file.tensors;
     await writeSafetensors(join(folder, name), { tensors, metadata: file.metadata });
   }
   if (model.source) await copyCompanions(model.source, folder);
-  else await writeFileAtomic(join(folder, 'config.json'), `${JSON.stringify(model.config, null, 2)}\n`);
+  // Last, so that a folder that has it is whole.
+  await writeFileAtomic(join(folder, 'config.json'), await configText(model));
 }
 
-function newTensors(weights: StateDict): StoredTensor[] {
-  return [...weights].map(([name, { shape, data }]) => fromFloat32(data, { name, dtype: 'F32', shape }));
+/** The `config.json` that the model was read from as it is, or one of its own. */
+async function configText({ architecture, config, configFile }: Model): Promise<string | Uint8Array> {
+  if (configFile !== undefined) return readFileCapped(configFile, maxCompanionBytes);
+  return `${JSON.stringify(architecture.toFile?.(config) ?? config, null, 2)}\n`;
+}
+
+function newTensors(model: Model): StoredTensor[] {
+  const counters = buildForward(model, 1).scope.state.filter(({ kind }) => kind === 'counter');
+  const counts = new Set(counters.map(({ name }) => name));
+  return [...model.weights].map(([name, { shape, data }]) =>
+    fromFloat32(data, { name, dtype: counts.has(name) ? 'I64' : 'F32', shape }),
+  );
 }
 
 function updated(tensor: StoredTensor, weights: StateDict): StoredTensor {
@@ -118,13 +118,13 @@ function updated(tensor: StoredTensor, weights: StateDict): StoredTensor {
   return weight ? fromFloat32(weight.data, tensor) : tensor;
 }
 
-/** Copies the shard index and tokenizer files, `config.json` last so that a folder that has it is whole; links stay behind. */
+/** Copies the shard index and tokenizer files; links stay behind. */
 async function copyCompanions(from: string, to: string): Promise<void> {
   const entries = await readdir(from, { withFileTypes: true });
   const wanted = entries.filter(
     (entry) => entry.isFile() && (entry.name === 'model.safetensors.index.json' || companionPattern.test(entry.name)),
   );
-  for (const name of [...wanted.map((entry) => entry.name), 'config.json']) {
+  for (const { name } of wanted) {
     await writeFileAtomic(join(to, name), await readFileCapped(join(from, name), maxCompanionBytes));
   }
 }

@@ -1,10 +1,13 @@
 export { type Architecture, buildForward, type ForwardPass, type ModelSpec } from './architecture.js';
+export { type CifarResNetConfig, cifarResnets } from './cifar-resnet.js';
 export { type CnnConfig, cnn } from './cnn.js';
-export { architectures, initializeModel, loadModel, type Model, requireNoModel, saveModel } from './directory.js';
+export { architectures, parseConfig, readConfig } from './config.js';
+export { initializeModel, loadModel, type Model, requireNoModel, saveModel } from './directory.js';
 export { type MlpConfig, mlp } from './mlp.js';
 export { parseOptions } from './options.js';
 export { matchesAny } from './patterns.js';
 export { type Named, Registry } from './registry.js';
+export { type ResNetConfig, resnets } from './resnet.js';
 export {
   cloneWeights,
   initializeWeights,
@@ -14,3 +17,4 @@ export {
   type Weight,
 } from './state-dict.js';
 export { suggest } from './suggest.js';
+export { type VitConfig, vit } from './vit.js';

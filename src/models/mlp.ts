@@ -20,6 +20,7 @@ export const mlp: Architecture<MlpConfig> = {
   config,
   inputShape: ({ input_shape }) => input_shape,
   classes: ({ num_labels }) => num_labels,
+  fit: (input_shape, classes) => ({ input_shape, num_labels: classes.length }),
   forward(scope, x, { hidden_sizes, num_labels }) {
     let h = reshape(x, [x.shape[0], -1]);
     hidden_sizes.forEach((size, index) => {

@@ -1,12 +1,12 @@
 import { InputError } from '../formats/index.js';
 import { RandomStream } from '../linalg/index.js';
-import type { ParameterSpec } from '../nn/index.js';
+import type { StateSpec } from '../nn/index.js';
 
-/** One named weight: row-major float32 values. */
+/** One named entry of a state dict, a parameter or not: row-major float32 values. */
 export interface Weight {
   /** Shape. */
   readonly shape: readonly number[];
-  /** Values; optimizers change them in place. */
+  /** Values; training changes them in place. */
   readonly data: Float32Array;
 }
 
@@ -23,8 +23,8 @@ export function cloneWeights(weights: StateDict): Map<string, Weight> {
   return new Map([...weights].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]));
 }
 
-/** Draws first values for parameters; each has a random stream of its own, named after it. */
-export function initializeWeights(specs: readonly ParameterSpec[], seed: number): Map<string, Weight> {
+/** Draws first values; each entry has a random stream of its own, named after it. */
+export function initializeWeights(specs: readonly StateSpec[], seed: number): Map<string, Weight> {
   return new Map(
     specs.map(({ name, shape, initializer }) => {
       const data = new Float32Array(shape.reduce((product, length) => product * length, 1));
@@ -35,14 +35,16 @@ export function initializeWeights(specs: readonly ParameterSpec[], seed: number)
 }
 
 /**
- * Checks that a state dict has exactly the parameters an architecture declares.
+ * Checks that a state dict has exactly what an architecture declares. Counters may be missing: PyTorch before 0.4.1 had
+ * none, and loads such files still.
  *
  * @param source - File or folder, for the message.
  * @throws InputError naming the first tensor that is missing, unknown, or of another shape.
  */
-export function requireWeights(weights: StateDict, specs: readonly ParameterSpec[], source: string): void {
-  for (const { name, shape } of specs) {
+export function requireWeights(weights: StateDict, specs: readonly StateSpec[], source: string): void {
+  for (const { name, shape, kind } of specs) {
     const weight = weights.get(name);
+    if (!weight && kind === 'counter') continue;
     if (!weight) throw new InputError(`${source}: expected a tensor ${name} [${shape}], found none`);
     if (String(weight.shape) !== String(shape)) {
       throw new InputError(`${source}: expected ${name} to be [${shape}], found [${weight.shape}]`);

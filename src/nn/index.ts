@@ -1,3 +1,4 @@
-export { type Initializer, kaimingUniform, ones, uniformByFan, zeros } from './initializers.js';
-export { conv2d, linear } from './layers.js';
-export { type MaskSpec, type ParameterSpec, Scope } from './scope.js';
+export { type Initializer, kaimingNormal, kaimingUniform, normal, ones, uniformByFan, zeros } from './initializers.js';
+export { conv2d, type LayerOptions, linear } from './layers.js';
+export { batchNorm, layerNorm } from './norms.js';
+export { type MaskSpec, Scope, type StateKind, type StateSpec } from './scope.js';

@@ -3,9 +3,18 @@ import type { RandomStream } from '../linalg/index.js';
 /** Fills a new parameter of the given shape from a random stream. */
 export type Initializer = (out: Float32Array, shape: readonly number[], stream: RandomStream) => void;
 
+function product(lengths: readonly number[]): number {
+  return lengths.reduce((a, b) => a * b, 1);
+}
+
 /** Inputs that feed one output of a weight `[out, in, ...kernel]`. */
 function fanIn(shape: readonly number[]): number {
-  return shape.slice(1).reduce((product, length) => product * length, 1);
+  return product(shape.slice(1));
+}
+
+/** Outputs that one input of a weight `[out, in, ...kernel]` feeds. */
+function fanOut([out, , ...kernel]: readonly number[]): number {
+  return out * product(kernel);
 }
 
 /** All elements 0. */
@@ -13,6 +22,11 @@ export const zeros: Initializer = (out) => out.fill(0);
 
 /** All elements 1. */
 export const ones: Initializer = (out) => out.fill(1);
+
+/** Normal with mean 0 and the given deviation. */
+export function normal(deviation: number): Initializer {
+  return (out, _shape, stream) => stream.fillNormal(out, 0, deviation);
+}
 
 /** Uniform in ±1/√n for a given n (PyTorch's default for biases, n = inputs of the layer's weight). */
 export function uniformByFan(fan: number): Initializer {
@@ -23,3 +37,9 @@ export function uniformByFan(fan: number): Initializer {
 export const kaimingUniform: Initializer = (out, shape, stream) => {
   uniformByFan(Math.max(fanIn(shape), 1))(out, shape, stream);
 };
+
+/** Normal with variance 2 / (inputs of one output, or outputs of one input): keeps the scale through ReLUs, forward or back. */
+export function kaimingNormal(fan: 'in' | 'out'): Initializer {
+  return (out, shape, stream) =>
+    stream.fillNormal(out, 0, Math.sqrt(2 / Math.max(fan === 'in' ? fanIn(shape) : fanOut(shape), 1)));
+}

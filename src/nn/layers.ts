@@ -1,16 +1,31 @@
 import { add, type ConvOptions, conv, gemm, matMul, type Tensor, transpose } from '../graph/index.js';
-import { kaimingUniform, uniformByFan } from './initializers.js';
+import { type Initializer, kaimingUniform, uniformByFan } from './initializers.js';
 import type { Scope } from './scope.js';
+
+/** How a layer's parameters begin; the defaults are PyTorch's. */
+export interface LayerOptions {
+  /** Whether there is a bias; default true. */
+  bias?: boolean;
+  /** First value of the weight; default uniform by its inputs. */
+  weightInitializer?: Initializer;
+  /** First value of the bias; default uniform by the weight's inputs. */
+  biasInitializer?: Initializer;
+}
 
 /**
  * `x·Wᵀ + b`, as PyTorch's `nn.Linear`: parameters `weight` `[outFeatures, inFeatures]` and `bias` `[outFeatures]`.
  *
  * @param x - `[..., inFeatures]`.
  */
-export function linear(scope: Scope, x: Tensor, outFeatures: number, { bias = true }: { bias?: boolean } = {}): Tensor {
+export function linear(
+  scope: Scope,
+  x: Tensor,
+  outFeatures: number,
+  { bias = true, weightInitializer = kaimingUniform, biasInitializer }: LayerOptions = {},
+): Tensor {
   const inFeatures = x.shape[x.rank - 1];
-  const weight = scope.parameter('weight', [outFeatures, inFeatures], kaimingUniform);
-  const b = bias ? scope.parameter('bias', [outFeatures], uniformByFan(inFeatures)) : undefined;
+  const weight = scope.parameter('weight', [outFeatures, inFeatures], weightInitializer);
+  const b = bias ? scope.parameter('bias', [outFeatures], biasInitializer ?? uniformByFan(inFeatures)) : undefined;
   if (x.rank === 2) return gemm(x, weight, b, { transB: true });
   const product = matMul(x, transpose(weight));
   return b ? add(product, b) : product;
@@ -26,10 +41,11 @@ export function conv2d(
   x: Tensor,
   outChannels: number,
   kernel: number,
-  { bias = true, ...options }: ConvOptions & { bias?: boolean } = {},
+  { bias = true, weightInitializer = kaimingUniform, biasInitializer, ...options }: ConvOptions & LayerOptions = {},
 ): Tensor {
   const inPerGroup = x.shape[1] / (options.groups ?? 1);
-  const weight = scope.parameter('weight', [outChannels, inPerGroup, kernel, kernel], kaimingUniform);
-  const b = bias ? scope.parameter('bias', [outChannels], uniformByFan(inPerGroup * kernel * kernel)) : undefined;
+  const weight = scope.parameter('weight', [outChannels, inPerGroup, kernel, kernel], weightInitializer);
+  const fan = inPerGroup * kernel * kernel;
+  const b = bias ? scope.parameter('bias', [outChannels], biasInitializer ?? uniformByFan(fan)) : undefined;
   return conv(x, weight, b, options);
 }

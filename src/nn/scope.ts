@@ -1,14 +1,22 @@
-import { dropout as applyDropout, type Graph, type Shape, type Tensor } from '../graph/index.js';
-import type { Initializer } from './initializers.js';
+import { dropout as applyDropout, type Graph, GraphError, type Shape, type Tensor } from '../graph/index.js';
+import { type Initializer, zeros } from './initializers.js';
 
-/** A parameter of a model: its name in the state dict, shape, and first value. */
-export interface ParameterSpec {
+/**
+ * What an entry of a state dict is: a `parameter` has a gradient; a `buffer` has none, its forward pass gives its next
+ * value (running statistics); a `counter` counts training steps, `[]`, int64 in files.
+ */
+export type StateKind = 'parameter' | 'buffer' | 'counter';
+
+/** An entry of a model's state dict: its name, shape, first value, and how training changes it. */
+export interface StateSpec {
   /** Name in the state dict, as the original framework calls it. */
   readonly name: string;
-  /** Shape. */
+  /** Shape; at most one axis but for a parameter, so that nothing takes running statistics for a matrix. */
   readonly shape: Shape;
   /** Draws the first value. */
   readonly initializer: Initializer;
+  /** How training changes it. */
+  readonly kind: StateKind;
 }
 
 /** A dropout mask that has to be fed: 0 or 1 / (1 − p). */
@@ -21,16 +29,23 @@ export interface MaskSpec {
   readonly keepProbability: number;
 }
 
+interface Root {
+  readonly state: Map<string, StateSpec>;
+  readonly inputs: Map<string, Tensor>;
+  readonly updates: Map<string, Tensor>;
+  readonly masks: MaskSpec[];
+}
+
 /**
- * Where layers declare their parameters while a forward pass is written into a graph. A parameter becomes a graph input
- * with its name in the state dict; `child` adds a prefix, as PyTorch's modules do.
+ * Where layers declare their state while a forward pass is written into a graph. A parameter or buffer becomes a graph
+ * input with its name in the state dict; `child` adds a prefix, as PyTorch's modules do.
  */
 export class Scope {
-  readonly #root: { parameters: Map<string, ParameterSpec>; inputs: Map<string, Tensor>; masks: MaskSpec[] };
+  readonly #root: Root;
 
   /**
    * @param graph - Graph to write into.
-   * @param training - Whether dropout is active; default false.
+   * @param training - Whether dropout is active and statistics are those of the batch; default false.
    */
   constructor(
     readonly graph: Graph,
@@ -38,17 +53,23 @@ export class Scope {
     private readonly prefix = '',
     parent?: Scope,
   ) {
-    this.#root = parent ? parent.#root : { parameters: new Map(), inputs: new Map(), masks: [] };
+    this.#root = parent ? parent.#root : { state: new Map(), inputs: new Map(), updates: new Map(), masks: [] };
   }
 
-  /** Parameters declared so far, in order of declaration. */
-  get parameters(): readonly ParameterSpec[] {
-    return [...this.#root.parameters.values()];
+  /** The state dict's entries declared so far, in order of declaration. */
+  get state(): readonly StateSpec[] {
+    return [...this.#root.state.values()];
   }
 
   /** The graph inputs of the parameters, by name. */
   get parameterInputs(): ReadonlyMap<string, Tensor> {
-    return this.#root.inputs;
+    const isParameter = (name: string) => this.#root.state.get(name)?.kind === 'parameter';
+    return new Map([...this.#root.inputs].filter(([name]) => isParameter(name)));
+  }
+
+  /** What buffers hold after a step of training, by name. */
+  get bufferUpdates(): ReadonlyMap<string, Tensor> {
+    return this.#root.updates;
   }
 
   /** Dropout masks that must be fed at every run. */
@@ -63,13 +84,31 @@ export class Scope {
 
   /** Declares a parameter, or returns it where this scope has it already (a shared weight). */
   parameter(name: string, shape: Shape, initializer: Initializer): Tensor {
+    return this.#declare(name, shape, initializer, 'parameter');
+  }
+
+  /** Declares a buffer `[length]`, or returns it where this scope has it already. */
+  buffer(name: string, length: number, initializer: Initializer): Tensor {
+    return this.#declare(name, [length], initializer, 'buffer');
+  }
+
+  /**
+   * Says what a buffer holds after a step of training.
+   *
+   * @throws GraphError when this scope has no such buffer, or has its next value already.
+   */
+  updateBuffer(name: string, value: Tensor): void {
     const full = this.prefix + name;
-    const known = this.#root.inputs.get(full);
-    if (known) return known;
-    const tensor = this.graph.input(full, shape);
-    this.#root.inputs.set(full, tensor);
-    this.#root.parameters.set(full, { name: full, shape, initializer });
-    return tensor;
+    if (this.#root.state.get(full)?.kind !== 'buffer' || this.#root.updates.has(full)) {
+      throw new GraphError(`buffer ${full}: expected a declared buffer that is updated once`);
+    }
+    this.#root.updates.set(full, value);
+  }
+
+  /** Declares a count of training steps. The graph does not hold it; whoever runs the steps adds one after each. */
+  counter(name: string): void {
+    const full = this.prefix + name;
+    this.#root.state.set(full, { name: full, shape: [], initializer: zeros, kind: 'counter' });
   }
 
   /** Dropout with probability `p`; the identity outside training and for p = 0. */
@@ -78,5 +117,15 @@ export class Scope {
     const mask = this.graph.input(`mask.${this.#root.masks.length}`, x.shape);
     this.#root.masks.push({ name: `mask.${this.#root.masks.length}`, shape: x.shape, keepProbability: 1 - p });
     return applyDropout(x, mask);
+  }
+
+  #declare(name: string, shape: Shape, initializer: Initializer, kind: StateKind): Tensor {
+    const full = this.prefix + name;
+    const known = this.#root.inputs.get(full);
+    if (known) return known;
+    const tensor = this.graph.input(full, shape);
+    this.#root.inputs.set(full, tensor);
+    this.#root.state.set(full, { name: full, shape, initializer, kind });
+    return tensor;
   }
 }

@@ -1,5 +1,5 @@
 import { type BatchBuffers, BatchOrder, batchBuffers, type Dataset, gatherBatch } from '../data/index.js';
-import { type EngineOptions, type Feeds, type Program, ProgramCache } from '../engine/index.js';
+import { type EngineOptions, type Feeds, type Program, ProgramCache, type Results } from '../engine/index.js';
 import { InputError } from '../formats/index.js';
 import {
   add,
@@ -33,7 +33,10 @@ export interface Objective {
   readonly stepsPerEpoch: number;
   /** Shapes of the model's parameters. */
   readonly shapes: ParameterShapes;
-  /** Computes one step; the same parameters and step give the same bits. */
+  /**
+   * Computes one step; the same parameters and step give the same bits. What training tracks without a gradient (running
+   * statistics, counts of steps) is moved on in `params`, in place.
+   */
   compute(params: ParameterSet, step: number): Promise<StepResult>;
   /** Frees the compiled program, unless it belongs to a cache. */
   release(): Promise<void>;
@@ -112,12 +115,14 @@ export async function createObjective({
       names: built.names,
       shapes: new Map([...built.parameters].map(([name, { shape }]) => [name, shape])),
       curvature,
+      buffers: built.buffers,
+      counters: built.counters,
       release: programs ? undefined : () => cache.release(),
     },
   );
 }
 
-/** The graph of loss and gradients, and which parameters have a gradient. */
+/** The graph of loss, gradients and next buffers; which parameters have a gradient, and what else a step changes. */
 function buildLoss(model: ModelSpec, size: number, task: number, kl: number) {
   const { graph, scope, logits } = buildForward(model, size, true);
   const parts: Tensor[] = [];
@@ -131,6 +136,7 @@ function buildLoss(model: ModelSpec, size: number, task: number, kl: number) {
     const gradient = found[index];
     if (gradient) outputs[`grad ${name}`] = gradient;
   });
+  for (const [name, value] of scope.bufferUpdates) outputs[`next ${name}`] = value;
   return {
     outputs,
     masks: scope.masks,
@@ -138,6 +144,8 @@ function buildLoss(model: ModelSpec, size: number, task: number, kl: number) {
     logits,
     parameters: scope.parameterInputs,
     weight: task + kl,
+    buffers: [...scope.bufferUpdates.keys()],
+    counters: scope.state.filter(({ kind }) => kind === 'counter').map(({ name }) => name),
   };
 }
 
@@ -188,6 +196,8 @@ class BatchObjective implements Objective {
       names: readonly string[];
       shapes: ParameterShapes;
       curvature: CurvaturePrograms;
+      buffers: readonly string[];
+      counters: readonly string[];
       release?: () => Promise<void>;
     },
   ) {
@@ -231,16 +241,27 @@ class BatchObjective implements Objective {
       feeds[spec.name] = values;
     }
     for (const [name, values] of params) feeds[name] = values;
-    const { loss, gradients } = await this.#run(feeds);
+    const { loss, gradients, next } = await this.#run(feeds);
+    this.#track(params, next);
     const oracle = new BatchOracle(loss, feeds, () => this.#run(feeds), this.parts.curvature);
     return { loss, gradients, oracle };
   }
 
-  async #run(feeds: Feeds): Promise<{ loss: number; gradients: ParameterSet }> {
+  async #run(feeds: Feeds): Promise<{ loss: number; gradients: ParameterSet; next: Results }> {
     const results = await this.program.run(feeds);
     // The program fills the same arrays at every run, so the map is made once.
     this.#gradients ??= new Map(this.parts.names.map((name) => [name, results[`grad ${name}`] as Float32Array]));
-    return { loss: Number(results.loss[0]), gradients: this.#gradients };
+    return { loss: Number(results.loss[0]), gradients: this.#gradients, next: results };
+  }
+
+  /** Moves on running statistics and counts of steps: once a step, however often an optimizer evaluates it. */
+  #track(params: ParameterSet, next: Results): void {
+    for (const name of this.parts.buffers) params.get(name)?.set(next[`next ${name}`] as Float32Array);
+    for (const name of this.parts.counters) {
+      // A file of a PyTorch before 0.4.1 has no counts. Float32 counts exactly to 2^24 steps.
+      const count = params.get(name);
+      if (count) count[0] += 1;
+    }
   }
 
   async release(): Promise<void> {

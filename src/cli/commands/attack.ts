@@ -7,6 +7,7 @@ import { loadModel } from '../../models/index.js';
 import { attackReport, reportOrigin, summarizeAttack, tableToText } from '../../report/index.js';
 import { requireFit } from '../../training/index.js';
 import { defineCommand } from '../command.js';
+import { givenConfig, modelOptions } from '../model-options.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
 
@@ -20,6 +21,7 @@ export const attack = defineCommand({
       .string()
       .optional()
       .describe('model directory before the lock, attacked in the same way for comparison'),
+    ...modelOptions.shape,
     data: dataSpec.prefault({}).describe('the unauthorized task'),
     workers: z
       .int()
@@ -35,13 +37,15 @@ export const attack = defineCommand({
   ],
   run: async (context) => {
     const { options, signal, print, result, dryRun } = context;
-    const { unlocked, data, workers, ...attacking } = options;
-    const targets = { locked: context.arguments.model, unlocked };
+    const { unlocked, data, workers, architecture, modelConfig, ...attacking } = options;
+    const config = await givenConfig({ architecture, modelConfig });
+    const paths = { locked: context.arguments.model, unlocked };
+    const targets = { ...paths, config };
     const { train, test } = await loadData(data);
     const inputs: Record<string, string> = {};
-    for (const [name, path] of Object.entries(targets)) {
+    for (const [name, path] of Object.entries(paths)) {
       if (path === undefined) continue;
-      requireFit(await loadModel(path), train);
+      requireFit(await loadModel(path, { config }), train);
       inputs[name] = await digestOf(path);
     }
     if (dryRun) {

@@ -6,6 +6,7 @@ import { loadModel } from '../../models/index.js';
 import { percent, tableToText } from '../../report/index.js';
 import { classAccuracy, requireFit, score } from '../../training/index.js';
 import { defineCommand } from '../command.js';
+import { givenConfig, modelOptions } from '../model-options.js';
 import { predictionLines } from '../predictions.js';
 
 /** `weightlock evaluate`: accuracy of a model on a data set. */
@@ -14,6 +15,7 @@ export const evaluate = defineCommand({
   summary: 'Measure the accuracy of a model on a data set.',
   arguments: [{ name: 'model', description: 'Model directory.', required: true }],
   schema: z.strictObject({
+    ...modelOptions.shape,
     data: dataSpec.prefault({}).describe('the task'),
     part: z.enum(['test', 'validation', 'train']).default('test').describe('which examples'),
     predictions: z.string().optional().describe('JSONL file to write: index, label and logits of each example'),
@@ -23,7 +25,7 @@ export const evaluate = defineCommand({
     'weightlock evaluate ./locked --data.classes 0,1,2,3,4 --predictions predictions.jsonl --json',
   ],
   run: async ({ arguments: { model: path }, options, threads, device, dryRun, print, result }) => {
-    const model = await loadModel(path);
+    const model = await loadModel(path, { config: await givenConfig(options) });
     const dataset = (await loadData(options.data))[options.part];
     requireFit(model, dataset);
     if (dryRun) {

@@ -7,6 +7,7 @@ import { loadModel, requireNoModel } from '../../models/index.js';
 import { decimal, percent, ratio, tableToText } from '../../report/index.js';
 import { requireFit } from '../../training/index.js';
 import { defineCommand } from '../command.js';
+import { givenConfig, modelOptions } from '../model-options.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
 
@@ -23,6 +24,7 @@ export const lock = defineCommand({
       .enum(lockMethods.names() as [string, ...string[]])
       .default('specdef')
       .describe('lock method'),
+    ...modelOptions.shape,
     data: dataSpec.prefault({}).describe('the authorized task, for the retain loss'),
     seed: z.int().min(0).default(1).describe('seed of all shuffles'),
     specdef: specDefOptions.prefault({}).describe('options of specdef'),
@@ -35,7 +37,7 @@ export const lock = defineCommand({
     const { options, threads, device, signal, print, result, force, dryRun } = context;
     const { model: source, output } = context.arguments;
     const { method, data, seed, specdef } = options;
-    const model = await loadModel(source);
+    const model = await loadModel(source, { config: await givenConfig(options) });
     const { train } = await loadData(data);
     requireFit(model, train);
     const inputs = { model: await digestOf(source) };

@@ -34,7 +34,8 @@ export const train = defineCommand({
     const { output } = context.arguments;
     const { train: examples, test } = await loadData(data);
     const extra = modelConfig === undefined ? {} : ((await readJsonFile(modelConfig)) as Record<string, unknown>);
-    const model = initializeModel(architecture, { num_labels: examples.classes.length, ...extra }, seed);
+    const fitting = architectures.get(architecture).fit(examples.inputShape, examples.classes);
+    const model = initializeModel(architecture, { ...fitting, ...extra }, seed);
     requireFit(model, examples);
     const { path, state } = await context.locateRunFolder();
     if (state === 'new' && !force) await requireNoModel(output);

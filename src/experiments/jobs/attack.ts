@@ -22,6 +22,8 @@ export interface AttackTargets {
   readonly locked: string;
   /** The model before the lock, for comparison; without it nothing says what the lock costs an attacker. */
   readonly unlocked?: string;
+  /** Their configuration, for directories without `config.json`. */
+  readonly config?: Readonly<Record<string, unknown>>;
 }
 
 interface LabelledTask extends Pick<AttackRow, 'start' | 'attack'> {
@@ -31,7 +33,7 @@ interface LabelledTask extends Pick<AttackRow, 'start' | 'attack'> {
 
 /** The searches of a plan, in the order of its table. */
 function labelledTasks(
-  { locked, unlocked }: AttackTargets,
+  { locked, unlocked, config }: AttackTargets,
   { budgets, clip, reset, label }: AttackPlan,
 ): LabelledTask[] {
   return budgets.flatMap(({ measures, setting }) => {
@@ -44,7 +46,7 @@ function labelledTasks(
     const on = (start: StartName, path: string, name: string, given: Record<string, unknown> = {}) => {
       const attack = attacks.get(name);
       const parsed = parseOptions(attack.options as z.ZodObject, given, name);
-      return labelled(start, name, attack.tasks({ kind: 'model', path }, setting, parsed));
+      return labelled(start, name, attack.tasks({ kind: 'model', path, config }, setting, parsed));
     };
     return [
       ...(unlocked === undefined ? [] : on('unlocked', unlocked, 'fine-tune')),
@@ -53,7 +55,11 @@ function labelledTasks(
       ...(clip ? on('locked', locked, 'clip', clip) : []),
       ...(reset ? on('locked', locked, 'reset', { include: reset }) : []),
       ...(clip && reset ? on('locked', locked, 'clip-reset', { include: reset, ...clip }) : []),
-      ...labelled('random weights', 'fine-tune', searches('fine-tune', { kind: 'random', like: locked }, setting)),
+      ...labelled(
+        'random weights',
+        'fine-tune',
+        searches('fine-tune', { kind: 'random', like: locked, config }, setting),
+      ),
       ...(unlocked === undefined ? [] : on('unlocked', unlocked, 'frozen')),
       ...on('locked', locked, 'frozen'),
     ];

@@ -32,7 +32,7 @@ const fixture = readFixture<Fixture>('specdef');
 function startingWeights(model: ModelSpec): StateDict {
   const { scope } = buildForward(model, 1);
   return new Map(
-    scope.parameters.map(({ name, shape }, index) => {
+    scope.state.map(({ name, shape }, index) => {
       const inputs = Math.max(sizeOf(shape.slice(1)), 2);
       const scale = 2 ** (1 - Math.ceil(Math.log2(Math.sqrt(inputs))));
       const data = Float32Array.from(hashed(fixture.seed + index, sizeOf(shape)), (value) => value * scale);

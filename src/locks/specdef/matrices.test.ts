@@ -10,6 +10,8 @@ const weights: StateDict = new Map(
     'block.0.fc.weight': [4, 6],
     'block.10.fc.weight': [6, 4],
     'norm+weight': [2, 3],
+    cls_token: [1, 1, 6],
+    running_mean: [6],
     empty: [0, 3],
     scale: [],
   }).map(([name, shape]) => [name, { shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) }]),

@@ -13,7 +13,8 @@ export interface WeightMatrix {
 
 /**
  * The weight matrices of a model, in the order of its state dict: every weight of two or more axes whose name matches
- * one of `include` and none of `exclude`.
+ * one of `include` and none of `exclude`. Buffers have at most one axis; a weight whose first axis is 1 is a vector (class
+ * token, position embeddings).
  *
  * @param options - Patterns in which `*` stands for any characters: `include` (default all), `exclude` (default none).
  * @throws InputError when no matrix is left.
@@ -25,7 +26,7 @@ export function weightMatrices(
   const wanted = matchesAny(include);
   const unwanted = matchesAny(exclude);
   const found = [...weights]
-    .filter(([, { shape, data }]) => shape.length >= 2 && data.length > 0)
+    .filter(([, { shape, data }]) => shape.length >= 2 && shape[0] > 1 && data.length > 0)
     .filter(([name]) => wanted(name) && !unwanted(name))
     .map(([name, { shape, data }]) => ({ name, rows: shape[0], columns: data.length / shape[0] }));
   if (found.length === 0) {

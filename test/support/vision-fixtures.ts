@@ -1,0 +1,78 @@
+import { sizeOf } from '../../src/graph/index.js';
+import { buildForward, type ModelSpec, type StateDict } from '../../src/models/index.js';
+import { hashed, readFixture } from './linalg-fixtures.js';
+
+/** Norm, projection on hashes, and four elements of a tensor. */
+type Digest = number[];
+
+/** A model of tools/oracles/vision_models.py and what PyTorch computes with it. */
+export interface VisionCase {
+  config: Record<string, unknown>;
+  input: number[];
+  inputSeed: number;
+  evaluation: number[];
+  training: number[];
+  loss: number;
+  gradients: Record<string, Digest>;
+  buffers: Record<string, Digest>;
+}
+
+export const { seed, cases } = readFixture<{ seed: number; cases: VisionCase[] }>('vision-models');
+
+/** The inputs of a case, `[batch, channels, height, width]`. */
+export function inputsOf({ input, inputSeed }: Pick<VisionCase, 'input' | 'inputSeed'>): Float32Array {
+  return Float32Array.from(hashed(inputSeed, sizeOf(input)));
+}
+
+/** The weights that the oracle gives a model: by kind of entry, one seed a name in sorted order. */
+export function hashedWeights(spec: ModelSpec): StateDict {
+  const { state } = buildForward(spec, 1).scope;
+  const order = state.map(({ name }) => name).sort();
+  return new Map(
+    state.map(({ name, shape, kind }) => {
+      const values = hashed(seed + order.indexOf(name), sizeOf(shape));
+      const inputs = Math.max(sizeOf(shape.slice(1)), 2);
+      const scale = 2 ** (1 - Math.ceil(Math.log2(Math.sqrt(inputs))));
+      const centred = !/(running_var|weight)$/.test(name);
+      const data = Float32Array.from(values, (h) => {
+        if (kind === 'counter') return 3;
+        if (shape.length >= 2) return h * scale;
+        if (name.endsWith('bn3.weight')) return (1 + h / 2) / 8;
+        return centred ? h / 4 : 1 + h / 2;
+      });
+      return [name, { shape, data }];
+    }),
+  );
+}
+
+/**
+ * The largest error of tensors against their digests, relative to the tensor's norm (to its share of one element for
+ * elements), and which number of which tensor it is of.
+ */
+export function worstOfDigests(
+  found: ReadonlyMap<string, Float32Array>,
+  expected: Readonly<Record<string, Digest>>,
+): { error: number; where: string } {
+  let worst = { error: 0, where: 'none' };
+  const names = Object.keys(expected).sort();
+  names.forEach((name, index) => {
+    const values = found.get(name);
+    const [norm, projection, ...elements] = expected[name];
+    if (!values) {
+      worst = { error: Number.POSITIVE_INFINITY, where: `${name} is missing` };
+      return;
+    }
+    const along = hashed(seed + 9000 + index, values.length);
+    // A gradient that is zero but for rounding (a bias before batch norm has none here, a key's bias in attention has).
+    const scale = Math.max(norm, 1e-3);
+    const errors = [
+      Math.abs(norm - Math.sqrt(values.reduce((sum, v) => sum + v * v, 0))) / scale,
+      Math.abs(projection - values.reduce((sum, v, i) => sum + v * along[i], 0)) / scale,
+      ...elements.map((element, i) => Math.abs(element - values[Math.floor(((i + 0.5) * values.length) / 4)]) / scale),
+    ];
+    errors.forEach((error, i) => {
+      if (!(error <= worst.error)) worst = { error, where: `${name}, number ${i}` };
+    });
+  });
+  return worst;
+}
