@@ -3,18 +3,7 @@ import type { Window } from '../ops.js';
 import { less, where } from './elementwise.js';
 import { reshape, slice, split, transpose } from './movement.js';
 import { reduceMax, reduceMean } from './reduction.js';
-
-/** Geometry of a convolution; a number stands for all spatial axes. */
-export interface ConvOptions {
-  /** Step; default 1. */
-  stride?: number | readonly number[];
-  /** Zero padding on both sides of each spatial axis; or begins then ends as ONNX's `pads`. Default 0. */
-  padding?: number | readonly number[];
-  /** Spacing of the kernel's taps; default 1. */
-  dilation?: number | readonly number[];
-  /** Number of channel groups; default 1. */
-  groups?: number;
-}
+import { type ConvOptions, perAxis, window } from './window.js';
 
 /** Geometry of a pool; a number stands for all spatial axes. */
 export interface PoolOptions extends Omit<ConvOptions, 'groups'> {
@@ -22,48 +11,6 @@ export interface PoolOptions extends Omit<ConvOptions, 'groups'> {
   kernel: number | readonly number[];
   /** Whether a last, partly filled window counts; default false. */
   ceilMode?: boolean;
-}
-
-function perAxis(value: number | readonly number[], rank: number): readonly number[] {
-  return typeof value === 'number' ? Array<number>(rank).fill(value) : value;
-}
-
-function window(rank: number, { stride = 1, padding = 0, dilation = 1 }: Omit<ConvOptions, 'groups'>): Window {
-  const pads = perAxis(padding, rank);
-  return {
-    strides: perAxis(stride, rank),
-    pads: pads.length === 2 * rank ? pads : [...pads, ...pads],
-    dilations: perAxis(dilation, rank),
-  };
-}
-
-/**
- * Cross-correlation, as PyTorch's `conv1d`, `conv2d`, `conv3d`.
- *
- * @param x - `[batch, in, ...space]`.
- * @param w - `[out, in / groups, ...kernel]`.
- * @param bias - `[out]`.
- * @returns `[batch, out, ...space']`.
- */
-export function conv(x: Tensor, w: Tensor, bias?: Tensor, options: ConvOptions = {}): Tensor {
-  const attributes = { ...window(x.rank - 2, options), group: options.groups ?? 1 };
-  return x.graph.apply('Conv', bias ? [x, w, bias] : [x, w], attributes)[0];
-}
-
-/**
- * The transpose of {@link conv} as a linear map, as PyTorch's `conv_transpose2d`.
- *
- * @param x - `[batch, in, ...space]`.
- * @param w - `[in, out / groups, ...kernel]`.
- */
-export function convTranspose(
-  x: Tensor,
-  w: Tensor,
-  { outputPadding = 0, groups = 1, ...options }: ConvOptions & { outputPadding?: number | readonly number[] } = {},
-): Tensor {
-  const rank = x.rank - 2;
-  const attributes = { ...window(rank, options), group: groups, outputPadding: perAxis(outputPadding, rank) };
-  return x.graph.apply('ConvTranspose', [x, w], attributes)[0];
 }
 
 interface Pool {
