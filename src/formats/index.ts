@@ -1,3 +1,4 @@
+export { CIFAR_SIZE, type CifarBatch, parseCifar, readCifar, readCifarNames } from './cifar.js';
 export {
   DTYPE_BYTES,
   fromFloat32,
@@ -10,6 +11,8 @@ export {
 
 export { InputError, InterruptedError, WeightlockError } from './errors.js';
 export { readFileCapped, readJsonFile, resolveInside, writeFileAtomic } from './files.js';
+export { type IdxFile, parseIdx, readIdx } from './idx.js';
+export { type DecodedImage, decodeImage, encodePng, readImage } from './image-files.js';
 /** @internal Protobuf messages of ONNX files. */
 export * as onnx from './onnx/index.js';
 export {
