@@ -10,7 +10,15 @@ export {
 } from './dtypes.js';
 
 export { InputError, InterruptedError, WeightlockError } from './errors.js';
-export { readFileCapped, readJsonFile, resolveInside, writeFileAtomic } from './files.js';
+export {
+  type FolderListing,
+  listFolder,
+  readFileCapped,
+  readJsonFile,
+  resolveInside,
+  writeFileAtomic,
+} from './files.js';
+export { readMaybeGzip } from './gzip.js';
 export { type IdxFile, parseIdx, readIdx } from './idx.js';
 export { type DecodedImage, decodeImage, encodePng, readImage } from './image-files.js';
 /** @internal Protobuf messages of ONNX files. */
@@ -24,3 +32,4 @@ export {
   writeSafetensors,
 } from './safetensors.js';
 export { readTensorFiles, type Shard, type TensorFiles, type TensorFilesLimits } from './sharded.js';
+export { quote } from './text.js';
