@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { CIFAR_SIZE, type FolderListing, InputError, listFolder, readCifar, readIdx } from '../formats/index.js';
 import { type ImageCollection, imagesInMemory, type LabelledImages } from './collection.js';
@@ -52,11 +53,9 @@ export interface FoundData extends DataDescription {
  * @throws InputError when it is none of them, or its files are malformed.
  */
 export async function findData(path: string): Promise<FoundData[]> {
-  const listing = await listFolder(path).catch((error: unknown) => {
-    if (error instanceof InputError && error.message.includes('found a file')) return undefined;
-    throw error;
-  });
-  if (!listing) return [await findFile(path)];
+  const info = await stat(path).catch(() => undefined);
+  if (info?.isFile()) return [await findFile(path)];
+  const listing = await listFolder(path);
   const found = await findFolder(path, listing);
   if (found) return [found];
   const inner: FoundData[] = [];

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { dataSpec, loadData } from '../../data/index.js';
+import { loadData } from '../../data/index.js';
 import { digestOf, readOrigin } from '../../evidence/index.js';
 import { attackModel, attackOptions, attackTrials } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
@@ -7,6 +7,7 @@ import { loadModel } from '../../models/index.js';
 import { attackReport, reportOrigin, summarizeAttack, tableToText } from '../../report/index.js';
 import { requireFit } from '../../training/index.js';
 import { defineCommand } from '../command.js';
+import { taskData } from '../data-folder.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
 
@@ -20,7 +21,7 @@ export const attack = defineCommand({
       .string()
       .optional()
       .describe('model directory before the lock, attacked in the same way for comparison'),
-    data: dataSpec.prefault({}).describe('the unauthorized task'),
+    data: taskData.prefault({}).describe('the unauthorized task'),
     workers: z
       .int()
       .min(0)

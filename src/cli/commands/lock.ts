@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { dataSpec, loadData } from '../../data/index.js';
+import { loadData } from '../../data/index.js';
 import { digestOf } from '../../evidence/index.js';
 import { describeEstimate, estimateRun, lockModel } from '../../experiments/index.js';
 import { lockMethods, specDefOptions, weightMatrices } from '../../locks/index.js';
@@ -7,6 +7,7 @@ import { loadModel, requireNoModel } from '../../models/index.js';
 import { decimal, percent, ratio, tableToText } from '../../report/index.js';
 import { requireFit } from '../../training/index.js';
 import { defineCommand } from '../command.js';
+import { taskData } from '../data-folder.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
 
@@ -23,7 +24,7 @@ export const lock = defineCommand({
       .enum(lockMethods.names() as [string, ...string[]])
       .default('specdef')
       .describe('lock method'),
-    data: dataSpec.prefault({}).describe('the authorized task, for the retain loss'),
+    data: taskData.prefault({}).describe('the authorized task, for the retain loss'),
     seed: z.int().min(0).default(1).describe('seed of all shuffles'),
     specdef: specDefOptions.prefault({}).describe('options of specdef'),
   }),
