@@ -32,7 +32,8 @@ export async function readMaybeGzip(
 
 function inflate(path: string, stored: Uint8Array, limit: number, finishFlush: number): Uint8Array {
   try {
-    return gunzipSync(stored, { maxOutputLength: limit, finishFlush });
+    const { buffer, byteOffset, byteLength } = gunzipSync(stored, { maxOutputLength: limit, finishFlush });
+    return new Uint8Array(buffer, byteOffset, byteLength);
   } catch (error) {
     if (error instanceof RangeError && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE') {
       throw new InputError(`${path}: expected at most ${limit} bytes when decompressed, found more`);

@@ -88,7 +88,6 @@ export async function encodePng({ pixels, channels, height, width }: DecodedImag
 
 /** `[height, width, channels]` to `[channels, height, width]`. */
 function planar(interleaved: Uint8Array, channels: number): Uint8Array {
-  if (channels === 1) return interleaved;
   const plane = interleaved.length / channels;
   const pixels = new Uint8Array(interleaved.length);
   for (let channel = 0; channel < channels; channel++) {
