@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type DataSpec, dataSources, dataSpec } from '../data/index.js';
+import { digestOfFolder } from '../evidence/index.js';
+import type { RunInputs } from './command.js';
 
 /** Folder of the data sets that commands find by name: `WEIGHTLOCK_DATA`, or `../shared/data`. */
 export function dataFolder(): string {
@@ -18,3 +20,8 @@ export const taskData = dataSpec.transform((spec, { issues }): DataSpec => {
   }
   return { ...spec, path };
 });
+
+/** The digest of a task's files, for the run folder: other files under the same path are another run. */
+export async function dataInputs({ path }: DataSpec): Promise<RunInputs> {
+  return path === undefined ? {} : { data: await digestOfFolder(path) };
+}

@@ -7,7 +7,7 @@ import { loadModel } from '../../models/index.js';
 import { attackReport, reportOrigin, summarizeAttack, tableToText } from '../../report/index.js';
 import { requireFit } from '../../training/index.js';
 import { defineCommand } from '../command.js';
-import { taskData } from '../data-folder.js';
+import { dataInputs, taskData } from '../data-folder.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
 
@@ -39,7 +39,7 @@ export const attack = defineCommand({
     const { unlocked, data, workers, ...attacking } = options;
     const targets = { locked: context.arguments.model, unlocked };
     const { train, test } = await loadData(data);
-    const inputs: Record<string, string> = {};
+    const inputs: Record<string, string> = { ...(await dataInputs(data)) };
     for (const [name, path] of Object.entries(targets)) {
       if (path === undefined) continue;
       requireFit(await loadModel(path), train);

@@ -7,7 +7,7 @@ import { loadModel, requireNoModel } from '../../models/index.js';
 import { decimal, percent, ratio, tableToText } from '../../report/index.js';
 import { requireFit } from '../../training/index.js';
 import { defineCommand } from '../command.js';
-import { taskData } from '../data-folder.js';
+import { dataInputs, taskData } from '../data-folder.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
 
@@ -39,7 +39,7 @@ export const lock = defineCommand({
     const model = await loadModel(source);
     const { train } = await loadData(data);
     requireFit(model, train);
-    const inputs = { model: await digestOf(source) };
+    const inputs = { model: await digestOf(source), ...(await dataInputs(data)) };
     const { path, state } = await context.locateRunFolder(inputs);
     if (state === 'new' && !force) await requireNoModel(output);
     if (dryRun) {

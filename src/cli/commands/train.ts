@@ -6,7 +6,7 @@ import { architectures, initializeModel, requireNoModel } from '../../models/ind
 import { percent } from '../../report/index.js';
 import { requireFit } from '../../training/index.js';
 import { defineCommand } from '../command.js';
-import { taskData } from '../data-folder.js';
+import { dataInputs, taskData } from '../data-folder.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
 
@@ -37,7 +37,8 @@ export const train = defineCommand({
     const extra = modelConfig === undefined ? {} : ((await readJsonFile(modelConfig)) as Record<string, unknown>);
     const model = initializeModel(architecture, { num_labels: examples.classes.length, ...extra }, seed);
     requireFit(model, examples);
-    const { path, state } = await context.locateRunFolder();
+    const inputs = await dataInputs(data);
+    const { path, state } = await context.locateRunFolder(inputs);
     if (state === 'new' && !force) await requireNoModel(output);
     if (dryRun) {
       const needs = await estimateRun({ model, batchSize: training.batchSize, folder: path });
@@ -46,6 +47,7 @@ export const train = defineCommand({
       return 0;
     }
     const { found, folder } = await runOnce(context, {
+      inputs,
       compute: (run) =>
         trainModel({ model, data, output, seed, force }, training, {
           folder: run,
