@@ -4,7 +4,6 @@ import {
   BatchOrder,
   batchBuffers,
   type Dataset,
-  dataSources,
   dataSpec,
   fewShot,
   floatDataset,
@@ -145,10 +144,5 @@ describe('digits', () => {
     expect(train.classes).toEqual(['7', '8']);
     expect(new Set(test.labels)).toEqual(new Set([0, 1]));
     await expect(loadData({ ...spec, classes: [10] })).rejects.toThrow('expected classes from 0 to 9, got 10');
-  });
-
-  it('are the one entry of the registry; a mistyped name is suggested', () => {
-    expect(dataSources.names()).toEqual(['digits']);
-    expect(() => dataSources.get('digit')).toThrow('did you mean "digits"?');
   });
 });

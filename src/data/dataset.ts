@@ -2,15 +2,11 @@ import { InputError } from '../formats/index.js';
 import { RandomStream } from '../linalg/index.js';
 import { type Examples, FloatExamples } from './examples.js';
 
-/** Labelled examples: positions in a store of inputs, which data sets cut from one another share. */
-export interface Dataset {
+/** Labelled examples, told by where their inputs lie in a store. */
+export interface Selection {
   /** What it is, for tables and messages. */
   readonly name: string;
-  /** Shape of one example. */
-  readonly inputShape: readonly number[];
-  /** Where the inputs lie. */
-  readonly examples: Examples;
-  /** Index of each example in `examples`, `[size]`. */
+  /** Index of each example in its store, `[size]`. */
   readonly indices: Uint32Array;
   /** Class of each example, `[size]`. */
   readonly labels: Int32Array;
@@ -18,6 +14,14 @@ export interface Dataset {
   readonly classes: readonly string[];
   /** Number of examples. */
   readonly size: number;
+}
+
+/** Labelled examples and the store of their inputs, which data sets cut from one another share. */
+export interface Dataset extends Selection {
+  /** Shape of one example. */
+  readonly inputShape: readonly number[];
+  /** Where the inputs lie. */
+  readonly examples: Examples;
 }
 
 /** What {@link createDataset} and {@link floatDataset} are told beside the inputs. */
@@ -30,10 +34,14 @@ export interface DatasetFacts {
   classes: readonly string[];
 }
 
+/** All examples of a store. */
+export function selectAll({ name, labels, classes }: DatasetFacts): Selection {
+  return { name, indices: Uint32Array.from(labels.keys()), labels, classes, size: labels.length };
+}
+
 /** A data set of all examples of a store. */
-export function createDataset(examples: Examples, { name, labels, classes }: DatasetFacts): Dataset {
-  const indices = Uint32Array.from(labels.keys());
-  return { name, inputShape: examples.shape, examples, indices, labels, classes, size: labels.length };
+export function createDataset(examples: Examples, facts: DatasetFacts): Dataset {
+  return { ...selectAll(facts), inputShape: examples.shape, examples };
 }
 
 /**
@@ -70,7 +78,7 @@ export function exampleLength({ inputShape }: Dataset): number {
 }
 
 /** The examples at some positions; their inputs are shared, their labels copied. */
-export function subset(dataset: Dataset, positions: ArrayLike<number>, name = dataset.name): Dataset {
+export function subset<T extends Selection>(dataset: T, positions: ArrayLike<number>, name = dataset.name): T {
   const indices = Uint32Array.from(positions, (position) => dataset.indices[position]);
   const labels = Int32Array.from(positions, (position) => dataset.labels[position]);
   return { ...dataset, name, indices, labels, size: positions.length };
@@ -81,7 +89,7 @@ export function subset(dataset: Dataset, positions: ArrayLike<number>, name = da
  *
  * @throws InputError when a class does not exist.
  */
-export function selectClasses(dataset: Dataset, classes: readonly number[], name = dataset.name): Dataset {
+export function selectClasses<T extends Selection>(dataset: T, classes: readonly number[], name = dataset.name): T {
   for (const label of classes) {
     if (dataset.classes[label] === undefined) {
       throw new InputError(`${dataset.name}: expected classes from 0 to ${dataset.classes.length - 1}, got ${label}`);
@@ -97,7 +105,7 @@ export function selectClasses(dataset: Dataset, classes: readonly number[], name
 }
 
 /** Draws the same number of examples of each class (all where a class has fewer). */
-export function fewShot(dataset: Dataset, perClass: number, seed: number): Dataset {
+export function fewShot<T extends Selection>(dataset: T, perClass: number, seed: number): T {
   const order = new RandomStream(seed, `few-shot ${dataset.name}`).permutation(dataset.size);
   const taken = new Map<number, number>();
   const positions = order.filter((position) => {
@@ -109,8 +117,19 @@ export function fewShot(dataset: Dataset, perClass: number, seed: number): Datas
   return subset(dataset, positions, `${dataset.name}, ${perClass} of each class`);
 }
 
+/** Draws so many examples by a seed, all where there are fewer; a smaller number draws a part of a larger one's. */
+export function drawSome<T extends Selection>(dataset: T, count: number, seed: number): T {
+  if (count >= dataset.size) return dataset;
+  const order = new RandomStream(seed, `limit ${dataset.name}`).permutation(dataset.size);
+  return subset(dataset, order.subarray(0, count), `${dataset.name}, ${count} examples`);
+}
+
 /** Splits by a seed into two parts that share no example; the second holds `testShare` of all. */
-export function splitTrainTest(dataset: Dataset, testShare: number, seed: number): { train: Dataset; test: Dataset } {
+export function splitTrainTest<T extends Selection>(
+  dataset: T,
+  testShare: number,
+  seed: number,
+): { train: T; test: T } {
   const order = new RandomStream(seed, `split ${dataset.name}`).permutation(dataset.size);
   const testSize = Math.round(dataset.size * testShare);
   return {

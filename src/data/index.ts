@@ -1,16 +1,37 @@
 export { type BatchBuffers, BatchOrder, batchBuffers, gatherBatch } from './batches.js';
+export { type CheckedData, checkData, type DuplicatePair, type Duplicates } from './check.js';
+export {
+  type ImageCollection,
+  imagesInMemory,
+  type LabelledImages,
+  type Normalization,
+} from './collection.js';
+export { contactSheet } from './contact-sheet.js';
+export type { ImageForm } from './convert.js';
 export {
   createDataset,
   type Dataset,
   type DatasetFacts,
+  drawSome,
   fewShot,
   floatDataset,
   readInputs,
+  type Selection,
+  selectAll,
   selectClasses,
   splitTrainTest,
   subset,
 } from './dataset.js';
-export { loadDigits } from './digits.js';
+export {
+  type DataDescription,
+  type DataKind,
+  describeData,
+  type FoundData,
+  findData,
+  type SplitDescription,
+} from './describe.js';
 export { type Examples, FloatExamples } from './examples.js';
 export { type Augmentation, type ImageBytes, ImageExamples, type ImageView } from './images.js';
-export { type DataParts, type DataSource, type DataSpec, dataSources, dataSpec, loadData } from './registry.js';
+export { type DataParts, type DataSpec, dataSpec, loadData, loadDigits } from './load.js';
+export { type DataSource, dataSources } from './registry.js';
+export type { Interpolation } from './resize.js';

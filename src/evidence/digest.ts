@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { InputError } from '../formats/index.js';
+import { InputError, listFolder } from '../formats/index.js';
 
 /**
  * SHA-256 of a file, or of a model directory's `config.json` and safetensors files by name: the same weights and
@@ -20,7 +20,31 @@ export async function digestOf(path: string): Promise<string> {
   const digest = createHash('sha256');
   for (const file of files) {
     if (names) digest.update(`${basename(file)}\0`);
-    for await (const chunk of createReadStream(file)) digest.update(chunk as Uint8Array);
+    await addFile(digest, file);
   }
   return digest.digest('hex');
+}
+
+/**
+ * SHA-256 of all files of a data set's folder and its subfolders, by name; hidden files are left out, and links that lead
+ * out of the folder, which no data set follows.
+ *
+ * @throws InputError when there is no such folder.
+ */
+export async function digestOfFolder(path: string): Promise<string> {
+  const digest = createHash('sha256');
+  const add = async (folder: string, prefix: string): Promise<void> => {
+    const { files, folders } = await listFolder(folder);
+    for (const name of files) {
+      digest.update(`${prefix}${name}\0`);
+      await addFile(digest, join(folder, name));
+    }
+    for (const name of folders) await add(join(folder, name), `${prefix}${name}/`);
+  };
+  await add(path, '');
+  return digest.digest('hex');
+}
+
+async function addFile(digest: Hash, file: string): Promise<void> {
+  for await (const chunk of createReadStream(file)) digest.update(chunk as Uint8Array);
 }

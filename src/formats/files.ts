@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import { InputError } from './errors.js';
 
@@ -102,4 +102,44 @@ export function resolveInside(folder: string, name: string): string {
     throw new InputError(`${folder}: expected a file name inside this folder, found ${JSON.stringify(name)}`);
   }
   return path;
+}
+
+/** What lies in a folder, by name, in the order of their UTF-16 code units. */
+export interface FolderListing {
+  /** Regular files. */
+  readonly files: readonly string[];
+  /** Folders. */
+  readonly folders: readonly string[];
+  /** Links to a place outside the folder, or to nothing: not to be followed. */
+  readonly outside: readonly string[];
+}
+
+/**
+ * Lists a folder. Hidden entries (a dot first), devices and pipes are left out.
+ *
+ * @throws InputError when it is missing, no folder, or not readable.
+ */
+export async function listFolder(path: string): Promise<FolderListing> {
+  const info = await stat(path).catch(() => undefined);
+  if (!info) throw new InputError(`${path}: expected a folder, found nothing`);
+  if (!info.isDirectory()) throw new InputError(`${path}: expected a folder, found a file or device`);
+  const entries = await readdir(path, { withFileTypes: true }).catch((error: Error) => {
+    throw new InputError(`${path}: expected a readable folder, ${error.message}`);
+  });
+  const listing = { files: [] as string[], folders: [] as string[], outside: [] as string[] };
+  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    if (entry.name.startsWith('.')) continue;
+    const place = entry.isSymbolicLink() ? await followInside(path, entry.name) : entry;
+    if (!place) listing.outside.push(entry.name);
+    else if (place.isFile()) listing.files.push(entry.name);
+    else if (place.isDirectory()) listing.folders.push(entry.name);
+  }
+  return listing;
+}
+
+/** What a link leads to, or undefined when that is nothing or lies outside the folder. */
+async function followInside(folder: string, name: string) {
+  const target = await realpath(join(folder, name)).catch(() => undefined);
+  if (!target?.startsWith((await realpath(folder)) + sep)) return undefined;
+  return stat(target);
 }

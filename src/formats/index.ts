@@ -1,3 +1,4 @@
+export { CIFAR_SIZE, type CifarBatch, parseCifar, readCifar, readCifarNames } from './cifar.js';
 export {
   DTYPE_BYTES,
   fromFloat32,
@@ -9,7 +10,17 @@ export {
 } from './dtypes.js';
 
 export { InputError, InterruptedError, WeightlockError } from './errors.js';
-export { readFileCapped, readJsonFile, resolveInside, writeFileAtomic } from './files.js';
+export {
+  type FolderListing,
+  listFolder,
+  readFileCapped,
+  readJsonFile,
+  resolveInside,
+  writeFileAtomic,
+} from './files.js';
+export { readMaybeGzip } from './gzip.js';
+export { type IdxFile, parseIdx, readIdx } from './idx.js';
+export { type DecodedImage, decodeImage, encodePng, readImage } from './image-files.js';
 /** @internal Protobuf messages of ONNX files. */
 export * as onnx from './onnx/index.js';
 export {
@@ -21,3 +32,4 @@ export {
   writeSafetensors,
 } from './safetensors.js';
 export { readTensorFiles, type Shard, type TensorFiles, type TensorFilesLimits } from './sharded.js';
+export { quote } from './text.js';

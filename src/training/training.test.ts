@@ -2,7 +2,7 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Dataset, floatDataset } from '../data/index.js';
+import { createDataset, type Dataset, floatDataset, ImageExamples } from '../data/index.js';
 import { InputError, InterruptedError } from '../formats/index.js';
 import { RandomStream } from '../linalg/index.js';
 import { initializeModel, type Model, parameterSet } from '../models/index.js';
@@ -123,6 +123,42 @@ describe('runSteps', () => {
 });
 
 describe('createObjective', () => {
+  describe('with augmented images', () => {
+    const pixels = Uint8Array.from({ length: 20 * 16 }, (_, i) => (i * 37) & 0xff);
+    const view = { channels: 1, mean: [0.5], std: [0.5], augmentation: { crop: 2, flip: true } } as const;
+    const images = createDataset(new ImageExamples({ pixels, channels: 1, height: 4, width: 4 }, view), {
+      name: 'images',
+      labels: Int32Array.from({ length: 20 }, (_, i) => i % 2),
+      classes: ['even', 'odd'],
+    });
+    const model = initializeModel('mlp', { input_shape: [1, 4, 4], num_labels: 2, hidden_sizes: [5] }, 3);
+    const params = parameterSet(model.weights);
+    const options = { model, dataset: images, batchSize: 20, seed: 2, engine: { threads: 1 } };
+
+    it('a step depends on seed and step alone, so that a resumed run sees the same images', async () => {
+      const walked = await createObjective(options);
+      const losses: number[] = [];
+      for (let step = 0; step < 4; step++) losses.push((await walked.compute(params, step)).loss);
+      // Every step shows all twenty examples: without augmentation the losses would be equal.
+      expect(Math.max(...losses) - Math.min(...losses)).toBeGreaterThan(1e-3);
+      const resumed = await createObjective(options);
+      expect((await resumed.compute(params, 3)).loss).toBe(losses[3]);
+      const other = await createObjective({ ...options, seed: 3 });
+      expect((await other.compute(params, 3)).loss).not.toBe(losses[3]);
+      for (const each of [walked, resumed, other]) await each.release();
+    });
+
+    it('evaluates the plain ones, and refuses them for the KL part', async () => {
+      const evaluator = new Evaluator(model, { threads: 1 });
+      const referenceLogits = await evaluator.logits(params, images);
+      expect(await evaluator.logits(params, images)).toEqual(referenceLogits);
+      await evaluator.release();
+      await expect(createObjective({ ...options, loss: { kl: 1 }, referenceLogits })).rejects.toThrow(
+        'images: expected examples without crop and flip for the KL part',
+      );
+    });
+  });
+
   it('gives the KL part no gradient at the reference itself, and a positive loss away from it', async () => {
     const model = fresh();
     const params = parameterSet(model.weights);

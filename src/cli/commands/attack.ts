@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { dataSpec, loadData } from '../../data/index.js';
+import { loadData } from '../../data/index.js';
 import { digestOf, readOrigin } from '../../evidence/index.js';
 import { attackModel, attackOptions, attackPlan, attackTrials } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
@@ -7,6 +7,7 @@ import { loadModel } from '../../models/index.js';
 import { attackReport, reportOrigin, summarizeAttack, tableToText } from '../../report/index.js';
 import { requireFit } from '../../training/index.js';
 import { defineCommand } from '../command.js';
+import { dataInputs, taskData } from '../data-folder.js';
 import { givenConfig, modelOptions } from '../model-options.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
@@ -22,7 +23,7 @@ export const attack = defineCommand({
       .optional()
       .describe('model directory before the lock, attacked in the same way for comparison'),
     ...modelOptions.shape,
-    data: dataSpec.prefault({}).describe('the unauthorized task'),
+    data: taskData.prefault({}).describe('the unauthorized task'),
     workers: z
       .int()
       .min(0)
@@ -42,7 +43,7 @@ export const attack = defineCommand({
     const paths = { locked: context.arguments.model, unlocked };
     const targets = { ...paths, config };
     const { train, test } = await loadData(data);
-    const inputs: Record<string, string> = {};
+    const inputs: Record<string, string> = { ...(await dataInputs(data)) };
     for (const [name, path] of Object.entries(paths)) {
       if (path === undefined) continue;
       requireFit(await loadModel(path, { config }), train);

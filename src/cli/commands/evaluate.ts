@@ -1,11 +1,12 @@
 import { z } from 'zod';
-import { dataSpec, loadData } from '../../data/index.js';
+import { loadData } from '../../data/index.js';
 import { predict } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { loadModel } from '../../models/index.js';
 import { percent, tableToText } from '../../report/index.js';
 import { classAccuracy, requireFit, score } from '../../training/index.js';
 import { defineCommand } from '../command.js';
+import { taskData } from '../data-folder.js';
 import { givenConfig, modelOptions } from '../model-options.js';
 import { predictionLines } from '../predictions.js';
 
@@ -16,7 +17,7 @@ export const evaluate = defineCommand({
   arguments: [{ name: 'model', description: 'Model directory.', required: true }],
   schema: z.strictObject({
     ...modelOptions.shape,
-    data: dataSpec.prefault({}).describe('the task'),
+    data: taskData.prefault({}).describe('the task'),
     part: z.enum(['test', 'validation', 'train']).default('test').describe('which examples'),
     predictions: z.string().optional().describe('JSONL file to write: index, label and logits of each example'),
   }),

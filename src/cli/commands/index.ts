@@ -1,5 +1,6 @@
 import type { CliCommand } from '../command.js';
 import { attack } from './attack.js';
+import { data } from './data.js';
 import { demo } from './demo.js';
 import { doctor } from './doctor.js';
 import { evaluate } from './evaluate.js';
@@ -9,4 +10,4 @@ import { report } from './report.js';
 import { train } from './train.js';
 
 /** All commands, in the order of `weightlock --help`. A new one is a file beside this and an entry here. */
-export const commands: readonly CliCommand[] = [demo, train, lock, attack, evaluate, inspect, report, doctor];
+export const commands: readonly CliCommand[] = [demo, train, lock, attack, evaluate, inspect, report, data, doctor];

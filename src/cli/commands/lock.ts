@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { dataSpec, loadData } from '../../data/index.js';
+import { loadData } from '../../data/index.js';
 import { digestOf } from '../../evidence/index.js';
 import { describeEstimate, estimateRun, lockModel } from '../../experiments/index.js';
 import { lockMethods, specDefOptions, weightMatrices } from '../../locks/index.js';
@@ -7,6 +7,7 @@ import { loadModel, requireNoModel } from '../../models/index.js';
 import { decimal, percent, ratio, tableToText } from '../../report/index.js';
 import { requireFit } from '../../training/index.js';
 import { defineCommand } from '../command.js';
+import { dataInputs, taskData } from '../data-folder.js';
 import { givenConfig, modelOptions } from '../model-options.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
@@ -25,7 +26,7 @@ export const lock = defineCommand({
       .default('specdef')
       .describe('lock method'),
     ...modelOptions.shape,
-    data: dataSpec.prefault({}).describe('the authorized task, for the retain loss'),
+    data: taskData.prefault({}).describe('the authorized task, for the retain loss'),
     seed: z.int().min(0).default(1).describe('seed of all shuffles'),
     specdef: specDefOptions.prefault({}).describe('options of specdef'),
   }),
@@ -40,7 +41,7 @@ export const lock = defineCommand({
     const model = await loadModel(source, { config: await givenConfig(options) });
     const { train } = await loadData(data);
     requireFit(model, train);
-    const inputs = { model: await digestOf(source) };
+    const inputs = { model: await digestOf(source), ...(await dataInputs(data)) };
     const { path, state } = await context.locateRunFolder(inputs);
     if (state === 'new' && !force) await requireNoModel(output);
     if (dryRun) {

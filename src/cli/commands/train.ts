@@ -1,11 +1,12 @@
 import { z } from 'zod';
-import { dataSpec, loadData } from '../../data/index.js';
+import { loadData } from '../../data/index.js';
 import { describeEstimate, estimateRun, trainModel, trainOptions } from '../../experiments/index.js';
 import { readJsonFile } from '../../formats/index.js';
 import { architectures, initializeModel, requireNoModel } from '../../models/index.js';
 import { percent } from '../../report/index.js';
 import { requireFit } from '../../training/index.js';
 import { defineCommand } from '../command.js';
+import { dataInputs, taskData } from '../data-folder.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
 
@@ -20,7 +21,7 @@ export const train = defineCommand({
       .default('cnn')
       .describe('architecture of the model'),
     modelConfig: z.string().optional().describe('JSON file with further keys of config.json, such as layer widths'),
-    data: dataSpec.prefault({}).describe('the authorized task'),
+    data: taskData.prefault({}).describe('the authorized task'),
     seed: z.int().min(0).default(1).describe('seed of the weights and all shuffles'),
     ...trainOptions.shape,
   }),
@@ -37,7 +38,8 @@ export const train = defineCommand({
     const fitting = architectures.get(architecture).fit(examples.inputShape, examples.classes);
     const model = initializeModel(architecture, { ...fitting, ...extra }, seed);
     requireFit(model, examples);
-    const { path, state } = await context.locateRunFolder();
+    const inputs = await dataInputs(data);
+    const { path, state } = await context.locateRunFolder(inputs);
     if (state === 'new' && !force) await requireNoModel(output);
     if (dryRun) {
       const needs = await estimateRun({ model, batchSize: training.batchSize, folder: path });
@@ -46,6 +48,7 @@ export const train = defineCommand({
       return 0;
     }
     const { found, folder } = await runOnce(context, {
+      inputs,
       compute: (run) =>
         trainModel({ model, data, output, seed, force }, training, {
           folder: run,

@@ -1,19 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { InputError } from '../formats/index.js';
-import { createDataset, type Dataset } from './dataset.js';
-import { ImageExamples } from './images.js';
+import { InputError } from '../../formats/index.js';
+import { type ImageCollection, imagesInMemory } from '../collection.js';
 
 const size = 28;
 const pixels = size * size;
 
 /**
- * The 10,000 real MNIST digits of the `mnist` package, `[1, 28, 28]`, normalized to mean 0 and deviation 1, ordered by
- * class. Exact copies of an image are left out, so that no split can share one.
+ * The 10,000 real MNIST digits of the `mnist` package, grey, 28×28, ordered by class. Exact copies of an image are left out, so that no split can share one.
  *
  * @throws InputError when the package's files are not there or malformed.
  */
-export async function loadDigits(): Promise<Dataset> {
+export async function openDigits(): Promise<ImageCollection> {
   const require = createRequire(import.meta.url);
   const images: Uint8Array[] = [];
   const labels: number[] = [];
@@ -23,7 +21,8 @@ export async function loadDigits(): Promise<Dataset> {
     const { data } = JSON.parse(await readFile(path, 'utf8')) as { data: unknown };
     if (!Array.isArray(data)) throw new InputError(`${path}: expected a key "data" with numbers, found none`);
     // The package holds bytes divided by 255 and rounded to three digits, which gives the bytes back exactly.
-    const bytes = Uint8Array.from(data as number[], (value) => Math.round(value * 255));
+    const bytes = new Uint8Array(data.length);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = Math.round(Number(data[i]) * 255);
     // The files end in a part of an image, which is left out.
     for (let start = 0; start + pixels <= bytes.length; start += pixels) {
       const image = bytes.subarray(start, start + pixels);
@@ -38,13 +37,9 @@ export async function loadDigits(): Promise<Dataset> {
   images.forEach((image, index) => {
     all.set(image, index * pixels);
   });
-  const examples = new ImageExamples(
-    { pixels: all, channels: 1, height: size, width: size },
-    { channels: 1, mean: [0.1307], std: [0.3081] },
-  );
-  return createDataset(examples, {
-    name: 'digits',
-    labels: Int32Array.from(labels),
+  const bytes = { pixels: all, channels: 1, height: size, width: size } as const;
+  return {
     classes: Array.from({ length: 10 }, (_, digit) => String(digit)),
-  });
+    train: imagesInMemory('digits', bytes, Int32Array.from(labels)),
+  };
 }

@@ -1,0 +1,99 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { decodeImage } from '../src/formats/index.js';
+import { idxFile, pixelsOf, write, writeCifarFolder, writeIdxFolder } from './support/image-data.js';
+
+const main = resolve('dist/cli/main.js');
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'weightlock-data-'));
+  await writeIdxFolder(join(root, 'data/mnist'), { train: 200, side: 12 });
+  await writeCifarFolder(join(root, 'data/cifar10'));
+});
+afterAll(() => rm(root, { recursive: true }));
+
+function weightlock(...args: string[]) {
+  const env = { ...process.env, WEIGHTLOCK_DATA: 'data' };
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], { cwd: root, encoding: 'utf8', env });
+  return { status, stdout, stderr };
+}
+
+describe('weightlock data', () => {
+  it('ls describes all data sets of WEIGHTLOCK_DATA, or what a path holds', () => {
+    const { status, stdout, stderr } = weightlock('data', 'ls', '--json');
+    expect([status, stderr]).toEqual([0, '']);
+    const found = JSON.parse(stdout).data as { path: string; kind: string }[];
+    expect(found.map(({ path, kind }) => [path, kind])).toEqual([
+      [join('data', 'cifar10'), 'CIFAR-10 folder'],
+      [join('data', 'mnist'), 'IDX folder'],
+    ]);
+    const text = weightlock('data', 'ls', 'data/mnist', '--quiet').stdout;
+    expect(text).toContain(`${join('data', 'mnist')}, IDX folder, 12×12 grey`);
+    expect(text).toMatch(/^3 +20 +2$/m);
+    expect(text).toMatch(/^all +200 +20$/m);
+  });
+
+  it('check finds a data set sound, and writes a contact sheet', async () => {
+    const { status, stdout } = weightlock('data', 'check', 'data/mnist', '--contact-sheet', 'sheet.png', '--quiet');
+    expect(status).toBe(0);
+    expect(stdout).toContain('Copies between splits: 0.');
+    const sheet = await decodeImage(await readFile(join(root, 'sheet.png')), 'sheet.png');
+    expect(sheet).toMatchObject({ channels: 3, height: 2 + 10 * 14, width: 2 + 10 * 14 });
+  });
+
+  it('check ends with 1 when test images occur in train', async () => {
+    const folder = join(root, 'copied');
+    await writeIdxFolder(folder);
+    await write(join(folder, 't10k-images-idx3-ubyte'), idxFile([20, 6, 6], pixelsOf(20, 36)));
+    const { status, stdout } = weightlock('data', 'check', 'copied', '--quiet');
+    expect(status).toBe(1);
+    expect(stdout).toContain('Copies between splits: 20.');
+    expect(stdout).toMatch(/t10k-images-idx3-ubyte 0 is .*train-images-idx3-ubyte 0$/m);
+  });
+
+  it.each([
+    [['data', 'look'], 'action: expected ls or check, got "look"'],
+    [['data', 'ls', 'nothing'], 'nothing: expected a folder, found nothing'],
+    [['data', 'ls', 'data', '--contact-sheet', 'x.png'], 'contactSheet: expected the action check, got ls'],
+    [['data', 'check', 'data', '--contact-sheet', 'x.png'], 'data: expected one data set for a contact sheet, found 2'],
+    [['data', 'check', 'short'], 'expected an IDX header of 8 bytes, found 5 bytes'],
+    [
+      ['train', 'x', '--data.name', 'kmnist'],
+      'expected the folder data/kmnist of kmnist, found nothing; set WEIGHTLOCK_DATA',
+    ],
+    [['train', 'x', '--data.name', 'images', '--data.path', 'data'], 'expected PNG or JPEG images, found none'],
+  ])('%j is refused in one line', async (args, message) => {
+    await write(join(root, 'short'), Buffer.of(0, 0, 8, 1, 0));
+    const { status, stdout, stderr } = weightlock(...args, '--quiet');
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^error: [^\n]+\n$/);
+    expect(stderr).toContain(message);
+  });
+
+  it('train reads a data set by its name; other files under the same path are another run', async () => {
+    const args = [
+      'train',
+      'model',
+      '--data.name',
+      'mnist',
+      '--data.size',
+      '28',
+      '--data.crop',
+      '1',
+      '--steps',
+      '3',
+      '--json',
+    ];
+    const first = weightlock(...args);
+    expect([first.status, first.stderr]).toEqual([0, '']);
+    expect(JSON.parse(first.stdout).test.n).toBe(20);
+    expect(JSON.parse(weightlock(...args).stdout).run).toBe(JSON.parse(first.stdout).run);
+    await write(join(root, 'data/mnist/train-images-idx3-ubyte'), idxFile([200, 12, 12], pixelsOf(200, 144, 7)));
+    const { status, stdout } = weightlock(...args, '--force');
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout).run).not.toBe(JSON.parse(first.stdout).run);
+  });
+});
