@@ -17,6 +17,7 @@ export interface LossGraph {
 type Curvature = 'hessian' | 'gauss-newton';
 
 const vectorName = (name: string) => `v ${name}`;
+const productName = (name: string) => `product ${name}`;
 
 /** Products with second derivatives of one loss. A program is compiled when its product is first asked for. */
 export class CurvaturePrograms {
@@ -47,7 +48,10 @@ export class CurvaturePrograms {
     const known = this.#products.get(kind);
     if (known) return known;
     const product = new Map(
-      Array.from(v, ([name, { length }]) => [name, (results[name] as Float32Array) ?? new Float32Array(length)]),
+      Array.from(v, ([name, { length }]) => [
+        name,
+        (results[productName(name)] as Float32Array) ?? new Float32Array(length),
+      ]),
     );
     this.#products.set(kind, product);
     return product;
@@ -88,11 +92,11 @@ export class BatchOracle implements StepOracle {
 /** What a product costs in evaluations of the gradient (cnn, batch 64: 2.2 for the Hessian, 2.0 for Gauss-Newton). */
 const productCost = 2;
 
-/** The product by parameter name; none where it is zero whatever v is. */
+/** The product for each parameter; none where it is zero whatever v is. */
 function productOutputs(kind: Curvature, loss: LossGraph): Record<string, Tensor> {
   const names = [...loss.parameters.keys()];
   const found = kind === 'hessian' ? hessianProduct(loss) : gaussNewtonProduct(loss);
-  return Object.fromEntries(names.flatMap((name, index) => (found[index] ? [[name, found[index]]] : [])));
+  return Object.fromEntries(names.flatMap((name, index) => (found[index] ? [[productName(name), found[index]]] : [])));
 }
 
 /** `∂ ⟨∇ loss, v⟩ / ∂ θ`. */

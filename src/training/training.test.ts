@@ -10,8 +10,14 @@ import {
   adamw,
   createObjective,
   Evaluator,
+  lbfgs,
+  naturalGradient,
   type Objective,
+  type Optimizer,
+  optimizers,
   predictedClass,
+  psgdKron,
+  psgdXmat,
   runSteps,
   score,
   WeightsKeeper,
@@ -89,6 +95,52 @@ describe('runSteps', () => {
       expect([starts, result.resumedFrom, result.steps]).toEqual([[stopAt], stopAt, 9]);
       expect(bytes(resumed)).toEqual(bytes(whole));
     }
+  });
+
+  it.each(optimizers.names())('interrupted with %s and run again, ends with the same bits', async (name) => {
+    const optimizer = optimizers.get(name).create();
+    const { shapes } = objective;
+    const whole = fresh();
+    await train(whole, 5, { optimizer, shapes });
+    const checkpoint = { path: join(root, `${name}.safetensors`), every: 100 };
+    const controller = new AbortController();
+    const afterStep = ({ step }: { step: number }) => {
+      if (step === 3) controller.abort();
+      return undefined;
+    };
+    const first = train(fresh(), 5, { optimizer, shapes, checkpoint, signal: controller.signal, afterStep });
+    await expect(first).rejects.toThrow(InterruptedError);
+    const resumed = fresh();
+    await train(resumed, 5, { optimizer: optimizers.get(name).create(), shapes, checkpoint });
+    expect(bytes(resumed)).toEqual(bytes(whole));
+    expect(bytes(whole)).not.toEqual(bytes(fresh()));
+  });
+
+  it('refuses a checkpoint of another optimizer, or of the same with slots of other lengths', async () => {
+    const checkpoint = { path: join(root, 'other.safetensors'), every: 1 };
+    const { shapes } = objective;
+    await train(fresh(), 1, { checkpoint, optimizer: psgdKron({ maxSize: 1 }), shapes });
+    const again = (optimizer: Optimizer) => train(fresh(), 2, { checkpoint, optimizer, shapes });
+    await expect(again(adamw())).rejects.toThrow(/expected the optimizer slots exp_avg, .* found q, shape/);
+    await expect(again(psgdKron())).rejects.toThrow(/optimizer\/q\/fc1.weight: expected \d+ values, found 7/);
+    await expect(again(psgdKron())).rejects.toThrow(InputError);
+  });
+
+  it('reports what a step costs in evaluations of the gradient', async () => {
+    const costOf = async (optimizer: Optimizer) => {
+      const reported: number[] = [];
+      await train(fresh(), 2, {
+        optimizer,
+        shapes: objective.shapes,
+        afterStep: ({ evaluations }) => void reported.push(evaluations),
+      });
+      return reported;
+    };
+    expect(await costOf(adamw())).toEqual([1, 1]);
+    expect(await costOf(psgdXmat())).toEqual([3, 3]);
+    expect(await costOf(psgdXmat({ criterion: 'whitening' }))).toEqual([1, 1]);
+    expect(await costOf(lbfgs({ maxIterations: 4 }))).toEqual([4, 4]);
+    expect(await costOf(naturalGradient({ maxIterations: 3, tolerance: 0 }))).toEqual([7, 7]);
   });
 
   it('a run that was stopped stays stopped when it is run again', async () => {

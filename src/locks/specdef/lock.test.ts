@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Dataset, loadDigits, selectClasses, splitTrainTest, subset } from '../../data/index.js';
-import { InterruptedError } from '../../formats/index.js';
+import { InputError, InterruptedError } from '../../formats/index.js';
 import { svd } from '../../linalg/index.js';
-import { initializeModel, type Model, parameterSet } from '../../models/index.js';
+import { initializeModel, type Model, parameterSet, parseOptions } from '../../models/index.js';
 import { createObjective, Evaluator, optimizers, type ParameterSet, runSteps } from '../../training/index.js';
 import type { LockContext, LockStepReport } from '../lock-method.js';
 import { specdef } from './index.js';
@@ -67,6 +67,16 @@ function differing(a: ParameterSet, b: ParameterSet): string[] {
 }
 
 describe('specdef', () => {
+  it.each(['lbfgs', 'natural-gradient', 'psgd-kron', 'psgd-xmat'])(
+    'refuses %s: the push is no part of the graph that it would ask for more than the gradient',
+    (optimizer) => {
+      expect(() => parseOptions(specDefOptions, { optimizer }, 'specdef')).toThrow(
+        /^specdef\.optimizer: .*"sgd"\|"adam"/,
+      );
+      expect(() => parseOptions(specDefOptions, { optimizer }, 'specdef')).toThrow(InputError);
+    },
+  );
+
   it('raises the largest singular values, keeps the utility, and reports both', async () => {
     const context = contextOf();
     const reports: LockStepReport[] = [];

@@ -2,6 +2,8 @@ import { Registry } from '../../models/index.js';
 import { adadeltaEntry } from './adadelta.js';
 import { adagradEntry } from './adagrad.js';
 import { adamEntry, adamwEntry } from './adam.js';
+import { lbfgsEntry } from './lbfgs.js';
+import { naturalGradientEntry } from './natural-gradient.js';
 import type { OptimizerEntry } from './optimizer.js';
 import { psgdKronEntry } from './psgd-kron.js';
 import { psgdXmatEntry } from './psgd-xmat.js';
@@ -10,6 +12,8 @@ import { sgdEntry } from './sgd.js';
 export { adadelta } from './adadelta.js';
 export { adagrad } from './adagrad.js';
 export { adam, adamw } from './adam.js';
+export { lbfgs } from './lbfgs.js';
+export { naturalGradient } from './natural-gradient.js';
 export type {
   Optimizer,
   OptimizerEntry,
@@ -32,4 +36,6 @@ export const optimizers = new Registry<OptimizerEntry>('optimizer', [
   adagradEntry,
   psgdKronEntry,
   psgdXmatEntry,
+  lbfgsEntry,
+  naturalGradientEntry,
 ]);

@@ -128,6 +128,8 @@ describe('every optimizer', () => {
     adagrad: { learningRateDecay: 0.1, initialAccumulatorValue: 0.1 },
     'psgd-kron': { criterion: 'whitening', momentum: 0.5, maxNorm: 1, updateProbability: 0.5, maxSize: 4 },
     'psgd-xmat': { criterion: 'whitening', momentum: 0.5, maxNorm: 1, updateProbability: 0.5 },
+    lbfgs: { maxIterations: 3, historySize: 4, lineSearch: 'strong-wolfe' },
+    'natural-gradient': { damping: 1, maxIterations: 3, tolerance: 0.1 },
   };
 
   describe.each(optimizers.entries())('$name', (entry) => {
