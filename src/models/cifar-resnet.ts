@@ -11,7 +11,7 @@ const configOf = (name: string) =>
     num_labels: z.int().min(2).default(10).describe('number of classes'),
   });
 
-/** Configuration of a {@link cifarResnet}. */
+/** Configuration of a CIFAR residual network. */
 export type CifarResNetConfig = z.infer<ReturnType<typeof configOf>>;
 
 function convNorm(scope: Scope, x: Tensor, n: number, out: number, stride = 1): Tensor {

@@ -35,7 +35,7 @@ const configOf = (name: string) =>
       .describe('what timm knows of the weights'),
   });
 
-/** Configuration of a {@link resnet}: weightlock's keys, or timm's. */
+/** Configuration of a residual network: weightlock's keys, or timm's. */
 export type ResNetConfig = z.infer<ReturnType<typeof configOf>>;
 
 function inputShape({

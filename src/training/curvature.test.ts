@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { outOfTolerance } from '../../test/support/compare.js';
+import { floatDataset } from '../data/index.js';
 import { initializeModel, type Model, parameterSet } from '../models/index.js';
 import { createObjective, naturalGradient, type Objective, type StepOracle } from './index.js';
 
@@ -41,14 +42,13 @@ beforeAll(async () => {
   objective = await createObjective({
     model,
     // Batches are shuffled; the reference logits follow.
-    dataset: {
+    dataset: floatDataset({
       name: 'fixture',
       inputShape: [1, 16, 16],
       inputs: unpack(fixture.inputs),
       labels: Int32Array.from(fixture.labels),
       classes: ['a', 'b', 'c'],
-      size,
-    },
+    }),
     batchSize: size,
     seed: 4,
     loss: fixture.weights,

@@ -97,6 +97,39 @@ describe('runSteps', () => {
     }
   });
 
+  it('tracks running statistics and counts of steps, with the same bits after an interruption', async () => {
+    const inputs = new Float32Array(60 * 64);
+    new RandomStream(1, 'images').fillNormal(inputs, 1, 2);
+    const images = floatDataset({ ...dataset, inputShape: [1, 8, 8], inputs });
+    const small = () => initializeModel('resnet20', { num_channels: 1, image_size: 8, num_labels: 2 }, 3);
+    const source = { model: small(), dataset: images, batchSize: 16, seed: 2, engine: { threads: 1 } };
+    const own = await createObjective(source);
+    const steps = (model: Model, count: number, more: Partial<Parameters<typeof runSteps>[0]> = {}) =>
+      train(model, count, { compute: (params, step) => own.compute(params, step), ...more });
+    const whole = small();
+    await steps(whole, 4);
+    const checkpoint = { path: join(root, 'buffers.safetensors'), every: 2 };
+    const controller = new AbortController();
+    const afterStep = ({ step }: { step: number }) => {
+      if (step === 3) controller.abort();
+      return undefined;
+    };
+    const first = small();
+    await expect(steps(first, 4, { checkpoint, signal: controller.signal, afterStep })).rejects.toThrow(
+      InterruptedError,
+    );
+    const resumed = small();
+    await steps(resumed, 4, { checkpoint });
+    expect(bytes(resumed)).toEqual(bytes(whole));
+    expect([...(resumed.weights.get('bn1.num_batches_tracked')?.data ?? [])]).toEqual([4]);
+    expect(resumed.weights.get('bn1.running_var')).not.toEqual(small().weights.get('bn1.running_var'));
+    const after = resumed.weights.get('bn1.running_mean')?.data.slice();
+    const evaluator = new Evaluator(resumed, { threads: 1 });
+    await evaluator.evaluate(parameterSet(resumed.weights), images);
+    expect(resumed.weights.get('bn1.running_mean')?.data).toEqual(after);
+    await Promise.all([evaluator.release(), own.release()]);
+  });
+
   it.each(optimizers.names())('interrupted with %s and run again, ends with the same bits', async (name) => {
     const optimizer = optimizers.get(name).create();
     const { shapes } = objective;

@@ -1,8 +1,8 @@
 """Writes test/fixtures/vision-models.json: what torchvision and transformers compute with weights made of hashes.
 
     python tools/oracles/vision_models.py          writes the fixture
-    python tools/oracles/vision_models.py DIR      loads a directory that weightlock wrote into torchvision, timm and
-                                                   transformers, as far as they know it, and compares with DIR/logits.json
+    python tools/oracles/vision_models.py DIR ..   loads directories of write_models.mjs into torchvision, timm and
+                                                   transformers, as far as they know them, and compares the logits
 
 Weights and inputs are not stored: both sides make them of the same hashes, one seed a name in sorted order. Of each
 gradient and running statistic the norm, a fixed projection and four elements are stored, all computed in float64.

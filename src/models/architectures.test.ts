@@ -1,0 +1,155 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { InputError, readSafetensors, writeSafetensors } from '../formats/index.js';
+import {
+  architectures,
+  buildForward,
+  initializeModel,
+  initializeWeights,
+  loadModel,
+  type Model,
+  type ModelSpec,
+  parseConfig,
+  readConfig,
+  saveModel,
+} from './index.js';
+
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'weightlock-architectures-'));
+});
+afterAll(() => rm(root, { recursive: true }));
+
+const classes = ['cat', 'dog', 'owl'];
+/** Keys that keep a test of a large architecture small. */
+const small: Record<string, Record<string, unknown>> = {
+  vit: { hidden_size: 8, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 12, patch_size: 8 },
+};
+
+function configured(name: string): ModelSpec {
+  const architecture = architectures.get(name);
+  return parseConfig(architecture, { ...architecture.fit([2, 16, 16], classes), ...small[name] }, 'test');
+}
+
+function fitted(name: string): Model {
+  return initializeModel(name, configured(name).config as Record<string, unknown>, 1);
+}
+
+describe.each(architectures.names())('%s', (name) => {
+  it('fits examples and classes, and describes itself by a config.json that it reads', async () => {
+    const model = configured(name);
+    const { architecture, config } = model;
+    expect(architecture.inputShape(config)).toEqual([2, 16, 16]);
+    expect(architecture.classes(config)).toBe(3);
+    expect(buildForward(model, 5).logits.shape).toEqual([5, 3]);
+    const read = readConfig(JSON.parse(JSON.stringify(architecture.toFile?.(config) ?? config)), 'test');
+    expect(read.architecture).toBe(architecture);
+    expect(architecture.inputShape(read.config)).toEqual([2, 16, 16]);
+    expect(buildForward(read, 5).scope.state.map(({ name: entry, shape }) => [entry, shape])).toEqual(
+      buildForward(model, 5).scope.state.map(({ name: entry, shape }) => [entry, shape]),
+    );
+  });
+
+  it('has the same first weights for a seed, and the same state in training and evaluation, in the same order', () => {
+    const state = (training: boolean) => buildForward(configured(name), 3, training).scope.state;
+    const [trained, evaluated] = [state(true), state(false)];
+    expect(trained.map((spec) => spec.name)).toEqual(evaluated.map((spec) => spec.name));
+    // The first layers are enough: a large model has millions of weights.
+    const first = (seed: number) => initializeWeights(evaluated.slice(0, 6), seed);
+    expect(first(1)).toEqual(first(1));
+    expect(first(1)).not.toEqual(first(2));
+  });
+
+  it('refuses a key that it does not have', () => {
+    expect(() => initializeModel(name, { colour: 'red' }, 1)).toThrow(InputError);
+    expect(() => initializeModel(name, { image_siz: 16 }, 1)).toThrow(
+      name === 'mlp' ? /image_siz/ : /image_siz.*did you mean image_size\?/,
+    );
+  });
+});
+
+describe('config.json', () => {
+  it('is read by architecture or by the class of Hugging Face; others are refused', () => {
+    expect(readConfig({ architectures: ['ViTForImageClassification'] }, 'c').architecture.name).toBe('vit');
+    expect(readConfig({ architecture: 'resnet20' }, 'c').architecture.name).toBe('resnet20');
+    for (const config of [{}, { architectures: ['BertModel'] }, { architectures: 'vit' }, [], 'vit', null]) {
+      expect(() => readConfig(config, 'folder/config.json'), JSON.stringify(config)).toThrow(InputError);
+    }
+    expect(() => readConfig({ architectures: ['BertModel'] }, 'c')).toThrow(/ViTForImageClassification.*"BertModel"/);
+    expect(() => readConfig({ architecture: 'resnet19' }, 'c')).toThrow(/did you mean "resnet18"/);
+    expect(() => readConfig({ architecture: 'resnet18', pretrained_cfg: { input_size: [3] } }, 'c')).toThrow(
+      InputError,
+    );
+  });
+
+  it('takes timm’s keys, known or not: input size and channels', () => {
+    const { architecture, config } = readConfig(
+      {
+        architecture: 'resnet18',
+        num_classes: 10,
+        num_features: 512,
+        label_names: ['a'],
+        model_args: { in_chans: 1 },
+        pretrained_cfg: { input_size: [3, 64, 48], tag: 'a1_in1k' },
+      },
+      'c',
+    );
+    expect(architecture.inputShape(config)).toEqual([1, 64, 48]);
+    expect(config).toMatchObject({ label_names: ['a'], pretrained_cfg: { tag: 'a1_in1k' } });
+  });
+});
+
+describe('model directories', () => {
+  it('hold counters as int64 and all else as float32, in the order of the state dict', async () => {
+    const model = fitted('resnet20');
+    await saveModel(join(root, 'new'), model);
+    const { tensors } = await readSafetensors(join(root, 'new', 'model.safetensors'));
+    expect(tensors.slice(0, 6).map(({ name, dtype, shape }) => [name, dtype, shape])).toEqual([
+      ['conv1.weight', 'F32', [16, 2, 3, 3]],
+      ['bn1.weight', 'F32', [16]],
+      ['bn1.bias', 'F32', [16]],
+      ['bn1.running_mean', 'F32', [16]],
+      ['bn1.running_var', 'F32', [16]],
+      ['bn1.num_batches_tracked', 'I64', []],
+    ]);
+    const read = await loadModel(join(root, 'new'));
+    expect(read.weights).toEqual(model.weights);
+    (read.weights.get('bn1.num_batches_tracked')?.data ?? [])[0] = 41;
+    await saveModel(join(root, 'counted'), read);
+    const counted = await readSafetensors(join(root, 'counted', 'model.safetensors'));
+    const counter = counted.tensors.find(({ name }) => name === 'bn1.num_batches_tracked');
+    expect([...(counter?.bytes ?? [])]).toEqual([41, 0, 0, 0, 0, 0, 0, 0]);
+  });
+
+  it('of others keep their config.json as it is, unknown keys included', async () => {
+    const model = fitted('vit');
+    const folder = join(root, 'hub');
+    await saveModel(folder, model);
+    const text = `${JSON.stringify({ ...(model.config as object), transformers_version: '5.0.0', future: [1] })}\n`;
+    await writeFile(join(folder, 'config.json'), text);
+    await saveModel(join(root, 'hub-copy'), await loadModel(folder));
+    expect(await readFile(join(root, 'hub-copy', 'config.json'), 'utf8')).toBe(text);
+  });
+
+  it('without config.json load with a given configuration, without counts too, and are written with it', async () => {
+    await saveModel(join(root, 'source'), fitted('resnet20'));
+    const file = await readSafetensors(join(root, 'source', 'model.safetensors'));
+    const tensors = file.tensors.filter(({ name }) => !name.endsWith('num_batches_tracked')).reverse();
+    const folder = join(root, 'published');
+    await mkdir(folder);
+    await writeSafetensors(join(folder, 'model.safetensors'), { ...file, tensors });
+    await expect(loadModel(folder)).rejects.toThrow(/config\.json/);
+    const config = { architecture: 'resnet20', num_channels: 2, image_size: 16, num_labels: 3 };
+    const model = await loadModel(folder, { config });
+    await saveModel(join(root, 'published-copy'), model);
+    expect(JSON.parse(await readFile(join(root, 'published-copy', 'config.json'), 'utf8'))).toEqual(config);
+    expect(await readFile(join(root, 'published-copy', 'model.safetensors'))).toEqual(
+      await readFile(join(folder, 'model.safetensors')),
+    );
+    await expect(loadModel(folder, { config: { ...config, architecture: 'resnet32' } })).rejects.toThrow(
+      /expected a tensor layer1\.3\.conv1\.weight/,
+    );
+  });
+});
