@@ -24,3 +24,4 @@ export {
   trainModel,
 } from './pipelines.js';
 export type { PhaseProgress } from './progress.js';
+export * from './reproduce/index.js';

@@ -24,7 +24,7 @@ export interface ReportOrigin {
 /** Puts the findings of an attack into a table and plain sentences. */
 export function summarizeAttack(
   { rows, cost, score }: AttackedModel,
-  { target, perClass }: AttackOptions,
+  { target, perClass }: Pick<AttackOptions, 'target' | 'perClass'>,
   authorized?: AttackTableOptions['authorized'],
 ): Summary {
   const sentences = [cost, score].flatMap((advantage) => {
@@ -47,7 +47,7 @@ export function summarizeAttack(
 export async function attackSections(rows: readonly AttackRow[], options: AttackOptions): Promise<ReportSection[]> {
   const { target, perClass, costSteps, scoreSteps } = options;
   const sections: ReportSection[] = [];
-  const cost = curves(rows, 'cost');
+  const cost = attackCurves(rows, 'cost');
   if (cost.length > 0) {
     sections.push({
       heading: 'All training images: how fast each starting point learns',
@@ -55,7 +55,7 @@ export async function attackSections(rows: readonly AttackRow[], options: Attack
       caption: `Accuracy on the unauthorized task at the best learning rate of each optimizer, at most ${costSteps} steps. A run that reached the target, or diverged, keeps its last accuracy.`,
     });
   }
-  const score = curves(rows, 'score');
+  const score = attackCurves(rows, 'score');
   if (score.length > 0) {
     sections.push({
       heading: `${perClass} images of each class: how far each starting point comes`,
@@ -82,7 +82,7 @@ export async function attackReport(
 }
 
 /** One curve a trial; a run that ended before others of its row keeps its last accuracy, so that all cover the same steps. */
-function curves(rows: readonly AttackRow[], measure: AttackRow['measure']): LearningCurve[] {
+export function attackCurves(rows: readonly AttackRow[], measure: AttackRow['measure']): LearningCurve[] {
   return (
     rows
       .filter((row) => row.measure === measure && row.attack !== 'frozen')

@@ -9,8 +9,10 @@ export interface AttackTableOptions {
   authorized?: Readonly<Record<string, number>>;
   /** Accuracy that the cost is counted to. */
   target: number;
-  /** Labelled examples of each class of the score. */
-  perClass: number;
+  /** Labelled examples of each class of the score; none where cost and score are of the same runs, with all examples. */
+  perClass?: number;
+  /** What the score is; default accuracy. */
+  metric?: string;
 }
 
 /** A starting point, an attack and an optimizer: one row of the table, with what was measured. */
@@ -51,7 +53,7 @@ const afterwards: Readonly<Record<string, string>> = {
 /** The table of an attack: one row for each starting point, attack and optimizer. */
 export function attackTable(
   rows: readonly AttackRow[],
-  { authorized = {}, target, perClass }: AttackTableOptions,
+  { authorized = {}, target, perClass, metric = 'accuracy' }: AttackTableOptions,
 ): Table {
   const all = groups(rows);
   const seeds = rows[0]?.result.trials.length ?? 0;
@@ -90,12 +92,28 @@ export function attackTable(
       };
     }),
     notes: [
-      `Steps: median (least to most) over ${seeds} seeds, all training examples; "> n" and "not within n": the budget of n steps ran out.`,
+      `Steps: median (least to most) over ${count(seeds, 'seed')}, all training examples; "> n" and "not within n": the budget of n steps ran out.`,
       'Slowdown: steps on the locked model over steps on the unlocked one, same attack and optimizer. Clipped: raised singular values cut back first; reset: linear layers drawn anew first.',
-      `Score: mean (least to most) over ${seeds} seeds of the best accuracy on the way, ${perClass} labelled examples of each class.`,
-      'lr: the best learning rate, searched with other seeds over more than five decades, the same trials and steps for all.',
+      `Score: mean (least to most) over ${count(seeds, 'seed')} of the best ${metric} on the way, ${perClass === undefined ? 'same runs' : `${perClass} labelled examples of each class`}.`,
+      `lr: the best learning rate, searched with other seeds over ${decadesOf(rows)} decades, the same trials and steps for all.`,
     ],
   };
+}
+
+function count(n: number, what: string): string {
+  return `${n} ${what}${n === 1 ? '' : 's'}`;
+}
+
+/** Decades between the smallest and the largest learning rate that any optimizer tried. */
+function decadesOf(rows: readonly AttackRow[]): string {
+  const spans = [...new Set(rows.map(({ optimizer }) => optimizer))].map((name) => {
+    const rates = rows
+      .filter((row) => row.optimizer === name && row.attack !== 'frozen')
+      .flatMap(({ result }) => result.search.map(({ learningRate }) => Math.log10(learningRate)));
+    return rates.length === 0 ? 0 : Math.max(...rates) - Math.min(...rates);
+  });
+  const [least, most] = [Math.min(...spans), Math.max(...spans)].map((span) => decimal(span, 1));
+  return least === most ? least : `${least} to ${most}`;
 }
 
 function formatCosts(row: AttackRow): string {

@@ -16,4 +16,5 @@ export {
   slowdown,
   steps,
 } from './numbers.js';
+export { reproductionPage, reproductionReport, summarizeReproduction } from './reproduction-report.js';
 export { type Table, type TableColumn, tableToHtml, tableToMarkdown, tableToText } from './table.js';

@@ -7,7 +7,19 @@ import { evaluate } from './evaluate.js';
 import { inspect } from './inspect.js';
 import { lock } from './lock.js';
 import { report } from './report.js';
+import { reproduce } from './reproduce.js';
 import { train } from './train.js';
 
 /** All commands, in the order of `weightlock --help`. A new one is a file beside this and an entry here. */
-export const commands: readonly CliCommand[] = [demo, train, lock, attack, evaluate, inspect, report, data, doctor];
+export const commands: readonly CliCommand[] = [
+  demo,
+  train,
+  lock,
+  attack,
+  evaluate,
+  inspect,
+  reproduce,
+  report,
+  data,
+  doctor,
+];

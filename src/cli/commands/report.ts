@@ -1,15 +1,21 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readRun } from '../../evidence/index.js';
-import { type AttackedModel, attackOptions, type DemoResult, demoOptions } from '../../experiments/index.js';
+import {
+  type AttackedModel,
+  attackOptions,
+  type DemoResult,
+  demoOptions,
+  type ReproductionResult,
+} from '../../experiments/index.js';
 import { InputError, writeFileAtomic } from '../../formats/index.js';
-import { attackReport, demoReport, reportOrigin } from '../../report/index.js';
+import { attackReport, demoReport, reportOrigin, reproductionReport } from '../../report/index.js';
 import { defineCommand } from '../command.js';
 
 /** `weightlock report`: the HTML report of a run, made anew from its results. */
 export const report = defineCommand({
   name: 'report',
-  summary: 'Write the HTML report of a finished demo or attack again, from its results.',
+  summary: 'Write the HTML report of a finished demo, attack or reproduction again, from its results.',
   arguments: [{ name: 'run', description: 'Run folder, such as runs/demo-0123456789ab.', required: true }],
   schema: z.strictObject({
     output: z.string().optional().describe('HTML file to write; default report.html in the run folder'),
@@ -26,7 +32,8 @@ export const report = defineCommand({
     if (command === 'demo') page = await demoReport(found as DemoResult, demoOptions.parse(known(demoOptions)), origin);
     else if (command === 'attack') {
       page = await attackReport(found as AttackedModel, attackOptions.parse(known(attackOptions)), origin);
-    } else throw new InputError(`${run}: expected a run of demo or attack, found one of ${command}`);
+    } else if (command === 'reproduce') page = await reproductionReport(found as ReproductionResult, origin);
+    else throw new InputError(`${run}: expected a run of demo, attack or reproduce, found one of ${command}`);
     if (!dryRun) await writeFileAtomic(output, page);
     print(dryRun ? `would write ${output}` : output);
     result({ output });

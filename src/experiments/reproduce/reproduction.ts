@@ -101,6 +101,8 @@ export interface Reproduction {
   readonly name: string;
   /** One line for help. */
   readonly description: string;
+  /** Folders that it reads, within the folder of the data sets. */
+  readonly data: readonly string[];
   /** Runs it; what was finished before an interruption is not done again. */
   run(scale: Scale, context: ReproductionContext): Promise<ReproductionResult>;
 }

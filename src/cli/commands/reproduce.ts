@@ -1,0 +1,95 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { digestOfFolder, readOrigin } from '../../evidence/index.js';
+import { reproductions, scales } from '../../experiments/index.js';
+import { writeFileAtomic } from '../../formats/index.js';
+import {
+  reportOrigin,
+  reproductionPage,
+  reproductionReport,
+  summarizeReproduction,
+  tableToText,
+} from '../../report/index.js';
+import { defineCommand } from '../command.js';
+import { dataFolder } from '../data-folder.js';
+import { phaseProgress } from '../phase-progress.js';
+import { runOnce } from '../run-once.js';
+
+/** `weightlock reproduce`: an experiment of the paper, with its numbers beside ours. */
+export const reproduce = defineCommand({
+  name: 'reproduce',
+  summary: 'Run an experiment of the paper and print its numbers beside ours; exit 1 where a claim does not hold.',
+  arguments: [
+    {
+      name: 'experiment',
+      description: reproductions
+        .entries()
+        .map(({ name, description }) => `${name}: ${description}`)
+        .join('; '),
+      required: true,
+    },
+  ],
+  schema: z.strictObject({
+    scale: z
+      .enum(scales)
+      .default('small')
+      .describe('smoke: seconds; small: at most 40 minutes on two cores; paper: as the paper did'),
+    data: z
+      .string()
+      .optional()
+      .describe('folder of the data sets, one subfolder each; default WEIGHTLOCK_DATA, or ../shared/data'),
+    seed: z.int().min(0).default(1).describe('seed of the split, the weights and all shuffles'),
+    page: z.string().optional().describe('folder to write the results to as a Markdown page with its charts'),
+  }),
+  examples: [
+    'weightlock reproduce table1-vision --scale smoke',
+    'weightlock reproduce table3 --scale small --data ../shared/data --page docs/results',
+  ],
+  run: async (context) => {
+    const { options, threads, device, signal, print, result, dryRun } = context;
+    const { scale, seed, page } = options;
+    const experiment = reproductions.get(context.arguments.experiment);
+    const data = options.data ?? dataFolder();
+    const inputs: Record<string, string> = {};
+    for (const name of experiment.data) inputs[name] = await digestOfFolder(join(data, name));
+    if (dryRun) {
+      const { path, state } = await context.locateRunFolder(inputs);
+      print(
+        `would run ${experiment.name} at scale ${scale} on ${experiment.data.join(', ')} in ${data}; ${path} (${state})`,
+      );
+      return 0;
+    }
+    const { found, folder } = await runOnce(context, {
+      inputs,
+      compute: (run) =>
+        experiment.run(scale, {
+          folder: run,
+          engine: { threads, device },
+          workers: threads,
+          signal,
+          progress: phaseProgress(context),
+          data,
+          seed,
+        }),
+      write: async (reproduced, run) => {
+        const origin = reportOrigin(await readOrigin(run.path));
+        await writeFileAtomic(run.file('report.html'), await reproductionReport(reproduced, origin));
+      },
+    });
+    const { tables, sentences } = summarizeReproduction(found);
+    for (const sentence of found.setup) print(sentence);
+    for (const table of tables) print(`\n${tableToText(table)}`);
+    for (const sentence of sentences) print(`\n${sentence}`);
+    if (page !== undefined) {
+      const { markdown, charts } = await reproductionPage(found, reportOrigin(await readOrigin(folder.path)));
+      await mkdir(page, { recursive: true });
+      for (const [file, svg] of charts) await writeFileAtomic(join(page, file), svg);
+      await writeFileAtomic(join(page, `${experiment.name}.md`), markdown);
+      print(`\n${join(page, `${experiment.name}.md`)}`);
+    }
+    print(`\n${folder.file('report.html')}`);
+    result({ ...found, report: folder.file('report.html') });
+    return found.claims.some(({ verdict }) => verdict === 'fails') ? 1 : 0;
+  },
+});

@@ -1,0 +1,147 @@
+import type { Claim, ReproductionResult, ResultAttack, ResultCell, ResultTable } from '../experiments/index.js';
+import { meanInterval } from '../linalg/index.js';
+import { attackCurves, type ReportOrigin } from './attack-report.js';
+import { advantageSentence, attackTable, cheapestAttackSentence } from './attack-table.js';
+import { learningCurves } from './charts.js';
+import { type ReportSection, renderReport } from './html.js';
+import { decimal, formatMean, MISSING } from './numbers.js';
+import { type Table, tableToMarkdown } from './table.js';
+
+/** A part of a reproduction's report: plain text, a table, a picture. */
+interface Part extends ReportSection {
+  /** Name of the picture's file, without its ending. */
+  readonly chart?: string;
+}
+
+/** Tables and sentences of a reproduction, for a terminal. */
+export function summarizeReproduction(result: ReproductionResult): { tables: Table[]; sentences: string[] } {
+  return {
+    tables: [
+      ...result.tables.map(sideBySide),
+      ...result.attacks.map((attack) => ({ ...tableOf(attack), title: `Attacks: ${attack.task}` })),
+      claimTable(result.claims),
+    ],
+    sentences: [...result.attacks.flatMap(attackSentences), verdictSentence(result.claims)],
+  };
+}
+
+/** A reproduction as a self-contained HTML page. */
+export async function reproductionReport(result: ReproductionResult, origin: ReportOrigin): Promise<string> {
+  return renderReport({
+    title: `${result.title} (scale ${result.scale})`,
+    summary: [verdictSentence(result.claims), ...result.attacks.flatMap(attackSentences)],
+    sections: await parts(result),
+    ...withDuration(result, origin),
+  });
+}
+
+/** A reproduction as a Markdown page and the pictures that it shows, by file name. */
+export async function reproductionPage(
+  result: ReproductionResult,
+  origin: ReportOrigin,
+): Promise<{ markdown: string; charts: Map<string, string> }> {
+  const charts = new Map<string, string>();
+  const lines = [`# ${result.title}`, `Scale \`${result.scale}\`. ${verdictSentence(result.claims)}`];
+  for (const { heading, paragraphs = [], table, svg, caption, chart } of await parts(result)) {
+    lines.push(`## ${heading}`, ...paragraphs);
+    if (table) lines.push(tableToMarkdown(table));
+    if (svg && chart) {
+      const file = `${result.name}-${chart}.svg`;
+      charts.set(file, svg);
+      lines.push(`![${caption ?? heading}](${file})`, `*${caption ?? heading}*`);
+    }
+  }
+  const { environment, config } = withDuration(result, origin);
+  const rows = Object.entries(environment).map(([key, value]) => ({ key, value }));
+  const columns = [
+    { key: 'key', header: 'what' },
+    { key: 'value', header: 'value' },
+  ];
+  lines.push('## Environment', tableToMarkdown({ columns, rows }));
+  lines.push('## Configuration', `\`\`\`yaml\n${config.trimEnd()}\n\`\`\``);
+  return { markdown: `${lines.join('\n\n')}\n`, charts };
+}
+
+async function parts(result: ReproductionResult): Promise<Part[]> {
+  const attacks: Part[] = [];
+  for (const attack of result.attacks) {
+    const curves = attackCurves(attack.rows, 'score');
+    attacks.push({
+      heading: `Attacks: ${attack.task}`,
+      paragraphs: attackSentences(attack),
+      table: tableOf(attack),
+      ...(curves.length > 0 && {
+        svg: (await learningCurves(curves, { target: attack.target })).svg,
+        chart: attack.task.replace(/[^a-z0-9]+/gi, '-').toLowerCase(),
+        caption: `${attack.task}: ${attack.metric} over steps at the best learning rate of each optimizer; the dashed line is the target of the cost.`,
+      }),
+    });
+  }
+  return [
+    { heading: 'What was done', paragraphs: [...result.setup] },
+    ...result.tables.map((table) => ({ heading: table.title, table: { ...sideBySide(table), title: undefined } })),
+    { heading: 'Claims', table: { ...claimTable(result.claims), title: undefined } },
+    ...attacks,
+  ];
+}
+
+/** The paper's table with our numbers beside the paper's, `ours / paper`. */
+function sideBySide({ title, columns, rows }: ResultTable): Table {
+  return {
+    title,
+    columns: [
+      { key: 'label', header: 'model' },
+      ...columns.map((header) => ({ key: header, header, align: 'right' as const })),
+    ],
+    rows: rows.map(({ label, cells }) => ({
+      label,
+      ...Object.fromEntries(columns.map((column, index) => [column, cell(cells[index])])),
+    })),
+    notes: [
+      "Each cell: ours (95 % interval of the mean over seeds, where there are several) / the paper's; – where one of them has no number.",
+    ],
+  };
+}
+
+function cell({ ours, paper }: ResultCell): string {
+  const measured = ours.length === 0 ? MISSING : formatMean(meanInterval(ours.map((value) => 100 * value)));
+  return `${measured} / ${paper === undefined ? MISSING : decimal(100 * paper)}`;
+}
+
+function tableOf({ rows, target, metric }: ResultAttack): Table {
+  return { ...attackTable(rows, { target, metric }), title: undefined };
+}
+
+function attackSentences({ task, cost, score }: ResultAttack): string[] {
+  return [score, cost].flatMap((advantage) =>
+    advantage ? [`${task}: ${cheapestAttackSentence(advantage)} ${advantageSentence(advantage)}`] : [],
+  );
+}
+
+const verdicts = { holds: 'holds', fails: 'fails', unmeasured: 'not decided' } as const;
+
+function claimTable(claims: readonly Claim[]): Table {
+  return {
+    title: 'Claims',
+    columns: [
+      { key: 'verdict', header: 'verdict' },
+      { key: 'text', header: 'claim' },
+      { key: 'source', header: 'source' },
+      { key: 'finding', header: 'what was measured' },
+    ],
+    rows: claims.map(({ verdict, text, source, finding }) => ({ verdict: verdicts[verdict], text, source, finding })),
+  };
+}
+
+function verdictSentence(claims: readonly Claim[]): string {
+  const count = (verdict: Claim['verdict']) => claims.filter((claim) => claim.verdict === verdict).length;
+  return `Of ${claims.length} claims, ${count('holds')} hold, ${count('fails')} fail, and ${count('unmeasured')} cannot be decided by these numbers.`;
+}
+
+function withDuration(result: ReproductionResult, { environment, config }: ReportOrigin): ReportOrigin {
+  const total = Object.values(result.seconds).reduce((sum, seconds) => sum + seconds, 0);
+  const longest = Object.entries(result.seconds)
+    .map(([part, seconds]) => `${part} ${decimal(seconds / 60)}`)
+    .join(', ');
+  return { environment: { ...environment, 'duration, minutes': `${decimal(total / 60)} (${longest})` }, config };
+}
