@@ -64,7 +64,7 @@ export interface Trial {
   readonly seed: number;
   /** The metric on the test examples after so many steps, from step 0. */
   readonly curve: readonly { step: number; score: number }[];
-  /** Accuracy of each class where the score was best; NaN for a class without test examples. */
+  /** Accuracy of each class at the end of the run; NaN for a class without test examples. */
   readonly classAccuracies: readonly number[];
   /** Best score of the curve. */
   readonly score: number;
@@ -118,7 +118,8 @@ export async function fineTune({
   const first = await evaluator.evaluate(params, test);
   const curve = [{ step: 0, score: measure(metric, first) }];
   let end: Trial['end'] = 'budget';
-  let best = { score: curve[0].score, evaluation: first };
+  let best = curve[0].score;
+  let last = first;
   let evaluations = 0;
   await runSteps({
     params,
@@ -137,8 +138,9 @@ export async function fineTune({
       const evaluation = await evaluator.evaluate(params, test);
       const score = measure(metric, evaluation);
       curve.push({ step, score });
-      if (score > best.score) best = { score, evaluation };
-      const hopeless = best.score < guessing + hopelessShare * (1 - guessing);
+      best = Math.max(best, score);
+      last = evaluation;
+      const hopeless = best < guessing + hopelessShare * (1 - guessing);
       if (!goOn && target !== undefined && score >= target) end = 'target';
       else if (!Number.isFinite(evaluation.loss)) end = 'diverged';
       else if (step >= hopelessAfter * steps && hopeless) end = 'hopeless';
@@ -147,6 +149,6 @@ export async function fineTune({
     },
   });
   const cost = target === undefined ? undefined : curve.find(({ score }) => score >= target)?.step;
-  const classAccuracies = best.evaluation.byClass.slice(0, test.classes.length).map(classAccuracy);
-  return { learningRate, seed, curve, classAccuracies, score: best.score, cost, evaluations, end };
+  const classAccuracies = last.byClass.slice(0, test.classes.length).map(classAccuracy);
+  return { learningRate, seed, curve, classAccuracies, score: best, cost, evaluations, end };
 }

@@ -1,6 +1,9 @@
 import { Registry } from '../../models/index.js';
+import { fig4 } from './fig4.js';
+import { pretrainedVision } from './pretrained-vision.js';
 import type { Reproduction } from './reproduction.js';
 import { table1Vision } from './table1-vision.js';
+import { table3 } from './table3.js';
 
 export {
   type Claim,
@@ -15,4 +18,4 @@ export {
 } from './reproduction.js';
 
 /** All experiments that can be reproduced, by name. */
-export const reproductions = new Registry<Reproduction>('experiment', [table1Vision]);
+export const reproductions = new Registry<Reproduction>('experiment', [table1Vision, table3, fig4, pretrainedVision]);

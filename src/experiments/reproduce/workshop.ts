@@ -48,6 +48,11 @@ export class Workshop {
     });
   }
 
+  /** A copy of a model that others trained. */
+  adopt(name: string, path: string, config: Readonly<Record<string, unknown>>): Promise<MadeModel> {
+    return this.#make(name, 0, async () => ({ model: await loadModel(path, { config }), info: { path } }));
+  }
+
   /** Locks a copy of a model with SpecDef. */
   lock(name: string, from: MadeModel, data: TaskData, options: SpecDefOptions): Promise<MadeModel<LockJobResult>> {
     const { progress, seed } = this.context;
@@ -104,6 +109,14 @@ export class Workshop {
     if (before === undefined) await writeFileAtomic(noted, `${this.seconds[part]}\n`);
     return done;
   }
+}
+
+/** The last scores of some trials, one a seed: what a run ends with, as the paper reports it, and not the best on the way. */
+export function lastScores(rows: readonly AttackRow[], start: string, optimizer?: string): number[] {
+  return rows
+    .filter((row) => row.start === start && row.attack === 'fine-tune')
+    .filter((row) => optimizer === undefined || row.optimizer === optimizer)
+    .flatMap(({ result }) => result.trials.map(({ curve }) => curve[curve.length - 1].score));
 }
 
 /** SpecDef as the paper prints it, without a leading stage and without a utility floor. */

@@ -1,0 +1,168 @@
+import type { AttackOptimizer } from '../../attacks/index.js';
+import { dataSpec, loadData, subset } from '../../data/index.js';
+import { specDefOptions } from '../../locks/index.js';
+import { evaluateModel } from '../pipelines.js';
+import { keepsUtility, preventsAtBest, share } from './claims.js';
+import type { Claim, Reproduction, ResultAttack, Scale } from './reproduction.js';
+import { type SweepBudget, sweep } from './sweep.js';
+import { assessed, Workshop } from './workshop.js';
+
+/** What differs between the scales. */
+interface Settings {
+  readonly architectures: readonly string[];
+  readonly limit?: number;
+  readonly testLimit?: number;
+  readonly lockSteps: number;
+  readonly steps: number;
+  readonly budget: Omit<SweepBudget, 'steps'>;
+  readonly optimizers: readonly AttackOptimizer[];
+}
+
+const settings: Readonly<Record<Scale, Settings>> = {
+  smoke: {
+    architectures: ['resnet20'],
+    limit: 64,
+    testLimit: 64,
+    lockSteps: 2,
+    steps: 2,
+    budget: { batchSize: 32, searchSeeds: [11], seeds: [1], curveGrowth: 4 },
+    optimizers: [{ name: 'adamw', decades: [-3] }],
+  },
+  small: {
+    architectures: ['resnet20', 'resnet32'],
+    limit: 10_000,
+    testLimit: 1000,
+    lockSteps: 300,
+    steps: 40,
+    budget: { batchSize: 32, searchSeeds: [11], seeds: [1, 2, 3], curveGrowth: 1.7 },
+    optimizers: [
+      { name: 'adamw', decades: [-2, -3, -1] },
+      { name: 'sgd', options: { momentum: 0.9 }, decades: [-1, -2, 0] },
+    ],
+  },
+  paper: {
+    architectures: ['resnet20', 'resnet32'],
+    lockSteps: 3000,
+    steps: 1000,
+    budget: { batchSize: 32, searchSeeds: [11, 12], seeds: [1, 2, 3, 4, 5, 6], curveGrowth: 1.15 },
+    optimizers: [
+      { name: 'adamw', decades: [-3, -2, -4, -1, -5, 0] },
+      { name: 'sgd', options: { momentum: 0.9 }, decades: [-2, -1, -3, 0, -4, -5] },
+      { name: 'adadelta', decades: [0, 1, -1, -2, -3, -4] },
+    ],
+  },
+};
+
+/** Accuracy of the published weights on the first 1,000 test images of the data folder (its README). */
+const published: Readonly<Record<string, number>> = { resnet20: 0.804, resnet32: 0.84 };
+/** Normalization that they were trained with. */
+const normalization = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+const perClass = 20;
+const source = 'weightlock';
+
+/** `pretrained-vision`: published networks, locked with their behaviour retained, attacked on another task. */
+export const pretrainedVision: Reproduction = {
+  name: 'pretrained-vision',
+  description:
+    'published CIFAR-10 ResNets, locked, then trained on Fashion-MNIST, all images and few (not in the paper)',
+  data: ['models/cifar10-resnet20', 'models/cifar10-resnet32', 'cifar10', 'fashion-mnist'],
+  async run(scale, context) {
+    const { architectures, limit, testLimit, lockSteps, steps, optimizers, ...rest } = settings[scale];
+    const { data: root, seed, engine } = context;
+    const spec = (name: string, share: number) =>
+      dataSpec.parse({
+        name,
+        path: `${root}/${name}`,
+        size: 32,
+        channels: 3,
+        ...normalization,
+        splitSeed: seed,
+        validationShare: share,
+        limit,
+        testLimit,
+      });
+    const workshop = new Workshop(context);
+    const cifar = await loadData(spec('cifar10', 0.1));
+    const all = await loadData({ ...spec('cifar10', 0.1), testLimit: undefined });
+    const firstThousand = subset(all.test, [...Array(1000).keys()]);
+    const lock = specDefOptions.parse({
+      lead: { steps: 0 },
+      alpha: 0.1,
+      topK: 4,
+      steps: lockSteps,
+      batchSize: 64,
+      retain: { task: 0, kl: 1 },
+      maxDrop: 0.01,
+      evaluateEvery: Math.max(1, Math.round(lockSteps / 15)),
+      patience: 3,
+    });
+
+    const attacks: ResultAttack[] = [];
+    const claims: Claim[] = [];
+    const rows: { label: string; cells: { ours: number[]; paper?: number }[] }[] = [];
+    const raised: string[] = [];
+    for (const architecture of architectures) {
+      const path = `${root}/models/cifar10-${architecture}`;
+      const unlocked = await workshop.adopt(`${architecture}-unlocked`, path, { architecture });
+      const locked = await workshop.lock(`${architecture}-locked`, unlocked, cifar, lock);
+      const first = await evaluateModel(unlocked.model, firstThousand, engine);
+      const before = (await evaluateModel(unlocked.model, cifar.test, engine)).accuracy;
+      const after = (await evaluateModel(locked.model, cifar.test, engine)).accuracy;
+      const { spectra, steps: lockedSteps, stepsTried } = locked.info;
+      const factors = spectra.map((spectrum) => spectrum.after[0] / spectrum.before[0]);
+      raised.push(
+        `${architecture}: ${lockedSteps} lock steps kept of ${stepsTried} tried, σ1 raised ${Math.min(...factors).toFixed(1)} to ${Math.max(...factors).toFixed(1)} times`,
+      );
+      rows.push({
+        label: architecture,
+        cells: [{ ours: [first.accuracy], paper: published[architecture] }, { ours: [before] }, { ours: [after] }],
+      });
+      claims.push({
+        text: `The published ${architecture} reaches its accuracy on the first 1,000 test images.`,
+        source: "the data folder's README",
+        verdict: Math.abs(first.accuracy - published[architecture]) < 1e-9 ? 'holds' : 'fails',
+        finding: `${share(first.accuracy)}, expected ${share(published[architecture])}`,
+      });
+      claims.push(keepsUtility(`CIFAR-10 (${architecture})`, source, before, after));
+      const paths = { unlocked: unlocked.path, locked: locked.path };
+      const clip = { topK: lock.topK, lead: { topK: lock.topK, include: [] } };
+      for (const few of [false, true]) {
+        const label = `${architecture}-fashion-mnist${few ? '-few' : ''}`;
+        const goal = {
+          label,
+          data: spec('fashion-mnist', 0.01),
+          target: few ? 0.6 : 0.7,
+          perClass: few ? perClass : undefined,
+        };
+        const plan = sweep(goal, optimizers, { ...rest.budget, steps }, { clip });
+        const task = `Fashion-MNIST by ${architecture}${few ? `, ${perClass} images of each class` : ''}`;
+        const found = assessed(
+          { task, metric: 'accuracy', target: goal.target, classes: 10 },
+          await workshop.attack(paths, plan),
+        );
+        attacks.push(found);
+        claims.push(preventsAtBest(found, source));
+      }
+    }
+    return {
+      name: 'pretrained-vision',
+      title: 'Networks that others trained: CIFAR-10 ResNets, attacked on Fashion-MNIST',
+      scale,
+      setup: [
+        `Published CIFAR-10 ResNets (Idelbayev), locked with SpecDef: α ${lock.alpha}, k ${lock.topK}, AdamW 1e-3, retain loss KL to the original on ${cifar.train.size} CIFAR-10 training images (of lossy copies, see the data's README), at most ${lockSteps} steps, stopped before 1 point of accuracy on ${cifar.validation.size} held-out images is lost.`,
+        ...raised.map((text) => `${text}.`),
+        `Attacks: Fashion-MNIST as 3×32×32 images, ${steps} steps of ${rest.budget.batchSize}, constant learning rate, with all training images drawn (at most ${limit ?? 'all'}) and with ${perClass} of each class; ${rest.budget.seeds.length} seeds, the same trials and steps for all starting points, a new classifier only as far as training makes one.`,
+      ],
+      tables: [
+        {
+          title: 'Accuracy on CIFAR-10',
+          columns: ['first 1,000 test images', 'test images, unlocked', 'test images, locked'],
+          rows,
+        },
+      ],
+      attacks,
+      claims,
+      seconds: workshop.seconds,
+    };
+  },
+};
