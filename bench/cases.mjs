@@ -1,4 +1,5 @@
 // Our side of each benchmark: a function that does one step, made of the parts that training and locking use.
+import { floatDataset } from '../dist/data/index.js';
 import { compile } from '../dist/engine/index.js';
 import { Graph, gradients, meanSquaredError } from '../dist/graph/index.js';
 import { RandomStream } from '../dist/linalg/index.js';
@@ -13,7 +14,7 @@ function randomImages(size) {
   const inputs = new Float32Array(size * 784);
   new RandomStream(0, 'images').fillNormal(inputs, 0, 1);
   const labels = Int32Array.from({ length: size }, (_, index) => index % 5);
-  return { name: 'noise', inputShape: [1, 28, 28], inputs, labels, classes: ['0', '1', '2', '3', '4'], size };
+  return floatDataset({ name: 'noise', inputShape: [1, 28, 28], inputs, labels, classes: ['0', '1', '2', '3', '4'] });
 }
 
 /** Measures the phases of a step where asked to. */

@@ -1,17 +1,17 @@
 // Resident memory, MiB, while a CNN is trained and programs come and go. Run with --expose-gc: node … STEPS CYCLES.
+import { floatDataset } from '../../dist/data/index.js';
 import { initializeModel, parameterSet } from '../../dist/models/index.js';
 import { createObjective, optimizers } from '../../dist/training/index.js';
 
 const [steps, cycles] = process.argv.slice(2).map(Number);
 const size = 256;
-const dataset = {
+const dataset = floatDataset({
   name: 'waves',
   inputShape: [1, 28, 28],
   inputs: Float32Array.from({ length: size * 784 }, (_, index) => Math.sin(index)),
   labels: Int32Array.from({ length: size }, (_, index) => index % 5),
   classes: ['0', '1', '2', '3', '4'],
-  size,
-};
+});
 const model = initializeModel('cnn', { num_labels: 5 }, 0);
 const params = parameterSet(model.weights);
 const optimizer = optimizers.get('adamw').create();
