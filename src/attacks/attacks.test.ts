@@ -154,8 +154,9 @@ function task(id: string, more: Partial<AttackTask> = {}): AttackTask {
 
 describe('tasks', () => {
   const tasks = () => [
-    task('plain'),
-    task('clip', { start: { kind: 'model', path: released, clip: raised(2) } }),
+    // Enough steps that training on the released weights tells whether they were clipped.
+    task('plain', { steps: 24 }),
+    task('clip', { steps: 24, start: { kind: 'model', path: released, clip: raised(2) } }),
     task('reset', { start: { kind: 'model', path: released, reset: ['fc*'] } }),
     task('random', { start: { kind: 'random', like: released } }),
     task('frozen', { use: 'frozen' }),

@@ -46,6 +46,7 @@ export class ImageExamples implements Examples {
   readonly #augmentation: Augmentation;
 
   constructor(
+    /** The bytes; kept, not copied. */
     readonly images: ImageBytes,
     { channels, mean, std, augmentation = { crop: 0, flip: false } }: ImageView,
   ) {

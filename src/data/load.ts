@@ -147,7 +147,9 @@ function normalizationOf(spec: DataSpec, own: 1 | 3, usual: Normalization): Norm
     if (wanted.length !== 0 && wanted.length !== 1 && wanted.length !== channels) {
       throw new InputError(`data ${key}: expected ${channels} numbers, one a channel, got ${wanted.length}`);
     }
-    const [red, green = red, blue = red] = wanted.length > 0 ? wanted : usual[key];
+    const given = wanted.length > 0 ? wanted : usual[key];
+    if (given.length === channels) return given;
+    const [red, green = red, blue = red] = given;
     return channels === 3 ? [red, green, blue] : [0.299 * red + 0.587 * green + 0.114 * blue];
   };
   return { mean: numbers('mean'), std: numbers('std') };

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -29,8 +30,13 @@ const pathOf = (name: string) => (dataSources.get(name).needsPath ? join(root, n
 const specOf = (name: string, more: Record<string, unknown> = {}) =>
   dataSpec.parse({ name, path: pathOf(name), ...more });
 const sizes = ({ train, validation, test }: DataParts) => [train.size, validation.size, test.size];
+/** A short key of each example's input: comparing millions of numbers takes a test framework minutes. */
 const keys = (dataset: Dataset) =>
-  Array.from({ length: dataset.size }, (_, i) => Buffer.from(readInputs(dataset, i, 1).buffer).toString('latin1'));
+  Array.from({ length: dataset.size }, (_, i) =>
+    createHash('sha256')
+      .update(readInputs(dataset, i, 1))
+      .digest('base64'),
+  );
 
 it('the table below holds every source, and a mistyped name is suggested', () => {
   expect(dataSources.names()).toEqual(Object.keys(facts));
@@ -52,8 +58,9 @@ describe.each(dataSources.names())('%s', (name) => {
     const all = [parts.train, parts.validation, parts.test].flatMap(keys);
     expect(new Set(all).size).toBe(all.length);
     const again = await loadData(specOf(name));
-    expect(readInputs(again.train)).toEqual(readInputs(parts.train));
-    expect(readInputs((await loadData(specOf(name, { splitSeed: 2 }))).train)).not.toEqual(readInputs(parts.train));
+    expect(keys(again.train)).toEqual(keys(parts.train));
+    const other = await loadData(specOf(name, { splitSeed: 2 }));
+    expect(keys(other.train).slice(0, 20)).not.toEqual(keys(parts.train).slice(0, 20));
   });
 
   it('classes and limits move no example to another part, and a smaller limit is a part of a larger one', async () => {
