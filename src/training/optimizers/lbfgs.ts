@@ -38,8 +38,8 @@ const leastCurvature = 1e-10;
  *     p = p + t d                               (t = lr, at the very first min(1, 1 / Σ|g|) lr, or from a line search)
  *
  * Follows torch.optim.LBFGS, its default of a fixed length included. Slots: `prev_flat_grad`, `last_step` (t d),
- * `old_dirs` (y) and `old_stps` (s), both `historySize` times as long as the parameter; scalars `n_iter`, `pairs`,
- * `h_diag`.
+ * `old_dirs` (y) and `old_stps` (s), both `historySize` times as long as the parameter, `curvature` (the parameter's part
+ * of each y · s); scalars `n_iter`, `pairs`, `h_diag`.
  *
  * @param options - `maxIterations` 20, `maxEvaluations` 0, `toleranceGradient` 1e-7, `toleranceChange` 1e-9,
  * `historySize` 100, `lineSearch` none.
@@ -61,6 +61,7 @@ export function lbfgs(options: z.input<typeof lbfgsOptions> = {}): Optimizer {
         last_step: fullSlot(params),
         old_dirs: longSlot(params, historySize),
         old_stps: longSlot(params, historySize),
+        curvature: new Map(Array.from(params.keys(), (name) => [name, new Float32Array(historySize)])),
       },
       scalars: { n_iter: 0, pairs: 0, h_diag: 1 },
     }),
@@ -177,6 +178,7 @@ class Line {
 /** The differences of gradients and parameters, in the slots of the state; the oldest pair makes room for the newest. */
 class Memory {
   readonly #scalars: Record<string, number>;
+  readonly #curvatures: readonly Float32Array[];
   readonly #views = new Map<string, readonly Float32Array[]>();
 
   constructor(
@@ -184,6 +186,7 @@ class Memory {
     readonly parts: readonly Part[],
     readonly size: number,
   ) {
+    this.#curvatures = parts.map(({ name }) => slotFor(state, 'curvature', name, size));
     for (const slot of ['prev_flat_grad', 'last_step']) this.#view(slot);
     for (const slot of ['old_dirs', 'old_stps']) this.#view(slot, 0);
     this.#scalars = state.scalars ?? { n_iter: 0, pairs: 0, h_diag: 1 };
@@ -207,7 +210,7 @@ class Memory {
     const pairs = newestFirst.map((index) => {
       const y = this.#view('old_dirs', index);
       const s = this.#view('old_stps', index);
-      return { y, s, rho: 1 / this.#innerProduct(y, s) };
+      return { y, s, rho: 1 / this.#curvatures.reduce((sum, values) => sum + values[index], 0) };
     });
     const alphas = pairs.map(({ y, s, rho }) => {
       const alpha = rho * this.#dot(s, q);
@@ -243,6 +246,7 @@ class Memory {
     this.parts.forEach(({ param, start }, part) => {
       dirs[part].set(y.subarray(start, start + param.length));
       steps[part].set(step[part]);
+      this.#curvatures[part][index] = partialDot(step[part], y, start);
     });
     scalars.pairs++;
     scalars.h_diag = curvature / dot(y, y);
@@ -262,28 +266,35 @@ class Memory {
   }
 
   #dot(views: readonly Float32Array[], flat: Float64Array): number {
-    let sum = 0;
-    this.parts.forEach(({ start }, part) => {
-      const view = views[part];
-      for (let i = 0; i < view.length; i++) sum += view[i] * flat[start + i];
-    });
-    return sum;
-  }
-
-  #innerProduct(a: readonly Float32Array[], b: readonly Float32Array[]): number {
-    let sum = 0;
-    a.forEach((values, part) => {
-      for (let i = 0; i < values.length; i++) sum += values[i] * b[part][i];
-    });
-    return sum;
+    return this.parts.reduce((sum, { start }, part) => sum + partialDot(views[part], flat, start), 0);
   }
 
   #add(flat: Float64Array, factor: number, views: readonly Float32Array[]): void {
     this.parts.forEach(({ start }, part) => {
-      const view = views[part];
-      for (let i = 0; i < view.length; i++) flat[start + i] += factor * view[i];
+      addScaled(flat, start, factor, views[part]);
     });
   }
+}
+
+/** `Σ view[i] · flat[start + i]`; four sums, since in one alone each addition waits for the last. */
+function partialDot(view: Float32Array, flat: Float64Array, start: number): number {
+  let s0 = 0;
+  let s1 = 0;
+  let s2 = 0;
+  let s3 = 0;
+  let i = 0;
+  for (let at = start; i + 4 <= view.length; i += 4, at += 4) {
+    s0 += view[i] * flat[at];
+    s1 += view[i + 1] * flat[at + 1];
+    s2 += view[i + 2] * flat[at + 2];
+    s3 += view[i + 3] * flat[at + 3];
+  }
+  for (; i < view.length; i++) s0 += view[i] * flat[start + i];
+  return s0 + s1 + (s2 + s3);
+}
+
+function addScaled(flat: Float64Array, start: number, factor: number, view: Float32Array): void {
+  for (let i = 0; i < view.length; i++) flat[start + i] += factor * view[i];
 }
 
 /** A slot with room for several vectors of each parameter's length. */
