@@ -143,9 +143,9 @@ describe('fineTune with optimizers that ask for more than the gradient', () => {
   it.each([
     { name: 'psgd-kron', learningRate: 3e-2, steps: 60, each: 3 },
     { name: 'psgd-xmat', learningRate: 1e-2, steps: 120, each: 3 },
-    { name: 'lbfgs', learningRate: 3e-2, steps: 16, each: 20 },
+    { name: 'lbfgs', options: { lineSearch: 'strong-wolfe' }, learningRate: 1, steps: 24, each: 26 },
     { name: 'natural-gradient', learningRate: 0.1, steps: 24, each: 21 },
-  ])('$name learns digits, and its evaluations are counted', async ({ name, learningRate, steps, each }) => {
+  ])('$name learns digits, and its evaluations are counted', async ({ name, options, learningRate, steps, each }) => {
     const { train, test } = await loadData(dataSpec.parse({ classes: [0, 1, 2] }));
     const programs = new ProgramCache({ threads: 1 });
     const evaluator = new Evaluator(small, { threads: 1 });
@@ -154,7 +154,7 @@ describe('fineTune with optimizers that ask for more than the gradient', () => {
       weights: small.weights,
       train,
       test,
-      optimizer: { name },
+      optimizer: { name, options },
       learningRate,
       steps,
       batchSize: 32,

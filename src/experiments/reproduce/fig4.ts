@@ -21,14 +21,17 @@ interface Settings {
 
 const batchSize = 32;
 
-/** The paper's optimizers. L-BFGS and natural gradient take few inner iterations, since each costs about one step or two. */
+/**
+ * The paper's optimizers. L-BFGS, with a line search because batches differ, and natural gradient take few inner iterations,
+ * since each costs one or two evaluations.
+ */
 function optimizersOver(decades: Readonly<Record<string, readonly number[]>>): AttackOptimizer[] {
   return [
     { name: 'sgd', decades: decades.sgd },
     { name: 'adamw', decades: decades.adamw },
     { name: 'psgd-kron', decades: decades.psgd },
     { name: 'psgd-xmat', decades: decades.psgd },
-    { name: 'lbfgs', options: { maxIterations: 4 }, decades: decades.secondOrder },
+    { name: 'lbfgs', options: { maxIterations: 4, lineSearch: 'strong-wolfe' }, decades: decades.secondOrder },
     { name: 'natural-gradient', options: { maxIterations: 5 }, decades: decades.secondOrder },
   ];
 }
