@@ -31,7 +31,10 @@ for (const [name, architecture, config] of models) {
   const model = initializeModel(architecture, config, 1);
   const inputShape = model.architecture.inputShape(model.config);
   const input = [4, ...inputShape];
-  const inputs = hashed(inputSeed, input.reduce((a, b) => a * b, 1));
+  const inputs = hashed(
+    inputSeed,
+    input.reduce((a, b) => a * b, 1),
+  );
   const classes = Array.from({ length: model.architecture.classes(model.config) }, (_, label) => `${label}`);
   const dataset = { name, inputShape, inputs, labels: Int32Array.from([0, 1, 2, 0]), classes, size: 4 };
   const params = parameterSet(model.weights);

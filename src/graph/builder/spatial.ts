@@ -1,8 +1,11 @@
+import { sameShape } from '../dtype.js';
 import type { Tensor } from '../graph.js';
 import type { Window } from '../ops.js';
 import { less, where } from './elementwise.js';
+import { gemm } from './matrix.js';
 import { reshape, slice, split, transpose } from './movement.js';
 import { reduceMax, reduceMean } from './reduction.js';
+import { selectTaps } from './taps.js';
 
 /** Geometry of a convolution; a number stands for all spatial axes. */
 export interface ConvOptions {
@@ -47,7 +50,54 @@ function window(rank: number, { stride = 1, padding = 0, dilation = 1 }: Omit<Co
  */
 export function conv(x: Tensor, w: Tensor, bias?: Tensor, options: ConvOptions = {}): Tensor {
   const attributes = { ...window(x.rank - 2, options), group: options.groups ?? 1 };
-  return x.graph.apply('Conv', bias ? [x, w, bias] : [x, w], attributes)[0];
+  const { kernel, pads } = withoutPaddingTaps(x, w, attributes);
+  if (
+    attributes.group === 1 &&
+    x.size > 0 &&
+    sameShape(kernel.shape.slice(1), x.shape.slice(1)) &&
+    pads.every((n) => n === 0)
+  ) {
+    // One window over all of the input is a matrix product (32×512×2×2 to 512 channels: 1.2 ms as Conv, 0.2 so).
+    const flat = (tensor: Tensor) => reshape(tensor, [tensor.shape[0], x.size / x.shape[0]]);
+    const product = gemm(flat(x), flat(kernel), bias, { transB: true });
+    return reshape(product, [x.shape[0], w.shape[0], ...x.shape.slice(2).map(() => 1)]);
+  }
+  return x.graph.apply('Conv', bias ? [x, kernel, bias] : [x, kernel], { ...attributes, pads })[0];
+}
+
+/**
+ * The kernel without the outer taps that meet padding only, wherever the window stands, and the padding that is left. Small
+ * maps have many of them: of a 3×3 kernel on 1×1 with padding 1, eight of nine.
+ */
+function withoutPaddingTaps(
+  x: Tensor,
+  w: Tensor,
+  { strides, pads, dilations }: Window,
+): { kernel: Tensor; pads: readonly number[] } {
+  const rank = x.rank - 2;
+  const left = [...pads];
+  const living = strides.map((stride, axis) => {
+    const [length, taps] = [x.shape[axis + 2], w.shape[axis + 2]];
+    const range = { axis: axis + 2, start: 0, end: taps };
+    if (dilations[axis] !== 1 || length === 0 || taps > length + pads[axis] + pads[axis + rank]) return range;
+    const last = Math.floor((length + pads[axis] + pads[axis + rank] - taps) / stride) * stride - pads[axis];
+    range.start = Math.max(0, -last);
+    range.end = Math.min(taps, length + pads[axis]);
+    left[axis] -= range.start;
+    left[axis + rank] -= taps - range.end;
+    return range;
+  });
+  // Windows that meet padding only have no tap that lives.
+  if (living.some(({ start, end }) => start >= end)) return { kernel: w, pads };
+  const picks = living
+    .map(({ start, end }) => Array.from({ length: end - start }, (_, tap) => start + tap))
+    .reduce((all, along, axis) => all.flatMap((tap) => along.map((next) => tap * w.shape[axis + 2] + next)), [0]);
+  const kernel = selectTaps(
+    w,
+    living.map(({ start, end }) => end - start),
+    picks,
+  );
+  return { kernel, pads: left };
 }
 
 /**
