@@ -15,6 +15,8 @@ export interface AttackRow {
   readonly attack: string;
   /** Name of the optimizer. */
   readonly optimizer: string;
+  /** Its options; default PyTorch's. */
+  readonly options?: Readonly<Record<string, unknown>>;
   /** What was measured. */
   readonly measure: Measure;
   /** Optimizer steps at most. */

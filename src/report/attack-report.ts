@@ -1,6 +1,12 @@
 import { type AttackRow, attackersAdvantage } from '../attacks/index.js';
 import type { AttackedModel, AttackOptions } from '../experiments/index.js';
-import { type AttackTableOptions, advantageSentence, attackTable, cheapestAttackSentence } from './attack-table.js';
+import {
+  type AttackTableOptions,
+  advantageSentence,
+  attackTable,
+  cheapestAttackSentence,
+  optimizerLabel,
+} from './attack-table.js';
 import { type LearningCurve, learningCurves } from './charts.js';
 import { type ReportSection, renderReport } from './html.js';
 import type { Table } from './table.js';
@@ -88,13 +94,15 @@ export function attackCurves(rows: readonly AttackRow[], measure: AttackRow['mea
       .filter((row) => row.measure === measure && row.attack !== 'frozen')
       // The unlocked model's own adaptive attacks are in the table; in the chart they would hide the rest.
       .filter(({ start, attack }) => start !== 'unlocked' || attack === 'fine-tune')
-      .flatMap(({ start, attack, optimizer, result: { trials } }) => {
+      .flatMap((row) => {
+        const { start, attack } = row;
+        const { trials } = row.result;
         // A logarithmic axis has no place for step 0.
         const steps = [...new Set(trials.flatMap(({ curve }) => curve.map(({ step }) => step)))].filter(
           (step) => step > 0,
         );
         return trials.map(({ seed, curve }) => ({
-          attack: optimizer,
+          attack: optimizerLabel(row),
           start:
             attack === 'fine-tune'
               ? start

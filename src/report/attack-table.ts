@@ -20,6 +20,7 @@ interface Group {
   start: StartName;
   attack: string;
   optimizer: string;
+  options?: AttackRow['options'];
   cost?: AttackRow;
   score?: AttackRow;
 }
@@ -27,9 +28,9 @@ interface Group {
 function groups(rows: readonly AttackRow[]): Group[] {
   const found = new Map<string, Group>();
   for (const row of rows) {
-    const { start, attack, optimizer } = row;
+    const { start, attack, optimizer, options } = row;
     const key = [start, attack, optimizer].join();
-    const group = found.get(key) ?? { start, attack, optimizer };
+    const group = found.get(key) ?? { start, attack, optimizer, options };
     group[row.measure] = row;
     found.set(key, group);
   }
@@ -38,10 +39,21 @@ function groups(rows: readonly AttackRow[]): Group[] {
 
 /** Optimizers as people write them. */
 const optimizerNames: Readonly<Record<string, string>> = {
+  adam: 'Adam',
   adamw: 'AdamW',
-  sgd: 'SGD + momentum',
+  sgd: 'SGD',
   adadelta: 'Adadelta',
+  'psgd-kron': 'PSGD-Kron',
+  'psgd-xmat': 'PSGD-XMat',
+  lbfgs: 'L-BFGS',
+  'natural-gradient': 'natural gradient',
 };
+
+/** The optimizer of a row as people write it. */
+export function optimizerLabel({ optimizer, options }: Pick<AttackRow, 'optimizer' | 'options'>): string {
+  const name = optimizerNames[optimizer] ?? optimizer;
+  return optimizer === 'sgd' && Number(options?.momentum ?? 0) > 0 ? `${name} + momentum` : name;
+}
 
 /** What an adaptive attack does to a starting point before it trains, as the table names it. */
 const afterwards: Readonly<Record<string, string>> = {
@@ -75,12 +87,13 @@ export function attackTable(
       { key: 'score', header: 'best score', align: 'right' },
       { key: 'scoreRate', header: 'lr', align: 'right' },
     ],
-    rows: all.map(({ start, attack, optimizer, ...group }) => {
+    rows: all.map((group) => {
+      const { start, attack, optimizer } = group;
       const isTraining = attack !== 'frozen';
       return {
         start: `${start}${afterwards[attack] ?? ''}`,
         authorized: start === 'random weights' ? MISSING : percent(authorized[`${start}${afterwards[attack] ?? ''}`]),
-        attack: isTraining ? (optimizerNames[optimizer] ?? optimizer) : 'frozen use',
+        attack: isTraining ? optimizerLabel(group) : 'frozen use',
         cost: group.cost ? formatCosts(group.cost) : MISSING,
         costRate: group.cost ? rate(group.cost.result.learningRate) : MISSING,
         slowdown:
@@ -158,7 +171,7 @@ const firstSteps: Readonly<Record<string, string>> = {
 /** What the best attack did on the locked model, in one plain sentence. */
 export function cheapestAttackSentence(advantage: Advantage): string {
   const { measure, locked, unlocked, floor } = advantage;
-  const how = `${firstSteps[locked.attack] ?? ''}${optimizerNames[locked.optimizer] ?? locked.optimizer} at learning rate ${rate(locked.result.learningRate)}`;
+  const how = `${firstSteps[locked.attack] ?? ''}${optimizerLabel(locked)} at learning rate ${rate(locked.result.learningRate)}`;
   const verdict = compareToFloor(advantage);
   const goal =
     measure === 'cost' ? 'The cheapest attack on the locked model' : 'The best-scoring attack on the locked model';

@@ -110,6 +110,7 @@ export async function attackJob(
       attack,
       measure,
       optimizer: task.optimizer.name,
+      options: task.optimizer.options,
       budget: task.steps,
       result,
     }));

@@ -4,6 +4,7 @@ import type { Window } from '../ops.js';
 import { add } from './elementwise.js';
 import { gemm, matMul } from './matrix.js';
 import { reshape, transpose } from './movement.js';
+import { selectTaps } from './taps.js';
 import { type ConvOptions, perAxis, window } from './window.js';
 
 /**
@@ -43,26 +44,20 @@ function convAsProduct(x: Tensor, w: Tensor, space: readonly number[], attribute
   const [out, , ...kernel] = w.shape;
   const positions = sizeOf(space);
   const meetings = meetingsOf(inputSpace, kernel, space, attributes);
-  const taps = meetings.flatMap((met, tap) => (met.some((at) => at >= 0) ? [tap] : []));
+  const used = meetings.flatMap((met, tap) => (met.some((at) => at >= 0) ? [tap] : []));
+  // Windows that meet padding only: one tap is kept, for a product that is 0.
+  const taps = used.length > 0 ? used : [0];
   const meets = new Float64Array(sizeOf(inputSpace) * taps.length * positions);
   taps.forEach((tap, index) => {
     meetings[tap].forEach((at, position) => {
       if (at >= 0) meets[(at * taps.length + index) * positions + position] = 1;
     });
   });
-  const kept = new Float64Array(meetings.length * taps.length);
-  taps.forEach((tap, index) => {
-    kept[tap * taps.length + index] = 1;
-  });
   const byPosition = reshape(x, [batch * channels, -1]);
   const met = matMul(byPosition, graph.constant(meets, [sizeOf(inputSpace), taps.length * positions], dtype));
   const columns = transpose(reshape(met, [batch, channels, taps.length, positions]), [1, 2, 0, 3]);
-  const byTap = reshape(w, [out * channels, -1]);
-  const used =
-    taps.length === meetings.length
-      ? byTap
-      : matMul(byTap, graph.constant(kept, [meetings.length, taps.length], dtype));
-  const product = gemm(reshape(used, [out, -1]), reshape(columns, [channels * taps.length, batch * positions]));
+  const kernels = reshape(selectTaps(w, [taps.length], taps), [out, -1]);
+  const product = gemm(kernels, reshape(columns, [channels * taps.length, batch * positions]));
   return transpose(reshape(product, [out, batch, ...space]), [1, 0, ...space.map((_, axis) => axis + 2)]);
 }
 
