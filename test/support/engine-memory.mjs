@@ -27,7 +27,7 @@ function resident() {
 async function train(objective, count) {
   for (let step = 0; step < count; step++) {
     const { gradients } = await objective.compute(params, step);
-    optimizer.update(gradients, state, params, 1e-3);
+    await optimizer.update(gradients, state, params, 1e-3);
   }
 }
 
