@@ -59,7 +59,7 @@ export class ImageExamples implements Examples {
   }
 
   read(index: number, out: Float32Array, offset: number, random?: RandomStream): void {
-    const { channels, height, width } = this.images;
+    const { pixels, channels, height, width } = this.images;
     const plane = height * width;
     // Without augmentation the window lies in the middle of the padding, so the loops below copy the whole image.
     const { down, right, mirrored } = random ? this.#draw(random) : { down: 0, right: 0, mirrored: false };
@@ -67,7 +67,7 @@ export class ImageExamples implements Examples {
       const from = (index * channels + (channels === 1 ? 0 : channel)) * plane;
       const to = offset + channel * plane;
       if (down === 0 && right === 0 && !mirrored) {
-        for (let i = 0; i < plane; i++) out[to + i] = table[this.images.pixels[from + i]];
+        for (let i = 0; i < plane; i++) out[to + i] = table[pixels[from + i]];
       } else {
         this.#readWindow(from, out, to, { table, down, right, mirrored });
       }
