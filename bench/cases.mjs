@@ -9,12 +9,45 @@ import { Scope } from '../dist/nn/index.js';
 import { createObjective, optimizers } from '../dist/training/index.js';
 import { transformerBlock } from './transformer.mjs';
 
-/** Shuffled batches of a data set in memory, as on PyTorch's side. */
-function randomImages(size) {
-  const inputs = new Float32Array(size * 784);
+/** Models of the benchmarks, what they see, and how they are trained. */
+const networks = {
+  cnn: {
+    architecture: 'cnn',
+    config: { num_labels: 5 },
+    shape: [1, 28, 28],
+    classes: 5,
+    batchSize: 64,
+    optimizer: 'adamw',
+  },
+  resnet18: {
+    architecture: 'resnet18',
+    config: { num_classes: 10, image_size: 32 },
+    shape: [3, 32, 32],
+    classes: 10,
+    batchSize: 32,
+    optimizer: 'sgd',
+  },
+  'resnet18-cifar': {
+    architecture: 'resnet18',
+    config: { num_classes: 10, stem: 'cifar' },
+    shape: [3, 32, 32],
+    classes: 10,
+    batchSize: 32,
+    optimizer: 'sgd',
+  },
+};
+
+/** A data set of noise in memory, as on PyTorch's side. */
+function randomImages(size, inputShape, classes) {
+  const inputs = new Float32Array(size * inputShape.reduce((product, length) => product * length, 1));
   new RandomStream(0, 'images').fillNormal(inputs, 0, 1);
-  const labels = Int32Array.from({ length: size }, (_, index) => index % 5);
-  return floatDataset({ name: 'noise', inputShape: [1, 28, 28], inputs, labels, classes: ['0', '1', '2', '3', '4'] });
+  return floatDataset({
+    name: 'noise',
+    inputShape,
+    inputs,
+    labels: Int32Array.from({ length: size }, (_, index) => index % classes),
+    classes: Array.from({ length: classes }, (_, label) => String(label)),
+  });
 }
 
 /** Measures the phases of a step where asked to. */
@@ -28,10 +61,18 @@ function clock(phases) {
   };
 }
 
-async function cnnStep(engine, phases) {
-  const { params, objective } = await cnnObjective(engine);
-  const optimizer = optimizers.get('adamw').create();
-  const state = optimizer.init(params);
+async function prepared(name, engine) {
+  const { architecture, config, shape, classes, batchSize, optimizer } = networks[name];
+  const model = initializeModel(architecture, config, 0);
+  const dataset = randomImages(1024, shape, classes);
+  const objective = await createObjective({ model, dataset, batchSize, seed: 0, engine });
+  const params = parameterSet(model.weights);
+  const update = optimizers.get(optimizer).create();
+  return { model, params, objective, optimizer: update, state: update.init(params, objective.shapes) };
+}
+
+async function trainStep(name, engine, phases) {
+  const { params, objective, optimizer, state } = await prepared(name, engine);
   const timed = clock(phases);
   let count = 0;
   const step = async () => {
@@ -42,16 +83,8 @@ async function cnnStep(engine, phases) {
   return { step, release: () => objective.release() };
 }
 
-async function cnnObjective(engine) {
-  const model = initializeModel('cnn', { num_labels: 5 }, 0);
-  const objective = await createObjective({ model, dataset: randomImages(4096), batchSize: 64, seed: 0, engine });
-  return { model, params: parameterSet(model.weights), objective };
-}
-
-async function lockStep(engine, phases) {
-  const { model, params, objective } = await cnnObjective(engine);
-  const optimizer = optimizers.get('adamw').create();
-  const state = optimizer.init(params);
+async function lockStep(name, engine, phases) {
+  const { model, params, objective, optimizer, state } = await prepared(name, engine);
   const timed = clock(phases);
   const matrices = weightMatrices(model.weights).map((matrix) => {
     const svd = tripletSource(matrix, 4, 0, false);
@@ -65,11 +98,11 @@ async function lockStep(engine, phases) {
     return { ...matrix, svd: { ...svd, triplets } };
   });
   const retain = { compute: (...args) => timed('gather and graph', () => objective.compute(...args)) };
-  const start = new Map([...params].map(([name, values]) => [name, values.slice()]));
+  const start = new Map([...params].map(([key, values]) => [key, values.slice()]));
   let count = 0;
   const step = async () => {
     // Locked for thousands of steps on noise, weights overflow: begin again now and then, as PyTorch's side does.
-    if (count % 100 === 0) for (const [name, values] of start) params.get(name).set(values);
+    if (count % 100 === 0) for (const [key, values] of start) params.get(key).set(values);
     const result = await timed('whole lock step', () => specDefStep(params, count++, { retain, matrices, alpha: 0.1 }));
     await timed('optimizer', () => optimizer.update(result.gradients, state, params, 1e-3));
     return result.loss;
@@ -110,7 +143,7 @@ async function transformerStep(kind, engine, phases) {
 
 /** Makes the step of a benchmark and what frees it; `phases` collects milliseconds by phase. */
 export function makeStep(name, engine, phases) {
-  if (name === 'cnn') return cnnStep(engine, phases);
-  if (name === 'lock') return lockStep(engine, phases);
-  return transformerStep(name.split('-')[1], engine, phases);
+  const [kind, ...rest] = name.split(':');
+  if (kind === 'transformer') return transformerStep(rest[0], engine, phases);
+  return kind === 'lock' ? lockStep(rest[0], engine, phases) : trainStep(rest[0], engine, phases);
 }

@@ -18,12 +18,41 @@ const python = process.env.WEIGHTLOCK_PYTHON ?? 'python3';
 
 /** Target: PyTorch's time for a step over ours, at least. */
 const benchmarks = [
-  { name: 'CNN step, batch 64, AdamW', ours: 'cnn', torch: 'cnn', target: 1 },
-  { name: 'transformer step, AdamW', ours: 'transformer-adamw', torch: 'transformer-adamw', target: 0.8 },
-  { name: 'transformer step, SGD', ours: 'transformer-sgd', torch: 'transformer-sgd', target: 0.8 },
-  { name: 'lock step, against literal Algorithm 1', ours: 'lock', torch: 'lock-literal', target: 5, memory: 1.3 },
-  { name: 'lock step, against the same method', ours: 'lock', torch: 'lock-subspace', target: 1, memory: 1.3 },
-].filter(({ ours, torch }) => !options.only || ours.includes(options.only) || torch.includes(options.only));
+  { name: 'CNN step, batch 64, AdamW', ours: 'train:cnn', torch: 'train:cnn', target: 1 },
+  { name: 'transformer step, AdamW', ours: 'transformer:adamw', torch: 'transformer:adamw', target: 0.8 },
+  { name: 'transformer step, SGD', ours: 'transformer:sgd', torch: 'transformer:sgd', target: 0.8 },
+  {
+    name: 'CNN lock step, against literal Algorithm 1',
+    ours: 'lock:cnn',
+    torch: 'literal:cnn',
+    target: 5,
+    memory: 1.3,
+  },
+  { name: 'CNN lock step, against the same method', ours: 'lock:cnn', torch: 'subspace:cnn', target: 1, memory: 1.3 },
+  ...['resnet18', 'resnet18-cifar'].flatMap((net) => [
+    {
+      name: `${net} step, batch 32, 32×32, SGD`,
+      ours: `train:${net}`,
+      torch: `train:${net}`,
+      target: 0.7,
+      memory: 1.3,
+    },
+    {
+      name: `${net} lock step, against literal Algorithm 1`,
+      ours: `lock:${net}`,
+      torch: `literal:${net}`,
+      target: 10,
+      memory: 1.3,
+    },
+    {
+      name: `${net} lock step, against the same method`,
+      ours: `lock:${net}`,
+      torch: `subspace:${net}`,
+      target: 0.8,
+      memory: 1.3,
+    },
+  ]),
+].filter(({ name, ours, torch }) => !options.only || [name, ours, torch].some((text) => text.includes(options.only)));
 
 if (options.profile) {
   for (const ours of new Set(benchmarks.map((benchmark) => benchmark.ours))) {

@@ -48,19 +48,31 @@ class Block(nn.Module):
         return x + self.down(F.gelu(self.up(self.norm2(x))))
 
 
-def batches(size, *shape):
+def batches(size, classes, *shape):
     """Shuffled batches of a data set in memory."""
-    data, labels, order = torch.randn(4096, *shape), torch.randint(5, (4096,)), torch.randperm(4096)
+    data, labels, order = torch.randn(1024, *shape), torch.randint(classes, (1024,)), torch.randperm(1024)
     step = 0
     while True:
-        positions = order[step * size % 4096 : step * size % 4096 + size]
+        positions = order[step * size % 1024 : step * size % 1024 + size]
         yield data[positions], labels[positions]
         step += 1
 
 
-def cnn_step():
-    net, source = Cnn(5), batches(64, 1, 28, 28)
-    optimizer = torch.optim.AdamW(net.parameters(), 1e-3)
+def prepared(name):
+    """A network, its batches, and its optimizer."""
+    if name == "cnn":
+        net = Cnn(5)
+        return net, batches(64, 5, 1, 28, 28), torch.optim.AdamW(net.parameters(), 1e-3)
+    import torchvision
+
+    net = torchvision.models.resnet18(num_classes=10)
+    if name == "resnet18-cifar":
+        net.conv1, net.maxpool = nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.Identity()
+    return net, batches(32, 10, 3, 32, 32), torch.optim.SGD(net.parameters(), 1e-3)
+
+
+def train_step(name):
+    net, source, optimizer = prepared(name)
 
     def step():
         x, labels = next(source)
@@ -103,10 +115,9 @@ def restart(net):
     return count
 
 
-def lock_step_literal(k=4, alpha=0.1):
+def literal_step(name, k=4, alpha=0.1):
     """Algorithm 1 as written: torch.linalg.svd through autograd."""
-    net, source = Cnn(5), batches(64, 1, 28, 28)
-    optimizer = torch.optim.AdamW(net.parameters(), 1e-3)
+    net, source, optimizer = prepared(name)
     matrices, begin = [p for p in net.parameters() if p.dim() >= 2], restart(net)
 
     def step():
@@ -122,10 +133,9 @@ def lock_step_literal(k=4, alpha=0.1):
     return step
 
 
-def lock_step_subspace(k=4, alpha=0.1, guard=4):
+def subspace_step(name, k=4, alpha=0.1, guard=4):
     """The same with weightlock's method: one warm block iteration a step, the gradient by hand."""
-    net, source = Cnn(5), batches(64, 1, 28, 28)
-    optimizer = torch.optim.AdamW(net.parameters(), 1e-3)
+    net, source, optimizer = prepared(name)
     matrices, begin = [p for p in net.parameters() if p.dim() >= 2], restart(net)
     bases = [torch.randn(w.flatten(1).shape[1], min(k + guard, *w.flatten(1).shape)) for w in matrices]
     count = sum(min(k, *w.flatten(1).shape) for w in matrices)
@@ -152,13 +162,13 @@ def lock_step_subspace(k=4, alpha=0.1, guard=4):
     return step
 
 
+kind, _, name = case.partition(":")
 step = {
-    "cnn": cnn_step,
-    "transformer-adamw": lambda: transformer_step("adamw"),
-    "transformer-sgd": lambda: transformer_step("sgd"),
-    "lock-literal": lock_step_literal,
-    "lock-subspace": lock_step_subspace,
-}[case]()
+    "train": train_step,
+    "transformer": transformer_step,
+    "literal": literal_step,
+    "subspace": subspace_step,
+}[kind](name)
 
 
 def peak_bytes():

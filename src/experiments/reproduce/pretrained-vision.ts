@@ -31,9 +31,9 @@ const settings: Readonly<Record<Scale, Settings>> = {
   small: {
     architectures: ['resnet20', 'resnet32'],
     limit: 10_000,
-    testLimit: 1000,
+    testLimit: 500,
     lockSteps: 300,
-    steps: 40,
+    steps: 30,
     budget: { batchSize: 32, searchSeeds: [11], seeds: [1, 2, 3], curveGrowth: 1.7 },
     optimizers: [
       { name: 'adamw', decades: [-2, -3, -1] },

@@ -35,9 +35,9 @@ const settings: Readonly<Record<Scale, Settings>> = {
     optimizers: [{ name: 'sgd', decades: [-1] }],
   },
   small: {
-    limit: 8000,
+    limit: 4000,
     testLimit: 1000,
-    trainEpochs: 6,
+    trainEpochs: 8,
     unlearnEpochs: 2,
     lockEpochs: 2,
     budget: { searchSeeds: [11], seeds: [1, 2, 3], curveGrowth: 2 },

@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest';
+import type { AttackRow, StartName, Trial } from '../../attacks/index.js';
+import { keepsUtility, preventsAtBest, preventsAtSetting } from './claims.js';
+import { largestTrainingRate } from './fig4.js';
+import { reproductions } from './index.js';
+import { assessed, lastScores, printedSpecDef } from './workshop.js';
+
+function trial(seed: number, score: number, learningRate = 0.1): Trial {
+  const curve = [
+    { step: 0, score: 0.1 },
+    { step: 4, score: Math.max(score, 0.3) },
+    { step: 8, score },
+  ];
+  return { learningRate, seed, curve, classAccuracies: [], score, evaluations: 8, end: 'budget' };
+}
+
+function row(start: StartName, scores: readonly number[], optimizer = 'adamw'): AttackRow {
+  const trials = scores.map((score, seed) => trial(seed, score));
+  const result = { search: [], learningRate: 0.1, trials };
+  return { start, attack: 'fine-tune', measure: 'score', optimizer, budget: 8, result };
+}
+
+const facts = { task: 'kmnist', metric: 'accuracy', target: 0.5, classes: 10 };
+
+describe('claims', () => {
+  it('utility may fall by one point, and no more', () => {
+    expect(keepsUtility('MNIST', 's', 0.99, 0.981).verdict).toBe('holds');
+    expect(keepsUtility('MNIST', 's', 0.99, 0.979)).toMatchObject({
+      verdict: 'fails',
+      finding: '99.0 % before, 97.9 % after',
+    });
+    expect(keepsUtility('MNIST', 's', 0.98, 0.99).verdict).toBe('holds');
+  });
+
+  it('one setting says nothing where the unlocked model does not learn', () => {
+    const about = { task: 'kmnist', setting: 'AdamW', source: 's', classes: 10 };
+    expect(preventsAtSetting(about, [0.8, 0.7], [0.1, 0.12]).verdict).toBe('holds');
+    expect(preventsAtSetting(about, [0.8, 0.7], [0.1, 0.5]).verdict).toBe('fails');
+    expect(preventsAtSetting(about, [0.1, 0.3], [0.1, 0.1])).toMatchObject({
+      verdict: 'unmeasured',
+      finding: expect.stringContaining('the unlocked model does not learn either'),
+    });
+  });
+
+  it('at the best rate, the lock fails where the advantage is above 0 beyond chance, and holds at or below the floor', () => {
+    const claim = (locked: readonly number[], unlocked: readonly number[] = [0.9, 0.91, 0.89]) =>
+      preventsAtBest(
+        assessed(facts, [row('unlocked', unlocked), row('locked', locked), row('random weights', [0.5, 0.51, 0.49])]),
+        's',
+      );
+    expect(claim([0.8, 0.81, 0.79]).verdict).toBe('fails');
+    expect(claim([0.4, 0.41, 0.39]).verdict).toBe('holds');
+    expect(claim([0.52, 0.45, 0.56])).toMatchObject({
+      verdict: 'unmeasured',
+      finding: expect.stringContaining('too few seeds'),
+    });
+    expect(claim([0.5, 0.5, 0.5], [0.5, 0.52, 0.48])).toMatchObject({
+      verdict: 'unmeasured',
+      finding: expect.stringContaining('cannot be told from the floor'),
+    });
+    expect(preventsAtBest(assessed(facts, []), 's').verdict).toBe('unmeasured');
+  });
+});
+
+describe('lastScores', () => {
+  it('are what runs end with, not the best on the way', () => {
+    const rows = [row('locked', [0.2, 0.25]), row('unlocked', [0.7, 0.8]), row('locked', [0.6], 'sgd')];
+    expect(lastScores(rows, 'locked', 'adamw')).toEqual([0.2, 0.25]);
+    expect(lastScores(rows, 'unlocked')).toEqual([0.7, 0.8]);
+  });
+});
+
+describe('largestTrainingRate', () => {
+  it('is the largest rate that ends at least half of the way from guessing to the best', () => {
+    const search = [trial(1, 0.5, 1e-3), trial(1, 0.4, 1e-2), trial(1, 0.2, 1e-1), trial(1, 0.1, 1)];
+    expect(largestTrainingRate({ search }, 0.1)).toBe(1e-2);
+    // Nothing trains: the largest that was tried.
+    expect(largestTrainingRate({ search: [trial(1, 0.1, 1e-3), trial(1, 0.1, 1e-2)] }, 0.1)).toBe(1e-2);
+  });
+});
+
+describe('printedSpecDef', () => {
+  it('is Algorithm 1 as printed: one stage, k 1, no floor', () => {
+    const options = printedSpecDef({ epochs: 10 });
+    expect(options).toMatchObject({ alpha: 0.5, topK: 1, utilityFloor: 0, epochs: 10, exact: false });
+    expect(options.lead.steps).toBe(0);
+    expect(options.targetSigma).toBeUndefined();
+  });
+});
+
+describe('the registry', () => {
+  it.each(reproductions.entries().map((entry) => [entry.name, entry] as const))(
+    '%s describes itself and names what it reads',
+    (_, { description, data }) => {
+      expect(description.length).toBeGreaterThan(40);
+      expect(data.length).toBeGreaterThan(0);
+    },
+  );
+});
