@@ -30,7 +30,7 @@ export function reproduceSmoke(name: string, root: string): ReproductionResult {
     expect(readFileSync(join(root, 'pages', file), 'utf8')).toMatch(/^<svg/);
   }
   expect(page.match(/\.svg\)/g)).toHaveLength(found.attacks.length);
-  expect(readFileSync(join(root, found.report), 'utf8')).toContain('</html>');
+  expect(readFileSync(found.report, 'utf8')).toContain('</html>');
   // The same again is done, and computes nothing.
   const started = performance.now();
   const again = run();

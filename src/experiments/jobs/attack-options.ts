@@ -56,6 +56,8 @@ export interface AttackPlan {
   readonly clip?: Raised;
   /** The adaptive attack that draws layers anew: their names; none without. */
   readonly reset?: readonly string[];
+  /** How many of the optimizers, from the first, the adaptive attacks try; default all. */
+  readonly adaptiveOptimizers?: number;
   /** First part of the names of its tasks, where a run has several plans. */
   readonly label?: string;
 }

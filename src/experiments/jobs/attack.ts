@@ -34,7 +34,7 @@ interface LabelledTask extends Pick<AttackRow, 'start' | 'attack'> {
 /** The searches of a plan, in the order of its table. */
 function labelledTasks(
   { locked, unlocked, config }: AttackTargets,
-  { budgets, clip, reset, label }: AttackPlan,
+  { budgets, clip, reset, adaptiveOptimizers, label }: AttackPlan,
 ): LabelledTask[] {
   return budgets.flatMap(({ measures, setting }) => {
     const labelled = (start: StartName, attack: string, tasks: Omit<AttackTask, 'id'>[]): LabelledTask[] =>
@@ -46,7 +46,8 @@ function labelledTasks(
     const on = (start: StartName, path: string, name: string, given: Record<string, unknown> = {}) => {
       const attack = attacks.get(name);
       const parsed = parseOptions(attack.options as z.ZodObject, given, name);
-      return labelled(start, name, attack.tasks({ kind: 'model', path, config }, setting, parsed));
+      const optimizers = setting.optimizers.slice(0, attack.adaptive ? adaptiveOptimizers : undefined);
+      return labelled(start, name, attack.tasks({ kind: 'model', path, config }, { ...setting, optimizers }, parsed));
     };
     return [
       ...(unlocked === undefined ? [] : on('unlocked', unlocked, 'fine-tune')),

@@ -1,4 +1,4 @@
-import type { AttackOptimizer, AttackSetting, Metric, Raised } from '../../attacks/index.js';
+import type { AttackOptimizer, AttackSetting, Metric } from '../../attacks/index.js';
 import type { DataSpec } from '../../data/index.js';
 import type { AttackPlan } from '../jobs/attack-options.js';
 
@@ -45,10 +45,10 @@ export function sweep(
   goal: SweepGoal,
   optimizers: readonly AttackOptimizer[],
   budget: SweepBudget,
-  { clip }: { clip?: Raised } = {},
+  { clip, adaptiveOptimizers }: Pick<AttackPlan, 'clip' | 'adaptiveOptimizers'> = {},
 ): AttackPlan {
   const whole = { ...setting(goal, budget), optimizers };
-  return { label: goal.label, budgets: [{ measures: ['cost', 'score'], setting: whole }], clip };
+  return { label: goal.label, budgets: [{ measures: ['cost', 'score'], setting: whole }], clip, adaptiveOptimizers };
 }
 
 /** Runs with one optimizer and one learning rate and no search: a setting that the paper gives. */
