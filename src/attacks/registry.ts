@@ -17,7 +17,7 @@ export interface AttackOptimizer {
 export interface AttackSetting
   extends Pick<AttackTask, 'data' | 'perClass' | 'steps' | 'batchSize' | 'metric' | 'target' | 'goOn'>,
     Pick<AttackTask, 'hopelessShare' | 'curveGrowth'> {
-  /** Optimizers to search; frozen use takes the first. */
+  /** Optimizers to search; frozen use takes AdamW, or else the first. */
   readonly optimizers: readonly AttackOptimizer[];
   /** Whether half a decade to both sides of the best rate is tried as well; default true. */
   readonly refine?: boolean;
@@ -100,7 +100,11 @@ const frozenAttack: Attack<Record<string, never>> = {
   description: 'leave the weights alone and fit a small classifier on the outputs (a part of the floor)',
   adaptive: false,
   options: z.strictObject({}),
-  tasks: (start, setting) => searches('frozen', start, { ...setting, optimizers: setting.optimizers.slice(0, 1) }),
+  // Its classifier is trained with AdamW: at that optimizer's rates, where they are searched.
+  tasks: (start, { optimizers, ...setting }) => {
+    const adamw = optimizers.find(({ name }) => name === 'adamw') ?? optimizers[0];
+    return searches('frozen', start, { ...setting, optimizers: [adamw] });
+  },
 };
 
 /** All attacks by name. */

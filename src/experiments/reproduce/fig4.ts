@@ -21,6 +21,8 @@ interface Settings {
   readonly target: number;
   readonly budget: Omit<SweepBudget, 'steps' | 'batchSize'>;
   readonly optimizers: readonly AttackOptimizer[];
+  /** How many of them the adaptive attack tries. */
+  readonly adaptiveOptimizers?: number;
 }
 
 const batchSize = 32;
@@ -58,6 +60,7 @@ const settings: Readonly<Record<Scale, Settings>> = {
     epochs: 4,
     attackEpochs: 1,
     target: 0.25,
+    adaptiveOptimizers: 2,
     budget: { searchSeeds: [11], seeds: [1, 2, 3], curveGrowth: 1.5 },
     optimizers: optimizersOver({ sgd: [-1, -2, 0], adamw: [-3, -2, -1], psgd: [-2, -3, -1], secondOrder: [-1, 0, -2] }),
   },
@@ -95,7 +98,8 @@ export const fig4: Reproduction = {
     'a CNN locked on MNIST, then trained on CIFAR-10 with preconditioned and second-order optimizers (Figure 4, Appendix C)',
   data: ['mnist', 'cifar10'],
   async run(scale, context) {
-    const { limit, attackLimit, testLimit, epochs, attackEpochs, target, optimizers, ...rest } = settings[scale];
+    const { limit, attackLimit, testLimit, epochs, attackEpochs, target, optimizers, adaptiveOptimizers, ...rest } =
+      settings[scale];
     const { data: root, seed, engine } = context;
     const spec = (name: string, examples: number | undefined) =>
       dataSpec.parse({
@@ -127,7 +131,7 @@ export const fig4: Reproduction = {
     const goal = { label: 'cifar10', data, target };
     const paths = { unlocked: unlocked.path, locked: locked.path };
     const clip = { topK: 1, lead: { topK: 1, include: [] } };
-    const rows = await workshop.attack(paths, sweep(goal, optimizers, budget, { clip }));
+    const rows = await workshop.attack(paths, sweep(goal, optimizers, budget, { clip, adaptiveOptimizers }));
     const found = assessed({ task: 'CIFAR-10', metric: 'accuracy', target: goal.target, classes: 10 }, rows);
 
     const claims: Claim[] = [keepsUtility('MNIST', source, utility.unlocked, utility.locked)];

@@ -16,6 +16,8 @@ interface Settings {
   readonly steps: number;
   readonly budget: Omit<SweepBudget, 'steps'>;
   readonly optimizers: readonly AttackOptimizer[];
+  /** How many of them the adaptive attack tries. */
+  readonly adaptiveOptimizers?: number;
 }
 
 const settings: Readonly<Record<Scale, Settings>> = {
@@ -34,6 +36,7 @@ const settings: Readonly<Record<Scale, Settings>> = {
     testLimit: 500,
     lockSteps: 300,
     steps: 30,
+    adaptiveOptimizers: 1,
     budget: { batchSize: 32, searchSeeds: [11], seeds: [1, 2, 3], curveGrowth: 1.7 },
     optimizers: [
       { name: 'adamw', decades: [-2, -3, -1] },
@@ -67,7 +70,8 @@ export const pretrainedVision: Reproduction = {
     'published CIFAR-10 ResNets, locked, then trained on Fashion-MNIST, all images and few (not in the paper)',
   data: ['models/cifar10-resnet20', 'models/cifar10-resnet32', 'cifar10', 'fashion-mnist'],
   async run(scale, context) {
-    const { architectures, limit, testLimit, lockSteps, steps, optimizers, ...rest } = settings[scale];
+    const { architectures, limit, testLimit, lockSteps, steps, optimizers, adaptiveOptimizers, ...rest } =
+      settings[scale];
     const { data: root, seed, engine } = context;
     const spec = (name: string, share: number) =>
       dataSpec.parse({
@@ -134,7 +138,7 @@ export const pretrainedVision: Reproduction = {
           target: few ? 0.6 : 0.7,
           perClass: few ? perClass : undefined,
         };
-        const plan = sweep(goal, optimizers, { ...rest.budget, steps }, { clip });
+        const plan = sweep(goal, optimizers, { ...rest.budget, steps }, { clip, adaptiveOptimizers });
         const task = `Fashion-MNIST by ${architecture}${few ? `, ${perClass} images of each class` : ''}`;
         const found = assessed(
           { task, metric: 'accuracy', target: goal.target, classes: 10 },
