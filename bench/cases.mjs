@@ -1,6 +1,6 @@
 // Our side of each benchmark: a function that does one step, made of the parts that training and locking use.
 import { floatDataset } from '../dist/data/index.js';
-import { compile } from '../dist/engine/index.js';
+import { compile, ProgramCache } from '../dist/engine/index.js';
 import { Graph, gradients, meanSquaredError } from '../dist/graph/index.js';
 import { RandomStream } from '../dist/linalg/index.js';
 import { specDefStep, tripletSource, weightMatrices } from '../dist/locks/index.js';
@@ -86,12 +86,13 @@ async function trainStep(name, engine, phases) {
 async function lockStep(name, engine, phases) {
   const { model, params, objective, optimizer, state } = await prepared(name, engine);
   const timed = clock(phases);
+  const programs = new ProgramCache({ threads: engine.threads });
   const matrices = weightMatrices(model.weights).map((matrix) => {
-    const svd = tripletSource(matrix, 4, 0, false);
+    const svd = tripletSource(matrix, 4, 0, { programs });
     if (!phases) return { ...matrix, svd };
-    const triplets = (values) => {
+    const triplets = async (values) => {
       const start = performance.now();
-      const result = svd.triplets(values);
+      const result = await svd.triplets(values);
       phases.spectra = (phases.spectra ?? 0) + performance.now() - start;
       return result;
     };
@@ -107,7 +108,7 @@ async function lockStep(name, engine, phases) {
     await timed('optimizer', () => optimizer.update(result.gradients, state, params, 1e-3));
     return result.loss;
   };
-  return { step, release: () => objective.release() };
+  return { step, release: () => Promise.all([objective.release(), programs.release()]) };
 }
 
 async function transformerStep(kind, engine, phases) {

@@ -127,6 +127,11 @@ export class TopSingularSubspace {
     };
   }
 
+  /** Whether there is a block to continue from, so that one iteration is enough. */
+  get warm(): boolean {
+    return this.#warm;
+  }
+
   /**
    * One warm iteration, or as many as a cold start needs.
    *

@@ -7,7 +7,7 @@ export { type LockedMatrix, type SpecDefInputs, type SpecDefStep, specDefStep } 
 export { specdef } from './specdef/index.js';
 export { type WeightMatrix, weightMatrices } from './specdef/matrices.js';
 export { type SpecDefOptions, specDefOptions } from './specdef/options.js';
-export { type TripletSource, tripletSource } from './specdef/spectrum.js';
+export { type TripletOptions, type TripletSource, tripletSource } from './specdef/spectrum.js';
 
 /** All lock methods by name. */
 export const lockMethods = new Registry<LockMethod>('lock method', [specdef] as LockMethod[]);

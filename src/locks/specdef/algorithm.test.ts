@@ -76,7 +76,7 @@ async function lockSteps(one: Case, exact: boolean): Promise<Pick<Case, 'loss' |
   const params: ParameterSet = new Map([...weights].map(([name, { data }]) => [name, data]));
   const matrices = weightMatrices(weights).map((matrix) => ({
     ...matrix,
-    svd: tripletSource(matrix, one.topK, 1, exact),
+    svd: tripletSource(matrix, one.topK, 1, { exact }),
   }));
   const retain = await retainOnHashedBatches(model, inputShape);
   const optimizer = optimizers.get(one.optimizer).create();

@@ -1,4 +1,4 @@
-import { addRankK } from '../../linalg/index.js';
+import { addRankK, type TopSingularTriplets } from '../../linalg/index.js';
 import type { Objective, ParameterSet, StepResult } from '../../training/index.js';
 import type { WeightMatrix } from './matrices.js';
 import type { TripletSource } from './spectrum.js';
@@ -43,10 +43,10 @@ export async function specDefStep(
   step: number,
   { retain, matrices, alpha, targetSigma }: SpecDefInputs,
 ): Promise<SpecDefStep> {
-  const collected = new Map<string, ReturnType<TripletSource['triplets']>>(); // 2: σ_m ← {}
+  const collected = new Map<string, TopSingularTriplets>(); // 2: σ_m ← {}
   for (const { name, svd } of matrices) {
     // 3: for W_i ∈ 𝒲 do
-    const topK = svd.triplets(params.get(name) ?? new Float32Array()); // 4:   U, Diag(s), V ← SVD(W_i)
+    const topK = await svd.triplets(params.get(name) ?? new Float32Array()); // 4:   U, Diag(s), V ← SVD(W_i)
     collected.set(name, topK); // 5:   σ_m ← σ_m ∪ top_k(s)
   } // 6: end for
 

@@ -1,3 +1,4 @@
+import { ProgramCache } from '../../engine/index.js';
 import { matchesAny } from '../../models/index.js';
 import {
   courseSchedule,
@@ -35,13 +36,13 @@ interface Stage {
 }
 
 /** The leading stage, on the matrices that it names and the model has, and the one on all matrices. */
-function stages({ model, seed, train }: LockContext, options: SpecDefOptions): Stage[] {
+function stages({ model, seed, train }: LockContext, options: SpecDefOptions, programs: ProgramCache): Stage[] {
   const { lead, topK, include, exclude, exact, batchSize } = options;
   const all = weightMatrices(model.weights, { include, exclude });
   const leads = matchesAny(lead.include);
   const leading = lead.steps > 0 ? all.filter(({ name }) => leads(name)) : [];
   const locked = (matrices: typeof all, k: number) =>
-    matrices.map((matrix) => ({ ...matrix, svd: tripletSource(matrix, k, seed, exact) }));
+    matrices.map((matrix) => ({ ...matrix, svd: tripletSource(matrix, k, seed, { exact, programs }) }));
   const steps = courseSteps(options, train.size, batchSize);
   const last = (offset: number): Stage => ({ steps, offset, matrices: locked(all, topK) });
   if (leading.length === 0) return [last(0)];
@@ -56,9 +57,10 @@ async function runSpecDef(context: LockContext, options: SpecDefOptions): Promis
   const floor = options.utilityFloor ?? before.accuracy - options.maxDrop;
   const { batchSize, retain: loss } = options;
   const retain = await createObjective({ model, dataset: train, batchSize, seed, loss, referenceLogits, engine });
+  const programs = new ProgramCache(engine);
   try {
     let result: LockResult = { steps: 0, stepsTried: 0, stoppedByFloor: false, before, after: before };
-    for (const stage of stages(context, options)) {
+    for (const stage of stages(context, options, programs)) {
       const guard = new UtilityGuard(params, stage.matrices, result.after, floor, options.patience);
       const { steps } = await runStage(stage, context, options, { retain, evaluator, guard });
       guard.lastGood.goBack();
@@ -73,7 +75,7 @@ async function runSpecDef(context: LockContext, options: SpecDefOptions): Promis
     }
     return result;
   } finally {
-    await Promise.all([retain.release(), evaluator.release()]);
+    await Promise.all([retain.release(), evaluator.release(), programs.release()]);
   }
 }
 
