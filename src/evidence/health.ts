@@ -109,7 +109,13 @@ async function checkRuns(runs: string): Promise<HealthCheck> {
 
 async function checkData(data: string | undefined): Promise<HealthCheck> {
   const name = 'data folder';
-  if (!data) return { name, status: 'note', detail: 'WEIGHTLOCK_DATA is not set; the embedded digits are used' };
+  if (!data)
+    return {
+      name,
+      status: 'note',
+      detail:
+        'WEIGHTLOCK_DATA is not set; the embedded digits need no folder, other data sets are looked for in ../shared/data',
+    };
   const entries = await readdir(data).catch(() => undefined);
   if (!entries) return { name, status: 'failed', detail: 'WEIGHTLOCK_DATA is set and not a readable folder' };
   return { name, status: 'ok', detail: `WEIGHTLOCK_DATA is set, ${entries.length} entries` };

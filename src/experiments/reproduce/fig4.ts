@@ -1,28 +1,21 @@
 import type { AttackOptimizer, AttackRow, SearchResult } from '../../attacks/index.js';
 import { dataSpec, loadData } from '../../data/index.js';
 import { initializeModel } from '../../models/index.js';
-import { trainOptions } from '../jobs/train.js';
-import { evaluateModel } from '../pipelines.js';
 import { keepsUtility, mean, preventsAtBest, preventsAtSetting } from './claims.js';
+import { lockOnMnist } from './mnist-lock.js';
 import type { Claim, Reproduction, Scale } from './reproduction.js';
-import { type SweepBudget, singleSetting, sweep } from './sweep.js';
-import { assessed, lastScores, printedSpecDef, Workshop } from './workshop.js';
+import { type SweepSettings, singleSetting, sweep } from './sweep.js';
+import { assessed, lastScores, Workshop } from './workshop.js';
 
 /** What differs between the scales; the paper's numbers are those of its Appendix C. */
-interface Settings {
-  /** Training examples of MNIST, and of CIFAR-10 for the attacks; none: all. */
-  readonly limit?: number;
+interface Settings extends SweepSettings {
+  /** Training examples of CIFAR-10 for the attacks; none: all. */
   readonly attackLimit?: number;
-  readonly testLimit?: number;
   /** Epochs of training and of the lock. */
   readonly epochs: number;
   readonly attackEpochs: number;
   /** Accuracy to which the cost is counted. */
   readonly target: number;
-  readonly budget: Omit<SweepBudget, 'steps' | 'batchSize'>;
-  readonly optimizers: readonly AttackOptimizer[];
-  /** How many of them the adaptive attack tries. */
-  readonly adaptiveOptimizers?: number;
 }
 
 const batchSize = 32;
@@ -50,7 +43,7 @@ const settings: Readonly<Record<Scale, Settings>> = {
     epochs: 1,
     attackEpochs: 1,
     target: 0.2,
-    budget: { searchSeeds: [11], seeds: [1], curveGrowth: 4 },
+    budget: { batchSize, searchSeeds: [11], seeds: [1], curveGrowth: 4 },
     optimizers: optimizersOver({ sgd: [-2], adamw: [-3], psgd: [-2], secondOrder: [-1] }),
   },
   small: {
@@ -61,14 +54,14 @@ const settings: Readonly<Record<Scale, Settings>> = {
     attackEpochs: 1,
     target: 0.25,
     adaptiveOptimizers: 2,
-    budget: { searchSeeds: [11], seeds: [1, 2, 3], curveGrowth: 1.5 },
+    budget: { batchSize, searchSeeds: [11], seeds: [1, 2, 3], curveGrowth: 1.5 },
     optimizers: optimizersOver({ sgd: [-1, -2, 0], adamw: [-3, -2, -1], psgd: [-2, -3, -1], secondOrder: [-1, 0, -2] }),
   },
   paper: {
     epochs: 10,
     attackEpochs: 10,
     target: 0.5,
-    budget: { searchSeeds: [11, 12], seeds: [1, 2, 3], curveGrowth: 1.15 },
+    budget: { batchSize, searchSeeds: [11, 12], seeds: [1, 2, 3], curveGrowth: 1.15 },
     optimizers: optimizersOver({
       sgd: [-1, -2, -3, 0, -4, 1],
       adamw: [-3, -2, -4, -1, -5, 0],
@@ -100,7 +93,7 @@ export const fig4: Reproduction = {
   async run(scale, context) {
     const { limit, attackLimit, testLimit, epochs, attackEpochs, target, optimizers, adaptiveOptimizers, ...rest } =
       settings[scale];
-    const { data: root, seed, engine } = context;
+    const { data: root, seed } = context;
     const spec = (name: string, examples: number | undefined) =>
       dataSpec.parse({
         name,
@@ -114,22 +107,14 @@ export const fig4: Reproduction = {
       });
     const workshop = new Workshop(context);
     const mnist = await loadData(spec('mnist', limit));
-    const course = { epochs, schedule: 'step', gamma: 0.7, optimizer: 'adadelta', learningRate: 1, batchSize };
     const start = async () => initializeModel('cnn', { num_channels: 3, image_size: 32 }, seed);
-    const training = trainOptions.parse({ ...course, evaluateEvery: 100_000 });
-    const unlocked = await workshop.train('unlocked', start, mnist, training);
-    const locked = await workshop.lock('locked', unlocked, mnist, printedSpecDef(course));
-    const utility = {
-      unlocked: (await evaluateModel(unlocked.model, mnist.test, engine)).accuracy,
-      locked: (await evaluateModel(locked.model, mnist.test, engine)).accuracy,
-    };
+    const { paths, utility, sigma } = await lockOnMnist(workshop, start, mnist, { epochs });
 
     const data = spec('cifar10', attackLimit);
     const { train } = await loadData(data);
     const steps = Math.max(1, Math.round((attackEpochs * train.size) / batchSize));
-    const budget = { ...rest.budget, batchSize, steps };
+    const budget = { ...rest.budget, steps };
     const goal = { label: 'cifar10', data, target };
-    const paths = { unlocked: unlocked.path, locked: locked.path };
     const clip = { topK: 1, lead: { topK: 1, include: [] } };
     const rows = await workshop.attack(paths, sweep(goal, optimizers, budget, { clip, adaptiveOptimizers }));
     const found = assessed({ task: 'CIFAR-10', metric: 'accuracy', target: goal.target, classes: 10 }, rows);
@@ -152,7 +137,6 @@ export const fig4: Reproduction = {
       );
     }
     claims.push(preventsAtBest(found, source));
-    const sigma = Math.max(...locked.info.spectra.map(({ after }) => after[0]));
     const costs = optimizers.map(({ name }, index) => `${name} ${cells[index].evaluations.toFixed(1)}`).join(', ');
     const row = (label: string, ours: (cell: (typeof cells)[number]) => number[]) => ({
       label,

@@ -1,23 +1,17 @@
-import type { AttackOptimizer } from '../../attacks/index.js';
 import { dataSpec, loadData, subset } from '../../data/index.js';
 import { specDefOptions } from '../../locks/index.js';
 import { evaluateModel } from '../pipelines.js';
 import { keepsUtility, preventsAtBest, share } from './claims.js';
 import type { Claim, Reproduction, ResultAttack, Scale } from './reproduction.js';
-import { type SweepBudget, sweep } from './sweep.js';
+import { type SweepSettings, sweep } from './sweep.js';
 import { assessed, Workshop } from './workshop.js';
 
 /** What differs between the scales. */
-interface Settings {
+interface Settings extends SweepSettings {
   readonly architectures: readonly string[];
-  readonly limit?: number;
-  readonly testLimit?: number;
   readonly lockSteps: number;
+  /** Steps of each attack. */
   readonly steps: number;
-  readonly budget: Omit<SweepBudget, 'steps'>;
-  readonly optimizers: readonly AttackOptimizer[];
-  /** How many of them the adaptive attack tries. */
-  readonly adaptiveOptimizers?: number;
 }
 
 const settings: Readonly<Record<Scale, Settings>> = {

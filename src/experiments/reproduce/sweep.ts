@@ -16,6 +16,20 @@ export interface SweepBudget {
   readonly curveGrowth: number;
 }
 
+/** What every experiment sets for a scale. */
+export interface SweepSettings {
+  /** Training examples, of the authorized task; none: all. */
+  readonly limit?: number;
+  /** Test examples; none: all. */
+  readonly testLimit?: number;
+  /** Budget of each attack but for its steps. */
+  readonly budget: Omit<SweepBudget, 'steps'>;
+  /** Optimizers and learning rates of the sweep. */
+  readonly optimizers: readonly AttackOptimizer[];
+  /** How many of them the adaptive attack tries; default all. */
+  readonly adaptiveOptimizers?: number;
+}
+
 /** What an attack is after. */
 export interface SweepGoal {
   /** Name of the task in the plan. */

@@ -1,30 +1,20 @@
 import type { AttackOptimizer } from '../../attacks/index.js';
 import { dataSpec, loadData } from '../../data/index.js';
 import { initializeModel } from '../../models/index.js';
-import { trainOptions } from '../jobs/train.js';
-import { evaluateModel } from '../pipelines.js';
 import { keepsUtility, preventsAtBest, preventsAtSetting } from './claims.js';
+import { lockOnMnist } from './mnist-lock.js';
 import type { Claim, Reproduction, ResultAttack, Scale } from './reproduction.js';
-import { type SweepBudget, singleSetting, sweep } from './sweep.js';
-import { assessed, lastScores, printedSpecDef, Workshop } from './workshop.js';
+import { type SweepSettings, singleSetting, sweep } from './sweep.js';
+import { assessed, lastScores, Workshop } from './workshop.js';
 
 /** What differs between the scales; the paper's numbers are those of its Appendix B.2. */
-interface Settings {
-  /** Architecture and width of the stem; the paper gives neither input size nor stem. */
-  readonly architecture: string;
-  /** Training examples of MNIST, and of the other tasks for the attacks; none: all. */
-  readonly limit?: number;
+interface Settings extends SweepSettings {
+  /** Training examples of each other task, for the attacks; none: all. */
   readonly attackLimit?: number;
-  /** Test examples; none: all. */
-  readonly testLimit?: number;
   /** Epochs of training and of the lock. */
   readonly epochs: number;
   /** Budget of each attack, in epochs over its training examples. */
   readonly attackEpochs: number;
-  readonly budget: Omit<SweepBudget, 'steps'>;
-  readonly optimizers: readonly AttackOptimizer[];
-  /** How many of them the adaptive attack tries. */
-  readonly adaptiveOptimizers?: number;
   /** Score to which the cost is counted, by task. */
   readonly targets: Readonly<Record<string, number>>;
 }
@@ -37,7 +27,6 @@ const wide: readonly AttackOptimizer[] = [
 
 const settings: Readonly<Record<Scale, Settings>> = {
   smoke: {
-    architecture: 'resnet18',
     limit: 64,
     attackLimit: 64,
     testLimit: 32,
@@ -48,7 +37,6 @@ const settings: Readonly<Record<Scale, Settings>> = {
     targets: { cifar10: 0.2, kmnist: 0.2, 'fashion-mnist': 0.2 },
   },
   small: {
-    architecture: 'resnet18',
     limit: 3000,
     attackLimit: 1600,
     testLimit: 400,
@@ -64,7 +52,6 @@ const settings: Readonly<Record<Scale, Settings>> = {
     targets: { cifar10: 0.25, kmnist: 0.4, 'fashion-mnist': 0.6 },
   },
   paper: {
-    architecture: 'resnet18',
     epochs: 10,
     attackEpochs: 10,
     budget: { batchSize: 32, searchSeeds: [11, 12], seeds: [1, 2, 3], curveGrowth: 1.15 },
@@ -93,9 +80,9 @@ export const table1Vision: Reproduction = {
     "ResNet-18 trained and locked on MNIST, then fine-tuned on CIFAR-10, KMNIST and Fashion-MNIST (the paper's Table 1)",
   data: ['mnist', ...tasks],
   async run(scale, context) {
-    const { architecture, limit, attackLimit, testLimit, epochs, attackEpochs, ...rest } = settings[scale];
+    const { limit, attackLimit, testLimit, epochs, attackEpochs, ...rest } = settings[scale];
     const { optimizers, adaptiveOptimizers, targets } = rest;
-    const { data: root, seed, engine } = context;
+    const { data: root, seed } = context;
     const spec = (name: string, examples: number | undefined) =>
       dataSpec.parse({
         name,
@@ -111,20 +98,12 @@ export const table1Vision: Reproduction = {
     const workshop = new Workshop(context);
     const mnist = await loadData(spec('mnist', limit));
 
-    const course = { epochs, schedule: 'step', gamma: 0.7, optimizer: 'adadelta', learningRate: 1, batchSize: 32 };
-    const start = async () => initializeModel(architecture, { num_classes: 10, image_size: imageSize }, seed);
-    const training = trainOptions.parse({ ...course, evaluateEvery: 100_000 });
-    const unlocked = await workshop.train('unlocked', start, mnist, training);
-    const locked = await workshop.lock('locked', unlocked, mnist, printedSpecDef(course));
-    const utility = {
-      unlocked: (await evaluateModel(unlocked.model, mnist.test, engine)).accuracy,
-      locked: (await evaluateModel(locked.model, mnist.test, engine)).accuracy,
-    };
+    const start = async () => initializeModel('resnet18', { num_classes: 10, image_size: imageSize }, seed);
+    const { paths, utility, sigma } = await lockOnMnist(workshop, start, mnist, { epochs });
 
     const claims: Claim[] = [keepsUtility('MNIST', source, utility.unlocked, utility.locked)];
     const attacks: ResultAttack[] = [];
     const atSetting: { unlocked: (readonly number[])[]; locked: (readonly number[])[] } = { unlocked: [], locked: [] };
-    const paths = { unlocked: unlocked.path, locked: locked.path };
     for (const task of tasks) {
       const data = spec(task, attackLimit);
       const { train } = await loadData(data);
@@ -144,7 +123,6 @@ export const table1Vision: Reproduction = {
       claims.push(preventsAtBest(found, 'paper, Section 3 (a lock prevents unauthorized training)'));
     }
 
-    const sigma = Math.max(...locked.info.spectra.map(({ after }) => after[0]));
     return {
       name: 'table1-vision',
       title: 'Table 1 (vision): a lock against unauthorized training',

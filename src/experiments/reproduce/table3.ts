@@ -1,4 +1,4 @@
-import type { AttackOptimizer, AttackRow } from '../../attacks/index.js';
+import type { AttackRow } from '../../attacks/index.js';
 import { type Dataset, dataSpec, loadData, subset } from '../../data/index.js';
 import { initializeModel, loadModel, type Model } from '../../models/index.js';
 import { classAccuracy } from '../../training/index.js';
@@ -6,22 +6,16 @@ import { trainOptions } from '../jobs/train.js';
 import { evaluateModel } from '../pipelines.js';
 import { mean, preventsAtBest, share } from './claims.js';
 import type { Claim, Reproduction, ResultCell, Scale } from './reproduction.js';
-import { type SweepBudget, singleSetting, sweep } from './sweep.js';
+import { type SweepSettings, singleSetting, sweep } from './sweep.js';
 import { assessed, printedSpecDef, type TaskData, Workshop } from './workshop.js';
 
 /** What differs between the scales; the paper's numbers are those of its Appendix B.4. */
-interface Settings {
-  readonly limit?: number;
-  readonly testLimit?: number;
+interface Settings extends SweepSettings {
   /** Epochs of the original training; the paper takes published weights. */
   readonly trainEpochs: number;
   /** Epochs of training on without the forgotten class. */
   readonly unlearnEpochs: number;
   readonly lockEpochs: number;
-  readonly budget: Omit<SweepBudget, 'steps' | 'batchSize'>;
-  readonly optimizers: readonly AttackOptimizer[];
-  /** How many of them the adaptive attack tries. */
-  readonly adaptiveOptimizers?: number;
 }
 
 const batchSize = 32;
@@ -33,7 +27,7 @@ const settings: Readonly<Record<Scale, Settings>> = {
     trainEpochs: 2,
     unlearnEpochs: 1,
     lockEpochs: 1,
-    budget: { searchSeeds: [11], seeds: [1], curveGrowth: 4 },
+    budget: { batchSize, searchSeeds: [11], seeds: [1], curveGrowth: 4 },
     optimizers: [{ name: 'sgd', decades: [-1] }],
   },
   small: {
@@ -43,7 +37,7 @@ const settings: Readonly<Record<Scale, Settings>> = {
     adaptiveOptimizers: 1,
     unlearnEpochs: 2,
     lockEpochs: 2,
-    budget: { searchSeeds: [11], seeds: [1, 2, 3], curveGrowth: 2 },
+    budget: { batchSize, searchSeeds: [11], seeds: [1, 2, 3], curveGrowth: 2 },
     optimizers: [
       { name: 'adamw', decades: [-3, -4, -2] },
       { name: 'sgd', decades: [-2, -1, -3] },
@@ -53,7 +47,7 @@ const settings: Readonly<Record<Scale, Settings>> = {
     trainEpochs: 30,
     unlearnEpochs: 10,
     lockEpochs: 10,
-    budget: { searchSeeds: [11, 12], seeds: [1, 2, 3], curveGrowth: 1.15 },
+    budget: { batchSize, searchSeeds: [11, 12], seeds: [1, 2, 3], curveGrowth: 1.15 },
     optimizers: [
       { name: 'sgd', decades: [-2, -3, -1, -4, 0, -5] },
       { name: 'adamw', decades: [-3, -2, -4, -1, -5, 0] },
@@ -114,7 +108,7 @@ export const table3: Reproduction = {
     const locked = await workshop.lock('locked', unlearned, others, printedSpecDef(lockCourse));
 
     const paths = { unlocked: unlearned.path, locked: locked.path };
-    const budget = { ...rest.budget, batchSize, steps: Math.max(1, Math.round(train.size / batchSize)) };
+    const budget = { ...rest.budget, steps: Math.max(1, Math.round(train.size / batchSize)) };
     const goal = { label: 'relearn', data, target: 0.5, metric: { f1OfClass: car } };
     const relearned = await workshop.attack(paths, singleSetting(goal, { name: 'sgd', learningRate: 0.1 }, budget));
     const clip = { topK: 1, lead: { topK: 1, include: [] } };
