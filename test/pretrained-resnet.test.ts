@@ -1,4 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Dataset, dataSpec, loadData, subset } from '../src/data/index.js';
@@ -28,4 +31,32 @@ describe.skipIf(!present)('published CIFAR-10 ResNets, by an explicit architectu
     await evaluator.release();
     expect(accuracy).toBe(expected);
   });
+});
+
+describe.skipIf(!present)('commands on a model directory without config.json', () => {
+  it('evaluate it by class, and lock it into one that has the same names and needs no --architecture', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'weightlock-pretrained-'));
+    const source = join(data, 'models/cifar10-resnet20');
+    const task = ['--data.name', 'cifar10', '--data.path', join(data, 'cifar10'), '--data.limit', '96'];
+    const weightlock = (...args: string[]) => {
+      const main = resolve('dist/cli/main.js');
+      const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args, '--json'], {
+        cwd: root,
+        encoding: 'utf8',
+      });
+      expect([status, stderr]).toEqual([0, '']);
+      return JSON.parse(stdout);
+    };
+    const named = ['--architecture', 'resnet20', ...task, '--data.test-limit', '200'];
+    const { n, byClass } = weightlock('evaluate', source, ...named);
+    expect([n, byClass.length]).toEqual([200, 10]);
+    expect(byClass.reduce((sum: number, { examples }: { examples: number }) => sum + examples, 0)).toBe(200);
+    const short = ['--specdef.lead.steps', '0', '--specdef.steps', '3', '--specdef.utility-floor', '0'];
+    expect(weightlock('lock', source, 'locked', ...named, ...short).steps).toBe(3);
+    const names = async (folder: string) => [...(await loadModel(folder, config)).weights.keys()];
+    const config = { config: { architecture: 'resnet20' } };
+    expect(await names(join(root, 'locked'))).toEqual(await names(source));
+    expect(weightlock('evaluate', 'locked', ...task, '--data.test-limit', '50').n).toBe(50);
+    await rm(root, { recursive: true });
+  }, 120_000);
 });
