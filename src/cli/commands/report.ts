@@ -11,6 +11,7 @@ import {
 import { InputError, writeFileAtomic } from '../../formats/index.js';
 import { attackReport, demoReport, reportOrigin, reproductionReport } from '../../report/index.js';
 import { defineCommand } from '../command.js';
+import { writePage } from '../write-page.js';
 
 /** `weightlock report`: the HTML report of a run, made anew from its results. */
 export const report = defineCommand({
@@ -19,8 +20,15 @@ export const report = defineCommand({
   arguments: [{ name: 'run', description: 'Run folder, such as runs/demo-0123456789ab.', required: true }],
   schema: z.strictObject({
     output: z.string().optional().describe('HTML file to write; default report.html in the run folder'),
+    page: z
+      .string()
+      .optional()
+      .describe('folder to write a reproduction to as a Markdown page with its charts, instead of HTML'),
   }),
-  examples: ['weightlock report runs/demo-0123456789ab --output report.html'],
+  examples: [
+    'weightlock report runs/demo-0123456789ab --output report.html',
+    'weightlock report runs/reproduce-0123456789ab --page docs/results',
+  ],
   run: async ({ arguments: { run }, options, dryRun, print, result }) => {
     const finished = await readRun(run);
     const { command, config, result: found } = finished;
@@ -28,6 +36,15 @@ export const report = defineCommand({
     const origin = reportOrigin(finished);
     const known = (schema: z.ZodObject) =>
       Object.fromEntries(Object.entries(config).filter(([key]) => key in schema.shape));
+    if (options.page !== undefined) {
+      if (command !== 'reproduce') {
+        throw new InputError(`${run}: expected a run of reproduce for --page, found one of ${command}`);
+      }
+      const written = dryRun ? options.page : await writePage(found as ReproductionResult, origin, options.page);
+      print(dryRun ? `would write into ${written}` : written);
+      result({ output: written });
+      return 0;
+    }
     let page: string;
     if (command === 'demo') page = await demoReport(found as DemoResult, demoOptions.parse(known(demoOptions)), origin);
     else if (command === 'attack') {

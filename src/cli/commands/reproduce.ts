@@ -1,20 +1,14 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { digestOfFolder, readOrigin } from '../../evidence/index.js';
 import { reproductions, scales } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
-import {
-  reportOrigin,
-  reproductionPage,
-  reproductionReport,
-  summarizeReproduction,
-  tableToText,
-} from '../../report/index.js';
+import { reportOrigin, reproductionReport, summarizeReproduction, tableToText } from '../../report/index.js';
 import { defineCommand } from '../command.js';
 import { dataFolder } from '../data-folder.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
+import { writePage } from '../write-page.js';
 
 /** `weightlock reproduce`: an experiment of the paper, with its numbers beside ours. */
 export const reproduce = defineCommand({
@@ -82,11 +76,8 @@ export const reproduce = defineCommand({
     for (const table of tables) print(`\n${tableToText(table)}`);
     for (const sentence of sentences) print(`\n${sentence}`);
     if (page !== undefined) {
-      const { markdown, charts } = await reproductionPage(found, reportOrigin(await readOrigin(folder.path)));
-      await mkdir(page, { recursive: true });
-      for (const [file, svg] of charts) await writeFileAtomic(join(page, file), svg);
-      await writeFileAtomic(join(page, `${experiment.name}.md`), markdown);
-      print(`\n${join(page, `${experiment.name}.md`)}`);
+      const origin = reportOrigin(await readOrigin(folder.path));
+      print(`\n${await writePage(found, origin, page)}`);
     }
     print(`\n${folder.file('report.html')}`);
     result({ ...found, report: folder.file('report.html') });
