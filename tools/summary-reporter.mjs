@@ -1,4 +1,4 @@
-/** Ends a test run with the plain line `N passed, N failed` (`, N skipped` where there are any). */
+/** Ends a test run with the plain line `N passed, N failed`, after `N skipped` where there are any. */
 export default class SummaryReporter {
   onTestRunEnd(testModules, unhandledErrors) {
     const count = { passed: 0, failed: 0, skipped: 0 };
@@ -9,7 +9,9 @@ export default class SummaryReporter {
       if (tests.every((test) => test.result().state !== 'failed') && module.state() === 'failed') count.failed++;
     }
     count.failed += unhandledErrors.length;
-    const skipped = count.skipped > 0 ? `, ${count.skipped} skipped` : '';
-    process.on('exit', () => console.log(`${count.passed} passed, ${count.failed} failed${skipped}`));
+    process.on('exit', () => {
+      if (count.skipped > 0) console.log(`${count.skipped} skipped`);
+      console.log(`${count.passed} passed, ${count.failed} failed`);
+    });
   }
 }
