@@ -13,10 +13,11 @@ body {
   margin: 0; background: var(--page); color: var(--ink);
   font: 16px/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
 }
-main { max-width: 50rem; margin: 0 auto; padding: 3rem 1.25rem 4rem; }
+main { max-width: 68rem; margin: 0 auto; padding: 3rem 1.25rem 4rem; }
 h1 { margin: 0 0 1.25rem; font-size: 1.9rem; line-height: 1.2; letter-spacing: -0.015em; text-wrap: balance; }
 h2 { margin: 3rem 0 0.75rem; font-size: 1.25rem; line-height: 1.3; letter-spacing: -0.005em; text-wrap: balance; }
 p { margin: 0 0 0.9rem; text-wrap: pretty; }
+p, figcaption, footer { max-width: 48rem; }
 h1, h2, p, li, dd, dt { overflow-wrap: anywhere; }
 .summary { margin: 0; padding: 0.2rem 0 0.2rem 1.1rem; border-left: 3px solid var(--accent); font-size: 1.06rem; }
 .summary p:last-child { margin-bottom: 0; }
@@ -26,6 +27,7 @@ table { border-collapse: collapse; min-width: 100%; font-size: 0.925rem; font-va
 caption { padding: 0 0 0.5rem; text-align: left; font-weight: 600; }
 th, td { padding: 0.42rem 1.1rem 0.42rem 0; text-align: left; vertical-align: baseline; white-space: nowrap; }
 th:last-child, td:last-child { padding-right: 0; }
+.long { min-width: 15rem; white-space: normal; }
 thead th { border-bottom: 1px solid var(--muted); color: var(--muted); font-weight: 600; vertical-align: bottom; }
 tbody th { font-weight: 400; }
 tbody tr + tr > * { border-top: 1px solid var(--line); }

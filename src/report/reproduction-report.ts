@@ -19,9 +19,14 @@ export function summarizeReproduction(result: ReproductionResult): { tables: Tab
     tables: [
       ...result.tables.map(sideBySide),
       ...result.attacks.map((attack) => ({ ...tableOf(attack), title: `Attacks: ${attack.task}` })),
-      claimTable(result.claims),
     ],
-    sentences: [...result.attacks.flatMap(attackSentences), verdictSentence(result.claims)],
+    sentences: [
+      ...result.attacks.flatMap(attackSentences),
+      ...result.claims.map(
+        ({ verdict, text, source, finding }) => `${verdicts[verdict]}: ${text} (${source}) ${finding}.`,
+      ),
+      verdictSentence(result.claims),
+    ],
   };
 }
 

@@ -23,6 +23,9 @@ export interface Table {
   notes?: string[];
 }
 
+/** Characters from which a text in HTML may break into lines. */
+const LONG = 40;
+
 /** Header and cells as printable text, in the order of the columns. */
 function cells(table: Table): string[][] {
   const rows = table.rows.map((row) =>
@@ -83,7 +86,7 @@ export function tableToHtml(table: Table): string {
   const cell = (tag: 'td' | 'th', scope: 'col' | 'row' | undefined, text: string, column: number): string => {
     const attributes = [
       ...(scope ? [` scope="${scope}"`] : []),
-      ...(table.columns[column].align === 'right' ? [' class="right"'] : []),
+      ...(table.columns[column].align === 'right' ? [' class="right"'] : text.length > LONG ? [' class="long"'] : []),
     ];
     return `<${tag}${attributes.join('')}>${escapeHtml(text)}</${tag}>`;
   };

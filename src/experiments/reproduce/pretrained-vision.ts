@@ -26,15 +26,15 @@ const settings: Readonly<Record<Scale, Settings>> = {
   },
   small: {
     architectures: ['resnet20', 'resnet32'],
-    limit: 10_000,
-    testLimit: 500,
-    lockSteps: 300,
+    limit: 6000,
+    testLimit: 300,
+    lockSteps: 240,
     steps: 30,
     adaptiveOptimizers: 1,
     budget: { batchSize: 32, searchSeeds: [11], seeds: [1, 2, 3], curveGrowth: 1.7 },
     optimizers: [
-      { name: 'adamw', decades: [-2, -3, -1] },
-      { name: 'sgd', options: { momentum: 0.9 }, decades: [-1, -2, 0] },
+      { name: 'adamw', decades: [-2, -3] },
+      { name: 'sgd', options: { momentum: 0.9 }, decades: [-1, -2] },
     ],
   },
   paper: {
