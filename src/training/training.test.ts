@@ -8,8 +8,10 @@ import { RandomStream } from '../linalg/index.js';
 import { initializeModel, type Model, parameterSet } from '../models/index.js';
 import {
   adamw,
+  classAccuracy,
   createObjective,
   Evaluator,
+  f1,
   lbfgs,
   naturalGradient,
   type Objective,
@@ -291,6 +293,18 @@ describe('score', () => {
     expect(predictedClass(Float32Array.of(Number.NaN, 1))).toBe(-1);
     // −log softmax of [0, ln 3] at 1 is −ln(3/4).
     expect(score(Float32Array.of(0, Math.log(3)), Int32Array.of(1)).loss).toBeCloseTo(-Math.log(0.75), 6);
+  });
+
+  it('counts by class; F1 is the harmonic mean of precision and recall', () => {
+    const predicted = [0, 0, 0, 1, 2, 2];
+    const logits = Float32Array.from(predicted.flatMap((label) => [0, 1, 2].map((one) => Number(one === label))));
+    const { byClass } = score(logits, Int32Array.of(0, 0, 1, 0, 2, 0));
+    expect(byClass[0]).toEqual({ examples: 4, predicted: 3, correct: 2 });
+    // Precision 2/3, recall 2/4.
+    expect(f1(byClass[0])).toBeCloseTo(4 / 7, 12);
+    expect(byClass.map(classAccuracy)).toEqual([0.5, 0, 1]);
+    expect(f1({ examples: 0, predicted: 0, correct: 0 })).toBe(0);
+    expect(classAccuracy({ examples: 0, predicted: 1, correct: 0 })).toBeNaN();
   });
 });
 
