@@ -202,7 +202,7 @@ export class TopSingularSubspace {
   }
 
   /**
-   * Continues from a {@link state}: the updates that follow give the same bits.
+   * Continues from what `state` gave: the updates that follow give the same bits.
    *
    * @throws InputError when the state has another size or is not finite.
    */
