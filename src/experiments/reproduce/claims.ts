@@ -1,4 +1,4 @@
-import { isMeasured } from '../../attacks/index.js';
+import { type AttackRow, bestRow, isMeasured } from '../../attacks/index.js';
 import { meanInterval } from '../../linalg/index.js';
 import type { Claim, ResultAttack } from './reproduction.js';
 
@@ -22,6 +22,11 @@ export function keepsUtility(task: string, source: string, unlocked: number, loc
   };
 }
 
+/** From this share of the way from guessing to perfect a model learns, on average over seeds. */
+const learns = 0.25;
+/** Below this share it does not. */
+const learnsNothing = 0.1;
+
 /**
  * At one setting the locked model does not learn a task that the unlocked one learns. Learning: at least a quarter of the
  * way from guessing to perfect, on average over seeds; not learning: less than a tenth of it.
@@ -35,10 +40,28 @@ export function preventsAtSetting(
   const way = (values: readonly number[]) => (mean(values) - guessing) / (1 - guessing);
   const finding = `unlocked ${share(mean(unlocked))}, locked ${share(mean(locked))}, guessing ${share(guessing)}; n = ${unlocked.length} seeds`;
   const text = `With ${setting}, the unlocked model learns ${task} and the locked one does not.`;
-  if (way(unlocked) < 0.25) {
+  if (way(unlocked) < learns) {
     return { text, source, verdict: 'unmeasured', finding: `the unlocked model does not learn either: ${finding}` };
   }
-  return { text, source, verdict: way(locked) < 0.1 ? 'holds' : 'fails', finding };
+  return { text, source, verdict: way(locked) < learnsNothing ? 'holds' : 'fails', finding };
+}
+
+/** No learning rate and no optimizer of a sweep makes plain fine-tuning of the locked model learn the task. */
+export function preventsAtAnyRate({ task, rows, classes, metric }: ResultAttack, source: string): Claim {
+  const text = `No learning rate and no optimizer of the sweep makes the locked model learn ${task}.`;
+  const best = (start: string) =>
+    bestRow(rows.filter((row) => row.start === start && row.attack === 'fine-tune' && row.measure === 'score'));
+  const [unlocked, locked] = [best('unlocked'), best('locked')];
+  if (!unlocked || !locked) return { text, source, verdict: 'unmeasured', finding: 'not attacked' };
+  const guessing = 1 / classes;
+  const score = (row: AttackRow) => mean(row.result.trials.map((trial) => trial.score));
+  const way = (row: AttackRow) => (score(row) - guessing) / (1 - guessing);
+  const at = (row: AttackRow) => `${share(score(row))} (${row.optimizer} at ${row.result.learningRate.toPrecision(1)})`;
+  const finding = `${metric}: unlocked ${at(unlocked)}, locked ${at(locked)}; n = ${locked.result.trials.length} seeds`;
+  if (way(unlocked) < learns) {
+    return { text, source, verdict: 'unmeasured', finding: `the unlocked model does not learn either: ${finding}` };
+  }
+  return { text, source, verdict: way(locked) < learnsNothing ? 'holds' : 'fails', finding };
 }
 
 /** Whatever learning rate and optimizer an attacker takes, the locked weights are worth no more than none. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { AttackRow, StartName, Trial } from '../../attacks/index.js';
-import { keepsUtility, preventsAtBest, preventsAtSetting } from './claims.js';
+import { keepsUtility, preventsAtAnyRate, preventsAtBest, preventsAtSetting } from './claims.js';
 import { largestTrainingRate } from './fig4.js';
 import { reproductions } from './index.js';
 import { assessed, lastScores, printedSpecDef } from './workshop.js';
@@ -59,6 +59,23 @@ describe('claims', () => {
       finding: expect.stringContaining('cannot be told from the floor'),
     });
     expect(preventsAtBest(assessed(facts, []), 's').verdict).toBe('unmeasured');
+  });
+});
+
+describe('preventsAtAnyRate', () => {
+  it('fails where the locked model learns at its best rate, whatever it does at others', () => {
+    const claim = (unlocked: number, locked: number) =>
+      preventsAtAnyRate(
+        assessed(facts, [row('unlocked', [unlocked]), row('locked', [0.1]), row('locked', [locked], 'sgd')]),
+        's',
+      );
+    expect(claim(0.8, 0.5)).toMatchObject({
+      verdict: 'fails',
+      finding: expect.stringContaining('50.0 % (sgd at 0.1)'),
+    });
+    expect(claim(0.8, 0.12).verdict).toBe('holds');
+    expect(claim(0.2, 0.12).verdict).toBe('unmeasured');
+    expect(preventsAtAnyRate(assessed(facts, []), 's').verdict).toBe('unmeasured');
   });
 });
 

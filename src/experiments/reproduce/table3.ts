@@ -4,7 +4,7 @@ import { initializeModel, loadModel, type Model } from '../../models/index.js';
 import { classAccuracy } from '../../training/index.js';
 import { trainOptions } from '../jobs/train.js';
 import { evaluateModel } from '../pipelines.js';
-import { mean, preventsAtBest, share } from './claims.js';
+import { mean, preventsAtAnyRate, preventsAtBest, share } from './claims.js';
 import type { Claim, Reproduction, ResultCell, Scale } from './reproduction.js';
 import { type SweepSettings, singleSetting, sweep } from './sweep.js';
 import { assessed, printedSpecDef, type TaskData, Workshop } from './workshop.js';
@@ -165,7 +165,8 @@ export const table3: Reproduction = {
           [`${share(others9(before.unlearned))} before the lock, ${share(others9(before.locked))} after`],
         ),
         relearningClaim(carUnlocked, carLocked),
-        preventsAtBest(found, source),
+        preventsAtAnyRate(found, source),
+        preventsAtBest(found, 'weightlock'),
       ],
       seconds: workshop.seconds,
     };
