@@ -12,12 +12,15 @@ export function share(value: number): string {
   return `${(100 * value).toFixed(1)} %`;
 }
 
+/** One point of accuracy, with room for the rounding of a difference of two shares. */
+const onePoint = 0.01 + 1e-9;
+
 /** A locked model's utility is at most one point below the unlocked one's. */
 export function keepsUtility(task: string, source: string, unlocked: number, locked: number): Claim {
   return {
     text: `The lock keeps the accuracy on ${task}: at most 1 point is lost.`,
     source,
-    verdict: unlocked - locked <= 0.01 ? 'holds' : 'fails',
+    verdict: unlocked - locked <= onePoint ? 'holds' : 'fails',
     finding: `${share(unlocked)} before, ${share(locked)} after`,
   };
 }
