@@ -91,7 +91,7 @@ async function parts(result: ReproductionResult): Promise<Part[]> {
 }
 
 /** The paper's table with our numbers beside the paper's, `ours / paper`. */
-function sideBySide({ title, columns, rows }: ResultTable): Table {
+function sideBySide({ title, reference = "the paper's", columns, rows }: ResultTable): Table {
   return {
     title,
     columns: [
@@ -103,7 +103,7 @@ function sideBySide({ title, columns, rows }: ResultTable): Table {
       ...Object.fromEntries(columns.map((column, index) => [column, cell(cells[index])])),
     })),
     notes: [
-      "Each cell: ours (95 % interval of the mean over seeds, where there are several) / the paper's; – where one of them has no number.",
+      `Each cell: ours (95 % interval of the mean over seeds, where there are several) / ${reference}; – where one of them has no number.`,
     ],
   };
 }

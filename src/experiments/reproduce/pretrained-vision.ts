@@ -154,6 +154,7 @@ export const pretrainedVision: Reproduction = {
       tables: [
         {
           title: 'Accuracy on CIFAR-10',
+          reference: "the data folder's README's",
           columns: ['first 1,000 test images', 'test images, unlocked', 'test images, locked'],
           rows,
         },

@@ -11,7 +11,7 @@ export type Scale = (typeof scales)[number];
 
 /** One number of the paper and what stands in its place here, 0 to 1. */
 export interface ResultCell {
-  /** The paper's number; none where it has none. */
+  /** The paper's number, or that of the table's reference; none where it has none. */
   readonly paper?: number;
   /** Ours, one a seed; several give an interval. */
   readonly ours: readonly number[];
@@ -21,6 +21,8 @@ export interface ResultCell {
 export interface ResultTable {
   /** What it shows. */
   readonly title: string;
+  /** Whose numbers stand beside ours; default the paper's. */
+  readonly reference?: string;
   /** Headings of the numbers. */
   readonly columns: readonly string[];
   /** Labelled lines, one cell a column. */
