@@ -1,4 +1,4 @@
-import { type AttackRow, bestRow, isMeasured } from '../../attacks/index.js';
+import { type AttackRow, bestRow, isMeasured, scores } from '../../attacks/index.js';
 import { meanInterval } from '../../linalg/index.js';
 import type { Claim, ResultAttack } from './reproduction.js';
 
@@ -25,28 +25,37 @@ export function keepsUtility(task: string, source: string, unlocked: number, loc
   };
 }
 
-/** From this share of the way from guessing to perfect a model learns, on average over seeds. */
-const learns = 0.25;
-/** Below this share it does not. */
-const learnsNothing = 0.1;
+/** What an unlocked model must gain over guessing, beyond its interval over seeds, to say that it learns. */
+const leastGain = 0.05;
+/** A locked model that gains at most this share of it is prevented from learning. */
+const prevented = 0.25;
 
 /**
- * At one setting the locked model does not learn a task that the unlocked one learns. Learning: at least a quarter of the
- * way from guessing to perfect, on average over seeds; not learning: less than a tenth of it.
+ * Whether a lock prevents what the unlocked model learns: by the share of the unlocked model's gain over guessing that is
+ * left to the locked one.
  */
+function judgeGain(
+  { unlocked, locked, classes }: { unlocked: readonly number[]; locked: readonly number[]; classes: number },
+  finding: string,
+): Pick<Claim, 'verdict' | 'finding'> {
+  const guessing = 1 / classes;
+  const { mean: center, low = center } = meanInterval(unlocked);
+  if (center - guessing < leastGain || low <= guessing) {
+    return { verdict: 'unmeasured', finding: `the unlocked model cannot be told from guessing: ${finding}` };
+  }
+  const left = (mean(locked) - guessing) / (center - guessing);
+  return { verdict: left <= prevented ? 'holds' : 'fails', finding: `${share(left)} of the gain is left: ${finding}` };
+}
+
+/** At one setting the locked model does not learn a task that the unlocked one learns. */
 export function preventsAtSetting(
   { task, setting, source, classes }: { task: string; setting: string; source: string; classes: number },
   unlocked: readonly number[],
   locked: readonly number[],
 ): Claim {
-  const guessing = 1 / classes;
-  const way = (values: readonly number[]) => (mean(values) - guessing) / (1 - guessing);
-  const finding = `unlocked ${share(mean(unlocked))}, locked ${share(mean(locked))}, guessing ${share(guessing)}; n = ${unlocked.length} seeds`;
   const text = `With ${setting}, the unlocked model learns ${task} and the locked one does not.`;
-  if (way(unlocked) < learns) {
-    return { text, source, verdict: 'unmeasured', finding: `the unlocked model does not learn either: ${finding}` };
-  }
-  return { text, source, verdict: way(locked) < learnsNothing ? 'holds' : 'fails', finding };
+  const finding = `unlocked ${share(mean(unlocked))}, locked ${share(mean(locked))}, guessing ${share(1 / classes)}; n = ${unlocked.length} seeds`;
+  return { text, source, ...judgeGain({ unlocked, locked, classes }, finding) };
 }
 
 /** No learning rate and no optimizer of a sweep makes plain fine-tuning of the locked model learn the task. */
@@ -56,15 +65,10 @@ export function preventsAtAnyRate({ task, rows, classes, metric }: ResultAttack,
     bestRow(rows.filter((row) => row.start === start && row.attack === 'fine-tune' && row.measure === 'score'));
   const [unlocked, locked] = [best('unlocked'), best('locked')];
   if (!unlocked || !locked) return { text, source, verdict: 'unmeasured', finding: 'not attacked' };
-  const guessing = 1 / classes;
-  const score = (row: AttackRow) => mean(row.result.trials.map((trial) => trial.score));
-  const way = (row: AttackRow) => (score(row) - guessing) / (1 - guessing);
-  const at = (row: AttackRow) => `${share(score(row))} (${row.optimizer} at ${row.result.learningRate.toPrecision(1)})`;
+  const at = (row: AttackRow) =>
+    `${share(mean(scores(row)))} (${row.optimizer} at ${row.result.learningRate.toPrecision(1)})`;
   const finding = `${metric}: unlocked ${at(unlocked)}, locked ${at(locked)}; n = ${locked.result.trials.length} seeds`;
-  if (way(unlocked) < learns) {
-    return { text, source, verdict: 'unmeasured', finding: `the unlocked model does not learn either: ${finding}` };
-  }
-  return { text, source, verdict: way(locked) < learnsNothing ? 'holds' : 'fails', finding };
+  return { text, source, ...judgeGain({ unlocked: scores(unlocked), locked: scores(locked), classes }, finding) };
 }
 
 /** Whatever learning rate and optimizer an attacker takes, the locked weights are worth no more than none. */

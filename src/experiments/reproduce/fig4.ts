@@ -168,5 +168,8 @@ export const fig4: Reproduction = {
 /** Evaluations of the gradient that a step costs on average. */
 function evaluationsPerStep(rows: readonly AttackRow[]): number {
   const trials = rows.filter(({ attack }) => attack === 'fine-tune').flatMap(({ result }) => result.trials);
-  return mean(trials.map(({ evaluations, curve }) => evaluations / curve[curve.length - 1].step));
+  const steps = ({ curve }: (typeof trials)[number]) => curve[curve.length - 1].step;
+  // A run that diverged before its first measurement says nothing of the steps it took.
+  const measured = trials.filter((trial) => steps(trial) > 0);
+  return mean(measured.map((trial) => trial.evaluations / steps(trial)));
 }

@@ -36,12 +36,21 @@ describe('claims', () => {
 
   it('one setting says nothing where the unlocked model does not learn', () => {
     const about = { task: 'kmnist', setting: 'AdamW', source: 's', classes: 10 };
-    expect(preventsAtSetting(about, [0.8, 0.7], [0.1, 0.12]).verdict).toBe('holds');
-    expect(preventsAtSetting(about, [0.8, 0.7], [0.1, 0.5]).verdict).toBe('fails');
-    expect(preventsAtSetting(about, [0.1, 0.3], [0.1, 0.1])).toMatchObject({
-      verdict: 'unmeasured',
-      finding: expect.stringContaining('the unlocked model does not learn either'),
+    expect(preventsAtSetting(about, [0.8, 0.78], [0.1, 0.12]).verdict).toBe('holds');
+    expect(preventsAtSetting(about, [0.8, 0.78], [0.1, 0.5])).toMatchObject({
+      verdict: 'fails',
+      finding: '29.0 % of the gain is left: unlocked 79.0 %, locked 30.0 %, guessing 10.0 %; n = 2 seeds',
     });
+    // One seed of two learned, or both a little: not beyond the interval, or not enough.
+    for (const unlocked of [
+      [0.1, 0.3],
+      [0.13, 0.14],
+    ]) {
+      expect(preventsAtSetting(about, unlocked, [0.1, 0.1])).toMatchObject({
+        verdict: 'unmeasured',
+        finding: expect.stringContaining('the unlocked model cannot be told from guessing'),
+      });
+    }
   });
 
   it('at the best rate, the lock fails where the advantage is above 0 beyond chance, and holds at or below the floor', () => {
@@ -76,7 +85,7 @@ describe('preventsAtAnyRate', () => {
       finding: expect.stringContaining('50.0 % (sgd at 0.1)'),
     });
     expect(claim(0.8, 0.12).verdict).toBe('holds');
-    expect(claim(0.2, 0.12).verdict).toBe('unmeasured');
+    expect(claim(0.14, 0.12).verdict).toBe('unmeasured');
     expect(preventsAtAnyRate(assessed(facts, []), 's').verdict).toBe('unmeasured');
   });
 });
