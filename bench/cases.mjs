@@ -86,7 +86,7 @@ async function trainStep(name, engine, phases) {
 async function lockStep(name, engine, phases) {
   const { model, params, objective, optimizer, state } = await prepared(name, engine);
   const timed = clock(phases);
-  const programs = new ProgramCache({ threads: engine.threads });
+  const programs = new ProgramCache({ threads: 1 });
   const matrices = weightMatrices(model.weights).map((matrix) => {
     const svd = tripletSource(matrix, 4, 0, { programs });
     if (!phases) return { ...matrix, svd };

@@ -57,7 +57,8 @@ async function runSpecDef(context: LockContext, options: SpecDefOptions): Promis
   const floor = options.utilityFloor ?? before.accuracy - options.maxDrop;
   const { batchSize, retain: loss } = options;
   const retain = await createObjective({ model, dataset: train, batchSize, seed, loss, referenceLogits, engine });
-  const programs = new ProgramCache(engine);
+  // One thread each: a pool for every shape of matrix would spin and take the step's time (ResNet-18, two threads: 324 ms a step, so 115).
+  const programs = new ProgramCache({ ...engine, threads: 1 });
   try {
     let result: LockResult = { steps: 0, stepsTried: 0, stoppedByFloor: false, before, after: before };
     for (const stage of stages(context, options, programs)) {
