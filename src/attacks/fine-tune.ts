@@ -1,6 +1,6 @@
 import type { Dataset } from '../data/index.js';
 import type { ProgramCache } from '../engine/index.js';
-import { type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
+import { cloneWeights, type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
 import {
   classAccuracy,
   createObjective,
@@ -109,9 +109,7 @@ export async function fineTune({
   programs,
   evaluator,
 }: FineTuneOptions): Promise<Trial> {
-  const params = parameterSet(
-    new Map([...weights].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }])),
-  );
+  const params = parameterSet(cloneWeights(weights));
   const objective = await createObjective({ model, dataset: train, batchSize, seed, programs });
   const due = new Set(evaluationSteps(steps, curveGrowth));
   const guessing = 1 / test.classes.length;

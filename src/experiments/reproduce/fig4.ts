@@ -1,5 +1,5 @@
 import type { AttackOptimizer, AttackRow, SearchResult } from '../../attacks/index.js';
-import { dataSpec, loadData } from '../../data/index.js';
+import { loadData } from '../../data/index.js';
 import { initializeModel } from '../../models/index.js';
 import { keepsUtility, mean, preventsAtAnyRate, preventsAtBest, preventsAtSetting } from './claims.js';
 import { lockOnMnist } from './mnist-lock.js';
@@ -93,19 +93,10 @@ export const fig4: Reproduction = {
   async run(scale, context) {
     const { limit, attackLimit, testLimit, epochs, attackEpochs, target, optimizers, adaptiveOptimizers, ...rest } =
       settings[scale];
-    const { data: root, seed } = context;
-    const spec = (name: string, examples: number | undefined) =>
-      dataSpec.parse({
-        name,
-        path: `${root}/${name}`,
-        size: 32,
-        channels: 3,
-        splitSeed: seed,
-        validationShare: 0.01,
-        limit: examples,
-        testLimit,
-      });
+    const { seed } = context;
     const workshop = new Workshop(context);
+    const spec = (name: string, examples: number | undefined) =>
+      workshop.spec(name, { size: 32, channels: 3, validationShare: 0.01, limit: examples, testLimit });
     const mnist = await loadData(spec('mnist', limit));
     const start = async () => initializeModel('cnn', { num_channels: 3, image_size: 32 }, seed);
     const { paths, utility, sigma } = await lockOnMnist(workshop, start, mnist, { epochs });

@@ -1,4 +1,4 @@
-import { dataSpec, loadData, subset } from '../../data/index.js';
+import { loadData, subset } from '../../data/index.js';
 import { specDefOptions } from '../../locks/index.js';
 import { evaluateModel } from '../pipelines.js';
 import { keepsUtility, preventsAtAnyRate, preventsAtBest, share } from './claims.js';
@@ -66,20 +66,10 @@ export const pretrainedVision: Reproduction = {
   async run(scale, context) {
     const { architectures, limit, testLimit, lockSteps, steps, optimizers, adaptiveOptimizers, ...rest } =
       settings[scale];
-    const { data: root, seed, engine } = context;
-    const spec = (name: string, share: number) =>
-      dataSpec.parse({
-        name,
-        path: `${root}/${name}`,
-        size: 32,
-        channels: 3,
-        ...normalization,
-        splitSeed: seed,
-        validationShare: share,
-        limit,
-        testLimit,
-      });
+    const { data: root, engine } = context;
     const workshop = new Workshop(context);
+    const spec = (name: string, share: number) =>
+      workshop.spec(name, { size: 32, channels: 3, ...normalization, validationShare: share, limit, testLimit });
     const cifar = await loadData(spec('cifar10', 0.1));
     const all = await loadData({ ...spec('cifar10', 0.1), testLimit: undefined });
     const firstThousand = subset(all.test, [...Array(1000).keys()]);

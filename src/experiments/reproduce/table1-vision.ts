@@ -1,5 +1,5 @@
 import type { AttackOptimizer } from '../../attacks/index.js';
-import { dataSpec, loadData } from '../../data/index.js';
+import { loadData } from '../../data/index.js';
 import { initializeModel } from '../../models/index.js';
 import { keepsUtility, preventsAtAnyRate, preventsAtBest, preventsAtSetting } from './claims.js';
 import { lockOnMnist } from './mnist-lock.js';
@@ -82,20 +82,17 @@ export const table1Vision: Reproduction = {
   async run(scale, context) {
     const { limit, attackLimit, testLimit, epochs, attackEpochs, ...rest } = settings[scale];
     const { optimizers, adaptiveOptimizers, targets } = rest;
-    const { data: root, seed } = context;
+    const { seed } = context;
+    const workshop = new Workshop(context);
     const spec = (name: string, examples: number | undefined) =>
-      dataSpec.parse({
-        name,
-        path: `${root}/${name}`,
+      workshop.spec(name, {
         size: imageSize,
         channels: 3,
-        splitSeed: seed,
         // The paper keeps nothing back from its training sets.
         validationShare: 0.01,
         limit: examples,
         testLimit,
       });
-    const workshop = new Workshop(context);
     const mnist = await loadData(spec('mnist', limit));
 
     const start = async () => initializeModel('resnet18', { num_classes: 10, image_size: imageSize }, seed);

@@ -1,5 +1,5 @@
 import type { AttackRow } from '../../attacks/index.js';
-import { type Dataset, dataSpec, loadData, subset } from '../../data/index.js';
+import { type Dataset, loadData, subset } from '../../data/index.js';
 import { initializeModel, loadModel, type Model } from '../../models/index.js';
 import { classAccuracy } from '../../training/index.js';
 import { trainOptions } from '../jobs/train.js';
@@ -85,16 +85,9 @@ export const table3: Reproduction = {
   async run(scale, context) {
     const { limit, testLimit, trainEpochs, unlearnEpochs, lockEpochs, optimizers, adaptiveOptimizers, ...rest } =
       settings[scale];
-    const { data: root, seed, engine } = context;
-    const data = dataSpec.parse({
-      name: 'cifar10',
-      path: `${root}/cifar10`,
-      splitSeed: seed,
-      validationShare: 0.01,
-      limit,
-      testLimit,
-    });
+    const { seed, engine } = context;
     const workshop = new Workshop(context);
+    const data = workshop.spec('cifar10', { validationShare: 0.01, limit, testLimit });
     const { train, validation, test } = await loadData(data);
     const others: TaskData = { train: without(train, car), validation: without(validation, car) };
 

@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { z } from 'zod';
 import { type AttackRow, attackersAdvantage } from '../../attacks/index.js';
-import type { DataParts } from '../../data/index.js';
+import { type DataParts, type DataSpec, dataSpec } from '../../data/index.js';
 import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
 import { type SpecDefOptions, specDefOptions, specdef } from '../../locks/index.js';
 import { loadModel, type Model, saveModel } from '../../models/index.js';
@@ -35,6 +36,12 @@ export class Workshop {
 
   /** @param context - The run. */
   constructor(readonly context: ReproductionContext) {}
+
+  /** Which examples of a data set in the run's folder; the split is by the run's seed. */
+  spec(name: string, options: z.input<typeof dataSpec>): DataSpec {
+    const { data, seed } = this.context;
+    return dataSpec.parse({ name, path: join(data, name), splitSeed: seed, ...options });
+  }
 
   /** Trains a copy of a model; the seed of its batches is the run's. */
   train(name: string, start: () => Promise<Model>, data: TaskData, options: TrainOptions): Promise<MadeModel> {
