@@ -291,13 +291,14 @@ async function prepare(
   state: RunState,
   config: Readonly<Record<string, unknown>>,
 ): Promise<void> {
+  // First of all: a folder that holds anything else without it is taken for a stranger's, also after a kill.
+  const plain: unknown = JSON.parse(canonicalJson(config));
+  if (state === 'new') await writeFileAtomic(join(path, CONFIG), `${marker(name)}\n${stringify(plain)}`);
   await mkdir(join(path, CHECKPOINTS), { recursive: true });
   for (const folder of [path, join(path, CHECKPOINTS)]) {
     const left = (await readdir(folder)).filter((entry) => TEMPORARY.test(entry));
     for (const entry of left) await rm(join(folder, entry), { force: true });
   }
-  const plain: unknown = JSON.parse(canonicalJson(config));
-  if (state === 'new') await writeFileAtomic(join(path, CONFIG), `${marker(name)}\n${stringify(plain)}`);
   await writeEnvironment(join(path, ENVIRONMENT), config);
   await dropHalfLine(join(path, METRICS));
 }
