@@ -104,7 +104,9 @@ async function lockStep(name, engine, phases) {
   const step = async () => {
     // Locked for thousands of steps on noise, weights overflow: begin again now and then, as PyTorch's side does.
     if (count % 100 === 0) for (const [key, values] of start) params.get(key).set(values);
-    const result = await timed('whole lock step', () => specDefStep(params, count++, { retain, matrices, alpha: 0.1 }));
+    const result = await timed('whole lock step', () =>
+      specDefStep(params, count++, { retain, matrices, alpha: 0.1, programs }),
+    );
     await timed('optimizer', () => optimizer.update(result.gradients, state, params, 1e-3));
     return result.loss;
   };

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { add, cast, Graph, matMul, mul, reduceSum } from '../graph/index.js';
+import { add, cast, Graph, gather, matMul, mul, reduceSum, reshape } from '../graph/index.js';
 import { compile, EngineError, type Program } from './program.js';
 
 /** y = x·w of `[2, 3]` and `[3, 2]`, and the sum of y times an int32 factor. */
@@ -79,6 +79,37 @@ describe('Program', () => {
     const running = program.run(feeds());
     await expect(program.run(feeds())).rejects.toThrow(/expected the previous run to have ended/);
     expect([...(await running).y]).toEqual([7, 8, 16, 17]);
+    await program.release();
+  });
+
+  /** Large enough for its outputs to be written without copies; row `index` of w, twice, one time reshaped. */
+  async function largeOutputs(): Promise<Program> {
+    const graph = new Graph();
+    const [w, index] = [graph.input('w', [2, 20_000]), graph.input('index', [], 'int32')];
+    const row = mul(gather(w, index, 0), 2);
+    return compile({ row, square: reshape(row, [100, 200]) }, { threads: 1 });
+  }
+
+  it('fills large outputs in place, and reshaped ones, without new memory', async () => {
+    const program = await largeOutputs();
+    const w = Float32Array.from({ length: 40_000 }, (_, i) => i);
+    const first = await program.run({ w, index: Int32Array.of(0) });
+    expect([first.row[7], first.square[19_999]]).toEqual([14, 39_998]);
+    const before = process.memoryUsage().arrayBuffers;
+    const second = await program.run({ w, index: Int32Array.of(1) });
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(1000);
+    expect(second.row).toBe(first.row);
+    expect([second.row[7], second.square[19_999]]).toEqual([40_014, 79_998]);
+    await program.release();
+  });
+
+  it('still fails where a run fails', async () => {
+    const program = await largeOutputs();
+    const w = new Float32Array(40_000);
+    await expect(program.run({ w, index: Int32Array.of(5) })).rejects.toThrow(
+      /^run: .*indices element out of data bounds, idx=5/,
+    );
+    expect([...(await program.run({ w, index: Int32Array.of(1) })).row.slice(0, 2)]).toEqual([0, 0]);
     await program.release();
   });
 

@@ -1,6 +1,7 @@
 import type * as ort from 'onnxruntime-node';
 import { WeightlockError } from '../formats/index.js';
 import { allocate, type DType, type Shape, sizeOf, type Tensor, type TypedArray, toOnnx } from '../graph/index.js';
+import { refusalOf, sentinel } from './sentinel.js';
 
 type Runtime = typeof ort;
 
@@ -43,8 +44,10 @@ export class Program {
   readonly #session: ort.InferenceSession;
   readonly #profiled: boolean;
   readonly #inputs: ReadonlyMap<string, { shape: Shape; dtype: DType }>;
-  readonly #fetches: Record<string, ort.Tensor>;
+  readonly #fetches: Record<string, ort.Tensor | null>;
   readonly #results: Record<string, TypedArray>;
+  /** The error that ends a run whose outputs are not copied. */
+  readonly #refusal: string | undefined;
   /** The tensor last made for an input: feeding the same array again costs no new wrapper. */
   readonly #wrapped = new Map<string, ort.Tensor>();
   #running: Promise<unknown> | undefined;
@@ -54,11 +57,12 @@ export class Program {
     runtime: Runtime,
     session: ort.InferenceSession,
     outputs: Readonly<Record<string, Tensor>>,
-    profiled: boolean,
+    { profiled, refusal }: { profiled: boolean; refusal?: string },
   ) {
     this.#runtime = runtime;
     this.#session = session;
     this.#profiled = profiled;
+    this.#refusal = refusal;
     const known = new Set(session.inputNames);
     const graph = Object.values(outputs)[0].graph;
     this.#inputs = new Map([...graph.inputs].filter(([name]) => known.has(name)));
@@ -69,6 +73,7 @@ export class Program {
       this.#results[name] = values;
       this.#fetches[name] = wrap(this.#runtime, dtype, values, shape);
     }
+    if (refusal !== undefined) this.#fetches[sentinel] = null;
   }
 
   /** Names of the inputs that {@link run} must be fed, with shape and element type. */
@@ -103,7 +108,8 @@ export class Program {
     try {
       await this.#running;
     } catch (error) {
-      throw new EngineError(`run: ${error instanceof Error ? error.message : String(error)}`);
+      const message = error instanceof Error ? error.message : String(error);
+      if (message !== this.#refusal) throw new EngineError(`run: ${message}`);
     } finally {
       this.#running = undefined;
     }
@@ -116,6 +122,16 @@ export class Program {
     if (this.#profiled) this.#session.endProfiling();
     await this.#session.release();
   }
+}
+
+/** Elements of all outputs from which a {@link sentinel} costs less than the copies it saves. */
+const worthASentinel = 10_000;
+
+/** The tensor whose elements a reshaped one has, in the same order: as an output it need not be copied once more. */
+function unshaped(tensor: Tensor): Tensor {
+  const { source } = tensor;
+  const from = source.kind === 'node' && source.node.op === 'Reshape' ? source.node.inputs[0] : undefined;
+  return from?.source.kind === 'node' ? unshaped(from) : tensor;
 }
 
 function wrap(runtime: Runtime, dtype: DType, values: TypedArray, shape: Shape): ort.Tensor {
@@ -131,9 +147,12 @@ export async function compile(
   outputs: Readonly<Record<string, Tensor>>,
   { threads = 0, device = 'cpu', optimize = true, profilePrefix }: EngineOptions = {},
 ): Promise<Program> {
-  const model = toOnnx(outputs);
+  const stored = Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, unshaped(tensor)]));
+  const elements = Object.values(stored).reduce((sum, { size }) => sum + size, 0);
   try {
     const runtime = await loadRuntime();
+    const refusal = device === 'cpu' && elements >= worthASentinel ? await refusalOf(runtime) : undefined;
+    const model = toOnnx(stored, refusal === undefined ? {} : { sentinel });
     const session = await runtime.InferenceSession.create(model, {
       executionProviders: [device],
       intraOpNumThreads: threads,
@@ -142,7 +161,7 @@ export async function compile(
       logSeverityLevel: 3,
       ...(profilePrefix ? { enableProfiling: true, profileFilePrefix: profilePrefix } : {}),
     });
-    return new Program(runtime, session, outputs, profilePrefix !== undefined);
+    return new Program(runtime, session, stored, { profiled: profilePrefix !== undefined, refusal });
   } catch (error) {
     throw new EngineError(`compile: ${error instanceof Error ? error.message : String(error)}`);
   }

@@ -14,9 +14,13 @@ const irVersion = 9;
  * declaration; inputs that no output needs are left out.
  *
  * @param outputs - Tensors by the names they get as outputs of the model.
+ * @param sentinel - Name of one more output, written first: a sequence of tensors that is empty; default none.
  * @throws GraphError when there are no outputs, they are of several graphs, or a name is both an input and an output.
  */
-export function toOnnx(outputs: Readonly<Record<string, Tensor>>): Uint8Array {
+export function toOnnx(
+  outputs: Readonly<Record<string, Tensor>>,
+  { sentinel }: { sentinel?: string } = {},
+): Uint8Array {
   const results = Object.entries(outputs);
   if (results.length === 0) throw new GraphError('toOnnx: expected at least one output, got none');
   const graph = results[0][1].graph;
@@ -25,7 +29,8 @@ export function toOnnx(outputs: Readonly<Record<string, Tensor>>): Uint8Array {
     if (graph.inputs.has(name)) throw new GraphError(`toOnnx: expected names that are no inputs, got output ${name}`);
   }
 
-  const writer = new ModelWriter(new Set([...graph.inputs.keys(), ...Object.keys(outputs)]));
+  const names = sentinel === undefined ? Object.keys(outputs) : [sentinel, ...Object.keys(outputs)];
+  const writer = new ModelWriter(new Set([...graph.inputs.keys(), ...names]));
   const nodes = ancestors(
     results.map(([, tensor]) => tensor),
     isEmpty,
@@ -33,6 +38,7 @@ export function toOnnx(outputs: Readonly<Record<string, Tensor>>): Uint8Array {
   const read = new Set<Tensor | undefined>([...nodes.flatMap((node) => node.inputs), ...results.map(([, y]) => y)]);
   for (const node of nodes) writer.node(node, read);
   for (const [name, tensor] of results) writer.output(name, tensor);
+  if (sentinel !== undefined) writer.emptySequence(sentinel);
   const inputs = [...graph.inputs.values()].filter((input) => writer.used.has(input));
   return onnx.encodeOnnx(
     onnx.createOnnxModel({
@@ -42,7 +48,10 @@ export function toOnnx(outputs: Readonly<Record<string, Tensor>>): Uint8Array {
       graph: {
         name: 'graph',
         input: inputs.map((input) => valueInfo(writer.name(input), input)),
-        output: results.map(([name, tensor]) => valueInfo(name, tensor)),
+        output: [
+          ...(sentinel === undefined ? [] : [{ name: sentinel, type: sequenceType }]),
+          ...results.map(([name, tensor]) => valueInfo(name, tensor)),
+        ],
         initializer: writer.initializers,
         node: writer.nodes,
       },
@@ -124,6 +133,10 @@ class ModelWriter {
     });
   }
 
+  emptySequence(name: string): void {
+    this.nodes.push({ opType: 'SequenceEmpty', name: `output_${name}`, input: [], output: [name], attribute: [] });
+  }
+
   #constant(constant: NonNullable<OnnxForm['constants']>[number], type: DType): string {
     const [values, shape, dtype] =
       'scalar' in constant
@@ -159,6 +172,16 @@ function attribute(name: string, value: OnnxForm['attributes'][string]): Attribu
   if ('float' in value) return [{ name, type: types.FLOAT, f: value.float }];
   return [{ name, type: types.INTS, ints: value.map(BigInt) }];
 }
+
+/** A sequence of float32 tensors. */
+const sequenceType = {
+  value: {
+    case: 'sequenceType' as const,
+    value: {
+      elemType: { value: { case: 'tensorType' as const, value: { elemType: onnxDataType.float32 } } },
+    },
+  },
+};
 
 function valueInfo(name: string, { shape, dtype }: Tensor) {
   return {

@@ -1,6 +1,8 @@
-import { addRankK, type TopSingularTriplets } from '../../linalg/index.js';
+import type { ProgramCache } from '../../engine/index.js';
+import type { TopSingularTriplets } from '../../linalg/index.js';
 import type { Objective, ParameterSet, StepResult } from '../../training/index.js';
 import type { WeightMatrix } from './matrices.js';
+import { push, scale } from './push.js';
 import type { TripletSource } from './spectrum.js';
 
 /** A matrix to lock and where its singular triplets come from. */
@@ -29,11 +31,13 @@ export interface SpecDefInputs {
   readonly alpha: number;
   /** A singular value that has reached it is not pushed; default none. */
   readonly targetSigma?: number;
+  /** Where programs for large matrices are kept; without it they are computed here. */
+  readonly programs?: ProgramCache;
 }
 
 /**
  * One step of Algorithm 1 (SpecDef): loss and gradient of `α · ℓ_retain − (1 − α) · mean σ_m`. The optimizer that line 7
- * writes as `W ← W − η ∇[…]` takes the gradient from here. Uses `∂σ_j/∂W = u_j v_jᵀ`.
+ * writes as `W ← W − η ∇[…]` takes the gradient from here.
  *
  * @param params - All weights by name.
  * @param step - Which batch ℓ_retain is taken on.
@@ -41,7 +45,7 @@ export interface SpecDefInputs {
 export async function specDefStep(
   params: ParameterSet,
   step: number,
-  { retain, matrices, alpha, targetSigma }: SpecDefInputs,
+  { retain, matrices, alpha, targetSigma, programs }: SpecDefInputs,
 ): Promise<SpecDefStep> {
   const collected = new Map<string, TopSingularTriplets>(); // 2: σ_m ← {}
   for (const { name, svd } of matrices) {
@@ -54,26 +58,17 @@ export async function specDefStep(
   const { loss: retainLoss, gradients } = await retain.compute(params, step);
   const n = matrices.reduce((count, { name }) => count + (collected.get(name)?.sigma.length ?? 0), 0);
   let sum = 0;
-  for (const gradient of gradients.values()) scaleInPlace(gradient, alpha);
-  for (const { name, rows, columns } of matrices) {
-    const gradient = gradients.get(name);
-    const triplets = collected.get(name);
+  for (const matrix of matrices) {
+    const gradient = gradients.get(matrix.name);
+    const triplets = collected.get(matrix.name);
     if (!gradient || !triplets) continue;
     const { sigma, u, v } = triplets;
     sum += sigma.reduce((a, b) => a + b, 0);
-    const pushed = targetSigma === undefined ? u : withoutReached(u, sigma, targetSigma);
-    addRankK(gradient, pushed, v, rows, columns, sigma.length, -(1 - alpha) / n);
+    const pushed = (j: number) => targetSigma === undefined || sigma[j] < targetSigma;
+    const left = u.map((value, index) => (pushed(index % sigma.length) ? (-(1 - alpha) / n) * value : 0));
+    await push(matrix, gradient, alpha, left, v, programs);
   }
+  for (const [name, gradient] of gradients) if (!collected.has(name)) scale(gradient, alpha);
   const sigma = new Map([...collected].map(([name, triplets]) => [name, triplets.sigma.slice()]));
   return { loss: alpha * retainLoss - ((1 - alpha) * sum) / n, retainLoss, meanSigma: sum / n, sigma, gradients };
-}
-
-function scaleInPlace(values: Float32Array, factor: number): void {
-  for (let i = 0; i < values.length; i++) values[i] *= factor;
-}
-
-/** The left vectors with those columns at zero whose singular value has come far enough. */
-function withoutReached(u: Float32Array, sigma: Float64Array, target: number): Float32Array {
-  const k = sigma.length;
-  return u.map((value, index) => (sigma[index % k] < target ? value : 0));
 }

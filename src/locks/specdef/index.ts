@@ -63,7 +63,7 @@ async function runSpecDef(context: LockContext, options: SpecDefOptions): Promis
     let result: LockResult = { steps: 0, stepsTried: 0, stoppedByFloor: false, before, after: before };
     for (const stage of stages(context, options, programs)) {
       const guard = new UtilityGuard(params, stage.matrices, result.after, floor, options.patience);
-      const { steps } = await runStage(stage, context, options, { retain, evaluator, guard });
+      const { steps } = await runStage(stage, context, options, { retain, evaluator, guard, programs });
       guard.lastGood.goBack();
       const { step, evaluation: after } = guard.lastGood;
       result = {
@@ -84,14 +84,19 @@ function runStage(
   { name, steps, offset, matrices }: Stage,
   { params, validation, checkpoint, hooks, signal, onStep }: LockContext,
   options: SpecDefOptions,
-  { retain, evaluator, guard }: { retain: Objective; evaluator: Evaluator; guard: UtilityGuard },
+  {
+    retain,
+    evaluator,
+    guard,
+    programs,
+  }: { retain: Objective; evaluator: Evaluator; guard: UtilityGuard; programs: ProgramCache },
 ) {
   const { alpha, targetSigma } = options;
   let last: SpecDefStep | undefined;
   return runSteps({
     params,
     compute: async (current, step) => {
-      last = await specDefStep(current, step, { retain, matrices, alpha, targetSigma });
+      last = await specDefStep(current, step, { retain, matrices, alpha, targetSigma, programs });
       return last;
     },
     optimizer: optimizers.get(options.optimizer).create(),

@@ -1,7 +1,7 @@
 import type { Program, ProgramCache } from '../../engine/index.js';
 import { Graph, gemm, matMul } from '../../graph/index.js';
 import { svd, TopSingularSubspace, type TopSingularTriplets } from '../../linalg/index.js';
-import type { WeightMatrix } from './matrices.js';
+import { isLarge, type WeightMatrix } from './matrices.js';
 
 /** Gives the k largest singular triplets of one weight matrix, step after step. */
 export interface TripletSource {
@@ -20,12 +20,6 @@ export interface TripletOptions {
   /** Where programs for the products with large matrices are kept; without it they are computed here, in float64. */
   programs?: ProgramCache;
 }
-
-/**
- * Elements from which the products with a matrix are left to the engine. One warm update with a block of 8, milliseconds, one
- * thread: 512×4608: 2.5 for 13.7 here; 128×1152: 0.4 for 1.0; 64×576: the same.
- */
-const largeMatrix = 50_000;
 
 /**
  * Lines 4 and 5 of Algorithm 1 for one matrix: the top-k part of its SVD, by block subspace iteration that starts from
@@ -50,7 +44,7 @@ export function tripletSource(
   }
   const subspace = new TopSingularSubspace({ rows, columns, k, seed, name });
   const products =
-    programs && rows * columns >= largeMatrix ? blockProducts(subspace, rows, columns, programs) : undefined;
+    programs && isLarge({ rows, columns }) ? blockProducts(subspace, rows, columns, programs) : undefined;
   return {
     triplets: (matrix) => (products && subspace.warm ? products(matrix) : subspace.update(matrix)),
     state: () => subspace.state(),

@@ -1,0 +1,42 @@
+import type { ProgramCache } from '../../engine/index.js';
+import { Graph, gemm } from '../../graph/index.js';
+import { addRankK } from '../../linalg/index.js';
+import { isLarge, type WeightMatrix } from './matrices.js';
+
+/**
+ * `gradient ← α · gradient + Σ_j left_j · v_jᵀ` in place. With `left_j = −(1 − α)/n · u_j` it is the gradient of line 7 of
+ * Algorithm 1 for one matrix, since `∂σ_j/∂W = u_j v_jᵀ`.
+ *
+ * @param gradient - Gradient of ℓ_retain, `[rows, columns]`.
+ * @param alpha - Weight α of the retain loss.
+ * @param left - `[rows, k]`.
+ * @param v - `[columns, k]`.
+ * @param programs - Where programs for large matrices are kept; without it all are computed here.
+ */
+export async function push(
+  { rows, columns }: WeightMatrix,
+  gradient: Float32Array,
+  alpha: number,
+  left: Float32Array,
+  v: Float32Array,
+  programs?: ProgramCache,
+): Promise<void> {
+  const k = left.length / rows;
+  if (!programs || !isLarge({ rows, columns })) {
+    scale(gradient, alpha);
+    addRankK(gradient, left, v, rows, columns, k, 1);
+    return;
+  }
+  // 512×4608 and k 4: 0.8 ms with the copy; 6 ms in TypeScript.
+  const program = await programs.get(`push ${rows} ${columns} ${k} ${alpha}`, () => {
+    const graph = new Graph();
+    const [u, vectors] = [graph.input('left', [rows, k]), graph.input('v', [columns, k])];
+    return { pushed: gemm(u, vectors, graph.input('gradient', [rows, columns]), { transB: true, beta: alpha }) };
+  });
+  gradient.set((await program.run({ left, v, gradient })).pushed as Float32Array);
+}
+
+/** `values ← factor · values`. */
+export function scale(values: Float32Array, factor: number): void {
+  for (let i = 0; i < values.length; i++) values[i] *= factor;
+}
