@@ -37,7 +37,7 @@ export interface FineTuneOptions {
   target?: number;
   /** Whether a run goes on after the target, so that it gives the best score as well; default false. */
   goOn?: boolean;
-  /** A run that has not come this share of the way from guessing to perfect after 40 % of its budget is given up; default 0.25. */
+  /** A run that has not come this share of the way from guessing to perfect after 40 % of its budget is given up; default 0.25, negative: none is. */
   hopelessShare?: number;
   /** How far two measurements of the score lie apart, as a ratio of steps; default 1.15. */
   curveGrowth?: number;
@@ -138,7 +138,7 @@ export async function fineTune({
       curve.push({ step, score });
       best = Math.max(best, score);
       last = evaluation;
-      const hopeless = best < guessing + hopelessShare * (1 - guessing);
+      const hopeless = hopelessShare >= 0 && best < guessing + hopelessShare * (1 - guessing);
       if (!goOn && target !== undefined && score >= target) end = 'target';
       else if (!Number.isFinite(evaluation.loss)) end = 'diverged';
       else if (step >= hopelessAfter * steps && hopeless) end = 'hopeless';

@@ -54,7 +54,7 @@ const settings: Readonly<Record<Scale, Settings>> = {
     attackEpochs: 1,
     target: 0.25,
     adaptiveOptimizers: 2,
-    budget: { batchSize, searchSeeds: [11], seeds: [1, 2, 3], curveGrowth: 1.5 },
+    budget: { batchSize, searchSeeds: [11, 12], seeds: [1, 2, 3], curveGrowth: 1.5 },
     optimizers: optimizersOver({ sgd: [-1, -2, 0], adamw: [-3, -2, -1], psgd: [-2, -3, -1], secondOrder: [-1, 0, -2] }),
   },
   paper: {

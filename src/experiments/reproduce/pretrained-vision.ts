@@ -28,7 +28,7 @@ const settings: Readonly<Record<Scale, Settings>> = {
     architectures: ['resnet20', 'resnet32'],
     limit: 6000,
     testLimit: 300,
-    lockSteps: 400,
+    lockSteps: 800,
     steps: 30,
     adaptiveOptimizers: 1,
     budget: { batchSize: 32, searchSeeds: [11], seeds: [1, 2, 3], curveGrowth: 1.7 },

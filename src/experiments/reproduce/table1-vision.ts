@@ -37,10 +37,10 @@ const settings: Readonly<Record<Scale, Settings>> = {
     targets: { cifar10: 0.2, kmnist: 0.2, 'fashion-mnist': 0.2 },
   },
   small: {
-    limit: 3000,
-    attackLimit: 1600,
+    limit: 6000,
+    attackLimit: 3200,
     testLimit: 400,
-    epochs: 3,
+    epochs: 5,
     attackEpochs: 1,
     budget: { batchSize: 32, searchSeeds: [11], seeds: [1, 2, 3], curveGrowth: 2 },
     optimizers: [

@@ -31,7 +31,7 @@ const settings: Readonly<Record<Scale, Settings>> = {
     optimizers: [{ name: 'sgd', decades: [-1] }],
   },
   small: {
-    limit: 4000,
+    limit: 8000,
     testLimit: 500,
     trainEpochs: 8,
     adaptiveOptimizers: 1,
