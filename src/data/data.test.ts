@@ -138,11 +138,21 @@ describe('digits', () => {
     expect(trained.size).toBe(train.size);
   });
 
+  it('are all trained on where none is held back, and stand in for validation', async () => {
+    const { train, validation, test } = await loadData(dataSpec.parse({ validationShare: 0 }));
+    expect([train.size, test.size]).toEqual([8000, 2000]);
+    expect(validation.labels).toEqual(train.labels);
+    expect(readInputs(validation, 0, 9)).toEqual(readInputs(train, 0, 9));
+    const held = await loadData(dataSpec.parse({ validationShare: 0.1, limit: 50 }));
+    expect([held.train.size, held.validation.size]).toEqual([45, 5]);
+  });
+
   it('load by a spec', async () => {
     const spec = dataSpec.parse({ classes: [7, 8] });
     const { train, test } = await loadData(spec);
     expect(train.classes).toEqual(['7', '8']);
     expect(new Set(test.labels)).toEqual(new Set([0, 1]));
+    expect((await loadData({ ...spec, validationShare: 0, limit: 50 })).train.size).toBe(50);
     await expect(loadData({ ...spec, classes: [10] })).rejects.toThrow('expected classes from 0 to 9, got 10');
   });
 });

@@ -29,10 +29,12 @@ export const dataSpec = z.strictObject({
     .describe('share of the examples that is kept for testing, where the data set has no test examples of its own'),
   validationShare: z
     .number()
-    .min(0.01)
+    .min(0)
     .max(0.9)
     .default(0.15)
-    .describe('share of the other examples that neither training nor lock is trained on, to stop them by'),
+    .describe(
+      'share of the other examples that neither training nor lock is trained on, to stop them by; 0: none, training examples take their place, which flatters',
+    ),
   splitSeed: z.int().min(0).default(1).describe('seed of the split into training, validation and test examples'),
   limit: z.int().min(2).optional().describe('training and validation examples to use, drawn by the seed; default all'),
   testLimit: z.int().min(1).optional().describe('test examples to use, drawn by the seed; default all'),
@@ -67,7 +69,7 @@ export const dataSpec = z.strictObject({
 /** A parsed {@link dataSpec}. */
 export type DataSpec = z.output<typeof dataSpec>;
 
-/** Three parts of a data set that share no example. */
+/** Three parts of a data set that share no example, but for `validationShare` 0. */
 export interface DataParts {
   /** To train on. */
   readonly train: Dataset;
@@ -97,9 +99,13 @@ export async function loadData(spec: DataSpec): Promise<DataParts> {
   const { train: learned, test } = ownTest
     ? { train: { ...all, name: `${name} train` }, test: selectAll({ name, labels: ownTest.labels, classes }) }
     : splitTrainTest(all, spec.testShare, splitSeed);
-  const { train, test: validation } = splitTrainTest(learned, validationShare, splitSeed);
-  const validationLimit = limit === undefined ? undefined : Math.max(1, Math.round(limit * validationShare));
-  const trainLimit = limit === undefined || validationLimit === undefined ? undefined : limit - validationLimit;
+  const holdsBack = validationShare > 0;
+  const { train, test: validation } = holdsBack
+    ? splitTrainTest(learned, validationShare, splitSeed)
+    : { train: learned, test: learned };
+  const heldBack = holdsBack && limit !== undefined ? Math.max(1, Math.round(limit * validationShare)) : 0;
+  const trainLimit = limit === undefined ? undefined : limit - heldBack;
+  const validationLimit = holdsBack && limit !== undefined ? heldBack : trainLimit;
   const choose = (part: Selection, label: string, count: number | undefined): Selection => {
     const named = { ...part, name: `${name} ${label}` };
     const chosen =

@@ -61,6 +61,7 @@ const settings: Readonly<Record<Scale, Settings>> = {
     epochs: 10,
     attackEpochs: 10,
     target: 0.5,
+    validationShare: 0,
     budget: { batchSize, searchSeeds: [11, 12], seeds: [1, 2, 3], curveGrowth: 1.15 },
     optimizers: optimizersOver({
       sgd: [-1, -2, -3, 0, -4, 1],
@@ -91,12 +92,22 @@ export const fig4: Reproduction = {
     'a CNN locked on MNIST, then trained on CIFAR-10 with preconditioned and second-order optimizers (Figure 4, Appendix C)',
   data: ['mnist', 'cifar10'],
   async run(scale, context) {
-    const { limit, attackLimit, testLimit, epochs, attackEpochs, target, optimizers, adaptiveOptimizers, ...rest } =
-      settings[scale];
+    const {
+      limit,
+      attackLimit,
+      testLimit,
+      validationShare = 0.01,
+      epochs,
+      attackEpochs,
+      target,
+      optimizers,
+      adaptiveOptimizers,
+      ...rest
+    } = settings[scale];
     const { seed } = context;
     const workshop = new Workshop(context);
     const spec = (name: string, examples: number | undefined) =>
-      workshop.spec(name, { size: 32, channels: 3, validationShare: 0.01, limit: examples, testLimit });
+      workshop.spec(name, { size: 32, channels: 3, validationShare, limit: examples, testLimit });
     const mnist = await loadData(spec('mnist', limit));
     const start = async () => initializeModel('cnn', { num_channels: 3, image_size: 32 }, seed);
     const { paths, utility, sigma } = await lockOnMnist(workshop, start, mnist, { epochs });

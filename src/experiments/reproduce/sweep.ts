@@ -22,6 +22,8 @@ export interface SweepSettings {
   readonly limit?: number;
   /** Test examples; none: all. */
   readonly testLimit?: number;
+  /** Share of the training examples that is held back, where the paper holds back none; default 0.01. */
+  readonly validationShare?: number;
   /** Budget of each attack but for its steps. */
   readonly budget: Omit<SweepBudget, 'steps'>;
   /** Optimizers and learning rates of the sweep. */

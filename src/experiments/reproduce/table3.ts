@@ -47,6 +47,7 @@ const settings: Readonly<Record<Scale, Settings>> = {
     trainEpochs: 30,
     unlearnEpochs: 10,
     lockEpochs: 10,
+    validationShare: 0,
     budget: { batchSize, searchSeeds: [11, 12], seeds: [1, 2, 3], curveGrowth: 1.15 },
     optimizers: [
       { name: 'sgd', decades: [-2, -3, -1, -4, 0, -5] },
@@ -83,11 +84,20 @@ export const table3: Reproduction = {
     "ResNet-18 unlearns the cars of CIFAR-10, with and without a lock, and is made to relearn them (the paper's Table 3)",
   data: ['cifar10'],
   async run(scale, context) {
-    const { limit, testLimit, trainEpochs, unlearnEpochs, lockEpochs, optimizers, adaptiveOptimizers, ...rest } =
-      settings[scale];
+    const {
+      limit,
+      testLimit,
+      validationShare = 0.01,
+      trainEpochs,
+      unlearnEpochs,
+      lockEpochs,
+      optimizers,
+      adaptiveOptimizers,
+      ...rest
+    } = settings[scale];
     const { seed, engine } = context;
     const workshop = new Workshop(context);
-    const data = workshop.spec('cifar10', { validationShare: 0.01, limit, testLimit });
+    const data = workshop.spec('cifar10', { validationShare, limit, testLimit });
     const { train, validation, test } = await loadData(data);
     const others: TaskData = { train: without(train, car), validation: without(validation, car) };
 
