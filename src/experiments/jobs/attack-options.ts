@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type AttackSetting, type Measure, type Raised, raisedOptions } from '../../attacks/index.js';
+import { type AttackSetting, type Measure, type Raised, raisedOptions, type StartName } from '../../attacks/index.js';
 import type { DataSpec } from '../../data/index.js';
 import { InputError } from '../../formats/index.js';
 
@@ -58,6 +58,8 @@ export interface AttackPlan {
   readonly reset?: readonly string[];
   /** How many of the optimizers, from the first, the adaptive attacks try; default all. */
   readonly adaptiveOptimizers?: number;
+  /** Fine-tunes from these starting points and tries nothing else; default all attacks from all. */
+  readonly fineTuneOnly?: readonly StartName[];
   /** First part of the names of its tasks, where a run has several plans. */
   readonly label?: string;
 }

@@ -34,9 +34,9 @@ interface LabelledTask extends Pick<AttackRow, 'start' | 'attack'> {
 /** The searches of a plan, in the order of its table. */
 function labelledTasks(
   { locked, unlocked, config }: AttackTargets,
-  { budgets, clip, reset, adaptiveOptimizers, label }: AttackPlan,
+  { budgets, clip, reset, adaptiveOptimizers, fineTuneOnly, label }: AttackPlan,
 ): LabelledTask[] {
-  return budgets.flatMap(({ measures, setting }) => {
+  const all = budgets.flatMap(({ measures, setting }) => {
     const labelled = (start: StartName, attack: string, tasks: Omit<AttackTask, 'id'>[]): LabelledTask[] =>
       tasks.map((task) => {
         const parts = [label, measures.join('-'), attack, task.optimizer.name, start.replace(' ', '-')];
@@ -65,6 +65,8 @@ function labelledTasks(
       ...on('locked', locked, 'frozen'),
     ];
   });
+  if (!fineTuneOnly) return all;
+  return all.filter(({ start, attack }) => attack === 'fine-tune' && fineTuneOnly.includes(start));
 }
 
 /** Number of trials of a plan at most, for progress. */

@@ -75,14 +75,22 @@ const settings: Readonly<Record<Scale, Settings>> = {
 const source = 'paper, Figure 4';
 
 /**
- * The largest learning rate of a search that trains: it ends at least half of the way from guessing to the best score of
- * all rates.
+ * The largest learning rate of a search that trains: runs end at least half of the way from guessing to the best score of all,
+ * one of the search and, on average, those that `repeat` does (most rates were tried with one seed, which a rate that is too
+ * large can pass by chance). The search's choice where no rate does.
+ *
+ * @param repeat - Final scores at a learning rate.
  */
-export function largestTrainingRate({ search }: Pick<SearchResult, 'search'>, guessing: number): number {
-  const ended = search.map(({ learningRate, curve }) => ({ learningRate, score: curve[curve.length - 1].score }));
-  const best = Math.max(...search.map(({ score }) => score));
-  const trains = ended.filter(({ score }) => score >= guessing + (best - guessing) / 2);
-  return Math.max(...(trains.length > 0 ? trains : ended).map(({ learningRate }) => learningRate));
+export async function largestTrainingRate(
+  { search, learningRate }: Pick<SearchResult, 'search' | 'learningRate'>,
+  guessing: number,
+  repeat: (learningRate: number) => Promise<readonly number[]>,
+): Promise<number> {
+  const needed = guessing + (Math.max(...search.map(({ score }) => score)) - guessing) / 2;
+  const trained = search.filter(({ curve }) => curve[curve.length - 1].score >= needed);
+  const rates = new Set(trained.map((trial) => trial.learningRate).toSorted((a, b) => b - a));
+  for (const rate of rates) if (mean(await repeat(rate)) >= needed) return rate;
+  return learningRate;
 }
 
 /** `fig4`: the lock against preconditioned and second-order optimizers. */
@@ -128,9 +136,17 @@ export const fig4: Reproduction = {
         (row) => row.start === 'unlocked' && row.attack === 'fine-tune' && row.optimizer === name,
       );
       if (!search) continue;
-      const rate = largestTrainingRate(search.result, 0.1);
-      const own = { ...goal, label: `cifar10-${name}` };
-      const ended = await workshop.attack(paths, singleSetting(own, { name, options, learningRate: rate }, budget));
+      const at = (learningRate: number, label: string, seeds: readonly number[]) =>
+        singleSetting(
+          { ...goal, label: `cifar10-${name}${label}` },
+          { name, options, learningRate },
+          { ...budget, seeds },
+        );
+      const rate = await largestTrainingRate(search.result, 0.1, async (candidate) => {
+        const plan = at(candidate, `-at-${candidate.toPrecision(2)}`, budget.searchSeeds);
+        return lastScores(await workshop.attack(paths, { ...plan, fineTuneOnly: ['unlocked'] }), 'unlocked');
+      });
+      const ended = await workshop.attack(paths, at(rate, '', budget.seeds));
       const scores = { unlocked: lastScores(ended, 'unlocked'), locked: lastScores(ended, 'locked') };
       cells.push({ rate, ...scores, evaluations: evaluationsPerStep(ended) });
       const setting = `${name} at ${rate.toPrecision(2)}, the largest learning rate of the search that trains the unlocked model (${steps} steps)`;
@@ -150,7 +166,7 @@ export const fig4: Reproduction = {
       scale,
       setup: [
         `Two convolutions and four linear layers on 3×32×32 images; trained on ${mnist.train.size} MNIST images for ${epochs} epochs with Adadelta, learning rate 1, falling by 0.7 each epoch, locked with the same course, α 0.5, k 1, as printed and without a utility floor; σ1 rose to ${sigma.toFixed(0)} at most. MNIST accuracy ${(100 * utility.unlocked).toFixed(1)} % before and ${(100 * utility.locked).toFixed(1)} % after.`,
-        `Attacks: CIFAR-10, ${train.size} training images (of lossy copies, see the data's README), ${steps} steps of ${batchSize}, constant learning rate, ${budget.seeds.length} seeds. The first table: the largest learning rate of a search that trains the unlocked model, found separately for each optimizer, as the paper chose it; the paper shows curves and no numbers. Then the best of the search.`,
+        `Attacks: CIFAR-10, ${train.size} training images (of lossy copies, see the data's README), ${steps} steps of ${batchSize}, constant learning rate, ${budget.seeds.length} seeds. The first table: the largest learning rate that trains the unlocked model, as the paper chose it: of those that a search tried, with each optimizer, the largest that ends half of the way from guessing to the best score, on average over the seeds of the search; the paper shows curves and no numbers. Then the best of the search.`,
         `Evaluations of the gradient in one step: ${costs}.`,
       ],
       tables: [

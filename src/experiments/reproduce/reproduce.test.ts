@@ -99,11 +99,20 @@ describe('lastScores', () => {
 });
 
 describe('largestTrainingRate', () => {
-  it('is the largest rate that ends at least half of the way from guessing to the best', () => {
-    const search = [trial(1, 0.5, 1e-3), trial(1, 0.4, 1e-2), trial(1, 0.2, 1e-1), trial(1, 0.1, 1)];
-    expect(largestTrainingRate({ search }, 0.1)).toBe(1e-2);
-    // Nothing trains: the largest that was tried.
-    expect(largestTrainingRate({ search: [trial(1, 0.1, 1e-3), trial(1, 0.1, 1e-2)] }, 0.1)).toBe(1e-2);
+  const search = [trial(1, 0.5, 1e-3), trial(1, 0.4, 1e-2), trial(1, 0.35, 1e-1), trial(1, 0.2, 1)];
+
+  it('is the largest rate that ends half of the way from guessing to the best, with other seeds as well', async () => {
+    const tried: number[] = [];
+    const repeat = async (rate: number) => {
+      tried.push(rate);
+      return rate === 1e-1 ? [0.4, 0.1] : [0.2, 0.45];
+    };
+    expect(await largestTrainingRate({ search, learningRate: 1e-3 }, 0.1, repeat)).toBe(1e-2);
+    expect(tried).toEqual([1e-1, 1e-2]);
+  });
+
+  it("is the search's choice where no rate trains again", async () => {
+    expect(await largestTrainingRate({ search, learningRate: 1e-3 }, 0.1, async () => [0.1])).toBe(1e-3);
   });
 });
 

@@ -67,7 +67,7 @@ export function sweep(
   return { label: goal.label, budgets: [{ measures: ['cost', 'score'], setting: whole }], clip, adaptiveOptimizers };
 }
 
-/** Runs with one optimizer and one learning rate and no search: a setting that the paper gives. None of them is given up. */
+/** Runs with one optimizer and one learning rate, no search and none given up: a setting that the paper gives. */
 export function singleSetting(
   goal: SweepGoal,
   { learningRate, ...optimizer }: Omit<AttackOptimizer, 'decades'> & { learningRate: number },
@@ -75,5 +75,9 @@ export function singleSetting(
 ): AttackPlan {
   const optimizers = [{ ...optimizer, decades: [Math.log10(learningRate)] }];
   const whole = { ...setting(goal, budget), optimizers, refine: false, hopelessShare: -1 };
-  return { label: `${goal.label}-single`, budgets: [{ measures: ['score'], setting: whole }] };
+  return {
+    label: `${goal.label}-single`,
+    budgets: [{ measures: ['score'], setting: whole }],
+    fineTuneOnly: ['unlocked', 'locked'],
+  };
 }
