@@ -142,6 +142,7 @@ function wrap(runtime: Runtime, dtype: DType, values: TypedArray, shape: Shape):
  * Compiles the part of a graph that the given outputs need.
  *
  * @throws EngineError when ONNX Runtime refuses the graph or the device is not there.
+ * @throws GraphError when the outputs are not of one graph.
  */
 export async function compile(
   outputs: Readonly<Record<string, Tensor>>,
@@ -163,6 +164,7 @@ export async function compile(
     });
     return new Program(runtime, session, stored, { profiled: profilePrefix !== undefined, refusal });
   } catch (error) {
+    if (error instanceof WeightlockError) throw error;
     throw new EngineError(`compile: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
