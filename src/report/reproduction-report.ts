@@ -140,7 +140,7 @@ function claimTable(claims: readonly Claim[]): Table {
 
 function verdictSentence(claims: readonly Claim[]): string {
   const count = (verdict: Claim['verdict']) => claims.filter((claim) => claim.verdict === verdict).length;
-  return `Of ${claims.length} claims, ${count('holds')} hold, ${count('fails')} fail, and ${count('unmeasured')} cannot be decided by these numbers.`;
+  return `Of ${claims.length} claims, ${count('holds')} held, ${count('fails')} failed, and ${count('unmeasured')} cannot be decided by these numbers.`;
 }
 
 function withDuration(result: ReproductionResult, { environment, config }: ReportOrigin): ReportOrigin {
