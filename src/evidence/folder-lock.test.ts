@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -49,6 +49,16 @@ describe('FolderLock', () => {
 
   it('is taken over from a dead process', async () => {
     await writeOwner({ pid: await deadPid() });
+    await FolderLock.acquire(path);
+    expect(JSON.parse(await readFile(path, 'utf8')).pid).toBe(process.pid);
+    expect(await readdir(folder)).toEqual(['lock']);
+  });
+
+  it('is taken over at once where the one that was taking it over died as well', async () => {
+    const dead = await deadPid();
+    await writeOwner({ pid: dead });
+    await copyFile(path, `${path}.takeover`);
+    await copyFile(path, `${path}.takeover.takeover`);
     await FolderLock.acquire(path);
     expect(JSON.parse(await readFile(path, 'utf8')).pid).toBe(process.pid);
     expect(await readdir(folder)).toEqual(['lock']);

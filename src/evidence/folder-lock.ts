@@ -90,25 +90,20 @@ function parseOwner(content: string): Owner | undefined {
 /**
  * Replaces a dead process's lock by ours; false when another process was faster.
  *
- * Only the holder of a second file may replace it, and looks at it again first. Removing and creating instead lets two
- * processes in: one removes what the other has just created.
+ * Only the holder of a second lock may replace it, and looks at it again first. Removing and creating instead lets two
+ * processes in: one removes what the other has just created. A process killed here leaves the second lock behind, which the
+ * next one takes over in the same way.
  */
 async function takeOver(path: string, dead: string, content: string): Promise<boolean> {
-  const guard = `${path}.takeover`;
-  try {
-    await writeFile(guard, '', { flag: 'wx' });
-  } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw error;
-    if ((await ageOf(guard)) < HALF_MADE_MS) throw new InputError(`${dirname(path)}: ${OPENING}`);
-    await rm(guard, { force: true });
-    return false;
-  }
+  const guard = await FolderLock.acquire(`${path}.takeover`).catch((error: unknown) => {
+    throw error instanceof InputError ? new InputError(`${dirname(path)}: ${OPENING}`) : error;
+  });
   try {
     if ((await readFile(path, 'utf8').catch(() => undefined)) !== dead) return false;
     await writeFileAtomic(path, content);
     return true;
   } finally {
-    await rm(guard, { force: true });
+    await guard.release();
   }
 }
 
