@@ -63,8 +63,9 @@ it('a run killed again and again ends with the same bytes as one left alone', as
     expect(killed.equals(whole), file).toBe(true);
   }
   // A process killed between DONE and its end leaves its lock, which says nothing any more.
+  const excused = ends.at(-1) === 7 ? 'lock' : undefined;
   const files = async (one: string) =>
-    (await readdir(join(root, one, name), { recursive: true })).filter((file) => file !== 'lock').sort();
+    (await readdir(join(root, one, name), { recursive: true })).filter((file) => file !== excused).sort();
   expect(await files('killed')).toEqual(await files('whole'));
   expect(await start(join(root, 'killed'))).toBe(7);
 });

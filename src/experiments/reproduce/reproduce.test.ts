@@ -99,20 +99,29 @@ describe('lastScores', () => {
 });
 
 describe('largestTrainingRate', () => {
-  const search = [trial(1, 0.5, 1e-3), trial(1, 0.4, 1e-2), trial(1, 0.35, 1e-1), trial(1, 0.2, 1)];
+  const search = [
+    trial(1, 0.5, 1e-3),
+    trial(1, 0.4, 1e-2),
+    trial(1, 0.35, 1e-1),
+    trial(1, 0.2, 1),
+    trial(2, 0.25, 1e-2),
+    trial(2, 0.5, 1e-3),
+  ];
 
-  it('is the largest rate that ends half of the way from guessing to the best, with other seeds as well', async () => {
-    const tried: number[] = [];
-    const repeat = async (rate: number) => {
-      tried.push(rate);
-      return rate === 1e-1 ? [0.4, 0.1] : [0.2, 0.45];
+  it('is the largest that ends half of the way from guessing to the best with all seeds, each run once', async () => {
+    const runs: [number, readonly number[]][] = [];
+    const run = async (rate: number, seeds: readonly number[]) => {
+      runs.push([rate, seeds]);
+      return [0.1];
     };
-    expect(await largestTrainingRate({ search, learningRate: 1e-3 }, 0.1, repeat)).toBe(1e-2);
-    expect(tried).toEqual([1e-1, 1e-2]);
+    expect(await largestTrainingRate({ search, learningRate: 1e-3 }, 0.1, [1, 2], run)).toBe(1e-2);
+    expect(runs).toEqual([[1e-1, [2]]]);
+    expect(await largestTrainingRate({ search, learningRate: 1e-3 }, 0.1, [1, 2], async () => [0.3])).toBe(1e-1);
   });
 
-  it("is the search's choice where no rate trains again", async () => {
-    expect(await largestTrainingRate({ search, learningRate: 1e-3 }, 0.1, async () => [0.1])).toBe(1e-3);
+  it("is the search's choice where no rate trains with the others", async () => {
+    const alone = [trial(1, 0.5, 1e-3), trial(1, 0.4, 1e-2)];
+    expect(await largestTrainingRate({ search: alone, learningRate: 1e-3 }, 0.1, [1, 2], async () => [0])).toBe(1e-3);
   });
 });
 

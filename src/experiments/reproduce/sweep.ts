@@ -1,6 +1,7 @@
 import type { AttackOptimizer, AttackSetting, Metric } from '../../attacks/index.js';
 import type { DataSpec } from '../../data/index.js';
 import type { AttackPlan } from '../jobs/attack-options.js';
+import type { Scale } from './reproduction.js';
 
 /** The budget of an attack, the same for every starting point. */
 export interface SweepBudget {
@@ -22,8 +23,6 @@ export interface SweepSettings {
   readonly limit?: number;
   /** Test examples; none: all. */
   readonly testLimit?: number;
-  /** Share of the training examples that is held back, where the paper holds back none; default 0.01. */
-  readonly validationShare?: number;
   /** Budget of each attack but for its steps. */
   readonly budget: Omit<SweepBudget, 'steps'>;
   /** Optimizers and learning rates of the sweep. */
@@ -44,6 +43,11 @@ export interface SweepGoal {
   readonly metric?: Metric;
   /** Labelled examples of each class; default all. */
   readonly perClass?: number;
+}
+
+/** Share of the training examples that is held back: the paper holds back none. */
+export function heldBack(scale: Scale): number {
+  return scale === 'paper' ? 0 : 0.01;
 }
 
 /** A run of a search that has not come a twentieth of the way after 40 % of its budget is given up: small budgets are short. */

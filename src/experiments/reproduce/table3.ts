@@ -6,7 +6,7 @@ import { trainOptions } from '../jobs/train.js';
 import { evaluateModel } from '../pipelines.js';
 import { mean, preventsAtAnyRate, preventsAtBest, share } from './claims.js';
 import type { Claim, Reproduction, ResultCell, Scale } from './reproduction.js';
-import { type SweepSettings, singleSetting, sweep } from './sweep.js';
+import { heldBack, type SweepSettings, singleSetting, sweep } from './sweep.js';
 import { assessed, printedSpecDef, type TaskData, Workshop } from './workshop.js';
 
 /** What differs between the scales; the paper's numbers are those of its Appendix B.4. */
@@ -47,7 +47,6 @@ const settings: Readonly<Record<Scale, Settings>> = {
     trainEpochs: 30,
     unlearnEpochs: 10,
     lockEpochs: 10,
-    validationShare: 0,
     budget: { batchSize, searchSeeds: [11, 12], seeds: [1, 2, 3], curveGrowth: 1.15 },
     optimizers: [
       { name: 'sgd', decades: [-2, -3, -1, -4, 0, -5] },
@@ -84,20 +83,11 @@ export const table3: Reproduction = {
     "ResNet-18 unlearns the cars of CIFAR-10, with and without a lock, and is made to relearn them (the paper's Table 3)",
   data: ['cifar10'],
   async run(scale, context) {
-    const {
-      limit,
-      testLimit,
-      validationShare = 0.01,
-      trainEpochs,
-      unlearnEpochs,
-      lockEpochs,
-      optimizers,
-      adaptiveOptimizers,
-      ...rest
-    } = settings[scale];
+    const { limit, testLimit, trainEpochs, unlearnEpochs, lockEpochs, optimizers, adaptiveOptimizers, ...rest } =
+      settings[scale];
     const { seed, engine } = context;
     const workshop = new Workshop(context);
-    const data = workshop.spec('cifar10', { validationShare, limit, testLimit });
+    const data = workshop.spec('cifar10', { validationShare: heldBack(scale), limit, testLimit });
     const { train, validation, test } = await loadData(data);
     const others: TaskData = { train: without(train, car), validation: without(validation, car) };
 

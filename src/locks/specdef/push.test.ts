@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { ProgramCache } from '../../engine/index.js';
 import { RandomStream } from '../../linalg/index.js';
 import { isLarge } from './matrices.js';
@@ -12,6 +12,8 @@ function normals(size: number, name: string): Float32Array {
 
 describe('push', () => {
   const programs = new ProgramCache({ threads: 1 });
+  afterAll(() => programs.release());
+
   it.each([
     { rows: 5, columns: 7, k: 3, where: 'here' },
     { rows: 230, columns: 321, k: 4, where: 'here' },
