@@ -1,5 +1,5 @@
 import { type Dataset, floatDataset } from '../data/index.js';
-import { ProgramCache } from '../engine/index.js';
+import { type EngineOptions, ProgramCache } from '../engine/index.js';
 import { initializeModel, type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
 import { Evaluator } from '../training/index.js';
 import type { Metric, Trial } from './fine-tune.js';
@@ -33,6 +33,8 @@ export interface FrozenUseOptions {
   budget: SearchBudget;
   /** Measures the released model. */
   evaluator: Evaluator;
+  /** Device, and threads inside one operator (default 1), of the classifier. */
+  engine?: EngineOptions;
 }
 
 const hiddenSize = 64;
@@ -42,7 +44,7 @@ const hiddenSize = 64;
  * examples, feed a classifier with one hidden layer of 64, trained with AdamW; the released weights stay untouched.
  */
 export async function frozenUse(
-  { model, weights, train, test, evaluator, budget, ...rest }: FrozenUseOptions,
+  { model, weights, train, test, evaluator, budget, engine, ...rest }: FrozenUseOptions,
   onTrial?: (trial: Trial) => void,
 ): Promise<SearchResult> {
   const params = parameterSet(weights);
@@ -56,8 +58,8 @@ export async function frozenUse(
   for (const seed of [...budget.searchSeeds, ...budget.seeds]) trains.set(seed, await outputs(train(seed)));
   const classifier = (seed: number) =>
     initializeModel('mlp', { input_shape: [width], num_labels: test.classes.length, hidden_sizes: [hiddenSize] }, seed);
-  const programs = new ProgramCache({ threads: 1 });
-  const own = new Evaluator(classifier(0), { threads: 1 }, 1024);
+  const programs = new ProgramCache({ threads: 1, ...engine });
+  const own = new Evaluator(classifier(0), { threads: 1, ...engine }, 1024);
   try {
     return await searchLearningRate(
       (seed) => {

@@ -4,17 +4,28 @@ export {
   attackersAdvantage,
   bestRow,
   costs,
+  heldAdvantage,
   isMeasured,
   type Measure,
+  overallVerdict,
   type StartName,
   scores,
+  type Verdict,
+  verdictOf,
 } from './assessment.js';
-export { clipRaised, type Raised, raisedOptions } from './clip.js';
 export { evaluationSteps, type FineTuneOptions, fineTune, type Metric, type Trial } from './fine-tune.js';
 export { type FrozenUseOptions, frozenUse } from './frozen-use.js';
 export { type PoolOptions, runAttackTasks } from './pool.js';
-export { type Attack, type AttackOptimizer, type AttackSetting, attacks, searches } from './registry.js';
-export { resetWeights } from './reset.js';
+export {
+  type Attack,
+  type AttackOptimizer,
+  type AttackSetting,
+  attackSearches,
+  attacks,
+  isAvailable,
+  searches,
+  type TransformOptions,
+} from './registry.js';
 export {
   ranked,
   type SearchBudget,
@@ -24,3 +35,4 @@ export {
   trialCount,
 } from './search.js';
 export { AttackRunner, type AttackTask, type Start } from './task.js';
+export * from './transforms/index.js';

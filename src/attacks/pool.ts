@@ -1,10 +1,11 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import type { EngineOptions } from '../engine/index.js';
 import { InputError, InterruptedError, WeightlockError } from '../formats/index.js';
 import type { Trial } from './fine-tune.js';
 import type { SearchResult } from './search.js';
 import { AttackRunner, type AttackTask } from './task.js';
-import type { WorkerReply } from './worker.js';
+import type { WorkerReply, WorkerRequest } from './worker.js';
 
 /** Options of {@link runAttackTasks}. */
 export interface PoolOptions {
@@ -14,6 +15,8 @@ export interface PoolOptions {
   onTrial?(task: AttackTask, trial: Trial): void;
   /** Hears of every finished task; the next one of that worker starts when it has returned. */
   onResult(task: AttackTask, result: SearchResult): Promise<void>;
+  /** Device, and threads inside one operator of each process; default the CPU and one. */
+  engine?: EngineOptions;
   /** Ends the work; tasks without a result have none. */
   signal?: AbortSignal;
 }
@@ -33,7 +36,7 @@ export async function runAttackTasks(tasks: readonly AttackTask[], options: Pool
     return pending.shift();
   };
   if (workers === 0) {
-    const runner = new AttackRunner();
+    const runner = new AttackRunner(options.engine);
     try {
       for (let task = next(); task; task = next()) {
         const current = task;
@@ -69,7 +72,11 @@ function startWorker(): ChildProcess {
   });
 }
 
-function runInWorker(child: ChildProcess, task: AttackTask, { onTrial, signal }: PoolOptions): Promise<SearchResult> {
+function runInWorker(
+  child: ChildProcess,
+  task: AttackTask,
+  { onTrial, signal, engine }: PoolOptions,
+): Promise<SearchResult> {
   return new Promise((resolve, reject) => {
     const stop = () => settle(() => reject(new InterruptedError(`interrupted during ${task.id}`)));
     const onExit = (code: number | null, reason: string | null) =>
@@ -88,6 +95,7 @@ function runInWorker(child: ChildProcess, task: AttackTask, { onTrial, signal }:
     };
     signal?.addEventListener('abort', stop, { once: true });
     child.on('exit', onExit).on('message', onMessage);
-    child.send({ task });
+    const request: WorkerRequest = { task, engine };
+    child.send(request);
   });
 }

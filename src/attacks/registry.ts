@@ -1,6 +1,4 @@
-import { z } from 'zod';
 import { Registry } from '../models/index.js';
-import { type Raised, raisedOptions } from './clip.js';
 import type { AttackTask, Start } from './task.js';
 
 /** An optimizer that an attack tries, with the learning rates of its search. */
@@ -27,18 +25,41 @@ export interface AttackSetting
   readonly seeds: readonly number[];
 }
 
-/** An attack: an entry of the registry. */
-export interface Attack<Options = unknown> {
+/** An attack: an entry of the registry, a composition of transforms and a use of the weights. */
+export interface Attack {
   /** Name on the command line and in tables. */
   readonly name: string;
   /** One line for help. */
   readonly description: string;
   /** Whether it knows of the lock. */
   readonly adaptive: boolean;
-  /** Options with defaults. */
-  readonly options: z.ZodType<Options>;
-  /** The searches it takes on a released model. */
-  tasks(start: Extract<Start, { kind: 'model' }>, setting: AttackSetting, options: Options): Omit<AttackTask, 'id'>[];
+  /** How the weights are used. */
+  readonly use: AttackTask['use'];
+  /** Names of the transforms of the released weights, in their order. */
+  readonly transforms: readonly string[];
+}
+
+/** Options of the transforms that an attacker may use, by their name; a transform without an entry is not used. */
+export type TransformOptions = Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>;
+
+/** Whether an attacker who may use these transforms can run an attack. */
+export function isAvailable(attack: Attack, transforms: TransformOptions): boolean {
+  return attack.transforms.every((name) => transforms[name] !== undefined);
+}
+
+/** The searches of an attack on a released model: one for each optimizer, one for frozen use. */
+export function attackSearches(
+  attack: Attack,
+  start: Extract<Start, { kind: 'model' }>,
+  setting: AttackSetting,
+  transforms: TransformOptions = {},
+): Omit<AttackTask, 'id'>[] {
+  const steps = attack.transforms.map((name) => ({ name, options: transforms[name] ?? {} }));
+  // The classifier of frozen use is trained with AdamW: at that optimizer's rates, where they are searched.
+  const { optimizers } = setting;
+  const used =
+    attack.use === 'frozen' ? [optimizers.find(({ name }) => name === 'adamw') ?? optimizers[0]] : optimizers;
+  return searches(attack.use, { ...start, transforms: steps }, { ...setting, optimizers: used });
 }
 
 /** One search an optimizer, from one starting point. */
@@ -56,62 +77,32 @@ export function searches(
   }));
 }
 
-const fineTuneAttack: Attack<Record<string, never>> = {
-  name: 'fine-tune',
-  description: 'fine-tune all weights at the best learning rate of a search',
-  adaptive: false,
-  options: z.strictObject({}),
-  tasks: (start, setting) => searches('fine-tune', start, setting),
-};
-
-const clipAttack: Attack<Raised> = {
-  name: 'clip',
-  description: 'clip the raised singular values of each matrix to the first one below them, then fine-tune',
-  adaptive: true,
-  options: raisedOptions,
-  tasks: (start, setting, clip) => searches('fine-tune', { ...start, clip }, setting),
-};
-
-const resetOptions = z.strictObject({
-  include: z
-    .array(z.string().min(1))
-    .default(['fc*'])
-    .describe('names of the weights to draw anew, * stands for any characters'),
-});
-
-const resetAttack: Attack<z.output<typeof resetOptions>> = {
-  name: 'reset',
-  description: 'draw some layers anew, by default all linear ones, and fine-tune what is left of the released weights',
-  adaptive: true,
-  options: resetOptions,
-  tasks: (start, setting, { include }) => searches('fine-tune', { ...start, reset: include }, setting),
-};
-
-const clipResetAttack: Attack<Raised & { include: string[] }> = {
-  name: 'clip-reset',
-  description: 'clip the raised singular values, draw some layers anew, and fine-tune what is left',
-  adaptive: true,
-  options: raisedOptions.extend({ include: resetOptions.shape.include }),
-  tasks: (start, setting, { include, ...clip }) => searches('fine-tune', { ...start, clip, reset: include }, setting),
-};
-
-const frozenAttack: Attack<Record<string, never>> = {
-  name: 'frozen',
-  description: 'leave the weights alone and fit a small classifier on the outputs (a part of the floor)',
-  adaptive: false,
-  options: z.strictObject({}),
-  // Its classifier is trained with AdamW: at that optimizer's rates, where they are searched.
-  tasks: (start, { optimizers, ...setting }) => {
-    const adamw = optimizers.find(({ name }) => name === 'adamw') ?? optimizers[0];
-    return searches('frozen', start, { ...setting, optimizers: [adamw] });
-  },
-};
+/** Fine-tuning after some transforms. */
+function transformed(transforms: readonly string[], description: string): Attack {
+  return { name: transforms.join('-'), description, adaptive: true, use: 'fine-tune', transforms };
+}
 
 /** All attacks by name. */
 export const attacks = new Registry<Attack>('attack', [
-  fineTuneAttack,
-  clipAttack,
-  resetAttack,
-  clipResetAttack,
-  frozenAttack,
-] as Attack[]);
+  {
+    name: 'fine-tune',
+    description: 'fine-tune all weights at the best learning rate of a search',
+    adaptive: false,
+    use: 'fine-tune',
+    transforms: [],
+  },
+  transformed(['rescale'], 'rescale the layers without changing a decision, then fine-tune'),
+  transformed(['clip'], 'clip the raised singular values of each matrix to the first one below them, then fine-tune'),
+  transformed(['clip', 'rescale'], 'clip the raised singular values, rescale the layers, then fine-tune'),
+  transformed(['reset'], 'draw some layers anew, by default all linear ones, and fine-tune with what is left'),
+  transformed(['rescale', 'reset'], 'rescale the layers, draw some anew, and fine-tune with what is left'),
+  transformed(['clip', 'reset'], 'clip the raised singular values, draw some layers anew, and fine-tune'),
+  transformed(['clip', 'rescale', 'reset'], 'clip, rescale, draw some layers anew, and fine-tune'),
+  {
+    name: 'frozen',
+    description: 'leave the weights alone and fit a small classifier on the outputs (a part of the floor)',
+    adaptive: false,
+    use: 'frozen',
+    transforms: [],
+  },
+]);

@@ -1,12 +1,11 @@
 import { type DataSpec, type Dataset, fewShot, loadData } from '../data/index.js';
-import { ProgramCache } from '../engine/index.js';
+import { type EngineOptions, ProgramCache } from '../engine/index.js';
 import { initializeModel, loadModel, type Model, type ModelSpec, type StateDict } from '../models/index.js';
 import { Evaluator } from '../training/index.js';
-import { clipRaised, type Raised } from './clip.js';
 import type { Metric, Trial } from './fine-tune.js';
 import { frozenUse } from './frozen-use.js';
-import { resetWeights } from './reset.js';
 import { type SearchBudget, type SearchResult, searchLearningRate } from './search.js';
+import { type TransformStep, transformWeights } from './transforms/index.js';
 
 /** What an attack starts from: plain data, so that it can be sent to another process. */
 export type Start =
@@ -17,10 +16,8 @@ export type Start =
       readonly path: string;
       /** Its configuration, where the directory has no `config.json`. */
       readonly config?: Readonly<Record<string, unknown>>;
-      /** Which raised singular values are clipped first (the adaptive attack); default none. */
-      readonly clip?: Raised;
-      /** Names of weights that are drawn anew first, `*` stands for any characters (another adaptive attack); default none. */
-      readonly reset?: readonly string[];
+      /** What is done to its weights first, in this order; default nothing. */
+      readonly transforms?: readonly TransformStep[];
     }
   | {
       /** Random weights of the same architecture, drawn anew for each seed: training from scratch. */
@@ -69,8 +66,8 @@ export class AttackRunner {
   readonly #models = new Map<string, Promise<Model>>();
   readonly #engines = new Map<string, { programs: ProgramCache; evaluator: Evaluator }>();
 
-  /** @param threads - Threads inside one operator; default 1, since several runners share the machine. */
-  constructor(readonly threads = 1) {}
+  /** @param engine - Device, and threads inside one operator: default 1, since several runners share the machine. */
+  constructor(readonly engine: EngineOptions = {}) {}
 
   /** Runs one search. `onTrial` hears of every trial. */
   async run(task: AttackTask, onTrial?: (trial: Trial) => void): Promise<SearchResult> {
@@ -85,7 +82,7 @@ export class AttackRunner {
     const examples = (seed: number) => (perClass === undefined ? train : fewShot(train, perClass, seed));
     const weights = startingWeights(start, model);
     if (task.use === 'frozen') {
-      return frozenUse({ ...run, model, weights: weights(0), train: examples, budget }, onTrial);
+      return frozenUse({ ...run, model, weights: weights(0), train: examples, budget, engine: this.engine }, onTrial);
     }
     return searchLearningRate(
       (seed) => ({
@@ -112,7 +109,7 @@ export class AttackRunner {
 
   #engine(model: ModelSpec): { programs: ProgramCache; evaluator: Evaluator } {
     const key = JSON.stringify(model.config);
-    const engine = { threads: this.threads };
+    const engine = { threads: 1, ...this.engine };
     const known = this.#engines.get(key) ?? {
       programs: new ProgramCache(engine),
       evaluator: new Evaluator(model, engine),
@@ -134,9 +131,7 @@ function startingWeights(start: Start, model: Model): (seed: number) => StateDic
   const fresh = (seed: number) =>
     initializeModel(architecture.name, config as Record<string, unknown>, randomStartSeed + seed).weights;
   if (start.kind === 'random') return fresh;
-  const released = start.clip === undefined ? model.weights : clipRaised(model.weights, start.clip);
-  const { reset } = start;
-  return reset === undefined ? () => released : (seed) => resetWeights(released, fresh(seed), reset);
+  return transformWeights(model, model.weights, start.transforms ?? [], fresh);
 }
 
 /** Apart from the seeds of released models, so that "from scratch" never repeats the released model's own start. */

@@ -1,3 +1,4 @@
+import type { EngineOptions } from '../engine/index.js';
 import type { Trial } from './fine-tune.js';
 import type { SearchResult } from './search.js';
 import { AttackRunner, type AttackTask } from './task.js';
@@ -6,6 +7,8 @@ import { AttackRunner, type AttackTask } from './task.js';
 export interface WorkerRequest {
   /** The task to run. */
   readonly task: AttackTask;
+  /** Device and threads; those of the first request hold for the process. */
+  readonly engine?: EngineOptions;
 }
 
 /** What a worker sends back: every trial, then the result or the error's message. */
@@ -16,9 +19,10 @@ export type WorkerReply =
 
 /** Serves tasks that arrive over the process channel until it closes. */
 export function serveTasks(): void {
-  const runner = new AttackRunner();
+  let runner: AttackRunner | undefined;
   const reply = (message: WorkerReply) => process.send?.(message);
-  process.on('message', ({ task }: WorkerRequest) => {
+  process.on('message', ({ task, engine }: WorkerRequest) => {
+    runner ??= new AttackRunner(engine);
     runner
       .run(task, (trial) => reply({ kind: 'trial', trial }))
       .then((result) => reply({ kind: 'result', result }))

@@ -108,6 +108,7 @@ export async function runDemo(
   const rows = await attackJob(paths, plan, {
     folder,
     workers,
+    engine,
     signal,
     onTrial: () => progress.advance(),
   });

@@ -108,11 +108,17 @@ export async function attackModel(
   targets: AttackTargets,
   data: DataSpec,
   options: AttackOptions,
-  { folder, signal, progress, workers }: PipelineContext & { workers: number },
+  { folder, engine, signal, progress, workers }: PipelineContext & { workers: number },
 ): Promise<AttackedModel> {
   const plan = attackPlan(data, options);
   progress.begin('attack', attackTrials(targets, plan));
-  const rows = await attackJob(targets, plan, { folder, workers, signal, onTrial: () => progress.advance() });
+  const rows = await attackJob(targets, plan, {
+    folder,
+    workers,
+    engine,
+    signal,
+    onTrial: () => progress.advance(),
+  });
   progress.end();
   return { rows, cost: attackersAdvantage(rows, 'cost'), score: attackersAdvantage(rows, 'score') };
 }

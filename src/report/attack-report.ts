@@ -38,7 +38,7 @@ export function summarizeAttack(
     const found = [cheapestAttackSentence(advantage), advantageSentence(advantage)];
     // What one attack alone makes of a lock is worth knowing: the defender may find a cure for it.
     const { attack } = advantage.locked;
-    const rest = attack === 'fine-tune' ? undefined : attackersAdvantage(rows, advantage.measure, { without: attack });
+    const rest = attack === 'fine-tune' ? undefined : attackersAdvantage(rows, advantage.measure, { only: (name) => name !== attack });
     return rest ? [...found, `Without that attack: ${advantageSentence(rest)}`] : found;
   });
   if (sentences.length === 0) {

@@ -37,7 +37,7 @@ export const attack = defineCommand({
     'weightlock attack ./locked --unlocked ./model --data.classes 5,6,7,8,9 --cost-steps 0 --per-class 10',
   ],
   run: async (context) => {
-    const { options, signal, print, result, dryRun } = context;
+    const { options, threads, device, signal, print, result, dryRun } = context;
     const { unlocked, data, workers, architecture, modelConfig, ...attacking } = options;
     const config = await givenConfig({ architecture, modelConfig });
     const paths = { locked: context.arguments.model, unlocked };
@@ -61,7 +61,7 @@ export const attack = defineCommand({
       compute: (run) =>
         attackModel(targets, data, attacking, {
           folder: run,
-          engine: {},
+          engine: { threads, device },
           signal,
           progress: phaseProgress(context),
           workers,

@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import { type AttackSetting, type Measure, type Raised, raisedOptions, type StartName } from '../../attacks/index.js';
+import {
+  type AttackSetting,
+  type Measure,
+  raisedOptions,
+  rescaleOptions,
+  type StartName,
+  type TransformOptions,
+} from '../../attacks/index.js';
 import type { DataSpec } from '../../data/index.js';
 import { InputError } from '../../formats/index.js';
 
@@ -35,7 +42,13 @@ export const attackOptions = z.strictObject({
     .array(z.string().min(1))
     .default(['fc*'])
     .describe('adaptive attack: draw the weights of these names anew first, * stands for any characters'),
-  adaptive: z.boolean().default(true).describe('whether to try the adaptive attacks: clip, reset, and both'),
+  rescale: rescaleOptions
+    .prefault({})
+    .describe('adaptive attack: rescale the layers first, as a network of ReLUs allows without changing a decision'),
+  adaptive: z
+    .boolean()
+    .default(true)
+    .describe('whether to try the adaptive attacks: clip, rescale, reset, and their combinations'),
 });
 
 /** Parsed {@link attackOptions}. */
@@ -52,10 +65,8 @@ export const commonOptimizers: AttackSetting['optimizers'] = [
 export interface AttackPlan {
   /** Budgets and what each of them measures. */
   readonly budgets: readonly { readonly measures: readonly Measure[]; readonly setting: AttackSetting }[];
-  /** The adaptive attack that clips what the lock raised; none without. */
-  readonly clip?: Raised;
-  /** The adaptive attack that draws layers anew: their names; none without. */
-  readonly reset?: readonly string[];
+  /** The transforms that adaptive attacks may use, and their options; default none. */
+  readonly transforms?: TransformOptions;
   /** How many of the optimizers, from the first, the adaptive attacks try; default all. */
   readonly adaptiveOptimizers?: number;
   /** Fine-tunes from these starting points and tries nothing else; default all attacks from all. */
@@ -66,7 +77,7 @@ export interface AttackPlan {
 
 /** The plan that the options of an attack ask for. */
 export function attackPlan(data: DataSpec, options: AttackOptions): AttackPlan {
-  const { searchSeeds, seeds: reported, target, perClass, adaptive, clip, reset } = options;
+  const { searchSeeds, seeds: reported, target, perClass, adaptive, clip, rescale, reset } = options;
   const again = searchSeeds.find((seed) => reported.includes(seed));
   if (again !== undefined) {
     throw new InputError(`seeds: expected none of the search, whose results are selected, got ${again} in both`);
@@ -79,7 +90,6 @@ export function attackPlan(data: DataSpec, options: AttackOptions): AttackPlan {
       ...(options.costSteps > 0 ? [{ measures: ['cost'] as const, setting: cost }] : []),
       ...(options.scoreSteps > 0 ? [{ measures: ['score'] as const, setting: score }] : []),
     ],
-    clip: adaptive ? clip : undefined,
-    reset: adaptive && reset.length > 0 ? reset : undefined,
+    transforms: adaptive ? { clip, rescale, reset: reset.length > 0 ? { include: reset } : undefined } : {},
   };
 }

@@ -1,19 +1,21 @@
 import { stat } from 'node:fs/promises';
-import type { z } from 'zod';
 import {
   type AttackRow,
   type AttackTask,
+  attackSearches,
   attacks,
+  isAvailable,
   type Measure,
   runAttackTasks,
   type SearchResult,
   type StartName,
   searches,
+  type TransformOptions,
   trialCount,
 } from '../../attacks/index.js';
+import type { EngineOptions } from '../../engine/index.js';
 import type { RunFolder } from '../../evidence/index.js';
 import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
-import { parseOptions } from '../../models/index.js';
 import type { AttackPlan } from './attack-options.js';
 
 /** Model directories that are attacked. */
@@ -34,7 +36,7 @@ interface LabelledTask extends Pick<AttackRow, 'start' | 'attack'> {
 /** The searches of a plan, in the order of its table. */
 function labelledTasks(
   { locked, unlocked, config }: AttackTargets,
-  { budgets, clip, reset, adaptiveOptimizers, fineTuneOnly, label }: AttackPlan,
+  { budgets, transforms = {}, adaptiveOptimizers, fineTuneOnly, label }: AttackPlan,
 ): LabelledTask[] {
   const all = budgets.flatMap(({ measures, setting }) => {
     const labelled = (start: StartName, attack: string, tasks: Omit<AttackTask, 'id'>[]): LabelledTask[] =>
@@ -43,26 +45,24 @@ function labelledTasks(
         const id = parts.filter((part) => part !== undefined).join('-');
         return { start, attack, measures, task: { ...task, id } };
       });
-    const on = (start: StartName, path: string, name: string, given: Record<string, unknown> = {}) => {
-      const attack = attacks.get(name);
-      const parsed = parseOptions(attack.options as z.ZodObject, given, name);
-      const optimizers = setting.optimizers.slice(0, attack.adaptive ? adaptiveOptimizers : undefined);
-      return labelled(start, name, attack.tasks({ kind: 'model', path, config }, { ...setting, optimizers }, parsed));
-    };
+    const on = (start: StartName, path: string, available: TransformOptions) =>
+      attacks
+        .entries()
+        .filter((attack) => isAvailable(attack, available))
+        .flatMap((attack) => {
+          const optimizers = setting.optimizers.slice(0, attack.adaptive ? adaptiveOptimizers : undefined);
+          const from = { kind: 'model', path, config } as const;
+          return labelled(start, attack.name, attackSearches(attack, from, { ...setting, optimizers }, available));
+        });
     return [
-      ...(unlocked === undefined ? [] : on('unlocked', unlocked, 'fine-tune')),
-      ...(unlocked !== undefined && reset ? on('unlocked', unlocked, 'reset', { include: reset }) : []),
-      ...on('locked', locked, 'fine-tune'),
-      ...(clip ? on('locked', locked, 'clip', clip) : []),
-      ...(reset ? on('locked', locked, 'reset', { include: reset }) : []),
-      ...(clip && reset ? on('locked', locked, 'clip-reset', { include: reset, ...clip }) : []),
+      // The same attacks, but for clipping: nothing of the unlocked model was raised.
+      ...(unlocked === undefined ? [] : on('unlocked', unlocked, { ...transforms, clip: undefined })),
+      ...on('locked', locked, transforms),
       ...labelled(
         'random weights',
         'fine-tune',
         searches('fine-tune', { kind: 'random', like: locked, config }, setting),
       ),
-      ...(unlocked === undefined ? [] : on('unlocked', unlocked, 'frozen')),
-      ...on('locked', locked, 'frozen'),
     ];
   });
   if (!fineTuneOnly) return all;
@@ -74,16 +74,30 @@ export function attackTrials(targets: AttackTargets, plan: AttackPlan): number {
   return labelledTasks(targets, plan).reduce((sum, { task }) => sum + trialCount(task.budget), 0);
 }
 
+/** What {@link attackJob} works with. */
+export interface AttackJobContext {
+  /** Where finished searches are kept. */
+  readonly folder: RunFolder;
+  /** Processes that search side by side; 0: none but this one. */
+  readonly workers: number;
+  /** Device and threads of the run; the processes share the threads. */
+  readonly engine?: EngineOptions;
+  /** Ends the work, resumable. */
+  readonly signal?: AbortSignal;
+  /** Hears of every trial, by the name of its search. */
+  readonly onTrial?: (done: string) => void;
+}
+
+/** The engine of one of several processes: they share the run's threads. */
+function workerEngine(engine: EngineOptions, workers: number): EngineOptions {
+  return { ...engine, threads: Math.max(1, Math.floor((engine.threads ?? 1) / Math.max(workers, 1))) };
+}
+
 /** Attacks a locked model, the unlocked one and random weights with the same searches; finished ones survive a restart. */
 export async function attackJob(
   targets: AttackTargets,
   plan: AttackPlan,
-  {
-    folder,
-    workers,
-    signal,
-    onTrial,
-  }: { folder: RunFolder; workers: number; signal?: AbortSignal; onTrial?: (done: string) => void },
+  { folder, workers, engine, signal, onTrial }: AttackJobContext,
 ): Promise<AttackRow[]> {
   const labelled = labelledTasks(targets, plan);
   const results = new Map<string, SearchResult>();
@@ -97,6 +111,7 @@ export async function attackJob(
     labelled.map(({ task }) => task).filter((task) => !results.has(task.id)),
     {
       workers,
+      engine: engine && workerEngine(engine, workers),
       signal,
       onTrial: (task) => onTrial?.(task.id),
       onResult: async (task, result) => {

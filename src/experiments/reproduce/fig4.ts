@@ -4,7 +4,7 @@ import { initializeModel } from '../../models/index.js';
 import { keepsUtility, mean, preventsAtAnyRate, preventsAtBest, preventsAtSetting } from './claims.js';
 import { lockOnMnist } from './mnist-lock.js';
 import type { Claim, Reproduction, Scale } from './reproduction.js';
-import { heldBack, type SweepSettings, singleSetting, sweep } from './sweep.js';
+import { adaptiveTransforms, heldBack, type SweepSettings, singleSetting, sweep } from './sweep.js';
 import { assessed, lastScores, Workshop } from './workshop.js';
 
 /** What differs between the scales; the paper's numbers are those of its Appendix C. */
@@ -120,8 +120,8 @@ export const fig4: Reproduction = {
     const steps = Math.max(1, Math.round((attackEpochs * train.size) / batchSize));
     const budget = { ...rest.budget, steps };
     const goal = { label: 'cifar10', data, target };
-    const clip = { topK: 1, lead: { topK: 1, include: [] } };
-    const rows = await workshop.attack(paths, sweep(goal, optimizers, budget, { clip, adaptiveOptimizers }));
+    const transforms = adaptiveTransforms({ topK: 1, reset: ['fc*'] });
+    const rows = await workshop.attack(paths, sweep(goal, optimizers, budget, { transforms, adaptiveOptimizers }));
     const found = assessed({ task: 'CIFAR-10', metric: 'accuracy', target: goal.target, classes: 10 }, rows);
 
     const claims: Claim[] = [keepsUtility('MNIST', source, utility.unlocked, utility.locked)];

@@ -3,7 +3,7 @@ import { specDefOptions } from '../../locks/index.js';
 import { evaluateModel } from '../pipelines.js';
 import { keepsUtility, preventsAtAnyRate, preventsAtBest, share } from './claims.js';
 import type { Claim, Reproduction, ResultAttack, Scale } from './reproduction.js';
-import { type SweepSettings, sweep } from './sweep.js';
+import { adaptiveTransforms, type SweepSettings, sweep } from './sweep.js';
 import { assessed, Workshop } from './workshop.js';
 
 /** What differs between the scales. */
@@ -113,7 +113,7 @@ export const pretrainedVision: Reproduction = {
       });
       claims.push(keepsUtility(`CIFAR-10 (${architecture})`, source, before, after));
       const paths = { unlocked: unlocked.path, locked: locked.path };
-      const clip = { topK: lock.topK, lead: { topK: lock.topK, include: [] } };
+      const transforms = adaptiveTransforms({ topK: lock.topK });
       for (const few of [false, true]) {
         const label = `${architecture}-fashion-mnist${few ? '-few' : ''}`;
         const goal = {
@@ -122,7 +122,7 @@ export const pretrainedVision: Reproduction = {
           target: few ? 0.6 : 0.7,
           perClass: few ? perClass : undefined,
         };
-        const plan = sweep(goal, optimizers, { ...rest.budget, steps }, { clip, adaptiveOptimizers });
+        const plan = sweep(goal, optimizers, { ...rest.budget, steps }, { transforms, adaptiveOptimizers });
         const task = `Fashion-MNIST by ${architecture}${few ? `, ${perClass} images of each class` : ''}`;
         const found = assessed(
           { task, metric: 'accuracy', target: goal.target, classes: 10 },

@@ -1,4 +1,4 @@
-import type { AttackOptimizer, AttackSetting, Metric } from '../../attacks/index.js';
+import type { AttackOptimizer, AttackSetting, Metric, TransformOptions } from '../../attacks/index.js';
 import type { DataSpec } from '../../data/index.js';
 import type { AttackPlan } from '../jobs/attack-options.js';
 import type { Scale } from './reproduction.js';
@@ -27,7 +27,7 @@ export interface SweepSettings {
   readonly budget: Omit<SweepBudget, 'steps'>;
   /** Optimizers and learning rates of the sweep. */
   readonly optimizers: readonly AttackOptimizer[];
-  /** How many of them the adaptive attack tries; default all. */
+  /** How many of them the adaptive attacks try; default all. */
   readonly adaptiveOptimizers?: number;
 }
 
@@ -43,6 +43,18 @@ export interface SweepGoal {
   readonly metric?: Metric;
   /** Labelled examples of each class; default all. */
   readonly perClass?: number;
+}
+
+/**
+ * What the attackers of a reproduction do to the weights first: they clip the `topK` singular values of each matrix that the
+ * lock raised, rescale the layers, or both; and where `reset` names layers, draw those anew.
+ */
+export function adaptiveTransforms({ topK, reset }: { topK: number; reset?: readonly string[] }): TransformOptions {
+  return {
+    clip: { topK, lead: { topK, include: [] } },
+    rescale: {},
+    reset: reset && { include: reset },
+  };
 }
 
 /** Share of the training examples that is held back: the paper holds back none. */
@@ -65,10 +77,15 @@ export function sweep(
   goal: SweepGoal,
   optimizers: readonly AttackOptimizer[],
   budget: SweepBudget,
-  { clip, adaptiveOptimizers }: Pick<AttackPlan, 'clip' | 'adaptiveOptimizers'> = {},
+  { transforms, adaptiveOptimizers }: Pick<AttackPlan, 'transforms' | 'adaptiveOptimizers'> = {},
 ): AttackPlan {
   const whole = { ...setting(goal, budget), optimizers };
-  return { label: goal.label, budgets: [{ measures: ['cost', 'score'], setting: whole }], clip, adaptiveOptimizers };
+  return {
+    label: goal.label,
+    budgets: [{ measures: ['cost', 'score'], setting: whole }],
+    transforms,
+    adaptiveOptimizers,
+  };
 }
 
 /** Runs with one optimizer and one learning rate, no search and none given up: a setting that the paper gives. */

@@ -6,7 +6,7 @@ import { trainOptions } from '../jobs/train.js';
 import { evaluateModel } from '../pipelines.js';
 import { mean, preventsAtAnyRate, preventsAtBest, share } from './claims.js';
 import type { Claim, Reproduction, ResultCell, Scale } from './reproduction.js';
-import { heldBack, type SweepSettings, singleSetting, sweep } from './sweep.js';
+import { adaptiveTransforms, heldBack, type SweepSettings, singleSetting, sweep } from './sweep.js';
 import { assessed, printedSpecDef, type TaskData, Workshop } from './workshop.js';
 
 /** What differs between the scales; the paper's numbers are those of its Appendix B.4. */
@@ -104,8 +104,8 @@ export const table3: Reproduction = {
     const budget = { ...rest.budget, steps: Math.max(1, Math.round(train.size / batchSize)) };
     const goal = { label: 'relearn', data, target: 0.5, metric: { f1OfClass: car } };
     const relearned = await workshop.attack(paths, singleSetting(goal, { name: 'sgd', learningRate: 0.1 }, budget));
-    const clip = { topK: 1, lead: { topK: 1, include: [] } };
-    const rows = await workshop.attack(paths, sweep(goal, optimizers, budget, { clip, adaptiveOptimizers }));
+    const transforms = adaptiveTransforms({ topK: 1 });
+    const rows = await workshop.attack(paths, sweep(goal, optimizers, budget, { transforms, adaptiveOptimizers }));
     const found = assessed({ task: 'cars of CIFAR-10', metric: 'F1 of car', target: goal.target, classes: 10 }, rows);
 
     const byClass = async (model: Model) => (await evaluateModel(model, test, engine)).byClass.map(classAccuracy);

@@ -74,11 +74,17 @@ export class Workshop {
 
   /** Attacks with one plan. */
   async attack(targets: AttackTargets, plan: AttackPlan): Promise<AttackRow[]> {
-    const { folder, workers, signal, progress } = this.context;
+    const { folder, workers, engine, signal, progress } = this.context;
     const phase = `attack ${plan.label ?? ''}`.trim();
     return this.#timed(phase, async () => {
       progress.begin(phase, attackTrials(targets, plan));
-      const rows = await attackJob(targets, plan, { folder, workers, signal, onTrial: () => progress.advance() });
+      const rows = await attackJob(targets, plan, {
+        folder,
+        workers,
+        engine,
+        signal,
+        onTrial: () => progress.advance(),
+      });
       progress.end();
       return rows;
     });

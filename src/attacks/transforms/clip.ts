@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { svd } from '../linalg/index.js';
-import { matchesAny, type StateDict, type Weight } from '../models/index.js';
+import { svd } from '../../linalg/index.js';
+import { matchesAny, type StateDict, type Weight } from '../../models/index.js';
+import type { Transform } from './transform.js';
 
 const count = z.int().min(1).max(64);
 
@@ -53,3 +54,12 @@ function clipMatrix(matrix: Float32Array, rows: number, columns: number, topK: n
   }
   return clipped;
 }
+
+/** Cuts back what a lock raised. */
+export const clipTransform: Transform<Raised> = {
+  name: 'clip',
+  description: 'clip the raised singular values of each matrix to the first one below them',
+  options: raisedOptions,
+  isSeeded: false,
+  apply: ({ weights }, raised) => clipRaised(weights, raised),
+};

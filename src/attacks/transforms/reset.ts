@@ -1,5 +1,16 @@
-import { InputError } from '../formats/index.js';
-import { matchesAny, type StateDict, type Weight } from '../models/index.js';
+import { z } from 'zod';
+import { InputError } from '../../formats/index.js';
+import { matchesAny, type StateDict, type Weight } from '../../models/index.js';
+import type { Transform } from './transform.js';
+
+/** Options of the transform `reset`. */
+export const resetOptions = z.strictObject({
+  include: z
+    .array(z.string().min(1))
+    .min(1)
+    .default(['fc*'])
+    .describe('names of the weights to draw anew, * stands for any characters'),
+});
 
 /**
  * The adaptive attack that gives up what a lock hurt most: takes the weights whose names match from `fresh` and the others
@@ -15,3 +26,12 @@ export function resetWeights(weights: StateDict, fresh: StateDict, include: read
     throw new InputError(`reset: expected a pattern that matches a weight, got ${include.join(', ')}`);
   return new Map([...weights].map(([name, weight]) => [name, (matches(name) ? fresh.get(name) : undefined) ?? weight]));
 }
+
+/** Gives up the layers that a lock hurt most. */
+export const resetTransform: Transform<z.output<typeof resetOptions>> = {
+  name: 'reset',
+  description: 'draw some layers anew, by default all linear ones',
+  options: resetOptions,
+  isSeeded: true,
+  apply: ({ weights, fresh }, { include }) => resetWeights(weights, fresh(), include),
+};
