@@ -135,7 +135,8 @@ function unshaped(tensor: Tensor): Tensor {
 }
 
 function wrap(runtime: Runtime, dtype: DType, values: TypedArray, shape: Shape): ort.Tensor {
-  return new runtime.Tensor(dtype, values as never, [...shape]);
+  // `allocate` has refused the types that the runtime's tensors do not know.
+  return new runtime.Tensor(dtype as 'float32', values as never, [...shape]);
 }
 
 /**

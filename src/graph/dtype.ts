@@ -1,7 +1,7 @@
 import { WeightlockError } from '../formats/index.js';
 
-/** Element types of graph tensors, named as in NumPy. */
-export type DType = 'float32' | 'float64' | 'int32' | 'int64' | 'bool' | 'uint8';
+/** Element types of graph tensors, named as in NumPy; the 16-bit floats only between two casts (see `rounded`). */
+export type DType = 'float32' | 'float64' | 'float16' | 'bfloat16' | 'int32' | 'int64' | 'bool' | 'uint8';
 
 /** Axis lengths, outermost first; `[]` is a scalar. An axis may have length 0. */
 export type Shape = readonly number[];
@@ -53,8 +53,13 @@ export function broadcastShapes(a: Shape, b: Shape): Shape | undefined {
   return result;
 }
 
-/** An empty typed array of a {@link DType}. */
+/**
+ * An empty typed array of a {@link DType}.
+ *
+ * @throws GraphError for a 16-bit float: such tensors stay within a graph.
+ */
 export function allocate(dtype: DType, size: number): TypedArray {
+  requireHeld(dtype);
   switch (dtype) {
     case 'float32':
       return new Float32Array(size);
@@ -69,8 +74,13 @@ export function allocate(dtype: DType, size: number): TypedArray {
   }
 }
 
-/** A typed array of a {@link DType} that holds the given numbers. */
+/**
+ * A typed array of a {@link DType} that holds the given numbers.
+ *
+ * @throws GraphError for a 16-bit float: such tensors stay within a graph.
+ */
 export function typedArray(dtype: DType, values: ArrayLike<number>): TypedArray {
+  requireHeld(dtype);
   switch (dtype) {
     case 'float32':
       return Float32Array.from(values);
@@ -82,5 +92,12 @@ export function typedArray(dtype: DType, values: ArrayLike<number>): TypedArray 
       return BigInt64Array.from(Array.from(values, (value) => BigInt(value)));
     default:
       return Uint8Array.from(values);
+  }
+}
+
+/** Refuses the element types that no typed array of JavaScript holds. */
+function requireHeld(dtype: DType): void {
+  if (dtype === 'float16' || dtype === 'bfloat16') {
+    throw new GraphError(`${dtype}: expected a type that can be fed and read, cast it to float32`);
   }
 }

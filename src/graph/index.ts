@@ -15,4 +15,5 @@ export { gradients } from './gradients/index.js';
 export { ancestors, Graph, type Node, type Source, Tensor } from './graph.js';
 export { toOnnx } from './onnx.js';
 export type { OpType } from './ops.js';
+export { type HalfType, rounded } from './rounded.js';
 export { type ScaleSymmetries, scaleSymmetries } from './scaling/index.js';

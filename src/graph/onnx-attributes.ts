@@ -18,7 +18,16 @@ const reduction = ({ axes, keepDims }: OpAttributes['ReduceSum']): OnnxForm => (
 });
 
 /** ONNX's numbers for element types (TensorProto.DataType). */
-export const onnxDataType = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float64: 11 } as const;
+export const onnxDataType = {
+  float32: 1,
+  uint8: 2,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+  bfloat16: 16,
+} as const;
 
 const writers: { readonly [K in OpType]: Writer<K> } = {
   Add: plain,
