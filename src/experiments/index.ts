@@ -25,3 +25,4 @@ export {
 } from './pipelines.js';
 export type { PhaseProgress } from './progress.js';
 export * from './reproduce/index.js';
+export { type UtilityChange, utilityChange, utilityWarnings } from './utility.js';

@@ -3,13 +3,14 @@ import { type DataSpec, type Dataset, loadData } from '../data/index.js';
 import type { EngineOptions } from '../engine/index.js';
 import type { RunFolder } from '../evidence/index.js';
 import { lockMethods } from '../locks/index.js';
-import { type Model, parameterSet, saveModel } from '../models/index.js';
+import { cloneWeights, loadModel, type Model, parameterSet, saveModel } from '../models/index.js';
 import { type Evaluation, Evaluator, requireFit } from '../training/index.js';
 import { type AttackTargets, attackJob, attackTrials } from './jobs/attack.js';
 import { type AttackOptions, attackPlan } from './jobs/attack-options.js';
 import { type LockJobResult, lockJob } from './jobs/lock.js';
 import { type TrainOptions, type TrainResult, trainJob, trainSteps } from './jobs/train.js';
 import type { PhaseProgress } from './progress.js';
+import { type UtilityChange, utilityChange, utilityWarnings } from './utility.js';
 
 /** What a command's work is done with. */
 export interface PipelineContext {
@@ -50,18 +51,12 @@ export async function trainModel(
   return { ...result, test: await evaluateModel(model, test, engine) };
 }
 
-/** Evaluations of a model and its locked copy. */
-export interface BeforeAndAfter {
-  /** Before the lock. */
-  readonly before: Evaluation;
-  /** After it. */
-  readonly after: Evaluation;
-}
-
 /** A locked model's result. */
 export interface LockedModel extends LockJobResult {
-  /** Authorized test accuracy before and after. */
-  readonly test: BeforeAndAfter;
+  /** Utility on the authorized test examples before and after, of the weights as they were written. */
+  readonly test: UtilityChange;
+  /** What the owner must know before publishing it. */
+  readonly warnings: readonly string[];
 }
 
 /** Locks a model and writes the locked model directory. */
@@ -79,7 +74,7 @@ export async function lockModel(
 ): Promise<LockedModel> {
   const { train, validation, test } = await loadData(data);
   requireFit(model, train);
-  const before = await evaluateModel(model, test, engine);
+  const original = { ...model, weights: cloneWeights(model.weights) };
   progress.begin('lock', lockMethods.get(method).steps(options, train));
   const result = await lockJob({ model, train, validation, seed }, lockMethods.get(method), options, {
     folder,
@@ -90,7 +85,10 @@ export async function lockModel(
   });
   progress.end();
   await saveModel(output, model, { force: force || folder.resumed });
-  return { ...result, test: { before, after: await evaluateModel(model, test, engine) } };
+  // Not the weights in memory: what is said of a model must be measured on the file that is published.
+  const published = await loadModel(output);
+  const change = await utilityChange(original, published.weights, test, engine);
+  return { ...result, test: change, warnings: utilityWarnings(result, change) };
 }
 
 /** What attacks on a model found. */

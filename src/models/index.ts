@@ -2,7 +2,7 @@ export { type Architecture, buildForward, type ForwardPass, type ModelSpec } fro
 export { type CifarResNetConfig, cifarResnets } from './cifar-resnet.js';
 export { type CnnConfig, cnn } from './cnn.js';
 export { architectures, parseConfig, readConfig } from './config.js';
-export { initializeModel, loadModel, type Model, requireNoModel, saveModel } from './directory.js';
+export { initializeModel, loadModel, type Model, requireNoModel, saveModel, writtenParameters } from './directory.js';
 export { type MlpConfig, mlp } from './mlp.js';
 export { parseOptions } from './options.js';
 export { matchesAny } from './patterns.js';

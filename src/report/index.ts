@@ -17,4 +17,5 @@ export {
   steps,
 } from './numbers.js';
 export { reproductionPage, reproductionReport, summarizeReproduction } from './reproduction-report.js';
+export { utilitySentence, utilityTable } from './utility-table.js';
 export { type Table, type TableColumn, tableToHtml, tableToMarkdown, tableToText } from './table.js';

@@ -132,13 +132,14 @@ export function lastScores(rows: readonly AttackRow[], start: string, optimizer?
     .flatMap(({ result }) => result.trials.map(({ curve }) => curve[curve.length - 1].score));
 }
 
-/** SpecDef as the paper prints it, without a leading stage and without a utility floor. */
+/** SpecDef as the paper prints it, without a leading stage and without a utility budget. */
 export function printedSpecDef(options: Partial<SpecDefOptions>): SpecDefOptions {
   const printed = specDefOptions.parse({
-    lead: { steps: 0 },
+    lead: { share: 0 },
     topK: 1,
     alpha: 0.5,
     utilityFloor: 0,
+    maxKl: null,
     evaluateEvery: 100_000,
   });
   return { ...printed, ...options };
