@@ -28,6 +28,6 @@ export function escapeInline(text: string): string {
 export function escapeMarkdown(text: string): string {
   return escapeInline(text)
     .replace(/^(#{1,6}|[-+*])(?=\s|$)/, '\\$1')
-    .replace(/^(?=>|[-=]+\s*$)/, '\\')
+    .replace(/^(?=>|[-=][-=\s]*$)/, '\\')
     .replace(/^(\d{1,9})([.)])(?=\s|$)/, '$1\\$2');
 }
