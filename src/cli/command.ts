@@ -62,7 +62,7 @@ export interface CommandContext<A extends readonly ArgumentDefinition[], S exten
   /** Prints a remark to stderr; nothing with --json or --quiet. */
   note(text: string): void;
   /** Starts a progress line on stderr; shows nothing with --json or --quiet. `done` is where a resumed run starts. */
-  progress(options: { label: string; total?: number; done?: number }): Progress;
+  progress(options: { label: string; total?: number; done?: number; uneven?: boolean }): Progress;
   /** Opens the run folder of this command and configuration; it is closed when the command ends. */
   openRunFolder(inputs?: RunInputs): Promise<RunFolder>;
   /** Says where that run folder is and how far its run has come; changes nothing, for --dry-run. */
