@@ -3,6 +3,7 @@ export { describeEstimate, estimateRun, type RunEstimate } from './estimate.js';
 export { inspectMatrix, type MatrixReport, readMatrices } from './inspect.js';
 export { type AttackTargets, attackJob, attackTrials } from './jobs/attack.js';
 export { type AttackOptions, type AttackPlan, attackOptions, attackPlan } from './jobs/attack-options.js';
+export { attackWork, type SearchWork, type TrialTracker, trackTrials } from './jobs/attack-work.js';
 export { type LockJobResult, largestSingularValues, lockJob, type MatrixSpectrum } from './jobs/lock.js';
 export {
   type JobContext,
