@@ -62,7 +62,8 @@ export function utilityWarnings(
     const worse = before[type].accuracy - after[type].accuracy - Math.max(lost, 0);
     const gone = after[type].notFinite - before[type].notFinite;
     if (gone > mostLost) warnings.push(`In ${type}, ${points(gone)} of the outputs are not finite since the lock.`);
-    else if (worse > 0.005) warnings.push(`In ${type} the lock costs ${points(worse)} of accuracy more than in float32.`);
+    else if (worse > 0.005)
+      warnings.push(`In ${type} the lock costs ${points(worse)} of accuracy more than in float32.`);
   }
   return warnings;
 }

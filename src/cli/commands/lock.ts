@@ -81,9 +81,7 @@ export const lock = defineCommand({
       }),
     );
     print(`\n${tableToText(utilityTable(found.test))}`);
-    print(
-      `\n${output}: ${found.steps} lock steps. ${utilitySentence(found.test)} (${folder.path})`,
-    );
+    print(`\n${output}: ${found.steps} lock steps. ${utilitySentence(found.test)} (${folder.path})`);
     if (found.stoppedByBudget) {
       print('The utility budget ended the lock; these are the last weights within it.');
     }

@@ -59,8 +59,7 @@ async function runSpecDef(context: LockContext, options: SpecDefOptions): Promis
   const evaluator = new Evaluator(model, engine);
   const referenceLogits = options.retain.kl > 0 ? await evaluator.logits(params, train) : undefined;
   const original = await evaluator.logits(params, validation);
-  const utility = async () =>
-    judge(await evaluator.logits(written(params), validation), original, validation.labels);
+  const utility = async () => judge(await evaluator.logits(written(params), validation), original, validation.labels);
   const before = await utility();
   const budget = {
     floor: options.utilityFloor ?? before.accuracy - options.maxDrop,
