@@ -72,8 +72,10 @@ export const attack = defineCommand({
       },
     });
     const { table, sentences } = summarizeAttack(found, attacking);
+    const [verdict, ...rest] = sentences;
+    print(`${verdict}\n`);
     print(tableToText(table));
-    for (const sentence of sentences) print(`\n${sentence}`);
+    for (const sentence of rest) print(`\n${sentence}`);
     print(`\n${folder.file('report.html')}`);
     result({ ...found, sentences, report: folder.file('report.html') });
     return 0;
