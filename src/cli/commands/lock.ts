@@ -4,7 +4,7 @@ import { digestOf } from '../../evidence/index.js';
 import { describeEstimate, estimateRun, lockModel } from '../../experiments/index.js';
 import { lockMethods, specDefOptions, weightMatrices } from '../../locks/index.js';
 import { loadModel, requireNoModel } from '../../models/index.js';
-import { decimal, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
+import { magnitude, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
 import { requireFit } from '../../training/index.js';
 import { defineCommand } from '../command.js';
 import { dataInputs, taskData } from '../data-folder.js';
@@ -74,8 +74,8 @@ export const lock = defineCommand({
         ],
         rows: found.spectra.map(({ name, before, after }) => ({
           name,
-          before: decimal(before[0], 2),
-          after: decimal(after[0], 2),
+          before: magnitude(before[0]),
+          after: magnitude(after[0]),
           raised: ratio(after[0] / before[0]),
         })),
       }),
