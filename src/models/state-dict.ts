@@ -1,4 +1,4 @@
-import { InputError } from '../formats/index.js';
+import { describeNotFinite, findNotFinite, InputError, quote } from '../formats/index.js';
 import { RandomStream } from '../linalg/index.js';
 import type { StateSpec } from '../nn/index.js';
 
@@ -54,5 +54,21 @@ export function requireWeights(weights: StateDict, specs: readonly StateSpec[], 
   for (const name of weights.keys()) {
     if (!known.has(name))
       throw new InputError(`${source}: expected no tensor ${name}, the architecture has none of that name`);
+  }
+}
+
+/**
+ * Refuses weights that hold NaN or infinities: whatever is computed from them is NaN as well.
+ *
+ * @param source - The file, for the message.
+ * @throws InputError naming the first such tensor, its first such value and where it is.
+ */
+export function requireFinite(weights: StateDict, source: string): void {
+  for (const [name, { shape, data }] of weights) {
+    const bad = findNotFinite(data, shape);
+    if (bad) {
+      const found = describeNotFinite(bad);
+      throw new InputError(`${source}: tensor ${quote(name)}: expected finite float32 values, found ${found}`);
+    }
   }
 }
