@@ -2,7 +2,7 @@ import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { StoredTensor } from './dtypes.js';
 import { InputError } from './errors.js';
 import { writeFileAtomic } from './files.js';
-import { FOREIGN_BYTES, foreignFile } from './foreign.js';
+import { FOREIGN_BYTES } from './foreign.js';
 import { encodeHeader, type HeaderEntry, headerLength, MAX_HEADER_BYTES, parseHeader } from './safetensors-header.js';
 
 /** Largest file that {@link readSafetensors} reads unless told otherwise: 16 GiB. */
@@ -75,8 +75,8 @@ export async function readSafetensors(
   try {
     const { size } = await file.stat();
     if (size > maxBytes) throw new InputError(`${path}: expected at most ${maxBytes} bytes, found ${size}`);
-    const prefix = await readAt(file, 0, Math.min(8, size), path);
-    const length = await headerLengthOrName(file, prefix, size, path, maxHeaderBytes);
+    const prefix = await readAt(file, 0, Math.min(FOREIGN_BYTES, size), path);
+    const length = headerLength(prefix, size, path, maxHeaderBytes);
     const start = 8 + length;
     const { entries, ...metadata } = parseHeader(await readAt(file, 8, length, path), size - start, path);
     const tensors: StoredTensor[] = [];
@@ -116,25 +116,6 @@ export function encodeSafetensors(file: SafetensorsFile): Uint8Array {
  */
 export async function writeSafetensors(path: string, file: SafetensorsFile): Promise<void> {
   await writeFileAtomic(path, pieces(encodeHeader(file.tensors, file, path), file.tensors));
-}
-
-/** The header's length; where the file cannot be a safetensors file, an error that says what it is instead. */
-async function headerLengthOrName(
-  file: FileHandle,
-  prefix: Uint8Array,
-  size: number,
-  path: string,
-  maxHeaderBytes: number,
-): Promise<number> {
-  try {
-    return headerLength(prefix, size, path, maxHeaderBytes);
-  } catch (error) {
-    const known = foreignFile(await readAt(file, 0, Math.min(FOREIGN_BYTES, size), path));
-    if (!known) throw error;
-    throw new InputError(`${path}: expected a safetensors file, found ${known.what}; ${known.advice}`, {
-      cause: error,
-    });
-  }
 }
 
 function* pieces(header: Uint8Array, tensors: readonly StoredTensor[]): Generator<Uint8Array> {
