@@ -87,3 +87,18 @@ it('inspect says what a file without a matrix is', () => {
     'error: README.md: expected a safetensors file, found a text file; give the model directory or its model.safetensors\n',
   );
 });
+
+it('a training that diverges says so, exits with 2, and leaves its folder to be looked at; a smaller rate is another run', () => {
+  const train = (...more: string[]) =>
+    weightlock('train', 'trained', '--architecture', 'mlp', '--optimizer', 'sgd', '--steps', '30', '--quiet', ...more);
+  const first = train('--learning-rate', '1e12');
+  expect([first.status, first.stdout]).toEqual([2, '']);
+  expect(first.stderr).toMatch(
+    /^error: diverged at step \d+ of 30: (the loss is|weights of fc\d\.\w+ are) (NaN|Infinity)[^\n]*, with learning rate \d+; try a smaller one\n$/,
+  );
+  expect(readdirSync(join(root, 'runs'))).toHaveLength(1);
+  expect(readdirSync(root)).not.toContain('trained');
+  expect(train('--learning-rate', '1e12').stderr).toBe(first.stderr);
+  expect(train('--learning-rate', '0.01').status).toBe(0);
+  expect(readdirSync(join(root, 'runs'))).toHaveLength(2);
+});
