@@ -88,6 +88,11 @@ it('inspect says what a file without a matrix is', () => {
   );
 });
 
+it('a batch of one where batch norm has a single value a channel is refused before any work', () => {
+  const expected = 'layer4.0.bn1: batch norm cannot train on one value a channel';
+  expect(refusal('lock', 'normed', 'out', '--specdef.batch-size', '1')).toContain(expected);
+});
+
 it('a training that diverges says so, exits with 2, and leaves its folder to be looked at; a smaller rate is another run', () => {
   const train = (...more: string[]) =>
     weightlock('train', 'trained', '--architecture', 'mlp', '--optimizer', 'sgd', '--steps', '30', '--quiet', ...more);

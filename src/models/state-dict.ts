@@ -23,14 +23,31 @@ export function cloneWeights(weights: StateDict): Map<string, Weight> {
   return new Map([...weights].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]));
 }
 
-/** Draws first values; each entry has a random stream of its own, named after it. */
+/**
+ * Draws first values; each entry has a random stream of its own, named after it.
+ *
+ * @throws InputError when the values do not fit in the free memory.
+ */
 export function initializeWeights(specs: readonly StateSpec[], seed: number): Map<string, Weight> {
+  requireRoom(specs);
   return new Map(
     specs.map(({ name, shape, initializer }) => {
       const data = new Float32Array(shape.reduce((product, length) => product * length, 1));
       initializer(data, shape, new RandomStream(seed, `initialize ${name}`));
       return [name, { shape, data }];
     }),
+  );
+}
+
+function requireRoom(specs: readonly StateSpec[]): void {
+  const bytes = ({ shape }: StateSpec) => 4 * shape.reduce((product, length) => product * length, 1);
+  const total = specs.reduce((sum, spec) => sum + bytes(spec), 0);
+  const free = process.availableMemory();
+  if (total <= free) return;
+  const largest = specs.reduce((a, b) => (bytes(b) > bytes(a) ? b : a));
+  const [needed, found] = [total, free].map((count) => `${Math.ceil(count / 1e6)} MB`);
+  throw new InputError(
+    `config: expected weights that fit in the free memory, ${found}, found ${needed}; the largest is ${largest.name} [${largest.shape}]`,
   );
 }
 

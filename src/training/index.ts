@@ -16,6 +16,7 @@ export {
   type Objective,
   type ObjectiveOptions,
   requireFit,
+  requireTrainable,
   type StepResult,
   stepBytes,
 } from './objective.js';

@@ -178,6 +178,16 @@ export function requireFit({ architecture, config }: ModelSpec, dataset: Dataset
   if (dataset.size === 0) throw new InputError(`${dataset.name}: expected at least one example, found none`);
 }
 
+/**
+ * Refuses a data set that the model cannot take, or a batch with which it cannot be trained: ask before any work.
+ *
+ * @throws InputError saying what does not fit.
+ */
+export function requireTrainable(model: ModelSpec, dataset: Dataset, batchSize: number): void {
+  requireFit(model, dataset);
+  buildForward(model, Math.min(batchSize, dataset.size), true);
+}
+
 class BatchObjective implements Objective {
   readonly stepsPerEpoch: number;
   readonly shapes: ParameterShapes;

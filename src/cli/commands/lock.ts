@@ -5,7 +5,7 @@ import { describeEstimate, estimateRun, lockModel } from '../../experiments/inde
 import { lockMethods, specDefOptions, weightMatrices } from '../../locks/index.js';
 import { loadModel, requireNoModel } from '../../models/index.js';
 import { magnitude, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
-import { requireFit } from '../../training/index.js';
+import { requireTrainable } from '../../training/index.js';
 import { defineCommand } from '../command.js';
 import { dataInputs, taskData } from '../data-folder.js';
 import { givenConfig, modelOptions } from '../model-options.js';
@@ -40,7 +40,7 @@ export const lock = defineCommand({
     const { method, data, seed, specdef } = options;
     const model = await loadModel(source, { config: await givenConfig(options) });
     const { train } = await loadData(data);
-    requireFit(model, train);
+    requireTrainable(model, train, specdef.batchSize);
     const inputs = { model: await digestOf(source), ...(await dataInputs(data)) };
     const { path, state } = await context.locateRunFolder(inputs);
     if (state === 'new' && !force) await requireNoModel(output);
