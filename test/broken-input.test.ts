@@ -93,6 +93,13 @@ it('a batch of one where batch norm has a single value a channel is refused befo
   expect(refusal('lock', 'normed', 'out', '--specdef.batch-size', '1')).toContain(expected);
 });
 
+it('a device that is not there is found before anything is read', () => {
+  const elsewhere = process.platform === 'darwin' ? 'dml' : 'coreml';
+  expect(refusal('evaluate', 'model', '--device', elsewhere)).toContain(
+    `device ${elsewhere}: expected a device that opens on this machine`,
+  );
+});
+
 it('a training that diverges says so, exits with 2, and leaves its folder to be looked at; a smaller rate is another run', () => {
   const train = (...more: string[]) =>
     weightlock('train', 'trained', '--architecture', 'mlp', '--optimizer', 'sgd', '--steps', '30', '--quiet', ...more);
