@@ -45,7 +45,12 @@ export const lock = defineCommand({
     const { path, state } = await context.locateRunFolder(inputs);
     if (state === 'new' && !force) await requireNoModel(output);
     if (dryRun) {
-      const needs = await estimateRun({ model, batchSize: specdef.batchSize, folder: path });
+      const needs = await estimateRun({
+        model,
+        batchSize: specdef.batchSize,
+        optimizer: specdef.optimizer,
+        folder: path,
+      });
       const matrices = weightMatrices(model.weights, specdef);
       print(
         `would lock ${matrices.length} weight matrices of ${source} with ${method}, ${train.size} examples; ${path} (${state})`,

@@ -42,7 +42,12 @@ export const train = defineCommand({
     const { path, state } = await context.locateRunFolder(inputs);
     if (state === 'new' && !force) await requireNoModel(output);
     if (dryRun) {
-      const needs = await estimateRun({ model, batchSize: training.batchSize, folder: path });
+      const needs = await estimateRun({
+        model,
+        batchSize: training.batchSize,
+        optimizer: training.optimizer,
+        folder: path,
+      });
       print(`would train ${architecture} on ${examples.size} examples, test on ${test.size}; ${path} (${state})`);
       print(describeEstimate(needs));
       return 0;
