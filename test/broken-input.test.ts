@@ -91,6 +91,7 @@ it('inspect says what a file without a matrix is', () => {
 it('a batch of one where batch norm has a single value a channel is refused before any work', () => {
   const expected = 'layer4.0.bn1: batch norm cannot train on one value a channel';
   expect(refusal('lock', 'normed', 'out', '--specdef.batch-size', '1')).toContain(expected);
+  expect(refusal('attack', 'normed', '--score-batch-size', '1')).toContain(expected);
 });
 
 it('a device that is not there is found before anything is read', () => {
