@@ -18,6 +18,7 @@ export {
   resolveInside,
   writeFileAtomic,
 } from './files.js';
+export { describeNotFinite, findNotFinite, type NotFinite } from './finite.js';
 export { readMaybeGzip } from './gzip.js';
 export { type IdxFile, parseIdx, readIdx } from './idx.js';
 export { type DecodedImage, decodeImage, encodePng, readImage } from './image-files.js';

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { StoredTensor } from './dtypes.js';
 import { InputError } from './errors.js';
@@ -57,7 +57,18 @@ export async function readTensorFiles(
   if (!info.isDirectory()) return single(path, maxBytes);
   if (await exists(join(path, SINGLE))) return single(join(path, SINGLE), maxBytes);
   if (await exists(join(path, INDEX))) return readShards(path, maxBytes, maxShards);
-  throw new InputError(`${path}: expected ${SINGLE} or ${INDEX} in this folder, found neither`);
+  throw new InputError(`${path}: expected ${SINGLE} or ${INDEX} in this folder, found ${await otherWeights(path)}`);
+}
+
+/** Names of files in which other tools keep weights. */
+const weightFile = /\.(safetensors|gguf|bin|pt|pth|ckpt|h5|keras|onnx|npz|msgpack)$/i;
+
+/** What a folder without the expected files holds instead, for a message. */
+async function otherWeights(folder: string): Promise<string> {
+  const others = (await readdir(folder)).filter((name) => weightFile.test(name)).sort();
+  if (others.length === 0) return 'neither';
+  const shown = others.slice(0, 3).map(quote).join(', ');
+  return `${shown}${others.length > 3 ? ` and ${others.length - 3} more` : ''}; save the model as safetensors in its own framework`;
 }
 
 async function single(path: string, maxBytes: number): Promise<TensorFiles> {

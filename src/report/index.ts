@@ -20,6 +20,7 @@ export {
   formatMedian,
   interval,
   MISSING,
+  magnitude,
   percent,
   ratio,
   slowdown,

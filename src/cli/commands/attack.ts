@@ -5,7 +5,7 @@ import { attackModel, attackOptions, attackPlan, attackTrials } from '../../expe
 import { writeFileAtomic } from '../../formats/index.js';
 import { loadModel } from '../../models/index.js';
 import { attackReport, reportOrigin, summarizeAttack, tableToText } from '../../report/index.js';
-import { requireFit } from '../../training/index.js';
+import { requireTrainable } from '../../training/index.js';
 import { defineCommand } from '../command.js';
 import { dataInputs, taskData } from '../data-folder.js';
 import { givenConfig, modelOptions } from '../model-options.js';
@@ -46,7 +46,9 @@ export const attack = defineCommand({
     const inputs: Record<string, string> = { ...(await dataInputs(data)) };
     for (const [name, path] of Object.entries(paths)) {
       if (path === undefined) continue;
-      requireFit(await loadModel(path, { config }), train);
+      const model = await loadModel(path, { config });
+      requireTrainable(model, train, attacking.costBatchSize);
+      requireTrainable(model, train, Math.min(attacking.scoreBatchSize, attacking.perClass * train.classes.length));
       inputs[name] = await digestOf(path);
     }
     if (dryRun) {

@@ -26,7 +26,12 @@ export const demo = defineCommand({
     if (dryRun) {
       const { path, state } = await context.locateRunFolder();
       const model = initializeModel('cnn', { num_labels: options.unauthorized.length }, options.seed);
-      const needs = await estimateRun({ model, batchSize: options.train.batchSize, folder: path });
+      const needs = await estimateRun({
+        model,
+        batchSize: options.train.batchSize,
+        optimizer: options.train.optimizer,
+        folder: path,
+      });
       print(`would train, lock and attack a network on digits; ${path} (${state})`);
       print(describeEstimate(needs));
       return 0;

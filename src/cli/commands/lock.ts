@@ -4,8 +4,8 @@ import { digestOf } from '../../evidence/index.js';
 import { describeEstimate, estimateRun, lockModel } from '../../experiments/index.js';
 import { lockMethods, specDefOptions, weightMatrices } from '../../locks/index.js';
 import { loadModel, requireNoModel } from '../../models/index.js';
-import { decimal, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
-import { requireFit } from '../../training/index.js';
+import { magnitude, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
+import { requireTrainable } from '../../training/index.js';
 import { defineCommand } from '../command.js';
 import { dataInputs, taskData } from '../data-folder.js';
 import { givenConfig, modelOptions } from '../model-options.js';
@@ -40,12 +40,17 @@ export const lock = defineCommand({
     const { method, data, seed, specdef } = options;
     const model = await loadModel(source, { config: await givenConfig(options) });
     const { train } = await loadData(data);
-    requireFit(model, train);
+    requireTrainable(model, train, specdef.batchSize);
     const inputs = { model: await digestOf(source), ...(await dataInputs(data)) };
     const { path, state } = await context.locateRunFolder(inputs);
     if (state === 'new' && !force) await requireNoModel(output);
     if (dryRun) {
-      const needs = await estimateRun({ model, batchSize: specdef.batchSize, folder: path });
+      const needs = await estimateRun({
+        model,
+        batchSize: specdef.batchSize,
+        optimizer: specdef.optimizer,
+        folder: path,
+      });
       const matrices = weightMatrices(model.weights, specdef);
       print(
         `would lock ${matrices.length} weight matrices of ${source} with ${method}, ${train.size} examples; ${path} (${state})`,
@@ -74,8 +79,8 @@ export const lock = defineCommand({
         ],
         rows: found.spectra.map(({ name, before, after }) => ({
           name,
-          before: decimal(before[0], 2),
-          after: decimal(after[0], 2),
+          before: magnitude(before[0]),
+          after: magnitude(after[0]),
           raised: ratio(after[0] / before[0]),
         })),
       }),

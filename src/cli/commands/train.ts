@@ -4,7 +4,7 @@ import { describeEstimate, estimateRun, trainModel, trainOptions } from '../../e
 import { readJsonFile } from '../../formats/index.js';
 import { architectures, initializeModel, requireNoModel } from '../../models/index.js';
 import { percent } from '../../report/index.js';
-import { requireFit } from '../../training/index.js';
+import { requireTrainable } from '../../training/index.js';
 import { defineCommand } from '../command.js';
 import { dataInputs, taskData } from '../data-folder.js';
 import { phaseProgress } from '../phase-progress.js';
@@ -37,12 +37,17 @@ export const train = defineCommand({
     const extra = modelConfig === undefined ? {} : ((await readJsonFile(modelConfig)) as Record<string, unknown>);
     const fitting = architectures.get(architecture).fit(examples.inputShape, examples.classes);
     const model = initializeModel(architecture, { ...fitting, ...extra }, seed);
-    requireFit(model, examples);
+    requireTrainable(model, examples, training.batchSize);
     const inputs = await dataInputs(data);
     const { path, state } = await context.locateRunFolder(inputs);
     if (state === 'new' && !force) await requireNoModel(output);
     if (dryRun) {
-      const needs = await estimateRun({ model, batchSize: training.batchSize, folder: path });
+      const needs = await estimateRun({
+        model,
+        batchSize: training.batchSize,
+        optimizer: training.optimizer,
+        folder: path,
+      });
       print(`would train ${architecture} on ${examples.size} examples, test on ${test.size}; ${path} (${state})`);
       print(describeEstimate(needs));
       return 0;

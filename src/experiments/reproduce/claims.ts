@@ -9,9 +9,9 @@ export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** `78.1 %`, for findings. */
+/** `78.1 %`, for findings; a dash for the share of nothing. */
 export function share(value: number): string {
-  return `${(100 * value).toFixed(1)} %`;
+  return Number.isFinite(value) ? `${(100 * value).toFixed(1)} %` : '–';
 }
 
 /** One point of accuracy, with room for the rounding of a difference of two shares. */
