@@ -20,7 +20,17 @@ export {
 } from './files.js';
 export { readMaybeGzip } from './gzip.js';
 export { type IdxFile, parseIdx, readIdx } from './idx.js';
-export { type DecodedImage, decodeImage, encodePng, readImage } from './image-files.js';
+export {
+  type DecodedImage,
+  decodeImage,
+  decodeImageHeader,
+  encodePng,
+  IMAGE_NAME,
+  type ImageHeader,
+  type ImageLimits,
+  readImage,
+  readImageHeader,
+} from './image-files.js';
 /** @internal Protobuf messages of ONNX files. */
 export * as onnx from './onnx/index.js';
 export {
