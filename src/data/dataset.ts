@@ -90,10 +90,13 @@ export function subset<T extends Selection>(dataset: T, positions: ArrayLike<num
 /**
  * Only the examples of some classes, which are renumbered from 0 in the given order.
  *
- * @throws InputError when a class does not exist.
+ * @throws InputError when a class does not exist, or is given twice.
  */
 export function selectClasses<T extends Selection>(dataset: T, classes: readonly number[], name = dataset.name): T {
-  for (const label of classes) {
+  for (const [position, label] of classes.entries()) {
+    if (classes.indexOf(label) !== position) {
+      throw new InputError(`${dataset.name}: expected each class once, got ${label} twice`);
+    }
     if (dataset.classes[label] === undefined) {
       throw new InputError(`${dataset.name}: expected classes from 0 to ${dataset.classes.length - 1}, got ${label}`);
     }

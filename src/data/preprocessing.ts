@@ -27,13 +27,15 @@ export function withPreprocessing(
   { channels, size: [height, width], mean, std, interpolation }: Preprocessing,
 ): DataSpec {
   const own = spec.channels === undefined || spec.channels === channels;
+  const newSize = spec.size ?? (height === width ? height : undefined);
   return {
     ...spec,
     channels: spec.channels ?? (channels === 1 ? 1 : 3),
-    size: spec.size ?? (height === width ? height : undefined),
+    size: newSize,
     // Numbers for other channels than the wanted ones would be refused.
     mean: spec.mean.length === 0 && own ? [...mean] : spec.mean,
     std: spec.std.length === 0 && own ? [...std] : spec.std,
-    interpolation: spec.interpolation ?? interpolation,
+    // Without a size nothing is resized.
+    interpolation: spec.interpolation ?? (newSize === undefined ? undefined : interpolation),
   };
 }

@@ -1,4 +1,4 @@
-export { CIFAR_SIZE, type CifarBatch, parseCifar, readCifar, readCifarNames } from './cifar.js';
+export { CIFAR_SIZE, type CifarBatch, type CifarRecords, parseCifar, readCifar, readCifarNames } from './cifar.js';
 export {
   DTYPE_BYTES,
   fromFloat32,
