@@ -50,7 +50,7 @@ export const taskData = dataSpec.transform((spec, { issues }): DataSpec => {
   if (path === undefined || !existsSync(path)) {
     const found = path === undefined ? 'but WEIGHTLOCK_DATA is not set' : `but there is no ${path}`;
     const message = `expected the folder of the files of ${name}, ${found}; ${HOW}, or give --data.path`;
-    issues.push({ code: 'custom', message, input: spec.path });
+    issues.push({ code: 'custom', message, input: spec.path, path: ['path'] });
   }
   return { ...spec, name, path };
 });

@@ -119,6 +119,8 @@ function explain(
   );
   const source = sources.get(spec.key);
   const origin = source === 'flag' ? `flag ${spec.flag}` : source === 'file' ? fileName : 'default';
+  // Of a missing value its rule says all.
+  if (issue.code === 'custom' && value === undefined) return `${spec.key}: ${issue.message}`;
   if (issue.code === 'custom') return `${spec.key}: ${issue.message}, got ${show(value)} (${origin})`;
   if (value === undefined) {
     return `${spec.key}: expected ${spec.expectation}, got nothing; give ${spec.flag} or the key in --config`;

@@ -136,8 +136,9 @@ export async function loadData(spec: DataSpec): Promise<DataParts> {
       spec.classes.length > 0
         ? selectClasses(named, spec.classes, `${named.name}, classes ${spec.classes.join(', ')}`)
         : named;
-    if (chosen.size === 0)
-      throw new InputError(`data: expected ${label} examples, found none; give more, or other shares`);
+    if (chosen.size === 0 && label !== 'validation') {
+      throw new InputError(`${chosen.name}: expected examples, found none; give more, or other shares`);
+    }
     return count === undefined ? chosen : drawSome(chosen, count, splitSeed);
   };
   const parts = {
@@ -162,7 +163,10 @@ export async function loadData(spec: DataSpec): Promise<DataParts> {
       `${part.name}: expected ${height}×${width} pixels as the training images, found ${otherHeight}×${otherWidth}; give data.size`,
     );
   }
-  return { ...loaded, notes: collection.notes ?? [] };
+  const notes = [...(collection.notes ?? [])];
+  if (loaded.validation.size === 0)
+    notes.push(`${loaded.validation.name}: no examples, so nothing can be stopped by them.`);
+  return { ...loaded, notes };
 }
 
 /** The source that a spec names, or that its path tells. */

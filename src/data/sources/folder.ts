@@ -44,7 +44,7 @@ export async function isImageFolder(folder: string, { folders }: FolderListing):
  * Opens a folder of images, one subfolder a class, in the order of their names, as torchvision's `ImageFolder`: images in
  * folders within a class are the class's, other files are left out. Images are decoded when they are read.
  *
- * Where `train` holds folders and no images, it is no class but a split, and so are `val` (or `valid`, `validation`) and
+ * Where `train` holds folders of images, and no class lies beside it, it is no class but a split, and so are `val` (or `valid`, `validation`) and
  * `test` beside it; without `test`, `val` takes its place, as ImageNet's does.
  *
  * @throws InputError when there is no image, it cannot be told splits from classes, a class of the other images is unknown
@@ -78,12 +78,14 @@ export async function openImageFolder(folder: string): Promise<ImageCollection> 
 /**
  * Whether `train` is a split: a class folder of that name holds images itself.
  *
- * @throws InputError when it holds classes and a class lies beside it, or other splits lie there without it.
+ * @throws InputError when it holds only classes and a class lies beside it, or other splits lie there without it.
  */
 async function hasSplits(folder: string, { folders }: FolderListing): Promise<boolean> {
-  const kinds = new Map<string, 'class' | 'split' | 'none'>();
+  if (!folders.some((name) => SPLIT_NAMES.includes(name))) return false;
+  const kinds = new Map<string, FolderKind>();
   for (const name of folders) kinds.set(name, await kindOf(join(folder, name)));
-  const beside = folders.find((name) => !SPLIT_NAMES.includes(name) && kinds.get(name) === 'class');
+  const beside = folders.find((name) => !SPLIT_NAMES.includes(name) && holdsImages(kinds.get(name)));
+  if (kinds.get('train') === 'both' && beside === undefined) return true;
   if (kinds.get('train') === 'split') {
     if (beside === undefined) return true;
     throw new InputError(
@@ -91,20 +93,24 @@ async function hasSplits(folder: string, { folders }: FolderListing): Promise<bo
     );
   }
   const split = folders.find((name) => SPLIT_NAMES.includes(name) && kinds.get(name) === 'split');
-  if (split !== undefined && folders.every((name) => kinds.get(name) !== 'class')) {
+  if (split !== undefined && !folders.some((name) => holdsImages(kinds.get(name)))) {
     throw new InputError(`${folder}: expected a folder train beside ${split}, found none`);
   }
   return false;
 }
 
 /** A class holds images, a split folders of images. */
-async function kindOf(folder: string): Promise<'class' | 'split' | 'none'> {
+type FolderKind = 'class' | 'split' | 'both' | 'none';
+
+const holdsImages = (kind: FolderKind | undefined) => kind === 'class' || kind === 'both';
+
+async function kindOf(folder: string): Promise<FolderKind> {
   const { files, folders } = await listFolder(folder);
-  if (files.some(isImage)) return 'class';
+  const isClass = files.some(isImage);
   for (const name of folders) {
-    if ((await listFolder(join(folder, name))).files.some(isImage)) return 'split';
+    if ((await listFolder(join(folder, name))).files.some(isImage)) return isClass ? 'both' : 'split';
   }
-  return 'none';
+  return isClass ? 'class' : 'none';
 }
 
 interface ListedImages {
@@ -132,7 +138,7 @@ async function listSplits(
     const name = names.find((each) => folders.includes(each));
     if (name === undefined) continue;
     const kind = await kindOf(join(folder, name));
-    if (kind !== 'split') {
+    if (kind === 'class' || kind === 'none') {
       const reason = kind === 'class' ? 'its images have no classes' : 'it holds no folders of images';
       notes.push(`${join(folder, name)} is left out: ${reason}.`);
     } else found[split] = await listImages(join(folder, name), notes);
@@ -155,10 +161,8 @@ async function listImages(folder: string, notes: string[]): Promise<ListedImages
   if (classes.length === 0 || classes.length > MAX_CLASSES) {
     throw new InputError(`${folder}: expected 1 to ${MAX_CLASSES} subfolders, one a class, found ${classes.length}`);
   }
-  const loose = beside.filter(isImage).length;
-  if (loose > 0) notes.push(`${folder}: ${count(loose, 'image')} in no class folder, left out.`);
   const files: { path: string; className: string }[] = [];
-  const others: string[] = beside.filter((name) => !isImage(name));
+  const others: string[] = [...beside];
   const add = async (inner: string, className: string, depth: number): Promise<void> => {
     const listing = await listFolder(inner);
     requireInside(inner, listing.outside);
@@ -192,7 +196,8 @@ function noteOthers(folder: string, names: readonly string[], notes: string[]): 
   }
   for (const [ending, size] of byEnding) {
     const what = ending === '' ? 'without an ending' : quote(ending);
-    notes.push(`${folder}: ${count(size, 'file')} ${what}, left out: no images that are read.`);
+    const reason = IMAGE_NAME.test(`x${ending}`) ? 'in no class folder' : 'no images that are read';
+    notes.push(`${folder}: ${count(size, 'file')} ${what}, left out: ${reason}.`);
   }
 }
 
