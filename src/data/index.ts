@@ -35,6 +35,7 @@ export { sourceAt } from './detect.js';
 export { type Examples, FloatExamples } from './examples.js';
 export { type Augmentation, type ImageBytes, ImageExamples, type ImageView } from './images.js';
 export { type DataParts, type DataSpec, dataSpec, loadData, loadDigits } from './load.js';
-export { type Preprocessing, withPreprocessing } from './preprocessing.js';
+export { withPreprocessing } from './prepared-spec.js';
+export type { Preprocessing } from './preprocessing.js';
 export { type DataLayout, type DataSource, dataSources } from './registry.js';
 export type { Interpolation } from './resize.js';

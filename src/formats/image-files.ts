@@ -1,3 +1,4 @@
+import type { DecodedImage, ImageHeader } from './decoded-image.js';
 import { InputError } from './errors.js';
 import { readFileCapped } from './files.js';
 import { decodeUncompressed, isUncompressedImage } from './uncompressed-images.js';
@@ -18,22 +19,6 @@ const SIGNATURES: readonly (readonly (number | undefined)[])[] = [
   [0x4d, 0x4d, 0x00, 0x2a],
   [0x52, 0x49, 0x46, 0x46, undefined, undefined, undefined, undefined, 0x57, 0x45, 0x42, 0x50],
 ];
-
-/** What an image's header says. */
-export interface ImageHeader {
-  /** 1 grey, 3 red, green, blue. */
-  readonly channels: 1 | 3;
-  /** Rows. */
-  readonly height: number;
-  /** Columns. */
-  readonly width: number;
-}
-
-/** An image as bytes, channel by channel. */
-export interface DecodedImage extends ImageHeader {
-  /** `[channels, height, width]`, 0 black to 255. */
-  readonly pixels: Uint8Array;
-}
 
 /** Limits of {@link decodeImage} and {@link decodeImageHeader}. */
 export interface ImageLimits {

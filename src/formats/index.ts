@@ -1,4 +1,5 @@
 export { CIFAR_SIZE, type CifarBatch, type CifarRecords, parseCifar, readCifar, readCifarNames } from './cifar.js';
+export type { DecodedImage, ImageHeader } from './decoded-image.js';
 export {
   DTYPE_BYTES,
   fromFloat32,
@@ -21,12 +22,10 @@ export {
 export { readMaybeGzip } from './gzip.js';
 export { type IdxFile, parseIdx, readIdx } from './idx.js';
 export {
-  type DecodedImage,
   decodeImage,
   decodeImageHeader,
   encodePng,
   IMAGE_NAME,
-  type ImageHeader,
   type ImageLimits,
   readImage,
   readImageHeader,
