@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { loadData } from '../../data/index.js';
 import { digestOf, readOrigin } from '../../evidence/index.js';
 import { attackModel, attackOptions, attackPlan, attackTrials } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
@@ -7,7 +6,7 @@ import { loadModel } from '../../models/index.js';
 import { attackReport, reportOrigin, summarizeAttack, tableToText } from '../../report/index.js';
 import { requireTrainable } from '../../training/index.js';
 import { defineCommand } from '../command.js';
-import { dataInputs, taskData } from '../data-folder.js';
+import { dataInputs, loadTask, taskData } from '../data-folder.js';
 import { givenConfig, modelOptions } from '../model-options.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
@@ -42,7 +41,7 @@ export const attack = defineCommand({
     const config = await givenConfig({ architecture, modelConfig });
     const paths = { locked: context.arguments.model, unlocked };
     const targets = { ...paths, config };
-    const { train, test } = await loadData(data);
+    const { train, test } = await loadTask(data, context.note);
     const inputs: Record<string, string> = { ...(await dataInputs(data)) };
     for (const [name, path] of Object.entries(paths)) {
       if (path === undefined) continue;

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { loadData } from '../../data/index.js';
 import { digestOf } from '../../evidence/index.js';
 import { describeEstimate, estimateRun, lockModel } from '../../experiments/index.js';
 import { lockMethods, specDefOptions, weightMatrices } from '../../locks/index.js';
@@ -7,7 +6,7 @@ import { loadModel, requireNoModel } from '../../models/index.js';
 import { magnitude, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
 import { requireTrainable } from '../../training/index.js';
 import { defineCommand } from '../command.js';
-import { dataInputs, taskData } from '../data-folder.js';
+import { dataInputs, loadTask, taskData } from '../data-folder.js';
 import { givenConfig, modelOptions } from '../model-options.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
@@ -39,7 +38,7 @@ export const lock = defineCommand({
     const { model: source, output } = context.arguments;
     const { method, data, seed, specdef } = options;
     const model = await loadModel(source, { config: await givenConfig(options) });
-    const { train } = await loadData(data);
+    const { train } = await loadTask(data, context.note);
     requireTrainable(model, train, specdef.batchSize);
     const inputs = { model: await digestOf(source), ...(await dataInputs(data)) };
     const { path, state } = await context.locateRunFolder(inputs);

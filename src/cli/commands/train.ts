@@ -1,12 +1,11 @@
 import { z } from 'zod';
-import { loadData } from '../../data/index.js';
 import { describeEstimate, estimateRun, trainModel, trainOptions } from '../../experiments/index.js';
 import { readJsonFile } from '../../formats/index.js';
 import { architectures, initializeModel, requireNoModel } from '../../models/index.js';
 import { percent } from '../../report/index.js';
 import { requireTrainable } from '../../training/index.js';
 import { defineCommand } from '../command.js';
-import { dataInputs, taskData } from '../data-folder.js';
+import { dataInputs, loadTask, taskData } from '../data-folder.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
 
@@ -33,7 +32,7 @@ export const train = defineCommand({
     const { options, threads, device, signal, print, result, force, dryRun } = context;
     const { architecture, modelConfig, data, seed, ...training } = options;
     const { output } = context.arguments;
-    const { train: examples, test } = await loadData(data);
+    const { train: examples, test } = await loadTask(data, context.note);
     const extra = modelConfig === undefined ? {} : ((await readJsonFile(modelConfig)) as Record<string, unknown>);
     const fitting = architectures.get(architecture).fit(examples.inputShape, examples.classes);
     const model = initializeModel(architecture, { ...fitting, ...extra }, seed);
