@@ -29,7 +29,7 @@ describe('PSGD equals psgd_torch', () => {
       const complaints = Object.entries(after[step + 1] ?? {}).flatMap(([tensor, expected]) =>
         Object.entries({ param: expected.param, ...expected.state }).flatMap(([what, packed]) => {
           const found = (what === 'param' ? params : state.slots[what]).get(tensor) ?? [];
-          return outOfTolerance(`${tensor} ${what} after ${step + 1}`, found, unpack(packed), 1e-5);
+          return outOfTolerance(`${tensor} ${what} after ${step + 1}`, found, unpack(packed), 3e-6);
         }),
       );
       expect(complaints).toEqual([]);
