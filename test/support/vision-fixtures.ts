@@ -79,7 +79,12 @@ export function worstOfDigests(
       if (!(error <= worst.error)) worst = { error, where: `${name}, ${what}: ${a}, expected ${b}` };
     };
     compare('norm', Math.sqrt(values.reduce((sum, v) => sum + v * v, 0)), norm, whole);
-    compare('projection', values.reduce((sum, v, i) => sum + v * along[i], 0), projection, whole);
+    compare(
+      'projection',
+      values.reduce((sum, v, i) => sum + v * along[i], 0),
+      projection,
+      whole,
+    );
     elements.forEach((element, i) => {
       const at = Math.floor(((i + 0.5) * values.length) / elements.length);
       compare(`element ${at}`, values[at], element, Math.max(Math.abs(element), rms));
