@@ -1,7 +1,7 @@
 // Does a test fail when a registered optimizer, schedule, data transform or lock does something else than its name says?
 // Changes one thing at a time in a copy of the sources and runs the tests beside it.
 //
-//     npm run build && node tools/mutate.mjs [part of a mutant's name]
+//     npm run build && node tools/mutate.mjs [how a mutant's name begins]
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,7 +23,7 @@ for (const { name, options } of optimizers.entries()) {
       'src/training/optimizers/index.ts',
       `  ${entry},\n]`.slice(0, -1),
       `  { ...${entry}, create: (options: any) => ${create} } as any,\n`,
-      ['src/training/optimizers'],
+      ['src/training/optimizers', 'src/training/curvature.test.ts'],
     );
   const own = `${entry}.create(options)`;
   to('does nothing', `({ ...${own}, update: (_g: any, state: any) => void state.step++ })`);
@@ -106,7 +106,7 @@ const specdef = (name, change) =>
     'src/locks/specdef/index.ts',
     /async function runSpecDef\(context: LockContext, options: SpecDefOptions\)([^{]*)\{\n/,
     `async function runSpecDef(context: LockContext, given: SpecDefOptions)$1{\n  const plain = specDefOptions.parse({}) as any;\n  const options = { ...given, ${change} } as SpecDefOptions;\n  void plain;\n`,
-    ['src/locks'],
+    ['src/locks/specdef/options.test.ts', 'src/locks'],
   );
 specdef('does nothing', 'steps: 0, epochs: undefined, lead: { ...given.lead, steps: 0 }');
 specdef('only retains', 'alpha: 1');
@@ -119,12 +119,29 @@ for (const [key, schema] of Object.entries(specDefOptions.shape)) {
   } else specdef(`ignores ${key}`, `${key}: plain.${key}`);
 }
 
-const wanted = mutants.filter(({ name }) => name.includes(process.argv[2] ?? ''));
+const wanted = mutants.filter(({ name }) => name.startsWith(process.argv[2] ?? ''));
 const scratch = mkdtempSync(join(tmpdir(), 'weightlock-mutants-'));
 for (const part of ['src', 'test', 'tools', 'package.json', 'tsconfig.json', 'vitest.config.ts']) {
   cpSync(part, join(scratch, part), { recursive: true });
 }
 symlinkSync(resolve('node_modules'), join(scratch, 'node_modules'));
+
+/** The first failing test among these, or undefined when all pass. */
+function firstFailure(tests) {
+  const args = ['vitest', 'run', ...tests, '--bail', '1', '--maxWorkers', '1', '--reporter', 'json'];
+  const { stdout, stderr } = spawnSync('npx', args, { cwd: scratch, encoding: 'utf8', maxBuffer: 2 ** 28 });
+  const start = stdout.indexOf('{"num');
+  if (start < 0) throw new Error(stderr || stdout);
+  const { testResults } = JSON.parse(stdout.slice(start));
+  const failed = ({ status }) => status === 'failed';
+  const test = testResults.flatMap(({ assertionResults }) => assertionResults).find(failed);
+  return (test?.fullName ?? testResults.find(failed)?.message)?.split('\n')[0].trim();
+}
+
+for (const tests of new Set(wanted.map((mutant) => mutant.tests.join(' ')))) {
+  const failure = firstFailure(tests.split(' '));
+  if (failure) throw new Error(`unchanged sources fail already: ${failure}`);
+}
 let survivors = 0;
 for (const { name, file, search, replacement, tests } of wanted) {
   const path = join(scratch, file);
@@ -132,17 +149,10 @@ for (const { name, file, search, replacement, tests } of wanted) {
   const mutated = source.replace(search, replacement);
   if (mutated === source) throw new Error(`${name}: ${file} has no ${search}`);
   writeFileSync(path, mutated);
-  const args = ['vitest', 'run', ...tests, '--bail', '1', '--maxWorkers', '1', '--reporter', 'json'];
-  const { stdout, stderr } = spawnSync('npx', args, { cwd: scratch, encoding: 'utf8', maxBuffer: 2 ** 28 });
+  const killer = firstFailure(tests);
   writeFileSync(path, source);
-  const start = stdout.indexOf('{"num');
-  if (start < 0) throw new Error(`${name}: ${stderr || stdout}`);
-  const { testResults } = JSON.parse(stdout.slice(start));
-  const killer =
-    testResults.flatMap(({ assertionResults }) => assertionResults).find(({ status }) => status === 'failed')
-      ?.fullName ?? testResults.find(({ status }) => status === 'failed')?.message;
   if (!killer) survivors++;
-  console.log(`${killer ? 'caught  ' : 'SURVIVES'} ${name}${killer ? `: ${killer.split('\n')[0].trim()}` : ''}`);
+  console.log(killer ? `caught   ${name}: ${killer}` : `SURVIVES ${name}`);
 }
 rmSync(scratch, { recursive: true });
 console.log(`${wanted.length - survivors} of ${wanted.length} mutants caught`);

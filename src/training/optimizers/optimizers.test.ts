@@ -229,10 +229,13 @@ describe('every optimizer', () => {
 
     it('refuses to work without an oracle that it needs', async () => {
       const optimizer = entry.create();
-      if (!optimizer.needs) return;
       const params = new Map([['p', Float32Array.of(1)]]);
       const state = optimizer.init(params, new Map([['p', [1]]]));
       const update = async () => optimizer.update(params, state, params, 0.1);
+      if (!optimizer.needs) {
+        await expect(update()).resolves.toBeUndefined();
+        return;
+      }
       await expect(update()).rejects.toThrow(`${entry.name}: expected a loss that can be asked for more`);
       await expect(update()).rejects.toThrow(InputError);
     });
