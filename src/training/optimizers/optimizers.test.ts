@@ -131,7 +131,7 @@ describe('every optimizer', () => {
       expect(() => entry.create({ [number]: Number.NaN })).toThrow(`${entry.name}.${number}`);
       expect(entry.description).not.toBe('');
       for (const [key, option] of Object.entries(entry.options.shape)) {
-        expect((option as { description?: string }).description, key).toBeTruthy();
+        expect((option as { description?: string }).description, key).toMatch(/^\S.*\S$/);
       }
       expect(entry.create().name).toBe(entry.name);
     });
