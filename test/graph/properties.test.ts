@@ -16,17 +16,13 @@ const runs = { numRuns: 40, seed: 20261124 };
 const h = 1e-4;
 /** Relative to the derivative's terms, see {@link directional}; measured: 3.5e-7 (GELU, whose constants are float32). */
 const differenceTolerance = 5e-7;
-/** Of ONNX Runtime in float32 against the interpreter in float64, relative to each element; see {@link engineFloor}. */
-const engineTolerance = 3e-5;
-
 /**
- * Least scale of a tensor that the engine is compared in: inputs are near 1, and where numbers cancel, the engine may be as
- * far off as a few times what rounding every result to float32 costs in the interpreter.
+ * Of ONNX Runtime in float32 against the interpreter in float64, relative to each element and the root mean square of its
+ * tensor; measured: 1.5e-5.
  */
-function engineFloor(exact: Float64Array, rounded: Float64Array): number {
-  const noise = exact.reduce((sum, value, i) => sum + (value - rounded[i]) ** 2, 0) / Math.max(1, exact.length);
-  return Math.max(2e-2, (16 * Math.sqrt(noise)) / engineTolerance);
-}
+const engineTolerance = 3e-5;
+/** Least scale of a tensor that the engine is compared in: inputs are near 1, and sums of them cancel. */
+const engineFloor = 2e-2;
 
 /** A drawn case: input shapes by name, how to build the output, which range inputs are from. */
 interface Drawn {
@@ -34,6 +30,8 @@ interface Drawn {
   build: (inputs: Record<string, Tensor>, graph: Graph) => Tensor;
   /** Inputs that must be positive. */
   positive?: boolean;
+  /** By how much more than {@link engineTolerance} float32 may be off: products of many derivatives cancel. */
+  conditioning?: number;
 }
 
 const length = fc.integer({ min: 1, max: 4 });
@@ -215,6 +213,8 @@ const properties: Record<string, fc.Arbitrary<Drawn>> = {
       build: ({ a, b }) => op.add(op.klDivergence(a, b), op.meanSquaredError(a, b)),
     })),
   'a small network': fc.record({ n: length, hidden: length }).map(({ n, hidden }) => ({
+    // Measured: 1.9e-4 of a Hessian-vector product through a layer norm over one to four features.
+    conditioning: 10,
     inputs: { x: [n, 1, 6, 6], w: [2, 1, 3, 3], f: [hidden, 8], g: [3, hidden], scale: [hidden], bias: [hidden] },
     build: ({ x, w, f, g, scale, bias }) => {
       const maps = op.reshape(op.averagePool(op.gelu(op.conv(x, w)), { kernel: 2 }), [n, -1]);
@@ -269,7 +269,7 @@ function expectEqualDerivatives({ analytic, numeric, scale }: ReturnType<typeof 
 }
 
 /** Gradients and Hessian-vector products of one case against differences, and ONNX Runtime against the interpreter. */
-async function check({ inputs, build, positive }: Drawn, seed: number): Promise<void> {
+async function check({ inputs, build, positive, conditioning = 1 }: Drawn, seed: number): Promise<void> {
   const stream = new RandomStream(seed, 'properties');
   const graph = new Graph();
   const names = Object.keys(inputs);
@@ -306,10 +306,9 @@ async function check({ inputs, build, positive }: Drawn, seed: number): Promise<
     Object.entries(feeds).map(([name, value]) => [name, { ...value, data: value.data.map(Math.fround) }]),
   );
   const results = await program.run(fed);
-  const single = interpret(Object.values(outputs), rounded, Math.fround);
   interpret(Object.values(outputs), rounded).forEach(({ data }, i) => {
-    const floor = engineFloor(data, single[i].data);
-    expect(outOfTolerance(`out${i}`, results[`out${i}`], data, engineTolerance, floor)).toEqual([]);
+    const tolerance = conditioning * engineTolerance;
+    expect(outOfTolerance(`out${i}`, results[`out${i}`], data, tolerance, engineFloor)).toEqual([]);
   });
   await program.release();
 }

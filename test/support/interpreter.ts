@@ -12,14 +12,8 @@ type Evaluate<K extends OpType> = (inputs: Value[], attributes: OpAttributes[K],
 /**
  * Evaluates tensors of a graph in float64 with plain loops over indices. It shares no code with the engine and none with
  * the gradient rules: what both agree on is unlikely to be wrong in the same way.
- *
- * @param round - Applied to every operator's results: with `Math.fround` they show what float32 costs at least.
  */
-export function interpret(
-  outputs: readonly Tensor[],
-  feeds: Readonly<Record<string, Value>>,
-  round?: (value: number) => number,
-): Value[] {
+export function interpret(outputs: readonly Tensor[], feeds: Readonly<Record<string, Value>>): Value[] {
   const known = new Map<Tensor, Value>();
   const lookUp = (tensor: Tensor): Value => {
     const value = known.get(tensor);
@@ -34,7 +28,7 @@ export function interpret(
     const inputs = node.inputs.map((input) => (input ? lookUp(input) : undefined)) as Value[];
     const result = evaluate(inputs, node.attributes, node);
     (Array.isArray(result) ? result : [result]).forEach((value, index) => {
-      known.set(node.outputs[index], round ? { ...value, data: value.data.map(round) } : value);
+      known.set(node.outputs[index], value);
     });
   }
   return outputs.map(lookUp);
