@@ -2,11 +2,17 @@ import type * as ort from 'onnxruntime-node';
 import { WeightlockError } from '../formats/index.js';
 import { allocate, type DType, type Shape, sizeOf, type Tensor, type TypedArray, toOnnx } from '../graph/index.js';
 import { refusalOf, sentinel } from './sentinel.js';
+import { telemetryObjection } from './telemetry.js';
 
 type Runtime = typeof ort;
 
-/** Loads the native library at first use, so that a machine without it can still say what is missing. */
+/**
+ * Loads the native library: the only place that does, so that its telemetry is off wherever it runs. At first use, so that
+ * a machine without it can still say what is missing.
+ */
 function loadRuntime(): Promise<Runtime> {
+  const objection = telemetryObjection();
+  if (objection !== undefined) throw new EngineError(objection);
   return import('onnxruntime-node');
 }
 
