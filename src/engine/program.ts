@@ -10,10 +10,13 @@ type Runtime = typeof ort;
  * Loads the native library: the only place that does, so that its telemetry is off wherever it runs. At first use, so that
  * a machine without it can still say what is missing.
  */
-function loadRuntime(): Promise<Runtime> {
+async function loadRuntime(): Promise<Runtime> {
   const objection = telemetryObjection();
   if (objection !== undefined) throw new EngineError(objection);
-  return import('onnxruntime-node');
+  const runtime = await import('onnxruntime-node');
+  // Errors are thrown; written by the library itself they would pass by everything that makes output harmless.
+  runtime.env.logLevel = 'fatal';
+  return runtime;
 }
 
 /** Where and how a program runs. */
@@ -166,7 +169,7 @@ export async function compile(
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       graphOptimizationLevel: optimize ? 'all' : 'disabled',
-      logSeverityLevel: 3,
+      logSeverityLevel: 4,
       ...(profilePrefix ? { enableProfiling: true, profileFilePrefix: profilePrefix } : {}),
     });
     return new Program(runtime, session, stored, { profiled: profilePrefix !== undefined, refusal });
