@@ -216,7 +216,7 @@ async function execute<A extends readonly ArgumentDefinition[], S extends Option
         if (!mode.json) output.print(wrap(text));
       },
       result: (value) => {
-        if (mode.json) output.print(toJson(value, 2));
+        if (mode.json) output.json(toJson(value, 2));
       },
       note,
       progress: (options) => new Progress({ ...options, output: silent ? undefined : output }),

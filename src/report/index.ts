@@ -28,5 +28,6 @@ export {
 } from './numbers.js';
 export { reproductionPage, reproductionReport, summarizeReproduction } from './reproduction-report.js';
 export { type Table, type TableColumn, tableToHtml, tableToMarkdown, tableToText } from './table.js';
+export { fitColumns, printable, printableJson, printableLines } from './text.js';
 export { utilitySentence, utilityTable } from './utility-table.js';
 export { screenColumns, sentenceColumns, wrap } from './wrap.js';
