@@ -39,10 +39,15 @@ const mostLost = 0.001;
  * is held on other examples, and where a 16-bit copy is no longer what it was.
  */
 export function utilityWarnings(
-  { budget, before: checked }: Pick<LockResult, 'budget' | 'before'>,
+  { budget, before: checked, steps }: Pick<LockResult, 'budget' | 'before' | 'steps'>,
   { before, after }: UtilityChange,
 ): string[] {
   const warnings: string[] = [];
+  if (steps === 0) {
+    warnings.push(
+      'The lock changed nothing: no check of its utility was within the budget. This is the unlocked model.',
+    );
+  }
   const points = (value: number) => `${(100 * value).toFixed(1)} points`;
   const [allowed, lost] = [checked.accuracy - budget.floor, before.float32.accuracy - after.float32.accuracy];
   // Beyond rounding: shares of different numbers of examples.

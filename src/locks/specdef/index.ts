@@ -120,6 +120,12 @@ function runStage(
     beforeCheckpoint: hooks?.beforeCheckpoint,
     signal,
     state: guard,
+    // With good weights to go back to, a lock that diverges ends there; without, it has done nothing.
+    onDiverged: () => {
+      if (!guard.hasGood) return undefined;
+      guard.diverged();
+      return 'stop';
+    },
     afterStep: async ({ step, loss }) => {
       const due = step % options.evaluateEvery === 0 || step === steps;
       const utility = due ? await measure() : undefined;

@@ -172,6 +172,19 @@ describe('specdef', () => {
     expect(again).toEqual(result.after);
   });
 
+  it('that diverges ends with its last good weights, and is an error where it has none', async () => {
+    const options = { steps: 50, optimizer: 'sgd', alpha: 1, utilityFloor: 0, evaluateEvery: 1 };
+    await expect(specdef.run(contextOf(), optionsOf({ ...options, learningRate: 1e42 }))).rejects.toThrow(
+      /^diverged at step 1 of 50/,
+    );
+    const context = contextOf();
+    const result = await specdef.run(context, optionsOf({ ...options, learningRate: 20, patience: 50 }));
+    expect(result.stoppedByBudget).toBe(true);
+    expect(result.steps).toBeGreaterThan(0);
+    expect(result.stepsTried).toBeLessThan(50);
+    for (const [name, values] of context.params) expect(values.every(Number.isFinite), name).toBe(true);
+  });
+
   it('measures utility on the values that a file will hold', async () => {
     // A file that holds a tenth of every weight: nothing that would be accepted.
     const written = (params: ParameterSet) =>
