@@ -116,7 +116,7 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
       .split('\n')
       .filter((part) => part.includes('  '))
       .slice(0, 20))
-      expect(line.length).toBeLessThanOrEqual(120);
+      expect(line.length).toBeLessThanOrEqual(80);
     expect(text).toContain('Attacks on the unauthorized task');
   });
 
