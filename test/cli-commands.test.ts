@@ -10,7 +10,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 const main = resolve('dist/cli/main.js');
 const authorized = ['--data.classes', '0,1,2'];
 const unauthorized = ['--data.classes', '3,4,5'];
-const briefLock = ['--specdef.lead.steps', '20', '--specdef.steps', '60', '--specdef.max-drop', '0.05'];
+const briefLock = [
+  '--specdef.lead.share',
+  '0.25',
+  '--specdef.steps',
+  '80',
+  '--specdef.max-drop',
+  '0.05',
+  '--specdef.max-kl',
+  'null',
+];
 const brief = ['--cost-steps', '12', '--score-steps', '8', '--per-class', '3', '--seeds', '1,2', '--search-seeds', '9'];
 
 let root: string;
@@ -116,7 +125,7 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
     const text = weightlock('attack', 'locked', '--unlocked', 'model', ...unauthorized, ...brief).stdout;
     const lines = text.split('\n').filter((part) => part.includes('  '));
     expect(lines.length).toBeGreaterThan(20);
-    for (const line of lines.slice(0, 20)) expect(line.length).toBeLessThanOrEqual(120);
+    for (const line of lines.slice(0, 20)) expect(line.length).toBeLessThanOrEqual(80);
     expect(text).toContain('Attacks on the unauthorized task');
   });
 
@@ -213,10 +222,12 @@ it('demo trains, locks, attacks and reports; again it reads what it found', () =
     ...[
       '--train.steps',
       '40',
-      '--specdef.lead.steps',
-      '10',
+      '--specdef.lead.share',
+      '0.25',
       '--specdef.steps',
-      '30',
+      '40',
+      '--specdef.max-kl',
+      'null',
       '--specdef.evaluate-every',
       '10',
       '--attack.cost-steps',

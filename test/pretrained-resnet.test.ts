@@ -51,7 +51,16 @@ describe.skipIf(!present)('commands on a model directory without config.json', (
     const { n, byClass } = weightlock('evaluate', source, ...named);
     expect([n, byClass.length]).toEqual([200, 10]);
     expect(byClass.reduce((sum: number, { examples }: { examples: number }) => sum + examples, 0)).toBe(200);
-    const short = ['--specdef.lead.steps', '0', '--specdef.steps', '3', '--specdef.utility-floor', '0'];
+    const short = [
+      '--specdef.lead.share',
+      '0',
+      '--specdef.steps',
+      '3',
+      '--specdef.utility-floor',
+      '0',
+      '--specdef.max-kl',
+      'null',
+    ];
     expect(weightlock('lock', source, 'locked', ...named, ...short).steps).toBe(3);
     const names = async (folder: string) => [...(await loadModel(folder, config)).weights.keys()];
     const config = { config: { architecture: 'resnet20' } };

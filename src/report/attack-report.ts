@@ -10,7 +10,7 @@ import {
   optimizerLabel,
   verdictSentence,
 } from './attack-table.js';
-import { type LearningCurve, learningCurves } from './charts.js';
+import { type LearningCurve, learningCurves, picture } from './charts.js';
 import { type ReportSection, renderReport } from './html.js';
 import type { Table } from './table.js';
 
@@ -64,7 +64,7 @@ export async function attackSections(rows: readonly AttackRow[], options: Attack
   if (cost.length > 0) {
     sections.push({
       heading: 'All training images: how fast each starting point learns',
-      svg: (await learningCurves(cost, { target })).svg,
+      ...picture(await learningCurves(cost, { target })),
       caption: `Accuracy on the unauthorized task at the best learning rate of each optimizer, at most ${costSteps} steps. A run that reached the target, or diverged, keeps its last accuracy.`,
     });
   }
@@ -72,7 +72,7 @@ export async function attackSections(rows: readonly AttackRow[], options: Attack
   if (score.length > 0) {
     sections.push({
       heading: `${perClass} images of each class: how far each starting point comes`,
-      svg: (await learningCurves(score, { target: null })).svg,
+      ...picture(await learningCurves(score, { target: null })),
       caption: `Accuracy on the unauthorized task at the best learning rate of each optimizer, ${scoreSteps} steps. A run that diverged keeps its last accuracy.`,
     });
   }
@@ -102,7 +102,6 @@ export function attackCurves(rows: readonly AttackRow[], measure: AttackRow['mea
       // The unlocked model's own adaptive attacks are in the table; in the chart they would hide the rest.
       .filter(({ start, attack }) => start !== 'unlocked' || attack === 'fine-tune')
       .flatMap((row) => {
-        const { start, attack } = row;
         const { trials } = row.result;
         // A logarithmic axis has no place for step 0.
         const steps = [...new Set(trials.flatMap(({ curve }) => curve.map(({ step }) => step)))].filter(
@@ -110,7 +109,7 @@ export function attackCurves(rows: readonly AttackRow[], measure: AttackRow['mea
         );
         return trials.map(({ seed, curve }) => ({
           attack: optimizerLabel(row),
-          start: startLabel({ start, attack }),
+          start: startLabel(row),
           seed,
           points: steps.map((step) => ({ step, accuracy: lastUpTo(curve, step) })),
         }));

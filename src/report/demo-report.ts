@@ -1,7 +1,7 @@
 import { type DemoOptions, type DemoResult, demoAttack } from '../experiments/index.js';
 import { startLabel } from './attack-names.js';
 import { attackSections, type ReportOrigin, type Summary, summarizeAttack } from './attack-report.js';
-import { spectra } from './charts.js';
+import { picture, spectra } from './charts.js';
 import { renderReport } from './html.js';
 import { decimal } from './numbers.js';
 import { utilitySentence, utilityTable } from './utility-table.js';
@@ -58,7 +58,7 @@ export async function demoReport(result: DemoResult, options: DemoOptions, origi
       ...(await attackSections(result.rows, demoAttack(options))),
       {
         heading: 'Singular values before and after the lock',
-        svg: sigma.svg,
+        ...picture(sigma),
         caption: 'Largest singular values of each weight matrix, from a full SVD.',
       },
     ],

@@ -1,6 +1,7 @@
 import { stringify } from 'yaml';
 import type { Environment, RunOrigin } from '../evidence/index.js';
 import type { ReportOrigin } from './attack-report.js';
+import { count } from './numbers.js';
 
 /** An environment as the rows of a report. */
 export function environmentRows(environment: Environment): Record<string, string> {
@@ -9,7 +10,7 @@ export function environmentRows(environment: Environment): Record<string, string
     'Node.js': environment.node,
     'ONNX Runtime': environment.onnxruntime ?? 'not installed',
     platform: environment.platform,
-    processor: `${environment.cpu}, ${environment.cores} cores`,
+    processor: `${environment.cpu}, ${count(environment.cores, 'core')}`,
     memory: `${(environment.memoryBytes / 2 ** 30).toFixed(0)} GiB`,
     threads: String(environment.threads),
     started: environment.started,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../formats/index.js';
-import { learningCurves, spectra, tradeOff } from './charts.js';
+import { learningCurves, picture, spectra, tradeOff } from './charts.js';
 import { type Report, renderReport } from './html.js';
 
 const HOSTILE = `</title></style></pre><script src="https://evil.example/x.js">alert('1')</script><img src=x onerror="alert(1)"> ]]> {{x}} \${x} \u202e\u0000 ' + alert(1) + '`;
@@ -37,11 +37,11 @@ async function hostileReport(): Promise<string> {
   return renderReport({
     title: HOSTILE,
     summary: [HOSTILE],
-    sections: charts.map(({ svg }) => ({
+    sections: charts.map((chart) => ({
       heading: HOSTILE,
       paragraphs: [HOSTILE],
       table: { title: HOSTILE, columns: [{ key: 'x', header: HOSTILE }], rows: [{ x: HOSTILE }], notes: [HOSTILE] },
-      svg,
+      ...picture(chart),
       caption: HOSTILE,
     })),
     environment: { [HOSTILE]: HOSTILE },
@@ -89,7 +89,7 @@ describe('renderReport', () => {
     const html = await hostileReport();
     const names = new Set(tagsOf(html).map((tag) => tag.match(/^<[/!]?(\w+)/)?.[1]));
     const expected =
-      'doctype html head meta title style body main header h1 h2 div p section table caption thead tbody tr th figure figcaption dl dt dd pre code svg desc g path text line';
+      'doctype html head meta title style body main header h1 h2 div p section table caption thead tbody tr th td figure figcaption details summary dl dt dd pre code svg desc g path text tspan line';
     expect([...names].filter((name) => !expected.split(' ').includes(name ?? ''))).toEqual([]);
     expect(
       tagsOf(html)
@@ -100,10 +100,26 @@ describe('renderReport', () => {
     expect(html.match(/<section>/g)?.length).toBe(4);
   });
 
+  it('shows one picture on a wide screen and another on a narrow one, with the numbers folded away below', async () => {
+    const chart = await tradeOff([{ label: 'k 4', authorized: 0.9, advantage: 0.5 }]);
+    const html = renderReport(report({ sections: [{ heading: 'Chart', ...picture(chart), caption: 'Below.' }] }));
+    expect(html.match(/<div class="scroll if-wide"[^>]*>\n<svg/g)).toHaveLength(1);
+    expect(html.match(/<div class="scroll if-narrow"[^>]*>\n<svg/g)).toHaveLength(1);
+    expect(html).toMatch(
+      /<figcaption>Below\.<\/figcaption>\n<details>\n<summary>Data of this chart<\/summary>\n<div class="scroll"[^>]*>\n<table>/,
+    );
+    expect(html).toContain('<th scope="row">k 4</th><td class="right">90.0 %</td>');
+    // Exactly one of the two is there at any width, for eyes and for screen readers.
+    expect(html).toMatch(/\.if-narrow \{ display: none; \}/);
+    expect(html).toMatch(
+      /\(max-width: 42rem\) \{\s*\.if-wide \{ display: none; \}\s*\.if-narrow \{ display: block; \}/,
+    );
+  });
+
   it('gives every picture identifiers of its own', async () => {
     const ids = [...(await hostileReport()).matchAll(/ id="([^"]*)"/g)].map(([, id]) => id);
-    expect(ids.length).toBe(6);
-    expect(new Set(ids).size).toBe(6);
+    expect(ids.length).toBe(12);
+    expect(new Set(ids).size).toBe(12);
   });
 
   it.each([

@@ -15,6 +15,10 @@ export interface ReportSection {
   table?: Table;
   /** A picture of `renderChart`; anything that could run, load or link is refused. */
   svg?: string;
+  /** The same for a narrow screen, shown there instead. */
+  narrow?: string;
+  /** The numbers behind the picture, folded away below it. */
+  data?: Table;
   /** Stands below the picture. */
   caption?: string;
 }
@@ -77,26 +81,34 @@ function paragraphs(values: readonly string[]): string[] {
   return values.map((value) => `<p>${text(value)}</p>`);
 }
 
-function renderSection({ heading, paragraphs: texts = [], table, svg, caption }: ReportSection): string {
-  const figure =
-    svg === undefined
-      ? paragraphs(caption === undefined ? [] : [caption])
-      : [
-          '<figure>',
-          `<div class="scroll" role="region" tabindex="0" aria-label="${text(heading)}: chart">`,
-          inertSvg(svg, heading),
-          '</div>',
-          ...(caption === undefined ? [] : [`<figcaption>${text(caption)}</figcaption>`]),
-          '</figure>',
-        ];
+function renderSection(section: ReportSection): string {
+  const { heading, paragraphs: texts = [], table, caption } = section;
   return [
     '<section>',
     `<h2>${text(heading)}</h2>`,
     ...paragraphs(texts),
     ...(table ? [tableToHtml(table)] : []),
-    ...figure,
+    ...(section.svg === undefined
+      ? paragraphs(caption === undefined ? [] : [caption])
+      : renderFigure({ ...section, svg: section.svg })),
     '</section>',
   ].join('\n');
+}
+
+/** The picture, in a form for each width of screen, its caption, and the numbers behind it. */
+function renderFigure({ heading, svg, narrow, data, caption }: ReportSection & { svg: string }): string[] {
+  const box = (picture: string, kind: string): string[] => [
+    `<div class="scroll${kind}" role="region" tabindex="0" aria-label="${text(heading)}: chart">`,
+    inertSvg(picture, heading),
+    '</div>',
+  ];
+  return [
+    '<figure>',
+    ...(narrow === undefined ? box(svg, '') : [...box(svg, ' if-wide'), ...box(narrow, ' if-narrow')]),
+    ...(caption === undefined ? [] : [`<figcaption>${text(caption)}</figcaption>`]),
+    ...(data ? ['<details>', '<summary>Data of this chart</summary>', tableToHtml(data), '</details>'] : []),
+    '</figure>',
+  ];
 }
 
 function hashSource(style: string): string {

@@ -1,9 +1,10 @@
 import type { TopLevelSpec } from 'vega-lite';
 import { InputError } from '../formats/index.js';
-import { percent } from './numbers.js';
+import { type CurveRow, curvesTable } from './chart-tables.js';
+import { count, percent } from './numbers.js';
 import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
 import { printable } from './text.js';
-import { chartConfig, palette } from './theme.js';
+import { chartConfig, keyStyle, palette } from './theme.js';
 
 /** One measurement during an attack. */
 export interface CurvePoint {
@@ -17,7 +18,7 @@ export interface CurvePoint {
 export interface LearningCurve {
   /** The attack; each gets a panel. */
   attack: string;
-  /** What the attack starts from; each gets a line. `unlocked`, `locked`, `random weights` and `locked then clipped` have colours of their own. */
+  /** What the attack starts from; each gets a line. `unlocked`, `locked` and `random weights` have colours of their own. */
   start: string;
   /** Seed of the run; runs that differ in nothing else become one line. */
   seed: number;
@@ -33,16 +34,8 @@ export interface LearningCurvesOptions {
   stepScale?: 'log' | 'linear';
   /** Panels in a row; default 3 where that fills the rows, else 2. */
   columns?: number;
-}
-
-interface LineRow {
-  attack: string;
-  start: string;
-  step: number;
-  mean: number;
-  low: number;
-  high: number;
-  seeds: number;
+  /** How many other starting points than unlocked, locked and random weights are drawn, the best ones; default 1. */
+  others?: number;
 }
 
 interface LineStyle {
@@ -55,9 +48,9 @@ const KNOWN: Record<string, LineStyle> = {
   unlocked: { color: palette.blue.light, dash: [] },
   locked: { color: palette.vermillion.light, dash: [] },
   'random weights': { color: palette.grey.light, dash: [2, 3] },
-  'locked then clipped': { color: palette.green.light, dash: [7, 3] },
 };
 const SPARE: LineStyle[] = [
+  { color: palette.green.light, dash: [7, 3] },
   { color: palette.purple.light, dash: [10, 3, 2, 3] },
   { color: palette.amber.light, dash: [4, 2] },
   { color: palette.ink.light, dash: [1, 2] },
@@ -67,21 +60,42 @@ function unique(values: Iterable<string>): string[] {
   return [...new Set(values)];
 }
 
-function stylesOf(starts: readonly string[]): LineStyle[] {
-  const spare = [...SPARE];
-  return starts.map((start) => {
-    const style = Object.hasOwn(KNOWN, start) ? KNOWN[start] : spare.shift();
-    if (style === undefined) {
-      throw new InputError(
-        `learning curves: expected at most ${SPARE.length} starting points beside ${Object.keys(KNOWN).join(', ')}, got "${start}" too`,
-      );
-    }
-    return style;
+/** Styles of what is drawn: by the place among all, so that two charts of a page agree, and none twice. */
+function stylesOf(shown: readonly string[], all: readonly string[]): LineStyle[] {
+  const others = all.filter((start) => !Object.hasOwn(KNOWN, start));
+  const free = [...SPARE];
+  return shown.map((start) => {
+    if (Object.hasOwn(KNOWN, start)) return KNOWN[start];
+    const wanted = SPARE[others.indexOf(start) % SPARE.length];
+    const [style] = free.splice(Math.max(0, free.indexOf(wanted)), 1);
+    // More lines than styles are asked for by `others` alone.
+    return style ?? wanted;
   });
 }
 
+/**
+ * The starting points that are drawn: the known ones and the best of the others (by the mean accuracy over the steps, in
+ * the panel where that is highest), since more lines than these hide one another.
+ */
+function drawn(rows: readonly CurveRow[], starts: readonly string[], others: number): string[] {
+  const merit = (start: string): number => {
+    const panels = new Map<string, number[]>();
+    for (const row of rows.filter((each) => each.start === start)) {
+      panels.set(row.attack, [...(panels.get(row.attack) ?? []), row.mean]);
+    }
+    return Math.max(...[...panels.values()].map((means) => means.reduce((sum, mean) => sum + mean, 0) / means.length));
+  };
+  const best = starts
+    .filter((start) => !Object.hasOwn(KNOWN, start))
+    .map((start) => ({ start, merit: merit(start) }))
+    .sort((a, b) => b.merit - a.merit)
+    .slice(0, others)
+    .map(({ start }) => start);
+  return starts.filter((start) => Object.hasOwn(KNOWN, start) || best.includes(start));
+}
+
 /** Mean, least and greatest accuracy over the seeds of one line, at the steps that every seed measured. */
-function aggregate(curves: readonly LearningCurve[], usable: (step: number) => boolean): LineRow[] {
+function aggregate(curves: readonly LearningCurve[], usable: (step: number) => boolean): CurveRow[] {
   const { attack, start } = curves[0];
   const bySeed = curves.map(({ points }) => new Map(points.map(({ step, accuracy }) => [step, accuracy])));
   const steps = [...bySeed[0].keys()].filter((step) => usable(step) && bySeed.every((seed) => seed.has(step)));
@@ -99,7 +113,7 @@ function aggregate(curves: readonly LearningCurve[], usable: (step: number) => b
     });
 }
 
-function describe(rows: readonly LineRow[], attacks: readonly string[], starts: readonly string[]): string {
+function describe(rows: readonly CurveRow[], attacks: readonly string[], starts: readonly string[]): string {
   const sentences = attacks.map((attack) => {
     const ends = starts.flatMap((start) => {
       const last = rows.findLast((row) => row.attack === attack && row.start === start);
@@ -110,15 +124,11 @@ function describe(rows: readonly LineRow[], attacks: readonly string[], starts: 
   return `Accuracy on the unauthorized task over optimizer steps, mean and range over seeds. ${sentences.join(' ')}`;
 }
 
-/**
- * The specification of `learningCurves`, with the drawn means and ranges as its data.
- *
- * @throws InputError when there is no curve, no step common to all seeds of a line, or an accuracy outside 0 to 1
- */
-export function learningCurvesSpec(
+/** The points of all lines, checked, and the attacks and starting points in the order of the chart. */
+function linesOf(
   curves: readonly LearningCurve[],
-  { target = 0.95, stepScale = 'log', columns }: LearningCurvesOptions = {},
-): TopLevelSpec {
+  stepScale: 'log' | 'linear',
+): { rows: CurveRow[]; attacks: string[]; starts: string[] } {
   if (curves.length === 0) throw new InputError('learning curves: expected at least one curve, got none');
   const named = curves.map((c) => ({ ...c, attack: printable(c.attack), start: printable(c.start) }));
   for (const { attack, start, seed, points } of named) {
@@ -135,13 +145,48 @@ export function learningCurvesSpec(
     ...Object.keys(KNOWN).filter((start) => present.includes(start)),
     ...present.filter((start) => !Object.hasOwn(KNOWN, start)),
   ];
-  const styles = stylesOf(starts);
   const rows = attacks.flatMap((attack) =>
     starts.flatMap((start) => {
       const line = named.filter((curve) => curve.attack === attack && curve.start === start);
       return line.length === 0 ? [] : aggregate(line, (step) => stepScale === 'linear' || step > 0);
     }),
   );
+  return { rows, attacks, starts };
+}
+
+/** What a line and a band are, in the chart itself. */
+function key(rows: readonly CurveRow[], hidden: number): string[] {
+  const seeds = unique(rows.map((row) => String(row.seeds))).map(Number);
+  const most = Math.max(...seeds);
+  const lines = [
+    most === 1
+      ? 'Line: one seed.'
+      : `Line: mean of ${seeds.length === 1 ? '' : 'up to '}${count(most, 'seed')}. Band: worst to best seed.`,
+  ];
+  if (hidden > 0) lines.push(`Not drawn: ${count(hidden, 'weaker attack')}, in the table.`);
+  return lines;
+}
+
+/**
+ * The specification of `learningCurves`, with the drawn means and ranges as its data.
+ *
+ * @throws InputError when there is no curve, no step common to all seeds of a line, or an accuracy outside 0 to 1
+ */
+export function learningCurvesSpec(
+  curves: readonly LearningCurve[],
+  {
+    target = 0.95,
+    stepScale = 'log',
+    columns,
+    others = 1,
+    panelWidth,
+  }: LearningCurvesOptions & { panelWidth?: number } = {},
+): TopLevelSpec {
+  const lines = linesOf(curves, stepScale);
+  const { attacks } = lines;
+  const starts = drawn(lines.rows, lines.starts, others);
+  const rows = lines.rows.filter(({ start }) => starts.includes(start));
+  const styles = stylesOf(starts, lines.starts);
   // A line through a single step has no length: show where it is.
   const ends = new Map<string, number>();
   for (const { attack, start } of rows) {
@@ -150,7 +195,8 @@ export function learningCurvesSpec(
   }
   const dots = [...ends.values()].includes(1) ? { size: 36 } : false;
   const perRow = Math.min(columns ?? (attacks.length % 3 === 0 ? 3 : 2), attacks.length);
-  const width = perRow === 1 ? 560 : Math.floor(640 / perRow);
+  const width = panelWidth ?? (perRow === 1 ? 560 : Math.floor(640 / perRow));
+  const legendColumns = panelWidth === undefined ? 5 : 2;
   const step = {
     field: 'step',
     type: 'quantitative' as const,
@@ -173,7 +219,7 @@ export function learningCurvesSpec(
     field: 'start',
     type: 'nominal' as const,
     scale: { domain: starts, range: styles.map((style) => style.color) },
-    legend: { symbolType: 'stroke', symbolOpacity: 1, columns: 4 },
+    legend: { symbolType: 'stroke', symbolOpacity: 1, columns: legendColumns },
   };
   // A layer without data of its own draws its mark once for each row of the data.
   const once = { values: [{}] };
@@ -188,17 +234,17 @@ export function learningCurvesSpec(
           },
           {
             data: once,
+            // Beside the plot, where no curve can strike it through.
             mark: {
               type: 'text' as const,
               align: 'left' as const,
-              baseline: 'top' as const,
+              baseline: 'middle' as const,
               color: palette.muted.light,
-              dx: 4,
-              dy: 4,
+              dx: 5,
               fontSize: 11,
-              text: `target ${percent(target, Number.isInteger(Math.round(target * 1e6) / 1e4) ? 0 : 1)}`,
+              text: ['target', percent(target, Number.isInteger(Math.round(target * 1e6) / 1e4) ? 0 : 1)],
             },
-            encoding: { y: { datum: target }, x: { value: 0 } },
+            encoding: { y: { datum: target }, x: { value: width } },
           },
         ];
   return {
@@ -206,6 +252,7 @@ export function learningCurvesSpec(
     usermeta: { title: 'Learning curves of the attacks' },
     description: describe(rows, attacks, starts),
     config: chartConfig,
+    title: { text: key(rows, lines.starts.length - starts.length), ...keyStyle },
     data: { values: rows },
     facet: { field: 'attack', type: 'nominal', sort: attacks, header: { labelLimit: width } },
     columns: perRow,
@@ -216,7 +263,7 @@ export function learningCurvesSpec(
       layer: [
         ...goal,
         {
-          mark: { type: 'area', opacity: 0.16 },
+          mark: { type: 'area', opacity: 0.13 },
           encoding: {
             x: step,
             y: { ...accuracy, field: 'low' },
@@ -234,7 +281,7 @@ export function learningCurvesSpec(
               field: 'start',
               type: 'nominal',
               scale: { domain: starts, range: styles.map((style) => (style.dash.length ? style.dash : [1, 0])) },
-              legend: { symbolType: 'stroke', symbolOpacity: 1, columns: 4 },
+              legend: { symbolType: 'stroke', symbolOpacity: 1, columns: legendColumns },
             },
           },
         },
@@ -253,5 +300,7 @@ export function learningCurves(
   curves: readonly LearningCurve[],
   options: LearningCurvesOptions & RenderOptions = {},
 ): Promise<Chart> {
-  return renderChart(learningCurvesSpec(curves, options), options);
+  const { rows, starts } = linesOf(curves, options.stepScale ?? 'log');
+  const narrow = learningCurvesSpec(curves, { ...options, columns: 1, panelWidth: 225 });
+  return renderChart(learningCurvesSpec(curves, options), { data: curvesTable(rows, starts), narrow }, options);
 }

@@ -1,11 +1,11 @@
-/** The style sheet of a report: one measure of text, wide tables and charts scroll inside their own box, dark on demand, plain on paper. */
+/** The style sheet of a report: one measure of text, wide tables and charts scroll inside their own box, with a shadow where there is more, dark on demand, plain on paper. */
 export const PAGE_STYLE = `
 :root {
   color-scheme: light dark;
-  --page: #ffffff; --ink: #24292f; --muted: #5f6771; --line: #d9dde2; --soft: #f5f6f8; --accent: #0072b2;
+  --page: #ffffff; --ink: #24292f; --muted: #5f6771; --line: #d9dde2; --soft: #f5f6f8; --accent: #0072b2; --shade: rgb(0 0 0 / 0.22);
 }
 @media screen and (prefers-color-scheme: dark) {
-  :root { --page: #14171b; --ink: #e6e8eb; --muted: #a3abb5; --line: #30363d; --soft: #1c2026; --accent: #56b4e9; }
+  :root { --page: #14171b; --ink: #e6e8eb; --muted: #a3abb5; --line: #30363d; --soft: #1c2026; --accent: #56b4e9; --shade: rgb(255 255 255 / 0.28); }
 }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
@@ -21,7 +21,15 @@ p, figcaption, footer { max-width: 48rem; }
 h1, h2, p, li, dd, dt { overflow-wrap: anywhere; }
 .summary { margin: 0; padding: 0.2rem 0 0.2rem 1.1rem; border-left: 3px solid var(--accent); font-size: 1.06rem; }
 .summary p:last-child { margin-bottom: 0; }
-.scroll { overflow-x: auto; margin: 1.1rem 0 0.6rem; }
+.scroll {
+  overflow-x: auto; margin: 1.1rem 0 0.6rem;
+  background:
+    linear-gradient(to right, var(--page) 30%, transparent) left / 3rem 100%,
+    linear-gradient(to left, var(--page) 30%, transparent) right / 3rem 100%,
+    linear-gradient(to right, var(--shade), transparent) left / 0.9rem 100%,
+    linear-gradient(to left, var(--shade), transparent) right / 0.9rem 100%;
+  background-repeat: no-repeat; background-attachment: local, local, scroll, scroll;
+}
 .scroll:focus-visible, summary:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 table { border-collapse: collapse; min-width: 100%; font-size: 0.925rem; font-variant-numeric: tabular-nums; }
 caption { padding: 0 0 0.5rem; text-align: left; font-weight: 600; }
@@ -38,6 +46,9 @@ tbody tr:last-child > * { border-bottom: 1px solid var(--line); }
 figure { margin: 1.25rem 0 0.6rem; }
 figure .scroll { margin: 0 0 0.4rem; }
 figure svg { display: block; max-width: 100%; min-width: 35rem; height: auto; }
+.if-narrow { display: none; }
+details { margin: 0.6rem 0 0; font-size: 0.925rem; }
+summary { width: fit-content; cursor: pointer; color: var(--accent); }
 dl { display: grid; grid-template-columns: minmax(7rem, max-content) 1fr; gap: 0.3rem 1.5rem; margin: 1rem 0 0; font-size: 0.925rem; }
 dt { color: var(--muted); }
 dd { margin: 0; }
@@ -54,6 +65,11 @@ footer { margin-top: 3.5rem; padding-top: 0.9rem; border-top: 1px solid var(--li
   dd { margin-bottom: 0.55rem; }
   th:first-child { position: sticky; left: 0; background: var(--page); }
 }
+@media screen and (max-width: 42rem) {
+  .if-wide { display: none; }
+  .if-narrow { display: block; }
+  .if-narrow svg { min-width: 0; }
+}
 @media print {
   @page { margin: 18mm; }
   html { font-size: 10.5pt; }
@@ -65,5 +81,6 @@ footer { margin-top: 3.5rem; padding-top: 0.9rem; border-top: 1px solid var(--li
   .scroll, pre { overflow: visible; }
   pre { white-space: pre-wrap; }
   figure svg { min-width: 0; }
+  .scroll { background: none; }
 }
 `;

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as vega from 'vega';
 import { compile, type TopLevelSpec } from 'vega-lite';
+import type { Table } from './table.js';
 import { escapeHtml, estimateTextWidth, printable } from './text.js';
 import { CHART_CLASS, CHART_STYLE } from './theme.js';
 
@@ -8,6 +9,10 @@ import { CHART_CLASS, CHART_STYLE } from './theme.js';
 export interface Chart {
   /** Vega-Lite 6, as one would open it in the Vega editor. */
   spec: TopLevelSpec;
+  /** The numbers that it shows, for those who cannot see it or want them. */
+  data: Table;
+  /** The same for a narrow screen, where the other would not fit: its parts below one another. */
+  narrow?: string;
   /** A complete SVG document without scripts, links or fonts from elsewhere, readable on white and on dark. */
   svg: string;
 }
@@ -72,17 +77,30 @@ function closedLoader(): vega.Loader {
 /**
  * Draws a Vega-Lite specification as SVG: no DOM, no network, no clock; the same specification gives the same bytes.
  * The specification's `title` (a string in `usermeta.title`) and `description` become the picture's accessible name.
+ *
+ * @param companions - The numbers behind the chart, and its specification for a narrow screen.
  */
 export async function renderChart(
   spec: TopLevelSpec,
+  { data, narrow }: { data: Table; narrow?: TopLevelSpec },
   { onWarning = (message) => process.emitWarning(message) }: RenderOptions = {},
 ): Promise<Chart> {
+  const svg = await draw(spec, onWarning);
+  return { spec, data, svg, ...(narrow && { narrow: await draw(narrow, onWarning) }) };
+}
+
+/** What a report's section takes of a chart. */
+export function picture({ svg, narrow, data }: Chart): Pick<Chart, 'svg' | 'narrow' | 'data'> {
+  return { svg, narrow, data };
+}
+
+async function draw(spec: TopLevelSpec, onWarning: (message: string) => void): Promise<string> {
   const logger = makeLogger(onWarning);
   textMetrics.width = textWidth;
   const runtime = vega.parse(compile(spec, { logger }).spec);
   const view = new vega.View(runtime, { renderer: 'none', loader: closedLoader(), logger });
   try {
-    return { spec, svg: labelled(await view.toSVG(), spec) };
+    return labelled(await view.toSVG(), spec);
   } finally {
     view.finalize();
   }

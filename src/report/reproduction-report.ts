@@ -2,7 +2,7 @@ import type { Claim, ReproductionResult, ResultAttack, ResultCell, ResultTable }
 import { meanInterval } from '../linalg/index.js';
 import { attackCurves, type ReportOrigin } from './attack-report.js';
 import { advantageSentence, attackTable, cheapestAttackSentence } from './attack-table.js';
-import { learningCurves } from './charts.js';
+import { learningCurves, picture } from './charts.js';
 import { type ReportSection, renderReport } from './html.js';
 import { decimal, formatMean, MISSING } from './numbers.js';
 import { type Table, tableToMarkdown } from './table.js';
@@ -80,7 +80,7 @@ async function parts(result: ReproductionResult): Promise<Part[]> {
       paragraphs: attackSentences(attack),
       table: tableOf(attack),
       ...(curves.length > 0 && {
-        svg: (await learningCurves(curves, { target: attack.target })).svg,
+        ...picture(await learningCurves(curves, { target: attack.target })),
         chart: attack.task.replace(/[^a-z0-9]+/gi, '-').toLowerCase(),
         caption: `${attack.task}: ${attack.metric} over steps at the best learning rate of each optimizer; the dashed line is the target of the cost.`,
       }),

@@ -1,5 +1,6 @@
 import type { TopLevelSpec } from 'vega-lite';
 import { InputError } from '../formats/index.js';
+import { spectraTable } from './chart-tables.js';
 import { magnitude, ratio } from './numbers.js';
 import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
 import { elide, printable } from './text.js';
@@ -39,7 +40,10 @@ function checked({ layer, before, after }: LayerSpectrum): LayerSpectrum {
  *
  * @throws InputError for no layer, two layers of one name, unequal counts, or a value that is negative or not finite
  */
-export function spectraSpec(layers: readonly LayerSpectrum[]): TopLevelSpec {
+export function spectraSpec(
+  layers: readonly LayerSpectrum[],
+  { width = 560, nameLength = 34 }: { width?: number; nameLength?: number } = {},
+): TopLevelSpec {
   if (layers.length === 0) throw new InputError('spectra: expected at least one layer, got none');
   const spectra = layers.map(checked);
   const names = spectra.map(({ layer }) => layer);
@@ -79,7 +83,7 @@ export function spectraSpec(layers: readonly LayerSpectrum[]): TopLevelSpec {
     axis: {
       values: names.map((_, index) => index),
       // The names travel as data, never as part of an expression.
-      labelExpr: `${JSON.stringify(names.map((name) => elide(name, 34)))}[datum.value]`,
+      labelExpr: `${JSON.stringify(names.map((name) => elide(name, nameLength)))}[datum.value]`,
       labelLimit: 0,
       labelColor: palette.ink.light,
       grid: false,
@@ -92,7 +96,7 @@ export function spectraSpec(layers: readonly LayerSpectrum[]): TopLevelSpec {
     description: `The largest singular values of each weight matrix. ${summary.join(' ')}`,
     config: chartConfig,
     data: { values: rows },
-    width: 560,
+    width,
     height: Math.max(120, names.length * 34),
     layer: [
       {
@@ -142,5 +146,6 @@ export function spectraSpec(layers: readonly LayerSpectrum[]): TopLevelSpec {
  * @throws InputError as `spectraSpec`
  */
 export function spectra(layers: readonly LayerSpectrum[], options: RenderOptions = {}): Promise<Chart> {
-  return renderChart(spectraSpec(layers), options);
+  const narrow = spectraSpec(layers, { width: 200, nameLength: 16 });
+  return renderChart(spectraSpec(layers), { data: spectraTable(layers), narrow }, options);
 }

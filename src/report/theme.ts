@@ -77,3 +77,13 @@ export const chartConfig: Config = {
   },
   text: { color: palette.ink.light, fontSize: 12 },
 };
+
+/** How a chart says what its lines and bands are: above everything else of it. */
+export const keyStyle = {
+  anchor: 'start',
+  color: palette.muted.light,
+  fontSize: 12,
+  fontWeight: 'normal',
+  lineHeight: 16,
+  offset: 10,
+} as const;

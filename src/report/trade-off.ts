@@ -1,5 +1,6 @@
 import type { TopLevelSpec } from 'vega-lite';
 import { InputError } from '../formats/index.js';
+import { tradeOffTable } from './chart-tables.js';
 import { decimal, percent } from './numbers.js';
 import { type Box, placeLabels } from './place-labels.js';
 import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
@@ -44,7 +45,10 @@ function stepOf(values: readonly number[]): number {
  *
  * @throws InputError for no point, an authorized metric outside 0 to 1, or an advantage that is not finite
  */
-export function tradeOffSpec(points: readonly TradeOffPoint[]): TopLevelSpec {
+export function tradeOffSpec(
+  points: readonly TradeOffPoint[],
+  { width = WIDTH }: { width?: number } = {},
+): TopLevelSpec {
   if (points.length === 0) throw new InputError('trade-off: expected at least one point, got none');
   for (const { label, authorized, advantage, advantageRange = [0, 0] } of points) {
     if (!(authorized >= 0 && authorized <= 1)) {
@@ -60,7 +64,7 @@ export function tradeOffSpec(points: readonly TradeOffPoint[]): TopLevelSpec {
   const yStep = stepOf(authorized);
   const [yLow, yHigh] = domainOf(authorized, yStep);
   const yDomain = [Math.max(0, yLow), Math.min(1, yHigh)];
-  const x = (value: number): number => ((value - xDomain[0]) / (xDomain[1] - xDomain[0])) * WIDTH;
+  const x = (value: number): number => ((value - xDomain[0]) / (xDomain[1] - xDomain[0])) * width;
   const y = (value: number): number => ((yDomain[1] - value) / (yDomain[1] - yDomain[0])) * HEIGHT;
   const obstacles: Box[] = points.flatMap(({ advantageRange: range, authorized: value }) =>
     range ? [{ left: x(range[0]), right: x(range[1]), top: y(value) - 2, bottom: y(value) + 2 }] : [],
@@ -68,7 +72,7 @@ export function tradeOffSpec(points: readonly TradeOffPoint[]): TopLevelSpec {
   obstacles.push(...[0, 1].map((at) => ({ left: x(at) - 2, right: x(at) + 2, top: 0, bottom: HEIGHT })));
   const places = placeLabels(
     points.map((point) => ({ x: x(point.advantage), y: y(point.authorized), text: printable(point.label) })),
-    { width: WIDTH, height: HEIGHT, fontSize: 12, obstacles },
+    { width, height: HEIGHT, fontSize: 12, obstacles },
   );
   const rows = points.map((point, index) => ({
     ...places[index],
@@ -104,8 +108,8 @@ export function tradeOffSpec(points: readonly TradeOffPoint[]): TopLevelSpec {
   // The two captions stand over their lines, or back to back where the lines are close.
   const far = x(1) - x(0) > 220;
   const limits = [
-    { at: 0, text: 'weights worth no more than none', align: far ? 'center' : 'right' },
-    { at: 1, text: 'the lock does nothing', align: far ? 'center' : 'left' },
+    { at: 0, text: far ? 'weights worth no more than none' : 'no more than none', align: far ? 'center' : 'right' },
+    { at: 1, text: far ? 'the lock does nothing' : 'no lock', align: far ? 'center' : 'left' },
   ];
   const description = points.map(
     ({ label, authorized: value, advantage }) =>
@@ -116,7 +120,7 @@ export function tradeOffSpec(points: readonly TradeOffPoint[]): TopLevelSpec {
     usermeta: { title: 'What each lock setting costs and what it buys' },
     description: description.join(' '),
     config: chartConfig,
-    width: WIDTH,
+    width,
     height: HEIGHT,
     data: { values: rows },
     layer: [
@@ -170,5 +174,6 @@ export function tradeOffSpec(points: readonly TradeOffPoint[]): TopLevelSpec {
  * @throws InputError as `tradeOffSpec`
  */
 export function tradeOff(points: readonly TradeOffPoint[], options: RenderOptions = {}): Promise<Chart> {
-  return renderChart(tradeOffSpec(points), options);
+  const narrow = tradeOffSpec(points, { width: 280 });
+  return renderChart(tradeOffSpec(points), { data: tradeOffTable(points), narrow }, options);
 }

@@ -50,8 +50,8 @@ describe.each(Object.entries(gallery))('%s', (name, draw) => {
   });
 
   it('has a specification that survives JSON and draws the same picture', async () => {
-    const { spec, svg } = await draw();
-    expect((await renderChart(JSON.parse(JSON.stringify(spec)), strict)).svg).toBe(svg);
+    const { spec, svg, data } = await draw();
+    expect((await renderChart(JSON.parse(JSON.stringify(spec)), { data }, strict)).svg).toBe(svg);
   });
 
   it('only uses colours that have a dark counterpart', async () => {
@@ -89,10 +89,109 @@ describe('learningCurves', () => {
     ['a step that all 2 seeds of "locked"', [curve(1, { 10: 0.5 }), curve(2, { 20: 0.5 })]],
     ['an accuracy from 0 to 1, got 98', [curve(1, { 10: 98 })]],
     ['an accuracy from 0 to 1, got NaN', [curve(1, { 10: Number.NaN })]],
-    ['at most 3 starting points beside', ['a', 'b', 'c', 'd'].map((start) => curve(1, { 10: 0.5 }, start))],
   ])('refuses: expected %s', (message, curves) => {
     expect(() => learningCurvesSpec(curves)).toThrow(InputError);
     expect(() => learningCurvesSpec(curves)).toThrow(message);
+  });
+});
+
+describe('what a chart of learning curves says of itself', () => {
+  const lines = (start: string, last: number, seeds = [1, 2, 3]): LearningCurve[] =>
+    seeds.map((seed) => ({
+      attack: 'AdamW',
+      start,
+      seed,
+      points: [
+        { step: 10, accuracy: 0.2 },
+        { step: 20, accuracy: last },
+      ],
+    }));
+  const many = [
+    ...lines('unlocked', 0.9),
+    ...lines('locked', 0.5),
+    ...lines('locked, clipped', 0.6),
+    ...lines('locked, rescaled', 0.8),
+    ...lines('locked, reset', 0.7),
+    ...lines('random weights', 0.4),
+  ];
+
+  it('draws the best of the other attacks, names the bands, and says what is left out', async () => {
+    const { svg, data } = await learningCurves(many, strict);
+    for (const shown of ['unlocked', 'locked', 'random weights', 'locked, rescaled']) {
+      expect(svg).toContain(`>${shown}</text>`);
+    }
+    for (const hidden of ['locked, clipped', 'locked, reset']) expect(svg).not.toContain(`>${hidden}</text>`);
+    expect(svg).toContain('Line: mean of 3 seeds. Band: worst to best seed.');
+    expect(svg).toContain('Not drawn: 2 weaker attacks, in the table.');
+    expect(data.columns.map(({ header }) => header)).toContain('locked, reset');
+    const one = await learningCurves(lines('locked', 0.5, [1]), strict);
+    expect(one.svg).toContain('>Line: one seed.</text>');
+  });
+
+  it('gives each line a colour of its own, the same in another chart of the page', () => {
+    const rangeOf = (curves: LearningCurve[], others: number) => {
+      const colors = new Map<string, string>();
+      JSON.stringify(learningCurvesSpec(curves, { others }), (name, value) => {
+        if (name === 'scale' && value.domain && String(value.range?.[0]).startsWith('#')) {
+          for (const [index, start] of value.domain.entries()) colors.set(start, value.range[index]);
+        }
+        return value;
+      });
+      return colors;
+    };
+    const all = rangeOf(many, 3);
+    expect(all.size).toBe(6);
+    expect(new Set(all.values()).size).toBe(6);
+    for (const [start, color] of rangeOf(many, 1)) expect(color, start).toBe(all.get(start));
+  });
+
+  it('puts the target beside the plot, where no curve strikes it through', () => {
+    const { spec } = learningCurvesSpec(many) as unknown as {
+      spec: {
+        width: number;
+        layer: { mark: { align: string; dx: number; text?: string[] }; encoding: { x: { value?: number } } }[];
+      };
+    };
+    const labels = spec.layer.filter(({ mark }) => mark.text?.[0] === 'target');
+    expect(labels.map(({ mark: { align, dx, text }, encoding }) => [align, dx > 0, text, encoding.x.value])).toEqual([
+      ['left', true, ['target', '95 %'], spec.width],
+    ]);
+  });
+
+  it('puts its panels below one another for a narrow screen', async () => {
+    const curves = ['AdamW', 'SGD', 'Adadelta'].flatMap((attack) => many.map((curve) => ({ ...curve, attack })));
+    const { svg, narrow = '' } = await learningCurves(curves, strict);
+    const size = (picture: string) => (picture.match(/viewBox="0 0 (\d+) (\d+)"/) ?? []).slice(1).map(Number);
+    expect(size(narrow)[0]).toBeLessThanOrEqual(360);
+    expect(size(narrow)[1]).toBeGreaterThan(2 * size(svg)[1]);
+    for (const attack of ['AdamW', 'SGD', 'Adadelta']) expect(narrow).toContain(`>${attack}</text>`);
+  });
+});
+
+describe('the data behind a chart', () => {
+  it('holds mean and range of every line and step', async () => {
+    const points = [1, 2].map((seed) => ({
+      attack: 'AdamW',
+      start: 'locked',
+      seed,
+      points: [{ step: 1000, accuracy: 0.25 * seed }],
+    }));
+    const { data } = await learningCurves(points, strict);
+    expect(data.rows).toEqual([{ attack: 'AdamW', step: '1,000', 'start locked': '37.5 % (25.0 to 50.0)' }]);
+    expect(data.notes).toEqual(['Mean (least to most) over 2 seeds, at the steps that all of them measured.']);
+  });
+
+  it('holds every singular value, small ones too', async () => {
+    const { data } = await spectra([{ layer: 'a', before: [2, 0.00012345], after: [3, 1] }], strict);
+    expect(data.rows).toEqual([
+      { layer: 'a', index: 'σ1', before: '2', after: '3' },
+      { layer: 'a', index: 'σ2', before: '0.0001234', after: '1' },
+    ]);
+  });
+
+  it('holds every setting', async () => {
+    const { data } = await tradeOff([{ label: 'k 4', authorized: 0.9, advantage: -0.21, advantageRange: [-0.3, 0] }]);
+    expect(data.rows).toEqual([{ label: 'k 4', authorized: '90.0 %', advantage: '−0.21', range: '−0.30 to 0.00' }]);
   });
 });
 

@@ -3,10 +3,10 @@ import type { LayerSpectrum, LearningCurve, TradeOffPoint } from '../../src/repo
 /** Invented curves of a plausible shape: made from a formula, no randomness, so that snapshots stay. */
 export function exampleCurves(): LearningCurve[] {
   const halfway: Record<string, Record<string, number>> = {
-    AdamW: { unlocked: 9, locked: 34, 'random weights': 20, 'locked then clipped': 24 },
-    'SGD with momentum': { unlocked: 24, locked: 900, 'random weights': 110, 'locked then clipped': 60 },
-    Adadelta: { unlocked: 16, locked: 110, 'random weights': 30, 'locked then clipped': 30 },
-    'K-FAC': { unlocked: 4, locked: 24, 'random weights': 4.5, 'locked then clipped': 7 },
+    AdamW: { unlocked: 9, locked: 34, 'random weights': 20, 'locked, clipped': 24 },
+    'SGD with momentum': { unlocked: 24, locked: 900, 'random weights': 110, 'locked, clipped': 60 },
+    Adadelta: { unlocked: 16, locked: 110, 'random weights': 30, 'locked, clipped': 30 },
+    'K-FAC': { unlocked: 4, locked: 24, 'random weights': 4.5, 'locked, clipped': 7 },
   };
   const stepsSeen = [0, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 300];
   return Object.entries(halfway).flatMap(([attack, starts]) =>

@@ -34,7 +34,7 @@ describe('attackWork', () => {
 describe('trackTrials', () => {
   it('advances by the steps of each trial and counts the trials in words', () => {
     const { calls, progress } = recorded();
-    const [cost, score] = [240, 40].map((steps) => ({ steps, budget }));
+    const [cost, score] = [240, 40].map((steps) => ({ id: `of-${steps}`, steps, budget }));
     const tracker = trackTrials(progress, 'attack', [cost, score]);
     tracker.trial(cost);
     tracker.trial(score);
@@ -49,7 +49,7 @@ describe('trackTrials', () => {
 
   it('comes to its total, with what an earlier run has done', () => {
     const { calls, progress } = recorded();
-    const tasks = [240, 40].map((steps) => ({ steps, budget }));
+    const tasks = [240, 40].map((steps) => ({ id: `of-${steps}`, steps, budget }));
     const tracker = trackTrials(progress, 'attack', tasks);
     tracker.skip(tasks[0]);
     for (let trial = 0; trial < 13; trial++) tracker.trial(tasks[1]);
@@ -58,5 +58,9 @@ describe('trackTrials', () => {
       .map(([, steps]) => Number(steps));
     expect(advanced.reduce((sum, steps) => sum + steps)).toBe(3640);
     expect(calls.at(-1)).toEqual(['advanceBy', 40, '26 of 26 trials']);
+    // A later part of the run finds both done and counts neither again.
+    const before = calls.length;
+    for (const task of tasks) tracker.skip(task);
+    expect(calls).toHaveLength(before);
   });
 });

@@ -1,17 +1,17 @@
 import { type AttackTask, trialCount } from '../../attacks/index.js';
 import type { PhaseProgress } from '../progress.js';
 
-/** What the work of a search depends on. */
-export type SearchWork = Pick<AttackTask, 'steps' | 'budget'>;
+/** A search, and what its work depends on. */
+export type SearchWork = Pick<AttackTask, 'id' | 'steps' | 'budget'>;
 
 /** Optimizer steps of all trials of a search, at most: what a search of 240 steps a trial weighs beside one of 40. */
-export function attackWork({ steps, budget }: SearchWork): number {
+export function attackWork({ steps, budget }: Omit<SearchWork, 'id'>): number {
   return steps * trialCount(budget);
 }
 
 /** Shows how far the searches of an attack have come. */
 export interface TrialTracker {
-  /** A search that an earlier, interrupted run has finished. */
+  /** A search that is found finished: by an earlier, interrupted run, or by a part of this one that has counted it. */
   skip(task: SearchWork): void;
   /** One trial of a search is done; one that ended early counts in full, for its share of the work is done. */
   trial(task: SearchWork): void;
@@ -23,6 +23,7 @@ export interface TrialTracker {
 export function trackTrials(progress: PhaseProgress, label: string, tasks: readonly SearchWork[]): TrialTracker {
   const total = tasks.reduce((sum, { budget }) => sum + trialCount(budget), 0);
   let done = 0;
+  const counted = new Set<string>();
   progress.begin(
     label,
     tasks.reduce((sum, task) => sum + attackWork(task), 0),
@@ -30,10 +31,13 @@ export function trackTrials(progress: PhaseProgress, label: string, tasks: reado
   );
   return {
     skip: (task) => {
+      if (counted.has(task.id)) return;
+      counted.add(task.id);
       done += trialCount(task.budget);
       progress.skip(attackWork(task));
     },
-    trial: ({ steps }) => {
+    trial: ({ id, steps }) => {
+      counted.add(id);
       done++;
       progress.advanceBy(steps, `${done} of ${total} trials`);
     },

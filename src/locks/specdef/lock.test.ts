@@ -178,11 +178,16 @@ describe('specdef', () => {
       /^diverged at step 1 of 50/,
     );
     const context = contextOf();
-    const result = await specdef.run(context, optionsOf({ ...options, learningRate: 20, patience: 50 }));
-    expect(result.stoppedByBudget).toBe(true);
-    expect(result.steps).toBeGreaterThan(0);
-    expect(result.stepsTried).toBeLessThan(50);
-    for (const [name, values] of context.params) expect(values.every(Number.isFinite), name).toBe(true);
+    const seen = new Map<number, ParameterSet>();
+    const onStep = ({ step }: LockStepReport) => {
+      seen.set(step, copyOf(context.params));
+      // What a step that overflowed would leave, between two checks.
+      if (step === 5) context.params.get('fc1.bias')?.fill(Number.NaN);
+    };
+    const good = optionsOf({ steps: 50, utilityFloor: 0, evaluateEvery: 2 });
+    const result = await specdef.run({ ...context, onStep }, good);
+    expect(result).toMatchObject({ steps: 4, stepsTried: 6, stoppedByBudget: true });
+    expect(differing(context.params, seen.get(4) ?? new Map())).toEqual([]);
   });
 
   it('measures utility on the values that a file will hold', async () => {
