@@ -1,6 +1,7 @@
 import { InputError } from '../formats/index.js';
 import { RandomStream } from '../linalg/index.js';
 import { type Examples, FloatExamples } from './examples.js';
+import type { Preprocessing } from './preprocessing.js';
 
 /** Labelled examples, told by where their inputs lie in a store. */
 export interface Selection {
@@ -22,6 +23,8 @@ export interface Dataset extends Selection {
   readonly inputShape: readonly number[];
   /** Where the inputs lie. */
   readonly examples: Examples;
+  /** What was done to the images, so that a model can say how it is to be fed; none where the inputs are plain numbers. */
+  readonly preprocessing?: Preprocessing;
 }
 
 /** What {@link createDataset} and {@link floatDataset} are told beside the inputs. */
@@ -39,9 +42,9 @@ export function selectAll({ name, labels, classes }: DatasetFacts): Selection {
   return { name, indices: Uint32Array.from(labels.keys()), labels, classes, size: labels.length };
 }
 
-/** A data set of all examples of a store. */
-export function createDataset(examples: Examples, facts: DatasetFacts): Dataset {
-  return { ...selectAll(facts), inputShape: examples.shape, examples };
+/** A data set of all examples of a store; `preprocessing`: what was done to its images. */
+export function createDataset(examples: Examples, facts: DatasetFacts, preprocessing?: Preprocessing): Dataset {
+  return { ...selectAll(facts), inputShape: examples.shape, examples, preprocessing };
 }
 
 /**

@@ -33,5 +33,6 @@ export {
 export { type Examples, FloatExamples } from './examples.js';
 export { type Augmentation, type ImageBytes, ImageExamples, type ImageView } from './images.js';
 export { type DataParts, type DataSpec, dataSpec, loadData, loadDigits } from './load.js';
+export { type Preprocessing, withPreprocessing } from './preprocessing.js';
 export { type DataSource, dataSources } from './registry.js';
 export type { Interpolation } from './resize.js';

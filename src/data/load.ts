@@ -44,7 +44,7 @@ export const dataSpec = z.strictObject({
     .max(4096)
     .optional()
     .describe("height and width that images are resized to; default the images' own"),
-  interpolation: z.enum(['bilinear', 'bicubic']).default('bilinear').describe('how images are resized'),
+  interpolation: z.enum(['bilinear', 'bicubic']).optional().describe('how images are resized; default bilinear'),
   channels: z
     .literal([1, 3])
     .optional()
@@ -135,14 +135,13 @@ export async function loadDigits(): Promise<Dataset> {
 async function present(
   selection: Selection,
   images: LabelledImages,
-  { size, interpolation, channels = images.image.channels, crop, flip }: DataSpec,
+  { size, interpolation = 'bilinear', channels = images.image.channels, crop, flip }: DataSpec,
   normalization: Normalization,
 ): Promise<Dataset> {
   const bytes = await images.read(selection.indices, { size, interpolation, channels });
-  return createDataset(
-    new ImageExamples(bytes, { channels, ...normalization, augmentation: { crop, flip } }),
-    selection,
-  );
+  const examples = new ImageExamples(bytes, { channels, ...normalization, augmentation: { crop, flip } });
+  const preprocessing = { channels, size: [bytes.height, bytes.width], ...normalization, interpolation } as const;
+  return createDataset(examples, selection, preprocessing);
 }
 
 /** The wanted mean and deviation, or the source's: repeated for grey shown as colour, weighted as brightness is for colour shown as grey. */
