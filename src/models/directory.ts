@@ -12,6 +12,7 @@ import {
   writeSafetensors,
 } from '../formats/index.js';
 import { buildForward, type ModelSpec } from './architecture.js';
+import { requireClassCount } from './class-count.js';
 import { architectures, parseConfig, readConfig } from './config.js';
 import { initializeWeights, requireWeights, type StateDict } from './state-dict.js';
 
@@ -55,10 +56,17 @@ export async function loadModel(
   if (!info?.isDirectory())
     throw new InputError(`${folder}: expected a model directory, found ${info ? 'a file' : 'nothing'}`);
   const configFile = config ? undefined : join(folder, 'config.json');
+  if (configFile && !(await stat(configFile).catch(() => undefined))) {
+    throw new InputError(
+      `${configFile}: expected a file, found nothing; --architecture says what weights without one are of, --model-config more`,
+    );
+  }
   const spec = readConfig(configFile ? await readJsonFile(configFile) : config, configFile ?? 'config');
   const { tensors } = await readTensorFiles(folder);
   const weights = new Map(tensors.map((tensor) => [tensor.name, { shape: tensor.shape, data: toFloat32(tensor) }]));
-  requireWeights(weights, buildForward(spec, 1).scope.state, folder);
+  const { state } = buildForward(spec, 1).scope;
+  requireClassCount(weights, state, spec, { source: folder, configFile });
+  requireWeights(weights, state, folder);
   return { ...spec, weights, source: folder, configFile };
 }
 

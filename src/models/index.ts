@@ -3,6 +3,7 @@ export { type CifarResNetConfig, cifarResnets } from './cifar-resnet.js';
 export { type CnnConfig, cnn } from './cnn.js';
 export { architectures, parseConfig, readConfig } from './config.js';
 export { initializeModel, loadModel, type Model, requireNoModel, saveModel } from './directory.js';
+export { classNames } from './labels.js';
 export { type MlpConfig, mlp } from './mlp.js';
 export { parseOptions } from './options.js';
 export { matchesAny } from './patterns.js';
