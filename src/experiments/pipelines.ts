@@ -5,6 +5,7 @@ import type { RunFolder } from '../evidence/index.js';
 import { lockMethods } from '../locks/index.js';
 import { type Model, parameterSet, saveModel } from '../models/index.js';
 import { type Evaluation, Evaluator, requireFit } from '../training/index.js';
+import { cardLock, cardMetrics, cardOfData } from './card-of-data.js';
 import { type AttackTargets, attackJob, attackTrials } from './jobs/attack.js';
 import { type AttackOptions, attackPlan } from './jobs/attack-options.js';
 import { type LockJobResult, lockJob } from './jobs/lock.js';
@@ -46,8 +47,10 @@ export async function trainModel(
     onStep: (step, text) => progress.advance(step, text),
   });
   progress.end();
-  await saveModel(output, model, { force: force || folder.resumed });
-  return { ...result, test: await evaluateModel(model, test, engine) };
+  const evaluation = await evaluateModel(model, test, engine);
+  const card = { ...cardOfData(train, data), metrics: cardMetrics(test.name, evaluation) };
+  await saveModel(output, model, { force: force || folder.resumed, card });
+  return { ...result, test: evaluation };
 }
 
 /** Evaluations of a model and its locked copy. */
@@ -89,8 +92,14 @@ export async function lockModel(
     onStep: (step, text) => progress.advance(step, text),
   });
   progress.end();
-  await saveModel(output, model, { force: force || folder.resumed });
-  return { ...result, test: { before, after: await evaluateModel(model, test, engine) } };
+  const after = await evaluateModel(model, test, engine);
+  const card = {
+    ...cardOfData(train, data),
+    metrics: cardMetrics(test.name, after, before),
+    lock: cardLock(method, options, result),
+  };
+  await saveModel(output, model, { force: force || folder.resumed, card });
+  return { ...result, test: { before, after } };
 }
 
 /** What attacks on a model found. */

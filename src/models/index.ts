@@ -1,4 +1,13 @@
 export { type Architecture, buildForward, type ForwardPass, type ModelSpec } from './architecture.js';
+export type {
+  CardData,
+  CardLock,
+  CardMetric,
+  ModelCard,
+  ReadCard,
+} from './card.js';
+export { readModelCard } from './card-files.js';
+export { type CardPreprocessing, preprocessingDifferences } from './card-preprocessing.js';
 export { type CifarResNetConfig, cifarResnets } from './cifar-resnet.js';
 export { type CnnConfig, cnn } from './cnn.js';
 export { architectures, parseConfig, readConfig } from './config.js';

@@ -18,3 +18,4 @@ export {
 } from './numbers.js';
 export { reproductionPage, reproductionReport, summarizeReproduction } from './reproduction-report.js';
 export { type Table, type TableColumn, tableToHtml, tableToMarkdown, tableToText } from './table.js';
+export { printable } from './text.js';

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { loadData } from '../../data/index.js';
-import { predict } from '../../experiments/index.js';
+import { cardDisagreements, predict } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { loadModel } from '../../models/index.js';
 import { percent, tableToText } from '../../report/index.js';
 import { classAccuracy, requireFit, score } from '../../training/index.js';
+import { dataForModel, modelData, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
-import { taskData } from '../data-folder.js';
 import { givenConfig, modelOptions } from '../model-options.js';
 import { predictionLines } from '../predictions.js';
 
@@ -17,18 +17,22 @@ export const evaluate = defineCommand({
   arguments: [{ name: 'model', description: 'Model directory.', required: true }],
   schema: z.strictObject({
     ...modelOptions.shape,
-    data: taskData.prefault({}).describe('the task'),
+    data: modelData.prefault({}).describe("the task; default the model's own"),
     part: z.enum(['test', 'validation', 'train']).default('test').describe('which examples'),
     predictions: z.string().optional().describe('JSONL file to write: index, label and logits of each example'),
   }),
   examples: [
-    'weightlock evaluate ./locked --data.classes 0,1,2,3,4',
+    'weightlock evaluate ./locked',
     'weightlock evaluate ./locked --data.classes 0,1,2,3,4 --predictions predictions.jsonl --json',
   ],
-  run: async ({ arguments: { model: path }, options, threads, device, dryRun, print, result }) => {
+  run: async ({ arguments: { model: path }, options, threads, device, dryRun, print, note, result }) => {
     const model = await loadModel(path, { config: await givenConfig(options) });
-    const dataset = (await loadData(options.data))[options.part];
+    const { data, card, problems } = await dataForModel(path, model, options.data);
+    const dataset = (await loadData(data))[options.part];
     requireFit(model, dataset);
+    const modelClasses = model.architecture.classes(model.config);
+    const warnings = [...problems, ...cardDisagreements(card, dataset, { modelClasses })];
+    warn({ note }, warnings);
     if (dryRun) {
       print(`would evaluate ${path} on ${dataset.size} examples`);
       return 0;
@@ -56,7 +60,7 @@ export const evaluate = defineCommand({
       }),
     );
     if (options.predictions !== undefined) print(options.predictions);
-    result({ model: path, dataset: dataset.name, ...evaluation, predictions: options.predictions });
+    result({ model: path, dataset: dataset.name, ...evaluation, predictions: options.predictions, warnings });
     return 0;
   },
 });

@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import { loadData } from '../../data/index.js';
 import { digestOf } from '../../evidence/index.js';
-import { describeEstimate, estimateRun, lockModel } from '../../experiments/index.js';
+import { cardDisagreements, describeEstimate, estimateRun, lockModel } from '../../experiments/index.js';
 import { lockMethods, specDefOptions, weightMatrices } from '../../locks/index.js';
 import { loadModel, requireNoModel } from '../../models/index.js';
 import { decimal, percent, ratio, tableToText } from '../../report/index.js';
 import { requireFit } from '../../training/index.js';
+import { dataForModel, modelData, taskInput, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
-import { dataInputs, taskData } from '../data-folder.js';
+import { dataInputs } from '../data-folder.js';
 import { givenConfig, modelOptions } from '../model-options.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
@@ -26,7 +27,7 @@ export const lock = defineCommand({
       .default('specdef')
       .describe('lock method'),
     ...modelOptions.shape,
-    data: taskData.prefault({}).describe('the authorized task, for the retain loss'),
+    data: modelData.prefault({}).describe("the authorized task, for the retain loss; default the model's own"),
     seed: z.int().min(0).default(1).describe('seed of all shuffles'),
     specdef: specDefOptions.prefault({}).describe('options of specdef'),
   }),
@@ -37,11 +38,15 @@ export const lock = defineCommand({
   run: async (context) => {
     const { options, threads, device, signal, print, result, force, dryRun } = context;
     const { model: source, output } = context.arguments;
-    const { method, data, seed, specdef } = options;
+    const { method, seed, specdef } = options;
     const model = await loadModel(source, { config: await givenConfig(options) });
+    const { data, card, problems } = await dataForModel(source, model, options.data);
     const { train } = await loadData(data);
     requireFit(model, train);
-    const inputs = { model: await digestOf(source), ...(await dataInputs(data)) };
+    const modelClasses = model.architecture.classes(model.config);
+    const warnings = [...problems, ...cardDisagreements(card, train, { modelClasses })];
+    warn(context, warnings);
+    const inputs = { model: await digestOf(source), ...(await dataInputs(data)), ...taskInput(data) };
     const { path, state } = await context.locateRunFolder(inputs);
     if (state === 'new' && !force) await requireNoModel(output);
     if (dryRun) {
@@ -85,7 +90,7 @@ export const lock = defineCommand({
       `\n${output}: authorized accuracy ${percent(before.accuracy)} before, ${percent(after.accuracy)} after ${found.steps} lock steps (n = ${after.n}; ${folder.path})`,
     );
     if (found.stoppedByFloor) print('The lock stopped at the utility floor; these are the last weights above it.');
-    result({ ...found, output, run: folder.path });
+    result({ ...found, output, run: folder.path, warnings });
     return 0;
   },
 });
