@@ -59,13 +59,15 @@ export async function dataForModel(
   const { name: known, classes, ...split } = options;
   // What lies at a path is found out there; the card's data set lies elsewhere.
   const named = given.path === undefined && known !== undefined ? { name: known } : {};
-  const parsed = taskData.safeParse({ ...split, ...named, ...chosen });
+  // Another data set has a split of its own.
+  const isOther = given.name !== undefined && given.name !== known;
+  const parsed = taskData.safeParse({ ...(isOther ? {} : split), ...named, ...chosen });
   if (!parsed.success) throw new InputError(parsed.error.issues.map(({ message }) => message).join('; '));
   const { preprocessing } = card;
   const data = preprocessing ? withPreprocessing(parsed.data, preprocessing) : parsed.data;
   const found = { card, problems: [...problems, ...unread] };
   if (!authorized || data.classes.length > 0) return { data, ...found };
-  const same = given.path === undefined && (given.name === undefined || given.name === known);
+  const same = given.path === undefined && !isOther;
   return { data: { ...data, classes: same && classes ? classes : await classesByName(data, card.classes) }, ...found };
 }
 

@@ -30,6 +30,12 @@ for (const [name, architecture, keys, form] of cases) {
   const model = initializeModel(architecture, config, 1);
   await saveModel(join(root, name), model, { force: true, card: cardOfData(train, spec) });
   const logits = [...(await predict(model, test, { threads: 1 }))].slice(0, 3);
-  const expected = { pixels, shape: test.inputShape, input: [...readInputs(test, 0, 1)], logits, classes: test.classes };
+  const expected = {
+    pixels,
+    shape: test.inputShape,
+    input: [...readInputs(test, 0, 1)],
+    logits,
+    classes: test.classes,
+  };
   await writeFile(join(root, name, 'expected.json'), JSON.stringify(expected));
 }
