@@ -52,8 +52,9 @@ describe('weightlock', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it('doctor prints a table on stdout and its configuration on stderr', async () => {
-    const { stdout, stderr } = await weightlock('doctor', '--threads', '1');
+  it('doctor prints a table on stdout, and its configuration on stderr with --verbose', async () => {
+    expect((await weightlock('doctor', '--threads', '1')).stderr).toBe('');
+    const { stdout, stderr } = await weightlock('doctor', '--threads', '1', '--verbose');
     expect(stdout).toMatch(/^ok {6}Node\.js {7}\d+\.\d+\.\d+$/m);
     expect(stderr).toBe('weightlock doctor\n  threads  1  (flag)\n  device   "cpu"\n');
   });

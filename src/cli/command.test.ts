@@ -81,9 +81,22 @@ describe('a command', () => {
     });
   });
 
-  it('shows the configuration on stderr, with the source of what is no default', async () => {
+  it('says in one line what it runs, without defaults, and where', async () => {
+    await writeFile(join(folder, 'a.yaml'), 'optimizer: {learningRate: 0.5}\nmodel: my model\n');
+    const { stdout, stderr } = await run('--config', join(folder, 'a.yaml'), '--steps', '7');
+    const [name] = (await readdir(folder)).filter((entry) => entry !== 'a.yaml');
+    // The folder's name is long here, so the line may be wrapped.
+    expect(stderr.replaceAll('\n', ' ')).toBe(
+      `weightlock sample "my model" --steps 7 --optimizer.learning-rate 0.5: ${join(folder, name)} a remark `,
+    );
+    expect(stdout).toBe('working\n');
+  });
+
+  it('shows the whole configuration with --verbose, with the source of what is no default', async () => {
     await writeFile(join(folder, 'a.yaml'), 'optimizer: {learningRate: 0.5}\nmodel: m\n');
-    const { stdout, stderr } = await run('--config', join(folder, 'a.yaml'), '--steps', '5', '--threads', '1');
+    const { stderr } = await run(
+      ...['--config', join(folder, 'a.yaml'), '--steps', '5', '--threads', '1', '--dry-run', '--verbose'],
+    );
     expect(stderr).toBe(`weightlock sample
   model                   "m"
   data                    []
@@ -92,9 +105,34 @@ describe('a command', () => {
   optimizer.learningRate  0.5  (file)
   threads                 1  (flag)
   device                  "cpu"
-a remark
 `);
-    expect(stdout).toBe('working\n');
+  });
+
+  it('wraps sentences at 80 columns, on stdout and stderr', async () => {
+    const sentence = 'A sentence of many words that goes on for longer than eighty columns, as some do. '
+      .repeat(2)
+      .trim();
+    const wordy = defineCommand({
+      name: 'wordy',
+      summary: 'Say much.',
+      arguments: [],
+      schema: z.strictObject({}),
+      examples: [],
+      run: async ({ print, note }) => {
+        print(sentence);
+        note(sentence);
+        return 0;
+      },
+    });
+    const { stdout, stderr } = await weightlock(['wordy'], [wordy]);
+    expect(
+      stdout
+        .trimEnd()
+        .split('\n')
+        .map(({ length }) => length <= 80),
+    ).toEqual([true, true, true]);
+    expect(stdout.replaceAll('\n', ' ').trimEnd()).toBe(sentence);
+    expect(stderr).toBe(stdout);
   });
 
   it('prints one JSON value and nothing else with --json; results only with --quiet', async () => {

@@ -2,6 +2,7 @@ import { Argument, Command, Option } from 'commander';
 import type { z } from 'zod';
 import { RunFolder, type RunLocation, toJson } from '../evidence/index.js';
 import { InputError } from '../formats/index.js';
+import { wrap } from '../report/index.js';
 import { commonOptions, commonSchema, type RunMode, readRunMode, runModeFlags } from './common-options.js';
 import { readConfigFile } from './config-file.js';
 import { handleInterrupts } from './interrupt.js';
@@ -62,7 +63,7 @@ export interface CommandContext<A extends readonly ArgumentDefinition[], S exten
   /** Prints a remark to stderr; nothing with --json or --quiet. */
   note(text: string): void;
   /** Starts a progress line on stderr; shows nothing with --json or --quiet. `done` is where a resumed run starts. */
-  progress(options: { label: string; total?: number; done?: number }): Progress;
+  progress(options: { label: string; total?: number; done?: number; uneven?: boolean }): Progress;
   /** Opens the run folder of this command and configuration; it is closed when the command ends. */
   openRunFolder(inputs?: RunInputs): Promise<RunFolder>;
   /** Says where that run folder is and how far its run has come; changes nothing, for --dry-run. */
@@ -183,9 +184,10 @@ async function execute<A extends readonly ArgumentDefinition[], S extends Option
   };
   const silent = mode.json || mode.quiet;
   const note = (text: string) => {
-    if (!silent) output.note(text);
+    if (!silent) output.note(wrap(text));
   };
-  note(describeConfig(definition.name, config, new Map([...ownResolved.sources, ...common.sources])));
+  const sources = new Map([...ownResolved.sources, ...common.sources]);
+  if (mode.verbose) note(describeConfig(definition.name, config, sources));
   const interrupts = handleInterrupts({ note });
   const opened: RunFolder[] = [];
   const runOptions = (inputs: RunInputs) => ({
@@ -203,11 +205,12 @@ async function execute<A extends readonly ArgumentDefinition[], S extends Option
       dryRun: mode.dryRun,
       force: mode.force,
       quiet: mode.quiet,
+      verbose: mode.verbose,
       debug: mode.debug,
       config,
       signal: interrupts.signal,
       print: (text) => {
-        if (!mode.json) output.print(text);
+        if (!mode.json) output.print(wrap(text));
       },
       result: (value) => {
         if (mode.json) output.print(toJson(value, 2));
@@ -217,6 +220,10 @@ async function execute<A extends readonly ArgumentDefinition[], S extends Option
       openRunFolder: async (inputs = {}) => {
         const folder = await RunFolder.open({ ...runOptions(inputs), force: mode.force });
         opened.push(folder);
+        // A finished run has its own remark.
+        if (folder.isDone) return folder;
+        const flags = [...own.specs, ...commonOptions.specs].map(({ key, flag }) => [key, flag] as const);
+        note(describeRun(definition.name, { config, arguments: argumentValues, sources, flags, folder }));
         return folder;
       },
       locateRunFolder: (inputs = {}) => RunFolder.locate(runOptions(inputs)),
@@ -273,6 +280,37 @@ function readArguments<A extends readonly ArgumentDefinition[]>(
   });
   // The loop has filled exactly the names that the type is made of.
   return values as ArgumentValues<A>;
+}
+
+/** What a run is of, in one sentence: the command line that gives it (without what is as by default), and its folder. */
+function describeRun(
+  command: string,
+  given: {
+    config: Readonly<Record<string, unknown>>;
+    arguments: Readonly<Record<string, string | string[] | undefined>>;
+    sources: ReadonlyMap<string, Source>;
+    flags: readonly (readonly [key: string, flag: string])[];
+    folder: Pick<RunFolder, 'path' | 'resumed'>;
+  },
+): string {
+  const values = new Map(flatten(given.config, ''));
+  const options = given.flags.flatMap(([key, flag]) => {
+    const value = values.get(key);
+    if (value === undefined || given.sources.get(key) === 'default') return [];
+    if (typeof value === 'boolean') return [value ? flag : flag.replace(/^--/, '--no-')];
+    return [`${flag} ${shellWord(Array.isArray(value) ? value.map(String).join(',') : String(value))}`];
+  });
+  const words = Object.values(given.arguments)
+    .flat()
+    .filter((word) => word !== undefined)
+    .map(shellWord);
+  const { path, resumed } = given.folder;
+  return `${['weightlock', command, ...words, ...options].join(' ')}: ${path}${resumed ? ' (resumed)' : ''}`;
+}
+
+/** A text as one word of a command line. */
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : JSON.stringify(text);
 }
 
 /** The resolved configuration, one key a line, with the source of what is no default. */

@@ -32,6 +32,8 @@ export interface RunMode {
   force: boolean;
   /** Whether stderr holds errors only. */
   quiet: boolean;
+  /** Whether stderr begins with the whole configuration. */
+  verbose: boolean;
   /** Whether errors come with their stack. */
   debug: boolean;
 }
@@ -45,6 +47,10 @@ export function runModeFlags(): Option[] {
     new Option('--dry-run', 'Check everything and compute nothing.'),
     new Option('--force', 'Start anew where a run of the same configuration exists; its folder is emptied.'),
     new Option('--quiet', 'Print only results and errors.'),
+    new Option(
+      '--verbose',
+      'Show every option with its value at the start; config.yaml in the run folder holds them too.',
+    ),
     new Option('--debug', 'Show the stack of an error.'),
   ];
 }
@@ -58,6 +64,7 @@ export function readRunMode(values: Readonly<Record<string, unknown>>): RunMode 
     dryRun: values.dryRun === true,
     force: values.force === true,
     quiet: values.quiet === true,
+    verbose: values.verbose === true,
     debug: values.debug === true,
   };
 }

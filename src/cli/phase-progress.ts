@@ -1,25 +1,44 @@
 import type { PhaseProgress } from '../experiments/index.js';
 import type { Progress } from './progress.js';
 
-/** Shows the parts of a longer piece of work one after another, each with a progress line of its own. */
+/** Shows the parts of a longer piece of work one after another: a progress line for each, and a line that stays at its end. */
 export function phaseProgress({
   progress,
 }: {
-  progress(options: { label: string; total?: number }): Progress;
+  progress(options: { label: string; total?: number; uneven?: boolean }): Progress;
 }): PhaseProgress {
   let current: Progress | undefined;
-  let done = 0;
+  let steps = 0;
+  let resumed = false;
   return {
-    begin(label, total) {
-      done = 0;
-      current = progress({ label, total });
+    begin(label, total, { uneven } = {}) {
+      current = progress({ label, total, uneven });
+      steps = 0;
+      resumed = false;
     },
     advance(step, text) {
-      done = step ?? done + 1;
-      current?.update(done, text);
+      if (!current) return;
+      const to = step ?? current.done + 1;
+      // Every step is heard of: a later one than the next means that a run went on from its checkpoint, or that a stage
+      // of the part ended before its budget.
+      const left = to - 1 - current.done;
+      if (left > 0) {
+        current.skip(left);
+        resumed ||= steps === 0;
+      }
+      steps++;
+      current.update(to, text);
     },
-    end() {
-      current?.finish();
+    advanceBy(more, count) {
+      steps += more;
+      current?.update(current.done + more, undefined, count);
+    },
+    skip(before) {
+      resumed = true;
+      current?.skip(before);
+    },
+    end(what = `${steps} ${steps === 1 ? 'step' : 'steps'}`) {
+      current?.complete(resumed ? `${what} (resumed)` : what);
       current = undefined;
     },
   };

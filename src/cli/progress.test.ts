@@ -14,6 +14,9 @@ describe('formatProgress', () => {
       'lock  37 %  123/330  12.3/s  about 17 s left  loss 0.41',
     );
     expect(formatProgress({ label: 'lock', done: 5 })).toBe('lock  5');
+    expect(formatProgress({ label: 'attack', done: 30, total: 300, rate: 1, count: '1 of 9 trials' })).toBe(
+      'attack  10 %  1 of 9 trials  about 4 min 30 s left',
+    );
     expect(formatProgress({ label: 'lock', done: 0, total: 10 })).toBe('lock  0 %  0/10');
     expect(formatProgress({ label: 'lock', done: 0, total: 0 })).toBe('lock  0/0');
   });
@@ -56,6 +59,25 @@ describe('MovingRate', () => {
     expect(rate.perSecond()).toBe(100);
     for (let second = 1; second <= 30; second++) rate.add((100 + second) * 1000, 10_000 + second);
     expect(rate.perSecond()).toBe(1);
+  });
+
+  it('takes the last half of the time for uneven work, where that is longer', () => {
+    const rate = new MovingRate({ uneven: true });
+    for (let second = 0; second <= 100; second++) rate.add(second * 1000, second * 100);
+    for (let second = 1; second <= 100; second++) rate.add((100 + second) * 1000, 10_000 + second);
+    // The window of 100 s holds the slow half.
+    expect(rate.perSecond()).toBe(1);
+    const short = new MovingRate({ uneven: true });
+    for (let second = 0; second <= 40; second++) short.add(second * 1000, second <= 20 ? 0 : second - 20);
+    expect(short.perSecond()).toBeCloseTo(20 / 30, 12);
+  });
+
+  it('leaves out what was done before', () => {
+    const rate = new MovingRate();
+    rate.add(0, 0);
+    rate.skip(500);
+    rate.add(10_000, 520);
+    expect(rate.perSecond()).toBe(2);
   });
 
   it('has a rate for work slower than its window, and for many updates at once', () => {

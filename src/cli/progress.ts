@@ -6,6 +6,8 @@ const TERMINAL_INTERVAL_MS = 100;
 const LOG_INTERVAL_MS = 10_000;
 /** The rate is measured over this span: long enough to be calm, short enough to follow a change of speed. */
 const RATE_WINDOW_MS = 30_000;
+/** Points in time that the rate is measured over. */
+const RATE_SAMPLES = 300;
 
 /** How far a piece of work has come. */
 export interface ProgressState {
@@ -17,6 +19,8 @@ export interface ProgressState {
   total?: number;
   /** Units per second, if measured. */
   rate?: number;
+  /** How far it has come, in words that say it better than the units and their rate. */
+  count?: string;
   /** Anything else worth a glance, such as a loss. */
   extra?: string;
 }
@@ -26,13 +30,13 @@ export interface ProgressState {
  *
  * What is not known is left out.
  */
-export function formatProgress({ label, done, total, rate, extra }: ProgressState): string {
+export function formatProgress({ label, done, total, rate, count, extra }: ProgressState): string {
   const parts = [label];
   // Rounded down, so that 100 % means finished.
   if (total !== undefined && total > 0) parts.push(`${Math.floor((100 * Math.min(done, total)) / total)} %`);
-  parts.push(total === undefined ? String(done) : `${done}/${total}`);
+  parts.push(count ?? (total === undefined ? String(done) : `${done}/${total}`));
   if (rate !== undefined && rate > 0) {
-    parts.push(formatRate(rate));
+    if (count === undefined) parts.push(formatRate(rate));
     if (total !== undefined && done < total) parts.push(`about ${formatDuration((total - done) / rate)} left`);
   }
   if (extra) parts.push(extra);
@@ -68,17 +72,31 @@ export function formatDuration(seconds: number): string {
 /** Rate of work over the last half minute. */
 export class MovingRate {
   readonly #samples: { time: number; done: number }[] = [];
+  readonly #uneven: boolean;
+  #start: number | undefined;
+
+  /** @param options - `uneven`: over the last half of the time, where that is longer. */
+  constructor({ uneven = false }: { uneven?: boolean } = {}) {
+    this.#uneven = uneven;
+  }
 
   /** Notes that `done` units are finished at `time` milliseconds. */
   add(time: number, done: number): void {
     const samples = this.#samples;
+    this.#start ??= time;
+    const window = this.#uneven ? Math.max(RATE_WINDOW_MS, (time - this.#start) / 2) : RATE_WINDOW_MS;
     const last = samples.at(-1);
-    // Several updates within a tenth of a second say no more than one; this bounds the list at about 300.
-    if (last && samples.length > 1 && time - samples[samples.length - 2].time < TERMINAL_INTERVAL_MS) {
+    // Several updates within a three-hundredth of the window say no more than one; this bounds the list.
+    if (last && samples.length > 1 && time - samples[samples.length - 2].time < window / RATE_SAMPLES) {
       samples[samples.length - 1] = { time, done };
     } else samples.push({ time, done });
     // The newest sample before the window stays as the window's start; slow work needs it to have a rate at all.
-    while (samples.length > 2 && time - samples[1].time >= RATE_WINDOW_MS) samples.shift();
+    while (samples.length > 2 && time - samples[1].time >= window) samples.shift();
+  }
+
+  /** Notes units that were done before, not in this time. */
+  skip(units: number): void {
+    for (const sample of this.#samples) sample.done += units;
   }
 
   /** Units per second; undefined before there are two points in time. */
@@ -90,57 +108,98 @@ export class MovingRate {
   }
 }
 
-/** Shows how far work has come: on a terminal one line rewritten in place, in a log a line every ten seconds. */
+/**
+ * Shows how far work has come: on a terminal one line rewritten in place, in a log a line every ten seconds. What is
+ * complete leaves a line.
+ */
 export class Progress {
   readonly #output: Output | undefined;
   readonly #label: string;
   readonly #total: number | undefined;
   readonly #now: () => number;
-  readonly #rate = new MovingRate();
+  readonly #rate: MovingRate;
+  readonly #started: number;
   #shown: number;
+  #done: number;
 
   /**
-   * @param options - `output`: undefined shows nothing; `done`: units that a resumed run starts with; `now`: clock in
-   * milliseconds, default `performance.now`.
+   * @param options - `output`: undefined shows nothing; `done`: units that a resumed run starts with; `uneven`: units of
+   * unlike length; `now`: clock in milliseconds, default `performance.now`.
    */
   constructor({
     output,
     label,
     total,
     done = 0,
+    uneven,
     now = () => performance.now(),
   }: {
     output?: Output;
     label: string;
     total?: number;
     done?: number;
+    uneven?: boolean;
     now?: () => number;
   }) {
     this.#output = output;
     this.#label = label;
     this.#total = total;
     this.#now = now;
+    this.#done = done;
+    this.#rate = new MovingRate({ uneven });
     const time = now();
+    this.#started = time;
     this.#rate.add(time, done);
     // On a terminal the first update shows at once; a log hears only of work that takes long.
     this.#shown = output?.isTerminal ? Number.NEGATIVE_INFINITY : time;
   }
 
-  /** Notes that `done` units are finished; shows it if the last showing is long enough ago. */
-  update(done: number, extra?: string): void {
+  /** Units finished so far. */
+  get done(): number {
+    return this.#done;
+  }
+
+  /**
+   * Notes that `done` units are finished; shows it if the last showing is long enough ago.
+   *
+   * @param done - Units finished in all.
+   * @param extra - Anything else worth a glance.
+   * @param count - How far that is in words.
+   */
+  update(done: number, extra?: string, count?: string): void {
     const time = this.#now();
+    this.#done = done;
     this.#rate.add(time, done);
     if (!this.#output) return;
     const terminal = this.#output.isTerminal;
     if (time - this.#shown < (terminal ? TERMINAL_INTERVAL_MS : LOG_INTERVAL_MS)) return;
     this.#shown = time;
-    const state = { label: this.#label, done, total: this.#total, rate: this.#rate.perSecond(), extra };
-    if (terminal) this.#output.live(formatProgress(state));
-    else this.#output.note(formatProgress(state));
+    const line = formatProgress({
+      label: this.#label,
+      done,
+      total: this.#total,
+      rate: this.#rate.perSecond(),
+      count,
+      extra,
+    });
+    if (terminal) this.#output.live(line);
+    else this.#output.note(line);
+  }
+
+  /** Notes units that an earlier run has finished, or that are left out: they say nothing of the rate. */
+  skip(units: number): void {
+    this.#done += units;
+    this.#rate.skip(units);
   }
 
   /** Takes the line away; the command's result says the rest. */
   finish(): void {
     this.#output?.clearLive();
+  }
+
+  /** Leaves a line in its place: what was done, and how long it took, `train  1500 steps  12 s`. */
+  complete(what: string): void {
+    const seconds = (this.#now() - this.#started) / 1000;
+    this.#output?.note(`${this.#label}  ${what}  ${formatDuration(seconds)}`);
   }
 }

@@ -2,7 +2,6 @@ import type { DataSpec, Dataset } from '../data/index.js';
 import { weightlockVersion } from '../evidence/index.js';
 import type { CardMetric, ModelCard } from '../models/index.js';
 import { preprocessingDifferences } from '../models/index.js';
-import type { Evaluation } from '../training/index.js';
 import type { LockJobResult } from './jobs/lock.js';
 
 /** Keys of a data spec that say how images are prepared: the card holds them as what was done, not as what was asked. */
@@ -25,15 +24,23 @@ export function cardOfData(train: Dataset, spec?: DataSpec): ModelCard {
   };
 }
 
+/** What a card says of how good a model is, where it was measured. */
+const measured = ['accuracy', 'loss', 'ece', 'agreement', 'kl', 'notFinite'] as const;
+
+/** What {@link cardMetrics} takes: an evaluation, or a utility with more; null where nothing could be measured. */
+export type Measured = { readonly n: number } & { readonly [Name in (typeof measured)[number]]?: number | null };
+
 /** The lines of a card on how good a model is, `before` its lock too. */
-export function cardMetrics(of: string, after: Evaluation, before?: Evaluation): CardMetric[] {
-  return (['accuracy', 'loss'] as const).map((name) => ({
-    name,
-    value: after[name],
-    ...(before && { before: before[name] }),
-    of,
-    n: after.n,
-  }));
+export function cardMetrics(of: string, after: Measured, before?: Measured): CardMetric[] {
+  return measured
+    .filter((name) => after[name] !== undefined)
+    .map((name) => ({
+      name,
+      value: after[name] ?? Number.NaN,
+      ...(before && { before: before[name] ?? Number.NaN }),
+      of,
+      n: after.n,
+    }));
 }
 
 /** What a card says of a lock. */

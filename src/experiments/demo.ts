@@ -1,28 +1,29 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { type Advantage, type AttackRow, attackersAdvantage, clipRaised } from '../attacks/index.js';
-import { type DataSpec, dataSpec, loadData } from '../data/index.js';
+import {
+  type Advantage,
+  type AttackRow,
+  attackersAdvantage,
+  attacks,
+  type TransformOptions,
+  transforms,
+  transformWeights,
+} from '../attacks/index.js';
+import { type DataSpec, type Dataset, dataSpec, loadData } from '../data/index.js';
 import type { EngineOptions } from '../engine/index.js';
 import type { RunFolder } from '../evidence/index.js';
 import { readJsonFile, writeFileAtomic } from '../formats/index.js';
 import { specDefOptions, specdef } from '../locks/index.js';
-import {
-  initializeModel,
-  loadModel,
-  type Model,
-  type ModelCard,
-  parameterSet,
-  type StateDict,
-  saveModel,
-} from '../models/index.js';
-import { type Evaluation, Evaluator } from '../training/index.js';
+import { initializeModel, loadModel, type Model, type ModelCard, parameterSet, saveModel } from '../models/index.js';
+import { Evaluator } from '../training/index.js';
 import { cardLock, cardMetrics, cardOfData } from './card-of-data.js';
-import { attackJob, attackTrials } from './jobs/attack.js';
-import { type AttackOptions, attackOptions, attackPlan } from './jobs/attack-options.js';
+import { attackJob } from './jobs/attack.js';
+import { type AttackOptions, type AttackPlan, attackOptions, attackPlan } from './jobs/attack-options.js';
 import { type LockJobResult, lockJob } from './jobs/lock.js';
 import { type JobContext, trainJob, trainOptions, trainSteps } from './jobs/train.js';
 import type { PhaseProgress } from './progress.js';
+import { type UtilityChange, utilityChange, utilityWarnings } from './utility.js';
 
 /** Options of the demo. */
 export const demoOptions = z.strictObject({
@@ -43,14 +44,18 @@ export type DemoOptions = z.output<typeof demoOptions>;
 
 /** The attacks of the demo: an attacker is taken to know which singular values the lock raised. */
 export function demoAttack({ attack, specdef: { topK, lead } }: DemoOptions): AttackOptions {
-  const leading = lead.steps > 0 ? lead.include : [];
+  const leading = lead.share > 0 ? lead.include : [];
   return { ...attack, clip: { topK, lead: { topK: lead.topK, include: leading } } };
 }
 
 /** What the demo found. */
 export interface DemoResult {
-  /** Authorized test accuracy of the model, locked, and locked then clipped. */
-  readonly authorized: { readonly unlocked: Evaluation; readonly locked: Evaluation; readonly clipped: Evaluation };
+  /** Utility on the authorized test examples before and after the lock. */
+  readonly test: UtilityChange;
+  /** What the owner must know before publishing the locked model. */
+  readonly warnings: readonly string[];
+  /** Authorized accuracy after the transforms of the attacks that draw nothing anew, by the attack's name. */
+  readonly transformed: Readonly<Record<string, number>>;
   /** How the lock ended, and the singular values before and after. */
   readonly lock: LockJobResult;
   /** All searches. */
@@ -66,9 +71,17 @@ export interface DemoResult {
 /** The main job end to end: train a model, lock it, attack both. Interrupted at any point it goes on where it was. */
 export async function runDemo(
   options: DemoOptions,
-  context: { folder: RunFolder; engine: EngineOptions; workers: number; signal: AbortSignal; progress: PhaseProgress },
+  context: {
+    folder: RunFolder;
+    engine: EngineOptions;
+    workers: number;
+    signal: AbortSignal;
+    progress: PhaseProgress;
+    /** Hears what plain fine-tuning with one optimizer found, before the rest is tried. */
+    onFirst?: (rows: readonly AttackRow[]) => void;
+  },
 ): Promise<DemoResult> {
-  const { folder, engine, workers, signal, progress } = context;
+  const { folder, engine, workers, signal, progress, onFirst } = context;
   const { seed } = options;
   const spec = (classes: number[]): DataSpec => dataSpec.parse({ name: 'digits', classes, splitSeed: seed });
   const authorized = await loadData(spec(options.authorized));
@@ -115,33 +128,50 @@ export async function runDemo(
 
   const attack = demoAttack(options);
   const plan = attackPlan(spec(options.unauthorized), attack);
-  progress.begin('attack', attackTrials(paths, plan));
-  const rows = await attackJob(paths, plan, {
-    folder,
-    workers,
-    engine,
-    signal,
-    onTrial: () => progress.advance(),
-  });
-  progress.end();
+  const run = (part: AttackPlan) => attackJob(paths, part, { folder, workers, engine, signal, progress });
+  // What anyone would try comes first, so that there is something to read soon; the whole plan finds it done.
+  onFirst?.(await run({ ...plainPart(plan), title: 'attack, plain' }));
+  const rows = await run(plan);
 
-  const clipped = clipRaised(locked.weights, attack.clip);
-  const evaluator = new Evaluator(unlocked, engine);
-  const onTest = (weights: StateDict) => evaluator.evaluate(parameterSet(weights), authorized.test);
-  const result: DemoResult = {
-    authorized: {
-      unlocked: await onTest(unlocked.weights),
-      locked: await onTest(locked.weights),
-      clipped: await onTest(clipped),
-    },
-    lock: (await readJsonFile(folder.file('lock.json'))) as LockJobResult,
+  const test = await utilityChange(unlocked, locked.weights, authorized.test, engine);
+  const lock = (await readJsonFile(folder.file('lock.json'))) as LockJobResult;
+  return {
+    test,
+    warnings: utilityWarnings(lock, test),
+    transformed: await transformedAccuracy(locked, plan.transforms ?? {}, authorized.test, engine),
+    lock,
     rows,
     cost: attackersAdvantage(rows, 'cost'),
     score: attackersAdvantage(rows, 'score'),
     unauthorized: { train: unauthorized.train.size, test: unauthorized.test.size },
   };
+}
+
+/** Plain fine-tuning with the first optimizer and the first budget, from every start. */
+function plainPart({ budgets: [{ measures, setting }], ...plan }: AttackPlan): AttackPlan {
+  const optimizers = setting.optimizers.slice(0, 1);
+  const budgets = [{ measures, setting: { ...setting, optimizers } }];
+  return { ...plan, budgets, fineTuneOnly: ['unlocked', 'locked', 'random weights'] };
+}
+
+/** Accuracy on a task of a model's weights after the transforms of each attack that draws nothing anew, by its name. */
+async function transformedAccuracy(
+  model: Model,
+  available: TransformOptions,
+  dataset: Dataset,
+  engine: EngineOptions,
+): Promise<Record<string, number>> {
+  const evaluator = new Evaluator(model, engine);
+  const found: Record<string, number> = {};
+  for (const { name, transforms: steps } of attacks.entries()) {
+    if (steps.length === 0 || steps.some((step) => available[step] === undefined || transforms.get(step).isSeeded))
+      continue;
+    const options = steps.map((step) => ({ name: step, options: available[step] ?? {} }));
+    const weights = transformWeights(model, model.weights, options, () => model.weights)(0);
+    found[name] = (await evaluator.evaluate(parameterSet(weights), dataset)).accuracy;
+  }
   await evaluator.release();
-  return result;
+  return found;
 }
 
 /** A model directory that is made once: a part that was finished before an interruption is not done again. */

@@ -1,10 +1,11 @@
 export { type AttackSides, attackDoubts, sameWeights } from './attack-sense.js';
-export { cardDisagreements, cardLock, cardMetrics, cardOfData, listNames } from './card-of-data.js';
+export { cardDisagreements, cardLock, cardMetrics, cardOfData, listNames, type Measured } from './card-of-data.js';
 export { type DemoOptions, type DemoResult, demoAttack, demoOptions, runDemo } from './demo.js';
 export { describeEstimate, estimateRun, type RunEstimate } from './estimate.js';
 export { inspectMatrix, type MatrixReport, readMatrices } from './inspect.js';
 export { type AttackTargets, attackJob, attackTrials } from './jobs/attack.js';
 export { type AttackOptions, type AttackPlan, attackOptions, attackPlan } from './jobs/attack-options.js';
+export { attackWork, type SearchWork, type TrialTracker, trackTrials } from './jobs/attack-work.js';
 export { type LockJobResult, largestSingularValues, lockJob, type MatrixSpectrum } from './jobs/lock.js';
 export {
   type JobContext,
@@ -27,3 +28,4 @@ export {
 } from './pipelines.js';
 export type { PhaseProgress } from './progress.js';
 export * from './reproduce/index.js';
+export { type UtilityChange, utilityChange, utilityWarnings } from './utility.js';

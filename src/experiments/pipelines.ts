@@ -3,14 +3,15 @@ import { type DataSpec, type Dataset, loadData } from '../data/index.js';
 import type { EngineOptions } from '../engine/index.js';
 import type { RunFolder } from '../evidence/index.js';
 import { lockMethods } from '../locks/index.js';
-import { type Model, parameterSet, saveModel } from '../models/index.js';
+import { cloneWeights, loadModel, type Model, parameterSet, saveModel, writeModelCard } from '../models/index.js';
 import { type Evaluation, Evaluator, requireFit } from '../training/index.js';
 import { cardLock, cardMetrics, cardOfData } from './card-of-data.js';
-import { type AttackTargets, attackJob, attackTrials } from './jobs/attack.js';
+import { type AttackTargets, attackJob } from './jobs/attack.js';
 import { type AttackOptions, attackPlan } from './jobs/attack-options.js';
 import { type LockJobResult, lockJob } from './jobs/lock.js';
 import { type TrainOptions, type TrainResult, trainJob, trainSteps } from './jobs/train.js';
 import type { PhaseProgress } from './progress.js';
+import { type UtilityChange, utilityChange, utilityWarnings } from './utility.js';
 
 /** What a command's work is done with. */
 export interface PipelineContext {
@@ -53,18 +54,12 @@ export async function trainModel(
   return { ...result, test: evaluation };
 }
 
-/** Evaluations of a model and its locked copy. */
-export interface BeforeAndAfter {
-  /** Before the lock. */
-  readonly before: Evaluation;
-  /** After it. */
-  readonly after: Evaluation;
-}
-
 /** A locked model's result. */
 export interface LockedModel extends LockJobResult {
-  /** Authorized test accuracy before and after. */
-  readonly test: BeforeAndAfter;
+  /** Utility on the authorized test examples before and after, of the weights as they were written. */
+  readonly test: UtilityChange;
+  /** What the owner must know before publishing it. */
+  readonly warnings: readonly string[];
 }
 
 /** Locks a model and writes the locked model directory. */
@@ -82,7 +77,7 @@ export async function lockModel(
 ): Promise<LockedModel> {
   const { train, validation, test } = await loadData(data);
   requireFit(model, train);
-  const before = await evaluateModel(model, test, engine);
+  const original = { ...model, weights: cloneWeights(model.weights) };
   progress.begin('lock', lockMethods.get(method).steps(options, train));
   const result = await lockJob({ model, train, validation, seed }, lockMethods.get(method), options, {
     folder,
@@ -92,14 +87,14 @@ export async function lockModel(
     onStep: (step, text) => progress.advance(step, text),
   });
   progress.end();
-  const after = await evaluateModel(model, test, engine);
-  const card = {
-    ...cardOfData(train, data),
-    metrics: cardMetrics(test.name, after, before),
-    lock: cardLock(method, options, result),
-  };
+  const card = { ...cardOfData(train, data), lock: cardLock(method, options, result) };
   await saveModel(output, model, { force: force || folder.resumed, card });
-  return { ...result, test: { before, after } };
+  // Not the weights in memory: what is said of a model must be measured on the file that is published.
+  const published = await loadModel(output);
+  const change = await utilityChange(original, published.weights, test, engine);
+  const metrics = cardMetrics(test.name, change.after.float32, change.before.float32);
+  await writeModelCard(output, model, { ...card, metrics });
+  return { ...result, test: change, warnings: utilityWarnings(result, change) };
 }
 
 /** What attacks on a model found. */
@@ -120,15 +115,7 @@ export async function attackModel(
   { folder, engine, signal, progress, workers }: PipelineContext & { workers: number },
 ): Promise<AttackedModel> {
   const plan = attackPlan(data, options);
-  progress.begin('attack', attackTrials(targets, plan));
-  const rows = await attackJob(targets, plan, {
-    folder,
-    workers,
-    engine,
-    signal,
-    onTrial: () => progress.advance(),
-  });
-  progress.end();
+  const rows = await attackJob(targets, plan, { folder, workers, engine, signal, progress });
   return { rows, cost: attackersAdvantage(rows, 'cost'), score: attackersAdvantage(rows, 'score') };
 }
 

@@ -1,9 +1,20 @@
 /** What a longer piece of work with several parts shows while it runs. */
 export interface PhaseProgress {
-  /** A part begins; `total` counts its steps. */
-  begin(label: string, total: number): void;
-  /** One step of it is done, or the step it has come to. */
+  /**
+   * A part begins.
+   *
+   * @param label - Its name.
+   * @param total - Its work in optimizer steps, at most.
+   * @param options - `uneven`: some of its steps take much longer than others, or may be left out, as those of trials
+   * do; the time left then follows a change of speed more slowly.
+   */
+  begin(label: string, total: number, options?: { readonly uneven?: boolean }): void;
+  /** One step of it is done, or the step it has come to; `text` is worth a glance, such as the loss. */
   advance(step?: number, text?: string): void;
-  /** The part has ended. */
-  end(): void;
+  /** Work of so many steps is done at once, such as a trial; `count` says in words how far that is. */
+  advanceBy(steps: number, count: string): void;
+  /** Work of so many steps was done by an earlier, interrupted run: it does not count for the time left. */
+  skip(steps: number): void;
+  /** The part has ended: a line of it stays; `what` was done, by default its steps. */
+  end(what?: string): void;
 }

@@ -2,7 +2,7 @@ import { Registry } from '../models/index.js';
 import type { LockMethod } from './lock-method.js';
 import { specdef } from './specdef/index.js';
 
-export type { LockContext, LockMethod, LockResult, LockStepReport } from './lock-method.js';
+export type { LockContext, LockMethod, LockResult, LockStepReport, UtilityBudget } from './lock-method.js';
 export { type LockedMatrix, type SpecDefInputs, type SpecDefStep, specDefStep } from './specdef/algorithm.js';
 export { specdef } from './specdef/index.js';
 export { type WeightMatrix, weightMatrices } from './specdef/matrices.js';

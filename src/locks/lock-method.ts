@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Dataset } from '../data/index.js';
 import type { EngineOptions } from '../engine/index.js';
 import type { Model } from '../models/index.js';
-import type { Evaluation, ParameterSet, RunOptions } from '../training/index.js';
+import type { ParameterSet, RunOptions, Utility } from '../training/index.js';
 
 /** What a lock method works on. */
 export interface LockContext {
@@ -14,6 +14,11 @@ export interface LockContext {
   readonly train: Dataset;
   /** Examples of the authorized task that the lock is not trained on: its utility is measured on them. */
   readonly validation: Dataset;
+  /**
+   * The values that a file will hold of some parameters (rounded, where it stores 16 bits): utility is measured on these;
+   * default the parameters themselves.
+   */
+  readonly written?: (params: ParameterSet) => ParameterSet;
   /** Decides shuffles and starting blocks. */
   readonly seed: number;
   /** Threads and device. */
@@ -41,21 +46,33 @@ export interface LockStepReport {
   /** Largest singular values by matrix, before the step's update. */
   readonly sigma: ReadonlyMap<string, Float64Array>;
   /** Utility, at the steps where it is measured. */
-  readonly utility?: Evaluation;
+  readonly utility?: Utility;
+}
+
+/** What a lock may cost the model that it locks. */
+export interface UtilityBudget {
+  /** Lowest accuracy on the validation examples. */
+  readonly floor: number;
+  /** Largest mean KL divergence of the original's probabilities to the model's, in nats; null: any. */
+  readonly maxKl: number | null;
+  /** Checks in a row outside the budget before the lock ends. */
+  readonly patience: number;
 }
 
 /** How a lock ended; the weights are in the context's `params`. */
 export interface LockResult {
   /** Step that the weights are of. */
   readonly steps: number;
-  /** Steps computed, those below the utility floor included. */
+  /** Steps computed, those outside the utility budget included. */
   readonly stepsTried: number;
-  /** Whether the utility floor ended it. */
-  readonly stoppedByFloor: boolean;
-  /** Utility before the lock. */
-  readonly before: Evaluation;
-  /** Utility of the weights. */
-  readonly after: Evaluation;
+  /** Whether the utility budget ended it. */
+  readonly stoppedByBudget: boolean;
+  /** What it was allowed to cost. */
+  readonly budget: UtilityBudget;
+  /** Utility before the lock, on the validation examples. */
+  readonly before: Utility;
+  /** Utility of the weights as they will be written, on the validation examples. */
+  readonly after: Utility;
 }
 
 /** A lock method: an entry of the registry. */

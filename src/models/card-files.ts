@@ -92,7 +92,7 @@ async function readReadme(folder: string, problems: string[]): Promise<Pick<Mode
 
 /**
  * Writes a card beside a model: `preprocessor_config.json`, unless the one there says the same already, and the weightlock
- * section of `README.md`, whose other text stays. Call it before `config.json` is written.
+ * section of `README.md`, whose other text stays. Written again, it takes the place of the former one.
  */
 export async function writeModelCard(folder: string, spec: ModelSpec, card: ModelCard): Promise<void> {
   const { files } = await listFolder(folder);

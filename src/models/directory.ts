@@ -16,7 +16,7 @@ import type { ModelCard } from './card.js';
 import { configWithCard, writeModelCard } from './card-files.js';
 import { requireClassCount } from './class-count.js';
 import { architectures, parseConfig, readConfig } from './config.js';
-import { initializeWeights, requireWeights, type StateDict } from './state-dict.js';
+import { initializeWeights, parameterSet, requireWeights, type StateDict } from './state-dict.js';
 
 /** Files beside the weights that belong to a model and are copied as they are; larger ones are refused. */
 const companionPattern =
@@ -27,6 +27,8 @@ const maxCompanionBytes = 256 * 2 ** 20;
 export interface Model extends ModelSpec {
   /** Weights by name, in file order. */
   readonly weights: StateDict;
+  /** Stored type of each weight in the folder that it was read from; none for a new model, which is stored as float32. */
+  readonly stored?: ReadonlyMap<string, StoredTensor['dtype']>;
   /** The folder it was read from; none for a new model. */
   readonly source?: string;
   /** The `config.json` it was read from; none for a new model and where the configuration was given by the caller. */
@@ -69,7 +71,8 @@ export async function loadModel(
   const { state } = buildForward(spec, 1).scope;
   requireClassCount(weights, state, spec, { source: folder, configFile });
   requireWeights(weights, state, folder);
-  return { ...spec, weights, source: folder, configFile };
+  const stored = new Map(tensors.map(({ name, dtype }) => [name, dtype]));
+  return { ...spec, weights, stored, source: folder, configFile };
 }
 
 /**
@@ -109,6 +112,26 @@ export async function saveModel(
   if (card) await writeModelCard(folder, model, card);
   // Last, so that a folder that has it is whole.
   await writeFileAtomic(join(folder, 'config.json'), await configText(model, card));
+}
+
+/**
+ * The values that {@link saveModel} writes for some weights of a model: rounded to the types that its folder stores them in.
+ * What is said of a model that is published must be measured on these.
+ *
+ * @param params - Values by name, shaped as the model's weights; not changed. Default the model's own.
+ */
+export function writtenParameters(
+  { weights, stored }: Pick<Model, 'weights' | 'stored'>,
+  params: ReadonlyMap<string, Float32Array> = parameterSet(weights),
+): ReadonlyMap<string, Float32Array> {
+  if (!stored || [...stored.values()].every((dtype) => dtype === 'F32')) return params;
+  return new Map(
+    [...params].map(([name, values]) => {
+      const dtype = stored.get(name) ?? 'F32';
+      const shape = weights.get(name)?.shape ?? [values.length];
+      return [name, dtype === 'F32' ? values : toFloat32(fromFloat32(values, { name, dtype, shape }))];
+    }),
+  );
 }
 
 /** The `config.json` that the model was read from as it is, or one of its own; with what the card adds. */

@@ -1,11 +1,20 @@
+export { startLabel } from './attack-names.js';
 export { attackReport, type ReportOrigin, type Summary, summarizeAttack } from './attack-report.js';
-export { type AttackTableOptions, advantageSentence, attackTable, cheapestAttackSentence } from './attack-table.js';
+export {
+  type AttackTableOptions,
+  advantageSentence,
+  attackTable,
+  cheapestAttackSentence,
+  firstLookSentence,
+} from './attack-table.js';
 export * from './charts.js';
 export { demoReport, summarizeDemo } from './demo-report.js';
 export { environmentRows, reportOrigin } from './environment.js';
 export { type Report, type ReportSection, renderReport } from './html.js';
+export { escapeInline, escapeMarkdown } from './markdown.js';
 export {
   cost,
+  count,
   decimal,
   formatMean,
   formatMedian,
@@ -19,3 +28,5 @@ export {
 export { reproductionPage, reproductionReport, summarizeReproduction } from './reproduction-report.js';
 export { type Table, type TableColumn, tableToHtml, tableToMarkdown, tableToText } from './table.js';
 export { printable } from './text.js';
+export { utilitySentence, utilityTable } from './utility-table.js';
+export { screenColumns, sentenceColumns, wrap } from './wrap.js';

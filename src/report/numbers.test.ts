@@ -3,7 +3,18 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../formats/index.js';
 import { type Cost, meanInterval, medianInterval, studentQuantile } from '../linalg/index.js';
-import { cost, decimal, formatMean, formatMedian, interval, percent, ratio, slowdown, steps } from './numbers.js';
+import {
+  cost,
+  count,
+  decimal,
+  formatMean,
+  formatMedian,
+  interval,
+  percent,
+  ratio,
+  slowdown,
+  steps,
+} from './numbers.js';
 
 interface Fixture {
   quantiles: { degrees: number; confidence: number; t: number }[];
@@ -50,6 +61,11 @@ describe('formatting', () => {
     [cost({ steps: 48 }), '48'],
     [cost({ steps: 300, censored: true }), '> 300'],
     [cost(undefined), '–'],
+    [count(1, 'seed'), '1 seed'],
+    [count(0, 'seed'), '0 seeds'],
+    [count(12345, 'step'), '12,345 steps'],
+    [count(1, 'search', 'searches'), '1 search'],
+    [count(2, 'search', 'searches'), '2 searches'],
     [slowdown({ steps: 160 }, { steps: 48 }), '3.3×'],
     [slowdown({ steps: 300, censored: true }, { steps: 48 }), '> 6.3×'],
     [slowdown({ steps: 150 }, { steps: 300, censored: true }), '< 0.50×'],

@@ -105,3 +105,12 @@ export function formatMedian(value: MedianInterval): string {
   const range = value.n === 1 ? '' : `${cost(value.low)} to ${cost(value.high)}, `;
   return `${cost(value.median)} (${range}n = ${value.n})`;
 }
+
+/**
+ * A number of things, in the singular for one.
+ *
+ * @example count(1, 'seed') // "1 seed"
+ */
+export function count(n: number, what: string, plural = `${what}s`): string {
+  return `${steps(n)} ${n === 1 ? what : plural}`;
+}

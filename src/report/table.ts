@@ -1,5 +1,8 @@
+import { escapeInline, escapeMarkdown } from './markdown.js';
 import { MISSING } from './numbers.js';
-import { displayWidth, escapeHtml, printable } from './text.js';
+import { escapeHtml, printable } from './text.js';
+import { drawGrid } from './text-table.js';
+import { screenColumns, sentenceColumns, wrap } from './wrap.js';
 
 /** One column of a table. */
 export interface TableColumn {
@@ -35,47 +38,25 @@ function cells(table: Table): string[][] {
 }
 
 /**
- * The table for a terminal: aligned by displayed width, nothing wrapped or cut. Columns stand two spaces apart, one
- * where that brings the table within `maxWidth` (default 120) columns. Ends without a line break.
+ * The table for a terminal, within `maxWidth` columns: the default is the terminal's own width, 80 where there is none.
+ * Aligned by displayed width; wrapped or folded where it would be wider. Ends without a line break.
  */
-export function tableToText(table: Table, { maxWidth = 120 }: { maxWidth?: number } = {}): string {
-  const lines = cells(table);
-  const widths = table.columns.map((_, column) => Math.max(...lines.map((line) => displayWidth(line[column]))));
-  const total = widths.reduce((sum, width) => sum + width, 0);
-  const gap = total + 2 * (widths.length - 1) <= maxWidth ? '  ' : ' ';
-  const line = (texts: string[]): string =>
-    texts
-      .map((text, column) => {
-        const padding = ' '.repeat(widths[column] - displayWidth(text));
-        return table.columns[column].align === 'right' ? padding + text : text + padding;
-      })
-      .join(gap)
-      .trimEnd();
-
-  const [header, ...rows] = lines;
-  const parts = [line(header), widths.map((width) => '─'.repeat(width)).join(gap), ...rows.map(line)];
-  if (table.title !== undefined) parts.unshift(printable(table.title), '');
-  if (table.notes?.length) parts.push('', ...table.notes.map(printable));
+export function tableToText(table: Table, { maxWidth = screenColumns() }: { maxWidth?: number } = {}): string {
+  const [header, ...rows] = cells(table);
+  const align = table.columns.map((column) => column.align ?? 'left');
+  const sentences = Math.min(maxWidth, sentenceColumns());
+  const parts = drawGrid({ header, rows, align }, maxWidth);
+  if (table.title !== undefined) parts.unshift(wrap(printable(table.title), sentences), '');
+  if (table.notes?.length) parts.push('', ...table.notes.map((note) => wrap(printable(note), sentences)));
   return parts.join('\n');
-}
-
-/** Text that Markdown shows as it is: every character with a meaning escaped, also at the start of a paragraph. */
-function escapeMarkdown(text: string): string {
-  return printable(text)
-    .trim()
-    .replace(/[\\`*_~[\]|]/g, '\\$&')
-    .replace(/&/g, '&amp;')
-    .replace(/</g, '&lt;')
-    .replace(/^([-+#>=])/, '\\$1')
-    .replace(/^(\d+)([.)])/, '$1\\$2');
 }
 
 /** The table as GitHub-flavoured Markdown. Ends without a line break. */
 export function tableToMarkdown(table: Table): string {
-  const [header, ...rows] = cells(table).map((line) => `| ${line.map(escapeMarkdown).join(' | ')} |`);
+  const [header, ...rows] = cells(table).map((line) => `| ${line.map(escapeInline).join(' | ')} |`);
   const rule = `| ${table.columns.map(({ align }) => (align === 'right' ? '---:' : '---')).join(' | ')} |`;
   const parts = [[header, rule, ...rows].join('\n')];
-  if (table.title !== undefined) parts.unshift(`**${escapeMarkdown(table.title)}**`);
+  if (table.title !== undefined) parts.unshift(`**${escapeInline(table.title)}**`);
   parts.push(...(table.notes ?? []).map(escapeMarkdown));
   return parts.join('\n\n');
 }

@@ -1,6 +1,6 @@
 import { type Dataset, readInputs } from '../data/index.js';
 import { type EngineOptions, ProgramCache } from '../engine/index.js';
-import type { TypedArray } from '../graph/index.js';
+import { type HalfType, rounded, type TypedArray } from '../graph/index.js';
 import { buildForward, type ModelSpec } from '../models/index.js';
 import { requireFit } from './objective.js';
 import type { ParameterSet } from './optimizers/index.js';
@@ -54,8 +54,12 @@ export class Evaluator {
     this.#programs = new ProgramCache(engine);
   }
 
-  /** Logits `[size, classes]`. */
-  async logits(params: ParameterSet, dataset: Dataset): Promise<Float32Array> {
+  /**
+   * Logits `[size, classes]`.
+   *
+   * @param options - `type`: computes as a machine that stores every value, weights too, in that 16-bit type; default float32.
+   */
+  async logits(params: ParameterSet, dataset: Dataset, { type }: { type?: HalfType } = {}): Promise<Float32Array> {
     requireFit(this.model, dataset);
     const classes = this.model.architecture.classes(this.model.config);
     const all = new Float32Array(dataset.size * classes);
@@ -64,7 +68,8 @@ export class Evaluator {
       // A last, smaller batch has a program of its own, so that no example is computed twice.
       const count = Math.min(this.batchSize, dataset.size - start);
       feeds.x = readInputs(dataset, start, count);
-      const { logits } = await (await this.#programs.get(String(count), () => this.#forward(count))).run(feeds);
+      const program = await this.#programs.get(`${count} ${type ?? ''}`, () => this.#forward(count, type));
+      const { logits } = await program.run(feeds);
       all.set(logits as Float32Array, start * classes);
     }
     return all;
@@ -80,12 +85,13 @@ export class Evaluator {
     return this.#programs.release();
   }
 
-  #forward(count: number) {
-    return { logits: buildForward(this.model, count).logits };
+  #forward(count: number, type: HalfType | undefined) {
+    const { logits } = buildForward(this.model, count);
+    return type === undefined ? { logits } : rounded({ logits }, type);
   }
 }
 
-/** Accuracy and mean cross entropy of logits `[n, classes]`. A row that holds NaN counts as wrong. */
+/** Accuracy and mean cross entropy of logits `[n, classes]`. A row with a logit that is not finite counts as wrong. */
 export function score(logits: Float32Array, labels: Int32Array): Evaluation {
   const n = labels.length;
   const classes = logits.length / Math.max(n, 1);
@@ -104,11 +110,11 @@ export function score(logits: Float32Array, labels: Int32Array): Evaluation {
   return { n, accuracy: correct / n, loss: loss / n, byClass };
 }
 
-/** Position of the largest logit, the first of equal ones; −1 where one is NaN. */
+/** Position of the largest logit, the first of equal ones; −1 where one is not finite: what it stands for is lost. */
 export function predictedClass(logits: Float32Array): number {
   let best = 0;
   for (let index = 0; index < logits.length; index++) {
-    if (Number.isNaN(logits[index])) return -1;
+    if (!Number.isFinite(logits[index])) return -1;
     if (logits[index] > logits[best]) best = index;
   }
   return best;

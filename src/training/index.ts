@@ -29,4 +29,5 @@ export {
   schedules,
   stepSchedule,
 } from './schedules.js';
+export { judge, type Utility, type UtilityByType, utilityByType } from './utility.js';
 export { WeightsKeeper } from './weights-keeper.js';

@@ -1,26 +1,25 @@
-import type { Evaluation } from './evaluate.js';
 import type { ParameterSet } from './optimizers/index.js';
 
 /** A copy of the parameters of one step, kept through checkpoints: the best so far, or the last good ones. */
-export class WeightsKeeper {
+export class WeightsKeeper<Found> {
   /** Step of the kept weights. */
   step = 0;
   /** Their evaluation. */
-  evaluation: Evaluation;
+  evaluation: Found;
   readonly #kept: Map<string, Float32Array>;
 
   /** Keeps the parameters as they are now, step 0. */
   constructor(
     /** The parameters, changed by {@link goBack}. */
     readonly params: ParameterSet,
-    evaluation: Evaluation,
+    evaluation: Found,
   ) {
     this.evaluation = evaluation;
     this.#kept = new Map([...params].map(([name, values]) => [name, values.slice()]));
   }
 
   /** Keeps the parameters as they are now. */
-  keep(step: number, evaluation: Evaluation): void {
+  keep(step: number, evaluation: Found): void {
     this.step = step;
     this.evaluation = evaluation;
     for (const [name, values] of this.params) this.#kept.get(name)?.set(values);
@@ -41,6 +40,6 @@ export class WeightsKeeper {
   restore(extra: Readonly<Record<string, Float32Array | Float64Array>>, meta: Readonly<Record<string, unknown>>): void {
     for (const [name, values] of this.#kept) values.set(extra[`kept/${name}`] ?? []);
     this.step = Number(meta.keptStep);
-    this.evaluation = meta.keptEvaluation as Evaluation;
+    this.evaluation = meta.keptEvaluation as Found;
   }
 }

@@ -2,7 +2,14 @@ import { readOrigin } from '../../evidence/index.js';
 import { demoOptions, describeEstimate, estimateRun, runDemo } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { initializeModel } from '../../models/index.js';
-import { demoReport, reportOrigin, summarizeDemo, tableToText } from '../../report/index.js';
+import {
+  demoReport,
+  firstLookSentence,
+  reportOrigin,
+  summarizeDemo,
+  tableToText,
+  utilityTable,
+} from '../../report/index.js';
 import { defineCommand } from '../command.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
@@ -15,7 +22,7 @@ export const demo = defineCommand({
   schema: demoOptions,
   examples: ['weightlock demo', 'weightlock demo --seed 2 --specdef.top-k 1', 'weightlock demo --json --quiet'],
   run: async (context) => {
-    const { options, threads, device, signal, print, result, dryRun } = context;
+    const { options, threads, device, signal, print, note, result, dryRun } = context;
     if (dryRun) {
       const { path, state } = await context.locateRunFolder();
       const model = initializeModel('cnn', { num_labels: options.unauthorized.length }, options.seed);
@@ -32,6 +39,7 @@ export const demo = defineCommand({
           workers: threads,
           signal,
           progress: phaseProgress(context),
+          onFirst: (rows) => note(firstLookSentence(rows)),
         }),
       write: async (demo, run) => {
         const origin = reportOrigin(await readOrigin(run.path));
@@ -39,8 +47,11 @@ export const demo = defineCommand({
       },
     });
     const { table, sentences } = summarizeDemo(found, options);
+    const [verdict, ...rest] = sentences;
+    print(`\n${verdict}\n`);
     print(tableToText(table));
-    for (const sentence of sentences) print(`\n${sentence}`);
+    print(`\n${tableToText(utilityTable(found.test))}`);
+    for (const sentence of rest) print(`\n${sentence}`);
     print(`\n${folder.file('report.html')}`);
     result({ ...found, report: folder.file('report.html'), sentences });
     return 0;

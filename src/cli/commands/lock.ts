@@ -4,7 +4,7 @@ import { digestOf } from '../../evidence/index.js';
 import { cardDisagreements, describeEstimate, estimateRun, lockModel } from '../../experiments/index.js';
 import { lockMethods, specDefOptions, weightMatrices } from '../../locks/index.js';
 import { loadModel, requireNoModel } from '../../models/index.js';
-import { decimal, percent, ratio, tableToText } from '../../report/index.js';
+import { decimal, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
 import { requireFit } from '../../training/index.js';
 import { dataForModel, modelData, taskInput, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
@@ -36,7 +36,7 @@ export const lock = defineCommand({
     'weightlock lock ./model ./locked --specdef.top-k 1 --specdef.alpha 0.5 --specdef.max-drop 0.02',
   ],
   run: async (context) => {
-    const { options, threads, device, signal, print, result, force, dryRun } = context;
+    const { options, threads, device, signal, print, note, result, force, dryRun } = context;
     const { model: source, output } = context.arguments;
     const { method, seed, specdef } = options;
     const model = await loadModel(source, { config: await givenConfig(options) });
@@ -85,12 +85,15 @@ export const lock = defineCommand({
         })),
       }),
     );
-    const { before, after } = found.test;
-    print(
-      `\n${output}: authorized accuracy ${percent(before.accuracy)} before, ${percent(after.accuracy)} after ${found.steps} lock steps (n = ${after.n}; ${folder.path})`,
-    );
-    if (found.stoppedByFloor) print('The lock stopped at the utility floor; these are the last weights above it.');
-    result({ ...found, output, run: folder.path, warnings });
+    print(`\n${tableToText(utilityTable(found.test))}`);
+    print(`\n${output}: ${found.steps} lock steps. ${utilitySentence(found.test)} (${folder.path})`);
+    if (found.stoppedByBudget) {
+      print('The utility budget ended the lock; these are the last weights within it.');
+    }
+    for (const warning of found.warnings) {
+      note(`warning: ${warning}`);
+    }
+    result({ ...found, output, run: folder.path, warnings: [...warnings, ...found.warnings] });
     return 0;
   },
 });

@@ -1,7 +1,7 @@
 import type { Dataset } from '../../data/index.js';
 import { exactSingularValues } from '../../linalg/index.js';
 import { type LockMethod, type LockResult, weightMatrices } from '../../locks/index.js';
-import { type Model, parameterSet, type StateDict } from '../../models/index.js';
+import { type Model, parameterSet, type StateDict, writtenParameters } from '../../models/index.js';
 import { folderHooks, type JobContext } from './train.js';
 
 /** A lock and the largest singular values of each matrix before and after. */
@@ -16,7 +16,7 @@ export interface MatrixSpectrum {
   readonly name: string;
   /** Before the lock, descending. */
   readonly before: readonly number[];
-  /** After the lock, descending. */
+  /** After the lock, descending, of the weights as they are written. */
   readonly after: readonly number[];
 }
 
@@ -37,6 +37,7 @@ export async function lockJob<Options>(
       params,
       train,
       validation,
+      written: (values) => writtenParameters(model, values),
       seed,
       engine,
       checkpoint,
@@ -58,7 +59,10 @@ export async function lockJob<Options>(
     },
     options,
   );
-  const after = largestSingularValues(model.weights);
+  const written = writtenParameters(model);
+  const after = largestSingularValues(
+    new Map([...model.weights].map(([name, { shape, data }]) => [name, { shape, data: written.get(name) ?? data }])),
+  );
   return {
     ...result,
     spectra: [...before].map(([name, values]) => ({ name, before: values, after: after.get(name) ?? [] })),

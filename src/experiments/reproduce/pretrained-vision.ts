@@ -74,7 +74,7 @@ export const pretrainedVision: Reproduction = {
     const all = await loadData({ ...spec('cifar10', 0.1), testLimit: undefined });
     const firstThousand = subset(all.test, [...Array(1000).keys()]);
     const lock = specDefOptions.parse({
-      lead: { steps: 0 },
+      lead: { share: 0 },
       alpha: 0.2,
       topK: 4,
       steps: lockSteps,

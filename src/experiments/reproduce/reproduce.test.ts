@@ -129,7 +129,7 @@ describe('printedSpecDef', () => {
   it('is Algorithm 1 as printed: one stage, k 1, no floor', () => {
     const options = printedSpecDef({ epochs: 10 });
     expect(options).toMatchObject({ alpha: 0.5, topK: 1, utilityFloor: 0, epochs: 10, exact: false });
-    expect(options.lead.steps).toBe(0);
+    expect(options.lead.share).toBe(0);
     expect(options.targetSigma).toBeUndefined();
   });
 });

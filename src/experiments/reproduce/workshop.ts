@@ -7,7 +7,7 @@ import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
 import { type SpecDefOptions, specDefOptions, specdef } from '../../locks/index.js';
 import { loadModel, type Model, type ModelCard, saveModel } from '../../models/index.js';
 import { cardLock, cardMetrics, cardOfData } from '../card-of-data.js';
-import { type AttackTargets, attackJob, attackTrials } from '../jobs/attack.js';
+import { type AttackTargets, attackJob } from '../jobs/attack.js';
 import type { AttackPlan } from '../jobs/attack-options.js';
 import { type LockJobResult, lockJob } from '../jobs/lock.js';
 import { type JobContext, type TrainOptions, trainJob, trainSteps } from '../jobs/train.js';
@@ -78,19 +78,9 @@ export class Workshop {
   /** Attacks with one plan. */
   async attack(targets: AttackTargets, plan: AttackPlan): Promise<AttackRow[]> {
     const { folder, workers, engine, signal, progress } = this.context;
-    const phase = `attack ${plan.label ?? ''}`.trim();
-    return this.#timed(phase, async () => {
-      progress.begin(phase, attackTrials(targets, plan));
-      const rows = await attackJob(targets, plan, {
-        folder,
-        workers,
-        engine,
-        signal,
-        onTrial: () => progress.advance(),
-      });
-      progress.end();
-      return rows;
-    });
+    return this.#timed(`attack ${plan.label ?? ''}`.trim(), () =>
+      attackJob(targets, plan, { folder, workers, engine, signal, progress }),
+    );
   }
 
   async #make<Info>(
@@ -135,13 +125,14 @@ export function lastScores(rows: readonly AttackRow[], start: string, optimizer?
     .flatMap(({ result }) => result.trials.map(({ curve }) => curve[curve.length - 1].score));
 }
 
-/** SpecDef as the paper prints it, without a leading stage and without a utility floor. */
+/** SpecDef as the paper prints it, without a leading stage and without a utility budget. */
 export function printedSpecDef(options: Partial<SpecDefOptions>): SpecDefOptions {
   const printed = specDefOptions.parse({
-    lead: { steps: 0 },
+    lead: { share: 0 },
     topK: 1,
     alpha: 0.5,
     utilityFloor: 0,
+    maxKl: null,
     evaluateEvery: 100_000,
   });
   return { ...printed, ...options };

@@ -5,9 +5,11 @@ import {
   courseSteps,
   createObjective,
   Evaluator,
+  judge,
   type Objective,
   optimizers,
   runSteps,
+  type Utility,
 } from '../../training/index.js';
 import type { LockContext, LockMethod, LockResult } from '../lock-method.js';
 import { type LockedMatrix, type SpecDefStep, specDefStep } from './algorithm.js';
@@ -21,7 +23,7 @@ export const specdef: LockMethod<SpecDefOptions> = {
   name: 'specdef',
   description: 'spectral deformation: raise the top-k singular values of every weight matrix (Algorithm 1)',
   options: specDefOptions,
-  steps: (options, train) => options.lead.steps + courseSteps(options, train.size, options.batchSize),
+  steps: (options, train) => courseSteps(options, train.size, options.batchSize),
   run: runSpecDef,
 };
 
@@ -40,36 +42,46 @@ function stages({ model, seed, train }: LockContext, options: SpecDefOptions, pr
   const { lead, topK, include, exclude, exact, batchSize } = options;
   const all = weightMatrices(model.weights, { include, exclude });
   const leads = matchesAny(lead.include);
-  const leading = lead.steps > 0 ? all.filter(({ name }) => leads(name)) : [];
+  const steps = courseSteps(options, train.size, batchSize);
+  const leadSteps = Math.round(lead.share * steps);
+  const leading = leadSteps > 0 ? all.filter(({ name }) => leads(name)) : [];
   const locked = (matrices: typeof all, k: number) =>
     matrices.map((matrix) => ({ ...matrix, svd: tripletSource(matrix, k, seed, { exact, programs }) }));
-  const steps = courseSteps(options, train.size, batchSize);
-  const last = (offset: number): Stage => ({ steps, offset, matrices: locked(all, topK) });
-  if (leading.length === 0) return [last(0)];
-  return [{ name: 'lead', steps: lead.steps, offset: 0, matrices: locked(leading, lead.topK) }, last(lead.steps)];
+  if (leading.length === 0) return [{ steps, offset: 0, matrices: locked(all, topK) }];
+  const first: Stage = { name: 'lead', steps: leadSteps, offset: 0, matrices: locked(leading, lead.topK) };
+  // All of the steps may be the leading stage's.
+  if (leadSteps === steps) return [first];
+  return [first, { steps: steps - leadSteps, offset: leadSteps, matrices: locked(all, topK) }];
 }
 
 async function runSpecDef(context: LockContext, options: SpecDefOptions): Promise<LockResult> {
-  const { model, params, train, validation, seed, engine } = context;
+  const { model, params, train, validation, seed, engine, written = (values) => values } = context;
   const evaluator = new Evaluator(model, engine);
   const referenceLogits = options.retain.kl > 0 ? await evaluator.logits(params, train) : undefined;
-  const before = await evaluator.evaluate(params, validation);
-  const floor = options.utilityFloor ?? before.accuracy - options.maxDrop;
+  const original = await evaluator.logits(params, validation);
+  const utility = async () => judge(await evaluator.logits(written(params), validation), original, validation.labels);
+  const before = await utility();
+  const budget = {
+    floor: options.utilityFloor ?? before.accuracy - options.maxDrop,
+    maxKl: options.maxKl,
+    patience: options.patience,
+  };
   const { batchSize, retain: loss } = options;
   const retain = await createObjective({ model, dataset: train, batchSize, seed, loss, referenceLogits, engine });
   // One thread each: a pool for every shape of matrix would spin and take the step's time (ResNet-18, two threads: 324 ms a step, so 115).
   const programs = new ProgramCache({ ...engine, threads: 1 });
   try {
-    let result: LockResult = { steps: 0, stepsTried: 0, stoppedByFloor: false, before, after: before };
+    let result: LockResult = { steps: 0, stepsTried: 0, stoppedByBudget: false, budget, before, after: before };
     for (const stage of stages(context, options, programs)) {
-      const guard = new UtilityGuard(params, stage.matrices, result.after, floor, options.patience);
-      const { steps } = await runStage(stage, context, options, { retain, evaluator, guard, programs });
+      const guard = new UtilityGuard(params, stage.matrices, result.after, budget);
+      const { steps } = await runStage(stage, context, options, { retain, utility, guard, programs });
       guard.lastGood.goBack();
       const { step, evaluation: after } = guard.lastGood;
       result = {
         steps: result.steps + step,
         stepsTried: result.stepsTried + steps,
-        stoppedByFloor: guard.endedBelow,
+        stoppedByBudget: guard.endedOutside,
+        budget,
         before,
         after,
       };
@@ -82,14 +94,14 @@ async function runSpecDef(context: LockContext, options: SpecDefOptions): Promis
 
 function runStage(
   { name, steps, offset, matrices }: Stage,
-  { params, validation, checkpoint, hooks, signal, onStep }: LockContext,
+  { params, checkpoint, hooks, signal, onStep }: LockContext,
   options: SpecDefOptions,
   {
     retain,
-    evaluator,
+    utility: measure,
     guard,
     programs,
-  }: { retain: Objective; evaluator: Evaluator; guard: UtilityGuard; programs: ProgramCache },
+  }: { retain: Objective; utility: () => Promise<Utility>; guard: UtilityGuard; programs: ProgramCache },
 ) {
   const { alpha, targetSigma } = options;
   let last: SpecDefStep | undefined;
@@ -110,7 +122,7 @@ function runStage(
     state: guard,
     afterStep: async ({ step, loss }) => {
       const due = step % options.evaluateEvery === 0 || step === steps;
-      const utility = due ? await evaluator.evaluate(params, validation) : undefined;
+      const utility = due ? await measure() : undefined;
       if (last) {
         const { retainLoss, meanSigma, sigma } = last;
         onStep?.({ step: offset + step, loss, retainLoss, meanSigma, sigma, utility });

@@ -56,7 +56,7 @@ function contextOf(more: Partial<LockContext> = {}): LockContext {
 }
 
 function optionsOf(options: Partial<SpecDefOptions>): SpecDefOptions {
-  return specDefOptions.parse({ batchSize: 32, patience: 1, lead: { steps: 0 }, ...options });
+  return specDefOptions.parse({ batchSize: 32, patience: 1, lead: { share: 0 }, ...options });
 }
 
 /** Names of the parameters whose bits differ. */
@@ -84,7 +84,7 @@ describe('specdef', () => {
       { ...context, onStep: (report) => reports.push(report) },
       optionsOf({ steps: 30, topK: 2, evaluateEvery: 20, maxDrop: 0.1 }),
     );
-    expect(result).toMatchObject({ steps: 30, stepsTried: 30, stoppedByFloor: false });
+    expect(result).toMatchObject({ steps: 30, stepsTried: 30, stoppedByBudget: false });
     expect(result.before.n).toBe(validation.size);
     expect(reports.map(({ step }) => step)).toEqual(Array.from({ length: 30 }, (_, index) => index + 1));
     expect(reports.filter(({ utility }) => utility).map(({ step }) => step)).toEqual([20, 30]);
@@ -134,7 +134,7 @@ describe('specdef', () => {
       { ...context, onStep: ({ step }) => seen.set(step, copyOf(context.params)) },
       options,
     );
-    expect(result.stoppedByFloor).toBe(true);
+    expect(result.stoppedByBudget).toBe(true);
     expect(result.steps).toBeGreaterThan(0);
     // Two checks below the floor, two steps apart.
     expect(result.stepsTried).toBe(result.steps + 4);
@@ -148,7 +148,7 @@ describe('specdef', () => {
       contextOf(),
       optionsOf({ steps: 9, evaluateEvery: 1, utilityFloor: 1, alpha: 0, patience: 4 }),
     );
-    expect(result).toMatchObject({ steps: 0, stepsTried: 4, stoppedByFloor: true });
+    expect(result).toMatchObject({ steps: 0, stepsTried: 4, stoppedByBudget: true });
   });
 
   it('keeps the starting weights when the first check is below the floor', async () => {
@@ -157,7 +157,7 @@ describe('specdef', () => {
       context,
       optionsOf({ steps: 3, evaluateEvery: 1, utilityFloor: 1, alpha: 0, patience: 1 }),
     );
-    expect(result).toMatchObject({ steps: 0, stepsTried: 1, stoppedByFloor: true });
+    expect(result).toMatchObject({ steps: 0, stepsTried: 1, stoppedByBudget: true });
     expect(result.after).toEqual(result.before);
     expect(differing(context.params, trained)).toEqual([]);
   });

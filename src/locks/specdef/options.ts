@@ -20,7 +20,7 @@ export const specDefOptions = z.strictObject({
     .max(64)
     .default(4)
     .describe("how many of the largest singular values of each matrix are raised, the paper's k"),
-  ...courseOptions({ steps: 1500, schedule: 'constant' }),
+  ...courseOptions({ steps: 4000, schedule: 'constant' }),
   learningRate: z.number().positive().default(1e-3).describe('learning rate η'),
   optimizer: z
     .enum(gradientOptimizers.map(({ name }) => name) as [string, ...string[]])
@@ -36,11 +36,12 @@ export const specDefOptions = z.strictObject({
     .describe('the retain loss'),
   lead: z
     .strictObject({
-      steps: z
-        .int()
+      share: z
+        .number()
         .min(0)
-        .default(2500)
-        .describe('steps at most on the leading matrices alone, before all; 0: Algorithm 1 as printed'),
+        .max(1)
+        .default(0.625)
+        .describe('share of the steps on the leading matrices alone, before all; 0: Algorithm 1 as printed'),
       topK: z.int().min(1).max(64).default(8).describe('how many singular values of each leading matrix are raised'),
       include: patterns.default(['*conv*']).describe('names of the leading matrices, * stands for any characters'),
     })
@@ -58,14 +59,22 @@ export const specDefOptions = z.strictObject({
     .min(0)
     .max(1)
     .default(0.005)
-    .describe('utility that the lock may cost, as a share; it stops before more is lost'),
-  utilityFloor: z.number().min(0).max(1).optional().describe('lowest utility to accept, instead of maxDrop'),
+    .describe('accuracy that the lock may cost, as a share; it stops before more is lost'),
+  utilityFloor: z.number().min(0).max(1).optional().describe('lowest accuracy to accept, instead of maxDrop'),
+  maxKl: z
+    .number()
+    .positive()
+    .nullable()
+    .default(0.05)
+    .describe(
+      "largest mean KL divergence of the original's probabilities to the locked model's, in nats; it stops before more; null: any",
+    ),
   evaluateEvery: z.int().min(1).default(20).describe('steps between two checks of the utility'),
   patience: z
     .int()
     .min(1)
     .default(25)
-    .describe('checks in a row below the floor before the lock stops; it ends with the last weights above'),
+    .describe('checks in a row outside the utility budget before the lock stops; it ends with the last weights within'),
   exact: z.boolean().default(false).describe('take singular values from a full SVD at every step (slow, for checking)'),
 });
 

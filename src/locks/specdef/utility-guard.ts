@@ -1,43 +1,46 @@
-import { type Evaluation, type ParameterSet, type RunState, WeightsKeeper } from '../../training/index.js';
+import { type ParameterSet, type RunState, type Utility, WeightsKeeper } from '../../training/index.js';
+import type { UtilityBudget } from '../lock-method.js';
 import type { LockedMatrix } from './algorithm.js';
 
-/** Keeps the last weights whose utility was above the floor, and all else that a resumed lock needs. */
+/** Keeps the last weights whose utility was within the budget, and all else that a resumed lock needs. */
 export class UtilityGuard implements RunState {
-  readonly lastGood: WeightsKeeper;
-  /** Checks below the floor since the last one above it. */
-  #below = 0;
+  readonly lastGood: WeightsKeeper<Utility>;
+  /** Checks outside the budget since the last one within. */
+  #outside = 0;
 
   constructor(
     params: ParameterSet,
     readonly matrices: readonly LockedMatrix[],
-    before: Evaluation,
-    readonly floor: number,
-    readonly patience: number,
+    before: Utility,
+    readonly budget: UtilityBudget,
   ) {
     this.lastGood = new WeightsKeeper(params, before);
   }
 
-  /** Whether the weights after the kept ones were below the floor. */
-  get endedBelow(): boolean {
-    return this.#below > 0;
+  /** Whether the weights after the kept ones were outside the budget. */
+  get endedOutside(): boolean {
+    return this.#outside > 0;
   }
 
-  /** Notes the weights when the utility is above the floor, and ends the lock when it stays below. */
-  check(step: number, utility: Evaluation): 'stop' | undefined {
-    if (utility.accuracy >= this.floor && Number.isFinite(utility.loss)) {
-      this.#below = 0;
+  /** Notes the weights when their utility is within the budget, and ends the lock when it stays outside. */
+  check(step: number, utility: Utility): 'stop' | undefined {
+    const { floor, maxKl, patience } = this.budget;
+    const { accuracy, kl, notFinite } = utility;
+    const isUsable = kl !== null && notFinite === 0;
+    if (isUsable && accuracy >= floor && (maxKl === null || kl <= maxKl)) {
+      this.#outside = 0;
       this.lastGood.keep(step, utility);
       return undefined;
     }
     // A push that costs utility is often made good by the retain loss some steps later.
-    this.#below++;
-    return this.#below >= this.patience || !Number.isFinite(utility.loss) ? 'stop' : undefined;
+    this.#outside++;
+    return this.#outside >= patience || !isUsable ? 'stop' : undefined;
   }
 
   save() {
     const { extra, meta } = this.lastGood.save();
     const subspaces = this.matrices.map(({ name, svd }) => [`subspace/${name}`, svd.state()] as const);
-    return { extra: { ...extra, ...Object.fromEntries(subspaces) }, meta: { ...meta, below: this.#below } };
+    return { extra: { ...extra, ...Object.fromEntries(subspaces) }, meta: { ...meta, outside: this.#outside } };
   }
 
   restore(extra: Record<string, Float32Array | Float64Array>, meta: Record<string, unknown>): void {
@@ -46,6 +49,6 @@ export class UtilityGuard implements RunState {
       const state = extra[`subspace/${name}`];
       if (state instanceof Float64Array) svd.restore(state);
     }
-    this.#below = Number(meta.below);
+    this.#outside = Number(meta.outside);
   }
 }

@@ -1,0 +1,69 @@
+import type { Dataset } from '../data/index.js';
+import type { EngineOptions } from '../engine/index.js';
+import type { LockResult } from '../locks/index.js';
+import { type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
+import { Evaluator, type UtilityByType, utilityByType } from '../training/index.js';
+
+/** Utility of a model and its locked copy on the same examples. */
+export interface UtilityChange {
+  /** Before the lock. */
+  readonly before: UtilityByType;
+  /** After it, of the weights as they are written. */
+  readonly after: UtilityByType;
+}
+
+/** The utility of a model's weights and of other weights of the same architecture, all beside the first ones' outputs. */
+export async function utilityChange(
+  model: ModelSpec & { readonly weights: StateDict },
+  locked: StateDict,
+  dataset: Dataset,
+  engine: EngineOptions,
+): Promise<UtilityChange> {
+  const evaluator = new Evaluator(model, engine);
+  try {
+    const original = await evaluator.logits(parameterSet(model.weights), dataset);
+    return {
+      before: await utilityByType(evaluator, parameterSet(model.weights), dataset, original),
+      after: await utilityByType(evaluator, parameterSet(locked), dataset, original),
+    };
+  } finally {
+    await evaluator.release();
+  }
+}
+
+/** Share of the examples whose outputs a user must be able to compute in 16 bits. */
+const mostLost = 0.001;
+
+/**
+ * What an owner must know before a locked model is published: where the test examples lost more than the lock's budget, which
+ * is held on other examples, and where a 16-bit copy is no longer what it was.
+ */
+export function utilityWarnings(
+  { budget, before: checked }: Pick<LockResult, 'budget' | 'before'>,
+  { before, after }: UtilityChange,
+): string[] {
+  const warnings: string[] = [];
+  const points = (value: number) => `${(100 * value).toFixed(1)} points`;
+  const [allowed, lost] = [checked.accuracy - budget.floor, before.float32.accuracy - after.float32.accuracy];
+  // Beyond rounding: shares of different numbers of examples.
+  if (lost > allowed + 1e-9) {
+    warnings.push(
+      `The test examples lost ${points(lost)} of accuracy (n = ${after.float32.n}); the lock was allowed ${points(allowed)} on its ${checked.n} validation examples.`,
+    );
+  }
+  const { kl, notFinite } = after.float32;
+  if (budget.maxKl !== null && (kl === null || kl > budget.maxKl)) {
+    warnings.push(
+      `On the test examples the KL divergence to the original is ${kl === null ? 'not finite' : kl.toFixed(3)}; the lock was allowed ${budget.maxKl} on its validation examples.`,
+    );
+  }
+  if (notFinite > 0) warnings.push(`${points(notFinite)} of the outputs are not finite.`);
+  for (const type of ['float16', 'bfloat16'] as const) {
+    const worse = before[type].accuracy - after[type].accuracy - Math.max(lost, 0);
+    const gone = after[type].notFinite - before[type].notFinite;
+    if (gone > mostLost) warnings.push(`In ${type}, ${points(gone)} of the outputs are not finite since the lock.`);
+    else if (worse > 0.005)
+      warnings.push(`In ${type} the lock costs ${points(worse)} of accuracy more than in float32.`);
+  }
+  return warnings;
+}
