@@ -58,10 +58,13 @@ describe('a model directory is enough', () => {
     const short = ['--specdef.steps', '4', '--specdef.utility-floor', '0', '--specdef.max-kl', '1000'];
     const locked = weightlock('lock', 'model', 'locked', ...short, '--json');
     expect([locked.status, locked.stderr]).toEqual([0, '']);
-    const { test } = JSON.parse(locked.stdout) as { test: { before: Evaluated; after: Evaluated } };
-    expect(test.before.loss).toBe(given.loss);
-    const { loss, n } = evaluated('locked');
-    expect({ loss, n }).toEqual({ loss: test.after.loss, n: given.n });
+    const { test } = JSON.parse(locked.stdout) as {
+      test: Record<'before' | 'after', { float32: Evaluated }>;
+    };
+    expect(test.before.float32.loss).toBeCloseTo(given.loss, 12);
+    const { accuracy, loss, n } = evaluated('locked');
+    expect([accuracy, n]).toEqual([test.after.float32.accuracy, given.n]);
+    expect(loss).toBeCloseTo(test.after.float32.loss, 12);
     expect(readFileSync(join(root, 'locked/README.md'), 'utf8')).toContain(
       'Locked against fine-tuning by `specdef`, 4 steps',
     );
