@@ -55,7 +55,12 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
     const found = json('train', 'model', ...authorized, '--steps', '120');
     expect(found).toMatchObject({ output: 'model', steps: 120 });
     expect((found.test as unknown as { accuracy: number }).accuracy).toBeGreaterThan(0.9);
-    expect(readdirSync(join(root, 'model')).sort()).toEqual(['config.json', 'model.safetensors']);
+    expect(readdirSync(join(root, 'model')).sort()).toEqual([
+      'README.md',
+      'config.json',
+      'model.safetensors',
+      'preprocessor_config.json',
+    ]);
     const before = statSync(join(root, 'model/model.safetensors')).mtimeMs;
     expect(weightlock('train', 'model', ...authorized, '--steps', '120').stderr).toContain('this run is done');
     expect(statSync(join(root, 'model/model.safetensors')).mtimeMs).toBe(before);
@@ -165,7 +170,9 @@ describe('dry runs and refusals', () => {
   it('names what is wrong in one line', () => {
     expect(refusal('lock', 'nothing', 'x')).toContain('nothing: expected a model directory, found nothing');
     expect(refusal('evaluate', 'model', '--data.classes', '0,11')).toContain('expected classes from 0 to 9, got 11');
-    expect(refusal('evaluate', 'model')).toContain('expected at most 3 classes for the model, found 10');
+    expect(refusal('evaluate', 'model', '--data.classes', '0,1,2,3')).toContain(
+      'expected at most 3 classes for the model, found 4',
+    );
     expect(refusal('train', 'x', '--data.name', 'digit')).toContain('digit');
     expect(refusal('lock', 'model', 'x', ...authorized, '--specdef.include', 'head.*')).toContain(
       'expected a pattern that matches a weight matrix',

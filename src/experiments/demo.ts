@@ -15,8 +15,9 @@ import type { EngineOptions } from '../engine/index.js';
 import type { RunFolder } from '../evidence/index.js';
 import { readJsonFile, writeFileAtomic } from '../formats/index.js';
 import { specDefOptions, specdef } from '../locks/index.js';
-import { initializeModel, loadModel, type Model, parameterSet, saveModel } from '../models/index.js';
+import { initializeModel, loadModel, type Model, type ModelCard, parameterSet, saveModel } from '../models/index.js';
 import { Evaluator } from '../training/index.js';
+import { cardLock, cardMetrics, cardOfData } from './card-of-data.js';
 import { attackJob } from './jobs/attack.js';
 import { type AttackOptions, type AttackPlan, attackOptions, attackPlan } from './jobs/attack-options.js';
 import { type LockJobResult, lockJob } from './jobs/lock.js';
@@ -94,19 +95,20 @@ export async function runDemo(
     onStep: (step, text) => progress.advance(step, text),
   });
 
+  const made = cardOfData(authorized.train, spec(options.authorized));
   const training = trainSteps(options.train, authorized.train);
   const paths = { unlocked: folder.file('unlocked'), locked: folder.file('locked') };
   const unlocked = await once(paths.unlocked, async () => {
     const classes = Math.max(options.authorized.length, options.unauthorized.length);
     const model = initializeModel('cnn', { num_labels: classes }, seed);
     progress.begin('train', training);
-    await trainJob(
+    const { evaluation } = await trainJob(
       { model, train: authorized.train, validation: authorized.validation, seed },
       options.train,
       job('train', 0),
     );
     progress.end();
-    return model;
+    return { model, card: { ...made, metrics: cardMetrics(authorized.validation.name, evaluation) } };
   });
 
   const locked = await once(paths.locked, async () => {
@@ -120,7 +122,8 @@ export async function runDemo(
     );
     progress.end();
     await writeFileAtomic(folder.file('lock.json'), `${JSON.stringify(result, null, 2)}\n`);
-    return model;
+    const metrics = cardMetrics(authorized.validation.name, result.after, result.before);
+    return { model, card: { ...made, metrics, lock: cardLock(specdef.name, options.specdef, result) } };
   });
 
   const attack = demoAttack(options);
@@ -172,8 +175,11 @@ async function transformedAccuracy(
 }
 
 /** A model directory that is made once: a part that was finished before an interruption is not done again. */
-async function once(path: string, make: () => Promise<Model>): Promise<Model> {
+async function once(path: string, make: () => Promise<{ model: Model; card: ModelCard }>): Promise<Model> {
   // config.json is written last, so a folder that has it is whole.
-  if (!(await stat(join(path, 'config.json')).catch(() => undefined))) await saveModel(path, await make());
+  if (!(await stat(join(path, 'config.json')).catch(() => undefined))) {
+    const { model, card } = await make();
+    await saveModel(path, model, { card });
+  }
   return loadModel(path);
 }

@@ -1,3 +1,5 @@
+export { type AttackSides, attackDoubts, sameWeights } from './attack-sense.js';
+export { cardDisagreements, cardLock, cardMetrics, cardOfData, listNames, type Measured } from './card-of-data.js';
 export { type DemoOptions, type DemoResult, demoAttack, demoOptions, runDemo } from './demo.js';
 export { describeEstimate, estimateRun, type RunEstimate } from './estimate.js';
 export { type InspectedTensors, inspectMatrix, type MatrixReport, readMatrices } from './inspect.js';

@@ -3,8 +3,9 @@ import { type DataSpec, type Dataset, loadData } from '../data/index.js';
 import type { EngineOptions } from '../engine/index.js';
 import type { RunFolder } from '../evidence/index.js';
 import { lockMethods } from '../locks/index.js';
-import { cloneWeights, loadModel, type Model, parameterSet, saveModel } from '../models/index.js';
+import { cloneWeights, loadModel, type Model, parameterSet, saveModel, writeModelCard } from '../models/index.js';
 import { type Evaluation, Evaluator, requireFit } from '../training/index.js';
+import { cardLock, cardMetrics, cardOfData } from './card-of-data.js';
 import { type AttackTargets, attackJob } from './jobs/attack.js';
 import { type AttackOptions, attackPlan } from './jobs/attack-options.js';
 import { type LockJobResult, lockJob } from './jobs/lock.js';
@@ -47,8 +48,10 @@ export async function trainModel(
     onStep: (step, text) => progress.advance(step, text),
   });
   progress.end();
-  await saveModel(output, model, { force: force || folder.resumed });
-  return { ...result, test: await evaluateModel(model, test, engine) };
+  const evaluation = await evaluateModel(model, test, engine);
+  const card = { ...cardOfData(train, data), metrics: cardMetrics(test.name, evaluation) };
+  await saveModel(output, model, { force: force || folder.resumed, card });
+  return { ...result, test: evaluation };
 }
 
 /** A locked model's result. */
@@ -84,10 +87,13 @@ export async function lockModel(
     onStep: (step, text) => progress.advance(step, text),
   });
   progress.end();
-  await saveModel(output, model, { force: force || folder.resumed });
+  const card = { ...cardOfData(train, data), lock: cardLock(method, options, result) };
+  await saveModel(output, model, { force: force || folder.resumed, card });
   // Not the weights in memory: what is said of a model must be measured on the file that is published.
   const published = await loadModel(output);
   const change = await utilityChange(original, published.weights, test, engine);
+  const metrics = cardMetrics(test.name, change.after.float32, change.before.float32);
+  await writeModelCard(output, model, { ...card, metrics });
   return { ...result, test: change, warnings: utilityWarnings(result, change) };
 }
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { add, globalAveragePool, pad, relu, reshape, slice, type Tensor } from '../graph/index.js';
 import { batchNorm, conv2d, kaimingNormal, linear, type Scope } from '../nn/index.js';
 import type { Architecture } from './architecture.js';
+import { labelKeys } from './labels.js';
 
 const configOf = (name: string) =>
   z.strictObject({
@@ -9,6 +10,7 @@ const configOf = (name: string) =>
     num_channels: z.int().min(1).default(3).describe('channels of the input image'),
     image_size: z.int().min(8).max(1024).default(32).describe('height and width of the input image'),
     num_labels: z.int().min(2).default(10).describe('number of classes'),
+    ...labelKeys,
   });
 
 /** Configuration of a CIFAR residual network. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { maxPool, relu, reshape } from '../graph/index.js';
 import { conv2d, linear } from '../nn/index.js';
 import type { Architecture } from './architecture.js';
+import { labelKeys } from './labels.js';
 
 const keys = z.strictObject({
   architecture: z.literal('cnn').default('cnn').describe('name of the architecture'),
@@ -10,6 +11,7 @@ const keys = z.strictObject({
   num_labels: z.int().min(2).default(10).describe('number of classes'),
   channels: z.array(z.int().min(1)).length(2).default([8, 16]).describe('channels of the two convolutions'),
   kernel_size: z.int().min(1).max(7).default(5).describe('height and width of both kernels'),
+  ...labelKeys,
   hidden_sizes: z
     .array(z.int().min(1))
     .length(3)

@@ -3,6 +3,7 @@ import { InputError } from '../formats/index.js';
 import type { Architecture, ModelSpec } from './architecture.js';
 import { cifarResnets } from './cifar-resnet.js';
 import { cnn } from './cnn.js';
+import { withClassCount } from './labels.js';
 import { mlp } from './mlp.js';
 import { Registry } from './registry.js';
 import { resnets } from './resnet.js';
@@ -20,9 +21,12 @@ export const architectures = new Registry<Architecture>('architecture', [
 
 const jsonObject = z.record(z.string(), z.unknown());
 
+/** Keys by which files of timm and Hugging Face are known: these hold keys that weightlock does not know. */
+const foreignKeys = ['pretrained_cfg', 'architectures', 'model_type', 'transformers_version'];
+
 /**
- * Finds out which model a `config.json` describes: by `architecture` (weightlock's own key, and timm's), or by the class
- * under `architectures` (Hugging Face).
+ * Finds out which model a `config.json` describes: by `architecture` (weightlock's own key, and timm's), by the class under
+ * `architectures` (Hugging Face), or, where that is not set, by its `model_type`.
  *
  * @param source - The file, for messages.
  * @throws InputError when it names no known architecture, or a key is wrong.
@@ -30,12 +34,16 @@ const jsonObject = z.record(z.string(), z.unknown());
 export function readConfig(config: unknown, source: string): ModelSpec {
   const object = jsonObject.safeParse(config);
   if (!object.success) throw new InputError(`${source}: expected an object, found ${JSON.stringify(config)}`);
-  const { architecture: name, architectures: classes } = object.data;
-  if (typeof name === 'string') return parseConfig(architectures.get(name), object.data, source);
-  const known = architectures.entries();
-  const byClass = Array.isArray(classes)
-    ? known.find(({ huggingFaceClass }) => huggingFaceClass !== undefined && classes.includes(huggingFaceClass))
-    : undefined;
+  const { architecture: name, architectures: classes, model_type: type } = object.data;
+  if (typeof name === 'string') {
+    const architecture = architectures.get(name);
+    const isTimm = 'pretrained_cfg' in architecture.config.shape;
+    return parseConfig(architecture, isTimm ? fromTimm(object.data) : object.data, source);
+  }
+  const known = architectures.entries().filter(({ huggingFaceClass }) => huggingFaceClass !== undefined);
+  const byClass = known.find(({ name: own, huggingFaceClass }) =>
+    Array.isArray(classes) ? classes.includes(huggingFaceClass) : classes == null && type === own,
+  );
   if (byClass) return parseConfig(byClass, object.data, source);
   const names = known.flatMap(({ huggingFaceClass }) => huggingFaceClass ?? []).join(', ') || 'none';
   const found = classes === undefined ? 'neither' : JSON.stringify(classes).slice(0, 80);
@@ -56,12 +64,30 @@ export function parseConfig(
   config: Readonly<Record<string, unknown>>,
   source: string,
 ): ModelSpec {
-  const foreign = ['pretrained_cfg', 'architectures'].some((key) => Object.hasOwn(config, key));
-  const parsed = (foreign ? architecture.config.loose() : architecture.config).safeParse(config);
+  const countKey = 'num_classes' in architecture.config.shape ? 'num_classes' : 'num_labels';
+  const given = withClassCount(config, countKey, source);
+  const foreign = foreignKeys.some((key) => Object.hasOwn(config, key));
+  const parsed = (foreign ? architecture.config.loose() : architecture.config).safeParse(given);
   if (parsed.success) return { architecture, config: parsed.data };
   const issue = parsed.error.issues[0];
   const near =
     issue.code === 'unrecognized_keys' ? suggest(issue.keys[0], Object.keys(architecture.config.shape)) : undefined;
   const hint = near === undefined ? '' : `; did you mean ${near}?`;
   throw new InputError(`${source}: ${issue.path.join('.') || architecture.name}: ${issue.message}${hint}`);
+}
+
+/**
+ * timm's configuration in its present form: old files have no `pretrained_cfg` but its keys at the top, and the number of
+ * classes may stand there alone.
+ */
+function fromTimm(config: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const { architecture, num_features, num_classes, labels, pretrained_cfg, ...others } = config;
+  if (pretrained_cfg === undefined && 'input_size' in config) {
+    const names = labels === undefined ? {} : { label_names: labels };
+    const inner = { num_classes, ...others };
+    return { architecture, ...(num_classes !== undefined && { num_classes }), ...names, pretrained_cfg: inner };
+  }
+  const inner = jsonObject.safeParse(pretrained_cfg);
+  const count = inner.success ? inner.data.num_classes : undefined;
+  return num_classes == null && count !== undefined ? { ...config, num_classes: count } : { ...config };
 }

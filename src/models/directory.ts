@@ -12,12 +12,15 @@ import {
   writeSafetensors,
 } from '../formats/index.js';
 import { buildForward, type ModelSpec } from './architecture.js';
+import type { ModelCard } from './card.js';
+import { configWithCard, writeModelCard } from './card-files.js';
+import { requireClassCount } from './class-count.js';
 import { architectures, parseConfig, readConfig } from './config.js';
 import { initializeWeights, parameterSet, requireFinite, requireWeights, type StateDict } from './state-dict.js';
 
 /** Files beside the weights that belong to a model and are copied as they are; larger ones are refused. */
 const companionPattern =
-  /^(tokenizer.*|special_tokens_map|vocab|merges|generation_config|preprocessor_config|chat_template)\.(json|txt|model|jinja)$/;
+  /^(tokenizer.*|special_tokens_map|vocab|merges|generation_config|preprocessor_config|chat_template)\.(json|txt|model|jinja)$|^README\.md$/;
 const maxCompanionBytes = 256 * 2 ** 20;
 
 /** A model in memory: float32 weights, whatever type the file stores. */
@@ -58,11 +61,18 @@ export async function loadModel(
   if (!info?.isDirectory())
     throw new InputError(`${folder}: expected a model directory, found ${info ? 'a file' : 'nothing'}`);
   const configFile = config ? undefined : join(folder, 'config.json');
+  if (configFile && !(await stat(configFile).catch(() => undefined))) {
+    throw new InputError(
+      `${configFile}: expected a file, found nothing; --architecture says what weights without one are of, --model-config more`,
+    );
+  }
   const spec = readConfig(configFile ? await readJsonFile(configFile) : config, configFile ?? 'config');
   const { tensors, shards } = await readTensorFiles(folder);
   const byFile = shards.map(({ name, file }) => ({ path: join(folder, name), weights: weightsOf(file.tensors) }));
   const weights = new Map(byFile.flatMap((file) => [...file.weights]));
-  requireWeights(weights, buildForward(spec, 1).scope.state, folder);
+  const { state } = buildForward(spec, 1).scope;
+  requireClassCount(weights, state, spec, { source: folder, configFile });
+  requireWeights(weights, state, folder);
   for (const file of byFile) requireFinite(file.weights, file.path);
   const stored = new Map(tensors.map(({ name, dtype }) => [name, dtype]));
   return { ...spec, weights, stored, source: folder, configFile };
@@ -87,12 +97,13 @@ export async function requireNoModel(folder: string): Promise<void> {
  * Writes a model directory that the original framework loads unchanged. A model that was read from a folder keeps that
  * folder's tensor names, order, stored types, `config.json`, metadata and tokenizer files; a new one is stored as float32.
  *
+ * @param options - `card`: what the directory says of the model, beside what the source says.
  * @throws InputError when the folder holds a model already and `force` is not set.
  */
 export async function saveModel(
   folder: string,
   model: Model,
-  { force = false }: { force?: boolean } = {},
+  { force = false, card }: { force?: boolean; card?: ModelCard } = {},
 ): Promise<void> {
   if (!force) await requireNoModel(folder);
   await mkdir(folder, { recursive: true });
@@ -105,8 +116,9 @@ export async function saveModel(
     await writeSafetensors(join(folder, name), { tensors, metadata: file.metadata });
   }
   if (model.source) await copyCompanions(model.source, folder);
+  if (card) await writeModelCard(folder, model, card);
   // Last, so that a folder that has it is whole.
-  await writeFileAtomic(join(folder, 'config.json'), await configText(model));
+  await writeFileAtomic(join(folder, 'config.json'), await configText(model, card));
 }
 
 /**
@@ -129,10 +141,17 @@ export function writtenParameters(
   );
 }
 
-/** The `config.json` that the model was read from as it is, or one of its own. */
-async function configText({ architecture, config, configFile }: Model): Promise<string | Uint8Array> {
-  if (configFile !== undefined) return readFileCapped(configFile, maxCompanionBytes);
-  return `${JSON.stringify(architecture.toFile?.(config) ?? config, null, 2)}\n`;
+/** The `config.json` that the model was read from as it is, or one of its own; with what the card adds. */
+async function configText(model: Model, card: ModelCard = {}): Promise<string | Uint8Array> {
+  const { architecture, config, configFile, source } = model;
+  const isNew = source === undefined;
+  if (configFile === undefined) {
+    return configWithCard(`${JSON.stringify(architecture.toFile?.(config) ?? config, null, 2)}\n`, model, card, isNew);
+  }
+  const bytes = await readFileCapped(configFile, maxCompanionBytes);
+  const text = new TextDecoder().decode(bytes);
+  const described = configWithCard(text, model, card, isNew);
+  return described === text ? bytes : described;
 }
 
 function newTensors(model: Model): StoredTensor[] {

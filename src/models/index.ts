@@ -1,8 +1,18 @@
 export { type Architecture, buildForward, type ForwardPass, type ModelSpec } from './architecture.js';
+export type {
+  CardData,
+  CardLock,
+  CardMetric,
+  ModelCard,
+  ReadCard,
+} from './card.js';
+export { readModelCard, writeModelCard } from './card-files.js';
+export { type CardPreprocessing, preprocessingDifferences } from './card-preprocessing.js';
 export { type CifarResNetConfig, cifarResnets } from './cifar-resnet.js';
 export { type CnnConfig, cnn } from './cnn.js';
 export { architectures, parseConfig, readConfig } from './config.js';
 export { initializeModel, loadModel, type Model, requireNoModel, saveModel, writtenParameters } from './directory.js';
+export { classNames } from './labels.js';
 export { type MlpConfig, mlp } from './mlp.js';
 export { parseOptions } from './options.js';
 export { matchesAny } from './patterns.js';

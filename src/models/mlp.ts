@@ -2,11 +2,13 @@ import { z } from 'zod';
 import { relu, reshape } from '../graph/index.js';
 import { linear } from '../nn/index.js';
 import type { Architecture } from './architecture.js';
+import { labelKeys } from './labels.js';
 
 const config = z.strictObject({
   architecture: z.literal('mlp').default('mlp').describe('name of the architecture'),
   input_shape: z.array(z.int().min(1)).min(1).default([1, 28, 28]).describe('shape of one example'),
   num_labels: z.int().min(2).default(10).describe('number of classes'),
+  ...labelKeys,
   hidden_sizes: z.array(z.int().min(1)).default([128, 64]).describe('widths of the hidden layers'),
 });
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { add, globalAveragePool, maxPool, relu, reshape, type Tensor } from '../graph/index.js';
 import { batchNorm, conv2d, kaimingNormal, linear, type Scope } from '../nn/index.js';
 import type { Architecture } from './architecture.js';
+import { labelKeys } from './labels.js';
 
 type Block = 'basic' | 'bottleneck';
 
@@ -23,6 +24,7 @@ const configOf = (name: string) =>
       .enum(['imagenet', 'cifar'])
       .default('imagenet')
       .describe('imagenet: 7×7 convolution by steps of 2 and a max pool; cifar: 3×3 convolution'),
+    ...labelKeys,
     num_features: z.int().optional().describe("timm's width of the last stage; follows from the architecture"),
     global_pool: z.literal('avg').default('avg').describe("timm's last pool"),
     model_args: z

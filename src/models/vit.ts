@@ -14,31 +14,48 @@ import {
 } from '../graph/index.js';
 import { conv2d, layerNorm, linear, normal, type Scope, zeros } from '../nn/index.js';
 import type { Architecture } from './architecture.js';
+import { labelKeys, maxClasses } from './labels.js';
 
 const huggingFaceClass = 'ViTForImageClassification';
+
+/** transformers takes one number for a square, or height and width. */
+const sides = (most: number) =>
+  z.union([z.int().min(1).max(most), z.tuple([z.int().min(1).max(most), z.int().min(1).max(most)])], {
+    error: ({ input }) =>
+      `expected a whole number from 1 to ${most} or [height, width], found ${JSON.stringify(input)}`,
+  });
+
+/** Height and width of a {@link sides}. */
+const pair = (value: number | readonly [number, number]): readonly [number, number] =>
+  typeof value === 'number' ? [value, value] : value;
+
+const dropout = z.number().min(0).lt(1).default(0);
 
 const keys = z.strictObject({
   architectures: z.array(z.string()).default([huggingFaceClass]).describe("the model's class in transformers"),
   architecture: z.literal('vit').optional().describe('name of the architecture, in place of architectures'),
   model_type: z.literal('vit').default('vit').describe('family in transformers'),
   num_channels: z.int().min(1).default(3).describe('channels of the input image'),
-  image_size: z.int().min(1).max(1024).default(224).describe('height and width of the input image'),
-  patch_size: z.int().min(1).default(16).describe('height and width of a patch'),
+  image_size: sides(1024).default(224).describe('height and width of the input image: a number, or both'),
+  patch_size: sides(1024)
+    .refine((size) => pair(size)[0] === pair(size)[1], {
+      error: ({ input }) => `expected patches as high as wide, found ${JSON.stringify(input)}`,
+    })
+    .default(16)
+    .describe('height and width of a patch'),
   hidden_size: z.int().min(1).default(768).describe('width of the residual stream'),
   num_hidden_layers: z.int().min(1).default(12).describe('number of blocks'),
   num_attention_heads: z.int().min(1).default(12).describe('attention heads; they divide the width'),
   intermediate_size: z.int().min(1).default(3072).describe('width of the hidden layer of a block'),
-  hidden_act: z.literal('gelu').default('gelu').describe('activation, by erf'),
-  hidden_dropout_prob: z.literal(0).default(0).describe('dropout; none'),
-  attention_probs_dropout_prob: z.literal(0).default(0).describe('dropout of attention; none'),
+  hidden_act: z.enum(['gelu', 'gelu_python']).default('gelu').describe('activation, by erf under either name'),
+  hidden_dropout_prob: dropout.describe('share of the residual stream that training drops'),
+  attention_probs_dropout_prob: dropout.describe('share of the attention weights that training drops'),
   layer_norm_eps: z.number().positive().default(1e-12).describe('epsilon of layer norms'),
   initializer_range: z.number().positive().default(0.02).describe('deviation of first weights'),
   qkv_bias: z.boolean().default(true).describe('whether query, key and value have a bias'),
-  id2label: z
-    .record(z.string(), z.string())
-    .default({ 0: 'LABEL_0', 1: 'LABEL_1' })
-    .describe('name of each class by its number'),
-  label2id: z.record(z.string(), z.int()).optional().describe('number of each class by its name'),
+  num_labels: z.int().min(1).max(maxClasses).default(2).describe('number of classes; follows from id2label'),
+  ...labelKeys,
+  problem_type: z.literal('single_label_classification').optional().describe('what the classes mean: one an example'),
 });
 
 const config = keys.superRefine(({ hidden_size, num_attention_heads, patch_size, image_size, id2label }, context) => {
@@ -47,10 +64,11 @@ const config = keys.superRefine(({ hidden_size, num_attention_heads, patch_size,
   if (hidden_size % num_attention_heads !== 0) {
     refuse('num_attention_heads', `expected a divisor of hidden_size ${hidden_size}, found ${num_attention_heads}`);
   }
-  if (patch_size > image_size) {
-    refuse('patch_size', `expected at most image_size ${image_size}, found ${patch_size}`);
+  const [patch, image] = [pair(patch_size)[0], Math.min(...pair(image_size))];
+  if (patch > image) {
+    refuse('patch_size', `expected at most image_size ${image}, found ${patch}`);
   }
-  if (Object.keys(id2label).length === 0) refuse('id2label', 'expected at least one class, found none');
+  if (id2label && Object.keys(id2label).length === 0) refuse('id2label', 'expected at least one class, found none');
 });
 
 /** Configuration of the {@link vit}: Hugging Face's keys. */
@@ -65,9 +83,13 @@ function attention(scope: Scope, x: Tensor, settings: VitConfig): Tensor {
     reshape(linear(inner.child(name), x, width, { ...initial(settings), bias }), [batch, tokens, heads, width / heads]);
   const [query, key, value] = ['query', 'key', 'value'].map(project);
   const scores = matMul(transpose(query, [0, 2, 1, 3]), transpose(key, [0, 2, 3, 1]));
-  const weights = softmax(mul(scores, 1 / Math.sqrt(width / heads)));
+  const weights = scope.dropout(
+    softmax(mul(scores, 1 / Math.sqrt(width / heads))),
+    settings.attention_probs_dropout_prob,
+  );
   const mixed = transpose(matMul(weights, transpose(value, [0, 2, 1, 3])), [0, 2, 1, 3]);
-  return linear(scope.child('output').child('dense'), reshape(mixed, x.shape), width, initial(settings));
+  const out = linear(scope.child('output').child('dense'), reshape(mixed, x.shape), width, initial(settings));
+  return scope.dropout(out, settings.hidden_dropout_prob);
 }
 
 function initial({ initializer_range }: VitConfig) {
@@ -83,19 +105,22 @@ function block(scope: Scope, x: Tensor, settings: VitConfig): Tensor {
   );
   const normed = layerNorm(scope.child('layernorm_after'), h, { epsilon });
   const wide = gelu(linear(scope.child('intermediate').child('dense'), normed, intermediate_size, initial(settings)));
-  return add(h, linear(scope.child('output').child('dense'), wide, hidden_size, initial(settings)));
+  const out = linear(scope.child('output').child('dense'), wide, hidden_size, initial(settings));
+  return add(h, scope.dropout(out, settings.hidden_dropout_prob));
 }
 
 /** Class token and patches, each with its position: `[batch, 1 + patches, width]`. */
 function embeddings(scope: Scope, x: Tensor, settings: VitConfig): Tensor {
-  const { hidden_size: width, patch_size, initializer_range } = settings;
+  const { hidden_size: width, initializer_range } = settings;
+  const [patch_size] = pair(settings.patch_size);
   const token = scope.parameter('cls_token', [1, 1, width], normal(initializer_range));
   const patches = Math.floor(x.shape[2] / patch_size) * Math.floor(x.shape[3] / patch_size);
   const positions = scope.parameter('position_embeddings', [1, 1 + patches, width], normal(initializer_range));
   const projection = scope.child('patch_embeddings').child('projection');
   const maps = conv2d(projection, x, width, patch_size, { stride: patch_size, ...initial(settings) });
   const sequence = transpose(reshape(maps, [x.shape[0], width, patches]), [0, 2, 1]);
-  return add(concat([expand(token, [x.shape[0], 1, width]), sequence], 1), positions);
+  const h = add(concat([expand(token, [x.shape[0], 1, width]), sequence], 1), positions);
+  return scope.dropout(h, settings.hidden_dropout_prob);
 }
 
 /** The vision transformer (Dosovitskiy et al. 2020) as Hugging Face's `ViTForImageClassification`, its names and keys. */
@@ -104,13 +129,12 @@ export const vit: Architecture<VitConfig> = {
   description: 'vision transformer (Hugging Face ViTForImageClassification)',
   config,
   huggingFaceClass,
-  inputShape: ({ num_channels, image_size }) => [num_channels, image_size, image_size],
-  classes: ({ id2label }) => Object.keys(id2label).length,
-  fit: ([num_channels, image_size], classes) => ({
+  inputShape: ({ num_channels, image_size }) => [num_channels, ...pair(image_size)],
+  classes: ({ num_labels }) => num_labels,
+  fit: ([num_channels, height, width], classes) => ({
     num_channels,
-    image_size,
-    id2label: Object.fromEntries(classes.entries()),
-    label2id: Object.fromEntries(classes.map((name, label) => [name, label])),
+    image_size: height === width ? height : [height, width],
+    num_labels: classes.length,
   }),
   forward(scope, x, settings) {
     const { num_hidden_layers, hidden_size, layer_norm_eps: epsilon } = settings;

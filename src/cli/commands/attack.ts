@@ -1,12 +1,20 @@
 import { z } from 'zod';
 import { digestOf, readOrigin } from '../../evidence/index.js';
-import { attackModel, attackOptions, attackPlan, attackTrials } from '../../experiments/index.js';
+import {
+  attackDoubts,
+  attackModel,
+  attackOptions,
+  attackPlan,
+  attackTrials,
+  cardDisagreements,
+} from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { loadModel } from '../../models/index.js';
 import { attackReport, reportOrigin, summarizeAttack, tableToText } from '../../report/index.js';
 import { requireTrainable } from '../../training/index.js';
+import { dataForModel, modelData, taskInput, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
-import { dataInputs, loadTask, taskData } from '../data-folder.js';
+import { dataInputs, loadTask } from '../data-folder.js';
 import { givenConfig, modelOptions } from '../model-options.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
@@ -22,7 +30,7 @@ export const attack = defineCommand({
       .optional()
       .describe('model directory before the lock, attacked in the same way for comparison'),
     ...modelOptions.shape,
-    data: taskData.prefault({}).describe('the unauthorized task'),
+    data: modelData.prefault({}).describe('the unauthorized task'),
     workers: z
       .int()
       .min(0)
@@ -37,19 +45,29 @@ export const attack = defineCommand({
   ],
   run: async (context) => {
     const { options, threads, device, signal, print, result, dryRun } = context;
-    const { unlocked, data, workers, architecture, modelConfig, ...attacking } = options;
+    const { unlocked, data: given, workers, architecture, modelConfig, ...attacking } = options;
     const config = await givenConfig({ architecture, modelConfig });
     const paths = { locked: context.arguments.model, unlocked };
     const targets = { ...paths, config };
+    const locked = await loadModel(paths.locked, { config });
+    const { data, card, problems } = await dataForModel(paths.locked, locked, given, { authorized: false });
     const { train, test } = await loadTask(data, context.note);
-    const inputs: Record<string, string> = { ...(await dataInputs(data)) };
+    const inputs: Record<string, string> = { ...(await dataInputs(data)), ...taskInput(data) };
+    const models = { locked, unlocked: unlocked === undefined ? undefined : await loadModel(unlocked, { config }) };
     for (const [name, path] of Object.entries(paths)) {
-      if (path === undefined) continue;
-      const model = await loadModel(path, { config });
+      const model = models[name as keyof typeof models];
+      if (path === undefined || !model) continue;
       requireTrainable(model, train, attacking.costBatchSize);
       requireTrainable(model, train, Math.min(attacking.scoreBatchSize, attacking.perClass * train.classes.length));
       inputs[name] = await digestOf(path);
     }
+    const modelClasses = locked.architecture.classes(locked.config);
+    const warnings = [
+      ...problems,
+      ...cardDisagreements(card, train, { modelClasses, authorized: false }),
+      ...attackDoubts({ ...models, card, attack: train }),
+    ];
+    warn(context, warnings);
     if (dryRun) {
       const { path, state } = await context.locateRunFolder(inputs);
       print(
@@ -78,7 +96,7 @@ export const attack = defineCommand({
     print(tableToText(table));
     for (const sentence of rest) print(`\n${sentence}`);
     print(`\n${folder.file('report.html')}`);
-    result({ ...found, sentences, report: folder.file('report.html') });
+    result({ ...found, sentences, report: folder.file('report.html'), warnings });
     return 0;
   },
 });

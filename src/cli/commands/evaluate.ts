@@ -1,11 +1,12 @@
 import { z } from 'zod';
-import { predict } from '../../experiments/index.js';
+import { cardDisagreements, predict } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { loadModel } from '../../models/index.js';
 import { percent, tableToText } from '../../report/index.js';
 import { classAccuracy, requireFit, score } from '../../training/index.js';
+import { dataForModel, modelData, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
-import { loadTask, requireMeasured, taskData } from '../data-folder.js';
+import { loadTask, requireMeasured } from '../data-folder.js';
 import { givenConfig, modelOptions } from '../model-options.js';
 import { predictionLines } from '../predictions.js';
 
@@ -16,19 +17,23 @@ export const evaluate = defineCommand({
   arguments: [{ name: 'model', description: 'Model directory.', required: true }],
   schema: z.strictObject({
     ...modelOptions.shape,
-    data: taskData.prefault({}).describe('the task'),
+    data: modelData.prefault({}).describe("the task; default the model's own"),
     part: z.enum(['test', 'validation', 'train']).default('test').describe('which examples'),
     predictions: z.string().optional().describe('JSONL file to write: index, label and logits of each example'),
   }),
   examples: [
-    'weightlock evaluate ./locked --data.classes 0,1,2,3,4',
+    'weightlock evaluate ./locked',
     'weightlock evaluate ./locked --data.classes 0,1,2,3,4 --predictions predictions.jsonl --json',
   ],
   run: async ({ arguments: { model: path }, options, threads, device, dryRun, print, note, result }) => {
-    requireMeasured(options.data, options.part);
     const model = await loadModel(path, { config: await givenConfig(options) });
-    const dataset = (await loadTask(options.data, note))[options.part];
+    const { data, card, problems } = await dataForModel(path, model, options.data);
+    requireMeasured(data, options.part);
+    const dataset = (await loadTask(data, note))[options.part];
     requireFit(model, dataset);
+    const modelClasses = model.architecture.classes(model.config);
+    const warnings = [...problems, ...cardDisagreements(card, dataset, { modelClasses })];
+    warn({ note }, warnings);
     if (dryRun) {
       print(`would evaluate ${path} on ${dataset.size} examples`);
       return 0;
@@ -56,7 +61,7 @@ export const evaluate = defineCommand({
       }),
     );
     if (options.predictions !== undefined) print(options.predictions);
-    result({ model: path, dataset: dataset.name, ...evaluation, predictions: options.predictions });
+    result({ model: path, dataset: dataset.name, ...evaluation, predictions: options.predictions, warnings });
     return 0;
   },
 });

@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { digestOf } from '../../evidence/index.js';
-import { describeEstimate, estimateRun, lockModel } from '../../experiments/index.js';
+import { cardDisagreements, describeEstimate, estimateRun, lockModel } from '../../experiments/index.js';
 import { lockMethods, specDefOptions, weightMatrices } from '../../locks/index.js';
 import { loadModel, requireNoModel } from '../../models/index.js';
 import { magnitude, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
 import { requireTrainable } from '../../training/index.js';
+import { dataForModel, modelData, taskInput, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
-import { dataInputs, loadTask, taskData } from '../data-folder.js';
+import { dataInputs, loadTask } from '../data-folder.js';
 import { givenConfig, modelOptions } from '../model-options.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
@@ -25,7 +26,7 @@ export const lock = defineCommand({
       .default('specdef')
       .describe('lock method'),
     ...modelOptions.shape,
-    data: taskData.prefault({}).describe('the authorized task, for the retain loss'),
+    data: modelData.prefault({}).describe("the authorized task, for the retain loss; default the model's own"),
     seed: z.int().min(0).default(1).describe('seed of all shuffles'),
     specdef: specDefOptions.prefault({}).describe('options of specdef'),
   }),
@@ -36,11 +37,15 @@ export const lock = defineCommand({
   run: async (context) => {
     const { options, threads, device, signal, print, note, result, force, dryRun } = context;
     const { model: source, output } = context.arguments;
-    const { method, data, seed, specdef } = options;
+    const { method, seed, specdef } = options;
     const model = await loadModel(source, { config: await givenConfig(options) });
-    const { train } = await loadTask(data, context.note);
+    const { data, card, problems } = await dataForModel(source, model, options.data);
+    const { train } = await loadTask(data, note);
     requireTrainable(model, train, specdef.batchSize);
-    const inputs = { model: await digestOf(source), ...(await dataInputs(data)) };
+    const modelClasses = model.architecture.classes(model.config);
+    const warnings = [...problems, ...cardDisagreements(card, train, { modelClasses })];
+    warn(context, warnings);
+    const inputs = { model: await digestOf(source), ...(await dataInputs(data)), ...taskInput(data) };
     const { path, state } = await context.locateRunFolder(inputs);
     if (state === 'new' && !force) await requireNoModel(output);
     if (dryRun) {
@@ -92,7 +97,7 @@ export const lock = defineCommand({
     for (const warning of found.warnings) {
       note(`warning: ${warning}`);
     }
-    result({ ...found, output, run: folder.path });
+    result({ ...found, output, run: folder.path, warnings: [...warnings, ...found.warnings] });
     return 0;
   },
 });

@@ -5,7 +5,8 @@ import { type AttackRow, attackersAdvantage } from '../../attacks/index.js';
 import { type DataParts, type DataSpec, dataSpec } from '../../data/index.js';
 import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
 import { type SpecDefOptions, specDefOptions, specdef } from '../../locks/index.js';
-import { loadModel, type Model, saveModel } from '../../models/index.js';
+import { loadModel, type Model, type ModelCard, saveModel } from '../../models/index.js';
+import { cardLock, cardMetrics, cardOfData } from '../card-of-data.js';
 import { type AttackTargets, attackJob } from '../jobs/attack.js';
 import type { AttackPlan } from '../jobs/attack-options.js';
 import { type LockJobResult, lockJob } from '../jobs/lock.js';
@@ -51,7 +52,8 @@ export class Workshop {
       const model = await start();
       progress.begin(name, steps);
       const info = await trainJob({ model, ...data, seed }, options, job);
-      return { model, info };
+      const metrics = cardMetrics(data.validation.name, info.evaluation);
+      return { model, info, card: { ...cardOfData(data.train), metrics } };
     });
   }
 
@@ -68,7 +70,8 @@ export class Workshop {
       const model = await loadModel(from.path);
       progress.begin(name, steps);
       const info = await lockJob({ model, ...data, seed }, specdef, options, job);
-      return { model, info };
+      const metrics = cardMetrics(data.validation.name, info.after, info.before);
+      return { model, info, card: { ...cardOfData(data.train), metrics, lock: cardLock(specdef.name, options, info) } };
     });
   }
 
@@ -83,7 +86,7 @@ export class Workshop {
   async #make<Info>(
     name: string,
     steps: number,
-    make: (job: JobContext) => Promise<{ model: Model; info: Info }>,
+    make: (job: JobContext) => Promise<{ model: Model; info: Info; card?: ModelCard }>,
   ): Promise<MadeModel<Info>> {
     const { folder, engine, signal, progress } = this.context;
     const path = folder.file(name);
@@ -94,10 +97,10 @@ export class Workshop {
       // config.json is written last, so a folder that has it is whole.
       if (await stat(join(path, 'config.json')).catch(() => undefined)) return;
       const job = { folder, phase: name, stepOffset: offset, engine, signal };
-      const { model, info } = await make({ ...job, onStep: (step, text) => progress.advance(step, text) });
+      const { model, info, card } = await make({ ...job, onStep: (step, text) => progress.advance(step, text) });
       progress.end();
       await writeFileAtomic(noted, `${JSON.stringify(info, null, 2)}\n`);
-      await saveModel(path, model, { force: true });
+      await saveModel(path, model, { force: true, card });
     });
     return { path, model: await loadModel(path), info: (await readJsonFile(noted)) as Info };
   }

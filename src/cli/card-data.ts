@@ -1,0 +1,114 @@
+import type { z } from 'zod';
+import { type DataSpec, dataSources, dataSpec, sourceAt, withPreprocessing } from '../data/index.js';
+import { canonicalJson } from '../evidence/index.js';
+import { InputError } from '../formats/index.js';
+import { type Model, type ModelCard, readModelCard } from '../models/index.js';
+import { printable } from '../report/index.js';
+import type { RunInputs } from './command.js';
+import { taskData } from './data-folder.js';
+
+const { name, testShare, validationShare, splitSeed } = dataSpec.shape;
+
+/** The data options of a command on a model: what is not given is taken from the model's card, then the usual default. */
+export const modelData = dataSpec.extend({
+  name: name.unwrap().optional().describe(`${name.description}; default the model's, or digits`),
+  testShare: testShare.unwrap().optional().describe(`${testShare.description}; default the model's, or 0.2`),
+  validationShare: validationShare
+    .unwrap()
+    .optional()
+    .describe(`${validationShare.description}; default the model's, or 0.15`),
+  splitSeed: splitSeed.unwrap().optional().describe(`${splitSeed.description}; default the model's, or 1`),
+});
+
+/** Options that a card may remember, with the schemas of their values. */
+const remembered = {
+  name: name.unwrap(),
+  classes: dataSpec.shape.classes,
+  testShare: testShare.unwrap(),
+  validationShare: validationShare.unwrap(),
+  splitSeed: splitSeed.unwrap(),
+};
+
+/** Data for a model, and the model's card. */
+export interface ModelTask {
+  /** Which examples, and how they are prepared. */
+  readonly data: DataSpec;
+  /** What the model directory says. */
+  readonly card: ModelCard;
+  /** What of it could not be used, one line each. */
+  readonly problems: readonly string[];
+}
+
+/**
+ * Fills in what the user left open with what the model directory says: the data set and its split, the model's classes by
+ * their names, height, width, channels, mean, deviation and interpolation. What the user gave stays.
+ *
+ * @param folder - The model directory.
+ * @param options - `authorized`: whether the data are of the task that the model is for; others keep all their classes.
+ * @throws InputError when the data cannot be found.
+ */
+export async function dataForModel(
+  folder: string,
+  model: Model,
+  given: z.output<typeof modelData>,
+  { authorized = true }: { authorized?: boolean } = {},
+): Promise<ModelTask> {
+  const { card, problems } = await readModelCard(folder, model);
+  const { options, problems: unread } = rememberedOptions(card);
+  const chosen = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const { name: known, classes, ...split } = options;
+  // What lies at a path is found out there; the card's data set lies elsewhere.
+  const named = given.path === undefined && known !== undefined ? { name: known } : {};
+  // Another data set has a split of its own.
+  const isOther = given.name !== undefined && given.name !== known;
+  const parsed = taskData.safeParse({ ...(isOther ? {} : split), ...named, ...chosen });
+  if (!parsed.success) throw new InputError(parsed.error.issues.map(({ message }) => message).join('; '));
+  const { preprocessing } = card;
+  const data = preprocessing ? withPreprocessing(parsed.data, preprocessing) : parsed.data;
+  const found = { card, problems: [...problems, ...unread] };
+  if (!authorized || data.classes.length > 0) return { data, ...found };
+  const same = given.path === undefined && !isOther;
+  return { data: { ...data, classes: same && classes ? classes : await classesByName(data, card.classes) }, ...found };
+}
+
+/** The resolved data options, for the run folder: what a card fills in is part of the configuration. */
+export function taskInput({ path: _, ...data }: DataSpec): RunInputs {
+  return { task: canonicalJson(data) };
+}
+
+/** Says warnings on stderr, one line each. */
+export function warn({ note }: { note(text: string): void }, warnings: readonly string[]): void {
+  for (const text of warnings) note(`warning: ${printable(text)}`);
+}
+
+/** What a card says of its data, each value checked: it is from an untrusted file. */
+function rememberedOptions({ data }: ModelCard): {
+  options: { [Key in keyof typeof remembered]?: z.output<(typeof remembered)[Key]> };
+  problems: string[];
+} {
+  const problems: string[] = [];
+  const entries = Object.entries(remembered).flatMap(([key, schema]) => {
+    const value = data?.options[key];
+    if (value === undefined) return [];
+    const parsed = schema.safeParse(value);
+    if (parsed.success) return [[key, parsed.data]];
+    problems.push(`README.md: data ${key}: ${parsed.error.issues[0].message}; it is not used`);
+    return [];
+  });
+  return { options: Object.fromEntries(entries), problems };
+}
+
+/** The numbers of the model's classes in a data set that has all of them; none where it has not, or they are all it has. */
+async function classesByName(data: DataSpec, own: readonly string[] | undefined): Promise<number[]> {
+  // Outputs that no class was trained for stand at the end, without a name.
+  const names = own?.filter((text, label) => text !== `LABEL_${label}`) ?? [];
+  if (names.length === 0 || names.some((text, label) => own?.[label] !== text)) return [];
+  const source =
+    data.name === undefined && data.path !== undefined
+      ? await sourceAt(data.path)
+      : dataSources.get(data.name ?? 'digits');
+  const { classes } = await source.open(data.path ?? '');
+  const numbers = names.map((text) => classes.indexOf(text));
+  const isAll = numbers.length === classes.length && numbers.every((number, label) => number === label);
+  return isAll || numbers.includes(-1) || new Set(numbers).size < numbers.length ? [] : numbers;
+}

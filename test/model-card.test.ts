@@ -1,0 +1,169 @@
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import { cpSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writeImageFolder } from './support/image-data.js';
+
+const main = resolve('dist/cli/main.js');
+/** Neither the usual order, size, channels, normalization nor split. */
+const form = ['--data.size', '20', '--data.channels', '3', '--data.mean', '0.2', '--data.std', '0.4'];
+const task = ['--data.classes', '2,0,1', '--data.split-seed', '5', ...form];
+
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'weightlock-model-card-'));
+  const made = weightlock('train', 'model', ...task, '--steps', '60', '--quiet');
+  expect(made.status).toBe(0);
+});
+afterAll(() => rm(root, { recursive: true }));
+
+function weightlock(...args: string[]): SpawnSyncReturns<string> {
+  return spawnSync(process.execPath, [main, ...args], { cwd: root, encoding: 'utf8', timeout: 120_000 });
+}
+
+interface Evaluated {
+  accuracy: number;
+  loss: number;
+  n: number;
+  dataset: string;
+  warnings: string[];
+}
+
+function evaluated(...args: string[]): Evaluated {
+  const { status, stdout, stderr } = weightlock('evaluate', ...args, '--json');
+  expect([status, stderr]).toEqual([0, '']);
+  return JSON.parse(stdout) as Evaluated;
+}
+
+/** Lines of stderr that warn. */
+function warnings(...args: string[]): string[] {
+  const { status, stderr } = weightlock(...args);
+  expect(status, stderr).toBe(0);
+  // Long lines are broken at the width of the screen.
+  const lines = stderr
+    .trim()
+    .replace(/\n(?!warning: )\s*/g, ' ')
+    .split('\n');
+  return lines.filter((line) => line.startsWith('warning: '));
+}
+
+describe('a model directory is enough', () => {
+  it('evaluate alone is what it is with all flags, of the model and of its locked copy', () => {
+    const given = evaluated('model', ...task);
+    expect(given.accuracy).toBeGreaterThan(0.8);
+    expect(evaluated('model')).toEqual(given);
+    expect(given.warnings).toEqual([]);
+    const short = ['--specdef.steps', '4', '--specdef.utility-floor', '0', '--specdef.max-kl', '1000'];
+    const locked = weightlock('lock', 'model', 'locked', ...short, '--json');
+    expect([locked.status, locked.stderr]).toEqual([0, '']);
+    const { test } = JSON.parse(locked.stdout) as {
+      test: Record<'before' | 'after', { float32: Evaluated }>;
+    };
+    expect(test.before.float32.loss).toBeCloseTo(given.loss, 12);
+    const { accuracy, loss, n } = evaluated('locked');
+    expect([accuracy, n]).toEqual([test.after.float32.accuracy, given.n]);
+    expect(loss).toBeCloseTo(test.after.float32.loss, 12);
+    expect(readFileSync(join(root, 'locked/README.md'), 'utf8')).toContain(
+      'Locked against fine-tuning by `specdef`, 4 steps',
+    );
+  });
+
+  it('classes are found by their names in other data', async () => {
+    const names = ['2', '0', '1', 'zebra'];
+    await writeImageFolder(join(root, 'pictures'), { classes: names, perClass: 30 });
+    // In the folder the classes are 0, 1, 2, zebra.
+    const other = evaluated('model', '--data.name', 'images', '--data.path', 'pictures');
+    expect(other.dataset).toContain('classes 2, 0, 1');
+    expect(other.warnings).toEqual([]);
+  });
+});
+
+describe('where data and card disagree', () => {
+  it.each([
+    [
+      ['--data.classes', '1,0,2'],
+      /^the classes of the data are in another order than the model's: 1, 0, 2; the model's are 2, 0, 1$/,
+    ],
+    [['--data.classes', '7,8'], /^the classes of the data are others than the model's: 7, 8; the model's are 2, 0, 1$/],
+    [
+      ['--data.mean', '0.1307'],
+      /^the model's card says otherwise: mean 0\.2, 0\.2, 0\.2, here 0\.1307, 0\.1307, 0\.1307$/,
+    ],
+    [['--data.std', '0.3081'], /^the model's card says otherwise: deviation 0\.4, 0\.4, 0\.4, here 0\.3081/],
+    [['--data.interpolation', 'bicubic'], /images resized bilinear, here bicubic$/],
+  ])('evaluate %j warns, on stderr and in JSON, and does as it is told', (flags, expected) => {
+    const { warnings: found } = evaluated('model', ...flags);
+    expect(found).toEqual([expect.stringMatching(expected)]);
+    expect(warnings('evaluate', 'model', ...flags, '--dry-run')).toEqual([`warning: ${found[0]}`]);
+    if (!String(flags).includes('mean')) return;
+    expect(warnings('lock', 'model', 'other', ...flags, '--dry-run')).toEqual([`warning: ${found[0]}`]);
+  });
+
+  it('reversed classes score what a reversed model would, beside the warning', () => {
+    const right = evaluated('model', '--data.classes', '2,0,1');
+    const wrong = evaluated('model', '--data.classes', '1,0,2');
+    expect(wrong.accuracy).toBeLessThan(right.accuracy - 0.4);
+    expect([right.warnings.length, wrong.warnings.length]).toEqual([0, 1]);
+  });
+
+  it('part of the classes in the order of the model is no disagreement', () => {
+    expect(evaluated('model', '--data.classes', '2,0').warnings).toEqual([]);
+  });
+
+  it('a damaged card is said, not followed', () => {
+    cpSync(join(root, 'model'), join(root, 'damaged'), { recursive: true });
+    const path = join(root, 'damaged/README.md');
+    const text = readFileSync(path, 'utf8');
+    writeFileSync(path, text.replace('"splitSeed": 5', '"splitSeed": "\\u001b[31mfive"'));
+    const { warnings: found } = evaluated('damaged');
+    expect(found).toEqual([expect.stringMatching(/^README\.md: data splitSeed: .*it is not used$/)]);
+    writeFileSync(path, text.replace('"name": "digits"', '"name": "\\u001b[31m/etc"'));
+    expect(evaluated('damaged').warnings).toEqual([expect.stringMatching(/^README\.md: data name: .*not used$/)]);
+    unlinkSync(path);
+    unlinkSync(join(root, 'damaged/preprocessor_config.json'));
+    const bare = weightlock('evaluate', 'damaged', '--quiet');
+    expect([bare.status, bare.stderr]).toEqual([2, expect.stringContaining('expected examples of shape [3,20,20]')]);
+  });
+});
+
+describe('an attack that measures nothing', () => {
+  const attack = (...args: string[]) => warnings('attack', 'model', ...args, '--dry-run');
+
+  it('warns of authorized classes, and of an unlocked model that is the locked one wherever it lies', () => {
+    expect(attack('--data.classes', '3,4,5')).toEqual([]);
+    expect(attack('--data.classes', '3,0')).toEqual([
+      'warning: 1 of 2 classes of the attack are authorized, the model is released for them: 0',
+    ]);
+    expect(attack('--data.classes', '1,2')[0]).toMatch(/all classes of the attack are authorized.*: 1, 2$/);
+    cpSync(join(root, 'model'), join(root, 'elsewhere'), { recursive: true });
+    expect(attack('--data.classes', '3,4', '--unlocked', 'elsewhere')).toEqual([
+      'warning: the unlocked model has the weights of the locked one, so nothing is compared',
+    ]);
+    expect(attack('--data.classes', '3,4', '--unlocked', 'locked')).toEqual([]);
+  });
+
+  it('warns of images prepared otherwise than the model’s', () => {
+    expect(attack('--data.classes', '3,4', '--data.mean', '0.5')).toEqual([
+      expect.stringContaining('mean 0.2, 0.2, 0.2, here 0.5'),
+    ]);
+  });
+});
+
+it('weights without config.json and with other classes end --dry-run too, with what to do', () => {
+  cpSync(join(root, 'model'), join(root, 'bare'), { recursive: true });
+  const config = JSON.parse(readFileSync(join(root, 'bare/config.json'), 'utf8')) as Record<string, unknown>;
+  unlinkSync(join(root, 'bare/config.json'));
+  const refused = (...args: string[]) => {
+    const { status, stdout, stderr } = weightlock('evaluate', 'bare', ...args, '--dry-run', '--quiet');
+    expect([status, stdout]).toEqual([2, '']);
+    return stderr;
+  };
+  expect(refused()).toContain('bare/config.json: expected a file, found nothing; --architecture says what');
+  const { id2label: _, label2id: __, ...keys } = config;
+  writeFileSync(join(root, 'five.json'), JSON.stringify({ ...keys, num_labels: 5 }));
+  expect(refused('--architecture', 'cnn', '--model-config', 'five.json')).toContain(
+    'bare: the weights have 3 classes (fc4.weight is [3, 84]), the given configuration has 5; give --model-config a JSON file with {"num_labels": 3}',
+  );
+});
