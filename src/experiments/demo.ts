@@ -25,6 +25,15 @@ import { type JobContext, trainJob, trainOptions, trainSteps } from './jobs/trai
 import type { PhaseProgress } from './progress.js';
 import { type UtilityChange, utilityChange, utilityWarnings } from './utility.js';
 
+const { optimizers, adaptiveOptimizers, costSteps } = attackOptions.shape;
+
+/** The attacks of the demo, cut to what two cores do in a minute and a half. */
+const demoAttackOptions = attackOptions.omit({ clip: true }).extend({
+  optimizers: optimizers.unwrap().default(['adamw', 'adadelta']).describe(String(optimizers.description)),
+  adaptiveOptimizers: adaptiveOptimizers.unwrap().default(1).describe(String(adaptiveOptimizers.description)),
+  costSteps: costSteps.unwrap().default(160).describe(String(costSteps.description)),
+});
+
 /** Options of the demo. */
 export const demoOptions = z.strictObject({
   seed: z.int().min(0).default(1).describe('seed of the split, the weights and all shuffles'),
@@ -36,7 +45,7 @@ export const demoOptions = z.strictObject({
     .describe('digits of the unauthorized task'),
   train: trainOptions.prefault({}).describe('training of the model that is released'),
   specdef: specDefOptions.prefault({}).describe('the lock'),
-  attack: attackOptions.omit({ clip: true }).prefault({}).describe('the attacks; they know what the lock raised'),
+  attack: demoAttackOptions.prefault({}).describe('the attacks; they know what the lock raised'),
 });
 
 /** Parsed {@link demoOptions}. */

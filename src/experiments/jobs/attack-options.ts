@@ -12,8 +12,27 @@ import { InputError } from '../../formats/index.js';
 
 const seeds = z.array(z.int().min(0)).min(1);
 
+/** Optimizers that attacks search, with six decades of learning rates each, likely ones first. */
+export const commonOptimizers = [
+  { name: 'adamw', decades: [-3, -2, -4, -1, -5, 0] },
+  { name: 'sgd', options: { momentum: 0.9 }, decades: [-2, -3, -1, -4, 0, -5] },
+  { name: 'adadelta', decades: [0, 1, -1, -2, -3, -4] },
+] as const satisfies AttackSetting['optimizers'];
+
+const optimizerNames = commonOptimizers.map(({ name }) => name);
+
 /** Options of an attack: the same budget for every starting point. */
 export const attackOptions = z.strictObject({
+  optimizers: z
+    .array(z.enum(optimizerNames))
+    .min(1)
+    .default(optimizerNames)
+    .describe('optimizers to search, each over six decades of learning rates'),
+  adaptiveOptimizers: z
+    .int()
+    .min(1)
+    .default(optimizerNames.length)
+    .describe('how many of them, from the first, the adaptive attacks try'),
   target: z
     .number()
     .gt(0)
@@ -54,13 +73,6 @@ export const attackOptions = z.strictObject({
 /** Parsed {@link attackOptions}. */
 export type AttackOptions = z.output<typeof attackOptions>;
 
-/** Optimizers and learning rates that attacks search: six decades each, likely ones first. */
-export const commonOptimizers: AttackSetting['optimizers'] = [
-  { name: 'adamw', decades: [-3, -2, -4, -1, -5, 0] },
-  { name: 'sgd', options: { momentum: 0.9 }, decades: [-2, -3, -1, -4, 0, -5] },
-  { name: 'adadelta', decades: [0, 1, -1, -2, -3, -4] },
-];
-
 /** Which attacks are tried, with which budgets: the same for every starting point. */
 export interface AttackPlan {
   /** Budgets and what each of them measures. */
@@ -84,7 +96,8 @@ export function attackPlan(data: DataSpec, options: AttackOptions): AttackPlan {
   if (again !== undefined) {
     throw new InputError(`seeds: expected none of the search, whose results are selected, got ${again} in both`);
   }
-  const shared = { data, optimizers: commonOptimizers, searchSeeds, seeds: reported };
+  const optimizers = options.optimizers.flatMap((name) => commonOptimizers.filter((known) => known.name === name));
+  const shared = { data, optimizers, searchSeeds, seeds: reported };
   const cost = { ...shared, steps: options.costSteps, batchSize: options.costBatchSize, target };
   const score = { ...shared, steps: options.scoreSteps, batchSize: options.scoreBatchSize, perClass };
   return {
@@ -92,6 +105,7 @@ export function attackPlan(data: DataSpec, options: AttackOptions): AttackPlan {
       ...(options.costSteps > 0 ? [{ measures: ['cost'] as const, setting: cost }] : []),
       ...(options.scoreSteps > 0 ? [{ measures: ['score'] as const, setting: score }] : []),
     ],
+    adaptiveOptimizers: options.adaptiveOptimizers,
     transforms: adaptive ? { clip, rescale, reset: reset.length > 0 ? { include: reset } : undefined } : {},
   };
 }
