@@ -2,8 +2,9 @@ export { type Architecture, buildForward, type ForwardPass, type ModelSpec } fro
 export { type CifarResNetConfig, cifarResnets } from './cifar-resnet.js';
 export { type CnnConfig, cnn } from './cnn.js';
 export { architectures, parseConfig, readConfig } from './config.js';
-export { initializeModel, loadModel, type Model, requireNoModel, saveModel, writtenParameters } from './directory.js';
+export { initializeModel, loadModel, type Model, saveModel, writtenParameters } from './directory.js';
 export { type MlpConfig, mlp } from './mlp.js';
+export { findModelFiles, type ModelFiles, requireApart, requireNoModel } from './model-files.js';
 export { parseOptions } from './options.js';
 export { matchesAny } from './patterns.js';
 export { type Named, Registry } from './registry.js';
