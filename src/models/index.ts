@@ -4,7 +4,14 @@ export { type CnnConfig, cnn } from './cnn.js';
 export { architectures, parseConfig, readConfig } from './config.js';
 export { initializeModel, loadModel, type Model, saveModel, writtenParameters } from './directory.js';
 export { type MlpConfig, mlp } from './mlp.js';
-export { findModelFiles, type ModelFiles, requireApart, requireNoModel } from './model-files.js';
+export {
+  findModelFiles,
+  findOldFiles,
+  type ModelFiles,
+  type OldFiles,
+  requireApart,
+  requireNoModel,
+} from './model-files.js';
 export { parseOptions } from './options.js';
 export { matchesAny } from './patterns.js';
 export { type Named, Registry } from './registry.js';
