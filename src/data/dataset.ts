@@ -22,6 +22,8 @@ export interface Dataset extends Selection {
   readonly inputShape: readonly number[];
   /** Where the inputs lie. */
   readonly examples: Examples;
+  /** What an example of the store is called in its source: its file, or its file and place there. */
+  readonly nameOf?: (index: number) => string;
 }
 
 /** What {@link createDataset} and {@link floatDataset} are told beside the inputs. */

@@ -139,10 +139,8 @@ async function present(
   normalization: Normalization,
 ): Promise<Dataset> {
   const bytes = await images.read(selection.indices, { size, interpolation, channels });
-  return createDataset(
-    new ImageExamples(bytes, { channels, ...normalization, augmentation: { crop, flip } }),
-    selection,
-  );
+  const examples = new ImageExamples(bytes, { channels, ...normalization, augmentation: { crop, flip } });
+  return { ...createDataset(examples, selection), nameOf: (index) => images.nameOf(selection.indices[index]) };
 }
 
 /** The wanted mean and deviation, or the source's: repeated for grey shown as colour, weighted as brightness is for colour shown as grey. */

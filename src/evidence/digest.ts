@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -19,7 +19,8 @@ export async function digestOf(path: string): Promise<string> {
   const digest = createHash('sha256');
   const { read, companions } = await findModelFiles(path);
   for (const name of [...read, ...companions].sort()) {
-    digest.update(line(name, await digestOfFile((await locateInside(path, name)) ?? join(path, name))));
+    // By its own digest, so that no content can pass for the next file's name.
+    digest.update(`${name}\0${await digestOfFile((await locateInside(path, name)) ?? join(path, name))}\n`);
   }
   return digest.digest('hex');
 }
@@ -35,7 +36,8 @@ export async function digestOfFolder(path: string): Promise<string> {
   const add = async (folder: string, prefix: string): Promise<void> => {
     const { files, folders } = await listFolder(folder);
     for (const name of files) {
-      digest.update(line(`${prefix}${name}`, await digestOfFile(join(folder, name))));
+      digest.update(`${prefix}${name}\0`);
+      await addFile(digest, join(folder, name));
     }
     for (const name of folders) await add(join(folder, name), `${prefix}${name}/`);
   };
@@ -43,16 +45,15 @@ export async function digestOfFolder(path: string): Promise<string> {
   return digest.digest('hex');
 }
 
-async function digestOfFile(file: string): Promise<string> {
+async function addFile(digest: Hash, file: string): Promise<void> {
   const info = await stat(file).catch(() => undefined);
   // Opening a pipe waits for its writer, and a device may have no end.
   if (!info?.isFile()) throw new InputError(`${file}: expected a file, found ${info ? 'a pipe or device' : 'nothing'}`);
-  const digest = createHash('sha256');
   for await (const chunk of createReadStream(file)) digest.update(chunk as Uint8Array);
-  return digest.digest('hex');
 }
 
-/** A file's content stands for itself by its own digest, so that no content can pass for the next file's name. */
-function line(name: string, digest: string): string {
-  return `${name}\0${digest}\n`;
+async function digestOfFile(file: string): Promise<string> {
+  const digest = createHash('sha256');
+  await addFile(digest, file);
+  return digest.digest('hex');
 }

@@ -71,8 +71,8 @@ export async function saveOutput(
   model: Model,
   { force = false }: { force?: boolean } = {},
 ): Promise<void> {
-  const own = (await modelState(run, output)) === 'begun';
-  await requireNoModel(output, { force: force || own });
+  const state = await modelState(run, output);
+  await requireNoModel(output, { force: force || state === 'begun' || state === 'whole' });
   await noteModel(run, output, null);
   await saveModel(output, model, { force: true });
   await noteModel(run, output, await digestOf(output));

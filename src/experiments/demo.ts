@@ -177,6 +177,7 @@ async function transformedAccuracy(
 /** A model directory that is made once: a part that was finished before an interruption is not done again. */
 async function once(path: string, make: () => Promise<Model>): Promise<Model> {
   // config.json is written last, so a folder that has it is whole.
-  if (!(await stat(join(path, 'config.json')).catch(() => undefined))) await saveModel(path, await make(), { force: true });
+  if (!(await stat(join(path, 'config.json')).catch(() => undefined)))
+    await saveModel(path, await make(), { force: true });
   return loadModel(path);
 }

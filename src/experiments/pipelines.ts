@@ -1,9 +1,9 @@
 import { type Advantage, type AttackRow, attackersAdvantage } from '../attacks/index.js';
 import { type DataSpec, type Dataset, loadData } from '../data/index.js';
 import type { EngineOptions } from '../engine/index.js';
-import type { RunFolder } from '../evidence/index.js';
+import { type RunFolder, saveOutput } from '../evidence/index.js';
 import { lockMethods } from '../locks/index.js';
-import { cloneWeights, loadModel, type Model, parameterSet, saveModel } from '../models/index.js';
+import { cloneWeights, loadModel, type Model, parameterSet } from '../models/index.js';
 import { type Evaluation, Evaluator, requireFit } from '../training/index.js';
 import { type AttackTargets, attackJob, attackTrials } from './jobs/attack.js';
 import { type AttackOptions, attackPlan } from './jobs/attack-options.js';
@@ -47,7 +47,7 @@ export async function trainModel(
     onStep: (step, text) => progress.advance(step, text),
   });
   progress.end();
-  await saveModel(output, model, { force: force || folder.resumed });
+  await saveOutput(folder.path, output, model, { force });
   return { ...result, test: await evaluateModel(model, test, engine) };
 }
 
@@ -84,7 +84,7 @@ export async function lockModel(
     onStep: (step, text) => progress.advance(step, text),
   });
   progress.end();
-  await saveModel(output, model, { force: force || folder.resumed });
+  await saveOutput(folder.path, output, model, { force });
   // Not the weights in memory: what is said of a model must be measured on the file that is published.
   const published = await loadModel(output);
   const change = await utilityChange(original, published.weights, test, engine);

@@ -255,3 +255,16 @@ async function allows(folder: string, target: string): Promise<boolean> {
 function isWithin(folder: string, path: string): boolean {
   return path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
 }
+
+/** Whether a path, which need not exist, is a folder (or file) or lies below it, links followed. */
+export async function liesWithin(folder: string, path: string): Promise<boolean> {
+  const root = await realpath(resolve(folder)).catch(() => undefined);
+  if (root === undefined) return false;
+  const missing: string[] = [];
+  for (let at = resolve(path); ; at = dirname(at)) {
+    const found = await realpath(at).catch(() => undefined);
+    if (found !== undefined) return isWithin(root, join(found, ...missing));
+    if (at === dirname(at)) return false;
+    missing.unshift(basename(at));
+  }
+}

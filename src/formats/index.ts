@@ -13,6 +13,7 @@ export { InputError, InterruptedError, OutputError, WeightlockError } from './er
 export {
   type FileContent,
   type FolderListing,
+  liesWithin,
   listFolder,
   locateInside,
   type NewFile,

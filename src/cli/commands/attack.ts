@@ -8,7 +8,7 @@ import { attackReport, reportOrigin, summarizeAttack, tableToText } from '../../
 import { requireFit } from '../../training/index.js';
 import { defineCommand } from '../command.js';
 import { dataInputs, taskData } from '../data-folder.js';
-import { givenConfig, modelOptions } from '../model-options.js';
+import { givenConfig, modelConfigInput, modelOptions } from '../model-options.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
 
@@ -43,7 +43,7 @@ export const attack = defineCommand({
     const paths = { locked: context.arguments.model, unlocked };
     const targets = { ...paths, config };
     const { train, test } = await loadData(data);
-    const inputs: Record<string, string> = { ...(await dataInputs(data)) };
+    const inputs: Record<string, string> = { ...(await modelConfigInput(modelConfig)), ...(await dataInputs(data)) };
     for (const [name, path] of Object.entries(paths)) {
       if (path === undefined) continue;
       requireFit(await loadModel(path, { config }), train);

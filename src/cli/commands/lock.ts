@@ -2,15 +2,17 @@ import { z } from 'zod';
 import { loadData } from '../../data/index.js';
 import { digestOf } from '../../evidence/index.js';
 import { describeEstimate, estimateRun, lockModel } from '../../experiments/index.js';
+import { quote } from '../../formats/index.js';
 import { lockMethods, specDefOptions, weightMatrices } from '../../locks/index.js';
-import { loadModel, requireNoModel } from '../../models/index.js';
+import { findModelFiles, loadModel } from '../../models/index.js';
 import { decimal, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
 import { requireFit } from '../../training/index.js';
 import { defineCommand } from '../command.js';
 import { dataInputs, taskData } from '../data-folder.js';
-import { givenConfig, modelOptions } from '../model-options.js';
+import { givenConfig, modelConfigInput, modelOptions } from '../model-options.js';
+import { requireOutside } from '../output-files.js';
 import { phaseProgress } from '../phase-progress.js';
-import { runOnce } from '../run-once.js';
+import { requireModelOutput, runOnce } from '../run-once.js';
 
 /** `weightlock lock`: a locked copy of a model. */
 export const lock = defineCommand({
@@ -41,9 +43,15 @@ export const lock = defineCommand({
     const model = await loadModel(source, { config: await givenConfig(options) });
     const { train } = await loadData(data);
     requireFit(model, train);
-    const inputs = { model: await digestOf(source), ...(await dataInputs(data)) };
-    const { path, state } = await context.locateRunFolder(inputs);
-    if (state === 'new' && !force) await requireNoModel(output);
+    const inputs = {
+      model: await digestOf(source),
+      ...(await modelConfigInput(options.modelConfig)),
+      ...(await dataInputs(data)),
+    };
+    await requireOutside(data.path, output);
+    const { path, state } = await requireModelOutput(context, { inputs, output, model, source });
+    const { leftOut } = await findModelFiles(source);
+    if (leftOut.length > 0) context.note(`${source}: not copied: ${leftOut.map((name) => quote(name)).join(', ')}`);
     if (dryRun) {
       const needs = await estimateRun({ model, batchSize: specdef.batchSize, folder: path });
       const matrices = weightMatrices(model.weights, specdef);
@@ -55,6 +63,7 @@ export const lock = defineCommand({
     }
     const { found, folder } = await runOnce(context, {
       inputs,
+      output,
       compute: (run) =>
         lockModel({ model, data, output, seed, force, method }, specdef, {
           folder: run,

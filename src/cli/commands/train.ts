@@ -2,13 +2,15 @@ import { z } from 'zod';
 import { loadData } from '../../data/index.js';
 import { describeEstimate, estimateRun, trainModel, trainOptions } from '../../experiments/index.js';
 import { readJsonFile } from '../../formats/index.js';
-import { architectures, initializeModel, requireNoModel } from '../../models/index.js';
+import { architectures, initializeModel } from '../../models/index.js';
 import { percent } from '../../report/index.js';
 import { requireFit } from '../../training/index.js';
 import { defineCommand } from '../command.js';
 import { dataInputs, taskData } from '../data-folder.js';
+import { modelConfigInput } from '../model-options.js';
+import { requireOutside } from '../output-files.js';
 import { phaseProgress } from '../phase-progress.js';
-import { runOnce } from '../run-once.js';
+import { requireModelOutput, runOnce } from '../run-once.js';
 
 /** `weightlock train`: a new model from a data set. */
 export const train = defineCommand({
@@ -38,9 +40,9 @@ export const train = defineCommand({
     const fitting = architectures.get(architecture).fit(examples.inputShape, examples.classes);
     const model = initializeModel(architecture, { ...fitting, ...extra }, seed);
     requireFit(model, examples);
-    const inputs = await dataInputs(data);
-    const { path, state } = await context.locateRunFolder(inputs);
-    if (state === 'new' && !force) await requireNoModel(output);
+    const inputs = { ...(await modelConfigInput(modelConfig)), ...(await dataInputs(data)) };
+    await requireOutside(data.path, output);
+    const { path, state } = await requireModelOutput(context, { inputs, output, model });
     if (dryRun) {
       const needs = await estimateRun({ model, batchSize: training.batchSize, folder: path });
       print(`would train ${architecture} on ${examples.size} examples, test on ${test.size}; ${path} (${state})`);
@@ -49,6 +51,7 @@ export const train = defineCommand({
     }
     const { found, folder } = await runOnce(context, {
       inputs,
+      output,
       compute: (run) =>
         trainModel({ model, data, output, seed, force }, training, {
           folder: run,
