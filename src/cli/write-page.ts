@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import type { ReproductionResult } from '../experiments/index.js';
-import { requireWritable, writeFileAtomic } from '../formats/index.js';
+import { requireWritable, resolveInside, writeFileAtomic } from '../formats/index.js';
 import { type ReportOrigin, reproductionPage } from '../report/index.js';
 import { requireOwnFile } from './output-files.js';
 
 /** Checks, before any work, that a reproduction's page can be written into a folder and overwrites no other file. */
 export async function requirePage(experiment: string, folder: string): Promise<void> {
   await requireWritable(folder, 'folder');
-  await requireOwnFile(join(folder, `${experiment}.md`), {
+  await requireOwnFile(pageOf(experiment, folder), {
     what: 'the page of a reproduction',
     isOwn: (head) => /^# [^\n]+\n\nScale `/.test(head),
   });
@@ -20,7 +20,13 @@ export async function writePage(found: ReproductionResult, origin: ReportOrigin,
     await requireOwnFile(join(folder, file), { what: 'an SVG chart', isOwn: (head) => head.startsWith('<svg') });
     await writeFileAtomic(join(folder, file), svg);
   }
-  const page = join(folder, `${found.name}.md`);
+  const page = pageOf(found.name, folder);
   await writeFileAtomic(page, markdown);
   return page;
+}
+
+/** The name comes from a run folder, which may be anyone's. */
+function pageOf(experiment: string, folder: string): string {
+  resolveInside(folder, `${experiment}.md`);
+  return join(folder, `${experiment}.md`);
 }
