@@ -36,6 +36,13 @@ module.exports = {
       from: { path: '^src/([^/]+)/' },
       to: { path: '^src/[^/]+/.+', pathNot: ['^src/$1/', '^src/[^/]+/index\\.ts$'] },
     },
+    {
+      name: 'one-place-loads-onnxruntime',
+      severity: 'error',
+      comment: 'src/engine/telemetry.ts turns the telemetry of ONNX Runtime off before it is loaded',
+      from: { pathNot: '^src/engine/' },
+      to: { path: 'onnxruntime-node' },
+    },
     { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
     {
       name: 'known-folders',

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const main = resolve('dist/cli/main.js');
@@ -21,7 +22,7 @@ afterAll(async () => {
 });
 
 function weightlock(...args: string[]): SpawnSyncReturns<string> {
-  return spawnSync(process.execPath, [main, ...args], { cwd: root, encoding: 'utf8', timeout: 120_000 });
+  return spawnSync(process.execPath, [main, ...args], { cwd: root, encoding: 'utf8' });
 }
 
 /** Runs a command that must succeed, and reads its JSON. */
@@ -85,6 +86,7 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
     const { matrices } = json('inspect', 'locked', '--top-k', '3') as unknown as {
       matrices: { name: string; sigma: number[]; condition: number; frobenius: number }[];
     };
+    expect(matrices).toHaveLength(6);
     const locked = json('lock', 'model', 'locked', ...authorized, ...briefLock);
     const { spectra } = locked as unknown as { spectra: { name: string; after: number[] }[] };
     for (const { name, sigma, condition, frobenius } of matrices) {
@@ -112,11 +114,9 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
     expect(json('report', dirname(report), '--output', 'again.html')).toEqual({ output: 'again.html' });
     expect(readFileSync(join(root, 'again.html'), 'utf8')).toBe(page);
     const text = weightlock('attack', 'locked', '--unlocked', 'model', ...unauthorized, ...brief).stdout;
-    for (const line of text
-      .split('\n')
-      .filter((part) => part.includes('  '))
-      .slice(0, 20))
-      expect(line.length).toBeLessThanOrEqual(120);
+    const lines = text.split('\n').filter((part) => part.includes('  '));
+    expect(lines.length).toBeGreaterThan(20);
+    for (const line of lines.slice(0, 20)) expect(line.length).toBeLessThanOrEqual(120);
     expect(text).toContain('Attacks on the unauthorized task');
   });
 
@@ -171,8 +171,21 @@ describe('dry runs and refusals', () => {
   });
 });
 
+/** Waits until a list holds what it does not hold yet. */
+async function untilNew(list: () => string[]): Promise<void> {
+  const known = new Set(list());
+  while (list().every((entry) => known.has(entry))) await setTimeout(20);
+}
+
 it('Ctrl-C ends with exit code 130 and the same command goes on to the same weights', async () => {
   const args = [...authorized, '--steps', '1200', '--quiet'];
+  const runs = join(root, 'runs');
+  const checkpoints = () =>
+    existsSync(runs)
+      ? readdirSync(runs, { recursive: true, encoding: 'utf8' }).filter((file) =>
+          /checkpoints.*\.safetensors$/.test(file),
+        )
+      : [];
   const child = spawn(process.execPath, [main, 'train', 'broken', ...args], {
     cwd: root,
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -181,8 +194,11 @@ it('Ctrl-C ends with exit code 130 and the same command goes on to the same weig
   child.stderr.setEncoding('utf8').on('data', (text) => {
     stderr += text;
   });
-  setTimeout(() => child.kill('SIGINT'), 2000);
-  const [code] = await once(child, 'exit');
+  const ended = once(child, 'exit');
+  // Its first checkpoint, after 200 steps, says that it trains.
+  await Promise.race([ended, untilNew(checkpoints)]);
+  child.kill('SIGINT');
+  const [code] = await ended;
   expect(code).toBe(130);
   expect(stderr).toMatch(/interrupted after step \d+ of 1200.*run the same command/);
   expect(existsSync(join(root, 'broken'))).toBe(false);
@@ -190,7 +206,7 @@ it('Ctrl-C ends with exit code 130 and the same command goes on to the same weig
   expect(weightlock('train', 'whole', ...args).status).toBe(0);
   const bytes = (name: string) => readFileSync(join(root, name, 'model.safetensors'));
   expect(bytes('broken').equals(bytes('whole'))).toBe(true);
-}, 180_000);
+});
 
 it('demo trains, locks, attacks and reports; again it reads what it found', () => {
   const small = [

@@ -27,7 +27,7 @@ describe('weightlock data', () => {
     expect([status, stderr]).toEqual([0, '']);
     const found = JSON.parse(stdout).data as { path: string; kind: string }[];
     expect(found.map(({ path, kind }) => [path, kind])).toEqual([
-      [join('data', 'cifar10'), 'CIFAR-10 folder'],
+      [join('data', 'cifar10'), 'CIFAR folder'],
       [join('data', 'mnist'), 'IDX folder'],
     ]);
     const text = weightlock('data', 'ls', 'data/mnist', '--quiet').stdout;
@@ -41,7 +41,7 @@ describe('weightlock data', () => {
     expect(status).toBe(0);
     expect(stdout).toContain('Copies between splits: 0.');
     const sheet = await decodeImage(await readFile(join(root, 'sheet.png')), 'sheet.png');
-    expect(sheet).toMatchObject({ channels: 3, height: 2 + 10 * 14, width: 2 + 10 * 14 });
+    expect(sheet).toMatchObject({ channels: 3, height: 22 + 10 * 64, width: 20 + 2 * (10 * 64 + 8) });
   });
 
   it('check ends with 1 when test images occur in train', async () => {
@@ -62,9 +62,22 @@ describe('weightlock data', () => {
     [['data', 'check', 'short'], 'expected an IDX header of 8 bytes, found 5 bytes'],
     [
       ['train', 'x', '--data.name', 'kmnist'],
-      'expected the folder data/kmnist of kmnist, found nothing; set WEIGHTLOCK_DATA',
+      'data.path: expected the folder of the files of kmnist, but there is no data/kmnist; set WEIGHTLOCK_DATA to the folder',
     ],
-    [['train', 'x', '--data.name', 'images', '--data.path', 'data'], 'expected PNG or JPEG images, found none'],
+    [['train', 'x', '--data.name', 'images', '--data.path', 'data'], 'expected images (.png, .jpg'],
+    [['train', 'x', '--data.path', 'data'], 'found none; did you mean data/cifar10 or data/mnist?'],
+    [['train', 'x', '--data.path', 'short'], 'short: expected a folder of IDX files'],
+    [['train', 'x', '--data.name', 'digits', '--data.path', 'data'], 'data.path: expected none, as digits are part of'],
+    [['train', 'x', '--data.name', 'mnist', '--data.test-share', '0.3'], 'data.testShare: expected none, as mnist has'],
+    [['train', 'x', '--data.interpolation', 'bicubic'], 'data.interpolation: expected data.size beside it'],
+    [
+      ['train', 'x', '--data.classes', '0,0'],
+      'data.classes: expected each class once, got [0,0] (flag --data.classes)',
+    ],
+    [['train', 'x', '--data.classes', '3'], 'data.classes: expected two classes or more'],
+    [['train', 'x', '--data.classes', '3,10'], 'data.classes: expected classes from 0 to 9, got 10; digits has 0, 1'],
+    [['train', 'x', '--data.std', '0'], 'data.std: expected a list of: a number at least 0.000001, got 0 (flag'],
+    [['train', 'x', '--data.split-seed', '9007199254740993'], 'got 9007199254740993 (flag --data.split-seed)'],
   ])('%j is refused in one line', async (args, message) => {
     await write(join(root, 'short'), Buffer.of(0, 0, 8, 1, 0));
     const { status, stdout, stderr } = weightlock(...args, '--quiet');

@@ -48,21 +48,24 @@ async function expectSurvivesKills(name: string, args: readonly string[], model:
   const expected = await results(whole, model);
   const stream = new RandomStream(7, `kill ${name}`);
   let killed = 0;
-  for (let moment = 0; moment < moments; moment++) {
+  let took = ms;
+  // On a busy machine a run may be done before its kill; it is drawn again, from what this one took.
+  for (let tries = 0; killed < moments; tries++) {
+    expect(tries, 'runs tried').toBeLessThan(5 * moments);
     const folder = await mkdtemp(join(root, `${name}-`));
-    const delay = stream.uniform() * ms;
+    const delay = stream.uniform() * took;
     const first = await run(folder, args, delay);
     if (first.end === 'SIGKILL') killed++;
-    expect((await run(folder, args)).end, `after a kill at ${delay.toFixed(0)} of ${ms.toFixed(0)} ms`).toBe(0);
+    else took = first.ms;
+    expect((await run(folder, args)).end, `after a kill at ${delay.toFixed(0)} of ${took.toFixed(0)} ms`).toBe(0);
     const found = await results(folder, model);
     for (const [file, content] of Object.entries(expected)) {
-      expect(found[file] === content, `${file} after a kill at ${delay.toFixed(0)} of ${ms.toFixed(0)} ms`).toBe(true);
+      expect(found[file] === content, `${file} after a kill at ${delay.toFixed(0)} of ${took.toFixed(0)} ms`).toBe(
+        true,
+      );
     }
     await rm(folder, { recursive: true });
   }
-  console.log(`${name}: ${killed} of ${moments} runs were killed before their end`);
-  // A delay near the whole time may come too late; most must not.
-  expect(killed).toBeGreaterThanOrEqual(moments * 0.7);
 }
 
 describe('a run that was killed with SIGKILL and run again ends with the same bits', () => {

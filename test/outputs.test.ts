@@ -18,7 +18,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 const main = resolve('dist/cli/main.js');
 const data = ['--data.classes', '0,1', '--data.limit', '200', '--data.test-limit', '50'];
 const training = [...data, '--steps', '5', '--batch-size', '16'];
-const locking = [...data, '--specdef.lead.steps', '1', '--specdef.steps', '2', '--specdef.batch-size', '16'];
+const locking = [...data, '--specdef.steps', '3', '--specdef.batch-size', '16'];
 
 let root: string;
 beforeAll(() => {

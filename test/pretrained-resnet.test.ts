@@ -58,5 +58,5 @@ describe.skipIf(!present)('commands on a model directory without config.json', (
     expect(await names(join(root, 'locked'))).toEqual(await names(source));
     expect(weightlock('evaluate', 'locked', ...task, '--data.test-limit', '50').n).toBe(50);
     await rm(root, { recursive: true });
-  }, 120_000);
+  });
 });

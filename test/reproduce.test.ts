@@ -16,5 +16,5 @@ describe.skipIf(!hasSharedData)('reproduce, at scale smoke', () => {
     // The one claim that even this scale decides: the published weights are read right.
     expect(claims[0]).toMatchObject({ verdict: 'holds', finding: '80.4 %, expected 80.4 %' });
     expect(tables[0].rows[0].cells[0]).toEqual({ paper: 0.804, ours: [0.804] });
-  }, 240_000);
+  });
 });

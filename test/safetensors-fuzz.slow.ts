@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { allocatedBytes } from './support/allocations.js';
-import { fuzzFile, fuzzParser, fuzzReader, parseOnly, SLOWEST } from './support/safetensors-fuzz.js';
+import { computed, fuzzFile, fuzzParser, fuzzReader, parseOnly, SLOWEST } from './support/safetensors-fuzz.js';
 import { largeHostileFiles } from './support/safetensors-mutations.js';
 
 const SEED = 2;
@@ -17,13 +17,13 @@ describe('damaged safetensors files', () => {
       const files = Array.from({ length: BATCH }, (_, i) => fuzzFile(SEED, first + i));
       const result = fuzzParser(files);
       accepted += result.accepted;
-      slowest = Math.max(slowest, result.slowestMilliseconds);
+      slowest = Math.max(slowest, result.slowest);
       for (const kind of result.kinds) kinds.add(kind);
       largest = Math.max(largest, allocatedBytes(() => parseOnly(files)) / result.bytes);
       await fuzzReader(files.slice(0, 100));
     }
     console.log(
-      `${FILES} files: ${accepted} accepted, ${kinds.size} kinds of messages, slowest ${slowest.toFixed(1)} ms, ` +
+      `${FILES} files: ${accepted} accepted, ${kinds.size} kinds of messages, slowest ${(1000 * slowest).toFixed(1)} ms, ` +
         `allocated ${largest.toFixed(1)} times the input in the worst batch`,
     );
     expect(accepted).toBeGreaterThan(FILES / 50);
@@ -34,10 +34,10 @@ describe('damaged safetensors files', () => {
 
 describe('hostile headers of 99 MB', () => {
   it.each(largeHostileFiles(99_000_000))('cost bounded memory and time: %s', (_, bytes) => {
-    const start = performance.now();
+    const start = computed();
     const allocated = allocatedBytes(() => parseOnly([bytes]));
     // The cap on keys holds where a multiple of the input would be gigabytes.
     expect(allocated).toBeLessThan(2 ** 30);
-    expect(performance.now() - start).toBeLessThan(5 * SLOWEST);
+    expect(computed() - start).toBeLessThan(SLOWEST);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { allocatedBytes } from './support/allocations.js';
-import { fuzzFile, fuzzParser, fuzzReader, parseOnly, SLOWEST } from './support/safetensors-fuzz.js';
+import { computed, fuzzFile, fuzzParser, fuzzReader, parseOnly, SLOWEST } from './support/safetensors-fuzz.js';
 import { largeHostileFiles } from './support/safetensors-mutations.js';
 
 const SEED = 1;
@@ -16,16 +16,16 @@ describe('damaged safetensors files', () => {
   });
 
   it('read from disk as they parse in memory', async () => {
-    await fuzzReader(files.slice(0, 500));
+    expect(await fuzzReader(files.slice(0, 500))).toBe(500);
   });
 });
 
 describe('hostile headers of 2 MiB', () => {
   it.each(largeHostileFiles(2 ** 21))('cost bounded memory and time: %s', (_, bytes) => {
-    const start = performance.now();
+    const start = computed();
     const allocated = allocatedBytes(() => parseOnly([bytes]));
     // All that is ever allocated, garbage included; measured: up to 53 for the shortest metadata keys, 40 for tensors.
     expect(allocated / bytes.length).toBeLessThan(80);
-    expect(performance.now() - start).toBeLessThan(5 * SLOWEST);
+    expect(computed() - start).toBeLessThan(SLOWEST);
   });
 });

@@ -14,6 +14,6 @@ const installed = linked || (existsSync(marker) && statSync(marker).mtimeMs >= s
 if (!installed) {
   console.log('Installing dependencies (npm ci) ...');
   execSync('npm ci', { stdio: 'inherit' });
-} else if (!existsSync('dist/cli/main.js')) {
-  execSync('npm run build', { stdio: 'inherit' });
 }
+// .npmrc turns install scripts off, and with them the build that would follow.
+if (!installed || !existsSync('dist/cli/main.js')) execSync('npm run build', { stdio: 'inherit' });

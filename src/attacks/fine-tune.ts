@@ -126,12 +126,13 @@ export async function fineTune({
     optimizer: optimizers.get(optimizer.name).create(optimizer.options),
     learningRate,
     steps,
-    afterStep: async ({ step, loss, evaluations: spent }) => {
+    onDiverged: (_, { evaluations: spent }) => {
       evaluations += spent;
-      if (!Number.isFinite(loss)) {
-        end = 'diverged';
-        return 'stop';
-      }
+      end = 'diverged';
+      return 'stop';
+    },
+    afterStep: async ({ step, evaluations: spent }) => {
+      evaluations += spent;
       if (!due.has(step)) return undefined;
       const evaluation = await evaluator.evaluate(params, test);
       const score = measure(metric, evaluation);

@@ -1,4 +1,5 @@
 import type { EngineOptions } from '../engine/index.js';
+import { endWithParent } from './end-with-parent.js';
 import type { Trial } from './fine-tune.js';
 import type { SearchResult } from './search.js';
 import { AttackRunner, type AttackTask } from './task.js';
@@ -34,6 +35,7 @@ export function serveTasks(): void {
   // The parent decides when to stop: its Ctrl-C also reaches this process, and its death closes the channel.
   process.on('SIGINT', () => undefined);
   process.on('disconnect', () => process.exit(0));
+  endWithParent();
 }
 
 if (process.send && process.argv[2] === 'serve-attack-tasks') serveTasks();

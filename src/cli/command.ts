@@ -1,5 +1,6 @@
 import { Argument, Command, Option } from 'commander';
 import type { z } from 'zod';
+import { requireDevice } from '../engine/index.js';
 import { RunFolder, type RunLocation, toJson } from '../evidence/index.js';
 import { InputError } from '../formats/index.js';
 import { wrap } from '../report/index.js';
@@ -196,6 +197,8 @@ async function execute<A extends readonly ArgumentDefinition[], S extends Option
     config: Object.keys(inputs).length > 0 ? { ...config, [INPUTS]: inputs } : config,
   });
   try {
+    // Before the command looks at anything, so that --dry-run finds it too.
+    await requireDevice(common.options.device);
     return await definition.run({
       arguments: argumentValues,
       options: ownResolved.options,
@@ -213,7 +216,7 @@ async function execute<A extends readonly ArgumentDefinition[], S extends Option
         if (!mode.json) output.print(wrap(text));
       },
       result: (value) => {
-        if (mode.json) output.print(toJson(value, 2));
+        if (mode.json) output.json(toJson(value, 2));
       },
       note,
       progress: (options) => new Progress({ ...options, output: silent ? undefined : output }),

@@ -1,27 +1,85 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { type DataSpec, dataSources, dataSpec } from '../data/index.js';
+import { stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type DataParts, type DataSpec, dataSources, dataSpec, loadData } from '../data/index.js';
 import { digestOfFolder } from '../evidence/index.js';
+import { InputError } from '../formats/index.js';
 import type { RunInputs } from './command.js';
 
-/** Folder of the data sets that commands find by name: `WEIGHTLOCK_DATA`, or `../shared/data`. */
-export function dataFolder(): string {
+/** Where data sets that are not part of weightlock come from, as messages say it. */
+const HOW = 'set WEIGHTLOCK_DATA to the folder that holds one subfolder for each data set';
+
+/** Folder of the data sets that commands find by name, `WEIGHTLOCK_DATA`; undefined where it is not set. */
+function configuredFolder(): string | undefined {
   // An empty variable is one that is not set.
-  return process.env.WEIGHTLOCK_DATA || '../shared/data';
+  return process.env.WEIGHTLOCK_DATA || undefined;
 }
 
-/** `dataSpec` as the command line has it: without a path, a data set lies in the {@link dataFolder} under its name. */
+/**
+ * Folder of the data sets that commands find by name.
+ *
+ * @param instead - How else it could have been given, for the message.
+ * @throws InputError when `WEIGHTLOCK_DATA` is not set.
+ */
+export function dataFolder(instead: string): string {
+  const folder = configuredFolder();
+  if (folder === undefined) throw new InputError(`WEIGHTLOCK_DATA is not set: ${HOW}, or ${instead}`);
+  return folder;
+}
+
+/**
+ * The folder of one data set below the folder of all.
+ *
+ * @throws InputError when it is not there.
+ */
+export function dataSetFolder(folder: string, name: string): string {
+  const path = join(folder, name);
+  if (existsSync(path)) return path;
+  throw new InputError(`${path}: expected the folder of the files of ${name}, found nothing; ${HOW}`);
+}
+
+/**
+ * `dataSpec` as the command line has it: a data set that is named without a path lies in the folder of `WEIGHTLOCK_DATA`
+ * under its name, and where neither is given it is the embedded digits.
+ */
 export const taskData = dataSpec.transform((spec, { issues }): DataSpec => {
-  if (spec.path !== undefined || !dataSources.get(spec.name).needsPath) return spec;
-  const path = join(dataFolder(), spec.name);
-  if (!existsSync(path)) {
-    const message = `expected the folder ${path} of ${spec.name}, found nothing; set WEIGHTLOCK_DATA to the folder that holds it, or give --data.path`;
-    issues.push({ code: 'custom', message, input: spec.path });
+  const { name = spec.path === undefined ? 'digits' : undefined } = spec;
+  if (name === undefined || spec.path !== undefined || !dataSources.get(name).needsPath) return { ...spec, name };
+  const folder = configuredFolder();
+  const path = folder === undefined ? undefined : join(folder, name);
+  if (path === undefined || !existsSync(path)) {
+    const found = path === undefined ? 'but WEIGHTLOCK_DATA is not set' : `but there is no ${path}`;
+    const message = `expected the folder of the files of ${name}, ${found}; ${HOW}, or give --data.path`;
+    issues.push({ code: 'custom', message, input: spec.path, path: ['path'] });
   }
-  return { ...spec, path };
+  return { ...spec, name, path };
 });
+
+/** Loads a task's data, and tells the user what of its files was left out. */
+export async function loadTask(data: DataSpec, note: (text: string) => void): Promise<DataParts> {
+  const parts = await loadData(data);
+  for (const sentence of parts.notes ?? []) note(sentence);
+  return parts;
+}
+
+/**
+ * Refuses what would change nothing about the examples that are only measured.
+ *
+ * @throws InputError when images are to be augmented, or the examples of another part are to be limited.
+ */
+export function requireMeasured(data: DataSpec, part: 'train' | 'validation' | 'test'): void {
+  const { crop, flip, limit, testLimit } = data;
+  const unused = part === 'test' ? ({ limit, crop, flip } as const) : ({ testLimit, crop, flip } as const);
+  for (const [key, value] of Object.entries(unused)) {
+    if (value === undefined || value === 0 || value === false) continue;
+    throw new InputError(`data.${key}: expected none, as it changes nothing about ${part} examples, got ${value}`);
+  }
+}
 
 /** The digest of a task's files, for the run folder: other files under the same path are another run. */
 export async function dataInputs({ path }: DataSpec): Promise<RunInputs> {
-  return path === undefined ? {} : { data: await digestOfFolder(path) };
+  if (path === undefined) return {};
+  // Of one set among several in a folder, all are digested.
+  const isFile = (await stat(path).catch(() => undefined))?.isFile();
+  return { data: await digestOfFolder(isFile ? dirname(path) : path) };
 }

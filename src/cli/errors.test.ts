@@ -32,7 +32,7 @@ describe('describeFailure', () => {
 
   it('keeps line breaks and terminal codes of a hostile name out', () => {
     const { message } = describeFailure(new InputError('tensor a\n\u001b[2Jb\u0085\u2028c: bad'));
-    expect(message).toBe('error: tensor a [2Jb c: bad');
+    expect(message).toBe('error: tensor a �[2Jb c: bad');
   });
 
   it('shows the stack and its cause with --debug only', () => {

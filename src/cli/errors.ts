@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander';
 import { z } from 'zod';
 import { asOutputError, InterruptedError, isDiskError, WeightlockError } from '../formats/index.js';
+import { printable } from '../report/index.js';
 
 /** What the process says about an error, and its exit code. */
 export interface Failure {
@@ -50,10 +51,9 @@ function judge(error: unknown, debug: boolean): Failure {
   return { message: `error: ${oneLine(text)}${hint}`, exitCode: 1 };
 }
 
-/** Names from files reach messages: line breaks and terminal control characters must not. */
+/** A message of several lines, or with a name from a file in it, as one. */
 function oneLine(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is being removed
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').trim();
+  return printable(text).trim();
 }
 
 function stackOf(error: Error): string {

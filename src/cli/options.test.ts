@@ -141,6 +141,17 @@ describe('resolveOptions', () => {
     [[], { 'optimizer.learningRate': -1 }, 'optimizer.learningRate: expected a number above 0, got -1 (a.yaml)'],
     [[], { epochs: '3' }, 'epochs: expected a whole number from 1 to 1000, got "3" (a.yaml)'],
     [['--epochs', '0', '--seed', 'x'], {}, '(and 1 more)'],
+    [
+      ['--seed', '9007199254740993'],
+      {},
+      'seed: expected a whole number, of at most 9007199254740991 (larger ones are not exact), got 9007199254740993 (flag --seed)',
+    ],
+    [[], { seed: 2 ** 53 }, 'of at most 9007199254740991 (larger ones are not exact), got 9007199254740992 (a.yaml)'],
+    [['--rates', '1,1e999'], {}, 'rates: expected a list of: a finite number above 0, got 1e999 (flag --rates)'],
+    [[], { rates: [1, Number.NaN] }, 'rates: expected a list of: a finite number above 0, got .nan (a.yaml)'],
+    [[], { clip: Number.POSITIVE_INFINITY }, 'clip: expected a finite number above 0 or auto, got .inf (a.yaml)'],
+    [[], { limit: Number.NEGATIVE_INFINITY }, 'limit: expected a finite number or null, got -.inf (a.yaml)'],
+    [[], { epochs: Number.POSITIVE_INFINITY }, 'epochs: expected a whole number from 1 to 1000, got .inf (a.yaml)'],
   ])('%j %j', (argv, file, message) => {
     expect(() => resolve(argv, file)).toThrow(message);
   });

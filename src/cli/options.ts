@@ -75,6 +75,7 @@ export function resolveOptions<S extends OptionsSchema>(
   values: { flags: ReadonlyMap<string, unknown>; file: ReadonlyMap<string, unknown>; fileName?: string },
 ): ResolvedOptions<S> {
   const raw: Record<string, unknown> = structuredClone(set.baseline);
+  const texts = new Map<string, unknown>();
   const sources = new Map<string, Source>();
   for (const spec of set.specs) {
     sources.set(spec.key, 'default');
@@ -83,6 +84,7 @@ export function resolveOptions<S extends OptionsSchema>(
       sources.set(spec.key, 'file');
     }
     if (values.flags.has(spec.key)) {
+      texts.set(spec.key, values.flags.get(spec.key));
       setAt(raw, spec.key, fromText(spec, values.flags.get(spec.key)));
       sources.set(spec.key, 'flag');
     }
@@ -91,15 +93,21 @@ export function resolveOptions<S extends OptionsSchema>(
   if (parsed.success) return { options: parsed.data, sources };
   const { issues } = parsed.error;
   const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : '';
-  throw new InputError(`${explain(issues[0], raw, set, sources, values.fileName)}${more}`);
+  throw new InputError(`${explain(issues[0], { raw, texts, set, sources, fileName: values.fileName })}${more}`);
+}
+
+/** What an issue is explained with: the values, the texts of flags as they were typed, and where each came from. */
+interface Given {
+  raw: unknown;
+  texts: ReadonlyMap<string, unknown>;
+  set: OptionSet;
+  sources: ReadonlyMap<string, Source>;
+  fileName?: string;
 }
 
 function explain(
   issue: z.core.$ZodIssue,
-  raw: unknown,
-  set: OptionSet,
-  sources: ReadonlyMap<string, Source>,
-  fileName = 'configuration file',
+  { raw, texts, set, sources, fileName = 'configuration file' }: Given,
 ): string {
   const path = issue.path.map(String);
   const spec = set.specs.find(({ key }) => `${path.join('.')}.`.startsWith(`${key}.`));
@@ -111,23 +119,43 @@ function explain(
   );
   const source = sources.get(spec.key);
   const origin = source === 'flag' ? `flag ${spec.flag}` : source === 'file' ? fileName : 'default';
+  // Of a missing value its rule says all.
+  if (issue.code === 'custom' && value === undefined) return `${spec.key}: ${issue.message}`;
   if (issue.code === 'custom') return `${spec.key}: ${issue.message}, got ${show(value)} (${origin})`;
   if (value === undefined) {
     return `${spec.key}: expected ${spec.expectation}, got nothing; give ${spec.flag} or the key in --config`;
   }
   const nearest = typeof value === 'string' && spec.choices ? didYouMean(value, spec.choices.map(String)) : '';
-  return `${spec.key}: expected ${spec.expectation}, got ${show(value)} (${origin})${nearest}`;
+  const got = (source === 'flag' ? typedNumber(texts.get(spec.key), path.at(-1)) : undefined) ?? show(value);
+  return `${spec.key}: expected ${expectationFor(spec, value)}, got ${got} (${origin})${nearest}`;
+}
+
+/** What is allowed, with the limits that go without saying until a value breaks them. */
+function expectationFor({ expectation, types }: OptionSpec, value: unknown): string {
+  if (typeof value !== 'number') return expectation;
+  if (!Number.isFinite(value)) return expectation.replace('a number', 'a finite number');
+  const isInexact = types.has('integer') && Math.abs(value) > Number.MAX_SAFE_INTEGER;
+  return isInexact ? `${expectation}, of at most ${Number.MAX_SAFE_INTEGER} (larger ones are not exact)` : expectation;
+}
+
+/** A number as it was typed: read as a number it may have been rounded already. */
+function typedNumber(typed: unknown, place: string | undefined): string | undefined {
+  const text: unknown = Array.isArray(typed) ? typed[Number(place)] : typed;
+  return typeof text === 'string' && isNumber(text) ? text.trim() : undefined;
 }
 
 /** Gives a flag's text the type its option wants; text that fits no type stays text, and the schema refuses it. */
 function fromText(spec: OptionSpec, value: unknown): unknown {
   if (Array.isArray(value)) return value.map((item) => fromText({ ...spec, kind: 'value' }, item));
   if (typeof value !== 'string') return value;
-  const isNumber = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(value.trim());
-  if ((spec.types.has('number') || spec.types.has('integer')) && isNumber) return Number(value);
+  if ((spec.types.has('number') || spec.types.has('integer')) && isNumber(value)) return Number(value);
   if (spec.types.has('boolean') && (value === 'true' || value === 'false')) return value === 'true';
   if (spec.types.has('null') && value === 'null') return null;
   return value;
+}
+
+function isNumber(text: string): boolean {
+  return /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(text.trim());
 }
 
 function splitList(text: string): string[] {
@@ -161,6 +189,10 @@ function placeholder(spec: OptionSpec): string {
 }
 
 function show(value: unknown): string {
+  // JSON has no word for these, and YAML's are what the user wrote.
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    return Number.isNaN(value) ? '.nan' : value > 0 ? '.inf' : '-.inf';
+  }
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }

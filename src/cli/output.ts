@@ -1,3 +1,5 @@
+import { fitColumns, printable, printableJson, printableLines } from '../report/index.js';
+
 /** The part of a stream that the command line writes to. */
 export interface TextStream {
   /** Writes text. */
@@ -13,6 +15,9 @@ export interface TextStream {
 /**
  * Results on stdout, everything about the work on stderr. Keeps one live line (progress) at the foot of the terminal and
  * takes it away before anything else is printed.
+ *
+ * The one place where text reaches a terminal, so the place that makes it harmless: names of tensors, files and classes
+ * come from strangers, and one with an escape sequence could move the cursor, retitle the window or fake a result.
  */
 export class Output {
   readonly #stdout: TextStream;
@@ -29,22 +34,28 @@ export class Output {
     return this.#stderr.isTTY === true;
   }
 
-  /** Writes text to stdout, with a newline at its end. */
+  /** Writes text to stdout, with a newline at its end; unprintable characters as `�`. */
   print(text: string): void {
     this.clearLive();
-    this.#stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+    this.#stdout.write(ended(printableLines(text)));
   }
 
-  /** Writes text to stderr, with a newline at its end. */
+  /** Writes JSON to stdout, with a newline at its end; unprintable characters as escapes, so that its values stay. */
+  json(text: string): void {
+    this.clearLive();
+    this.#stdout.write(ended(printableJson(text)));
+  }
+
+  /** Writes text to stderr, with a newline at its end; unprintable characters as `�`. */
   note(text: string): void {
     this.clearLive();
-    this.#stderr.write(text.endsWith('\n') ? text : `${text}\n`);
+    this.#stderr.write(ended(printableLines(text)));
   }
 
   /** Shows a line that the next one replaces; only for terminals. */
   live(line: string): void {
     // A wrapped line could not be rewritten; the last column stays free, since some terminals wrap right after it.
-    this.#stderr.write(`\r\u001b[2K${line.slice(0, Math.max(1, (this.#stderr.columns ?? 80) - 1))}`);
+    this.#stderr.write(`\r\u001b[2K${fitColumns(printable(line), Math.max(1, (this.#stderr.columns ?? 80) - 1))}`);
     this.#live = true;
   }
 
@@ -53,6 +64,10 @@ export class Output {
     if (this.#live) this.#stderr.write('\r\u001b[2K');
     this.#live = false;
   }
+}
+
+function ended(text: string): string {
+  return text.endsWith('\n') ? text : `${text}\n`;
 }
 
 /**

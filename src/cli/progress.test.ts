@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Output } from './output.js';
 import { formatDuration, formatProgress, formatRate, MovingRate, Progress } from './progress.js';
 
@@ -129,8 +129,12 @@ describe('Progress', () => {
   });
 
   it('shows nothing without an output', () => {
+    const written = (['stdout', 'stderr'] as const).map((stream) => vi.spyOn(process[stream], 'write'));
     const progress = new Progress({ label: 'lock' });
     progress.update(1);
     progress.finish();
+    const calls = written.flatMap((spy) => spy.mock.calls);
+    for (const spy of written) spy.mockRestore();
+    expect(calls).toEqual([]);
   });
 });

@@ -13,6 +13,8 @@ import {
   writeIdxFolder,
   writeImageFolder,
 } from '../../test/support/image-data.js';
+import { encodePng } from '../formats/index.js';
+import { drawText } from './bitmap-font.js';
 import { checkData, contactSheet, dataSources, dataSpec, describeData, findData, loadData } from './index.js';
 
 let root: string;
@@ -23,6 +25,11 @@ beforeAll(async () => {
   await writeCifarFolder(at('sets', 'cifar10'));
   await writeImageFolder(at('sets', 'animals'));
   await write(at('sets', 'notes', 'README.md'), Buffer.from('no images'));
+  for (const name of ['blue', 'red']) {
+    const pixels = new Uint8Array(3 * 200 * 150);
+    pixels.fill(255, name === 'red' ? 0 : 60_000, name === 'red' ? 30_000 : 90_000);
+    await write(at('large', name, '0.png'), await encodePng({ pixels, channels: 3, height: 200, width: 150 }));
+  }
   await writeImageFolder(at('split', 'train'));
   await writeImageFolder(at('split', 'test'), { perClass: 2, start: 500, classes: ['cat', 'eel'] });
 });
@@ -33,10 +40,16 @@ describe('findData', () => {
     const found = (await findData(at('sets'))).map(describeData);
     const six = Array.from({ length: 10 }, () => 6);
     const two = Array.from({ length: 10 }, () => 2);
-    expect(found.map(({ kind, image, splits }) => ({ kind, image, splits }))).toEqual([
-      { kind: 'image folder', image: [3, 8, 8], splits: [{ name: 'all', size: 30, counts: [10, 10, 10] }] },
+    expect(found.map(({ name, kind, image, splits }) => ({ name, kind, image, splits }))).toEqual([
       {
-        kind: 'CIFAR-10 folder',
+        name: 'images',
+        kind: 'image folder',
+        image: [3, 8, 8],
+        splits: [{ name: 'all', size: 30, counts: [10, 10, 10] }],
+      },
+      {
+        name: 'cifar10',
+        kind: 'CIFAR folder',
         image: [3, 32, 32],
         splits: [
           { name: 'train', size: 60, counts: six },
@@ -44,6 +57,7 @@ describe('findData', () => {
         ],
       },
       {
+        name: 'mnist',
         kind: 'IDX folder',
         image: [1, 6, 6],
         splits: [
@@ -69,7 +83,7 @@ describe('findData', () => {
       splits: [{ name: 'all', size: 20, counts: [] }],
     });
     expect(await one(at('sets/cifar10/data_batch_2.bin.gz'))).toMatchObject({
-      kind: 'CIFAR-10 file',
+      kind: 'CIFAR file',
       splits: [{ size: 30 }],
     });
     expect((await one(at('split'))).splits).toEqual([
@@ -79,7 +93,7 @@ describe('findData', () => {
   });
 
   it('refuses what is no image data', async () => {
-    await expect(findData(at('sets', 'notes'))).rejects.toThrow('notes: expected IDX files, CIFAR-10 batches');
+    await expect(findData(at('sets', 'notes'))).rejects.toThrow('notes: expected IDX files, CIFAR batches');
     await expect(findData(at('nothing'))).rejects.toThrow('nothing: expected a folder, found nothing');
     await expect(findData(at('sets/notes/README.md'))).rejects.toThrow('expected an IDX file');
   });
@@ -133,12 +147,58 @@ describe('contactSheet', () => {
   it('shows examples of each class in a row, on a grey ground', async () => {
     const [found] = await findData(at('sets', 'mnist'));
     const { pixels, channels, height, width } = await contactSheet(found, 4);
-    expect([channels, height, width]).toEqual([3, 2 + 10 * 8, 2 + 4 * 8]);
+    expect([channels, pixels.length]).toEqual([3, 3 * height * width]);
     const pixel = (row: number, column: number) => [0, 1, 2].map((c) => pixels[(c * height + row) * width + column]);
-    expect(pixel(0, 0)).toEqual([64, 64, 64]);
-    // Row 3, column 2: the third image of class 3 is number 23, whose pixel (1, 4) is the tenth.
-    const expected = pixelsOf(1, 36, 23)[10];
-    expect(pixel(2 + 3 * 8 + 1, 2 + 2 * 8 + 4)).toEqual([expected, expected, expected]);
+    expect(pixel(0, 0)).toEqual([48, 48, 48]);
+    // Images of 6 pixels a side are shown with 66; a row is 70 high, a split 4 images wide.
+    const [top, left, split] = [height - 10 * 70, width - 2 * (4 * 70 + 8), 4 * 70 + 8];
+    // Row 3, column 2: the third image of class 3 is number 23 (of test, with two of each, the second is 73, after 60 in
+    // train), whose pixel (1, 4) is the tenth.
+    for (const [begin, column, image] of [
+      [left, 2, 23],
+      [left + split, 1, 73],
+    ]) {
+      const value = pixelsOf(1, 36, image)[10];
+      for (const within of [0, 10]) {
+        const place = pixel(top + 3 * 70 + 11 + within, begin + column * 70 + 44 + within);
+        expect(place, `image ${image}`).toEqual([value, value, value]);
+      }
+    }
+    // Room is left for names, and something white is written there and above the images.
+    const isWhite = (rows: [number, number], columns: [number, number]) => {
+      for (let row = rows[0]; row < rows[1]; row++) {
+        for (let column = columns[0]; column < columns[1]; column++) if (pixel(row, column)[0] === 255) return true;
+      }
+      return false;
+    };
+    for (let row = 0; row < 10; row++) expect(isWhite([top + row * 70, top + row * 70 + 66], [0, left])).toBe(true);
+    for (const begin of [left, left + split]) expect(isWhite([0, top], [begin, begin + 80])).toBe(true);
+  });
+
+  it('writes letters as they look', () => {
+    const canvas = { pixels: new Uint8Array(12 * 7), width: 12 };
+    drawText(canvas, 'Lé', { top: 0, left: 0, scale: 1 });
+    const rows = Array.from({ length: 7 }, (_, row) =>
+      [...canvas.pixels.subarray(row * 12, row * 12 + 12)].map((value) => (value === 255 ? '#' : ' ')).join(''),
+    );
+    expect(rows.map((row) => row.trimEnd())).toEqual([
+      '#',
+      '#',
+      '#      ###',
+      '#     #   #',
+      '#     #####',
+      '#     #',
+      '#####  ###',
+    ]);
+  });
+
+  it('shows large images smaller, and colour as it is', async () => {
+    const [found] = await findData(at('large'));
+    const { channels, height, width, pixels } = await contactSheet(found, 1);
+    expect([channels, height]).toEqual([3, 8 + 14 + 2 * 100]);
+    // The last column of all is a gap; the one image of the last row is red.
+    const pixel = [0, 1, 2].map((c) => pixels[(c * height + height - 50) * width + width - 60]);
+    expect(pixel).toEqual([255, 0, 0]);
   });
 
   it('needs labelled images', async () => {
@@ -195,7 +255,9 @@ describe('folders that do not fit', () => {
     );
     await rm(at('bad', 'test'), { recursive: true });
     await write(at('bad/train/cow/notes.txt'), Buffer.from('none'));
-    await expect(open('images', at('bad'))).rejects.toThrow('cow: expected PNG or JPEG images, found none');
+    await expect(open('images', at('bad'))).rejects.toThrow(
+      'cow: expected images (.png, .jpg, .jpeg, .tif, .tiff, .webp, .bmp, .ppm, .pgm), found none',
+    );
     await symlink('/etc/hostname', at('bad/train/cat/x.png'));
     await expect(open('images', at('bad'))).rejects.toThrow(
       'x.png: expected an image or a class, found a link out of the folder',
@@ -203,6 +265,6 @@ describe('folders that do not fit', () => {
     await rm(at('bad/train/cat/x.png'));
     await write(at('bad/train/cow/0.png'), Buffer.from('none'));
     const spec = dataSpec.parse({ name: 'images', path: at('bad') });
-    await expect(loadData(spec)).rejects.toThrow('0.png: expected a PNG or JPEG image, found other bytes');
+    await expect(loadData(spec)).rejects.toThrow(/0.png: expected a PNG, JPEG, .* image, found other bytes/);
   });
 });

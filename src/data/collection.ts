@@ -29,10 +29,39 @@ export interface Normalization {
 export interface ImageCollection {
   /** Names of the classes. */
   readonly classes: readonly string[];
+  /** Normalization in common use, or the statistics of the training images; for the images' own channels. */
+  readonly normalization: Normalization;
   /** Training images, or all where there is no official split. */
   readonly train: LabelledImages;
+  /** Validation images of an official split. */
+  readonly validation?: LabelledImages;
   /** Test images of an official split. */
   readonly test?: LabelledImages;
+  /** Sentences for people: what of the files was left out or used otherwise, and why. */
+  readonly notes?: readonly string[];
+}
+
+/**
+ * Mean and deviation of each channel of images, to six digits; a channel of one value alone gets deviation 1. The sums are
+ * of whole numbers, so the order of the images changes nothing.
+ */
+export function statisticsOf({ pixels, channels, height, width }: ImageBytes): Normalization {
+  const plane = height * width;
+  const counts = Array.from({ length: channels }, () => new Float64Array(256));
+  for (let start = 0; start < pixels.length; start += plane) {
+    const count = counts[(start / plane) % channels];
+    for (let i = start; i < start + plane; i++) count[pixels[i]]++;
+  }
+  const moments = counts.map((count) => {
+    const size = count.reduce((sum, each) => sum + each, 0);
+    const mean = count.reduce((sum, each, byte) => sum + each * byte, 0) / size;
+    const variance = count.reduce((sum, each, byte) => sum + each * (byte - mean) ** 2, 0) / size;
+    return { mean: mean / 255, std: Math.sqrt(variance) / 255 };
+  });
+  return {
+    mean: moments.map(({ mean }) => Number(mean.toFixed(6))),
+    std: moments.map(({ std }) => Number(std.toFixed(6)) || 1),
+  };
 }
 
 /** Labelled images that lie in memory; `source` is their file. */

@@ -36,6 +36,7 @@ describe('subsets', () => {
     expect(() => selectClasses(numbered(3), [3])).toThrow(
       new InputError('numbered: expected classes from 0 to 2, got 3'),
     );
+    expect(() => selectClasses(numbered(3), [0, 1, 0])).toThrow('numbered: expected each class once, got 0 twice');
   });
 
   it('fewShot takes so many of each class, all where there are fewer, and others by another seed', () => {
@@ -153,6 +154,8 @@ describe('digits', () => {
     expect(train.classes).toEqual(['7', '8']);
     expect(new Set(test.labels)).toEqual(new Set([0, 1]));
     expect((await loadData({ ...spec, validationShare: 0, limit: 50 })).train.size).toBe(50);
-    await expect(loadData({ ...spec, classes: [10] })).rejects.toThrow('expected classes from 0 to 9, got 10');
+    await expect(loadData({ ...spec, classes: [1, 10] })).rejects.toThrow(
+      'data.classes: expected classes from 0 to 9, got 10; digits has 0, 1, 2, 3',
+    );
   });
 });

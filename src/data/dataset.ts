@@ -1,6 +1,7 @@
 import { InputError } from '../formats/index.js';
 import { RandomStream } from '../linalg/index.js';
 import { type Examples, FloatExamples } from './examples.js';
+import type { Preprocessing } from './preprocessing.js';
 
 /** Labelled examples, told by where their inputs lie in a store. */
 export interface Selection {
@@ -24,6 +25,8 @@ export interface Dataset extends Selection {
   readonly examples: Examples;
   /** What an example of the store is called in its source: its file, or its file and place there. */
   readonly nameOf?: (index: number) => string;
+  /** What was done to the images, so that a model can say how it is to be fed; none where the inputs are plain numbers. */
+  readonly preprocessing?: Preprocessing;
 }
 
 /** What {@link createDataset} and {@link floatDataset} are told beside the inputs. */
@@ -41,9 +44,9 @@ export function selectAll({ name, labels, classes }: DatasetFacts): Selection {
   return { name, indices: Uint32Array.from(labels.keys()), labels, classes, size: labels.length };
 }
 
-/** A data set of all examples of a store. */
-export function createDataset(examples: Examples, facts: DatasetFacts): Dataset {
-  return { ...selectAll(facts), inputShape: examples.shape, examples };
+/** A data set of all examples of a store; `preprocessing`: what was done to its images. */
+export function createDataset(examples: Examples, facts: DatasetFacts, preprocessing?: Preprocessing): Dataset {
+  return { ...selectAll(facts), inputShape: examples.shape, examples, preprocessing };
 }
 
 /**
@@ -89,10 +92,13 @@ export function subset<T extends Selection>(dataset: T, positions: ArrayLike<num
 /**
  * Only the examples of some classes, which are renumbered from 0 in the given order.
  *
- * @throws InputError when a class does not exist.
+ * @throws InputError when a class does not exist, or is given twice.
  */
 export function selectClasses<T extends Selection>(dataset: T, classes: readonly number[], name = dataset.name): T {
-  for (const label of classes) {
+  for (const [position, label] of classes.entries()) {
+    if (classes.indexOf(label) !== position) {
+      throw new InputError(`${dataset.name}: expected each class once, got ${label} twice`);
+    }
     if (dataset.classes[label] === undefined) {
       throw new InputError(`${dataset.name}: expected classes from 0 to ${dataset.classes.length - 1}, got ${label}`);
     }

@@ -1,24 +1,26 @@
 import { stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
-import { CIFAR_SIZE, type FolderListing, InputError, listFolder, readCifar, readIdx } from '../formats/index.js';
-import { type ImageCollection, imagesInMemory, type LabelledImages } from './collection.js';
-import { dataSources } from './registry.js';
-import { CIFAR_CLASSES, isCifarFolder, openCifar } from './sources/cifar.js';
-import { isImageFolder, openImageFolder } from './sources/folder.js';
-import { isIdxFolder, openIdx } from './sources/idx.js';
+import { join } from 'node:path';
+import { CIFAR_SIZE, InputError, listFolder, readCifar, readIdx } from '../formats/index.js';
+import { type ImageCollection, imagesInMemory, type LabelledImages, type Normalization } from './collection.js';
+import { KNOWN_LAYOUTS, sourceOfFolder } from './detect.js';
+import type { DataLayout, DataSource } from './registry.js';
+import { CIFAR_CLASSES } from './sources/cifar.js';
+import { idxImages } from './sources/idx.js';
 
 /** What lies at a path. */
-export type DataKind =
-  | 'IDX labels'
-  | 'IDX images'
-  | 'IDX folder'
-  | 'CIFAR-10 file'
-  | 'CIFAR-10 folder'
-  | 'image folder';
+export type DataKind = 'IDX labels' | 'IDX images' | 'IDX folder' | 'CIFAR file' | 'CIFAR folder' | 'image folder';
+
+const FOLDER_KINDS: Readonly<Record<DataLayout, DataKind>> = {
+  // Never found in a folder.
+  embedded: 'image folder',
+  idx: 'IDX folder',
+  cifar: 'CIFAR folder',
+  images: 'image folder',
+};
 
 /** A split of a data set: how many examples of each class. */
 export interface SplitDescription {
-  /** `train`, `test`, or `all` where there is no official split. */
+  /** `train`, `validation`, `test`, or `all` where there is no official split. */
   readonly name: string;
   /** Number of examples. */
   readonly size: number;
@@ -38,6 +40,12 @@ export interface DataDescription {
   readonly classes: readonly string[];
   /** Its splits. */
   readonly splits: readonly SplitDescription[];
+  /** Name of the source that opens it, for `data.name`; none for single files. */
+  readonly name?: string;
+  /** Mean and deviation of each channel that its source normalizes with; none for single files. */
+  readonly normalization?: Normalization;
+  /** What of its files is left out or used otherwise, and why. */
+  readonly notes: readonly string[];
 }
 
 /** A described data set, and its images where there are some. */
@@ -47,7 +55,7 @@ export interface FoundData extends DataDescription {
 }
 
 /**
- * Finds out what data a path holds: an IDX or CIFAR-10 file, a folder of these, a folder of images, or a folder that
+ * Finds out what data a path holds: an IDX or CIFAR file, a folder of these, a folder of images, or a folder that
  * holds several of such folders.
  *
  * @throws InputError when it is none of them, or its files are malformed.
@@ -56,17 +64,16 @@ export async function findData(path: string): Promise<FoundData[]> {
   const info = await stat(path).catch(() => undefined);
   if (info?.isFile()) return [await findFile(path)];
   const listing = await listFolder(path);
-  const found = await findFolder(path, listing);
-  if (found) return [found];
+  const source = await sourceOfFolder(path, listing);
+  if (source) return [await open(path, source)];
   const inner: FoundData[] = [];
   for (const name of listing.folders) {
-    const data = await findFolder(join(path, name), await listFolder(join(path, name)));
-    if (data) inner.push(data);
+    const folder = join(path, name);
+    const innerSource = await sourceOfFolder(folder, await listFolder(folder));
+    if (innerSource) inner.push(await open(folder, innerSource));
   }
   if (inner.length > 0) return inner;
-  throw new InputError(
-    `${path}: expected IDX files, CIFAR-10 batches, subfolders of PNG or JPEG images, or folders of these, found none`,
-  );
+  throw new InputError(`${path}: expected ${KNOWN_LAYOUTS}, or folders of these, found none`);
 }
 
 /** What findData found, without the images. */
@@ -74,24 +81,24 @@ export function describeData({ images: _, ...description }: FoundData): DataDesc
   return description;
 }
 
-async function findFolder(path: string, listing: FolderListing): Promise<FoundData | undefined> {
-  if (isIdxFolder(listing)) return collected(path, 'IDX folder', await openNamedIdx(path));
-  if (isCifarFolder(listing)) return collected(path, 'CIFAR-10 folder', await openCifar(path));
-  if (await isImageFolder(path, listing)) return collected(path, 'image folder', await openImageFolder(path));
-  return undefined;
+async function open(path: string, source: DataSource): Promise<FoundData> {
+  const collection = await source.open(path);
+  const { normalization } = collection;
+  return { ...collected(path, FOLDER_KINDS[source.layout], collection), name: source.name, normalization };
 }
 
-/** A folder that is called as a data set of the registry must hold it. */
-async function openNamedIdx(path: string): Promise<ImageCollection> {
-  const name = basename(path);
-  return dataSources.names().includes(name) ? dataSources.get(name).open(path) : openIdx(path);
-}
-
-function collected(path: string, kind: DataKind, { classes, train, test }: ImageCollection): FoundData {
+function collected(
+  path: string,
+  kind: DataKind,
+  { classes, train, validation, test, notes = [] }: Omit<ImageCollection, 'normalization'>,
+): FoundData {
   const { channels, height, width } = train.image;
-  const parts = test ? { train, test } : { all: train };
-  const splits = Object.entries(parts).map(([name, { labels }]) => splitOf(name, labels, classes.length));
-  return { path, kind, image: [channels, height, width], classes, splits, images: Object.values(parts) };
+  const parts: [string, LabelledImages][] = [[test || validation ? 'train' : 'all', train]];
+  if (validation) parts.push(['validation', validation]);
+  if (test) parts.push(['test', test]);
+  const splits = parts.map(([name, { labels }]) => splitOf(name, labels, classes.length));
+  const images = parts.map(([, each]) => each);
+  return { path, kind, image: [channels, height, width], classes, splits, images, notes };
 }
 
 function splitOf(name: string, labels: ArrayLike<number>, classes: number): SplitDescription {
@@ -105,22 +112,24 @@ async function findFile(path: string): Promise<FoundData> {
     const { labels, pixels } = await readCifar(path);
     const bytes = { pixels, channels: 3, height: CIFAR_SIZE, width: CIFAR_SIZE } as const;
     const images = imagesInMemory(path, bytes, Int32Array.from(labels));
-    return collected(path, 'CIFAR-10 file', { classes: CIFAR_CLASSES, train: images });
+    return collected(path, 'CIFAR file', { classes: CIFAR_CLASSES, train: images });
   }
   const { shape, data } = await readIdx(path);
-  const [size, height, width] = shape;
-  if (height === undefined || width === undefined) {
+  const [size] = shape;
+  if (shape.length === 1) {
     const classes = data.reduce((most, label) => Math.max(most, label + 1), 0);
     const names = Array.from({ length: classes }, (_, label) => String(label));
-    return { path, kind: 'IDX labels', classes: names, splits: [splitOf('all', data, classes)], images: [] };
+    return { path, kind: 'IDX labels', classes: names, splits: [splitOf('all', data, classes)], images: [], notes: [] };
   }
-  const images = imagesInMemory(path, { pixels: data, channels: 1, height, width }, new Int32Array(size));
+  const bytes = idxImages(path, shape, data);
+  const images = imagesInMemory(path, bytes, new Int32Array(size));
   return {
     path,
     kind: 'IDX images',
-    image: [1, height, width],
+    image: [bytes.channels, bytes.height, bytes.width],
     classes: [],
     splits: [{ name: 'all', size, counts: [] }],
     images: [images],
+    notes: [],
   };
 }

@@ -5,6 +5,7 @@ export {
   imagesInMemory,
   type LabelledImages,
   type Normalization,
+  statisticsOf,
 } from './collection.js';
 export { contactSheet } from './contact-sheet.js';
 export type { ImageForm } from './convert.js';
@@ -30,8 +31,11 @@ export {
   findData,
   type SplitDescription,
 } from './describe.js';
+export { sourceAt } from './detect.js';
 export { type Examples, FloatExamples } from './examples.js';
 export { type Augmentation, type ImageBytes, ImageExamples, type ImageView } from './images.js';
 export { type DataParts, type DataSpec, dataSpec, loadData, loadDigits } from './load.js';
-export { type DataSource, dataSources } from './registry.js';
+export { withPreprocessing } from './prepared-spec.js';
+export type { Preprocessing } from './preprocessing.js';
+export { type DataLayout, type DataSource, dataSources } from './registry.js';
 export type { Interpolation } from './resize.js';

@@ -12,6 +12,8 @@ beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'weightlock-data-'));
   for (const name of ['mnist', 'fashion-mnist', 'kmnist']) await writeIdxFolder(join(root, name));
   await writeCifarFolder(join(root, 'cifar10'));
+  await writeIdxFolder(join(root, 'idx'));
+  await writeCifarFolder(join(root, 'cifar'));
   await writeImageFolder(join(root, 'images'));
 });
 afterAll(() => rm(root, { recursive: true }));
@@ -23,6 +25,8 @@ const facts: Record<string, { shape: number[]; sizes: number[]; classes: number 
   'fashion-mnist': { shape: [1, 6, 6], sizes: [51, 9, 20], classes: 10 },
   kmnist: { shape: [1, 6, 6], sizes: [51, 9, 20], classes: 10 },
   cifar10: { shape: [3, 32, 32], sizes: [51, 9, 20], classes: 10 },
+  idx: { shape: [1, 6, 6], sizes: [51, 9, 20], classes: 10 },
+  cifar: { shape: [3, 32, 32], sizes: [51, 9, 20], classes: 10 },
   images: { shape: [3, 8, 8], sizes: [20, 4, 6], classes: 3 },
 };
 
@@ -49,7 +53,7 @@ describe.each(dataSources.names())('%s', (name) => {
   it('has its parts, which share no image and are the same again', async () => {
     const parts = await loadData(specOf(name));
     expect(sizes(parts)).toEqual(expected);
-    for (const part of Object.values(parts) as Dataset[]) {
+    for (const part of [parts.train, parts.validation, parts.test]) {
       expect(part.inputShape).toEqual(shape);
       expect(part.classes).toHaveLength(classes);
       expect(part.labels.every((label) => label >= 0 && label < classes)).toBe(true);
@@ -92,12 +96,14 @@ describe.each(dataSources.names())('%s', (name) => {
 
   it('refuses numbers that do not fit the channels, and a folder that is not there', async () => {
     await expect(loadData(specOf(name, { mean: [0.5, 0.5], channels: 3 }))).rejects.toThrow(
-      'data mean: expected 3 numbers, one a channel, got 2',
+      'data.mean: expected 3 numbers, one a channel, got 2',
     );
-    await expect(loadData(specOf(name, { classes: [99] }))).rejects.toThrow(/expected classes from 0 to \d+, got 99/);
+    await expect(loadData(specOf(name, { classes: [0, 99] }))).rejects.toThrow(
+      /^data.classes: expected classes from 0 to \d+, got 99; /,
+    );
     if (!dataSources.get(name).needsPath) return;
     await expect(loadData(specOf(name, { path: undefined }))).rejects.toThrow(
-      `data ${name}: expected a path to the folder of its files, got none`,
+      `data.path: expected the folder of the files of ${name}, got none`,
     );
     await expect(loadData(specOf(name, { path: join(root, 'nothing') }))).rejects.toThrow(
       'nothing: expected a folder, found nothing',

@@ -1,9 +1,12 @@
 import { Registry } from '../models/index.js';
-import type { ImageCollection, Normalization } from './collection.js';
-import { openCifar } from './sources/cifar.js';
-import { openDigits } from './sources/digits.js';
+import type { ImageCollection } from './collection.js';
+import { CIFAR_CLASSES, openCifar } from './sources/cifar.js';
+import { MNIST_NORMALIZATION, openDigits } from './sources/digits.js';
 import { openImageFolder } from './sources/folder.js';
 import { openIdx } from './sources/idx.js';
+
+/** How the files of a data set lie in their folder; `embedded` has none. */
+export type DataLayout = 'embedded' | 'idx' | 'cifar' | 'images';
 
 /** A labelled data set that weightlock can load: an entry of the registry. */
 export interface DataSource {
@@ -11,10 +14,10 @@ export interface DataSource {
   readonly name: string;
   /** One line for help. */
   readonly description: string;
+  /** Which files it consists of. */
+  readonly layout: DataLayout;
   /** Whether it lies in a folder that has to be given. */
   readonly needsPath: boolean;
-  /** Normalization in common use, for the source's own channels. */
-  readonly normalization: Normalization;
   /**
    * Opens it; `path` is its folder.
    *
@@ -26,50 +29,65 @@ export interface DataSource {
 const digits = Array.from({ length: 10 }, (_, digit) => String(digit));
 const clothes = 'T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot'.split(',');
 const characters = 'o,ki,su,tsu,na,ha,ma,ya,re,wo'.split(',');
+const cifar10 = { mean: [0.4914, 0.4822, 0.4465], std: [0.247, 0.2435, 0.2616] };
 
 /** All data sets by name. */
 export const dataSources = new Registry<DataSource>('data set', [
   {
     name: 'digits',
     description: '10,000 real MNIST digits, 28×28 grey, from the mnist package',
+    layout: 'embedded',
     needsPath: false,
-    normalization: { mean: [0.1307], std: [0.3081] },
     open: openDigits,
   },
   {
     name: 'mnist',
     description: 'handwritten digits, 28×28 grey, IDX files',
+    layout: 'idx',
     needsPath: true,
-    normalization: { mean: [0.1307], std: [0.3081] },
-    open: (path) => openIdx(path, digits),
+    open: (path) => openIdx(path, { classes: digits, normalization: MNIST_NORMALIZATION }),
   },
   {
     name: 'fashion-mnist',
     description: 'clothing articles, 28×28 grey, IDX files',
+    layout: 'idx',
     needsPath: true,
-    normalization: { mean: [0.286], std: [0.353] },
-    open: (path) => openIdx(path, clothes),
+    open: (path) => openIdx(path, { classes: clothes, normalization: { mean: [0.286], std: [0.353] } }),
   },
   {
     name: 'kmnist',
     description: 'cursive Japanese characters, 28×28 grey, IDX files',
+    layout: 'idx',
     needsPath: true,
-    normalization: { mean: [0.1918], std: [0.3483] },
-    open: (path) => openIdx(path, characters),
+    open: (path) => openIdx(path, { classes: characters, normalization: { mean: [0.1918], std: [0.3483] } }),
   },
   {
     name: 'cifar10',
     description: 'photos of ten classes, 32×32 colour, binary version',
+    layout: 'cifar',
     needsPath: true,
-    normalization: { mean: [0.4914, 0.4822, 0.4465], std: [0.247, 0.2435, 0.2616] },
-    open: openCifar,
+    open: (path) => openCifar(path, { classes: CIFAR_CLASSES, normalization: cifar10 }),
+  },
+  {
+    name: 'idx',
+    description:
+      'any images in IDX files, such as EMNIST; classes, mean and deviation are those of its training images',
+    layout: 'idx',
+    needsPath: true,
+    open: (path) => openIdx(path),
+  },
+  {
+    name: 'cifar',
+    description: "any images in CIFAR's binary version, such as CIFAR-100; mean and deviation of its training images",
+    layout: 'cifar',
+    needsPath: true,
+    open: (path) => openCifar(path),
   },
   {
     name: 'images',
-    description: 'PNG or JPEG images, one subfolder a class, with or without train and test above',
+    description: 'PNG, JPEG and other images, one subfolder a class, with or without train, val and test above',
+    layout: 'images',
     needsPath: true,
-    // ImageNet's, which pretrained models expect.
-    normalization: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
     open: openImageFolder,
   },
 ]);

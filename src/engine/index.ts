@@ -1,2 +1,3 @@
+export { requireDevice } from './device.js';
 export { compile, EngineError, type EngineOptions, type Feeds, Program, type Results } from './program.js';
 export { ProgramCache } from './program-cache.js';

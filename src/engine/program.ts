@@ -2,12 +2,21 @@ import type * as ort from 'onnxruntime-node';
 import { WeightlockError } from '../formats/index.js';
 import { allocate, type DType, type Shape, sizeOf, type Tensor, type TypedArray, toOnnx } from '../graph/index.js';
 import { refusalOf, sentinel } from './sentinel.js';
+import { telemetryObjection } from './telemetry.js';
 
 type Runtime = typeof ort;
 
-/** Loads the native library at first use, so that a machine without it can still say what is missing. */
-function loadRuntime(): Promise<Runtime> {
-  return import('onnxruntime-node');
+/**
+ * Loads the native library: the only place that does, so that its telemetry is off wherever it runs. At first use, so that
+ * a machine without it can still say what is missing.
+ */
+async function loadRuntime(): Promise<Runtime> {
+  const objection = telemetryObjection();
+  if (objection !== undefined) throw new EngineError(objection);
+  const runtime = await import('onnxruntime-node');
+  // Errors are thrown; written by the library itself they would pass by everything that makes output harmless.
+  runtime.env.logLevel = 'fatal';
+  return runtime;
 }
 
 /** Where and how a program runs. */
@@ -160,7 +169,7 @@ export async function compile(
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       graphOptimizationLevel: optimize ? 'all' : 'disabled',
-      logSeverityLevel: 3,
+      logSeverityLevel: 4,
       ...(profilePrefix ? { enableProfiling: true, profileFilePrefix: profilePrefix } : {}),
     });
     return new Program(runtime, session, stored, { profiled: profilePrefix !== undefined, refusal });

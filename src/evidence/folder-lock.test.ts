@@ -88,6 +88,7 @@ describe('FolderLock', () => {
   it('is taken over when the number of the dead process was given to another', async () => {
     await writeOwner({ pid: process.pid, born: 'another-boot:1' });
     await FolderLock.acquire(path);
+    expect(JSON.parse(await readFile(path, 'utf8')).born).not.toBe('another-boot:1');
   });
 
   it('is not taken from a living process or another machine', async () => {
@@ -101,9 +102,12 @@ describe('FolderLock', () => {
     'waits for a half-made one and takes over an old one: %s',
     async (content) => {
       await writeFile(path, content);
+      // Young however long this process has to wait for its turn.
+      await utimes(path, new Date(), new Date(Date.now() + 3_600_000));
       await expect(FolderLock.acquire(path)).rejects.toThrow('just opening');
       await utimes(path, new Date(0), new Date(0));
       await FolderLock.acquire(path);
+      expect(JSON.parse(await readFile(path, 'utf8')).pid).toBe(process.pid);
     },
   );
 

@@ -113,8 +113,7 @@ async function checkData(data: string | undefined): Promise<HealthCheck> {
     return {
       name,
       status: 'note',
-      detail:
-        'WEIGHTLOCK_DATA is not set; the embedded digits need no folder, other data sets are looked for in ../shared/data',
+      detail: 'WEIGHTLOCK_DATA is not set; the embedded digits need no folder, other data sets need it or a path',
     };
   const entries = await readdir(data).catch(() => undefined);
   if (!entries) return { name, status: 'failed', detail: 'WEIGHTLOCK_DATA is set and not a readable folder' };

@@ -17,7 +17,7 @@ import { readJsonFile, writeFileAtomic } from '../formats/index.js';
 import { specDefOptions, specdef } from '../locks/index.js';
 import { initializeModel, loadModel, type Model, parameterSet, saveModel } from '../models/index.js';
 import { Evaluator } from '../training/index.js';
-import { attackJob, attackTrials } from './jobs/attack.js';
+import { attackJob } from './jobs/attack.js';
 import { type AttackOptions, type AttackPlan, attackOptions, attackPlan } from './jobs/attack-options.js';
 import { type LockJobResult, lockJob } from './jobs/lock.js';
 import { type JobContext, trainJob, trainOptions, trainSteps } from './jobs/train.js';
@@ -125,14 +125,10 @@ export async function runDemo(
 
   const attack = demoAttack(options);
   const plan = attackPlan(spec(options.unauthorized), attack);
-  const run = (part: AttackPlan) =>
-    attackJob(paths, part, { folder, workers, engine, signal, onTrial: () => progress.advance() });
-  progress.begin('attack', attackTrials(paths, plan));
+  const run = (part: AttackPlan) => attackJob(paths, part, { folder, workers, engine, signal, progress });
   // What anyone would try comes first, so that there is something to read soon; the whole plan finds it done.
-  const first = await run(plainPart(plan));
-  onFirst?.(first);
+  onFirst?.(await run({ ...plainPart(plan), title: 'attack, plain' }));
   const rows = await run(plan);
-  progress.end();
 
   const test = await utilityChange(unlocked, locked.weights, authorized.test, engine);
   const lock = (await readJsonFile(folder.file('lock.json'))) as LockJobResult;
@@ -165,7 +161,8 @@ async function transformedAccuracy(
   const evaluator = new Evaluator(model, engine);
   const found: Record<string, number> = {};
   for (const { name, transforms: steps } of attacks.entries()) {
-    if (steps.length === 0 || steps.some((step) => available[step] === undefined || transforms.get(step).isSeeded)) continue;
+    if (steps.length === 0 || steps.some((step) => available[step] === undefined || transforms.get(step).isSeeded))
+      continue;
     const options = steps.map((step) => ({ name: step, options: available[step] ?? {} }));
     const weights = transformWeights(model, model.weights, options, () => model.weights)(0);
     found[name] = (await evaluator.evaluate(parameterSet(weights), dataset)).accuracy;

@@ -2,7 +2,7 @@ import { statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { InputError } from '../formats/index.js';
 import type { ModelSpec, StateDict } from '../models/index.js';
-import { stepBytes } from '../training/index.js';
+import { type Optimizer, optimizers, stepBytes } from '../training/index.js';
 
 /** What a run will need, as far as it can be known before. */
 export interface RunEstimate {
@@ -15,26 +15,41 @@ export interface RunEstimate {
 /** Node.js, ONNX Runtime and the embedded digits while they are parsed, before any model (measured: 337 MB). */
 const baseBytes = 340e6;
 
+/** A product with second derivatives is a program of its own, which costs as much as two steps and holds about as much. */
+const productSteps = 2;
+
+/** Vectors in float64 as long as all weights, which an optimizer that asks for more than the gradient computes with. */
+const workVectors = 6;
+
 /**
  * Estimates memory and disk of training or locking a model, and checks that both are there.
  *
+ * @param optimizer - Its name; its state is what it really is for these weights.
  * @param folder - Where the run will be written; it need not exist yet.
  * @throws InputError when less disk or memory is free than the run needs.
  */
 export async function estimateRun({
   model,
   batchSize,
+  optimizer,
   folder,
 }: {
   model: ModelSpec & { weights: StateDict };
   batchSize: number;
+  optimizer: string;
   folder: string;
 }): Promise<RunEstimate> {
   const weightBytes = [...model.weights.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
-  // Two optimizer slots and a kept copy beside the step; a checkpoint holds those and the weights.
+  const made = optimizers.get(optimizer).create();
+  const state = stateBytes(made, model.weights);
+  const step = stepBytes(model, batchSize);
+  const hasProducts = made.needs?.some((need) => need !== 'evaluate');
+  const work = made.needs ? workVectors * 2 * weightBytes + (hasProducts ? productSteps * step : 0) : 0;
   const estimate = {
-    memoryBytes: baseBytes + stepBytes(model, batchSize) + 4 * weightBytes,
-    diskBytes: 2 * 4 * weightBytes + weightBytes,
+    // Beside the step, which counts weights and gradients: the kept copy, and one more while a checkpoint is read.
+    memoryBytes: baseBytes + step + work + state + 2 * weightBytes,
+    // A checkpoint holds weights, kept copy and state.
+    diskBytes: 2 * (2 * weightBytes + state) + weightBytes,
   };
   const free = await freeDisk(folder);
   if (free < estimate.diskBytes)
@@ -42,10 +57,31 @@ export async function estimateRun({
   const memory = process.availableMemory();
   if (memory < estimate.memoryBytes) {
     throw new InputError(
-      `memory: expected ${megabytes(estimate.memoryBytes)} free for this model and batch size, found ${megabytes(memory)}`,
+      `memory: expected ${megabytes(estimate.memoryBytes)} free for this model, batch size and ${optimizer}, found ${megabytes(memory)}`,
     );
   }
   return estimate;
+}
+
+/** Bytes of an optimizer's state. That of one weight after another is made and let go, so that asking costs no memory. */
+function stateBytes(optimizer: Optimizer, weights: StateDict): number {
+  let bytes = 0;
+  for (const [name, { shape, data }] of weights) {
+    for (const slot of Object.values(initOne(optimizer, name, shape, data).slots)) {
+      for (const values of slot.values()) bytes += values.byteLength;
+    }
+  }
+  return bytes;
+}
+
+function initOne(optimizer: Optimizer, name: string, shape: readonly number[], data: Float32Array) {
+  try {
+    return optimizer.init(new Map([[name, data]]), new Map([[name, shape]]));
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const message = `${optimizer.name}: expected a state of which one array can be allocated, ${name} [${shape}] needs a larger one; choose another optimizer`;
+    throw new InputError(message, { cause: error });
+  }
 }
 
 /** An estimate in one line. */

@@ -1,6 +1,6 @@
 export { type DemoOptions, type DemoResult, demoAttack, demoOptions, runDemo } from './demo.js';
 export { describeEstimate, estimateRun, type RunEstimate } from './estimate.js';
-export { inspectMatrix, type MatrixReport, readMatrices } from './inspect.js';
+export { type InspectedTensors, inspectMatrix, type MatrixReport, readMatrices } from './inspect.js';
 export { type AttackTargets, attackJob, attackTrials } from './jobs/attack.js';
 export { type AttackOptions, type AttackPlan, attackOptions, attackPlan } from './jobs/attack-options.js';
 export { attackWork, type SearchWork, type TrialTracker, trackTrials } from './jobs/attack-work.js';

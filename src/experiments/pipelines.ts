@@ -5,7 +5,7 @@ import { type RunFolder, saveOutput } from '../evidence/index.js';
 import { lockMethods } from '../locks/index.js';
 import { cloneWeights, loadModel, type Model, parameterSet } from '../models/index.js';
 import { type Evaluation, Evaluator, requireFit } from '../training/index.js';
-import { type AttackTargets, attackJob, attackTrials } from './jobs/attack.js';
+import { type AttackTargets, attackJob } from './jobs/attack.js';
 import { type AttackOptions, attackPlan } from './jobs/attack-options.js';
 import { type LockJobResult, lockJob } from './jobs/lock.js';
 import { type TrainOptions, type TrainResult, trainJob, trainSteps } from './jobs/train.js';
@@ -109,15 +109,7 @@ export async function attackModel(
   { folder, engine, signal, progress, workers }: PipelineContext & { workers: number },
 ): Promise<AttackedModel> {
   const plan = attackPlan(data, options);
-  progress.begin('attack', attackTrials(targets, plan));
-  const rows = await attackJob(targets, plan, {
-    folder,
-    workers,
-    engine,
-    signal,
-    onTrial: () => progress.advance(),
-  });
-  progress.end();
+  const rows = await attackJob(targets, plan, { folder, workers, engine, signal, progress });
   return { rows, cost: attackersAdvantage(rows, 'cost'), score: attackersAdvantage(rows, 'score') };
 }
 

@@ -39,10 +39,15 @@ const mostLost = 0.001;
  * is held on other examples, and where a 16-bit copy is no longer what it was.
  */
 export function utilityWarnings(
-  { budget, before: checked }: Pick<LockResult, 'budget' | 'before'>,
+  { budget, before: checked, steps }: Pick<LockResult, 'budget' | 'before' | 'steps'>,
   { before, after }: UtilityChange,
 ): string[] {
   const warnings: string[] = [];
+  if (steps === 0) {
+    warnings.push(
+      'The lock changed nothing: no check of its utility was within the budget. This is the unlocked model.',
+    );
+  }
   const points = (value: number) => `${(100 * value).toFixed(1)} points`;
   const [allowed, lost] = [checked.accuracy - budget.floor, before.float32.accuracy - after.float32.accuracy];
   // Beyond rounding: shares of different numbers of examples.
@@ -62,7 +67,8 @@ export function utilityWarnings(
     const worse = before[type].accuracy - after[type].accuracy - Math.max(lost, 0);
     const gone = after[type].notFinite - before[type].notFinite;
     if (gone > mostLost) warnings.push(`In ${type}, ${points(gone)} of the outputs are not finite since the lock.`);
-    else if (worse > 0.005) warnings.push(`In ${type} the lock costs ${points(worse)} of accuracy more than in float32.`);
+    else if (worse > 0.005)
+      warnings.push(`In ${type} the lock costs ${points(worse)} of accuracy more than in float32.`);
   }
   return warnings;
 }

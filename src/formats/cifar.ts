@@ -7,12 +7,19 @@ import { quote } from './text.js';
 export const CIFAR_SIZE = 32;
 
 const IMAGE_BYTES = 3 * CIFAR_SIZE * CIFAR_SIZE;
-const RECORD_BYTES = 1 + IMAGE_BYTES;
 /** Largest batch file that is read, decompressed: 87,000 records; the published files have 10,000. */
 const MAX_BYTES = 2 ** 28;
 const MAX_NAMES_BYTES = 2 ** 16;
 
-/** The records of a CIFAR-10 batch file. */
+/** What the records of a batch file are like. */
+export interface CifarRecords {
+  /** Number of classes; default 10. */
+  readonly classes?: number;
+  /** Label bytes of a record, of which the last counts: CIFAR-100 has two, the coarse class and the fine one. Default 1. */
+  readonly labelBytes?: 1 | 2;
+}
+
+/** The records of a CIFAR batch file. */
 export interface CifarBatch {
   /** Class of each image, `[size]`. */
   readonly labels: Uint8Array;
@@ -21,48 +28,52 @@ export interface CifarBatch {
 }
 
 /**
- * Parses a CIFAR-10 batch in its binary version: records of one label byte and 3,072 pixel bytes, red, green, blue.
+ * Parses a CIFAR batch in its binary version: records of one label byte (or two) and 3,072 pixel bytes, red, green, blue.
  *
  * @param bytes - The whole file, decompressed.
  * @param source - Its name, for messages.
- * @param classes - Number of classes, default 10.
  * @throws InputError when there is no record, a part of one, or a label that is no class.
  */
-export function parseCifar(bytes: Uint8Array, source: string, classes = 10): CifarBatch {
-  const size = bytes.length / RECORD_BYTES;
+export function parseCifar(
+  bytes: Uint8Array,
+  source: string,
+  { classes = 10, labelBytes = 1 }: CifarRecords = {},
+): CifarBatch {
+  const recordBytes = labelBytes + IMAGE_BYTES;
+  const size = bytes.length / recordBytes;
   if (!Number.isInteger(size) || size === 0) {
-    throw new InputError(`${source}: expected CIFAR records of ${RECORD_BYTES} bytes, found ${bytes.length} bytes`);
+    throw new InputError(`${source}: expected CIFAR records of ${recordBytes} bytes, found ${bytes.length} bytes`);
   }
   const labels = new Uint8Array(size);
   const pixels = new Uint8Array(size * IMAGE_BYTES);
   for (let record = 0; record < size; record++) {
-    const start = record * RECORD_BYTES;
-    labels[record] = bytes[start];
+    const start = record * recordBytes + labelBytes;
+    labels[record] = bytes[start - 1];
     if (labels[record] >= classes) {
       throw new InputError(
         `${source}: expected labels from 0 to ${classes - 1}, found ${labels[record]} in record ${record}`,
       );
     }
-    pixels.set(bytes.subarray(start + 1, start + RECORD_BYTES), record * IMAGE_BYTES);
+    pixels.set(bytes.subarray(start, start + IMAGE_BYTES), record * IMAGE_BYTES);
   }
   return { labels, pixels };
 }
 
 /**
- * Reads a CIFAR-10 batch file, decompressed when it is gzip.
+ * Reads a CIFAR batch file, decompressed when it is gzip.
  *
- * @param options - `classes`: number of classes, default 10; `maxBytes`: largest file, decompressed, default 256 MiB.
+ * @param options - What its records are like; `maxBytes`: largest file, decompressed, default 256 MiB.
  * @throws InputError when the file is missing, too large or malformed.
  */
 export async function readCifar(
   path: string,
-  { classes = 10, maxBytes = MAX_BYTES }: { classes?: number; maxBytes?: number } = {},
+  { maxBytes = MAX_BYTES, ...records }: CifarRecords & { maxBytes?: number } = {},
 ): Promise<CifarBatch> {
-  return parseCifar(await readMaybeGzip(path, maxBytes), path, classes);
+  return parseCifar(await readMaybeGzip(path, maxBytes), path, records);
 }
 
 /**
- * Reads the class names of CIFAR-10, `batches.meta.txt`: one a line, in the order of the labels.
+ * Reads the class names of CIFAR (`batches.meta.txt`, `fine_label_names.txt`): one a line, in the order of the labels.
  *
  * @throws InputError when the file is missing, above 64 KiB, not UTF-8, or has no, too many, repeated or unprintable names.
  */

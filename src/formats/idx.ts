@@ -7,16 +7,17 @@ const MAX_BYTES = 2 ** 31 - 1;
 /** Third byte of the magic number: elements are unsigned bytes. */
 const UNSIGNED_BYTE = 0x08;
 
-/** The content of an IDX file of unsigned bytes: labels or grey images. */
+/** The content of an IDX file of unsigned bytes: labels or images. */
 export interface IdxFile {
-  /** `[size]` for labels, `[size, height, width]` for images; none is 0. */
+  /** `[size]` for labels, `[size, height, width]` for images, with one more where these have channels; none is 0. */
   readonly shape: readonly number[];
   /** The elements, row-major: a view of the file's bytes. */
   readonly data: Uint8Array;
 }
 
 /**
- * Parses an IDX file (the format of MNIST) of unsigned bytes, of one dimension (labels) or three (images).
+ * Parses an IDX file (the format of MNIST) of unsigned bytes, of one dimension (labels), three (images) or four (images
+ * with channels).
  *
  * @param bytes - The whole file, decompressed.
  * @param source - Its name, for messages.
@@ -55,10 +56,10 @@ function readHeader(bytes: Uint8Array, source: string): { shape: number[]; start
   if (bytes.length < 4) throw new InputError(`${source}: expected an IDX header, found ${bytes.length} bytes`);
   const magic = view.getUint32(0);
   const rank = magic & 0xff;
-  if (magic >>> 8 !== UNSIGNED_BYTE || (rank !== 1 && rank !== 3)) {
+  if (magic >>> 8 !== UNSIGNED_BYTE || ![1, 3, 4].includes(rank)) {
     const found = `0x${magic.toString(16).padStart(8, '0')}`;
     throw new InputError(
-      `${source}: expected an IDX file, magic 0x00000801 (labels) or 0x00000803 (images), found ${found}`,
+      `${source}: expected an IDX file, magic 0x00000801 (labels) or 0x00000803 (images), 0x00000804 with channels, found ${found}`,
     );
   }
   const start = 4 + 4 * rank;

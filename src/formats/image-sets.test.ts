@@ -46,7 +46,11 @@ describe('IDX', () => {
       Buffer.concat([images, Buffer.of(0)]),
       'expected 28 bytes for unsigned bytes of shape [2,2,3], found 29',
     ],
-    ['floats', with32(0, 0x0d03), 'magic 0x00000801 (labels) or 0x00000803 (images), found 0x00000d03'],
+    [
+      'floats',
+      with32(0, 0x0d03),
+      'magic 0x00000801 (labels) or 0x00000803 (images), 0x00000804 with channels, found 0x00000d03',
+    ],
     ['two dimensions', with32(0, 0x0802), 'found 0x00000802'],
     ['an empty dimension', with32(8, 0), 'expected no empty dimension, found [2,0,3]'],
     ['a product of 96 bits', with32(4, 0xffffffff), 'found 28'],

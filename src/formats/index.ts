@@ -1,4 +1,5 @@
-export { CIFAR_SIZE, type CifarBatch, parseCifar, readCifar, readCifarNames } from './cifar.js';
+export { CIFAR_SIZE, type CifarBatch, type CifarRecords, parseCifar, readCifar, readCifarNames } from './cifar.js';
+export type { DecodedImage, ImageHeader } from './decoded-image.js';
 export {
   DTYPE_BYTES,
   fromFloat32,
@@ -23,9 +24,18 @@ export {
   resolveInside,
   writeFileAtomic,
 } from './files.js';
+export { describeNotFinite, findNotFinite, type NotFinite } from './finite.js';
 export { readMaybeGzip } from './gzip.js';
 export { type IdxFile, parseIdx, readIdx } from './idx.js';
-export { type DecodedImage, decodeImage, encodePng, readImage } from './image-files.js';
+export {
+  decodeImage,
+  decodeImageHeader,
+  encodePng,
+  IMAGE_NAME,
+  type ImageLimits,
+  readImage,
+  readImageHeader,
+} from './image-files.js';
 /** @internal Protobuf messages of ONNX files. */
 export * as onnx from './onnx/index.js';
 export {

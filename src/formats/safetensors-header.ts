@@ -1,5 +1,6 @@
 import { DTYPE_BYTES, isStoredDType, type StoredDType, type StoredTensor, storedByteLength } from './dtypes.js';
 import { InputError } from './errors.js';
+import { FOREIGN_BYTES, foreignFile } from './foreign.js';
 import { JsonScanner } from './json-scanner.js';
 import { quote } from './text.js';
 
@@ -29,22 +30,24 @@ export interface HeaderMetadata {
 /**
  * The length of the header from a file's first eight bytes, checked against the file and the cap.
  *
- * @param prefix - At least the first 8 bytes, or all of a shorter file.
+ * @param start - The file's first {@link FOREIGN_BYTES} bytes or more, or all of a shorter file.
  * @param fileBytes - Size of the whole file.
- * @throws InputError when the file cannot hold such a header.
+ * @throws InputError when the file cannot hold such a header; it says what the file is instead, where that is known.
  */
-export function headerLength(prefix: Uint8Array, fileBytes: number, source: string, maxBytes: number): number {
-  if (fileBytes < 8) throw new InputError(`${source}: expected a header length of 8 bytes, found ${fileBytes} bytes`);
-  const length = new DataView(prefix.buffer, prefix.byteOffset, 8).getBigUint64(0, true);
-  if (length > BigInt(maxBytes)) {
-    throw new InputError(
-      `${source}: expected a header of at most ${maxBytes} bytes, found a header length of ${length}`,
+export function headerLength(start: Uint8Array, fileBytes: number, source: string, maxBytes: number): number {
+  const fail = (expected: string, found: string): InputError => {
+    const known = foreignFile(start.subarray(0, FOREIGN_BYTES));
+    return new InputError(
+      known
+        ? `${source}: expected a safetensors file, found ${known.what}; ${known.advice}`
+        : `${source}: expected ${expected}, found ${found}`,
     );
-  }
+  };
+  if (fileBytes < 8) throw fail('a header length of 8 bytes', `${fileBytes} bytes`);
+  const length = new DataView(start.buffer, start.byteOffset, 8).getBigUint64(0, true);
+  if (length > BigInt(maxBytes)) throw fail(`a header of at most ${maxBytes} bytes`, `a header length of ${length}`);
   if (Number(length) > fileBytes - 8) {
-    throw new InputError(
-      `${source}: expected a header of at most ${fileBytes - 8} bytes in a file of ${fileBytes}, found a header length of ${length}`,
-    );
+    throw fail(`a header of at most ${fileBytes - 8} bytes in a file of ${fileBytes}`, `a header length of ${length}`);
   }
   return Number(length);
 }

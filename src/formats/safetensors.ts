@@ -2,6 +2,7 @@ import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { StoredTensor } from './dtypes.js';
 import { InputError } from './errors.js';
 import { writeFileAtomic } from './files.js';
+import { FOREIGN_BYTES } from './foreign.js';
 import { encodeHeader, type HeaderEntry, headerLength, MAX_HEADER_BYTES, parseHeader } from './safetensors-header.js';
 
 /** Largest file that {@link readSafetensors} reads unless told otherwise: 16 GiB. */
@@ -56,7 +57,7 @@ export function parseSafetensors(
  * into shared buffers.
  *
  * @param path - The file.
- * @throws InputError when the file is missing, too large, or malformed in any way.
+ * @throws InputError when the file is missing, too large, or malformed in any way; what is known to be another format is named.
  * @example
  * const { tensors, metadata } = await readSafetensors('model.safetensors');
  */
@@ -74,7 +75,7 @@ export async function readSafetensors(
   try {
     const { size } = await file.stat();
     if (size > maxBytes) throw new InputError(`${path}: expected at most ${maxBytes} bytes, found ${size}`);
-    const prefix = await readAt(file, 0, Math.min(8, size), path);
+    const prefix = await readAt(file, 0, Math.min(FOREIGN_BYTES, size), path);
     const length = headerLength(prefix, size, path, maxHeaderBytes);
     const start = 8 + length;
     const { entries, ...metadata } = parseHeader(await readAt(file, 8, length, path), size - start, path);

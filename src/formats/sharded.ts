@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { StoredTensor } from './dtypes.js';
 import { InputError } from './errors.js';
@@ -77,7 +77,7 @@ export async function findWeights(folder: string): Promise<WeightFiles> {
   if (await locateInside(folder, SINGLE)) return { names: [SINGLE] };
   const shardOf = await readIndex(folder);
   if (shardOf) return { names: [INDEX, ...new Set(shardOf.values())], shardOf };
-  throw new InputError(`${folder}: expected ${SINGLE} or ${INDEX} in this folder, found neither`);
+  throw new InputError(`${folder}: expected ${SINGLE} or ${INDEX} in this folder, found ${await otherWeights(folder)}`);
 }
 
 /**
@@ -89,6 +89,17 @@ export async function findWeights(folder: string): Promise<WeightFiles> {
 export async function readIndex(folder: string): Promise<ReadonlyMap<string, string> | undefined> {
   const index = await locateInside(folder, INDEX);
   return index === undefined ? undefined : parseIndex(await readFileCapped(index, MAX_INDEX_BYTES), index);
+}
+
+/** Names of files in which other tools keep weights. */
+const weightFile = /\.(safetensors|gguf|bin|pt|pth|ckpt|h5|keras|onnx|npz|msgpack)$/i;
+
+/** What a folder without the expected files holds instead, for a message. */
+async function otherWeights(folder: string): Promise<string> {
+  const others = (await readdir(folder)).filter((name) => weightFile.test(name)).sort();
+  if (others.length === 0) return 'neither';
+  const shown = others.slice(0, 3).map(quote).join(', ');
+  return `${shown}${others.length > 3 ? ` and ${others.length - 3} more` : ''}; save the model as safetensors in its own framework`;
 }
 
 async function single(path: string, maxBytes: number): Promise<TensorFiles> {

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
-import { Graph, type Tensor } from '../graph/index.js';
+import { InputError } from '../formats/index.js';
+import { Graph, GraphError, type Tensor } from '../graph/index.js';
 import { Scope } from '../nn/index.js';
 
 /** A family of models: what its `config.json` holds and how it computes logits. */
@@ -44,10 +45,21 @@ export interface ModelSpec {
   readonly config: unknown;
 }
 
-/** Writes the forward pass of a model for a batch size. */
+/**
+ * Writes the forward pass of a model for a batch size.
+ *
+ * @throws InputError when the configuration cannot be built, or not for training with this batch size.
+ */
 export function buildForward({ architecture, config }: ModelSpec, batchSize: number, training = false): ForwardPass {
   const graph = new Graph();
   const scope = new Scope(graph, training);
   const x = graph.input('x', [batchSize, ...architecture.inputShape(config)]);
-  return { graph, scope, x, logits: architecture.forward(scope, x, config) };
+  try {
+    return { graph, scope, x, logits: architecture.forward(scope, x, config) };
+  } catch (error) {
+    if (!(error instanceof GraphError)) throw error;
+    // What an architecture's schema lets through: the operator's message says what does not fit, this one whose fault it is.
+    const message = `${architecture.name}: expected a configuration that can be built, ${error.message}`;
+    throw new InputError(message, { cause: error });
+  }
 }

@@ -153,3 +153,47 @@ describe('model directories', () => {
     );
   });
 });
+
+describe('a configuration that cannot be built', () => {
+  const make = (name: string, config: object) => () => initializeModel(name, { ...config }, 1);
+
+  it.each<[string, object, string]>([
+    [
+      'vit',
+      { hidden_size: 10, num_attention_heads: 4 },
+      'config: num_attention_heads: expected a divisor of hidden_size 10, found 4',
+    ],
+    ['vit', { image_size: 8, patch_size: 16 }, 'config: patch_size: expected at most image_size 8, found 16'],
+    ['vit', { id2label: {} }, 'config: id2label: expected at least one class, found none'],
+    [
+      'cnn',
+      { image_size: 16, kernel_size: 7 },
+      'config: kernel_size: expected a kernel that leaves something of image_size 16, twice',
+    ],
+    ['cnn', { channels: [0, 4] }, 'config: channels.0: Too small'],
+    ['mlp', { input_shape: [] }, 'config: input_shape: Too small'],
+    ['resnet18', { num_features: 100 }, 'config: num_features: expected 512, which follows from the architecture'],
+    ['mlp', { hidden_sizes: [1e12] }, 'the largest is fc1.weight [1000000000000,784]'],
+  ])('%s %o names the key', (name, config, message) => {
+    expect(make(name, config)).toThrow(message);
+    expect(make(name, config)).toThrow(InputError);
+  });
+
+  it('also in a file of Hugging Face, which may hold unknown keys', () => {
+    const file = { architectures: ['ViTForImageClassification'], hidden_size: 10, num_attention_heads: 4, future: 1 };
+    expect(() => readConfig(file, 'config.json')).toThrow('config.json: num_attention_heads: expected a divisor');
+  });
+
+  it('that only building finds names the architecture and exits alike', () => {
+    const config = { ...(configured('cnn').config as object), image_size: 4 };
+    const build = () => buildForward({ architecture: architectures.get('cnn'), config }, 1);
+    expect(build).toThrow(/^cnn: expected a configuration that can be built, /);
+    expect(build).toThrow(InputError);
+  });
+
+  it('the smallest that can be: a kernel that leaves one pixel, a patch as large as the image', () => {
+    expect(make('cnn', { image_size: 22, kernel_size: 7 })).not.toThrow();
+    expect(make('cnn', { image_size: 21, kernel_size: 7 })).toThrow('kernel_size');
+    expect(make('vit', { ...small.vit, image_size: 8 })).not.toThrow();
+  });
+});

@@ -3,7 +3,7 @@ import { maxPool, relu, reshape } from '../graph/index.js';
 import { conv2d, linear } from '../nn/index.js';
 import type { Architecture } from './architecture.js';
 
-const config = z.strictObject({
+const keys = z.strictObject({
   architecture: z.literal('cnn').default('cnn').describe('name of the architecture'),
   num_channels: z.int().min(1).default(1).describe('channels of the input image'),
   image_size: z.int().min(16).max(1024).default(28).describe('height and width of the input image'),
@@ -15,6 +15,18 @@ const config = z.strictObject({
     .length(3)
     .default([120, 84, 84])
     .describe('widths between the four linear layers'),
+});
+
+/** Height and width after both convolutions and pools. */
+function mapSize(imageSize: number, kernel: number): number {
+  const once = (size: number) => Math.floor((size - kernel + 1) / 2);
+  return once(once(imageSize));
+}
+
+const config = keys.superRefine(({ image_size, kernel_size }, context) => {
+  if (mapSize(image_size, kernel_size) >= 1) return;
+  const message = `expected a kernel that leaves something of image_size ${image_size}, twice with a pool behind it, found ${kernel_size}`;
+  context.addIssue({ code: 'custom', path: ['kernel_size'], message });
 });
 
 /** Configuration of the {@link cnn}. */

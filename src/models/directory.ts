@@ -16,7 +16,7 @@ import {
 import { buildForward, type ModelSpec } from './architecture.js';
 import { architectures, parseConfig, readConfig } from './config.js';
 import { CONFIG_FILE, findModelFiles, findOldFiles, requireNoModel } from './model-files.js';
-import { initializeWeights, parameterSet, requireWeights, type StateDict } from './state-dict.js';
+import { initializeWeights, parameterSet, requireFinite, requireWeights, type StateDict } from './state-dict.js';
 
 const SINGLE_FILE = 'model.safetensors';
 
@@ -50,7 +50,8 @@ export function initializeModel(architecture: string, config: Readonly<Record<st
  * Reads a model directory: `config.json` and `model.safetensors` (or its shards).
  *
  * @param options - `config`: what `config.json` would say, for a folder that has none or in its place.
- * @throws InputError when a file is missing or malformed, or the tensors are not those of the architecture.
+ * @throws InputError when a file is missing or malformed, or the tensors are not those of the architecture,
+ * or hold NaN or infinities.
  */
 export async function loadModel(
   folder: string,
@@ -61,11 +62,17 @@ export async function loadModel(
     throw new InputError(`${folder}: expected a model directory, found ${info ? 'a file' : 'nothing'}`);
   const configFile = config ? undefined : ((await locateInside(folder, CONFIG_FILE)) ?? join(folder, CONFIG_FILE));
   const spec = readConfig(configFile ? await readJsonFile(configFile) : config, configFile ?? 'config');
-  const { tensors } = await readTensorFiles(folder);
-  const weights = new Map(tensors.map((tensor) => [tensor.name, { shape: tensor.shape, data: toFloat32(tensor) }]));
+  const { tensors, shards } = await readTensorFiles(folder);
+  const byFile = shards.map(({ name, file }) => ({ path: join(folder, name), weights: weightsOf(file.tensors) }));
+  const weights = new Map(byFile.flatMap((file) => [...file.weights]));
   requireWeights(weights, buildForward(spec, 1).scope.state, folder);
+  for (const file of byFile) requireFinite(file.weights, file.path);
   const stored = new Map(tensors.map(({ name, dtype }) => [name, dtype]));
   return { ...spec, weights, stored, source: folder, configFile };
+}
+
+function weightsOf(tensors: readonly StoredTensor[]): StateDict {
+  return new Map(tensors.map((tensor) => [tensor.name, { shape: tensor.shape, data: toFloat32(tensor) }]));
 }
 
 /**

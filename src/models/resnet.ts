@@ -89,7 +89,10 @@ function resnet(name: string, block: Block, depths: readonly number[]): Architec
   return {
     name,
     description: `residual network, ${block} blocks ${depths.join(', ')} (torchvision, timm)`,
-    config: configOf(name),
+    config: configOf(name).refine(({ num_features = features }) => num_features === features, {
+      path: ['num_features'],
+      error: `expected ${features}, which follows from the architecture`,
+    }),
     inputShape,
     classes: ({ num_classes }) => num_classes,
     fit: ([in_chans, image_size], classes) => ({ in_chans, image_size, num_classes: classes.length }),

@@ -1,4 +1,4 @@
-import { InputError } from '../formats/index.js';
+import { describeNotFinite, findNotFinite, InputError, quote } from '../formats/index.js';
 import { RandomStream } from '../linalg/index.js';
 import type { StateSpec } from '../nn/index.js';
 
@@ -23,14 +23,31 @@ export function cloneWeights(weights: StateDict): Map<string, Weight> {
   return new Map([...weights].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]));
 }
 
-/** Draws first values; each entry has a random stream of its own, named after it. */
+/**
+ * Draws first values; each entry has a random stream of its own, named after it.
+ *
+ * @throws InputError when the values do not fit in the free memory.
+ */
 export function initializeWeights(specs: readonly StateSpec[], seed: number): Map<string, Weight> {
+  requireRoom(specs);
   return new Map(
     specs.map(({ name, shape, initializer }) => {
       const data = new Float32Array(shape.reduce((product, length) => product * length, 1));
       initializer(data, shape, new RandomStream(seed, `initialize ${name}`));
       return [name, { shape, data }];
     }),
+  );
+}
+
+function requireRoom(specs: readonly StateSpec[]): void {
+  const bytes = ({ shape }: StateSpec) => 4 * shape.reduce((product, length) => product * length, 1);
+  const total = specs.reduce((sum, spec) => sum + bytes(spec), 0);
+  const free = process.availableMemory();
+  if (total <= free) return;
+  const largest = specs.reduce((a, b) => (bytes(b) > bytes(a) ? b : a));
+  const [needed, found] = [total, free].map((count) => `${Math.ceil(count / 1e6)} MB`);
+  throw new InputError(
+    `config: expected weights that fit in the free memory, ${found}, found ${needed}; the largest is ${largest.name} [${largest.shape}]`,
   );
 }
 
@@ -54,5 +71,21 @@ export function requireWeights(weights: StateDict, specs: readonly StateSpec[], 
   for (const name of weights.keys()) {
     if (!known.has(name))
       throw new InputError(`${source}: expected no tensor ${name}, the architecture has none of that name`);
+  }
+}
+
+/**
+ * Refuses weights that hold NaN or infinities: whatever is computed from them is NaN as well.
+ *
+ * @param source - The file, for the message.
+ * @throws InputError naming the first such tensor, its first such value and where it is.
+ */
+export function requireFinite(weights: StateDict, source: string): void {
+  for (const [name, { shape, data }] of weights) {
+    const bad = findNotFinite(data, shape);
+    if (bad) {
+      const found = describeNotFinite(bad);
+      throw new InputError(`${source}: tensor ${quote(name)}: expected finite float32 values, found ${found}`);
+    }
   }
 }

@@ -17,7 +17,7 @@ import type { Architecture } from './architecture.js';
 
 const huggingFaceClass = 'ViTForImageClassification';
 
-const config = z.strictObject({
+const keys = z.strictObject({
   architectures: z.array(z.string()).default([huggingFaceClass]).describe("the model's class in transformers"),
   architecture: z.literal('vit').optional().describe('name of the architecture, in place of architectures'),
   model_type: z.literal('vit').default('vit').describe('family in transformers'),
@@ -39,6 +39,18 @@ const config = z.strictObject({
     .default({ 0: 'LABEL_0', 1: 'LABEL_1' })
     .describe('name of each class by its number'),
   label2id: z.record(z.string(), z.int()).optional().describe('number of each class by its name'),
+});
+
+const config = keys.superRefine(({ hidden_size, num_attention_heads, patch_size, image_size, id2label }, context) => {
+  const refuse = (path: keyof typeof keys.shape, message: string) =>
+    context.addIssue({ code: 'custom', path: [path], message });
+  if (hidden_size % num_attention_heads !== 0) {
+    refuse('num_attention_heads', `expected a divisor of hidden_size ${hidden_size}, found ${num_attention_heads}`);
+  }
+  if (patch_size > image_size) {
+    refuse('patch_size', `expected at most image_size ${image_size}, found ${patch_size}`);
+  }
+  if (Object.keys(id2label).length === 0) refuse('id2label', 'expected at least one class, found none');
 });
 
 /** Configuration of the {@link vit}: Hugging Face's keys. */

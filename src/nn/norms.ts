@@ -1,8 +1,8 @@
+import { InputError } from '../formats/index.js';
 import {
   add,
   batchNormalization,
   batchNormalizationTraining,
-  GraphError,
   layerNormalization,
   mul,
   type Tensor,
@@ -16,7 +16,7 @@ import type { Scope } from './scope.js';
  * running ones by `momentum` (default 0.1) towards them, the variance unbiased; else it uses the running ones.
  *
  * @param x - `[batch, channels, ...space]`.
- * @throws GraphError in training when a channel has one value only, which has no variance.
+ * @throws InputError in training when a channel has one value only, which has no variance.
  */
 export function batchNorm(
   scope: Scope,
@@ -33,7 +33,11 @@ export function batchNorm(
     return batchNormalization(x, { scale, bias, mean: runningMean, variance: runningVariance }, { epsilon });
   }
   const count = x.size / channels;
-  if (count < 2) throw new GraphError(`batchNorm: expected more than one value a channel in training, got ${x}`);
+  if (count < 2) {
+    throw new InputError(
+      `${scope.name}: batch norm cannot train on one value a channel, [${x.shape}]; give a larger batch size or larger images`,
+    );
+  }
   const { output, mean, variance } = batchNormalizationTraining(x, { scale, bias }, { epsilon });
   const moved = (running: Tensor, toward: Tensor, factor: number) =>
     add(mul(running, 1 - momentum), mul(toward, momentum * factor));

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { InputError } from '../formats/index.js';
 import { Graph, GraphError } from '../graph/index.js';
 import { batchNorm, Scope, zeros } from './index.js';
 
@@ -40,8 +41,11 @@ describe('batchNorm', () => {
 
   it('refuses a batch in which a channel has one value', () => {
     const graph = new Graph();
-    expect(() => batchNorm(new Scope(graph, true), graph.input('x', [1, 3, 1, 1]))).toThrow(
-      'batchNorm: expected more than one value a channel in training, got x float32[1, 3, 1, 1]',
+    const x = graph.input('x', [1, 3, 1, 1]);
+    const build = () => batchNorm(new Scope(new Graph(), true).child('layer4').child('bn1'), x);
+    expect(build).toThrow(
+      'layer4.bn1: batch norm cannot train on one value a channel, [1,3,1,1]; give a larger batch size or larger images',
     );
+    expect(build).toThrow(InputError);
   });
 });

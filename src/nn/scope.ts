@@ -56,6 +56,11 @@ export class Scope {
     this.#root = parent ? parent.#root : { state: new Map(), inputs: new Map(), updates: new Map(), masks: [] };
   }
 
+  /** The name of the part that this scope is of, `layer4.0.bn1`; empty for the whole model. */
+  get name(): string {
+    return this.prefix.slice(0, -1);
+  }
+
   /** The state dict's entries declared so far, in order of declaration. */
   get state(): readonly StateSpec[] {
     return [...this.#root.state.values()];

@@ -1,11 +1,14 @@
 import { type AttackRow, attackersAdvantage } from '../attacks/index.js';
 import type { AttackedModel, AttackOptions } from '../experiments/index.js';
+import { startLabel } from './attack-names.js';
 import {
   type AttackTableOptions,
+  advantageScale,
   advantageSentence,
   attackTable,
   cheapestAttackSentence,
   optimizerLabel,
+  verdictSentence,
 } from './attack-table.js';
 import { type LearningCurve, learningCurves } from './charts.js';
 import { type ReportSection, renderReport } from './html.js';
@@ -33,20 +36,24 @@ export function summarizeAttack(
   { target, perClass }: Pick<AttackOptions, 'target' | 'perClass'>,
   authorized?: AttackTableOptions['authorized'],
 ): Summary {
-  const sentences = [cost, score].flatMap((advantage) => {
-    if (!advantage) return [];
-    const found = [cheapestAttackSentence(advantage), advantageSentence(advantage)];
-    // What one attack alone makes of a lock is worth knowing: the defender may find a cure for it.
-    const { attack } = advantage.locked;
-    const rest = attack === 'fine-tune' ? undefined : attackersAdvantage(rows, advantage.measure, { only: (name) => name !== attack });
-    return rest ? [...found, `Without that attack: ${advantageSentence(rest)}`] : found;
-  });
-  if (sentences.length === 0) {
-    sentences.push(
-      'The unlocked model was not attacked: nothing says what the lock costs an attacker (give --unlocked).',
-    );
+  const advantages = [cost, score].filter((advantage) => advantage !== undefined);
+  const table = attackTable(rows, { target, perClass, authorized });
+  if (advantages.length === 0) {
+    return {
+      table,
+      sentences: [
+        'The unlocked model was not attacked: nothing says what the lock costs an attacker (give --unlocked).',
+      ],
+    };
   }
-  return { table: attackTable(rows, { target, perClass, authorized }), sentences };
+  const sentences = advantages.flatMap((advantage) => {
+    const found = [cheapestAttackSentence(advantage), advantageSentence(advantage)];
+    // What the lock does to those who do not know of it is another question, and worth an answer.
+    if (advantage.locked.attack === 'fine-tune') return found;
+    const plain = attackersAdvantage(rows, advantage.measure, { only: (name) => name === 'fine-tune' });
+    return plain ? [...found, `Plain fine-tuning alone: ${advantageSentence(plain)}`] : found;
+  });
+  return { table, sentences: [verdictSentence(advantages), advantageScale, ...sentences] };
 }
 
 /** The charts of an attack: accuracy over steps, one chart a measure. */
@@ -103,10 +110,7 @@ export function attackCurves(rows: readonly AttackRow[], measure: AttackRow['mea
         );
         return trials.map(({ seed, curve }) => ({
           attack: optimizerLabel(row),
-          start:
-            attack === 'fine-tune'
-              ? start
-              : `${start} then ${attack === 'clip' ? 'clipped' : attack.replace('-', ' + ')}`,
+          start: startLabel({ start, attack }),
           seed,
           points: steps.map((step) => ({ step, accuracy: lastUpTo(curve, step) })),
         }));

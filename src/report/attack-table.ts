@@ -1,11 +1,22 @@
-import { type Advantage, type AttackRow, costs, isMeasured, type StartName, scores } from '../attacks/index.js';
+import {
+  type Advantage,
+  type AttackRow,
+  costs,
+  heldAdvantage,
+  isMeasured,
+  overallVerdict,
+  type StartName,
+  scores,
+  verdictOf,
+} from '../attacks/index.js';
 import { meanInterval, medianInterval } from '../linalg/index.js';
-import { cost, decimal, interval, MISSING, percent, slowdown } from './numbers.js';
+import { startLabel } from './attack-names.js';
+import { cost, count, decimal, interval, MISSING, percent, slowdown } from './numbers.js';
 import type { Table } from './table.js';
 
 /** What stands in the table beside the searches. */
 export interface AttackTableOptions {
-  /** Authorized accuracy by starting point as the table names it; the clipped model is `locked, clipped`. */
+  /** Authorized accuracy by starting point as the table names it (see `startLabel`): `locked, clipped`. */
   authorized?: Readonly<Record<string, number>>;
   /** Accuracy that the cost is counted to. */
   target: number;
@@ -55,13 +66,6 @@ export function optimizerLabel({ optimizer, options }: Pick<AttackRow, 'optimize
   return optimizer === 'sgd' && Number(options?.momentum ?? 0) > 0 ? `${name} + momentum` : name;
 }
 
-/** What an adaptive attack does to a starting point before it trains, as the table names it. */
-const afterwards: Readonly<Record<string, string>> = {
-  clip: ', clipped',
-  reset: ', reset',
-  'clip-reset': ', clip + reset',
-};
-
 /** The table of an attack: one row for each starting point, attack and optimizer. */
 export function attackTable(
   rows: readonly AttackRow[],
@@ -69,11 +73,9 @@ export function attackTable(
 ): Table {
   const all = groups(rows);
   const seeds = rows[0]?.result.trials.length ?? 0;
-  // The same attack on the unlocked model; it has nothing raised to clip, so fine-tuning stands for that.
-  const unlockedCost = (attack: string, optimizer: string) => {
-    const same = all.filter((group) => group.start === 'unlocked' && group.optimizer === optimizer);
-    return (same.find((group) => group.attack === attack) ?? same.find((group) => group.attack === 'fine-tune'))?.cost;
-  };
+  // A ratio is of one composition: the same attack, and the same optimizer, before and after the lock.
+  const unlockedCost = ({ attack, optimizer }: Group) =>
+    all.find((group) => group.start === 'unlocked' && group.attack === attack && group.optimizer === optimizer)?.cost;
   const median = (row: AttackRow | undefined) => row && medianInterval(costs(row)).median;
   return {
     title: 'Attacks on the unauthorized task',
@@ -88,33 +90,28 @@ export function attackTable(
       { key: 'scoreRate', header: 'lr', align: 'right' },
     ],
     rows: all.map((group) => {
-      const { start, attack, optimizer } = group;
+      const { start, attack } = group;
       const isTraining = attack !== 'frozen';
+      const label = startLabel(group);
       return {
-        start: `${start}${afterwards[attack] ?? ''}`,
-        authorized: start === 'random weights' ? MISSING : percent(authorized[`${start}${afterwards[attack] ?? ''}`]),
+        start: label,
+        authorized: start === 'random weights' ? MISSING : percent(authorized[label]),
         attack: isTraining ? optimizerLabel(group) : 'frozen use',
         cost: group.cost ? formatCosts(group.cost) : MISSING,
         costRate: group.cost ? rate(group.cost.result.learningRate) : MISSING,
         slowdown:
-          start === 'locked' && isTraining
-            ? slowdown(median(group.cost), median(unlockedCost(attack, optimizer)))
-            : MISSING,
+          start === 'locked' && isTraining ? slowdown(median(group.cost), median(unlockedCost(group))) : MISSING,
         score: group.score ? formatScores(group.score) : MISSING,
         scoreRate: group.score ? rate(group.score.result.learningRate) : MISSING,
       };
     }),
     notes: [
       `Steps: median (least to most) over ${count(seeds, 'seed')}, all training examples; "> n" and "not within n": the budget of n steps ran out.`,
-      'Slowdown: steps on the locked model over steps on the unlocked one, same attack and optimizer. Clipped: raised singular values cut back first; reset: linear layers drawn anew first.',
+      'Slowdown: steps on the locked model over steps on the unlocked one, same attack and optimizer. First: clip cuts the raised singular values back, rescale divides the layers by factors that change no decision, reset draws layers anew.',
       `Score: mean (least to most) over ${count(seeds, 'seed')} of the best ${metric} on the way, ${perClass === undefined ? 'same runs' : `${perClass} labelled examples of each class`}.`,
       `lr: the best learning rate, searched with other seeds over ${decadesOf(rows)} decades, the same trials and steps for all.`,
     ],
   };
-}
-
-function count(n: number, what: string): string {
-  return `${n} ${what}${n === 1 ? '' : 's'}`;
 }
 
 /** Decades between the smallest and the largest learning rate that any optimizer tried. */
@@ -145,6 +142,10 @@ function rate(learningRate: number): string {
   return exponent >= 0 ? decimal(learningRate, learningRate < 10 ? 1 : 0) : `${digit}e${exponent}`.replace('-', '−');
 }
 
+/** What the advantage stands for, said wherever one is given. */
+export const advantageScale =
+  "The attacker's advantage: 1 means that the lock does nothing, 0 that the locked weights are worth no more than none, below 0 less.";
+
 /** The attacker's advantage in one sentence, also where nothing was measured. */
 export function advantageSentence(advantage: Advantage): string {
   const { measure, value, unlocked, floor, isUpperBound } = advantage;
@@ -153,44 +154,68 @@ export function advantageSentence(advantage: Advantage): string {
   if (!isMeasured(advantage)) {
     return (
       `In ${what}, nothing is measured: the unlocked model (${summary(unlocked)}) cannot be told from the floor, ` +
-      `${floorName} (${summary(floor)}), over ${value.n} seeds.`
+      `${floorName} (${summary(floor)}), over ${count(value.n, 'seed')}.`
     );
   }
-  const bounds = `95 % interval ${interval(value.low, value.high, (bound) => decimal(bound, 2))}, n = ${value.n} seeds`;
+  const bounds = `95 % interval ${interval(value.low, value.high, (bound) => decimal(bound, 2))}, n = ${count(value.n, 'seed')}`;
   const atMost = isUpperBound ? 'at most ' : '';
   return `Attacker's advantage in ${what}: ${atMost}${decimal(value.ratio, 2)} (${bounds}); the floor is ${floorName} (${summary(floor)}).`;
 }
 
-/** What an adaptive attack does before it trains, in a sentence. */
-const firstSteps: Readonly<Record<string, string>> = {
-  clip: 'clipping the raised singular values, then ',
-  reset: 'drawing the linear layers anew, then ',
-  'clip-reset': 'clipping the raised singular values and drawing the linear layers anew, then ',
+/** What each transform does, in a sentence. */
+const doing: Readonly<Record<string, string>> = {
+  clip: 'clipping the raised singular values',
+  rescale: 'rescaling the layers',
+  reset: 'drawing layers anew',
 };
 
-/** What the best attack did on the locked model, in one plain sentence. */
-export function cheapestAttackSentence(advantage: Advantage): string {
-  const { measure, locked, unlocked, floor } = advantage;
-  const how = `${firstSteps[locked.attack] ?? ''}${optimizerLabel(locked)} at learning rate ${rate(locked.result.learningRate)}`;
-  const verdict = compareToFloor(advantage);
-  const goal =
-    measure === 'cost' ? 'The cheapest attack on the locked model' : 'The best-scoring attack on the locked model';
-  return `${goal} is ${how}: ${summary(locked)}, against ${summary(unlocked)} on the unlocked model and ${summary(floor)} for the floor. ${verdict}`;
+/** What an attack does before it trains, and then; `rescaling the layers, then AdamW at learning rate 3e−3`. */
+function how(row: AttackRow): string {
+  const first = row.attack.split('-').flatMap((part) => doing[part] ?? []);
+  return [...first, `${optimizerLabel(row)} at learning rate ${rate(row.result.learningRate)}`].join(', then ');
 }
 
-function compareToFloor(advantage: Advantage): string {
-  const { value, measure } = advantage;
-  if (!isMeasured(advantage)) return 'What the lock takes from an attacker cannot be judged by this.';
-  const { low = 0, high = 0 } = value;
-  if (low > 0) return 'The attack still wins: the locked weights are worth more to it than none.';
-  if (high < 0) return 'The lock holds: an attacker does better without the locked weights.';
-  return measure === 'cost'
-    ? 'The locked weights save an attacker no steps that these seeds could show.'
-    : 'The locked weights give an attacker no score that these seeds could show.';
+/** What the best attack did on the locked model, in one plain sentence. */
+export function cheapestAttackSentence({ measure, locked, unlocked, floor }: Advantage): string {
+  const goal =
+    measure === 'cost' ? 'The cheapest attack on the locked model' : 'The best-scoring attack on the locked model';
+  return `${goal} is ${how(locked)}: ${summary(locked)}, against ${summary(unlocked)} on the unlocked model and ${summary(floor)} for the floor.`;
+}
+
+/** What all measures together say of the lock, in words: the first thing to read. */
+export function verdictSentence(advantages: readonly Advantage[]): string {
+  const verdict = overallVerdict(advantages);
+  const decisive = advantages.find((advantage) => verdictOf(advantage) === verdict);
+  if (verdict === 'nothing measured' || !decisive) {
+    return 'Nothing is measured: the unlocked model learns no better than an attacker does without it.';
+  }
+  const { value, measure, locked } = decisive;
+  const left = `${decimal(value.ratio, 2)} (${interval(value.low, value.high, (bound) => decimal(bound, 2))}) of an attacker's advantage in ${measure}`;
+  if (verdict === 'does not hold') {
+    const attack =
+      locked.attack === 'fine-tune'
+        ? 'plain fine-tuning'
+        : locked.attack
+            .split('-')
+            .flatMap((part) => doing[part] ?? [])
+            .join(' and ');
+    return `The lock does not hold: against ${attack} it leaves ${left}.`;
+  }
+  if (verdict === 'holds') {
+    return `The lock holds against all attacks that were tried: it leaves at most a quarter of an attacker's advantage, by the best of them ${left}.`;
+  }
+  return `These runs cannot tell whether the lock holds: it leaves ${left}; it holds where at most ${heldAdvantage} is left.`;
 }
 
 function summary(row: AttackRow): string {
   if (row.measure === 'score') return percent(meanInterval(scores(row)).mean);
   const { median } = medianInterval(costs(row));
-  return `${cost(median)} steps`;
+  return median.censored ? `not within ${row.budget} steps` : `${cost(median)} steps`;
+}
+
+/** Plain fine-tuning alone, in one sentence: what is known before any attack that knows of the lock was tried. */
+export function firstLookSentence(rows: readonly AttackRow[]): string {
+  const named = { unlocked: 'the unlocked model', locked: 'the locked one', 'random weights': 'training from scratch' };
+  const found = rows.map((row) => `${named[row.start]} ${summary(row)}`).join(', ');
+  return `First look, plain fine-tuning with ${optimizerLabel(rows[0])} alone: ${found}. Attackers who know of the lock come next.`;
 }

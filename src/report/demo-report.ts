@@ -1,25 +1,33 @@
 import { type DemoOptions, type DemoResult, demoAttack } from '../experiments/index.js';
+import { startLabel } from './attack-names.js';
 import { attackSections, type ReportOrigin, type Summary, summarizeAttack } from './attack-report.js';
 import { spectra } from './charts.js';
 import { renderReport } from './html.js';
-import { decimal, percent } from './numbers.js';
+import { decimal } from './numbers.js';
+import { utilitySentence, utilityTable } from './utility-table.js';
 
 /** Puts the demo's findings into a table and plain sentences. */
 export function summarizeDemo(result: DemoResult, options: DemoOptions): Summary {
-  const { unlocked, locked, clipped } = result.authorized;
+  const { before, after } = result.test;
+  const accuracies = Object.entries(result.transformed).map(([attack, accuracy]) => [
+    startLabel({ start: 'locked', attack }),
+    accuracy,
+  ]);
   const { table, sentences } = summarizeAttack(result, demoAttack(options), {
-    unlocked: unlocked.accuracy,
-    locked: locked.accuracy,
-    'locked, clipped': clipped.accuracy,
+    unlocked: before.float32.accuracy,
+    locked: after.float32.accuracy,
+    ...Object.fromEntries(accuracies),
   });
   const raised = result.lock.spectra.map(({ before, after }) => after[0] / before[0]);
   const sigma = Math.max(...result.lock.spectra.map(({ after }) => after[0]));
-  const lost = 100 * (unlocked.accuracy - locked.accuracy);
-  const utility =
-    `Authorized accuracy: ${percent(unlocked.accuracy)} before the lock, ${percent(locked.accuracy)} after ` +
-    `(${decimal(Math.abs(lost), 1)} points ${lost < 0 ? 'gained' : 'lost'}, n = ${unlocked.n}); ${result.lock.steps} lock steps raised ` +
-    `the largest singular value of each matrix ${decimal(Math.min(...raised), 0)} to ${decimal(Math.max(...raised), 0)} times, to ${decimal(sigma, 0)} at most.`;
-  return { table, sentences: [utility, ...sentences] };
+  const lock =
+    `${result.lock.steps} lock steps raised the largest singular value of each matrix ${decimal(Math.min(...raised), 0)} to ` +
+    `${decimal(Math.max(...raised), 0)} times, to ${decimal(sigma, 0)} at most.`;
+  const [verdict, ...rest] = sentences;
+  return {
+    table,
+    sentences: [verdict, utilitySentence(result.test), ...result.warnings, lock, ...rest],
+  };
 }
 
 /** The demo as a self-contained HTML page. */
@@ -46,6 +54,7 @@ export async function demoReport(result: DemoResult, options: DemoOptions, origi
         ],
         table,
       },
+      { heading: 'What the lock costs the authorized task', table: utilityTable(result.test) },
       ...(await attackSections(result.rows, demoAttack(options))),
       {
         heading: 'Singular values before and after the lock',

@@ -1,6 +1,12 @@
 export { startLabel } from './attack-names.js';
 export { attackReport, type ReportOrigin, type Summary, summarizeAttack } from './attack-report.js';
-export { type AttackTableOptions, advantageSentence, attackTable, cheapestAttackSentence } from './attack-table.js';
+export {
+  type AttackTableOptions,
+  advantageSentence,
+  attackTable,
+  cheapestAttackSentence,
+  firstLookSentence,
+} from './attack-table.js';
 export * from './charts.js';
 export { demoReport, summarizeDemo } from './demo-report.js';
 export { environmentRows, reportOrigin } from './environment.js';
@@ -14,12 +20,14 @@ export {
   formatMedian,
   interval,
   MISSING,
+  magnitude,
   percent,
   ratio,
   slowdown,
   steps,
 } from './numbers.js';
 export { reproductionPage, reproductionReport, summarizeReproduction } from './reproduction-report.js';
-export { utilitySentence, utilityTable } from './utility-table.js';
 export { type Table, type TableColumn, tableToHtml, tableToMarkdown, tableToText } from './table.js';
+export { fitColumns, printable, printableJson, printableLines } from './text.js';
+export { utilitySentence, utilityTable } from './utility-table.js';
 export { screenColumns, sentenceColumns, wrap } from './wrap.js';

@@ -3,8 +3,10 @@ import type { Cost, MeanInterval, MedianInterval } from '../linalg/index.js';
 /** What stands where a number is missing. */
 export const MISSING = '–';
 
+/** From here on digits before the point would be zeros that nobody counted: a double holds 15 to 17. */
+const LARGEST_PLAIN = 1e15;
+
 function fixed(value: number, digits: number): string {
-  if (!Number.isFinite(value)) return Number.isNaN(value) ? 'NaN' : value > 0 ? '∞' : '−∞';
   const text = Math.abs(value).toLocaleString('en-US', {
     minimumFractionDigits: digits,
     maximumFractionDigits: digits,
@@ -13,22 +15,45 @@ function fixed(value: number, digits: number): string {
   return value < 0 && /[1-9]/.test(text) ? `−${text}` : text;
 }
 
+/** `1.0e−40`: for what as many digits behind the point would show as zero, and for what has no digits to show. */
+function scientific(value: number, digits: number): string {
+  const text = Math.abs(value).toExponential(digits).replace('e-', 'e−').replace('e+', 'e');
+  return value < 0 ? `−${text}` : text;
+}
+
 /**
- * A plain number with thousands separators, `MISSING` for `undefined`; NaN and infinities are shown, not hidden.
+ * A plain number with thousands separators, rounded, so that a difference of nothing reads as 0. `MISSING` for `undefined`
+ * and NaN, ∞ for an infinite number.
  *
  * @example decimal(1234.5) // "1,234.5"
  */
 export function decimal(value: number | undefined, digits = 1): string {
-  return value === undefined ? MISSING : fixed(value, digits);
+  if (value === undefined || Number.isNaN(value)) return MISSING;
+  const size = Math.abs(value);
+  if (size === Number.POSITIVE_INFINITY) return value > 0 ? '∞' : '−∞';
+  return size >= LARGEST_PLAIN ? scientific(value, digits) : fixed(value, digits);
 }
 
 /**
- * A fraction as a percentage.
+ * As {@link decimal}, but with an exponent where rounding would make a zero of it: for what has a scale and is no
+ * difference, such as a singular value, a norm, a loss.
+ *
+ * @example magnitude(1e-40, 2) // "1.00e−40"
+ */
+export function magnitude(value: number | undefined, digits = 2): string {
+  const size = Math.abs(value ?? 0);
+  return value !== undefined && size > 0 && size < 0.5 * 10 ** -digits
+    ? scientific(value, digits)
+    : decimal(value, digits);
+}
+
+/**
+ * A fraction as a percentage, `MISSING` where it is none (0 of 0 examples). A small share rounds to 0.
  *
  * @example percent(0.9876) // "98.8 %"
  */
 export function percent(fraction: number | undefined, digits = 1): string {
-  return fraction === undefined ? MISSING : `${fixed(fraction * 100, digits)} %`;
+  return fraction === undefined || !Number.isFinite(fraction) ? MISSING : `${fixed(fraction * 100, digits)} %`;
 }
 
 /**
@@ -41,14 +66,15 @@ export function steps(count: number | undefined): string {
 }
 
 /**
- * A factor with two significant digits, or all of its integer digits.
+ * A factor with two significant digits, or all of its integer digits; `MISSING` where there is none (a multiple of 0).
  *
  * @example ratio(3.21) // "3.2×"
  */
 export function ratio(factor: number | undefined): string {
-  if (factor === undefined) return MISSING;
+  if (factor === undefined || !Number.isFinite(factor)) return MISSING;
   const size = Math.abs(factor);
   // The limits are where rounding would add a digit: 9.96 is "10×", not "10.0×".
+  if (size > 0 && (size < 0.095 || size >= LARGEST_PLAIN)) return `${scientific(factor, 1)}×`;
   return `${fixed(factor, size >= 9.95 ? 0 : size >= 0.995 ? 1 : 2)}×`;
 }
 

@@ -6,6 +6,7 @@ import { learningCurves } from './charts.js';
 import { type ReportSection, renderReport } from './html.js';
 import { decimal, formatMean, MISSING } from './numbers.js';
 import { type Table, tableToMarkdown } from './table.js';
+import { utilityTable } from './utility-table.js';
 
 /** A part of a reproduction's report: plain text, a table, a picture. */
 interface Part extends ReportSection {
@@ -18,6 +19,9 @@ export function summarizeReproduction(result: ReproductionResult): { tables: Tab
   return {
     tables: [
       ...result.tables.map(sideBySide),
+      ...Object.entries(result.utility).map(([model, change]) =>
+        utilityTable(change, { title: `What the lock costs: ${model}` }),
+      ),
       ...result.attacks.map((attack) => ({ ...tableOf(attack), title: `Attacks: ${attack.task}` })),
     ],
     sentences: [
@@ -85,6 +89,10 @@ async function parts(result: ReproductionResult): Promise<Part[]> {
   return [
     { heading: 'What was done', paragraphs: [...result.setup] },
     ...result.tables.map((table) => ({ heading: table.title, table: { ...sideBySide(table), title: undefined } })),
+    ...Object.entries(result.utility).map(([model, change]) => ({
+      heading: `What the lock costs: ${model}`,
+      table: utilityTable(change),
+    })),
     { heading: 'Claims', table: { ...claimTable(result.claims), title: undefined } },
     ...attacks,
   ];

@@ -1,6 +1,6 @@
 import type { TopLevelSpec } from 'vega-lite';
 import { InputError } from '../formats/index.js';
-import { decimal, ratio } from './numbers.js';
+import { magnitude, ratio } from './numbers.js';
 import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
 import { elide, printable } from './text.js';
 import { chartConfig, palette } from './theme.js';
@@ -15,22 +15,29 @@ export interface LayerSpectrum {
   after: readonly number[];
 }
 
+/** A value below this share of σ1 is the rounding of a double: the matrix has a lower rank, and the value stands for 0. */
+const ROUNDING = 1e-13;
+
+/** Whether a logarithmic axis has a place for the value: it has none for 0. */
+function isShown(sigma: number, all: readonly number[]): boolean {
+  return sigma > ROUNDING * all[0];
+}
+
 function checked({ layer, before, after }: LayerSpectrum): LayerSpectrum {
   if (before.length === 0 || before.length !== after.length) {
     throw new InputError(
       `spectra: expected as many singular values after as before the lock for "${layer}", got ${before.length} and ${after.length}`,
     );
   }
-  const bad = [...before, ...after].find((value) => !(value > 0 && Number.isFinite(value)));
-  // A logarithmic axis has no zero, and a matrix of which σk is 0 has a rank below k: ask for fewer values.
-  if (bad !== undefined) throw new InputError(`spectra: expected positive singular values for "${layer}", got ${bad}`);
+  const bad = [...before, ...after].find((value) => !(value >= 0 && Number.isFinite(value)));
+  if (bad !== undefined) throw new InputError(`spectra: expected singular values from 0 up for "${layer}", got ${bad}`);
   return { layer: printable(layer), before, after };
 }
 
 /**
  * The specification of `spectra`, with the singular values as its data.
  *
- * @throws InputError for no layer, two layers of one name, unequal counts, or a value that is not positive and finite
+ * @throws InputError for no layer, two layers of one name, unequal counts, or a value that is negative or not finite
  */
 export function spectraSpec(layers: readonly LayerSpectrum[]): TopLevelSpec {
   if (layers.length === 0) throw new InputError('spectra: expected at least one layer, got none');
@@ -41,20 +48,27 @@ export function spectraSpec(layers: readonly LayerSpectrum[]): TopLevelSpec {
 
   const rows = spectra.flatMap(({ layer, before, after }, row) =>
     before.flatMap((sigma, index) => [
-      { layer, row: row - 0.22, order: index + 1, state: 'before the lock', sigma },
-      { layer, row: row + 0.22, order: index + 1, state: 'after the lock', sigma: after[index] },
+      ...(isShown(sigma, before)
+        ? [{ layer, row: row - 0.22, order: index + 1, state: 'before the lock', sigma }]
+        : []),
+      ...(isShown(after[index], after)
+        ? [{ layer, row: row + 0.22, order: index + 1, state: 'after the lock', sigma: after[index] }]
+        : []),
     ]),
   );
-  const summary = spectra.map(
-    ({ layer, before, after }) =>
-      `${layer}: σ1 ${decimal(before[0], 2)} before, ${decimal(after[0], 2)} after (${ratio(after[0] / before[0])}).`,
-  );
+  const summary = spectra.map(({ layer, before, after }) => {
+    const raised = before[0] > 0 ? ` (${ratio(after[0] / before[0])})` : '';
+    const hidden = [before, after].flatMap((values) => values.filter((value) => !isShown(value, values))).length;
+    const without = hidden === 0 ? '' : ` ${hidden} of its values are 0 and have no place on the axis.`;
+    return `${layer}: σ1 ${magnitude(before[0])} before, ${magnitude(after[0])} after${raised}.${without}`;
+  });
   const states = ['before the lock', 'after the lock'];
   const x = {
     field: 'sigma',
     type: 'quantitative' as const,
     title: 'singular values σ (logarithmic)',
-    scale: { type: 'log' as const, nice: false, padding: 14 },
+    // Without a value there is no extent to take.
+    scale: { type: 'log' as const, nice: false, padding: 14, ...(rows.length === 0 && { domain: [1, 10] }) },
     axis: { format: '~r', labelOverlap: true, grid: true, tickCount: 6 },
   };
   const y = {
@@ -122,7 +136,8 @@ export function spectraSpec(layers: readonly LayerSpectrum[]): TopLevelSpec {
 
 /**
  * σ1 … σk of each weight matrix before (upper dots) and after the lock (lower dots) on a logarithmic axis; a line joins
- * the i-th value before with the i-th after, so that what was raised leans to the right.
+ * the i-th value before with the i-th after, so that what was raised leans to the right. A value of 0 (a matrix of lower
+ * rank) has no place on the axis and is named in the description instead.
  *
  * @throws InputError as `spectraSpec`
  */

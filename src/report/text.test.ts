@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { displayWidth, elide, escapeHtml, printable } from './text.js';
+import { displayWidth, elide, escapeHtml, fitColumns, printable } from './text.js';
 
 describe('displayWidth', () => {
   it.each([
@@ -20,6 +20,15 @@ describe('elide', () => {
     expect(elide('encoder.layer.0.attention.self.query.weight', 28)).toBe('encoder.l….self.query.weight');
     expect(elide('conv1.weight', 12)).toBe('conv1.weight');
     expect(Array.from(elide('🔒'.repeat(40), 10))).toHaveLength(10);
+  });
+});
+
+describe('fitColumns', () => {
+  it('never cuts a character in two', () => {
+    expect(fitColumns('漢字', 3)).toBe('漢');
+    expect(fitColumns('e\u0301x', 1)).toBe('e\u0301');
+    expect(fitColumns('👩‍🔬a', 1)).toBe('');
+    expect(fitColumns('abc', 9)).toBe('abc');
   });
 });
 

@@ -9,6 +9,19 @@ export function printable(text: string): string {
   return text.replace(BREAKS, ' ').replace(UNPRINTABLE, '\ufffd');
 }
 
+/** Text of several lines, each {@link printable}; only `\n` ends a line. */
+export function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n');
+}
+
+/** JSON with every unprintable character of its strings as an escape, so that it means the same; its line breaks stay. */
+export function printableJson(json: string): string {
+  return json.replace(
+    new RegExp(`(?!\\n)(?:${UNPRINTABLE.source}|[\\u2028\\u2029])`, 'gu'),
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
 /** Text for HTML content and quoted attributes: `& < > " '` as entities. */
 export function escapeHtml(text: string): string {
   const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
@@ -27,6 +40,17 @@ export function displayWidth(text: string): number {
     if (!ZERO_WIDTH.test(segment)) width += WIDE.test(segment) ? 2 : 1;
   }
   return width;
+}
+
+/** The start of a text that takes at most `columns` of a terminal. */
+export function fitColumns(text: string, columns: number): string {
+  let [width, end] = [0, 0];
+  for (const { segment, index } of graphemes.segment(text)) {
+    width += displayWidth(segment);
+    if (width > columns) break;
+    end = index + segment.length;
+  }
+  return text.slice(0, end);
 }
 
 /**

@@ -1,5 +1,6 @@
 export { type Checkpoint, checkpointToTensors, tensorsToCheckpoint } from './checkpoint.js';
 export { type Course, courseOptions, courseSchedule, courseSteps } from './course.js';
+export { DivergedError, type Divergence } from './diverged.js';
 export {
   type ClassCounts,
   classAccuracy,
@@ -15,6 +16,7 @@ export {
   type Objective,
   type ObjectiveOptions,
   requireFit,
+  requireTrainable,
   type StepResult,
   stepBytes,
 } from './objective.js';

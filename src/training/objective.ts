@@ -31,7 +31,7 @@ export interface StepResult {
 export interface Objective {
   /** Steps after which every example was seen once. */
   readonly stepsPerEpoch: number;
-  /** Shapes of the model's parameters. */
+  /** Shapes of the model's parameters, buffers and counters. */
   readonly shapes: ParameterShapes;
   /**
    * Computes one step; the same parameters and step give the same bits. What training tracks without a gradient (running
@@ -113,7 +113,7 @@ export async function createObjective({
       masks: built.masks,
       referenceLogits: kl !== 0 ? referenceLogits : undefined,
       names: built.names,
-      shapes: new Map([...built.parameters].map(([name, { shape }]) => [name, shape])),
+      shapes: built.shapes,
       curvature,
       buffers: built.buffers,
       counters: built.counters,
@@ -143,6 +143,8 @@ function buildLoss(model: ModelSpec, size: number, task: number, kl: number) {
     names: names.filter((_, index) => found[index]),
     logits,
     parameters: scope.parameterInputs,
+    // Buffers and counters too: a run gives an optimizer all that it holds.
+    shapes: new Map(scope.state.map(({ name, shape }) => [name, shape])),
     weight: task + kl,
     buffers: [...scope.bufferUpdates.keys()],
     counters: scope.state.filter(({ kind }) => kind === 'counter').map(({ name }) => name),
@@ -176,6 +178,16 @@ export function requireFit({ architecture, config }: ModelSpec, dataset: Dataset
     );
   }
   if (dataset.size === 0) throw new InputError(`${dataset.name}: expected at least one example, found none`);
+}
+
+/**
+ * Refuses a data set that the model cannot take, or a batch with which it cannot be trained: ask before any work.
+ *
+ * @throws InputError saying what does not fit.
+ */
+export function requireTrainable(model: ModelSpec, dataset: Dataset, batchSize: number): void {
+  requireFit(model, dataset);
+  buildForward(model, Math.min(batchSize, dataset.size), true);
 }
 
 class BatchObjective implements Objective {

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { InputError, InterruptedError, readSafetensors, writeSafetensors } from '../formats/index.js';
 import { checkpointToTensors, tensorsToCheckpoint } from './checkpoint.js';
+import { DivergedError, describeDivergedWeights } from './diverged.js';
 import type { StepResult } from './objective.js';
 import type { Optimizer, OptimizerState, ParameterSet, ParameterShapes } from './optimizers/index.js';
 import { constantSchedule, type Schedule } from './schedules.js';
@@ -45,6 +46,11 @@ export interface RunOptions {
   steps: number;
   /** Called after every step; returning `stop` ends the run there. */
   afterStep?(report: StepReport): Promise<'stop' | undefined> | 'stop' | undefined;
+  /**
+   * Called when loss or weights are no longer finite, in place of `afterStep`. Returning `stop` ends the run there as
+   * `afterStep` would; a run with a checkpoint must have put finite weights back by then. Else the run fails with the error.
+   */
+  onDiverged?(error: DivergedError, report: StepReport): 'stop' | undefined;
   /** Checkpoint file and how many steps lie between two writes; none by default. */
   checkpoint?: { path: string; every: number };
   /** Called once before the first step with the step it begins at: 0, or what the checkpoint says. Not for a run that is done. */
@@ -73,6 +79,7 @@ export interface RunResult {
  * with the same bits.
  *
  * @throws InterruptedError after `signal`, when the checkpoint is on disk.
+ * @throws DivergedError when loss or weights are no longer finite; a checkpoint keeps what it held before.
  */
 export async function runSteps({
   params,
@@ -83,6 +90,7 @@ export async function runSteps({
   schedule = constantSchedule(),
   steps,
   afterStep,
+  onDiverged,
   checkpoint,
   onStart,
   beforeCheckpoint,
@@ -102,13 +110,28 @@ export async function runSteps({
   const resumedFrom = step;
   if (step < steps && !stopped) await onStart?.(step);
 
+  let lastLoss: number | undefined;
   while (step < steps && !stopped) {
     const { loss, gradients, oracle } = await compute(params, step);
     const rate = learningRate * schedule.factor(step, steps);
-    await optimizer.update(gradients, optimizerState, params, rate, oracle);
+    if (Number.isFinite(loss)) await optimizer.update(gradients, optimizerState, params, rate, oracle);
     step++;
-    const evaluations = oracle?.evaluations ?? 1;
-    stopped = (await afterStep?.({ step, loss, learningRate: rate, evaluations, params })) === 'stop';
+    const report = { step, loss, learningRate: rate, evaluations: oracle?.evaluations ?? 1, params };
+    const what = Number.isFinite(loss)
+      ? describeDivergedUpdate(params, optimizerState, loss)
+      : describeDivergedLoss(loss, lastLoss);
+    if (what !== undefined) {
+      const error = new DivergedError({ step, steps, loss, learningRate: rate, what });
+      if (onDiverged?.(error, report) !== 'stop') throw error;
+      if (checkpoint && describeDivergedWeights(params)) throw error;
+      stopped = true;
+      // Of no further use, and it may hold what no checkpoint can.
+      optimizerState = optimizer.init(params, shapes);
+      await save();
+      break;
+    }
+    lastLoss = loss;
+    stopped = (await afterStep?.(report)) === 'stop';
     if (signal?.aborted && step < steps && !stopped) {
       await save();
       throw new InterruptedError(`interrupted after step ${step} of ${steps}`);
@@ -116,6 +139,21 @@ export async function runSteps({
     if (checkpoint && (step % checkpoint.every === 0 || step === steps || stopped)) await save();
   }
   return { steps: step, reason: stopped ? 'stopped' : 'finished', resumedFrom };
+}
+
+function describeDivergedLoss(loss: number, last: number | undefined): string {
+  return `the loss is ${loss}${last === undefined ? '' : `, ${last.toPrecision(3)} the step before`}`;
+}
+
+/** What is no longer finite after an update, weights or numbers of the optimizer; `undefined` where all is well. */
+function describeDivergedUpdate(
+  params: ParameterSet,
+  { scalars = {} }: OptimizerState,
+  loss: number,
+): string | undefined {
+  const bad = Object.entries(scalars).find(([, value]) => !Number.isFinite(value));
+  const what = describeDivergedWeights(params) ?? (bad && `the optimizer's ${bad[0]} is ${bad[1]}`);
+  return what && `${what} after a loss of ${loss.toPrecision(3)}`;
 }
 
 async function saveCheckpoint(

@@ -17,6 +17,7 @@ describe('schedules equal torch.optim.lr_scheduler', () => {
     // torch's cosine rises again past the end; see the test below.
     const compared = name === 'cosine' ? factors.slice(0, totalSteps + 1) : factors;
     const errors = compared.map((factor, step) => Math.abs(schedule.factor(step, totalSteps) - factor));
+    expect(errors.length).toBeGreaterThanOrEqual(totalSteps);
     const worst = Math.max(...errors);
     const where = errors.indexOf(worst);
     expect(worst <= 1e-6, `error ${worst} at step ${where}, for ${factors[where]}`).toBe(true);
@@ -49,7 +50,7 @@ describe.each(schedules.entries())('schedule $name', (entry) => {
     expect(() => entry.create({ warmupSteps: 1.5 })).toThrow(`${entry.name}.warmupSteps`);
     expect(entry.description).not.toBe('');
     for (const [key, option] of Object.entries(entry.options.shape)) {
-      expect((option as { description?: string }).description, key).toBeTruthy();
+      expect((option as { description?: string }).description, key).toMatch(/^\S.*\S$/);
     }
     expect(entry.create().name).toBe(entry.name);
   });

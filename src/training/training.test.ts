@@ -262,6 +262,7 @@ describe('createObjective', () => {
     });
     const here = await kl.compute(params, 0);
     expect(Math.abs(here.loss)).toBeLessThan(1e-6);
+    expect([...here.gradients.keys()]).toEqual([...params.keys()]);
     for (const gradient of here.gradients.values())
       for (const value of gradient) expect(Math.abs(value)).toBeLessThan(1e-6);
     params.get('fc2.bias')?.set([1, -1]);

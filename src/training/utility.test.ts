@@ -21,11 +21,7 @@ const { cases } = readFixture<{ cases: Case[] }>('utility.json');
 
 describe('judge', () => {
   it.each(cases.map((each) => [each.name, each] as const))('agrees with torch and torchmetrics: %s', (_, each) => {
-    const found = judge(
-      Float32Array.from(each.logits),
-      Float32Array.from(each.original),
-      Int32Array.from(each.labels),
-    );
+    const found = judge(Float32Array.from(each.logits), Float32Array.from(each.original), Int32Array.from(each.labels));
     for (const key of ['accuracy', 'loss', 'ece', 'agreement', 'kl'] as const) {
       expect(Math.abs((found[key] ?? Number.NaN) - each[key]), key).toBeLessThan(1e-6 * (1 + each[key]));
     }

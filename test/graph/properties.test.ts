@@ -4,15 +4,25 @@ import { compile } from '../../src/engine/index.js';
 import * as op from '../../src/graph/index.js';
 import { Graph, gradients, type Shape, sizeOf, type Tensor, type TypedArray } from '../../src/graph/index.js';
 import { RandomStream } from '../../src/linalg/index.js';
+import { outOfTolerance } from '../support/compare.js';
 import { interpret, type Value } from '../support/interpreter.js';
 
 /** Draws of each property; seeds are fixed, so a failure repeats. */
 const runs = { numRuns: 40, seed: 20261124 };
-/** Step of the central differences: truncation h² and rounding 1e-16 / h meet below 1e-8 of values near 1. */
-const h = 1e-5;
-const differenceTolerance = 2e-6;
-/** Of ONNX Runtime in float32 against the interpreter in float64, relative to the largest element of the tensor. */
-const engineTolerance = 1e-5;
+/**
+ * Step of the differences of fourth order. Of numbers near 1, truncation is h⁴ = 1e-16 and rounding 1e-16 / h = 1e-12; a
+ * larger step would meet the kinks of max and relu more often.
+ */
+const h = 1e-4;
+/** Relative to the derivative's terms, see {@link directional}; measured: 3.5e-7 (GELU, whose constants are float32). */
+const differenceTolerance = 5e-7;
+/**
+ * Of ONNX Runtime in float32 against the interpreter in float64, relative to each element and the root mean square of its
+ * tensor; measured: 1.5e-5.
+ */
+const engineTolerance = 3e-5;
+/** Least scale of a tensor that the engine is compared in: inputs are near 1, and sums of them cancel. */
+const engineFloor = 2e-2;
 
 /** A drawn case: input shapes by name, how to build the output, which range inputs are from. */
 interface Drawn {
@@ -20,6 +30,8 @@ interface Drawn {
   build: (inputs: Record<string, Tensor>, graph: Graph) => Tensor;
   /** Inputs that must be positive. */
   positive?: boolean;
+  /** By how much more than {@link engineTolerance} float32 may be off: products of many derivatives cancel. */
+  conditioning?: number;
 }
 
 const length = fc.integer({ min: 1, max: 4 });
@@ -201,6 +213,8 @@ const properties: Record<string, fc.Arbitrary<Drawn>> = {
       build: ({ a, b }) => op.add(op.klDivergence(a, b), op.meanSquaredError(a, b)),
     })),
   'a small network': fc.record({ n: length, hidden: length }).map(({ n, hidden }) => ({
+    // Measured: 1.9e-4 of a Hessian-vector product through a layer norm over one to four features.
+    conditioning: 10,
     inputs: { x: [n, 1, 6, 6], w: [2, 1, 3, 3], f: [hidden, 8], g: [3, hidden], scale: [hidden], bias: [hidden] },
     build: ({ x, w, f, g, scale, bias }) => {
       const maps = op.reshape(op.averagePool(op.gelu(op.conv(x, w)), { kernel: 2 }), [n, -1]);
@@ -212,8 +226,6 @@ const properties: Record<string, fc.Arbitrary<Drawn>> = {
   })),
 };
 
-const dot = (a: Float64Array, b: Float64Array) => a.reduce((total, value, index) => total + value * b[index], 0);
-
 function draw(stream: RandomStream, target: Shape, positive = false): Value {
   const data = Float64Array.from({ length: sizeOf(target) }, () =>
     positive ? 0.5 + stream.uniform() : stream.normal(),
@@ -221,32 +233,43 @@ function draw(stream: RandomStream, target: Shape, positive = false): Value {
   return { shape: target, data };
 }
 
-/** The derivative along a direction by central differences, and from the gradient. */
+/**
+ * The derivative of `Σ terms` along a direction, by differences and from the gradient, and its natural scale: the sum of
+ * |gradient · direction| over all elements and a tenth of Σ |terms|, of whose constants float32 rounds away 3e-8.
+ */
 function directional(
-  scalar: Tensor,
+  terms: Tensor,
   found: readonly Tensor[],
   names: readonly string[],
   feeds: Record<string, Value>,
   along: Record<string, Value>,
 ) {
-  const moved = (by: number) => {
+  const at = (by: number) => {
     const shifted = { ...feeds };
     for (const name of names) {
       shifted[name] = { ...feeds[name], data: feeds[name].data.map((value, i) => value + by * along[name].data[i]) };
     }
-    return interpret([scalar], shifted)[0].data[0];
+    return interpret([terms], shifted)[0].data;
   };
-  const analytic = interpret(found, feeds).reduce((total, g, i) => total + dot(g.data, along[names[i]].data), 0);
-  return { analytic, numeric: (moved(h) - moved(-h)) / (2 * h) };
+  const sum = (values: Iterable<number>) => [...values].reduce((a, b) => a + b, 0);
+  const products = interpret(found, feeds).flatMap((g, i) => [...g.data].map((x, j) => x * along[names[i]].data[j]));
+  const central = (by: number) => (sum(at(by)) - sum(at(-by))) / (2 * by);
+  return {
+    analytic: sum(products),
+    numeric: (4 * central(h) - central(2 * h)) / 3,
+    scale: sum(products.map(Math.abs)) + sum(at(0).map(Math.abs)) / 10,
+  };
 }
 
-function expectEqualDerivatives({ analytic, numeric }: { analytic: number; numeric: number }, what: string): void {
-  const error = Math.abs(analytic - numeric) / Math.max(1, Math.abs(numeric));
-  expect(error, `${what}: ${analytic} from the graph, ${numeric} by differences`).toBeLessThan(differenceTolerance);
+function expectEqualDerivatives({ analytic, numeric, scale }: ReturnType<typeof directional>, what: string): void {
+  const error = analytic === numeric ? 0 : Math.abs(analytic - numeric) / scale;
+  expect(error, `${what}: ${analytic} from the graph, ${numeric} by differences, of ${scale}`).toBeLessThan(
+    differenceTolerance,
+  );
 }
 
 /** Gradients and Hessian-vector products of one case against differences, and ONNX Runtime against the interpreter. */
-async function check({ inputs, build, positive }: Drawn, seed: number): Promise<void> {
+async function check({ inputs, build, positive, conditioning = 1 }: Drawn, seed: number): Promise<void> {
   const stream = new RandomStream(seed, 'properties');
   const graph = new Graph();
   const names = Object.keys(inputs);
@@ -257,21 +280,22 @@ async function check({ inputs, build, positive }: Drawn, seed: number): Promise<
   const along = Object.fromEntries(names.map((name) => [name, draw(stream, inputs[name])]));
   const y = build(declared, graph);
   feeds.cotangent = draw(stream, y.shape);
-  const loss = op.reduceSum(op.mul(y, graph.input('cotangent', y.shape)));
+  const terms = op.mul(y, graph.input('cotangent', y.shape));
   const wrt = names.map((name) => declared[name]);
-  const first = gradients(loss, wrt);
+  const first = gradients(op.reduceSum(terms), wrt);
   const present = names.filter((_, i) => first[i]);
   const found = first.filter((g) => g !== undefined);
-  expectEqualDerivatives(directional(loss, found, present, feeds, along), 'gradient');
+  expectEqualDerivatives(directional(terms, found, present, feeds, along), 'gradient');
 
   for (const name of present) feeds[`v ${name}`] = draw(stream, inputs[name]);
-  const slope = found
-    .map((g, i) => op.reduceSum(op.mul(g, graph.input(`v ${present[i]}`, g.shape))))
-    .reduce((a, b) => op.add(a, b));
-  const second = gradients(slope, wrt);
+  const slopes = op.concat(
+    found.map((g, i) => op.reshape(op.mul(g, graph.input(`v ${present[i]}`, g.shape)), [-1])),
+    0,
+  );
+  const second = gradients(op.reduceSum(slopes), wrt);
   const curved = names.filter((_, i) => second[i]);
   const products = second.filter((g) => g !== undefined);
-  expectEqualDerivatives(directional(slope, products, curved, feeds, along), 'Hessian-vector product');
+  expectEqualDerivatives(directional(slopes, products, curved, feeds, along), 'Hessian-vector product');
 
   const outputs = Object.fromEntries([y, ...found, ...products].map((tensor, i) => [`out${i}`, tensor]));
   const program = await compile(outputs, { threads: 1 });
@@ -283,16 +307,8 @@ async function check({ inputs, build, positive }: Drawn, seed: number): Promise<
   );
   const results = await program.run(fed);
   interpret(Object.values(outputs), rounded).forEach(({ data }, i) => {
-    const scale = data.reduce((largest, value) => Math.max(largest, Math.abs(value)), 1);
-    const worst = data.reduce(
-      (at, value, j) =>
-        Math.abs(value - Number(results[`out${i}`][j])) > Math.abs(data[at] - Number(results[`out${i}`][at])) ? j : at,
-      0,
-    );
-    const error = data.length === 0 ? 0 : Math.abs(data[worst] - Number(results[`out${i}`][worst])) / scale;
-    expect(error, `out${i}[${worst}]: ${results[`out${i}`][worst]} in float32, ${data[worst]} in float64`).toBeLessThan(
-      engineTolerance,
-    );
+    const tolerance = conditioning * engineTolerance;
+    expect(outOfTolerance(`out${i}`, results[`out${i}`], data, tolerance, engineFloor)).toEqual([]);
   });
   await program.release();
 }

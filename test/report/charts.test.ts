@@ -138,9 +138,39 @@ describe('spectra', () => {
   it.each([
     ['at least one layer', []],
     ['as many singular values', [{ layer: 'a', before: [2, 1], after: [2] }]],
-    ['positive singular values', [{ layer: 'a', before: [2, 0], after: [2, 1] }]],
+    ['singular values from 0 up', [{ layer: 'a', before: [2, -1], after: [2, 1] }]],
+    ['singular values from 0 up', [{ layer: 'a', before: [2, 1], after: [2, Number.NaN] }]],
     ['"a" twice', [1, 2].map(() => ({ layer: 'a', before: [2], after: [3] }))],
   ])('refuses: %s', (message, layers) => expect(() => spectraSpec(layers)).toThrow(message));
+
+  it('draws a matrix of lower rank without the values that are 0, also as doubles round them, and says so', async () => {
+    const low = { layer: 'low', before: [2, 3e-16], after: [4, 0] };
+    const { spec, svg } = await spectra([low, { layer: 'full', before: [2, 1], after: [3, 1] }], strict);
+    const { values } = spec.data as { values: { layer: string; sigma: number }[] };
+    expect(values.map(({ layer, sigma }) => [layer, sigma])).toEqual([
+      ['low', 2],
+      ['low', 4],
+      ['full', 2],
+      ['full', 3],
+      ['full', 1],
+      ['full', 1],
+    ]);
+    expect(svg).toContain(
+      'low: σ1 2.00 before, 4.00 after (2.0×). 2 of its values are 0 and have no place on the axis.',
+    );
+    expect(svg).toContain('full: σ1 2.00 before, 3.00 after (1.5×).</desc>');
+  });
+
+  it('draws a matrix that was zero, and one that is', async () => {
+    const layers = [
+      { layer: 'raised', before: [0, 0], after: [1, 0] },
+      { layer: 'zero', before: [0, 0], after: [0, 0] },
+    ];
+    const { svg } = await spectra(layers, strict);
+    expect(svg).not.toContain('NaN');
+    expect(svg).toContain('raised: σ1 0.00 before, 1.00 after. 3 of its values');
+    expect((await spectra([layers[1]], strict)).svg).not.toContain('NaN');
+  });
 });
 
 describe('tradeOff', () => {

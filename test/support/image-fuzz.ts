@@ -7,9 +7,6 @@ import { readFixture } from './fixtures.js';
 import { cifarFile, cyclicLabels, idxFile, pixelsOf } from './image-data.js';
 import { type Random, seededRandom } from './safetensors-mutations.js';
 
-/** Milliseconds that no file may take: thousands of times the usual, so that a busy machine does not fail the test. */
-const SLOWEST = 5000;
-
 /** One format under test: undamaged files, and what reads a file in full (from disk where `path` is used). */
 interface Format {
   readonly originals: readonly Uint8Array[];
@@ -90,9 +87,7 @@ export async function fuzzImages({ originals, read }: Format, seed: number, coun
       const random = seededRandom(seed + index * 7919);
       let bytes: Buffer = Buffer.from(originals[below(originals.length, random)]);
       for (let left = 1 + below(3, random); left > 0; left--) bytes = edits[below(edits.length, random)](bytes, random);
-      const start = performance.now();
       const outcome = await read(bytes, path).catch((error: unknown) => messageOf(error, index));
-      if (performance.now() - start > SLOWEST) throw new Error(`file ${index}: took ${performance.now() - start} ms`);
       if (typeof outcome === 'number') result.accepted++;
       else {
         result.refused++;

@@ -45,33 +45,49 @@ export function hashedWeights(spec: ModelSpec): StateDict {
   );
 }
 
+/** An error of a tensor against its digest, and of which number of it. */
+export interface DigestError {
+  error: number;
+  where: string;
+}
+
 /**
- * The largest error of tensors against their digests, relative to the tensor's norm (to its share of one element for
- * elements), and which number of which tensor it is of.
+ * The largest error of tensors against their digests: of the norm and the projection relative to the tensor's norm, of an
+ * element relative to itself or, where it is smaller, to the tensor's root mean square.
+ *
+ * @param zero - Root mean square below which a tensor is zero but for rounding, and compared as if it had this one.
  */
 export function worstOfDigests(
   found: ReadonlyMap<string, Float32Array>,
   expected: Readonly<Record<string, Digest>>,
-): { error: number; where: string } {
-  let worst = { error: 0, where: 'none' };
+  zero: number,
+): DigestError {
   const names = Object.keys(expected).sort();
+  let worst: DigestError = { error: 0, where: 'none' };
   names.forEach((name, index) => {
-    const values = found.get(name);
     const [norm, projection, ...elements] = expected[name];
+    const values = found.get(name);
     if (!values) {
-      worst = { error: Number.POSITIVE_INFINITY, where: `${name} is missing` };
+      worst = { error: Number.POSITIVE_INFINITY, where: `${name}, which is missing` };
       return;
     }
     const along = hashed(seed + 9000 + index, values.length);
-    // A gradient that is zero but for rounding (a bias before batch norm has none here, a key's bias in attention has).
-    const scale = Math.max(norm, 1e-3);
-    const errors = [
-      Math.abs(norm - Math.sqrt(values.reduce((sum, v) => sum + v * v, 0))) / scale,
-      Math.abs(projection - values.reduce((sum, v, i) => sum + v * along[i], 0)) / scale,
-      ...elements.map((element, i) => Math.abs(element - values[Math.floor(((i + 0.5) * values.length) / 4)]) / scale),
-    ];
-    errors.forEach((error, i) => {
-      if (!(error <= worst.error)) worst = { error, where: `${name}, number ${i}` };
+    const rms = Math.max(norm / Math.sqrt(values.length), zero);
+    const whole = rms * Math.sqrt(values.length);
+    const compare = (what: string, a: number, b: number, scale: number) => {
+      const error = Math.abs(a - b) / scale;
+      if (!(error <= worst.error)) worst = { error, where: `${name}, ${what}: ${a}, expected ${b}` };
+    };
+    compare('norm', Math.sqrt(values.reduce((sum, v) => sum + v * v, 0)), norm, whole);
+    compare(
+      'projection',
+      values.reduce((sum, v, i) => sum + v * along[i], 0),
+      projection,
+      whole,
+    );
+    elements.forEach((element, i) => {
+      const at = Math.floor(((i + 0.5) * values.length) / elements.length);
+      compare(`element ${at}`, values[at], element, Math.max(Math.abs(element), rms));
     });
   });
   return worst;

@@ -8,6 +8,7 @@ import io
 import json
 import pathlib
 import platform
+import struct
 
 import numpy as np
 import PIL
@@ -77,6 +78,17 @@ FILES = [
     ("rgb jpeg 4:4:4", "RGB", "waves", {"format": "JPEG", "quality": 90, "subsampling": 0}),
     ("rgb jpeg 4:2:0", "RGB", "waves", {"format": "JPEG", "quality": 75, "subsampling": 2}),
     ("progressive jpeg", "RGB", "noise", {"format": "JPEG", "quality": 80, "progressive": True}),
+    ("rgb webp", "RGB", "waves", {"format": "WEBP", "quality": 80}),
+    ("rgba webp without loss", "RGBA", "waves", {"format": "WEBP", "lossless": True}),
+    ("rgb tiff", "RGB", "noise", {"format": "TIFF"}),
+    ("grey tiff, lzw", "L", "waves", {"format": "TIFF", "compression": "tiff_lzw"}),
+    ("rgb bmp", "RGB", "noise", {"format": "BMP"}),
+    ("grey bmp", "L", "noise", {"format": "BMP"}),
+    ("palette bmp", "P", "waves", {"format": "BMP"}),
+    ("1 bit bmp", "1", "edges", {"format": "BMP"}),
+    ("32 bit bmp", "RGBA", "noise", {"format": "BMP"}),
+    ("ppm", "RGB", "noise", {"format": "PPM"}),
+    ("pgm", "L", "noise", {"format": "PPM"}),
 ]
 decode = []
 for name, mode, kind, options in FILES:
@@ -93,18 +105,43 @@ for name, mode, kind, options in FILES:
     decode.append({"name": name, "height": height, "width": width, "channels": channels,
                    "file": base64.b64encode(buffer.getvalue()).decode(), "pixels": encode(pixels)})
 
+def stray(file, kind):
+    # Bytes that do not belong there, in ways that Pillow passes over.
+    after_first_segment = 4 + int.from_bytes(file[4:6], "big")
+    return {"after": file + b"stray", "before the end": file[:-2] + bytes(7) + file[-2:],
+            "between": file[:after_first_segment] + b"\0\1\2" + file[after_first_segment:]}[kind]
+
+
+for kind in ("after", "before the end", "between"):
+    buffer = io.BytesIO()
+    Image.fromarray(picture(19, 26, 3, "waves")).save(buffer, format="JPEG", quality=90)
+    file = stray(buffer.getvalue(), kind)
+    decode.append({"name": f"jpeg with stray bytes {kind}", "height": 19, "width": 26, "channels": 3,
+                   "file": base64.b64encode(file).decode(),
+                   "pixels": encode(np.asarray(Image.open(io.BytesIO(file)).convert("RGB")))})
+
+# Decimal PNM has no writer in Pillow.
+plain = b"P3\n# a comment\n3 2\n255\n" + b" ".join(b"%d" % value for value in range(0, 252, 14)) + b"\n"
+decode.append({"name": "decimal ppm", "height": 2, "width": 3, "channels": 3, "file": base64.b64encode(plain).decode(),
+               "pixels": encode(np.asarray(Image.open(io.BytesIO(plain)).convert("RGB")))})
+
 # Files that must be refused: not 8 bits a channel of grey or RGB.
 REFUSED = [
     ("16 bit png", Image.fromarray((picture(6, 6, 1, "noise").astype(np.uint16) * 257)), {"format": "PNG"}),
     ("cmyk jpeg", Image.fromarray(picture(8, 8, 4, "noise"), "CMYK"), {"format": "JPEG"}),
     ("gif", Image.fromarray(picture(8, 8, 1, "noise")), {"format": "GIF"}),
-    ("webp", Image.fromarray(picture(8, 8, 3, "noise")), {"format": "WEBP"}),
-    ("tiff", Image.fromarray(picture(8, 8, 3, "noise")), {"format": "TIFF"}),
+    ("tiff of floats", Image.fromarray(picture(8, 8, 1, "noise")).convert("F"), {"format": "TIFF"}),
+    ("bmp with run lengths", None, b"BM" + struct.pack("<IIIIiiHHIIiiII", 70, 0, 58, 40, 4, 1, 1, 8, 1, 4, 0, 0, 1, 0)
+     + bytes(4) + b"\4\0\0\1"),
+    ("pgm of 16 bits", None, b"P5 2 1 65535 " + bytes(4)),
 ]
 refused = []
 for name, image, options in REFUSED:
     buffer = io.BytesIO()
-    image.save(buffer, **options)
+    if image is None:
+        buffer.write(options)
+    else:
+        image.save(buffer, **options)
     refused.append({"name": name, "file": base64.b64encode(buffer.getvalue()).decode()})
 
 fixture = {

@@ -1,10 +1,11 @@
-"""Writes test/fixtures/linalg-exact.json and linalg-top.json: singular values by LAPACK (scipy, driver gesvd), QR by numpy, gradients by torch.
+"""Writes test/fixtures/linalg-exact.json, linalg-top.json and linalg-condition.json: singular values by LAPACK (scipy, driver gesvd), QR by numpy, gradients by torch.
 
 Large inputs are named by a hash that the tests evaluate too (integers only, so the bits agree); the rest are stored.
 Run: python tools/oracles/linalg.py
 """
 
 import base64
+import fractions
 import json
 import pathlib
 
@@ -147,6 +148,51 @@ gradient = {
     "gradient": values(weight.grad.numpy()),
 }
 
+condition = []
+
+
+def add_condition(name, matrix):
+    """A float32 matrix and its condition number; none where an exact elimination finds a rank below full."""
+    single = np.asarray(matrix).astype(np.float32)
+    full = exact_rank(single) == min(single.shape)
+    s = sigma(single)
+    condition.append(
+        {"name": name, "rows": single.shape[0], "columns": single.shape[1], "source": values(single), "condition": s[0] / s[-1] if full else None}
+    )
+
+
+def exact_rank(single):
+    """Rank over the rationals: float32 values are exact fractions."""
+    rows = [[fractions.Fraction(float(value)) for value in row] for row in single]
+    rank = 0
+    for column in range(single.shape[1]):
+        pivot = next((i for i in range(rank, len(rows)) if rows[i][column] != 0), None)
+        if pivot is None:
+            continue
+        rows[rank], rows[pivot] = rows[pivot], rows[rank]
+        for i in range(rank + 1, len(rows)):
+            factor = rows[i][column] / rows[rank][column]
+            if factor != 0:
+                rows[i] = [x - factor * y for x, y in zip(rows[i], rows[rank])]
+        rank += 1
+    return rank
+
+
+for rows, columns in ((24, 24), (24, 60), (60, 24), (40, 40)):
+    for last in (1 / 31137, 1e-6, 1e-8):
+        add_condition(f"condition {1 / last:.0f}, {rows}x{columns}", spectrum(rows, columns, np.geomspace(1, last, min(rows, columns))))
+# Rounding to float32 lifts the rank of a real matrix: the values themselves then have one, of about 1e7 to 1e9.
+add_condition("rank 30 of 40 before it was rounded", spectrum(40, 40, np.ones(30)))
+add_condition("last row tiny", np.vstack([hashed(801, 19, 20), 1e-9 * hashed(802, 1, 20)]))
+add_condition("tiny throughout", 1e-30 * spectrum(16, 16, np.geomspace(1, 1e-3, 16)))
+add_condition("one row", hashed(803, 1, 30))
+# Integers, so that float32 holds the low rank exactly.
+add_condition("rank 5 of 12", rng.integers(-9, 10, (12, 5)) @ rng.integers(-9, 10, (5, 15)))
+add_condition("rank 39 of 40", np.vstack([m := rng.integers(-9, 10, (39, 40)), m.sum(axis=0)]))
+add_condition("two equal rows", np.vstack([m := hashed(804, 33, 50), m[:1]]))
+add_condition("a row of zeros", np.vstack([hashed(805, 10, 20), np.zeros((1, 20))]))
+add_condition("zero", np.zeros((5, 7)))
+
 head = {
     "script": "tools/oracles/linalg.py",
     "versions": {"numpy": np.__version__, "scipy": scipy.__version__, "torch": torch.__version__},
@@ -155,6 +201,7 @@ head = {
 folder = pathlib.Path(__file__).parents[2] / "test" / "fixtures"
 for name, content in {
     "linalg-exact": {"exact": exact, "qr": qr},
+    "linalg-condition": {"condition": condition},
     "linalg-top": {"top": top, "sequences": sequences, "gradient": gradient},
 }.items():
     path = folder / f"{name}.json"

@@ -1,13 +1,12 @@
 import { z } from 'zod';
-import { loadData } from '../../data/index.js';
 import { digestOf, readOrigin } from '../../evidence/index.js';
 import { attackModel, attackOptions, attackPlan, attackTrials } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { loadModel } from '../../models/index.js';
 import { attackReport, reportOrigin, summarizeAttack, tableToText } from '../../report/index.js';
-import { requireFit } from '../../training/index.js';
+import { requireTrainable } from '../../training/index.js';
 import { defineCommand } from '../command.js';
-import { dataInputs, taskData } from '../data-folder.js';
+import { dataInputs, loadTask, taskData } from '../data-folder.js';
 import { givenConfig, modelConfigInput, modelOptions } from '../model-options.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
@@ -42,11 +41,13 @@ export const attack = defineCommand({
     const config = await givenConfig({ architecture, modelConfig });
     const paths = { locked: context.arguments.model, unlocked };
     const targets = { ...paths, config };
-    const { train, test } = await loadData(data);
+    const { train, test } = await loadTask(data, context.note);
     const inputs: Record<string, string> = { ...(await modelConfigInput(modelConfig)), ...(await dataInputs(data)) };
     for (const [name, path] of Object.entries(paths)) {
       if (path === undefined) continue;
-      requireFit(await loadModel(path, { config }), train);
+      const model = await loadModel(path, { config });
+      requireTrainable(model, train, attacking.costBatchSize);
+      requireTrainable(model, train, Math.min(attacking.scoreBatchSize, attacking.perClass * train.classes.length));
       inputs[name] = await digestOf(path);
     }
     if (dryRun) {
@@ -72,8 +73,10 @@ export const attack = defineCommand({
       },
     });
     const { table, sentences } = summarizeAttack(found, attacking);
+    const [verdict, ...rest] = sentences;
+    print(`${verdict}\n`);
     print(tableToText(table));
-    for (const sentence of sentences) print(`\n${sentence}`);
+    for (const sentence of rest) print(`\n${sentence}`);
     print(`\n${folder.file('report.html')}`);
     result({ ...found, sentences, report: folder.file('report.html') });
     return 0;

@@ -17,7 +17,7 @@ import { requireOutside } from '../output-files.js';
 /** `weightlock data`: what a file or folder of images holds, and whether it is sound. */
 export const data = defineCommand({
   name: 'data',
-  summary: 'Describe or check image data sets: IDX and CIFAR-10 files, folders of PNG and JPEG images.',
+  summary: 'Describe or check image data sets: IDX and CIFAR files, folders of PNG, JPEG and other images.',
   arguments: [
     {
       name: 'action',
@@ -27,7 +27,10 @@ export const data = defineCommand({
     { name: 'path', description: 'File, data set or folder of data sets; default: WEIGHTLOCK_DATA.', required: false },
   ],
   schema: z.strictObject({
-    contactSheet: z.string().optional().describe('PNG file to write: some examples of each class, a row a class'),
+    contactSheet: z
+      .string()
+      .optional()
+      .describe('PNG file to write: some examples of each class and split, a row a class'),
   }),
   examples: [
     'weightlock data ls',
@@ -35,7 +38,7 @@ export const data = defineCommand({
     'weightlock data check ./data/cifar10 --contact-sheet cifar10.png',
   ],
   run: async ({ arguments: given, options, dryRun, force, signal, progress, print, result }) => {
-    const { action, path = dataFolder() } = given;
+    const { action, path = dataFolder('give a path') } = given;
     if (action !== 'ls' && action !== 'check') {
       throw new InputError(`action: expected ls or check, got ${quote(action)}`);
     }
@@ -84,22 +87,34 @@ export const data = defineCommand({
   },
 });
 
-function describe({ path, kind, image, classes, splits }: DataDescription): string {
+function describe({ path, kind, image, classes, splits, name, normalization, notes }: DataDescription): string {
   const pixels = image && `${image[1]}×${image[2]} ${image[0] === 1 ? 'grey' : 'colour'}`;
-  return tableToText({
+  const numbers = (values: readonly number[]) => values.map((value) => String(Number(value.toFixed(4)))).join(', ');
+  // Where a class is not called as its number, --data.classes needs the number.
+  const isNumbered = classes.some((className, label) => className !== String(label));
+  const table = tableToText({
     title: [path, kind, pixels].filter((part) => part !== undefined).join(', '),
     columns: [
+      ...(isNumbered ? [{ key: 'number', header: '', align: 'right' as const }] : []),
       { key: 'class', header: 'class' },
       ...splits.map(({ name }) => ({ key: name, header: name, align: 'right' as const })),
     ],
     rows: [
-      ...classes.map((name, label) => ({
-        class: name,
+      ...classes.map((className, label) => ({
+        number: String(label),
+        class: className,
         ...Object.fromEntries(splits.map((split) => [split.name, String(split.counts[label])])),
       })),
-      { class: 'all', ...Object.fromEntries(splits.map(({ name, size }) => [name, String(size)])) },
+      { number: '', class: 'all', ...Object.fromEntries(splits.map((split) => [split.name, String(split.size)])) },
     ],
   });
+  const lines = [
+    name && normalization
+      ? `--data.name ${name}; mean ${numbers(normalization.mean)}, deviation ${numbers(normalization.std)}`
+      : undefined,
+    ...notes,
+  ];
+  return [table, ...lines.filter((line) => line !== undefined)].join('\n');
 }
 
 function verdict({ sizes, splits, duplicates }: CheckedData): string {

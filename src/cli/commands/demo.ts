@@ -2,7 +2,14 @@ import { readOrigin } from '../../evidence/index.js';
 import { demoOptions, describeEstimate, estimateRun, runDemo } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { initializeModel } from '../../models/index.js';
-import { demoReport, reportOrigin, summarizeDemo, tableToText } from '../../report/index.js';
+import {
+  demoReport,
+  firstLookSentence,
+  reportOrigin,
+  summarizeDemo,
+  tableToText,
+  utilityTable,
+} from '../../report/index.js';
 import { defineCommand } from '../command.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
@@ -15,11 +22,16 @@ export const demo = defineCommand({
   schema: demoOptions,
   examples: ['weightlock demo', 'weightlock demo --seed 2 --specdef.top-k 1', 'weightlock demo --json --quiet'],
   run: async (context) => {
-    const { options, threads, device, signal, print, result, dryRun } = context;
+    const { options, threads, device, signal, print, note, result, dryRun } = context;
     if (dryRun) {
       const { path, state } = await context.locateRunFolder();
       const model = initializeModel('cnn', { num_labels: options.unauthorized.length }, options.seed);
-      const needs = await estimateRun({ model, batchSize: options.train.batchSize, folder: path });
+      const needs = await estimateRun({
+        model,
+        batchSize: options.train.batchSize,
+        optimizer: options.train.optimizer,
+        folder: path,
+      });
       print(`would train, lock and attack a network on digits; ${path} (${state})`);
       print(describeEstimate(needs));
       return 0;
@@ -32,6 +44,7 @@ export const demo = defineCommand({
           workers: threads,
           signal,
           progress: phaseProgress(context),
+          onFirst: (rows) => note(firstLookSentence(rows)),
         }),
       write: async (demo, run) => {
         const origin = reportOrigin(await readOrigin(run.path));
@@ -39,8 +52,11 @@ export const demo = defineCommand({
       },
     });
     const { table, sentences } = summarizeDemo(found, options);
+    const [verdict, ...rest] = sentences;
+    print(`\n${verdict}\n`);
     print(tableToText(table));
-    for (const sentence of sentences) print(`\n${sentence}`);
+    print(`\n${tableToText(utilityTable(found.test))}`);
+    for (const sentence of rest) print(`\n${sentence}`);
     print(`\n${folder.file('report.html')}`);
     result({ ...found, report: folder.file('report.html'), sentences });
     return 0;

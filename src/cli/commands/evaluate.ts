@@ -1,12 +1,11 @@
 import { z } from 'zod';
-import { loadData } from '../../data/index.js';
 import { predict } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { loadModel } from '../../models/index.js';
 import { percent, tableToText } from '../../report/index.js';
 import { classAccuracy, requireFit, score } from '../../training/index.js';
 import { defineCommand } from '../command.js';
-import { taskData } from '../data-folder.js';
+import { loadTask, requireMeasured, taskData } from '../data-folder.js';
 import { givenConfig, modelOptions } from '../model-options.js';
 import { requireOutside, requireOwnFile } from '../output-files.js';
 import { arePredictions, predictionLines } from '../predictions.js';
@@ -29,9 +28,10 @@ export const evaluate = defineCommand({
     'weightlock evaluate ./locked --data.classes 0,1,2,3,4',
     'weightlock evaluate ./locked --data.classes 0,1,2,3,4 --predictions predictions.jsonl --json',
   ],
-  run: async ({ arguments: { model: path }, options, threads, device, dryRun, print, result }) => {
+  run: async ({ arguments: { model: path }, options, threads, device, dryRun, print, note, result }) => {
+    requireMeasured(options.data, options.part);
     const model = await loadModel(path, { config: await givenConfig(options) });
-    const dataset = (await loadData(options.data))[options.part];
+    const dataset = (await loadTask(options.data, note))[options.part];
     requireFit(model, dataset);
     if (options.predictions !== undefined) {
       await requireOutside(options.data.path, options.predictions);

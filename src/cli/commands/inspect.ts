@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { inspectMatrix, readMatrices } from '../../experiments/index.js';
-import { decimal, tableToText } from '../../report/index.js';
+import { describeNotFinite } from '../../formats/index.js';
+import { decimal, MISSING, magnitude, tableToText } from '../../report/index.js';
 import { defineCommand } from '../command.js';
 
 /** `weightlock inspect`: the singular values of a model's weights. */
@@ -13,7 +14,7 @@ export const inspect = defineCommand({
   }),
   examples: ['weightlock inspect ./locked', 'weightlock inspect ./model.safetensors --top-k 8 --json'],
   run: async ({ arguments: { path }, options: { topK }, dryRun, signal, progress, print, result }) => {
-    const tensors = await readMatrices(path);
+    const { matrices: tensors, remarks } = await readMatrices(path);
     if (dryRun) {
       print(`would inspect ${tensors.length} weight matrices of ${path}`);
       return 0;
@@ -45,16 +46,27 @@ export const inspect = defineCommand({
         rows: matrices.map(({ name, shape, sigma, condition, frobenius }) => ({
           name,
           shape: shape.join('×'),
-          ...Object.fromEntries(sigma.map((value, index) => [`s${index}`, decimal(value, 2)])),
-          condition: Number.isFinite(condition) ? condition.toPrecision(3) : '∞',
-          frobenius: decimal(frobenius, 2),
+          ...Object.fromEntries(sigma.map((value, index) => [`s${index}`, magnitude(value)])),
+          condition: formatCondition(condition),
+          frobenius: magnitude(frobenius),
         })),
         notes: [
-          'condition: σ1 over the smallest singular value; ∞: rank deficient in float32. Convolution kernels count as out × in·kh·kw.',
+          'condition: σ1 over the smallest singular value; ∞: rank deficient. Convolution kernels count as out × in·kh·kw.',
+          ...matrices.flatMap(({ name, notFinite }) =>
+            notFinite ? [`${name} is not finite: ${describeNotFinite(notFinite)}.`] : [],
+          ),
+          ...remarks,
         ],
       }),
     );
-    result({ path, matrices });
+    result({ path, matrices, remarks });
     return 0;
   },
 });
+
+/** Three digits; thousands separators up to a million, an exponent from there on. */
+function formatCondition(condition: number): string {
+  if (Number.isNaN(condition)) return MISSING;
+  if (condition < 1e6) return decimal(condition, condition < 10 ? 2 : condition < 100 ? 1 : 0);
+  return condition === Number.POSITIVE_INFINITY ? '∞' : condition.toExponential(2).replace('e+', 'e');
+}

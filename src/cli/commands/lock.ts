@@ -1,14 +1,13 @@
 import { z } from 'zod';
-import { loadData } from '../../data/index.js';
 import { digestOf } from '../../evidence/index.js';
 import { describeEstimate, estimateRun, lockModel } from '../../experiments/index.js';
 import { quote } from '../../formats/index.js';
 import { lockMethods, specDefOptions, weightMatrices } from '../../locks/index.js';
 import { findModelFiles, loadModel } from '../../models/index.js';
-import { decimal, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
-import { requireFit } from '../../training/index.js';
+import { magnitude, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
+import { requireTrainable } from '../../training/index.js';
 import { defineCommand } from '../command.js';
-import { dataInputs, taskData } from '../data-folder.js';
+import { dataInputs, loadTask, taskData } from '../data-folder.js';
 import { givenConfig, modelConfigInput, modelOptions } from '../model-options.js';
 import { requireOutside } from '../output-files.js';
 import { phaseProgress } from '../phase-progress.js';
@@ -41,8 +40,8 @@ export const lock = defineCommand({
     const { model: source, output } = context.arguments;
     const { method, data, seed, specdef } = options;
     const model = await loadModel(source, { config: await givenConfig(options) });
-    const { train } = await loadData(data);
-    requireFit(model, train);
+    const { train } = await loadTask(data, context.note);
+    requireTrainable(model, train, specdef.batchSize);
     const inputs = {
       model: await digestOf(source),
       ...(await modelConfigInput(options.modelConfig)),
@@ -53,7 +52,12 @@ export const lock = defineCommand({
     const { leftOut } = await findModelFiles(source);
     if (leftOut.length > 0) context.note(`${source}: not copied: ${leftOut.map((name) => quote(name)).join(', ')}`);
     if (dryRun) {
-      const needs = await estimateRun({ model, batchSize: specdef.batchSize, folder: path });
+      const needs = await estimateRun({
+        model,
+        batchSize: specdef.batchSize,
+        optimizer: specdef.optimizer,
+        folder: path,
+      });
       const matrices = weightMatrices(model.weights, specdef);
       print(
         `would lock ${matrices.length} weight matrices of ${source} with ${method}, ${train.size} examples; ${path} (${state})`,
@@ -83,16 +87,14 @@ export const lock = defineCommand({
         ],
         rows: found.spectra.map(({ name, before, after }) => ({
           name,
-          before: decimal(before[0], 2),
-          after: decimal(after[0], 2),
+          before: magnitude(before[0]),
+          after: magnitude(after[0]),
           raised: ratio(after[0] / before[0]),
         })),
       }),
     );
     print(`\n${tableToText(utilityTable(found.test))}`);
-    print(
-      `\n${output}: ${found.steps} lock steps. ${utilitySentence(found.test)} (${folder.path})`,
-    );
+    print(`\n${output}: ${found.steps} lock steps. ${utilitySentence(found.test)} (${folder.path})`);
     if (found.stoppedByBudget) {
       print('The utility budget ended the lock; these are the last weights within it.');
     }

@@ -1,11 +1,10 @@
-import { join } from 'node:path';
 import { z } from 'zod';
 import { digestOfFolder, readOrigin } from '../../evidence/index.js';
 import { reproductions, scales } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { reportOrigin, reproductionReport, summarizeReproduction, tableToText } from '../../report/index.js';
 import { defineCommand } from '../command.js';
-import { dataFolder } from '../data-folder.js';
+import { dataFolder, dataSetFolder } from '../data-folder.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
 import { requirePage, writePage } from '../write-page.js';
@@ -29,25 +28,22 @@ export const reproduce = defineCommand({
       .enum(scales)
       .default('small')
       .describe('smoke: seconds; small: at most 40 minutes on two cores; paper: as the paper did'),
-    data: z
-      .string()
-      .optional()
-      .describe('folder of the data sets, one subfolder each; default WEIGHTLOCK_DATA, or ../shared/data'),
+    data: z.string().optional().describe('folder of the data sets, one subfolder each; default WEIGHTLOCK_DATA'),
     seed: z.int().min(0).default(1).describe('seed of the split, the weights and all shuffles'),
     page: z.string().optional().describe('folder to write the results to as a Markdown page with its charts'),
   }),
   examples: [
     'weightlock reproduce table1-vision --scale smoke',
-    'weightlock reproduce table3 --scale small --data ../shared/data --page docs/results',
+    'weightlock reproduce table3 --scale small --data ./data --page docs/results',
   ],
   run: async (context) => {
     const { options, threads, device, signal, print, result, dryRun } = context;
     const { scale, seed, page } = options;
     const experiment = reproductions.get(context.arguments.experiment);
-    const data = options.data ?? dataFolder();
+    const data = options.data ?? dataFolder('give --data');
     if (page !== undefined) await requirePage(experiment.name, page);
     const inputs: Record<string, string> = {};
-    for (const name of experiment.data) inputs[name] = await digestOfFolder(join(data, name));
+    for (const name of experiment.data) inputs[name] = await digestOfFolder(dataSetFolder(data, name));
     if (dryRun) {
       const { path, state } = await context.locateRunFolder(inputs);
       print(

@@ -1,12 +1,11 @@
 import { z } from 'zod';
-import { loadData } from '../../data/index.js';
 import { describeEstimate, estimateRun, trainModel, trainOptions } from '../../experiments/index.js';
 import { readJsonFile } from '../../formats/index.js';
 import { architectures, initializeModel } from '../../models/index.js';
 import { percent } from '../../report/index.js';
-import { requireFit } from '../../training/index.js';
+import { requireTrainable } from '../../training/index.js';
 import { defineCommand } from '../command.js';
-import { dataInputs, taskData } from '../data-folder.js';
+import { dataInputs, loadTask, taskData } from '../data-folder.js';
 import { modelConfigInput } from '../model-options.js';
 import { requireOutside } from '../output-files.js';
 import { phaseProgress } from '../phase-progress.js';
@@ -35,16 +34,21 @@ export const train = defineCommand({
     const { options, threads, device, signal, print, result, force, dryRun } = context;
     const { architecture, modelConfig, data, seed, ...training } = options;
     const { output } = context.arguments;
-    const { train: examples, test } = await loadData(data);
+    const { train: examples, test } = await loadTask(data, context.note);
     const extra = modelConfig === undefined ? {} : ((await readJsonFile(modelConfig)) as Record<string, unknown>);
     const fitting = architectures.get(architecture).fit(examples.inputShape, examples.classes);
     const model = initializeModel(architecture, { ...fitting, ...extra }, seed);
-    requireFit(model, examples);
+    requireTrainable(model, examples, training.batchSize);
     const inputs = { ...(await modelConfigInput(modelConfig)), ...(await dataInputs(data)) };
     await requireOutside(data.path, output);
     const { path, state } = await requireModelOutput(context, { inputs, output, model });
     if (dryRun) {
-      const needs = await estimateRun({ model, batchSize: training.batchSize, folder: path });
+      const needs = await estimateRun({
+        model,
+        batchSize: training.batchSize,
+        optimizer: training.optimizer,
+        folder: path,
+      });
       print(`would train ${architecture} on ${examples.size} examples, test on ${test.size}; ${path} (${state})`);
       print(describeEstimate(needs));
       return 0;

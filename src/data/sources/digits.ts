@@ -1,7 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { InputError } from '../../formats/index.js';
-import { type ImageCollection, imagesInMemory } from '../collection.js';
+import { type ImageCollection, imagesInMemory, type Normalization } from '../collection.js';
+
+/** Mean and deviation of MNIST, in common use. */
+export const MNIST_NORMALIZATION: Normalization = { mean: [0.1307], std: [0.3081] };
 
 const size = 28;
 const pixels = size * size;
@@ -40,6 +43,7 @@ export async function openDigits(): Promise<ImageCollection> {
   const bytes = { pixels: all, channels: 1, height: size, width: size } as const;
   return {
     classes: Array.from({ length: 10 }, (_, digit) => String(digit)),
+    normalization: MNIST_NORMALIZATION,
     train: imagesInMemory('digits', bytes, Int32Array.from(labels)),
   };
 }

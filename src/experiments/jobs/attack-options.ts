@@ -71,6 +71,8 @@ export interface AttackPlan {
   readonly adaptiveOptimizers?: number;
   /** Fine-tunes from these starting points and tries nothing else; default all attacks from all. */
   readonly fineTuneOnly?: readonly StartName[];
+  /** What the progress calls it; default `attack` and its label. */
+  readonly title?: string;
   /** First part of the names of its tasks, where a run has several plans. */
   readonly label?: string;
 }

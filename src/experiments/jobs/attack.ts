@@ -16,7 +16,9 @@ import {
 import type { EngineOptions } from '../../engine/index.js';
 import type { RunFolder } from '../../evidence/index.js';
 import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
+import type { PhaseProgress } from '../progress.js';
 import type { AttackPlan } from './attack-options.js';
+import { trackTrials } from './attack-work.js';
 
 /** Model directories that are attacked. */
 export interface AttackTargets {
@@ -69,7 +71,7 @@ function labelledTasks(
   return all.filter(({ start, attack }) => attack === 'fine-tune' && fineTuneOnly.includes(start));
 }
 
-/** Number of trials of a plan at most, for progress. */
+/** Number of trials of a plan at most. */
 export function attackTrials(targets: AttackTargets, plan: AttackPlan): number {
   return labelledTasks(targets, plan).reduce((sum, { task }) => sum + trialCount(task.budget), 0);
 }
@@ -84,8 +86,8 @@ export interface AttackJobContext {
   readonly engine?: EngineOptions;
   /** Ends the work, resumable. */
   readonly signal?: AbortSignal;
-  /** Hears of every trial, by the name of its search. */
-  readonly onTrial?: (done: string) => void;
+  /** Shows how far it has come. */
+  readonly progress: PhaseProgress;
 }
 
 /** The engine of one of several processes: they share the run's threads. */
@@ -97,15 +99,20 @@ function workerEngine(engine: EngineOptions, workers: number): EngineOptions {
 export async function attackJob(
   targets: AttackTargets,
   plan: AttackPlan,
-  { folder, workers, engine, signal, onTrial }: AttackJobContext,
+  { folder, workers, engine, signal, progress }: AttackJobContext,
 ): Promise<AttackRow[]> {
   const labelled = labelledTasks(targets, plan);
   const results = new Map<string, SearchResult>();
+  const tracker = trackTrials(
+    progress,
+    plan.title ?? `attack ${plan.label ?? ''}`.trim(),
+    labelled.map(({ task }) => task),
+  );
   const file = (task: AttackTask) => folder.checkpointPath(`attack-${task.id}.json`);
   for (const { task } of labelled) {
     if (!(await stat(file(task)).catch(() => undefined))) continue;
     results.set(task.id, (await readJsonFile(file(task))) as SearchResult);
-    for (const _ of Array(trialCount(task.budget))) onTrial?.(task.id);
+    tracker.skip(task);
   }
   await runAttackTasks(
     labelled.map(({ task }) => task).filter((task) => !results.has(task.id)),
@@ -113,13 +120,14 @@ export async function attackJob(
       workers,
       engine: engine && workerEngine(engine, workers),
       signal,
-      onTrial: (task) => onTrial?.(task.id),
+      onTrial: (task) => tracker.trial(task),
       onResult: async (task, result) => {
         await writeFileAtomic(file(task), JSON.stringify(result));
         results.set(task.id, result);
       },
     },
   );
+  tracker.end();
   return labelled.flatMap(({ task, start, attack, measures }) => {
     const result = results.get(task.id);
     if (!result) return [];

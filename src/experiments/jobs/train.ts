@@ -8,6 +8,7 @@ import {
   courseSchedule,
   courseSteps,
   createObjective,
+  DivergedError,
   type Evaluation,
   Evaluator,
   optimizers,
@@ -117,6 +118,15 @@ export async function trainJob(
       afterStep: async ({ step, loss, learningRate }) => {
         const due = step % options.evaluateEvery === 0 || step === steps;
         const evaluation = due ? await evaluator.evaluate(params, validation) : undefined;
+        if (evaluation && !Number.isFinite(evaluation.loss)) {
+          throw new DivergedError({
+            step,
+            steps,
+            loss,
+            learningRate,
+            what: `the validation loss is ${evaluation.loss}`,
+          });
+        }
         folder.appendMetric({
           step: stepOffset + step,
           phase,

@@ -1,5 +1,7 @@
-import { type AttackRow, bestRow, isMeasured, scores } from '../../attacks/index.js';
+import { type AttackRow, bestRow, scores, verdictOf } from '../../attacks/index.js';
 import { meanInterval } from '../../linalg/index.js';
+import { specDefOptions } from '../../locks/index.js';
+import type { UtilityChange } from '../utility.js';
 import type { Claim, ResultAttack } from './reproduction.js';
 
 /** Mean of some numbers; NaN of none. */
@@ -7,28 +9,63 @@ export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** `78.1 %`, for findings. */
+/** `78.1 %`, for findings; a dash for the share of nothing. */
 export function share(value: number): string {
-  return `${(100 * value).toFixed(1)} %`;
+  return Number.isFinite(value) ? `${(100 * value).toFixed(1)} %` : '–';
 }
 
 /** One point of accuracy, with room for the rounding of a difference of two shares. */
 const onePoint = 0.01 + 1e-9;
 
-/** A locked model's utility is at most one point below the unlocked one's. */
-export function keepsUtility(task: string, source: string, unlocked: number, locked: number): Claim {
-  return {
-    text: `The lock keeps the accuracy on ${task}: at most 1 point is lost.`,
-    source,
-    verdict: unlocked - locked <= onePoint ? 'holds' : 'fails',
-    finding: `${share(unlocked)} before, ${share(locked)} after`,
-  };
-}
-
 /** What an unlocked model must gain over guessing, beyond its interval over seeds, to say that it learns. */
 const leastGain = 0.05;
 /** A locked model that gains at most this share of it is prevented from learning. */
 const prevented = 0.25;
+
+/** A locked model's accuracy is at most one point below the unlocked one's; says nothing of a model that guesses. */
+export function keepsUtility(task: string, source: string, { before, after }: UtilityChange): Claim {
+  const [a, b] = [before.float32, after.float32];
+  const text = `The lock keeps the accuracy on ${task}: at most 1 point is lost.`;
+  const finding = `${share(a.accuracy)} before, ${share(b.accuracy)} after, n = ${b.n}`;
+  if (isGuessing(a.accuracy, a.byClass.length, a.n)) {
+    return {
+      text,
+      source,
+      verdict: 'unmeasured',
+      finding: `the unlocked model cannot be told from guessing: ${finding}`,
+    };
+  }
+  return { text, source, verdict: a.accuracy - b.accuracy <= onePoint ? 'holds' : 'fails', finding };
+}
+
+/** Mean KL divergence to the original, in nats, up to which a lock keeps the probabilities: SpecDef's own default budget. */
+const keptKl = specDefOptions.parse({}).maxKl ?? Number.POSITIVE_INFINITY;
+
+/** A locked model's probabilities are near the unlocked one's: what accuracy hides. */
+export function keepsProbabilities(task: string, { before, after }: UtilityChange): Claim {
+  const [a, b] = [before.float32, after.float32];
+  const text = `The lock keeps the probabilities on ${task}: at most ${keptKl} nats of KL divergence to the original.`;
+  const number = (value: number | null, digits: number) => (value === null ? 'not finite' : value.toFixed(digits));
+  const finding =
+    `KL ${number(b.kl, 3)}, agreement ${share(b.agreement)}, loss ${number(a.loss, 3)} before, ${number(b.loss, 3)} after, ` +
+    `calibration error ${number(a.ece, 3)} before, ${number(b.ece, 3)} after, ${share(after.float16.notFinite)} of the outputs not finite in fp16`;
+  const source = 'weightlock';
+  if (isGuessing(a.accuracy, a.byClass.length, a.n)) {
+    return {
+      text,
+      source,
+      verdict: 'unmeasured',
+      finding: `the unlocked model cannot be told from guessing: ${finding}`,
+    };
+  }
+  return { text, source, verdict: b.kl !== null && b.notFinite === 0 && b.kl <= keptKl ? 'holds' : 'fails', finding };
+}
+
+/** Whether an accuracy on n examples is within five points or two standard errors of guessing one of some classes. */
+export function isGuessing(accuracy: number, classes: number, n: number): boolean {
+  const guessing = 1 / classes;
+  return accuracy - guessing < Math.max(leastGain, 2 * Math.sqrt((guessing * (1 - guessing)) / n));
+}
 
 /**
  * Whether a lock prevents what the unlocked model learns: by the share of the unlocked model's gain over guessing that is
@@ -71,27 +108,32 @@ export function preventsAtAnyRate({ task, rows, classes, metric }: ResultAttack,
   return { text, source, ...judgeGain({ unlocked: scores(unlocked), locked: scores(locked), classes }, finding) };
 }
 
-/** Whatever learning rate and optimizer an attacker takes, the locked weights are worth no more than none. */
+/** Whatever attack, learning rate and optimizer is taken, the locked weights keep at most a quarter of their worth. */
 export function preventsAtBest({ task, score, metric }: ResultAttack, source: string): Claim {
-  const text = `At the best of all learning rates and optimizers, the locked model is worth no more than none for ${task}.`;
+  const text = `Against the best of all attacks, learning rates and optimizers, the lock leaves at most a quarter of an attacker's advantage for ${task}.`;
   if (!score) return { text, source, verdict: 'unmeasured', finding: 'not attacked' };
   const { value, locked, unlocked, floor } = score;
   const best = (row: typeof locked) => {
-    const { mean: center } = meanInterval(row.result.trials.map((trial) => trial.score));
-    return `${share(center)} (${row.attack === 'frozen' ? 'frozen use' : row.optimizer})`;
+    const { mean: center } = meanInterval(scores(row));
+    const how = row.attack === 'fine-tune' ? row.optimizer : `${row.attack}, ${row.optimizer}`;
+    return `${share(center)} (${row.attack === 'frozen' ? 'frozen use' : how})`;
   };
   const numbers = `${metric}: unlocked ${best(unlocked)}, locked ${best(locked)}, floor ${best(floor)}, n = ${value.n} seeds`;
-  if (!isMeasured(score)) {
-    return {
-      text,
-      source,
-      verdict: 'unmeasured',
-      finding: `the unlocked model cannot be told from the floor; ${numbers}`,
-    };
-  }
   const { ratio, low = 0, high = 0 } = value;
-  const finding = `attacker's advantage ${ratio.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)}); ${numbers}`;
-  if (low > 0) return { text, source, verdict: 'fails', finding };
-  if (ratio <= 0) return { text, source, verdict: 'holds', finding };
-  return { text, source, verdict: 'unmeasured', finding: `too few seeds to tell the advantage from 0: ${finding}` };
+  const advantage = `attacker's advantage ${ratio.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)}); ${numbers}`;
+  switch (verdictOf(score)) {
+    case 'holds':
+      return { text, source, verdict: 'holds', finding: advantage };
+    case 'does not hold':
+      return { text, source, verdict: 'fails', finding: advantage };
+    case 'cannot tell':
+      return { text, source, verdict: 'unmeasured', finding: `too few seeds to tell: ${advantage}` };
+    default:
+      return {
+        text,
+        source,
+        verdict: 'unmeasured',
+        finding: `the unlocked model cannot be told from the floor; ${numbers}`,
+      };
+  }
 }

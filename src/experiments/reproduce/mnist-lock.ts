@@ -1,7 +1,7 @@
 import type { DataParts } from '../../data/index.js';
 import type { Model } from '../../models/index.js';
 import { trainOptions } from '../jobs/train.js';
-import { evaluateModel } from '../pipelines.js';
+import { utilityChange } from '../utility.js';
 import { printedSpecDef, type Workshop } from './workshop.js';
 
 /**
@@ -19,11 +19,10 @@ export async function lockOnMnist(
   const training = trainOptions.parse({ ...course, evaluateEvery: 100_000 });
   const unlocked = await workshop.train('unlocked', start, mnist, training);
   const locked = await workshop.lock('locked', unlocked, mnist, printedSpecDef(course));
-  const accuracy = async (model: Model) => (await evaluateModel(model, mnist.test, engine)).accuracy;
   return {
     paths: { unlocked: unlocked.path, locked: locked.path },
-    /** Accuracy on MNIST's test images. */
-    utility: { unlocked: await accuracy(unlocked.model), locked: await accuracy(locked.model) },
+    /** Utility on MNIST's test images. */
+    utility: await utilityChange(unlocked.model, locked.model.weights, mnist.test, engine),
     /** The largest singular value of any matrix after the lock. */
     sigma: Math.max(...locked.info.spectra.map(({ after }) => after[0])),
   };

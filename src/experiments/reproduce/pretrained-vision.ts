@@ -1,7 +1,8 @@
 import { loadData, subset } from '../../data/index.js';
 import { specDefOptions } from '../../locks/index.js';
 import { evaluateModel } from '../pipelines.js';
-import { keepsUtility, preventsAtAnyRate, preventsAtBest, share } from './claims.js';
+import { type UtilityChange, utilityChange } from '../utility.js';
+import { keepsProbabilities, keepsUtility, preventsAtAnyRate, preventsAtBest, share } from './claims.js';
 import type { Claim, Reproduction, ResultAttack, Scale } from './reproduction.js';
 import { adaptiveTransforms, type SweepSettings, sweep } from './sweep.js';
 import { assessed, Workshop } from './workshop.js';
@@ -89,13 +90,14 @@ export const pretrainedVision: Reproduction = {
     const claims: Claim[] = [];
     const rows: { label: string; cells: { ours: number[]; paper?: number }[] }[] = [];
     const raised: string[] = [];
+    const utility: Record<string, UtilityChange> = {};
     for (const architecture of architectures) {
       const path = `${root}/models/cifar10-${architecture}`;
       const unlocked = await workshop.adopt(`${architecture}-unlocked`, path, { architecture });
       const locked = await workshop.lock(`${architecture}-locked`, unlocked, cifar, lock);
       const first = await evaluateModel(unlocked.model, firstThousand, engine);
-      const before = (await evaluateModel(unlocked.model, cifar.test, engine)).accuracy;
-      const after = (await evaluateModel(locked.model, cifar.test, engine)).accuracy;
+      const change = await utilityChange(unlocked.model, locked.model.weights, cifar.test, engine);
+      utility[architecture] = change;
       const { spectra, steps: lockedSteps, stepsTried } = locked.info;
       const factors = spectra.map((spectrum) => spectrum.after[0] / spectrum.before[0]);
       raised.push(
@@ -103,7 +105,11 @@ export const pretrainedVision: Reproduction = {
       );
       rows.push({
         label: architecture,
-        cells: [{ ours: [first.accuracy], paper: published[architecture] }, { ours: [before] }, { ours: [after] }],
+        cells: [
+          { ours: [first.accuracy], paper: published[architecture] },
+          { ours: [change.before.float32.accuracy] },
+          { ours: [change.after.float32.accuracy] },
+        ],
       });
       claims.push({
         text: `The published ${architecture} reaches its accuracy on the first 1,000 test images.`,
@@ -111,7 +117,10 @@ export const pretrainedVision: Reproduction = {
         verdict: Math.abs(first.accuracy - published[architecture]) < 1e-9 ? 'holds' : 'fails',
         finding: `${share(first.accuracy)}, expected ${share(published[architecture])}`,
       });
-      claims.push(keepsUtility(`CIFAR-10 (${architecture})`, source, before, after));
+      claims.push(
+        keepsUtility(`CIFAR-10 (${architecture})`, source, change),
+        keepsProbabilities(`CIFAR-10 (${architecture})`, change),
+      );
       const paths = { unlocked: unlocked.path, locked: locked.path };
       const transforms = adaptiveTransforms({ topK: lock.topK });
       for (const few of [false, true]) {
@@ -137,7 +146,7 @@ export const pretrainedVision: Reproduction = {
       title: 'Networks that others trained: CIFAR-10 ResNets, attacked on Fashion-MNIST',
       scale,
       setup: [
-        `Published CIFAR-10 ResNets (Idelbayev), locked with SpecDef: α ${lock.alpha}, k ${lock.topK}, AdamW 1e-3, retain loss cross entropy plus KL to the original on ${cifar.train.size} CIFAR-10 training images (of lossy copies, see the data's README), at most ${lockSteps} steps, stopped before 1 point of accuracy on ${cifar.validation.size} held-out images is lost.`,
+        `Published CIFAR-10 ResNets (Idelbayev), locked with SpecDef: α ${lock.alpha}, k ${lock.topK}, AdamW 1e-3, retain loss cross entropy plus KL to the original on ${cifar.train.size} CIFAR-10 training images (of lossy copies, see the data's README), at most ${lockSteps} steps, stopped before 1 point of accuracy or ${lock.maxKl} nats of KL divergence to the original is lost on ${cifar.validation.size} held-out images.`,
         ...raised.map((text) => `${text}.`),
         `Attacks: Fashion-MNIST as 3×32×32 images, ${steps} steps of ${rest.budget.batchSize}, constant learning rate, with all training images drawn (at most ${limit ?? 'all'}) and with ${perClass} of each class; ${rest.budget.seeds.length} seeds, the same trials and steps for all starting points, a new classifier only as far as training makes one.`,
       ],
@@ -149,6 +158,7 @@ export const pretrainedVision: Reproduction = {
           rows,
         },
       ],
+      utility,
       attacks,
       claims,
       seconds: workshop.seconds,

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { AttackRow, StartName, Trial } from '../../attacks/index.js';
-import { keepsUtility, preventsAtAnyRate, preventsAtBest, preventsAtSetting } from './claims.js';
+import type { Utility } from '../../training/index.js';
+import type { UtilityChange } from '../utility.js';
+import { keepsProbabilities, keepsUtility, preventsAtAnyRate, preventsAtBest, preventsAtSetting } from './claims.js';
 import { largestTrainingRate } from './fig4.js';
 import { reproductions } from './index.js';
 import { assessed, lastScores, printedSpecDef } from './workshop.js';
@@ -23,15 +25,48 @@ function row(start: StartName, scores: readonly number[], optimizer = 'adamw'): 
 const facts = { task: 'kmnist', metric: 'accuracy', target: 0.5, classes: 10 };
 
 describe('claims', () => {
-  it('utility may fall by one point, and no more', () => {
-    expect(keepsUtility('MNIST', 's', 0.99, 0.981).verdict).toBe('holds');
-    expect(keepsUtility('MNIST', 's', 0.99, 0.979)).toMatchObject({
+  /** Utility before and after that differs in what is given. */
+  const change = (before: Partial<Utility>, after: Partial<Utility>): UtilityChange => {
+    const counts = Array.from({ length: 10 }, () => ({ examples: 100, predicted: 100, correct: 100 }));
+    const common: Utility = {
+      n: 1000,
+      accuracy: 0.99,
+      loss: 0.05,
+      byClass: counts,
+      ece: 0.01,
+      agreement: 1,
+      kl: 0,
+      logits: [-5, 5],
+      notFinite: 0,
+    };
+    const all = (given: Partial<Utility>) => {
+      const utility = { ...common, ...given };
+      return { float32: utility, float16: utility, bfloat16: utility };
+    };
+    return { before: all(before), after: all(after) };
+  };
+
+  it('accuracy may fall by one point, and no more; that of a model that guesses says nothing', () => {
+    const claim = (before: number, after: number) =>
+      keepsUtility('MNIST', 's', change({ accuracy: before }, { accuracy: after }));
+    expect(claim(0.99, 0.981).verdict).toBe('holds');
+    expect(claim(0.99, 0.979)).toMatchObject({
       verdict: 'fails',
-      finding: '99.0 % before, 97.9 % after',
+      finding: '99.0 % before, 97.9 % after, n = 1000',
     });
-    expect(keepsUtility('MNIST', 's', 0.98, 0.99).verdict).toBe('holds');
+    expect(claim(0.98, 0.99).verdict).toBe('holds');
     // 0.8 − 0.79 is more than 0.01 in binary.
-    expect(keepsUtility('MNIST', 's', 0.8, 0.79).verdict).toBe('holds');
+    expect(claim(0.8, 0.79).verdict).toBe('holds');
+    for (const guessed of [0, 0.1, 0.14]) expect(claim(guessed, guessed).verdict).toBe('unmeasured');
+  });
+
+  it('probabilities may move by the default budget, and no output may be lost', () => {
+    const claim = (after: Partial<Utility>) => keepsProbabilities('MNIST', change({}, after));
+    expect(claim({ kl: 0.05 }).verdict).toBe('holds');
+    expect(claim({ kl: 0.051 }).verdict).toBe('fails');
+    expect(claim({ kl: null, loss: null, ece: null, logits: null, notFinite: 1 }).verdict).toBe('fails');
+    expect(claim({ kl: 0.01, notFinite: 0.001 }).verdict).toBe('fails');
+    expect(keepsProbabilities('MNIST', change({ accuracy: 0.1 }, { kl: 0 })).verdict).toBe('unmeasured');
   });
 
   it('one setting says nothing where the unlocked model does not learn', () => {

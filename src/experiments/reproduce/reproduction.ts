@@ -2,6 +2,7 @@ import type { Advantage, AttackRow } from '../../attacks/index.js';
 import type { EngineOptions } from '../../engine/index.js';
 import type { RunFolder } from '../../evidence/index.js';
 import type { PhaseProgress } from '../progress.js';
+import type { UtilityChange } from '../utility.js';
 
 /** How much of an experiment is computed: seconds for a check, less than an hour on two cores, or what the paper did. */
 export const scales = ['smoke', 'small', 'paper'] as const;
@@ -71,6 +72,8 @@ export interface ReproductionResult {
   readonly setup: readonly string[];
   /** Tables in the paper's layout. */
   readonly tables: readonly ResultTable[];
+  /** What each lock costs the authorized task, by the name of the model. */
+  readonly utility: Readonly<Record<string, UtilityChange>>;
   /** Searches, one entry an unauthorized task. */
   readonly attacks: readonly ResultAttack[];
   /** Claims and verdicts. */

@@ -6,7 +6,7 @@ import { type DataParts, type DataSpec, dataSpec } from '../../data/index.js';
 import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
 import { type SpecDefOptions, specDefOptions, specdef } from '../../locks/index.js';
 import { loadModel, type Model, saveModel } from '../../models/index.js';
-import { type AttackTargets, attackJob, attackTrials } from '../jobs/attack.js';
+import { type AttackTargets, attackJob } from '../jobs/attack.js';
 import type { AttackPlan } from '../jobs/attack-options.js';
 import { type LockJobResult, lockJob } from '../jobs/lock.js';
 import { type JobContext, type TrainOptions, trainJob, trainSteps } from '../jobs/train.js';
@@ -75,19 +75,9 @@ export class Workshop {
   /** Attacks with one plan. */
   async attack(targets: AttackTargets, plan: AttackPlan): Promise<AttackRow[]> {
     const { folder, workers, engine, signal, progress } = this.context;
-    const phase = `attack ${plan.label ?? ''}`.trim();
-    return this.#timed(phase, async () => {
-      progress.begin(phase, attackTrials(targets, plan));
-      const rows = await attackJob(targets, plan, {
-        folder,
-        workers,
-        engine,
-        signal,
-        onTrial: () => progress.advance(),
-      });
-      progress.end();
-      return rows;
-    });
+    return this.#timed(`attack ${plan.label ?? ''}`.trim(), () =>
+      attackJob(targets, plan, { folder, workers, engine, signal, progress }),
+    );
   }
 
   async #make<Info>(

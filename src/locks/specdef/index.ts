@@ -59,8 +59,7 @@ async function runSpecDef(context: LockContext, options: SpecDefOptions): Promis
   const evaluator = new Evaluator(model, engine);
   const referenceLogits = options.retain.kl > 0 ? await evaluator.logits(params, train) : undefined;
   const original = await evaluator.logits(params, validation);
-  const utility = async () =>
-    judge(await evaluator.logits(written(params), validation), original, validation.labels);
+  const utility = async () => judge(await evaluator.logits(written(params), validation), original, validation.labels);
   const before = await utility();
   const budget = {
     floor: options.utilityFloor ?? before.accuracy - options.maxDrop,
@@ -121,6 +120,12 @@ function runStage(
     beforeCheckpoint: hooks?.beforeCheckpoint,
     signal,
     state: guard,
+    // With good weights to go back to, a lock that diverges ends there; without, it has done nothing.
+    onDiverged: () => {
+      if (!guard.hasGood) return undefined;
+      guard.diverged();
+      return 'stop';
+    },
     afterStep: async ({ step, loss }) => {
       const due = step % options.evaluateEvery === 0 || step === steps;
       const utility = due ? await measure() : undefined;

@@ -6,7 +6,7 @@ import { type Dataset, loadDigits, selectClasses, splitTrainTest, subset } from 
 import { InputError, InterruptedError } from '../../formats/index.js';
 import { svd } from '../../linalg/index.js';
 import { initializeModel, type Model, parameterSet, parseOptions } from '../../models/index.js';
-import { createObjective, Evaluator, optimizers, type ParameterSet, runSteps } from '../../training/index.js';
+import { createObjective, Evaluator, judge, optimizers, type ParameterSet, runSteps } from '../../training/index.js';
 import type { LockContext, LockStepReport } from '../lock-method.js';
 import { specdef } from './index.js';
 import { type SpecDefOptions, specDefOptions } from './options.js';
@@ -56,7 +56,7 @@ function contextOf(more: Partial<LockContext> = {}): LockContext {
 }
 
 function optionsOf(options: Partial<SpecDefOptions>): SpecDefOptions {
-  return specDefOptions.parse({ batchSize: 32, patience: 1, lead: { share: 0 }, ...options });
+  return specDefOptions.parse({ batchSize: 32, patience: 1, lead: { share: 0 }, maxKl: null, ...options });
 }
 
 /** Names of the parameters whose bits differ. */
@@ -90,7 +90,14 @@ describe('specdef', () => {
     expect(reports.filter(({ utility }) => utility).map(({ step }) => step)).toEqual([20, 30]);
     expect(reports[29].utility).toEqual(result.after);
     const evaluator = new Evaluator(model, engine);
-    expect(await evaluator.evaluate(context.params, validation)).toEqual(result.after);
+    const own = await evaluator.evaluate(context.params, validation);
+    expect(own).toEqual({
+      n: 200,
+      accuracy: result.after.accuracy,
+      loss: expect.any(Number),
+      byClass: result.after.byClass,
+    });
+    expect(result.after.loss).toBeCloseTo(own.loss, 5);
     await evaluator.release();
 
     // The reported σ are those of the weights before the update: the first step's of the trained weights.
@@ -141,6 +148,70 @@ describe('specdef', () => {
     expect(differing(context.params, seen.get(result.steps) ?? new Map())).toEqual([]);
     expect(differing(context.params, seen.get(result.stepsTried) ?? new Map())).not.toEqual([]);
     expect(result.after.accuracy).toBeGreaterThanOrEqual(result.before.accuracy - 0.02);
+  });
+
+  it('holds its budget on the probabilities too, where accuracy alone would let it go on', async () => {
+    const options = { steps: 100, learningRate: 1e-3, alpha: 0.1, evaluateEvery: 1, maxDrop: 1, patience: 1 };
+    const run = async (maxKl: number | null) => {
+      const context = contextOf();
+      return { params: context.params, result: await specdef.run(context, optionsOf({ ...options, maxKl })) };
+    };
+    const free = await run(null);
+    expect(free.result).toMatchObject({ steps: 100, stoppedByBudget: false });
+    expect(free.result.after.kl).toBeGreaterThan(0.01);
+    const { params, result } = await run(0.01);
+    expect(result).toMatchObject({ stoppedByBudget: true, budget: { maxKl: 0.01, patience: 1 } });
+    expect(result.steps).toBeGreaterThan(0);
+    expect(result.steps).toBeLessThan(100);
+    expect(result.after.kl).toBeLessThanOrEqual(0.01);
+    // What is reported is of the weights that were kept, beside the original's outputs.
+    const evaluator = new Evaluator(model, engine);
+    const original = await evaluator.logits(trained, validation);
+    const again = judge(await evaluator.logits(params, validation), original, validation.labels);
+    await evaluator.release();
+    expect(again).toEqual(result.after);
+  });
+
+  it('that diverges ends with its last good weights, and is an error where it has none', async () => {
+    const options = { steps: 50, optimizer: 'sgd', alpha: 1, utilityFloor: 0, evaluateEvery: 1 };
+    await expect(specdef.run(contextOf(), optionsOf({ ...options, learningRate: 1e42 }))).rejects.toThrow(
+      /^diverged at step 1 of 50/,
+    );
+    const context = contextOf();
+    const result = await specdef.run(context, optionsOf({ ...options, learningRate: 20, patience: 50 }));
+    expect(result.stoppedByBudget).toBe(true);
+    expect(result.steps).toBeGreaterThan(0);
+    expect(result.stepsTried).toBeLessThan(50);
+    for (const [name, values] of context.params) expect(values.every(Number.isFinite), name).toBe(true);
+  });
+
+  it('measures utility on the values that a file will hold', async () => {
+    // A file that holds a tenth of every weight: nothing that would be accepted.
+    const written = (params: ParameterSet) =>
+      new Map([...params].map(([name, values]) => [name, values.map((value) => value / 10)]));
+    const context = contextOf({ written });
+    const result = await specdef.run(context, optionsOf({ steps: 2, evaluateEvery: 1, maxDrop: 0 }));
+    const evaluator = new Evaluator(model, engine);
+    const held = await evaluator.evaluate(written(trained), validation);
+    await evaluator.release();
+    expect(result.before.accuracy).toBe(held.accuracy);
+    expect(result.before.kl).toBeGreaterThan(0.1);
+  });
+
+  it('means by steps all of them, of the leading stage too', async () => {
+    const reports: LockStepReport[] = [];
+    const lead = { share: 0.5, topK: 1, include: ['fc1*'] };
+    const options = optionsOf({ steps: 5, lead, utilityFloor: 0, evaluateEvery: 100 });
+    expect(specdef.steps(options, train)).toBe(5);
+    const result = await specdef.run(contextOf({ onStep: (report) => reports.push(report) }), options);
+    expect(result.stepsTried).toBe(5);
+    expect(reports.map(({ step, sigma }) => [step, sigma.size])).toEqual([
+      [1, 1],
+      [2, 1],
+      [3, 1],
+      [4, 3],
+      [5, 3],
+    ]);
   });
 
   it('waits out so many checks below the floor as its patience', async () => {

@@ -22,6 +22,17 @@ export class UtilityGuard implements RunState {
     return this.#outside > 0;
   }
 
+  /** Whether weights of a step after the first were within the budget. */
+  get hasGood(): boolean {
+    return this.lastGood.step > 0;
+  }
+
+  /** Goes back to the kept weights because the next ones are no numbers, and notes that the lock ended there. */
+  diverged(): void {
+    this.lastGood.goBack();
+    this.#outside++;
+  }
+
   /** Notes the weights when their utility is within the budget, and ends the lock when it stays outside. */
   check(step: number, utility: Utility): 'stop' | undefined {
     const { floor, maxKl, patience } = this.budget;

@@ -1,0 +1,55 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { floatDataset } from '../data/index.js';
+import { readSafetensors } from '../formats/index.js';
+import { initializeModel, parameterSet } from '../models/index.js';
+import { createObjective, optimizers, runSteps } from '../training/index.js';
+import { estimateRun } from './index.js';
+
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'weightlock-estimate-'));
+});
+afterAll(async () => {
+  await rm(root, { recursive: true });
+});
+
+const model = initializeModel('resnet20', { num_channels: 1, image_size: 8, num_labels: 2 }, 1);
+const weightBytes = [...model.weights.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
+const estimate = (optimizer: string) => estimateRun({ model, batchSize: 2, optimizer, folder: root });
+
+describe('estimateRun', () => {
+  it.each(optimizers.names())('counts the state that %s has in a checkpoint', async (name) => {
+    const dataset = floatDataset({
+      name: 'noise',
+      inputShape: [1, 8, 8],
+      inputs: new Float32Array(2 * 64).map((_, i) => Math.sin(i)),
+      labels: Int32Array.of(0, 1),
+      classes: ['a', 'b'],
+    });
+    const objective = await createObjective({ model, dataset, batchSize: 2, seed: 1, engine: { threads: 1 } });
+    const path = join(root, `${name}.safetensors`);
+    await runSteps({
+      params: parameterSet(model.weights),
+      shapes: objective.shapes,
+      compute: (params, step) => objective.compute(params, step),
+      optimizer: optimizers.get(name).create(),
+      learningRate: 1e-6,
+      steps: 1,
+      checkpoint: { path, every: 1 },
+    });
+    await objective.release();
+    const stored = (await readSafetensors(path)).tensors.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    const { diskBytes, memoryBytes } = await estimate(name);
+    // A kept copy beside it, two such files for a moment, and the model.
+    expect(diskBytes).toBe(2 * (stored + weightBytes) + weightBytes);
+    expect(memoryBytes).toBeGreaterThan(stored + weightBytes);
+  });
+
+  it('knows that L-BFGS keeps a hundred pairs', async () => {
+    const [few, many] = [await estimate('sgd'), await estimate('lbfgs')];
+    expect(many.memoryBytes - few.memoryBytes).toBeGreaterThan(200 * weightBytes);
+  });
+});
