@@ -16,7 +16,8 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const main = resolve('dist/cli/main.js');
-const data = ['--data.classes', '0,1', '--data.limit', '200', '--data.test-limit', '50'];
+const tested = ['--data.classes', '0,1', '--data.test-limit', '50'];
+const data = [...tested, '--data.limit', '200'];
 const training = [...data, '--steps', '5', '--batch-size', '16'];
 const locking = [...data, '--specdef.steps', '3', '--specdef.batch-size', '16'];
 
@@ -127,7 +128,7 @@ describe('an output', () => {
     for (const args of [
       ['train', out, ...training],
       ['lock', 'model', out, ...locking],
-      ['evaluate', 'model', ...data, '--predictions', out],
+      ['evaluate', 'model', ...tested, '--predictions', out],
       ['train', 'unwritten', ...training, '--runs', out],
       ['demo', '--runs', out],
     ]) {
@@ -140,8 +141,8 @@ describe('an output', () => {
   it('never replaces a file of another kind', () => {
     const [run] = readdirSync(at('runs')).filter((name) => name.startsWith('attack-'));
     for (const args of [
-      ['evaluate', 'model', ...data, '--predictions', 'notes.txt'],
-      ['evaluate', 'model', ...data, '--predictions', 'model/config.json', '--force'],
+      ['evaluate', 'model', ...tested, '--predictions', 'notes.txt'],
+      ['evaluate', 'model', ...tested, '--predictions', 'model/config.json', '--force'],
       ['report', join('runs', run), '--output', 'notes.txt'],
     ]) {
       expect(refusal(...args)).toContain('found another file, which is not overwritten');

@@ -65,7 +65,8 @@ describe('FolderLock', () => {
 
   it('is free where a process was killed before it was made', async () => {
     await writeFile(join(folder, `.lock.${await deadPid()}.0123abcd.tmp`), '');
-    await (await FolderLock.acquire(path)).release();
+    await FolderLock.acquire(path);
+    expect(JSON.parse(await readFile(path, 'utf8')).pid).toBe(process.pid);
   });
 
   it('is taken over from a dead process', async () => {
