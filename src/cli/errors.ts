@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander';
 import { z } from 'zod';
-import { InterruptedError, WeightlockError } from '../formats/index.js';
+import { asOutputError, InterruptedError, isDiskError, WeightlockError } from '../formats/index.js';
 import { printable } from '../report/index.js';
 
 /** What the process says about an error, and its exit code. */
@@ -23,6 +23,11 @@ export function describeFailure(error: unknown, { debug = false }: { debug?: boo
 }
 
 function judge(error: unknown, debug: boolean): Failure {
+  // What was not caught where it was written: a library's own files, or a redirected stdout.
+  if (isDiskError(error) && error instanceof Error) {
+    const path = 'path' in error && typeof error.path === 'string' ? error.path : 'output';
+    return judge(asOutputError(path, error), debug);
+  }
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return { message: undefined, exitCode: 0 };
     // Wrong usage is 2 here, 1 in commander; its suggestion comes on a line of its own.

@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { digestOf } from '../evidence/index.js';
 import { readJsonFile } from '../formats/index.js';
 import { architectures } from '../models/index.js';
+import type { RunInputs } from './command.js';
 
 const names = architectures.names() as [string, ...string[]];
 
@@ -21,4 +23,9 @@ export async function givenConfig({
   if (architecture === undefined && modelConfig === undefined) return undefined;
   const keys = modelConfig === undefined ? {} : ((await readJsonFile(modelConfig)) as Record<string, unknown>);
   return architecture === undefined ? keys : { ...keys, architecture };
+}
+
+/** The digest of the file that `modelConfig` names, for the run folder: another content is another run. */
+export async function modelConfigInput(path: string | undefined): Promise<RunInputs> {
+  return path === undefined ? {} : { modelConfig: await digestOf(path) };
 }

@@ -1,14 +1,21 @@
+import type { Dataset } from '../data/index.js';
 import { toJson } from '../evidence/index.js';
 
 /**
- * Predictions as JSONL, a line an example: `{"index":0,"label":3,"logits":[…]}`.
+ * Predictions as JSONL, a line an example: `{"index":0,"source":"digits 417","label":3,"logits":[…]}`. The source is the
+ * example's own file, or its file and place there; the index counts the examples that were evaluated.
  *
  * @param logits - `[n, classes]`.
  */
-export function predictionLines(logits: Float32Array, labels: Int32Array): string {
+export function predictionLines(logits: Float32Array, { labels, indices, nameOf }: Dataset): string {
   const classes = logits.length / Math.max(labels.length, 1);
   return Array.from(labels, (label, index) => {
     const row = Array.from(logits.subarray(index * classes, (index + 1) * classes));
-    return `${toJson({ index, label, logits: row })}\n`;
+    return `${toJson({ index, source: nameOf?.(indices[index]), label, logits: row })}\n`;
   }).join('');
+}
+
+/** Whether a file begins as {@link predictionLines} does. */
+export function arePredictions(head: string): boolean {
+  return /^\{"index":0,("source":"(\\.|[^"\\])*",)?"label":\d+,"logits":\[/.test(head);
 }

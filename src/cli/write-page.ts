@@ -1,15 +1,32 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ReproductionResult } from '../experiments/index.js';
-import { writeFileAtomic } from '../formats/index.js';
+import { requireWritable, resolveInside, writeFileAtomic } from '../formats/index.js';
 import { type ReportOrigin, reproductionPage } from '../report/index.js';
+import { requireOwnFile } from './output-files.js';
+
+/** Checks, before any work, that a reproduction's page can be written into a folder and overwrites no other file. */
+export async function requirePage(experiment: string, folder: string): Promise<void> {
+  await requireWritable(folder, 'folder');
+  await requireOwnFile(pageOf(experiment, folder), {
+    what: 'the page of a reproduction',
+    isOwn: (head) => /^# [^\n]+\n\nScale `/.test(head),
+  });
+}
 
 /** Writes a reproduction as a Markdown page with its charts into a folder; the page's path. */
 export async function writePage(found: ReproductionResult, origin: ReportOrigin, folder: string): Promise<string> {
   const { markdown, charts } = await reproductionPage(found, origin);
-  await mkdir(folder, { recursive: true });
-  for (const [file, svg] of charts) await writeFileAtomic(join(folder, file), svg);
-  const page = join(folder, `${found.name}.md`);
+  for (const [file, svg] of charts) {
+    await requireOwnFile(join(folder, file), { what: 'an SVG chart', isOwn: (head) => head.startsWith('<svg') });
+    await writeFileAtomic(join(folder, file), svg);
+  }
+  const page = pageOf(found.name, folder);
   await writeFileAtomic(page, markdown);
   return page;
+}
+
+/** The name comes from a run folder, which may be anyone's. */
+function pageOf(experiment: string, folder: string): string {
+  resolveInside(folder, `${experiment}.md`);
+  return join(folder, `${experiment}.md`);
 }

@@ -23,6 +23,8 @@ export interface Dataset extends Selection {
   readonly inputShape: readonly number[];
   /** Where the inputs lie. */
   readonly examples: Examples;
+  /** What an example of the store is called in its source: its file, or its file and place there. */
+  readonly nameOf?: (index: number) => string;
   /** What was done to the images, so that a model can say how it is to be fed; none where the inputs are plain numbers. */
   readonly preprocessing?: Preprocessing;
 }

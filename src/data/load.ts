@@ -232,7 +232,8 @@ async function present(
   const bytes = await images.read(selection.indices, { size, interpolation, channels });
   const examples = new ImageExamples(bytes, { channels, ...normalization, augmentation: { crop, flip } });
   const preprocessing = { channels, size: [bytes.height, bytes.width], ...normalization, interpolation } as const;
-  return createDataset(examples, selection, preprocessing);
+  const dataset = createDataset(examples, selection, preprocessing);
+  return { ...dataset, nameOf: (index) => images.nameOf(selection.indices[index]) };
 }
 
 /** The wanted mean and deviation, or the source's: repeated for grey shown as colour, weighted as brightness is for colour shown as grey. */

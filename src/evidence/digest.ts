@@ -1,26 +1,26 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
-import { InputError, listFolder } from '../formats/index.js';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { InputError, listFolder, locateInside } from '../formats/index.js';
+import { findModelFiles } from '../models/index.js';
 
 /**
- * SHA-256 of a file, or of a model directory's `config.json` and safetensors files by name: the same weights and
- * architecture have the same digest wherever they lie.
+ * SHA-256 of a file, or of what a model directory gives to a run: `config.json`, the weights (shards and index, also in
+ * subfolders) and the tokenizer and like files that are copied, by name. The same model has the same digest wherever it
+ * lies; what no one reads does not count.
  *
- * @throws InputError when there is no such file or folder.
+ * @throws InputError when there is no such file, or no model in the folder.
  */
 export async function digestOf(path: string): Promise<string> {
   const info = await stat(path).catch(() => undefined);
   if (!info) throw new InputError(`${path}: expected a file or a model directory, found nothing`);
-  const names = info.isDirectory()
-    ? (await readdir(path)).filter((name) => name === 'config.json' || name.endsWith('.safetensors')).sort()
-    : undefined;
-  const files = names ? names.map((name) => join(path, name)) : [path];
+  if (!info.isDirectory()) return digestOfFile(path);
   const digest = createHash('sha256');
-  for (const file of files) {
-    if (names) digest.update(`${basename(file)}\0`);
-    await addFile(digest, file);
+  const { read, companions } = await findModelFiles(path);
+  for (const name of [...read, ...companions].sort()) {
+    // By its own digest, so that no content can pass for the next file's name.
+    digest.update(`${name}\0${await digestOfFile((await locateInside(path, name)) ?? join(path, name))}\n`);
   }
   return digest.digest('hex');
 }
@@ -46,5 +46,14 @@ export async function digestOfFolder(path: string): Promise<string> {
 }
 
 async function addFile(digest: Hash, file: string): Promise<void> {
+  const info = await stat(file).catch(() => undefined);
+  // Opening a pipe waits for its writer, and a device may have no end.
+  if (!info?.isFile()) throw new InputError(`${file}: expected a file, found ${info ? 'a pipe or device' : 'nothing'}`);
   for await (const chunk of createReadStream(file)) digest.update(chunk as Uint8Array);
+}
+
+async function digestOfFile(file: string): Promise<string> {
+  const digest = createHash('sha256');
+  await addFile(digest, file);
+  return digest.digest('hex');
 }

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { copyFile, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -45,6 +46,27 @@ describe('FolderLock', () => {
       for (const result of results) if (result.status === 'rejected') expect(result.reason).toBeInstanceOf(InputError);
       expect(await readdir(folder)).toEqual(['lock']);
     }
+  });
+
+  it('is never half made, so that a process killed while it makes one blocks nobody', async () => {
+    let made = false;
+    const making = FolderLock.acquire(path).then(() => {
+      made = true;
+    });
+    // What the disk has done can be seen here before the process that makes the lock can go on.
+    while (readdirSync(folder).length === 0);
+    while (!made) {
+      if (existsSync(path)) expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({ pid: process.pid });
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await making;
+    expect(await readdir(folder)).toEqual(['lock']);
+  });
+
+  it('is free where a process was killed before it was made', async () => {
+    await writeFile(join(folder, `.lock.${await deadPid()}.0123abcd.tmp`), '');
+    await FolderLock.acquire(path);
+    expect(JSON.parse(await readFile(path, 'utf8')).pid).toBe(process.pid);
   });
 
   it('is taken over from a dead process', async () => {

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { link, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
-import { InputError, writeFileAtomic } from '../formats/index.js';
+import { fileErrorCode, InputError, temporaryPath, writeFileAtomic } from '../formats/index.js';
 
-/** A lock file without readable content is someone else's half-made one for this long, and a dead one's after it. */
+/** On a file system without links, a lock file without content is being made for this long, and a dead one's after it. */
 const HALF_MADE_MS = 10_000;
 const OPENING = 'another process is just opening this folder; try again';
 
@@ -41,10 +41,10 @@ export class FolderLock {
     // Each round either takes the lock, finds it held, or finds it changed in between.
     for (let round = 0; round < 5; round++) {
       try {
-        await writeFile(path, content, { flag: 'wx' });
+        await createWhole(path, content);
         return new FolderLock(path, content);
       } catch (error) {
-        if (codeOf(error) !== 'EEXIST') throw error;
+        if (fileErrorCode(error) !== 'EEXIST') throw error;
       }
       const found = await readFile(path, 'utf8').catch(() => undefined);
       if (found === undefined) continue;
@@ -59,6 +59,24 @@ export class FolderLock {
   async release(): Promise<void> {
     const found = await readFile(this.#path, 'utf8').catch(() => undefined);
     if (found === this.#content) await rm(this.#path, { force: true });
+  }
+}
+
+/**
+ * Makes a file with its content, or fails with EEXIST where there is one: written under another name and linked, so that no
+ * process, killed at any point, leaves one without content behind.
+ */
+async function createWhole(path: string, content: string): Promise<void> {
+  const temporary = temporaryPath(path);
+  await writeFile(temporary, content, { flag: 'wx' });
+  try {
+    await link(temporary, path);
+  } catch (error) {
+    if (fileErrorCode(error) === 'EEXIST') throw error;
+    // File systems without links (FAT, some network ones): the half-made one is then told by its age.
+    await writeFile(path, content, { flag: 'wx' });
+  } finally {
+    await rm(temporary, { force: true });
   }
 }
 
@@ -116,7 +134,7 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return codeOf(error) === 'EPERM';
+    return fileErrorCode(error) === 'EPERM';
   }
 }
 
@@ -131,8 +149,4 @@ function bornOf(pid: number): string | null {
   } catch {
     return null;
   }
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }

@@ -3,5 +3,6 @@ export { digestOf, digestOfFolder } from './digest.js';
 export { describeEnvironment, type Environment, onnxruntimeVersion, weightlockVersion } from './environment.js';
 export { checkHealth, checkNode, type HealthCheck } from './health.js';
 export { type MetricRecord, toJson } from './metrics.js';
+export { findLost, type LostOutputs, type ModelState, modelState, noteModel, saveOutput } from './outputs.js';
 export { type FinishedRun, type RunOrigin, readOrigin, readRun } from './read-run.js';
 export { RunFolder, type RunFolderOptions, type RunLocation, type RunState } from './run-folder.js';

@@ -44,7 +44,7 @@ describe('a new run', () => {
     expect(await readdir(run.path)).not.toContain('DONE');
     await run.done();
     expect((await readdir(run.path)).sort()).toEqual(
-      ['DONE', 'checkpoints', 'config.yaml', 'environment.json', 'metrics.jsonl', 'result.json'].sort(),
+      ['DONE', 'checkpoints', 'config.yaml', 'environment.json', 'metrics.jsonl', 'outputs.json', 'result.json'].sort(),
     );
     const text = await readFile(run.file('config.yaml'), 'utf8');
     expect(parse(text)).toEqual(config);
@@ -202,7 +202,7 @@ describe('a folder that is not ours', () => {
     await arrange();
     const error = await RunFolder.open({ root: join(root, 'runs'), command: 'lock', config }).catch((e) => e);
     expect(error).toBeInstanceOf(InputError);
-    expect(error.message).toMatch(/^[^\n]*lock-[0-9a-f]{12}: expected a folder to write into, found: [^\n]+$/);
+    expect(error.message).toMatch(/^[^\n]*lock-[0-9a-f]{12}: expected a folder to write into, found:? [^\n]+$/);
   });
 });
 

@@ -1,11 +1,15 @@
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, stat, truncate } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, readFile, rm, stat, truncate } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import {
+  asOutputError,
   InputError,
+  isTemporary,
+  makeFolder,
   readFileCapped,
   readJsonFile,
+  requireWritable,
   resolveInside,
   WeightlockError,
   writeFileAtomic,
@@ -14,6 +18,7 @@ import { canonicalJson, configHash, firstDifference } from './config-hash.js';
 import { describeEnvironment, type Environment } from './environment.js';
 import { FolderLock } from './folder-lock.js';
 import { type MetricRecord, metricLine, parseMetrics, toJson } from './metrics.js';
+import { noteFiles } from './outputs.js';
 
 const LOCK = 'lock';
 const CONFIG = 'config.yaml';
@@ -27,8 +32,6 @@ const DONE = 'DONE';
 const MAX_CONFIG_BYTES = 2 ** 20;
 /** About two million records; JavaScript strings end at half a gigabyte. */
 const MAX_METRICS_BYTES = 2 ** 28;
-/** Names that a killed `writeFileAtomic` or lock takeover leaves behind. */
-const TEMPORARY = /^\..+\.\d+\.[0-9a-f]{8}\.tmp$/;
 
 /** What decides which run folder is meant. */
 export interface RunFolderOptions {
@@ -55,7 +58,8 @@ export interface RunLocation {
 
 /**
  * One run's folder `<root>/<command>-<config hash>/`: config.yaml, environment.json, metrics.jsonl, result.json,
- * checkpoints/, and DONE, written last. The same configuration opens the same folder again: done, or to be resumed.
+ * checkpoints/, outputs.json (digests of all that was written), and DONE, written last. The same configuration opens the
+ * same folder again: done, or to be resumed.
  *
  * @example
  * const run = await RunFolder.open({ command: 'lock', config });
@@ -66,12 +70,14 @@ export class RunFolder {
   readonly path: string;
   /** Whether an earlier process had begun this run and not finished it. */
   readonly resumed: boolean;
+  readonly #config: RunFolderOptions['config'];
   #done: boolean;
   #lock: FolderLock | undefined;
   #metrics: number | undefined;
 
-  private constructor(path: string, state: RunState, lock?: FolderLock) {
+  private constructor(path: string, config: RunFolderOptions['config'], state: RunState, lock?: FolderLock) {
     this.path = path;
+    this.#config = config;
     this.resumed = state === 'resumable';
     this.#done = state === 'done';
     this.#lock = lock;
@@ -80,14 +86,16 @@ export class RunFolder {
   /**
    * Says which folder a configuration has and how far its run has come; changes nothing.
    *
-   * @throws InputError when the folder there holds another configuration, or is no run folder.
+   * @throws InputError when the folder there holds another configuration, is no run folder, or can't be written.
    */
   static async locate({ root = 'runs', command, config }: RunFolderOptions): Promise<RunLocation> {
     if (!/^[a-z][a-z0-9-]*$/.test(command))
       throw new RangeError(`command: expected lower-case letters, got ${command}`);
     const name = `${command}-${configHash(command, config)}`;
     const path = join(root, name);
-    return { path, name, state: await readState(path, name, config) };
+    const state = await readState(path, name, config);
+    if (state !== 'done') await requireWritable(path, 'folder');
+    return { path, name, state };
   }
 
   /**
@@ -102,21 +110,39 @@ export class RunFolder {
     const path = join(root, name);
     let lock: FolderLock | undefined;
     try {
-      if (!force && (await RunFolder.locate(options)).state === 'done') return new RunFolder(path, 'done');
-      await mkdir(path, { recursive: true });
+      if (!force && (await RunFolder.locate(options)).state === 'done') return new RunFolder(path, config, 'done');
+      await makeFolder(path);
       lock = await FolderLock.acquire(join(path, LOCK));
       if (force) await emptyRunFolder(path, name);
       // Asked again now that no one else can write here: another process may have finished the run meanwhile.
       const { state } = await RunFolder.locate(options);
       if (state === 'done') {
         await lock.release();
-        return new RunFolder(path, state);
+        return new RunFolder(path, config, state);
       }
       await prepare(path, name, state, config);
-      return new RunFolder(path, state, lock);
+      return new RunFolder(path, config, state, lock);
     } catch (error) {
       await lock?.release().catch(() => undefined);
-      throw asInputError(path, error);
+      throw asOutputError(path, error, 'folder');
+    }
+  }
+
+  /**
+   * Opens a finished run again, to be resumed from its checkpoints, where what it wrote was lost.
+   *
+   * @throws InputError when another process works in the folder, or it can't be written.
+   */
+  async reopen(): Promise<void> {
+    if (!this.#done) throw new WeightlockError(`${this.path}: expected a finished run to open again`);
+    try {
+      this.#lock = await FolderLock.acquire(join(this.path, LOCK));
+      await rm(this.file(DONE), { force: true });
+      this.#done = false;
+      await prepare(this.path, basename(this.path), 'resumable', this.#config);
+    } catch (error) {
+      await this.close();
+      throw asOutputError(this.path, error, 'folder');
     }
   }
 
@@ -146,7 +172,7 @@ export class RunFolder {
   /** Names in checkpoints/, sorted, without what a killed process left half-written. */
   async checkpoints(): Promise<string[]> {
     const names = await readdir(join(this.path, CHECKPOINTS)).catch(() => []);
-    return names.filter((name) => !TEMPORARY.test(name)).sort();
+    return names.filter((name) => !isTemporary(name)).sort();
   }
 
   /**
@@ -162,7 +188,7 @@ export class RunFolder {
       this.#metrics ??= openSync(this.file(METRICS), 'a');
       for (let offset = 0; offset < bytes.length; ) offset += writeSync(this.#metrics, bytes, offset);
     } catch (error) {
-      throw asInputError(this.path, error);
+      throw asOutputError(this.path, error, 'folder');
     }
   }
 
@@ -211,6 +237,7 @@ export class RunFolder {
   async done(): Promise<void> {
     this.#assertOpen();
     this.flushMetrics();
+    await noteFiles(this.path);
     await this.#write(DONE, `${new Date().toISOString()}\n`);
     this.#done = true;
     await this.close();
@@ -243,7 +270,7 @@ export class RunFolder {
     try {
       await writeFileAtomic(this.file(name), content);
     } catch (error) {
-      throw asInputError(this.path, error);
+      throw asOutputError(this.path, error, 'folder');
     }
   }
 }
@@ -271,7 +298,7 @@ async function readState(path: string, name: string, config: Readonly<Record<str
 
 /** What may lie in a folder before config.yaml does: a process can be killed between the two. */
 function isScaffold(name: string): boolean {
-  return name.split('.', 1)[0] === LOCK || TEMPORARY.test(name);
+  return name.split('.', 1)[0] === LOCK || isTemporary(name);
 }
 
 async function readConfig(file: string): Promise<unknown> {
@@ -294,9 +321,9 @@ async function prepare(
   // First of all: a folder that holds anything else without it is taken for a stranger's, also after a kill.
   const plain: unknown = JSON.parse(canonicalJson(config));
   if (state === 'new') await writeFileAtomic(join(path, CONFIG), `${marker(name)}\n${stringify(plain)}`);
-  await mkdir(join(path, CHECKPOINTS), { recursive: true });
+  await makeFolder(join(path, CHECKPOINTS));
   for (const folder of [path, join(path, CHECKPOINTS)]) {
-    const left = (await readdir(folder)).filter((entry) => TEMPORARY.test(entry));
+    const left = (await readdir(folder)).filter(isTemporary);
     for (const entry of left) await rm(join(folder, entry), { force: true });
   }
   await writeEnvironment(join(path, ENVIRONMENT), config);
@@ -338,21 +365,4 @@ async function emptyRunFolder(path: string, name: string): Promise<void> {
 
 async function exists(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined)) !== undefined;
-}
-
-const REASONS: Record<string, string> = {
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-  EROFS: 'read-only file system',
-  ENOSPC: 'no space left on the disk',
-  EDQUOT: 'disk quota exceeded',
-  ENOTDIR: 'a part of the path is a file',
-  EEXIST: 'a file is in its place',
-};
-
-/** Turns what the file system says into one clear line; leaves other errors alone. */
-function asInputError(path: string, error: unknown): unknown {
-  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return error;
-  const reason = REASONS[error.code] ?? error.code;
-  return new InputError(`${path}: expected a folder to write into, found: ${reason}`, { cause: error });
 }

@@ -188,7 +188,7 @@ async function once(path: string, make: () => Promise<{ model: Model; card: Mode
   // config.json is written last, so a folder that has it is whole.
   if (!(await stat(join(path, 'config.json')).catch(() => undefined))) {
     const { model, card } = await make();
-    await saveModel(path, model, { card });
+    await saveModel(path, model, { card, force: true });
   }
   return loadModel(path);
 }

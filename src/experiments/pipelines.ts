@@ -1,9 +1,9 @@
 import { type Advantage, type AttackRow, attackersAdvantage } from '../attacks/index.js';
 import { type DataSpec, type Dataset, loadData } from '../data/index.js';
 import type { EngineOptions } from '../engine/index.js';
-import type { RunFolder } from '../evidence/index.js';
+import { type RunFolder, saveOutput } from '../evidence/index.js';
 import { lockMethods } from '../locks/index.js';
-import { cloneWeights, loadModel, type Model, parameterSet, saveModel, writeModelCard } from '../models/index.js';
+import { cloneWeights, loadModel, type Model, parameterSet, writeModelCard } from '../models/index.js';
 import { type Evaluation, Evaluator, requireFit } from '../training/index.js';
 import { cardLock, cardMetrics, cardOfData } from './card-of-data.js';
 import { type AttackTargets, attackJob } from './jobs/attack.js';
@@ -50,7 +50,7 @@ export async function trainModel(
   progress.end();
   const evaluation = await evaluateModel(model, test, engine);
   const card = { ...cardOfData(train, data), metrics: cardMetrics(test.name, evaluation) };
-  await saveModel(output, model, { force: force || folder.resumed, card });
+  await saveOutput(folder.path, output, model, { force, card });
   return { ...result, test: evaluation };
 }
 
@@ -88,7 +88,7 @@ export async function lockModel(
   });
   progress.end();
   const card = { ...cardOfData(train, data), lock: cardLock(method, options, result) };
-  await saveModel(output, model, { force: force || folder.resumed, card });
+  await saveOutput(folder.path, output, model, { force, card });
   // Not the weights in memory: what is said of a model must be measured on the file that is published.
   const published = await loadModel(output);
   const change = await utilityChange(original, published.weights, test, engine);

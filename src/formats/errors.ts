@@ -14,6 +14,9 @@ export class InputError extends WeightlockError {
   override readonly exitCode = 2;
 }
 
+/** A file or folder cannot be written (exit code 2): its path, and what the file system says. */
+export class OutputError extends InputError {}
+
 /** The user stopped the work; what was done is on disk and the same command resumes it (exit code 130). */
 export class InterruptedError extends WeightlockError {
   override readonly exitCode = 130;

@@ -10,12 +10,17 @@ export {
   toFloat32,
 } from './dtypes.js';
 
-export { InputError, InterruptedError, WeightlockError } from './errors.js';
+export { InputError, InterruptedError, OutputError, WeightlockError } from './errors.js';
 export {
+  type FileContent,
   type FolderListing,
+  liesWithin,
   listFolder,
+  locateInside,
+  type NewFile,
   readFileCapped,
   readJsonFile,
+  replaceFiles,
   resolveInside,
   writeFileAtomic,
 } from './files.js';
@@ -39,7 +44,26 @@ export {
   readSafetensors,
   type SafetensorsFile,
   type SafetensorsLimits,
+  safetensorsChunks,
   writeSafetensors,
 } from './safetensors.js';
-export { readTensorFiles, type Shard, type TensorFiles, type TensorFilesLimits } from './sharded.js';
+export {
+  findWeights,
+  readIndex,
+  readTensorFiles,
+  type Shard,
+  type TensorFiles,
+  type TensorFilesLimits,
+  type WeightFiles,
+} from './sharded.js';
 export { quote } from './text.js';
+export {
+  asOutputError,
+  fileErrorCode,
+  isDiskError,
+  isTemporary,
+  makeFolder,
+  type OutputKind,
+  requireWritable,
+  temporaryPath,
+} from './writable.js';

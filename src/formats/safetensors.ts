@@ -115,7 +115,17 @@ export function encodeSafetensors(file: SafetensorsFile): Uint8Array {
  * @throws InputError as {@link encodeSafetensors}; then nothing is written.
  */
 export async function writeSafetensors(path: string, file: SafetensorsFile): Promise<void> {
-  await writeFileAtomic(path, pieces(encodeHeader(file.tensors, file, path), file.tensors));
+  await writeFileAtomic(path, safetensorsChunks(file, path));
+}
+
+/**
+ * The bytes of a safetensors file in pieces, for `replaceFiles`, without a second copy of the tensors in memory.
+ *
+ * @param source - Its name, for messages.
+ * @throws InputError as {@link encodeSafetensors}, at once.
+ */
+export function safetensorsChunks(file: SafetensorsFile, source: string): Iterable<Uint8Array> {
+  return pieces(encodeHeader(file.tensors, file, source), file.tensors);
 }
 
 function* pieces(header: Uint8Array, tensors: readonly StoredTensor[]): Generator<Uint8Array> {

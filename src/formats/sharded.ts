@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { StoredTensor } from './dtypes.js';
 import { InputError } from './errors.js';
-import { readFileCapped, resolveInside } from './files.js';
+import { locateInside, readFileCapped } from './files.js';
 import { JsonScanner } from './json-scanner.js';
 import { readSafetensors, type SafetensorsFile } from './safetensors.js';
 import { quote } from './text.js';
@@ -55,9 +55,40 @@ export async function readTensorFiles(
   const info = await stat(path).catch(() => undefined);
   if (!info) throw new InputError(`${path}: expected a safetensors file or a folder with ${SINGLE}, found nothing`);
   if (!info.isDirectory()) return single(path, maxBytes);
-  if (await exists(join(path, SINGLE))) return single(join(path, SINGLE), maxBytes);
-  if (await exists(join(path, INDEX))) return readShards(path, maxBytes, maxShards);
-  throw new InputError(`${path}: expected ${SINGLE} or ${INDEX} in this folder, found ${await otherWeights(path)}`);
+  const { shardOf, names } = await findWeights(path);
+  if (!shardOf) return single(join(path, names[0]), maxBytes);
+  return readShards(path, shardOf, maxBytes, maxShards);
+}
+
+/** The files of a folder that hold its weights. */
+export interface WeightFiles {
+  /** Paths within the folder: the single file, or the index and then its shards. */
+  names: readonly string[];
+  /** Tensor name to shard name; none for a single file. */
+  shardOf?: ReadonlyMap<string, string>;
+}
+
+/**
+ * Finds the files that {@link readTensorFiles} reads of a folder.
+ *
+ * @throws InputError when there are none, the index is malformed, or a link leads out of the folder or to nothing.
+ */
+export async function findWeights(folder: string): Promise<WeightFiles> {
+  if (await locateInside(folder, SINGLE)) return { names: [SINGLE] };
+  const shardOf = await readIndex(folder);
+  if (shardOf) return { names: [INDEX, ...new Set(shardOf.values())], shardOf };
+  throw new InputError(`${folder}: expected ${SINGLE} or ${INDEX} in this folder, found ${await otherWeights(folder)}`);
+}
+
+/**
+ * Reads a folder's index of shards.
+ *
+ * @returns Tensor name to shard name, none checked; undefined where there is no index.
+ * @throws InputError when it is malformed, or a link that leads out of the folder or to nothing.
+ */
+export async function readIndex(folder: string): Promise<ReadonlyMap<string, string> | undefined> {
+  const index = await locateInside(folder, INDEX);
+  return index === undefined ? undefined : parseIndex(await readFileCapped(index, MAX_INDEX_BYTES), index);
 }
 
 /** Names of files in which other tools keep weights. */
@@ -76,18 +107,25 @@ async function single(path: string, maxBytes: number): Promise<TensorFiles> {
   return { shards: [{ name: basename(path), file }], tensors: file.tensors };
 }
 
-async function exists(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
-}
-
-async function readShards(folder: string, maxBytes: number, maxShards: number): Promise<TensorFiles> {
+async function readShards(
+  folder: string,
+  shardOf: ReadonlyMap<string, string>,
+  maxBytes: number,
+  maxShards: number,
+): Promise<TensorFiles> {
   const source = join(folder, INDEX);
-  const shardOf = parseIndex(await readFileCapped(source, MAX_INDEX_BYTES), source);
   const names = [...new Set(shardOf.values())];
   if (names.length > maxShards)
     throw new InputError(`${source}: expected at most ${maxShards} shards, found ${names.length}`);
   // All names and sizes before the first read: a bad index must not cost gigabytes first.
-  const paths = names.map((name) => resolveInside(folder, name));
+  const paths: string[] = [];
+  for (const name of names) {
+    const path = await locateInside(folder, name);
+    if (path === undefined) {
+      throw new InputError(`${join(folder, name)}: expected a shard that ${INDEX} names, found nothing`);
+    }
+    paths.push(path);
+  }
   await checkTotal(paths, maxBytes, source);
   const result: TensorFiles = { shards: [], tensors: [] };
   for (const [i, name] of names.entries()) {
@@ -111,9 +149,7 @@ async function readShards(folder: string, maxBytes: number, maxShards: number): 
 async function checkTotal(paths: readonly string[], maxBytes: number, source: string): Promise<void> {
   let total = 0;
   for (const path of paths) {
-    const info = await stat(path).catch(() => undefined);
-    if (!info) throw new InputError(`${path}: expected a shard that ${INDEX} names, found nothing`);
-    total += info.size;
+    total += (await stat(path)).size;
   }
   if (total > maxBytes) {
     throw new InputError(`${source}: expected at most ${maxBytes} bytes in all shards together, found ${total}`);

@@ -1,6 +1,13 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { listFolder, readFileCapped, readJsonFile, writeFileAtomic } from '../formats/index.js';
+import {
+  listFolder,
+  locateInside,
+  type NewFile,
+  readFileCapped,
+  readJsonFile,
+  writeFileAtomic,
+} from '../formats/index.js';
 import type { ModelSpec } from './architecture.js';
 import type { ModelCard, ReadCard } from './card.js';
 import {
@@ -91,23 +98,35 @@ async function readReadme(folder: string, problems: string[]): Promise<Pick<Mode
 }
 
 /**
- * Writes a card beside a model: `preprocessor_config.json`, unless the one there says the same already, and the weightlock
- * section of `README.md`, whose other text stays. Written again, it takes the place of the former one.
+ * The files of a card beside a model: `preprocessor_config.json`, unless the one there says the same already, and `README.md`
+ * with the weightlock section in the place of a former one; its other text stays.
+ *
+ * @param folder - Where the files are that the card is added to; none for a new model.
  */
-export async function writeModelCard(folder: string, spec: ModelSpec, card: ModelCard): Promise<void> {
-  const { files } = await listFolder(folder);
+export async function cardFiles(folder: string | undefined, spec: ModelSpec, card: ModelCard): Promise<NewFile[]> {
+  const files = folder === undefined ? [] : (await listFolder(folder)).files;
   const shape = imageShape(spec);
+  const found: NewFile[] = [];
   if (card.preprocessing && shape) {
-    const present = files.includes(PROCESSOR) ? await readPreprocessor(folder, shape) : undefined;
+    const present =
+      folder !== undefined && files.includes(PROCESSOR) ? await readPreprocessor(folder, shape) : undefined;
     if (!present?.preprocessing || preprocessingDifferences(present.preprocessing, card.preprocessing).length > 0) {
-      await writeFileAtomic(
-        join(folder, PROCESSOR),
-        `${JSON.stringify(processorConfig(card.preprocessing), null, 2)}\n`,
-      );
+      const text = `${JSON.stringify(processorConfig(card.preprocessing), null, 2)}\n`;
+      found.push({ name: PROCESSOR, content: async () => text });
     }
   }
-  const readme = files.includes(README) ? await readFileCapped(join(folder, README), maxKeptBytes) : new Uint8Array();
-  await writeFileAtomic(join(folder, README), withSection(readme, cardSection(card)));
+  const readme =
+    folder !== undefined && files.includes(README)
+      ? await readFileCapped((await locateInside(folder, README)) ?? join(folder, README), maxKeptBytes)
+      : new Uint8Array();
+  return [...found, { name: README, content: async () => withSection(readme, cardSection(card)) }];
+}
+
+/** Writes a card into a model's directory, see {@link cardFiles}. */
+export async function writeModelCard(folder: string, spec: ModelSpec, card: ModelCard): Promise<void> {
+  for (const { name, content } of await cardFiles(folder, spec, card)) {
+    await writeFileAtomic(join(folder, name), await content());
+  }
 }
 
 /**

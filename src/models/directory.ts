@@ -1,26 +1,30 @@
-import { mkdir, readdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   fromFloat32,
   InputError,
+  listFolder,
+  locateInside,
+  type NewFile,
   readFileCapped,
   readJsonFile,
   readTensorFiles,
+  replaceFiles,
   type StoredTensor,
+  safetensorsChunks,
   toFloat32,
-  writeFileAtomic,
-  writeSafetensors,
 } from '../formats/index.js';
 import { buildForward, type ModelSpec } from './architecture.js';
 import type { ModelCard } from './card.js';
-import { configWithCard, writeModelCard } from './card-files.js';
+import { cardFiles, configWithCard } from './card-files.js';
 import { requireClassCount } from './class-count.js';
 import { architectures, parseConfig, readConfig } from './config.js';
+import { CONFIG_FILE, findModelFiles, findOldFiles, README_FILE, requireNoModel } from './model-files.js';
 import { initializeWeights, parameterSet, requireFinite, requireWeights, type StateDict } from './state-dict.js';
 
-/** Files beside the weights that belong to a model and are copied as they are; larger ones are refused. */
-const companionPattern =
-  /^(tokenizer.*|special_tokens_map|vocab|merges|generation_config|preprocessor_config|chat_template)\.(json|txt|model|jinja)$|^README\.md$/;
+const SINGLE_FILE = 'model.safetensors';
+
+/** Larger files beside the weights are refused. */
 const maxCompanionBytes = 256 * 2 ** 20;
 
 /** A model in memory: float32 weights, whatever type the file stores. */
@@ -60,7 +64,7 @@ export async function loadModel(
   const info = await stat(folder).catch(() => undefined);
   if (!info?.isDirectory())
     throw new InputError(`${folder}: expected a model directory, found ${info ? 'a file' : 'nothing'}`);
-  const configFile = config ? undefined : join(folder, 'config.json');
+  const configFile = config ? undefined : ((await locateInside(folder, CONFIG_FILE)) ?? join(folder, CONFIG_FILE));
   if (configFile && !(await stat(configFile).catch(() => undefined))) {
     throw new InputError(
       `${configFile}: expected a file, found nothing; --architecture says what weights without one are of, --model-config more`,
@@ -83,42 +87,66 @@ function weightsOf(tensors: readonly StoredTensor[]): StateDict {
 }
 
 /**
- * Refuses a folder that holds a model already: ask before long work, not after it.
- *
- * @throws InputError when there is a `config.json`.
- */
-export async function requireNoModel(folder: string): Promise<void> {
-  if (await stat(join(folder, 'config.json')).catch(() => undefined)) {
-    throw new InputError(`${folder}: expected a new folder, it holds a model already (--force overwrites it)`);
-  }
-}
-
-/**
  * Writes a model directory that the original framework loads unchanged. A model that was read from a folder keeps that
  * folder's tensor names, order, stored types, `config.json`, metadata and tokenizer files; a new one is stored as float32.
+ * Weights, indexes and tokenizer files of an older model in the folder are removed, so that no loader prefers them. A
+ * process that is killed leaves the old model, the new one, or a folder without `config.json`.
  *
  * @param options - `card`: what the directory says of the model, beside what the source says.
- * @throws InputError when the folder holds a model already and `force` is not set.
+ * @throws InputError when the folder holds a model already and `force` is not set, or weights that are no model's.
  */
 export async function saveModel(
   folder: string,
   model: Model,
   { force = false, card }: { force?: boolean; card?: ModelCard } = {},
 ): Promise<void> {
-  if (!force) await requireNoModel(folder);
-  await mkdir(folder, { recursive: true });
-  const original = model.source ? await readTensorFiles(model.source) : undefined;
-  const files = original?.shards ?? [
-    { name: 'model.safetensors', file: { tensors: newTensors(model), metadata: { format: 'pt' } } },
-  ];
-  for (const { name, file } of files) {
-    const tensors = original ? file.tensors.map((tensor) => updated(tensor, model.weights)) : file.tensors;
-    await writeSafetensors(join(folder, name), { tensors, metadata: file.metadata });
+  await requireNoModel(folder, { force });
+  // A card's files take the place of the source's; the configuration is last, so that a folder that has it is whole.
+  const files = byName([
+    ...(await weightFiles(folder, model)),
+    ...(card ? await cardFiles(model.source, model, card) : []),
+    { name: CONFIG_FILE, content: () => configText(model, card) },
+  ]);
+  const names = new Set(files.map(({ name }) => name));
+  const { stale } = await findOldFiles(folder);
+  await replaceFiles(
+    folder,
+    files,
+    stale.filter((name) => !names.has(name)),
+  );
+}
+
+/** Files by their names, of one name the last. */
+function byName(files: readonly NewFile[]): NewFile[] {
+  return [...new Map(files.map((file) => [file.name, file])).values()];
+}
+
+/** The weights, with the index and companions of the folder that they were read from. */
+async function weightFiles(folder: string, model: Model): Promise<NewFile[]> {
+  const { source, weights } = model;
+  if (source === undefined) {
+    const file = { tensors: newTensors(model), metadata: { format: 'pt' } };
+    return [{ name: SINGLE_FILE, content: () => safetensorsChunks(file, join(folder, SINGLE_FILE)) }];
   }
-  if (model.source) await copyCompanions(model.source, folder);
-  if (card) await writeModelCard(folder, model, card);
-  // Last, so that a folder that has it is whole.
-  await writeFileAtomic(join(folder, 'config.json'), await configText(model, card));
+  const { shards } = await readTensorFiles(source);
+  const { read, companions } = await findModelFiles(source);
+  const readme = (await listFolder(source)).files.filter((name) => name === README_FILE);
+  const copied = [...read.filter((name) => name.endsWith('.index.json')), ...companions, ...readme];
+  return [
+    ...shards.map(({ name, file }) => ({
+      name,
+      content: () => {
+        const tensors = file.tensors.map((tensor) => updated(tensor, weights));
+        return safetensorsChunks({ ...file, tensors }, join(folder, name));
+      },
+    })),
+    ...copied.map((name) => ({ name, content: () => readInside(source, name) })),
+  ];
+}
+
+/** The content of a file of a model's folder, which may be a link as far as {@link locateInside} follows one. */
+async function readInside(folder: string, name: string): Promise<Uint8Array> {
+  return readFileCapped((await locateInside(folder, name)) ?? join(folder, name), maxCompanionBytes);
 }
 
 /**
@@ -165,15 +193,4 @@ function newTensors(model: Model): StoredTensor[] {
 function updated(tensor: StoredTensor, weights: StateDict): StoredTensor {
   const weight = weights.get(tensor.name);
   return weight ? fromFloat32(weight.data, tensor) : tensor;
-}
-
-/** Copies the shard index and tokenizer files; links stay behind. */
-async function copyCompanions(from: string, to: string): Promise<void> {
-  const entries = await readdir(from, { withFileTypes: true });
-  const wanted = entries.filter(
-    (entry) => entry.isFile() && (entry.name === 'model.safetensors.index.json' || companionPattern.test(entry.name)),
-  );
-  for (const { name } of wanted) {
-    await writeFileAtomic(join(to, name), await readFileCapped(join(from, name), maxCompanionBytes));
-  }
 }

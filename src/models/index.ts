@@ -11,9 +11,17 @@ export { type CardPreprocessing, preprocessingDifferences } from './card-preproc
 export { type CifarResNetConfig, cifarResnets } from './cifar-resnet.js';
 export { type CnnConfig, cnn } from './cnn.js';
 export { architectures, parseConfig, readConfig } from './config.js';
-export { initializeModel, loadModel, type Model, requireNoModel, saveModel, writtenParameters } from './directory.js';
+export { initializeModel, loadModel, type Model, saveModel, writtenParameters } from './directory.js';
 export { classNames } from './labels.js';
 export { type MlpConfig, mlp } from './mlp.js';
+export {
+  findModelFiles,
+  findOldFiles,
+  type ModelFiles,
+  type OldFiles,
+  requireApart,
+  requireNoModel,
+} from './model-files.js';
 export { parseOptions } from './options.js';
 export { matchesAny } from './patterns.js';
 export { type Named, Registry } from './registry.js';

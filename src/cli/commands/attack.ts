@@ -15,7 +15,7 @@ import { requireTrainable } from '../../training/index.js';
 import { dataForModel, modelData, taskInput, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
 import { dataInputs, loadTask } from '../data-folder.js';
-import { givenConfig, modelOptions } from '../model-options.js';
+import { givenConfig, modelConfigInput, modelOptions } from '../model-options.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
 
@@ -52,7 +52,11 @@ export const attack = defineCommand({
     const locked = await loadModel(paths.locked, { config });
     const { data, card, problems } = await dataForModel(paths.locked, locked, given, { authorized: false });
     const { train, test } = await loadTask(data, context.note);
-    const inputs: Record<string, string> = { ...(await dataInputs(data)), ...taskInput(data) };
+    const inputs: Record<string, string> = {
+      ...(await modelConfigInput(modelConfig)),
+      ...(await dataInputs(data)),
+      ...taskInput(data),
+    };
     const models = { locked, unlocked: unlocked === undefined ? undefined : await loadModel(unlocked, { config }) };
     for (const [name, path] of Object.entries(paths)) {
       const model = models[name as keyof typeof models];

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import {
   type CheckedData,
@@ -7,10 +8,11 @@ import {
   describeData,
   findData,
 } from '../../data/index.js';
-import { encodePng, InputError, quote, writeFileAtomic } from '../../formats/index.js';
+import { encodePng, InputError, quote, requireWritable, writeFileAtomic } from '../../formats/index.js';
 import { tableToText } from '../../report/index.js';
 import { defineCommand } from '../command.js';
 import { dataFolder } from '../data-folder.js';
+import { requireOutside } from '../output-files.js';
 
 /** `weightlock data`: what a file or folder of images holds, and whether it is sound. */
 export const data = defineCommand({
@@ -35,13 +37,20 @@ export const data = defineCommand({
     'weightlock data ls ./data/mnist --json',
     'weightlock data check ./data/cifar10 --contact-sheet cifar10.png',
   ],
-  run: async ({ arguments: given, options, dryRun, signal, progress, print, result }) => {
+  run: async ({ arguments: given, options, dryRun, force, signal, progress, print, result }) => {
     const { action, path = dataFolder('give a path') } = given;
     if (action !== 'ls' && action !== 'check') {
       throw new InputError(`action: expected ls or check, got ${quote(action)}`);
     }
     if (options.contactSheet !== undefined && action !== 'check') {
       throw new InputError('contactSheet: expected the action check, got ls');
+    }
+    if (options.contactSheet !== undefined) {
+      await requireOutside(path, options.contactSheet);
+      await requireWritable(options.contactSheet, 'file');
+      if (!force && existsSync(options.contactSheet)) {
+        throw new InputError(`${options.contactSheet}: expected a new file, it exists already (--force overwrites it)`);
+      }
     }
     const found = await findData(path);
     if (options.contactSheet !== undefined && found.length !== 1) {

@@ -8,7 +8,8 @@ import { dataForModel, modelData, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
 import { loadTask, requireMeasured } from '../data-folder.js';
 import { givenConfig, modelOptions } from '../model-options.js';
-import { predictionLines } from '../predictions.js';
+import { requireOutside, requireOwnFile } from '../output-files.js';
+import { arePredictions, predictionLines } from '../predictions.js';
 
 /** `weightlock evaluate`: accuracy of a model on a data set. */
 export const evaluate = defineCommand({
@@ -19,7 +20,10 @@ export const evaluate = defineCommand({
     ...modelOptions.shape,
     data: modelData.prefault({}).describe("the task; default the model's own"),
     part: z.enum(['test', 'validation', 'train']).default('test').describe('which examples'),
-    predictions: z.string().optional().describe('JSONL file to write: index, label and logits of each example'),
+    predictions: z
+      .string()
+      .optional()
+      .describe('JSONL file to write: index, source, label and logits of each example; it overwrites only such a file'),
   }),
   examples: [
     'weightlock evaluate ./locked',
@@ -34,6 +38,10 @@ export const evaluate = defineCommand({
     const modelClasses = model.architecture.classes(model.config);
     const warnings = [...problems, ...cardDisagreements(card, dataset, { modelClasses })];
     warn({ note }, warnings);
+    if (options.predictions !== undefined) {
+      await requireOutside(data.path, options.predictions);
+      await requireOwnFile(options.predictions, { what: 'predictions', isOwn: arePredictions });
+    }
     if (dryRun) {
       print(`would evaluate ${path} on ${dataset.size} examples`);
       return 0;
@@ -41,7 +49,7 @@ export const evaluate = defineCommand({
     const logits = await predict(model, dataset, { threads, device });
     const evaluation = score(logits, dataset.labels);
     if (options.predictions !== undefined) {
-      await writeFileAtomic(options.predictions, predictionLines(logits, dataset.labels));
+      await writeFileAtomic(options.predictions, predictionLines(logits, dataset));
     }
     print(
       `${path}: accuracy ${percent(evaluation.accuracy, 2)}, loss ${evaluation.loss.toFixed(4)} (${dataset.name}, n = ${evaluation.n})`,

@@ -1,16 +1,18 @@
 import { z } from 'zod';
 import { digestOf } from '../../evidence/index.js';
 import { cardDisagreements, describeEstimate, estimateRun, lockModel } from '../../experiments/index.js';
+import { quote } from '../../formats/index.js';
 import { lockMethods, specDefOptions, weightMatrices } from '../../locks/index.js';
-import { loadModel, requireNoModel } from '../../models/index.js';
+import { findModelFiles, loadModel } from '../../models/index.js';
 import { magnitude, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
 import { requireTrainable } from '../../training/index.js';
 import { dataForModel, modelData, taskInput, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
 import { dataInputs, loadTask } from '../data-folder.js';
-import { givenConfig, modelOptions } from '../model-options.js';
+import { givenConfig, modelConfigInput, modelOptions } from '../model-options.js';
+import { requireOutside } from '../output-files.js';
 import { phaseProgress } from '../phase-progress.js';
-import { runOnce } from '../run-once.js';
+import { requireModelOutput, runOnce } from '../run-once.js';
 
 /** `weightlock lock`: a locked copy of a model. */
 export const lock = defineCommand({
@@ -45,9 +47,16 @@ export const lock = defineCommand({
     const modelClasses = model.architecture.classes(model.config);
     const warnings = [...problems, ...cardDisagreements(card, train, { modelClasses })];
     warn(context, warnings);
-    const inputs = { model: await digestOf(source), ...(await dataInputs(data)), ...taskInput(data) };
-    const { path, state } = await context.locateRunFolder(inputs);
-    if (state === 'new' && !force) await requireNoModel(output);
+    const inputs = {
+      model: await digestOf(source),
+      ...(await modelConfigInput(options.modelConfig)),
+      ...(await dataInputs(data)),
+      ...taskInput(data),
+    };
+    await requireOutside(data.path, output);
+    const { path, state } = await requireModelOutput(context, { inputs, output, model, source });
+    const { leftOut } = await findModelFiles(source);
+    if (leftOut.length > 0) note(`${source}: not copied: ${leftOut.map((name) => quote(name)).join(', ')}`);
     if (dryRun) {
       const needs = await estimateRun({
         model,
@@ -64,6 +73,7 @@ export const lock = defineCommand({
     }
     const { found, folder } = await runOnce(context, {
       inputs,
+      output,
       compute: (run) =>
         lockModel({ model, data, output, seed, force, method }, specdef, {
           folder: run,

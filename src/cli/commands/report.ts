@@ -11,7 +11,12 @@ import {
 import { InputError, writeFileAtomic } from '../../formats/index.js';
 import { attackReport, demoReport, reportOrigin, reproductionReport } from '../../report/index.js';
 import { defineCommand } from '../command.js';
-import { writePage } from '../write-page.js';
+import { requireOwnFile } from '../output-files.js';
+import { requirePage, writePage } from '../write-page.js';
+
+/** How the pages of this command begin. */
+const REPORT_START =
+  '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta http-equiv="Content-Security-Policy"';
 
 /** `weightlock report`: the HTML report of a run, made anew from its results. */
 export const report = defineCommand({
@@ -40,11 +45,13 @@ export const report = defineCommand({
       if (command !== 'reproduce') {
         throw new InputError(`${run}: expected a run of reproduce for --page, found one of ${command}`);
       }
+      await requirePage((found as ReproductionResult).name, options.page);
       const written = dryRun ? options.page : await writePage(found as ReproductionResult, origin, options.page);
       print(dryRun ? `would write into ${written}` : written);
       result({ output: written });
       return 0;
     }
+    await requireOwnFile(output, { what: 'a report', isOwn: (head) => head.startsWith(REPORT_START) });
     let page: string;
     if (command === 'demo') page = await demoReport(found as DemoResult, demoOptions.parse(known(demoOptions)), origin);
     else if (command === 'attack') {

@@ -7,7 +7,7 @@ import { defineCommand } from '../command.js';
 import { dataFolder, dataSetFolder } from '../data-folder.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
-import { writePage } from '../write-page.js';
+import { requirePage, writePage } from '../write-page.js';
 
 /** `weightlock reproduce`: an experiment of the paper, with its numbers beside ours. */
 export const reproduce = defineCommand({
@@ -41,6 +41,7 @@ export const reproduce = defineCommand({
     const { scale, seed, page } = options;
     const experiment = reproductions.get(context.arguments.experiment);
     const data = options.data ?? dataFolder('give --data');
+    if (page !== undefined) await requirePage(experiment.name, page);
     const inputs: Record<string, string> = {};
     for (const name of experiment.data) inputs[name] = await digestOfFolder(dataSetFolder(data, name));
     if (dryRun) {

@@ -1,13 +1,15 @@
 import { z } from 'zod';
 import { describeEstimate, estimateRun, trainModel, trainOptions } from '../../experiments/index.js';
 import { readJsonFile } from '../../formats/index.js';
-import { architectures, initializeModel, requireNoModel } from '../../models/index.js';
+import { architectures, initializeModel } from '../../models/index.js';
 import { percent } from '../../report/index.js';
 import { requireTrainable } from '../../training/index.js';
 import { defineCommand } from '../command.js';
 import { dataInputs, loadTask, taskData } from '../data-folder.js';
+import { modelConfigInput } from '../model-options.js';
+import { requireOutside } from '../output-files.js';
 import { phaseProgress } from '../phase-progress.js';
-import { runOnce } from '../run-once.js';
+import { requireModelOutput, runOnce } from '../run-once.js';
 
 /** `weightlock train`: a new model from a data set. */
 export const train = defineCommand({
@@ -37,9 +39,9 @@ export const train = defineCommand({
     const fitting = architectures.get(architecture).fit(examples.inputShape, examples.classes);
     const model = initializeModel(architecture, { ...fitting, ...extra }, seed);
     requireTrainable(model, examples, training.batchSize);
-    const inputs = await dataInputs(data);
-    const { path, state } = await context.locateRunFolder(inputs);
-    if (state === 'new' && !force) await requireNoModel(output);
+    const inputs = { ...(await modelConfigInput(modelConfig)), ...(await dataInputs(data)) };
+    await requireOutside(data.path, output);
+    const { path, state } = await requireModelOutput(context, { inputs, output, model });
     if (dryRun) {
       const needs = await estimateRun({
         model,
@@ -53,6 +55,7 @@ export const train = defineCommand({
     }
     const { found, folder } = await runOnce(context, {
       inputs,
+      output,
       compute: (run) =>
         trainModel({ model, data, output, seed, force }, training, {
           folder: run,

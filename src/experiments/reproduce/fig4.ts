@@ -128,7 +128,7 @@ export const fig4: Reproduction = {
     const steps = Math.max(1, Math.round((attackEpochs * train.size) / batchSize));
     const budget = { ...rest.budget, steps };
     const goal = { label: 'cifar10', data, target };
-    const transforms = adaptiveTransforms({ topK: 1, reset: ['fc*'] });
+    const transforms = adaptiveTransforms({ topK: 1 });
     const rows = await workshop.attack(paths, sweep(goal, optimizers, budget, { transforms, adaptiveOptimizers }));
     const found = assessed({ task: 'CIFAR-10', metric: 'accuracy', target: goal.target, classes: 10 }, rows);
 

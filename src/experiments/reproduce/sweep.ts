@@ -47,14 +47,10 @@ export interface SweepGoal {
 
 /**
  * What the attackers of a reproduction do to the weights first: they clip the `topK` singular values of each matrix that the
- * lock raised, rescale the layers, or both; and where `reset` names layers, draw those anew.
+ * lock raised, rescale the layers, or both.
  */
-export function adaptiveTransforms({ topK, reset }: { topK: number; reset?: readonly string[] }): TransformOptions {
-  return {
-    clip: { topK, lead: { topK, include: [] } },
-    rescale: {},
-    reset: reset && { include: reset },
-  };
+export function adaptiveTransforms({ topK }: { topK: number }): TransformOptions {
+  return { clip: { topK, lead: { topK, include: [] } }, rescale: {} };
 }
 
 /** Share of the training examples that is held back: the paper holds back none. */
