@@ -27,7 +27,9 @@ export const reproduce = defineCommand({
     scale: z
       .enum(scales)
       .default('small')
-      .describe('smoke: seconds; small: at most 40 minutes on two cores; paper: as the paper did'),
+      .describe(
+        'smoke: whether all parts run, about a minute; small: at most 40 minutes on two cores; paper: as the paper did',
+      ),
     data: z.string().optional().describe('folder of the data sets, one subfolder each; default WEIGHTLOCK_DATA'),
     seed: z.int().min(0).default(1).describe('seed of the split, the weights and all shuffles'),
     page: z.string().optional().describe('folder to write the results to as a Markdown page with its charts'),

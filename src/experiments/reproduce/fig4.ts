@@ -51,7 +51,7 @@ const settings: Readonly<Record<Scale, Settings>> = {
     epochs: 1,
     attackEpochs: 1,
     target: 0.2,
-    budget: { batchSize, searchSeeds: [11], seeds: [1], curveGrowth: 4 },
+    budget: { batchSize, searchSeeds: [11], seeds: [1], curveGrowth: 4, refine: false },
     optimizers: optimizersOver({ sgd: [-2], adamw: [-3], psgd: [-2], secondOrder: [-1] }),
   },
   small: {

@@ -22,7 +22,7 @@ const settings: Readonly<Record<Scale, Settings>> = {
     testLimit: 64,
     lockSteps: 2,
     steps: 2,
-    budget: { batchSize: 32, searchSeeds: [11], seeds: [1], curveGrowth: 4 },
+    budget: { batchSize: 32, searchSeeds: [11], seeds: [1], curveGrowth: 4, refine: false },
     optimizers: [{ name: 'adamw', decades: [-3] }],
   },
   small: {

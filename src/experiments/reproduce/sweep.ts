@@ -15,6 +15,8 @@ export interface SweepBudget {
   readonly seeds: readonly number[];
   /** Ratio of steps between two measurements. */
   readonly curveGrowth: number;
+  /** Whether half a decade to both sides of the best rate is tried as well; default true. */
+  readonly refine?: boolean;
 }
 
 /** What every experiment sets for a scale. */

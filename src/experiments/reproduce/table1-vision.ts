@@ -7,6 +7,9 @@ import type { Claim, Reproduction, ResultAttack, Scale } from './reproduction.js
 import { adaptiveTransforms, heldBack, type SweepSettings, singleSetting, sweep } from './sweep.js';
 import { assessed, lastScores, Workshop } from './workshop.js';
 
+const tasks = ['cifar10', 'kmnist', 'fashion-mnist'] as const;
+type Task = (typeof tasks)[number];
+
 /** What differs between the scales; the paper's numbers are those of its Appendix B.2. */
 interface Settings extends SweepSettings {
   /** Training examples of each other task, for the attacks; none: all. */
@@ -15,8 +18,8 @@ interface Settings extends SweepSettings {
   readonly epochs: number;
   /** Budget of each attack, in epochs over its training examples. */
   readonly attackEpochs: number;
-  /** Score to which the cost is counted, by task. */
-  readonly targets: Readonly<Record<string, number>>;
+  /** Score to which the cost is counted, by task; others are left out. */
+  readonly targets: Readonly<Partial<Record<Task, number>>>;
 }
 
 const wide: readonly AttackOptimizer[] = [
@@ -32,9 +35,9 @@ const settings: Readonly<Record<Scale, Settings>> = {
     testLimit: 32,
     epochs: 1,
     attackEpochs: 1,
-    budget: { batchSize: 32, searchSeeds: [11], seeds: [1], curveGrowth: 4 },
+    budget: { batchSize: 32, searchSeeds: [11], seeds: [1], curveGrowth: 4, refine: false },
     optimizers: [{ name: 'adamw', decades: [-3] }],
-    targets: { cifar10: 0.2, kmnist: 0.2, 'fashion-mnist': 0.2 },
+    targets: { kmnist: 0.2 },
   },
   small: {
     limit: 6000,
@@ -68,7 +71,6 @@ const paper = {
   'fashion-mnist': { unlocked: 0.74, locked: 0.1 },
 } as const;
 
-const tasks = ['cifar10', 'kmnist', 'fashion-mnist'] as const;
 /** Width and height that all images are brought to; CIFAR-10's own. */
 const imageSize = 32;
 const source = 'paper, Table 1';
@@ -102,11 +104,17 @@ export const table1Vision: Reproduction = {
     const attacks: ResultAttack[] = [];
     const atSetting: { unlocked: (readonly number[])[]; locked: (readonly number[])[] } = { unlocked: [], locked: [] };
     for (const task of tasks) {
+      const target = targets[task];
+      if (target === undefined) {
+        atSetting.unlocked.push([]);
+        atSetting.locked.push([]);
+        continue;
+      }
       const data = spec(task, attackLimit);
       const { train } = await loadData(data);
       const steps = Math.max(1, Math.round((attackEpochs * train.size) / rest.budget.batchSize));
       const budget = { ...rest.budget, steps };
-      const goal = { label: task, data, target: targets[task] };
+      const goal = { label: task, data, target };
       const single = await workshop.attack(paths, singleSetting(goal, { name: 'adamw', learningRate: 0.1 }, budget));
       const [ended, endedLocked] = [lastScores(single, 'unlocked'), lastScores(single, 'locked')];
       atSetting.unlocked.push(ended);

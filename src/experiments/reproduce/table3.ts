@@ -28,7 +28,7 @@ const settings: Readonly<Record<Scale, Settings>> = {
     trainEpochs: 2,
     unlearnEpochs: 1,
     lockEpochs: 1,
-    budget: { batchSize, searchSeeds: [11], seeds: [1], curveGrowth: 4 },
+    budget: { batchSize, searchSeeds: [11], seeds: [1], curveGrowth: 4, refine: false },
     optimizers: [{ name: 'sgd', decades: [-1] }],
   },
   small: {
