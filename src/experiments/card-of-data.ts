@@ -3,6 +3,7 @@ import { weightlockVersion } from '../evidence/index.js';
 import type { CardMetric, ModelCard } from '../models/index.js';
 import { preprocessingDifferences } from '../models/index.js';
 import type { LockJobResult } from './jobs/lock.js';
+import type { UtilityChange } from './utility.js';
 
 /** Keys of a data spec that say how images are prepared: the card holds them as what was done, not as what was asked. */
 const preparation = new Set(['size', 'interpolation', 'channels', 'mean', 'std']);
@@ -41,6 +42,15 @@ export function cardMetrics(of: string, after: Measured, before?: Measured): Car
       of,
       n: after.n,
     }));
+}
+
+/** The lines of a card on what a lock costs, in each type that users compute in: `accuracy in float16`. */
+export function cardUtility(of: string, { before, after }: UtilityChange): CardMetric[] {
+  return (['float32', 'float16', 'bfloat16'] as const).flatMap((type) =>
+    cardMetrics(of, after[type], before[type]).map((metric) =>
+      type === 'float32' ? metric : { ...metric, name: `${metric.name} in ${type}` },
+    ),
+  );
 }
 
 /** What a card says of a lock. */

@@ -5,7 +5,7 @@ import { type RunFolder, saveOutput } from '../evidence/index.js';
 import { lockMethods } from '../locks/index.js';
 import { cloneWeights, loadModel, type Model, parameterSet, writeModelCard } from '../models/index.js';
 import { type Evaluation, Evaluator, requireFit } from '../training/index.js';
-import { cardLock, cardMetrics, cardOfData } from './card-of-data.js';
+import { cardLock, cardMetrics, cardOfData, cardUtility } from './card-of-data.js';
 import { type AttackTargets, attackJob } from './jobs/attack.js';
 import { type AttackOptions, attackPlan } from './jobs/attack-options.js';
 import { type LockJobResult, lockJob } from './jobs/lock.js';
@@ -92,8 +92,7 @@ export async function lockModel(
   // Not the weights in memory: what is said of a model must be measured on the file that is published.
   const published = await loadModel(output);
   const change = await utilityChange(original, published.weights, test, engine);
-  const metrics = cardMetrics(test.name, change.after.float32, change.before.float32);
-  await writeModelCard(output, model, { ...card, metrics });
+  await writeModelCard(output, model, { ...card, metrics: cardUtility(test.name, change) });
   return { ...result, test: change, warnings: utilityWarnings(result, change) };
 }
 
