@@ -119,7 +119,7 @@ describe('an output', () => {
     for (const name of readdirSync(at('model'))) writeFileSync(at('full', name), readFileSync(at('model', name)));
     for (const name of ['README.md', 'pytorch_model.bin', 'tokenizer.json']) writeFileSync(at('full', name), '{}');
     const { status, stderr } = weightlock('lock', 'full', 'copied', ...locking, '--dry-run');
-    expect([status, stderr]).toEqual([0, expect.stringContaining('not copied: "README.md", "pytorch_model.bin"\n')]);
+    expect([status, stderr]).toEqual([0, expect.stringContaining('not copied: "pytorch_model.bin"\n')]);
   });
 
   it('that cannot be written is found before any work, also by --dry-run', () => {

@@ -63,6 +63,7 @@ export async function modelState(run: string, output: string): Promise<ModelStat
  * Writes a run's model and notes its digest. A model that lies there already is overwritten where this run had begun to
  * write it, or with `force`.
  *
+ * @param options - `card`: what the directory says of the model.
  * @throws InputError when the folder holds another model.
  */
 export async function saveOutput(

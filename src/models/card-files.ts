@@ -1,13 +1,7 @@
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import {
-  listFolder,
-  locateInside,
-  type NewFile,
-  readFileCapped,
-  readJsonFile,
-  writeFileAtomic,
-} from '../formats/index.js';
+import { listFolder, type NewFile, readFileCapped, readJsonFile, writeFileAtomic } from '../formats/index.js';
 import type { ModelSpec } from './architecture.js';
 import type { ModelCard, ReadCard } from './card.js';
 import {
@@ -98,33 +92,48 @@ async function readReadme(folder: string, problems: string[]): Promise<Pick<Mode
 }
 
 /**
- * The files of a card beside a model: `preprocessor_config.json`, unless the one there says the same already, and `README.md`
- * with the weightlock section in the place of a former one; its other text stays.
+ * The files of a card: `preprocessor_config.json`, unless the model's own says the same already, and the weightlock section
+ * of `README.md`, whose other text stays; without a card, that text alone.
  *
- * @param folder - Where the files are that the card is added to; none for a new model.
+ * @param places - `folder`: where the model's own files lie; none for a new model. `readmes`: folders whose README is
+ *   taken, the first that there is.
  */
-export async function cardFiles(folder: string | undefined, spec: ModelSpec, card: ModelCard): Promise<NewFile[]> {
-  const files = folder === undefined ? [] : (await listFolder(folder)).files;
+export async function cardFiles(
+  { folder, readmes }: { folder?: string; readmes: readonly (string | undefined)[] },
+  spec: ModelSpec,
+  card: ModelCard | undefined,
+): Promise<NewFile[]> {
+  const result: NewFile[] = [];
   const shape = imageShape(spec);
-  const found: NewFile[] = [];
-  if (card.preprocessing && shape) {
-    const present =
-      folder !== undefined && files.includes(PROCESSOR) ? await readPreprocessor(folder, shape) : undefined;
-    if (!present?.preprocessing || preprocessingDifferences(present.preprocessing, card.preprocessing).length > 0) {
-      const text = `${JSON.stringify(processorConfig(card.preprocessing), null, 2)}\n`;
-      found.push({ name: PROCESSOR, content: async () => text });
+  const { preprocessing } = card ?? {};
+  if (preprocessing && shape) {
+    const present = folder !== undefined && (await has(folder, PROCESSOR));
+    const { preprocessing: own } = present ? await readPreprocessor(folder, shape) : {};
+    if (!own || preprocessingDifferences(own, preprocessing).length > 0) {
+      const text = `${JSON.stringify(processorConfig(preprocessing), null, 2)}\n`;
+      result.push({ name: PROCESSOR, content: () => text });
     }
   }
-  const readme =
-    folder !== undefined && files.includes(README)
-      ? await readFileCapped((await locateInside(folder, README)) ?? join(folder, README), maxKeptBytes)
-      : new Uint8Array();
-  return [...found, { name: README, content: async () => withSection(readme, cardSection(card)) }];
+  let readme: Uint8Array | undefined;
+  for (const place of readmes) {
+    if (readme === undefined && place !== undefined && (await has(place, README))) {
+      readme = await readFileCapped(join(place, README), maxKeptBytes);
+    }
+  }
+  const content = card ? withSection(readme ?? new Uint8Array(), cardSection(card)) : readme;
+  if (content !== undefined) result.push({ name: README, content: () => content });
+  return result;
 }
 
-/** Writes a card into a model's directory, see {@link cardFiles}. */
+/** Whether a folder holds a file, links out of it left aside. */
+async function has(folder: string, name: string): Promise<boolean> {
+  const info = await stat(folder).catch(() => undefined);
+  return info?.isDirectory() === true && (await listFolder(folder)).files.includes(name);
+}
+
+/** Writes a card into a model's folder; written again, its section takes the place of the former one. */
 export async function writeModelCard(folder: string, spec: ModelSpec, card: ModelCard): Promise<void> {
-  for (const { name, content } of await cardFiles(folder, spec, card)) {
+  for (const { name, content } of await cardFiles({ folder, readmes: [folder] }, spec, card)) {
     await writeFileAtomic(join(folder, name), await content());
   }
 }

@@ -160,6 +160,32 @@ describe('a folder that holds an older model', () => {
   });
 });
 
+describe('the README of a model', () => {
+  const card = { classes: ['a', 'b'] };
+  const readme = (name: string) => readFile(join(root, name, 'README.md'), 'utf8');
+
+  it('that the user put into the folder keeps its text, with the card below it', async () => {
+    await saveModel(join(root, 'source'), small(1));
+    await writeFile(join(root, 'source', 'README.md'), '# Of the source');
+    await mkdir(join(root, 'clone'));
+    await writeFile(join(root, 'clone', 'README.md'), '# Mine');
+    await saveModel(join(root, 'clone'), await loadModel(join(root, 'source')), { card });
+    expect(await readme('clone')).toMatch(/^# Mine\n.*weightlock/s);
+  });
+
+  it('is the source’s where there is none, or that of an older model', async () => {
+    await saveModel(join(root, 'source'), small(1));
+    await writeFile(join(root, 'source', 'README.md'), '# Of the source');
+    await saveModel(join(root, 'old'), small(2));
+    await writeFile(join(root, 'old', 'README.md'), '# Of the older model');
+    const model = await loadModel(join(root, 'source'));
+    await saveModel(join(root, 'old'), model, { card, force: true });
+    await saveModel(join(root, 'plain'), model);
+    expect(await readme('old')).toMatch(/^# Of the source\n.*weightlock/s);
+    expect(await readme('plain')).toBe('# Of the source');
+  });
+});
+
 describe('a snapshot of the hub cache', () => {
   /** Moves all files of a model into blobs and links to them, as huggingface_hub lays them out. */
   async function snapshot(files: Record<string, string>): Promise<string> {
@@ -200,6 +226,7 @@ describe('a snapshot of the hub cache', () => {
     expect(await names(join(root, 'copy'))).toEqual([
       '1_Pooling',
       '1_Pooling/config.json',
+      'README.md',
       'added_tokens.json',
       'config.json',
       'model-00001-of-00002.safetensors',
@@ -210,7 +237,7 @@ describe('a snapshot of the hub cache', () => {
     ]);
     expect(await readFile(join(root, 'copy', 'tokenizer.json'), 'utf8')).toBe('{"a":1}');
     expect((await loadModel(join(root, 'copy'))).weights).toEqual(model.weights);
-    expect((await findModelFiles(folder)).leftOut).toEqual(['README.md', 'pytorch_model.bin', 'vocab.txt', 'onnx/']);
+    expect((await findModelFiles(folder)).leftOut).toEqual(['pytorch_model.bin', 'vocab.txt', 'onnx/']);
     expect(await readFile(join(folder, 'model-00001-of-00002.safetensors'))).toEqual(before);
   });
 

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import {
   fromFloat32,
   InputError,
-  listFolder,
   locateInside,
   type NewFile,
   readFileCapped,
@@ -19,7 +18,7 @@ import type { ModelCard } from './card.js';
 import { cardFiles, configWithCard } from './card-files.js';
 import { requireClassCount } from './class-count.js';
 import { architectures, parseConfig, readConfig } from './config.js';
-import { CONFIG_FILE, findModelFiles, findOldFiles, README_FILE, requireNoModel } from './model-files.js';
+import { CONFIG_FILE, findModelFiles, findOldFiles, requireNoModel } from './model-files.js';
 import { initializeWeights, parameterSet, requireFinite, requireWeights, type StateDict } from './state-dict.js';
 
 const SINGLE_FILE = 'model.safetensors';
@@ -64,10 +63,10 @@ export async function loadModel(
   const info = await stat(folder).catch(() => undefined);
   if (!info?.isDirectory())
     throw new InputError(`${folder}: expected a model directory, found ${info ? 'a file' : 'nothing'}`);
-  const configFile = config ? undefined : ((await locateInside(folder, CONFIG_FILE)) ?? join(folder, CONFIG_FILE));
-  if (configFile && !(await stat(configFile).catch(() => undefined))) {
+  const configFile = config ? undefined : await locateInside(folder, CONFIG_FILE);
+  if (!config && configFile === undefined) {
     throw new InputError(
-      `${configFile}: expected a file, found nothing; --architecture says what weights without one are of, --model-config more`,
+      `${join(folder, CONFIG_FILE)}: expected a file, found nothing; --architecture says what weights without one are of, --model-config more`,
     );
   }
   const spec = readConfig(configFile ? await readJsonFile(configFile) : config, configFile ?? 'config');
@@ -101,24 +100,20 @@ export async function saveModel(
   { force = false, card }: { force?: boolean; card?: ModelCard } = {},
 ): Promise<void> {
   await requireNoModel(folder, { force });
-  // A card's files take the place of the source's; the configuration is last, so that a folder that has it is whole.
-  const files = byName([
-    ...(await weightFiles(folder, model)),
-    ...(card ? await cardFiles(model.source, model, card) : []),
-    { name: CONFIG_FILE, content: () => configText(model, card) },
-  ]);
-  const names = new Set(files.map(({ name }) => name));
   const { stale } = await findOldFiles(folder);
+  const files = new Map<string, NewFile>();
+  const put = (file: NewFile) => files.set(file.name, file);
+  for (const file of await weightFiles(folder, model)) put(file);
+  // The text of a README that the user put there stays; an older model's gives way to that of the source.
+  const readmes = stale.includes(CONFIG_FILE) ? [model.source, folder] : [folder, model.source];
+  for (const file of await cardFiles({ folder: model.source, readmes }, model, card)) put(file);
+  // Last, so that a folder that has it is whole.
+  put({ name: CONFIG_FILE, content: () => configText(model, card) });
   await replaceFiles(
     folder,
-    files,
-    stale.filter((name) => !names.has(name)),
+    [...files.values()],
+    stale.filter((name) => !files.has(name)),
   );
-}
-
-/** Files by their names, of one name the last. */
-function byName(files: readonly NewFile[]): NewFile[] {
-  return [...new Map(files.map((file) => [file.name, file])).values()];
 }
 
 /** The weights, with the index and companions of the folder that they were read from. */
@@ -130,8 +125,7 @@ async function weightFiles(folder: string, model: Model): Promise<NewFile[]> {
   }
   const { shards } = await readTensorFiles(source);
   const { read, companions } = await findModelFiles(source);
-  const readme = (await listFolder(source)).files.filter((name) => name === README_FILE);
-  const copied = [...read.filter((name) => name.endsWith('.index.json')), ...companions, ...readme];
+  const copied = [...read.filter((name) => name.endsWith('.index.json')), ...companions];
   return [
     ...shards.map(({ name, file }) => ({
       name,

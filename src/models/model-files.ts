@@ -5,8 +5,8 @@ import { findWeights, InputError, listFolder, readIndex } from '../formats/index
 /** The file that says what a model directory holds. */
 export const CONFIG_FILE = 'config.json';
 
-/** What people read of a model: copied with it, but no loader takes it for a part. */
-export const README_FILE = 'README.md';
+/** A model's text for people: copied with the model's card in it, and free to be edited where it is published. */
+const README = 'README.md';
 
 /** Files beside the weights that belong to a model and are copied as they are, in its folder or one below. */
 const COMPANION =
@@ -26,9 +26,9 @@ const TRAINING = /^(optimizer|scheduler|scaler|rng_state.*|training_args)\./;
 export interface ModelFiles {
   /** `config.json` (where there is one), then the weights and their index: what a model is read from. */
   readonly read: readonly string[];
-  /** Tokenizer and like files, which are copied with it, as `README.md` is. */
+  /** Tokenizer and like files, which are copied with it. */
   readonly companions: readonly string[];
-  /** What else lies there in plain sight, with a slash at the end of a folder's name: no part of a copy. */
+  /** What else lies there in plain sight, with a slash at the end of a folder's name: no part of a copy. The README is. */
   readonly leftOut: readonly string[];
 }
 
@@ -44,8 +44,8 @@ export async function findModelFiles(folder: string): Promise<ModelFiles> {
   const read = [...(files.includes(CONFIG_FILE) ? [CONFIG_FILE] : []), ...names];
   const taken = new Set(read);
   const companions = files.filter((name) => COMPANION.test(name) && !taken.has(name));
-  const known = new Set([...taken, ...companions, README_FILE]);
-  const leftOut = [...files, ...outside].filter((name) => !known.has(name));
+  const isCopied = (name: string) => taken.has(name) || companions.includes(name) || name === README;
+  const leftOut = [...files.filter((name) => !isCopied(name)), ...outside];
   for (const name of folders) {
     const inner = await listFolder(join(folder, name), folder);
     const paths = inner.files.map((file) => `${name}/${file}`);
