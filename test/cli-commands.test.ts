@@ -93,7 +93,8 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
     expect(right.length / lines.length).toBeCloseTo(found.accuracy as unknown as number, 12);
     expect(lines[5]).toMatchObject({ index: 5, label: expect.any(Number) });
     const locked = json('lock', 'model', 'locked', ...authorized, ...briefLock);
-    expect((locked.test as unknown as { after: { accuracy: number } }).after.accuracy).toBe(found.accuracy);
+    const test = locked.test as unknown as { after: { float32: { accuracy: number } } };
+    expect(test.after.float32.accuracy).toBe(found.accuracy);
   });
 
   it('inspect shows the singular values that lock reports', () => {
@@ -119,12 +120,14 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
       rows: { start: string; attack: string; optimizer: string }[];
       report: string;
     };
-    // Seven trained starts (unlocked, locked, both with layers reset, clipped, clipped and reset, random) with three optimizers and two frozen
-    // uses, each for cost and score.
-    expect(rows).toHaveLength(2 * (7 * 3 + 2));
+    // Thirteen trained starts (unlocked as it is, rescaled, reset, both; locked the same, and each of them clipped; random
+    // weights) with three optimizers and two frozen uses, each for cost and score.
+    expect(new Set(rows.map(({ start, attack }) => `${start} ${attack}`)).size).toBe(15);
+    expect(rows).toHaveLength(2 * (13 * 3 + 2));
     const page = readFileSync(resolve(root, report), 'utf8');
     expect(page).not.toMatch(/(src|href)=["']?https?:/);
-    expect(page.match(/<svg/g)).toHaveLength(2);
+    // Two charts, each for wide and narrow screens.
+    expect(page.match(/<svg/g)).toHaveLength(4);
     expect(json('report', dirname(report), '--output', 'again.html')).toEqual({ output: 'again.html' });
     expect(readFileSync(join(root, 'again.html'), 'utf8')).toBe(page);
     const text = weightlock('attack', 'locked', '--unlocked', 'model', ...unauthorized, ...brief).stdout;
@@ -248,7 +251,8 @@ it('demo trains, locks, attacks and reports; again it reads what it found', () =
   expect(path).toMatch(/report\.html$/);
   const page = readFileSync(resolve(root, path), 'utf8');
   expect(page).not.toMatch(/(src|href)=["']?https?:/);
-  expect(page.match(/<svg/g)).toHaveLength(3);
+  // Three charts, each for wide and narrow screens.
+  expect(page.match(/<svg/g)).toHaveLength(6);
   expect(first.stdout).toContain('Authorized accuracy:');
   expect(weightlock('demo', ...small, '--quiet').stdout).toBe(first.stdout);
 });

@@ -44,7 +44,9 @@ export function withClassCount(
     const found = bad === undefined ? JSON.stringify(id2label).slice(0, 80) : `the key ${quote(bad)}`;
     throw new InputError(`${source}: id2label: expected a name for each class number, found ${found}`);
   }
-  return { [countKey]: Object.keys(names.data ?? {}).length, ...given };
+  const count = Object.keys(names.data ?? {}).length;
+  if (count === 0) throw new InputError(`${source}: id2label: expected at least one class, found none`);
+  return { [countKey]: count, ...given };
 }
 
 /**

@@ -58,7 +58,7 @@ const keys = z.strictObject({
   problem_type: z.literal('single_label_classification').optional().describe('what the classes mean: one an example'),
 });
 
-const config = keys.superRefine(({ hidden_size, num_attention_heads, patch_size, image_size, id2label }, context) => {
+const config = keys.superRefine(({ hidden_size, num_attention_heads, patch_size, image_size }, context) => {
   const refuse = (path: keyof typeof keys.shape, message: string) =>
     context.addIssue({ code: 'custom', path: [path], message });
   if (hidden_size % num_attention_heads !== 0) {
@@ -68,7 +68,6 @@ const config = keys.superRefine(({ hidden_size, num_attention_heads, patch_size,
   if (patch > image) {
     refuse('patch_size', `expected at most image_size ${image}, found ${patch}`);
   }
-  if (id2label && Object.keys(id2label).length === 0) refuse('id2label', 'expected at least one class, found none');
 });
 
 /** Configuration of the {@link vit}: Hugging Face's keys. */
