@@ -11,6 +11,10 @@ const main = resolve('dist/cli/main.js');
 const authorized = ['--data.classes', '0,1,2'];
 const unauthorized = ['--data.classes', '3,4,5'];
 const briefLock = [
+  '--specdef.alpha',
+  '0.1',
+  '--specdef.retain.task',
+  '1',
   '--specdef.lead.share',
   '0.25',
   '--specdef.steps',

@@ -131,6 +131,7 @@ export function printedSpecDef(options: Partial<SpecDefOptions>): SpecDefOptions
     lead: { share: 0 },
     topK: 1,
     alpha: 0.5,
+    retain: { task: 1, kl: 0 },
     utilityFloor: 0,
     maxKl: null,
     evaluateEvery: 100_000,

@@ -56,7 +56,15 @@ function contextOf(more: Partial<LockContext> = {}): LockContext {
 }
 
 function optionsOf(options: Partial<SpecDefOptions>): SpecDefOptions {
-  return specDefOptions.parse({ batchSize: 32, patience: 1, lead: { share: 0 }, maxKl: null, ...options });
+  return specDefOptions.parse({
+    batchSize: 32,
+    patience: 1,
+    lead: { share: 0 },
+    alpha: 0.1,
+    retain: { task: 1, kl: 0 },
+    maxKl: null,
+    ...options,
+  });
 }
 
 /** Names of the parameters whose bits differ. */

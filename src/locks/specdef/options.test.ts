@@ -29,6 +29,8 @@ async function stepsOf(options: object, locked = model): Promise<Step[]> {
   const method = lockMethods.get('specdef');
   const given = {
     optimizer: 'sgd',
+    alpha: 0.1,
+    retain: { task: 1, kl: 0 },
     lead: { share: 0 },
     utilityFloor: 0,
     maxKl: null,
@@ -102,7 +104,7 @@ describe('every option of specdef does what its name says', () => {
   });
 
   it('retain: the weights of task loss and KL divergence, which is none at the original', async () => {
-    const retainLoss = async (retain: object) => (await stepsOf({ retain }))[0].retainLoss;
+    const retainLoss = async (retain: object) => (await stepsOf({ retain: { task: 0, kl: 0, ...retain } }))[0].retainLoss;
     const once = await retainLoss({ task: 1 });
     expect(once).toBeGreaterThan(0.1);
     expect((await retainLoss({ task: 2 })) / once).toBeCloseTo(2, 5);

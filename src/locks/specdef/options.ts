@@ -12,7 +12,7 @@ export const specDefOptions = z.strictObject({
     .number()
     .min(0)
     .max(1)
-    .default(0.1)
+    .default(0.99)
     .describe('weight α of the retain loss; 1 − α is the push on the singular values'),
   topK: z
     .int()
@@ -29,8 +29,8 @@ export const specDefOptions = z.strictObject({
   batchSize: z.int().min(1).default(64).describe('examples a step'),
   retain: z
     .strictObject({
-      task: z.number().min(0).default(1).describe('weight of the task loss in the retain loss'),
-      kl: z.number().min(0).default(0).describe('weight of the KL divergence to the original model in the retain loss'),
+      task: z.number().min(0).default(0).describe('weight of the task loss in the retain loss'),
+      kl: z.number().min(0).default(1).describe('weight of the KL divergence to the original model in the retain loss'),
     })
     .prefault({})
     .describe('the retain loss'),
