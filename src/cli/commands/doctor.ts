@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { checkHealth } from '../../evidence/index.js';
+import { tableToText } from '../../report/index.js';
 import { defineCommand } from '../command.js';
 
 /** `weightlock doctor`: can this machine run weightlock? */
@@ -11,8 +12,16 @@ export const doctor = defineCommand({
   examples: ['weightlock doctor', 'weightlock doctor --json'],
   run: async ({ runs, print, result }) => {
     const checks = await checkHealth({ runs, data: process.env.WEIGHTLOCK_DATA });
-    const width = Math.max(...checks.map(({ name }) => name.length));
-    for (const { name, status, detail } of checks) print(`${status.padEnd(6)}  ${name.padEnd(width)}  ${detail}`);
+    print(
+      tableToText({
+        columns: [
+          { key: 'status', header: 'status' },
+          { key: 'name', header: 'what' },
+          { key: 'detail', header: 'found' },
+        ],
+        rows: checks.map(({ name, status, detail }) => ({ status, name, detail })),
+      }),
+    );
     const healthy = checks.every(({ status }) => status !== 'failed');
     result({ healthy, checks });
     return healthy ? 0 : 1;

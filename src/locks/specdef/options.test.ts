@@ -104,7 +104,8 @@ describe('every option of specdef does what its name says', () => {
   });
 
   it('retain: the weights of task loss and KL divergence, which is none at the original', async () => {
-    const retainLoss = async (retain: object) => (await stepsOf({ retain: { task: 0, kl: 0, ...retain } }))[0].retainLoss;
+    const retainLoss = async (retain: object) =>
+      (await stepsOf({ retain: { task: 0, kl: 0, ...retain } }))[0].retainLoss;
     const once = await retainLoss({ task: 1 });
     expect(once).toBeGreaterThan(0.1);
     expect((await retainLoss({ task: 2 })) / once).toBeCloseTo(2, 5);
