@@ -37,7 +37,8 @@ describe.skipIf(!present)('commands on a model directory without config.json', (
   it('evaluate it by class, and lock it into one that has the same names and needs no --architecture', async () => {
     const root = await mkdtemp(join(tmpdir(), 'weightlock-pretrained-'));
     const source = join(data, 'models/cifar10-resnet20');
-    const task = ['--data.name', 'cifar10', '--data.path', join(data, 'cifar10'), '--data.limit', '96'];
+    const task = ['--data.name', 'cifar10', '--data.path', join(data, 'cifar10')];
+    const few = ['--data.limit', '96'];
     const weightlock = (...args: string[]) => {
       const main = resolve('dist/cli/main.js');
       const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args, '--json'], {
@@ -61,7 +62,7 @@ describe.skipIf(!present)('commands on a model directory without config.json', (
       '--specdef.max-kl',
       'null',
     ];
-    expect(weightlock('lock', source, 'locked', ...named, ...short).steps).toBe(3);
+    expect(weightlock('lock', source, 'locked', ...named, ...few, ...short).steps).toBe(3);
     const names = async (folder: string) => [...(await loadModel(folder, config)).weights.keys()];
     const config = { config: { architecture: 'resnet20' } };
     expect(await names(join(root, 'locked'))).toEqual(await names(source));

@@ -169,10 +169,19 @@ const doing: Readonly<Record<string, string>> = {
   reset: 'drawing layers anew',
 };
 
+/** What an attack does before it trains, one step after another. */
+function first({ attack }: AttackRow): string[] {
+  return attack.split('-').flatMap((part) => doing[part] ?? []);
+}
+
+/** `a, b and c`. */
+function inWords(parts: readonly string[]): string {
+  return parts.join(', ').replace(/, (?=[^,]*$)/, ' and ');
+}
+
 /** What an attack does before it trains, and then; `rescaling the layers, then AdamW at learning rate 3e−3`. */
 function how(row: AttackRow): string {
-  const first = row.attack.split('-').flatMap((part) => doing[part] ?? []);
-  return [...first, `${optimizerLabel(row)} at learning rate ${rate(row.result.learningRate)}`].join(', then ');
+  return [...first(row), `${optimizerLabel(row)} at learning rate ${rate(row.result.learningRate)}`].join(', then ');
 }
 
 /** What the best attack did on the locked model, in one plain sentence. */
@@ -192,13 +201,7 @@ export function verdictSentence(advantages: readonly Advantage[]): string {
   const { value, measure, locked } = decisive;
   const left = `${decimal(value.ratio, 2)} (${interval(value.low, value.high, (bound) => decimal(bound, 2))}) of an attacker's advantage in ${measure}`;
   if (verdict === 'does not hold') {
-    const attack =
-      locked.attack === 'fine-tune'
-        ? 'plain fine-tuning'
-        : locked.attack
-            .split('-')
-            .flatMap((part) => doing[part] ?? [])
-            .join(' and ');
+    const attack = locked.attack === 'fine-tune' ? 'plain fine-tuning' : inWords(first(locked));
     return `The lock does not hold: against ${attack} it leaves ${left}.`;
   }
   if (verdict === 'holds') {

@@ -40,7 +40,7 @@ export const specDefOptions = z.strictObject({
         .number()
         .min(0)
         .max(1)
-        .default(0.625)
+        .default(0)
         .describe('share of the steps on the leading matrices alone, before all; 0: Algorithm 1 as printed'),
       topK: z.int().min(1).max(64).default(8).describe('how many singular values of each leading matrix are raised'),
       include: patterns.default(['*conv*']).describe('names of the leading matrices, * stands for any characters'),
