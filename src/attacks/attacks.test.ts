@@ -9,31 +9,23 @@ import { exactSingularValues } from '../linalg/index.js';
 import { cloneWeights, initializeModel, loadModel, type Model, type StateDict, saveModel } from '../models/index.js';
 import { Evaluator } from '../training/index.js';
 import {
-  type Advantage,
-  type AttackRow,
   AttackRunner,
   type AttackTask,
-  attackersAdvantage,
   attackSearches,
   attacks,
   clipRaised,
   evaluationSteps,
   fineTune,
   isAvailable,
-  isMeasured,
-  type Measure,
-  overallVerdict,
   raisedOptions,
   ranked,
   resetWeights,
   runAttackTasks,
   type SearchResult,
-  type StartName,
   type TransformStep,
   type Trial,
   transformWeights,
   trialCount,
-  verdictOf,
 } from './index.js';
 
 const config = { num_labels: 2, channels: [2, 2], hidden_sizes: [8, 8, 8] };
@@ -308,90 +300,6 @@ describe('ranked', () => {
   });
 });
 
-/** A row whose seeds have the given costs (undefined: not within 100) or scores; the search saw the same, or `searched`. */
-function row(
-  start: StartName,
-  attack: string,
-  measure: Measure,
-  values: readonly (number | undefined)[],
-  searched: readonly (number | undefined)[] = values,
-): AttackRow {
-  const trials = (measured: readonly (number | undefined)[], learningRate: number) =>
-    measured.map((value, seed): Trial => {
-      const found = measure === 'cost' ? { score: 0, cost: value } : { score: value ?? 0 };
-      return { learningRate, seed, evaluations: 0, curve: [], classAccuracies: [], end: 'budget', ...found };
-    });
-  // A rate that was tried and not chosen: the best of all by what it gained, and it must not count.
-  const other = trials([1], 0.1);
-  const result = { search: [...other, ...trials(searched, 1)], learningRate: 1, trials: trials(values, 1) };
-  return { start, attack, measure, optimizer: 'adamw', budget: 100, result };
-}
-
-describe('attackersAdvantage', () => {
-  const unlocked = row('unlocked', 'fine-tune', 'cost', [20, 22, 18, 21]);
-  const scratch = row('random weights', 'fine-tune', 'cost', [60, 58, 62, 61]);
-
-  it('is near 1 where the lock does nothing, near 0 at the floor, below 0 beyond it', () => {
-    const of = (costs: number[]) =>
-      attackersAdvantage([unlocked, scratch, row('locked', 'fine-tune', 'cost', costs)], 'cost');
-    expect(of([20, 22, 18, 21])?.value).toMatchObject({ ratio: 1, n: 4 });
-    expect(of([60, 58, 62, 61])?.value.ratio).toBe(0);
-    const beyond = of([80, 82, 78, 81]);
-    expect(beyond?.value.ratio).toBeCloseTo(-0.5, 1);
-    expect(beyond?.value.high).toBeLessThan(0);
-  });
-
-  it('takes the best attack of each start, counts frozen use to the floor, and can leave an attack out', () => {
-    const rows = [
-      row('unlocked', 'fine-tune', 'score', [0.9, 0.91]),
-      row('random weights', 'fine-tune', 'score', [0.5, 0.52]),
-      row('locked', 'fine-tune', 'score', [0.6, 0.62]),
-      row('locked', 'clip', 'score', [0.7, 0.72]),
-      row('locked', 'frozen', 'score', [0.55, 0.56]),
-      row('unlocked', 'frozen', 'score', [0.99, 0.99]),
-    ];
-    const all = attackersAdvantage(rows, 'score');
-    expect([all?.locked.attack, all?.floor.attack, all?.unlocked.attack]).toEqual(['clip', 'frozen', 'fine-tune']);
-    expect(attackersAdvantage(rows, 'score', { only: (name) => name !== 'clip' })?.locked.attack).toBe('fine-tune');
-  });
-
-  it('chooses the best attack on the seeds of the search, and reports it on the others', () => {
-    const rows = [
-      row('unlocked', 'fine-tune', 'score', [0.9, 0.91]),
-      row('random weights', 'fine-tune', 'score', [0.5, 0.52]),
-      // Lucky on the reported seeds, and not the one that the search would have chosen.
-      row('locked', 'clip', 'score', [0.8, 0.82], [0.55, 0.56]),
-      row('locked', 'rescale', 'score', [0.6, 0.62], [0.7, 0.71]),
-    ];
-    const advantage = attackersAdvantage(rows, 'score');
-    expect(advantage?.locked.attack).toBe('rescale');
-    expect(advantage?.value.ratio).toBeCloseTo((0.61 - 0.51) / (0.905 - 0.51), 6);
-  });
-
-  it('is an upper bound where the best attack ran out of budget, and unmeasured where the unlocked model is no better than the floor', () => {
-    const censored = attackersAdvantage(
-      [unlocked, scratch, row('locked', 'fine-tune', 'cost', [90, undefined, 95, 99])],
-      'cost',
-    );
-    expect(censored?.isUpperBound).toBe(true);
-    expect(censored && isMeasured(censored)).toBe(true);
-    for (const costs of [
-      [59, 61, 60, 62],
-      [70, 72, 71, 69],
-      [20, 100, 90, 30],
-    ]) {
-      const rows = [
-        row('unlocked', 'fine-tune', 'cost', costs),
-        scratch,
-        row('locked', 'fine-tune', 'cost', [60, 61, 62, 63]),
-      ];
-      const advantage = attackersAdvantage(rows, 'cost');
-      expect(advantage && isMeasured(advantage), String(costs)).toBe(false);
-    }
-    expect(attackersAdvantage([unlocked, scratch], 'cost')).toBeUndefined();
-  });
-});
-
 /** What each attack must do to the released weights before it trains, checked on the weights themselves. */
 describe('the registry', () => {
   const setting = {
@@ -438,30 +346,6 @@ describe('the registry', () => {
   it('leaves out what an attacker has no options for', () => {
     const available = attacks.entries().filter((attack) => isAvailable(attack, { rescale: {} }));
     expect(available.map(({ name }) => name)).toEqual(['fine-tune', 'rescale', 'frozen']);
-  });
-});
-
-describe('verdicts', () => {
-  const judged = (low: number | undefined, high: number | undefined) =>
-    verdictOf({ value: { n: 3, ratio: 0, confidence: 0.95, low, high } } as Advantage);
-
-  it('hold where at most a quarter of the advantage is left, by the whole interval', () => {
-    expect([judged(-2, 0.25), judged(0.05, 0.2), judged(-3, -1)]).toEqual(['holds', 'holds', 'holds']);
-    expect([judged(0.26, 0.5), judged(0.9, 1.2)]).toEqual(['does not hold', 'does not hold']);
-    expect([judged(-0.4, 1.5), judged(0.1, 0.3), judged(0.25, 0.26)]).toEqual(Array(3).fill('cannot tell'));
-    expect(judged(undefined, undefined)).toBe('nothing measured');
-  });
-
-  it('of several measures are the worst that was measured', () => {
-    const of = (...bounds: [number?, number?][]) =>
-      overallVerdict(
-        bounds.map(([low, high]) => ({ value: { n: 3, ratio: 0, confidence: 0.95, low, high } }) as Advantage),
-      );
-    expect(of([-1, 0], [0.5, 0.6])).toBe('does not hold');
-    expect(of([-1, 0], [-1, 1])).toBe('cannot tell');
-    expect(of([-1, 0], [undefined, undefined])).toBe('holds');
-    expect(of([undefined, undefined])).toBe('nothing measured');
-    expect(of()).toBe('nothing measured');
   });
 });
 

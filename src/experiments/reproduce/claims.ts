@@ -1,6 +1,7 @@
 import { type AttackRow, bestRow, scores, verdictOf } from '../../attacks/index.js';
 import { meanInterval } from '../../linalg/index.js';
 import { specDefOptions } from '../../locks/index.js';
+import type { Utility } from '../../training/index.js';
 import type { UtilityChange } from '../utility.js';
 import type { Claim, ResultAttack } from './reproduction.js';
 
@@ -27,15 +28,7 @@ export function keepsUtility(task: string, source: string, { before, after }: Ut
   const [a, b] = [before.float32, after.float32];
   const text = `The lock keeps the accuracy on ${task}: at most 1 point is lost.`;
   const finding = `${share(a.accuracy)} before, ${share(b.accuracy)} after, n = ${b.n}`;
-  if (isGuessing(a.accuracy, a.byClass.length, a.n)) {
-    return {
-      text,
-      source,
-      verdict: 'unmeasured',
-      finding: `the unlocked model cannot be told from guessing: ${finding}`,
-    };
-  }
-  return { text, source, verdict: a.accuracy - b.accuracy <= onePoint ? 'holds' : 'fails', finding };
+  return { text, source, ...judgeKept(a, a.accuracy - b.accuracy <= onePoint, finding) };
 }
 
 /** Mean KL divergence to the original, in nats, up to which a lock keeps the probabilities: SpecDef's own default budget. */
@@ -50,15 +43,19 @@ export function keepsProbabilities(task: string, { before, after }: UtilityChang
     `KL ${number(b.kl, 3)}, agreement ${share(b.agreement)}, loss ${number(a.loss, 3)} before, ${number(b.loss, 3)} after, ` +
     `calibration error ${number(a.ece, 3)} before, ${number(b.ece, 3)} after, ${share(after.float16.notFinite)} of the outputs not finite in fp16`;
   const source = 'weightlock';
-  if (isGuessing(a.accuracy, a.byClass.length, a.n)) {
-    return {
-      text,
-      source,
-      verdict: 'unmeasured',
-      finding: `the unlocked model cannot be told from guessing: ${finding}`,
-    };
+  return { text, source, ...judgeKept(a, b.kl !== null && b.notFinite === 0 && b.kl <= keptKl, finding) };
+}
+
+/** Whether a utility was kept; what a model that guesses keeps says nothing. */
+function judgeKept(
+  { accuracy, byClass, n }: Utility,
+  kept: boolean,
+  finding: string,
+): Pick<Claim, 'verdict' | 'finding'> {
+  if (isGuessing(accuracy, byClass.length, n)) {
+    return { verdict: 'unmeasured', finding: `the unlocked model cannot be told from guessing: ${finding}` };
   }
-  return { text, source, verdict: b.kl !== null && b.notFinite === 0 && b.kl <= keptKl ? 'holds' : 'fails', finding };
+  return { verdict: kept ? 'holds' : 'fails', finding };
 }
 
 /** Whether an accuracy on n examples is within five points or two standard errors of guessing one of some classes. */
