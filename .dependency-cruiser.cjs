@@ -1,5 +1,6 @@
 // The layers of docs/architecture.md: a folder imports only from those above it, and only their index.ts.
 const layers = [
+  'registry',
   'formats',
   'graph',
   'engine',

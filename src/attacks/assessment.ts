@@ -1,4 +1,4 @@
-import { type Cost, type RatioInterval, ratioInterval } from '../linalg/index.js';
+import { type Cost, mean, type RatioInterval, ratioInterval } from '../linalg/index.js';
 import type { Trial } from './fine-tune.js';
 import type { SearchResult } from './search.js';
 
@@ -73,10 +73,6 @@ function searched(row: AttackRow): number {
   const { search, learningRate, trials } = row.result;
   const chosen = search.filter((trial) => trial.learningRate === learningRate);
   return mean(gains(row, chosen.length > 0 ? chosen : trials));
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** The row with the largest mean gain for the attacker on the seeds of the search; none of no rows. */

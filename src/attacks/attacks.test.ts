@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { dataSpec, loadData } from '../data/index.js';
 import { ProgramCache } from '../engine/index.js';
-import { InputError, InterruptedError } from '../formats/index.js';
 import { exactSingularValues } from '../linalg/index.js';
 import { cloneWeights, initializeModel, loadModel, type Model, type StateDict, saveModel } from '../models/index.js';
+import { InputError, InterruptedError } from '../registry/index.js';
 import { Evaluator } from '../training/index.js';
 import {
   AttackRunner,
@@ -112,8 +112,8 @@ describe('fineTune', () => {
       optimizer: { name: 'adamw' },
       learningRate: 1e-2,
       target: 0.9,
-      goOn: true,
-      curveGrowth: 2,
+      continueAfterTarget: true,
+      evaluationSpacing: 2,
     });
     expect([both.end, both.curve.map(({ step }) => step)]).toEqual(['budget', [0, 4, 8, 16, 32, 60]]);
     expect(both.cost).toBe(both.curve.find(({ score }) => score >= 0.9)?.step);
@@ -126,9 +126,9 @@ describe('fineTune', () => {
       beatenAfter: 12,
     });
     expect([beaten.end, beaten.curve.at(-1)?.step, beaten.cost]).toEqual(['beaten', 12, undefined]);
-    const hopeless = await fineTune({ ...shared, optimizer: { name: 'sgd' }, learningRate: 1e-9 });
-    expect(hopeless.end).toBe('hopeless');
-    expect(hopeless.curve.at(-1)?.step).toBeLessThan(40);
+    const givenUp = await fineTune({ ...shared, optimizer: { name: 'sgd' }, learningRate: 1e-9 });
+    expect(givenUp.end).toBe('given up');
+    expect(givenUp.curve.at(-1)?.step).toBeLessThan(40);
     const diverged = await fineTune({ ...shared, optimizer: { name: 'sgd' }, learningRate: 1e6 });
     expect(diverged.end).toBe('diverged');
     expect(model.weights.get('fc1.weight')?.data).toEqual(before);

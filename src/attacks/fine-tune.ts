@@ -36,11 +36,11 @@ export interface FineTuneOptions {
   /** Score that ends the run when it is reached. */
   target?: number;
   /** Whether a run goes on after the target, so that it gives the best score as well; default false. */
-  goOn?: boolean;
+  continueAfterTarget?: boolean;
   /** A run that has not come this share of the way from guessing to perfect after 40 % of its budget is given up; default 0.25, negative: none is. */
-  hopelessShare?: number;
+  giveUpBelow?: number;
   /** How far two measurements of the score lie apart, as a ratio of steps; default 1.15. */
-  curveGrowth?: number;
+  evaluationSpacing?: number;
   /** Ends the run after so many steps, since a trial before reached the target by then; default none. */
   beatenAfter?: number;
   /** Compiled programs to share. */
@@ -73,7 +73,7 @@ export interface Trial {
   /** What its steps cost in evaluations of the gradient; more than the steps for optimizers that need more. */
   readonly evaluations: number;
   /** Why it ended. */
-  readonly end: 'target' | 'budget' | 'beaten' | 'diverged' | 'hopeless';
+  readonly end: 'target' | 'budget' | 'beaten' | 'diverged' | 'given up';
 }
 
 /** Steps at which the score is measured: every fourth at first, then by a ratio, 15 % apart by default. */
@@ -86,10 +86,10 @@ export function evaluationSteps(steps: number, growth = 1.15): number[] {
   return grid;
 }
 
-/** Share of the budget after which a hopeless trial is given up. */
-const hopelessAfter = 0.4;
+/** Share of the budget after which a trial without prospects is given up. */
+const giveUpAfter = 0.4;
 
-/** Fine-tunes a copy of the weights and measures the score on the way; diverged and hopeless runs end early. */
+/** Fine-tunes a copy of the weights and measures the score on the way; runs that diverge or have no prospects end early. */
 export async function fineTune({
   model,
   weights,
@@ -102,16 +102,16 @@ export async function fineTune({
   seed,
   metric = 'accuracy',
   target,
-  goOn = false,
-  hopelessShare = 0.25,
-  curveGrowth,
+  continueAfterTarget = false,
+  giveUpBelow = 0.25,
+  evaluationSpacing,
   beatenAfter = Number.POSITIVE_INFINITY,
   programs,
   evaluator,
 }: FineTuneOptions): Promise<Trial> {
   const params = parameterSet(cloneWeights(weights));
   const objective = await createObjective({ model, dataset: train, batchSize, seed, programs });
-  const due = new Set(evaluationSteps(steps, curveGrowth));
+  const due = new Set(evaluationSteps(steps, evaluationSpacing));
   const guessing = 1 / test.classes.length;
   const first = await evaluator.evaluate(params, test);
   const curve = [{ step: 0, score: measure(metric, first) }];
@@ -139,10 +139,10 @@ export async function fineTune({
       curve.push({ step, score });
       best = Math.max(best, score);
       last = evaluation;
-      const hopeless = hopelessShare >= 0 && best < guessing + hopelessShare * (1 - guessing);
-      if (!goOn && target !== undefined && score >= target) end = 'target';
+      const isBelow = giveUpBelow >= 0 && best < guessing + giveUpBelow * (1 - guessing);
+      if (!continueAfterTarget && target !== undefined && score >= target) end = 'target';
       else if (!Number.isFinite(evaluation.loss)) end = 'diverged';
-      else if (step >= hopelessAfter * steps && hopeless) end = 'hopeless';
+      else if (step >= giveUpAfter * steps && isBelow) end = 'given up';
       else if (step >= beatenAfter) end = 'beaten';
       return end === 'budget' ? undefined : 'stop';
     },

@@ -24,11 +24,11 @@ export interface FrozenUseOptions {
   /** Score that ends a run. */
   target?: number;
   /** Whether a run goes on after the target; default false. */
-  goOn?: boolean;
+  continueAfterTarget?: boolean;
   /** When a run is given up. */
-  hopelessShare?: number;
+  giveUpBelow?: number;
   /** Ratio of steps between two measurements. */
-  curveGrowth?: number;
+  evaluationSpacing?: number;
   /** Learning rates and seeds; AdamW. */
   budget: SearchBudget;
   /** Measures the released model. */

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { EngineOptions } from '../engine/index.js';
-import { InputError, InterruptedError, WeightlockError } from '../formats/index.js';
+import { InputError, InterruptedError, WeightlockError } from '../registry/index.js';
 import type { Trial } from './fine-tune.js';
 import type { SearchResult } from './search.js';
 import { AttackRunner, type AttackTask } from './task.js';

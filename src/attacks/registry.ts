@@ -1,4 +1,4 @@
-import { Registry } from '../models/index.js';
+import { Registry } from '../registry/index.js';
 import type { AttackTask, Start } from './task.js';
 
 /** An optimizer that an attack tries, with the learning rates of its search. */
@@ -13,8 +13,8 @@ export interface AttackOptimizer {
 
 /** What all attacks of one run share: the unauthorized task and the budget, the same for every starting point. */
 export interface AttackSetting
-  extends Pick<AttackTask, 'data' | 'perClass' | 'steps' | 'batchSize' | 'metric' | 'target' | 'goOn'>,
-    Pick<AttackTask, 'hopelessShare' | 'curveGrowth'> {
+  extends Pick<AttackTask, 'data' | 'perClass' | 'steps' | 'batchSize' | 'metric' | 'target' | 'continueAfterTarget'>,
+    Pick<AttackTask, 'giveUpBelow' | 'evaluationSpacing'> {
   /** Optimizers to search; frozen use takes AdamW, or else the first. */
   readonly optimizers: readonly AttackOptimizer[];
   /** Whether half a decade to both sides of the best rate is tried as well; default true. */

@@ -1,3 +1,4 @@
+import { mean } from '../linalg/index.js';
 import { type FineTuneOptions, fineTune, type Trial } from './fine-tune.js';
 
 /** What a search over learning rates tries; the same for every starting point. */
@@ -42,17 +43,18 @@ export async function searchLearningRate(
   onTrial?: (trial: Trial) => void,
 ): Promise<SearchResult> {
   const search: Trial[] = [];
-  const { steps, goOn = false } = setting(first);
+  const { steps, continueAfterTarget = false } = setting(first);
   // Runs that go on after the target are judged by the score alone.
-  const best = (trials: readonly Trial[]) => (goOn ? trials.toSorted((a, b) => b.score - a.score) : ranked(trials));
-  const gain = (trials: readonly Trial[]) => (goOn ? meanScore(trials) : meanGain(trials, steps));
+  const best = (trials: readonly Trial[]) =>
+    continueAfterTarget ? trials.toSorted((a, b) => b.score - a.score) : ranked(trials);
+  const gain = (trials: readonly Trial[]) => (continueAfterTarget ? meanScore(trials) : meanGain(trials, steps));
   const attempt = async (learningRate: number, seed: number, beatenAfter?: number) => {
     const trial = await fineTune({ ...setting(seed), learningRate, seed, beatenAfter });
     onTrial?.(trial);
     return trial;
   };
   const compete = async (learningRate: number) => {
-    const beatenAfter = search.length > 0 && !goOn ? best(search)[0].cost : undefined;
+    const beatenAfter = search.length > 0 && !continueAfterTarget ? best(search)[0].cost : undefined;
     search.push(await attempt(learningRate, first, beatenAfter));
   };
   const report = async (learningRate: number): Promise<SearchResult> => {
@@ -90,11 +92,11 @@ export function ranked(trials: readonly Trial[]): Trial[] {
 }
 
 function meanScore(trials: readonly Trial[]): number {
-  return trials.reduce((sum, { score }) => sum + score, 0) / trials.length;
+  return mean(trials.map(({ score }) => score));
 }
 
 /** Mean over seeds of what a rate gains; a run that missed the target counts with its budget and, less, its score. */
 function meanGain(trials: readonly Trial[], budget: number): number {
   const gains = trials.map(({ cost, score }) => (cost === undefined ? score : 1 + (budget - cost)));
-  return gains.reduce((sum, gain) => sum + gain, 0) / gains.length;
+  return mean(gains);
 }

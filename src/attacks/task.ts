@@ -51,11 +51,11 @@ export interface AttackTask {
   /** Score that counts as success; where given, the attack's cost is measured. */
   readonly target?: number;
   /** Whether runs go on after the target, so that they give cost and score; the search then looks at the score alone. */
-  readonly goOn?: boolean;
+  readonly continueAfterTarget?: boolean;
   /** Share of the way from guessing to perfect that a run must have come after 40 % of its budget; default 0.25, negative: none is given up. */
-  readonly hopelessShare?: number;
+  readonly giveUpBelow?: number;
   /** Ratio of steps between two measurements of a run; default 1.15. */
-  readonly curveGrowth?: number;
+  readonly evaluationSpacing?: number;
   /** Learning rates and seeds. */
   readonly budget: SearchBudget;
 }
@@ -77,8 +77,18 @@ export class AttackRunner {
     const model = await this.#once(this.#models, path, () => loadModel(path, { config: start.config }));
     const { programs, evaluator } = this.#engine(model);
     const { perClass, budget } = task;
-    const { steps, batchSize, metric, target, goOn, hopelessShare, curveGrowth } = task;
-    const run = { test, steps, batchSize, metric, target, goOn, hopelessShare, curveGrowth, evaluator };
+    const { steps, batchSize, metric, target, continueAfterTarget, giveUpBelow, evaluationSpacing } = task;
+    const run = {
+      test,
+      steps,
+      batchSize,
+      metric,
+      target,
+      continueAfterTarget,
+      giveUpBelow,
+      evaluationSpacing,
+      evaluator,
+    };
     const examples = (seed: number) => (perClass === undefined ? train : fewShot(train, perClass, seed));
     const weights = startingWeights(start, model);
     if (task.use === 'frozen') {

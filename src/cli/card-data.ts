@@ -1,8 +1,8 @@
 import type { z } from 'zod';
 import { type DataSpec, dataSources, dataSpec, sourceAt, withPreprocessing } from '../data/index.js';
 import { canonicalJson } from '../evidence/index.js';
-import { InputError } from '../formats/index.js';
 import { type Model, type ModelCard, readModelCard } from '../models/index.js';
+import { InputError } from '../registry/index.js';
 import { printable } from '../report/index.js';
 import type { RunInputs } from './command.js';
 import { taskData } from './data-folder.js';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import { type CliCommand, defineCommand } from './command.js';
 import { commands } from './commands/index.js';
 import { Output } from './output.js';

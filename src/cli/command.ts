@@ -2,7 +2,7 @@ import { Argument, Command, Option } from 'commander';
 import type { z } from 'zod';
 import { requireDevice } from '../engine/index.js';
 import { RunFolder, type RunLocation, toJson } from '../evidence/index.js';
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import { wrap } from '../report/index.js';
 import { commonOptions, commonSchema, type RunMode, readRunMode, runModeFlags } from './common-options.js';
 import { readConfigFile } from './config-file.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import { parseConfig, readConfigFile } from './config-file.js';
 
 const known = {

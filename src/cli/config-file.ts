@@ -1,5 +1,6 @@
 import { parseDocument } from 'yaml';
-import { InputError, readFileCapped } from '../formats/index.js';
+import { readFileCapped } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import { didYouMean } from './suggest.js';
 
 /** A configuration is written by hand; a larger file is a mistake. */

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type DataParts, type DataSpec, dataSources, dataSpec, loadData } from '../data/index.js';
 import { digestOfFolder } from '../evidence/index.js';
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import type { RunInputs } from './command.js';
 
 /** Where data sets that are not part of weightlock come from, as messages say it. */

@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { InputError, InterruptedError, WeightlockError } from '../formats/index.js';
+import { InputError, InterruptedError, WeightlockError } from '../registry/index.js';
 import { describeFailure } from './errors.js';
 
 describe('describeFailure', () => {

@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander';
 import { z } from 'zod';
-import { asOutputError, InterruptedError, isDiskError, WeightlockError } from '../formats/index.js';
+import { asOutputError, isDiskError } from '../formats/index.js';
+import { InterruptedError, WeightlockError } from '../registry/index.js';
 import { printable } from '../report/index.js';
 
 /** What the process says about an error, and its exit code. */

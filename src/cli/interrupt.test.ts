@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { InterruptedError } from '../formats/index.js';
+import { InterruptedError } from '../registry/index.js';
 import { handleInterrupts } from './interrupt.js';
 
 describe('handleInterrupts', () => {

@@ -1,6 +1,6 @@
 import { Option } from 'commander';
 import type { z } from 'zod';
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import type { OptionSet, OptionSpec, OptionsSchema } from './option-spec.js';
 import { didYouMean } from './suggest.js';
 

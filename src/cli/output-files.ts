@@ -1,5 +1,6 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
-import { InputError, liesWithin, requireWritable } from '../formats/index.js';
+import { liesWithin, requireWritable } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 
 /** Bytes of a file that tell of what kind it is. */
 const HEAD_BYTES = 2 ** 16;

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { weightlockVersion } from '../evidence/index.js';
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import type { CliCommand } from './command.js';
 import { commands } from './commands/index.js';
 import { describeFailure } from './errors.js';

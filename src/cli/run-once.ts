@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { findLost, modelState, noteModel, type RunFolder, type RunLocation } from '../evidence/index.js';
-import { InputError, requireWritable } from '../formats/index.js';
+import { requireWritable } from '../formats/index.js';
 import { type Model, requireApart, requireNoModel } from '../models/index.js';
+import { InputError } from '../registry/index.js';
 import type { RunInputs } from './command.js';
 
 /** What {@link runOnce} needs of a command's context. */

@@ -1,4 +1,4 @@
-import { suggest } from '../models/index.js';
+import { suggest } from '../registry/index.js';
 
 /**
  * `; did you mean X?` for the end of an error message, or nothing. Case and dashes do not count, and a nested key may be

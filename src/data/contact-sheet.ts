@@ -1,4 +1,4 @@
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import { drawText, textHeight, textWidth } from './bitmap-font.js';
 import type { LabelledImages } from './collection.js';
 import type { FoundData } from './describe.js';

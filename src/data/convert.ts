@@ -1,4 +1,4 @@
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import type { ImageBytes } from './images.js';
 import { createResizer, type Interpolation } from './resize.js';
 

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import {
   BatchOrder,
   batchBuffers,

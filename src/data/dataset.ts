@@ -1,5 +1,5 @@
-import { InputError } from '../formats/index.js';
 import { RandomStream } from '../linalg/index.js';
+import { InputError } from '../registry/index.js';
 import { type Examples, FloatExamples } from './examples.js';
 import type { Preprocessing } from './preprocessing.js';
 

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CIFAR_SIZE, InputError, listFolder, readCifar, readIdx } from '../formats/index.js';
+import { CIFAR_SIZE, listFolder, readCifar, readIdx } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import { type ImageCollection, imagesInMemory, type LabelledImages, type Normalization } from './collection.js';
 import { KNOWN_LAYOUTS, sourceOfFolder } from './detect.js';
 import type { DataLayout, DataSource } from './registry.js';

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { type FolderListing, InputError, listFolder } from '../formats/index.js';
+import { type FolderListing, listFolder } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import { type DataSource, dataSources } from './registry.js';
 import { isCifarFolder } from './sources/cifar.js';
 import { isImageFolder } from './sources/folder.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { InputError, quote } from '../formats/index.js';
+import { InputError, quote } from '../registry/index.js';
 import type { ImageCollection, LabelledImages, Normalization } from './collection.js';
 import {
   createDataset,

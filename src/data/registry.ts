@@ -1,4 +1,4 @@
-import { Registry } from '../models/index.js';
+import { Registry } from '../registry/index.js';
 import type { ImageCollection } from './collection.js';
 import { CIFAR_CLASSES, openCifar } from './sources/cifar.js';
 import { MNIST_NORMALIZATION, openDigits } from './sources/digits.js';

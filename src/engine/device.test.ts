@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import { requireDevice } from './index.js';
 
 it('opens what is there, and says of what is not what it needs', async () => {

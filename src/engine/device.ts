@@ -1,5 +1,5 @@
-import { InputError } from '../formats/index.js';
 import { Graph, mul } from '../graph/index.js';
+import { InputError } from '../registry/index.js';
 import { compile } from './program.js';
 
 /** What a device needs, for who asked for it in vain. */

@@ -1,6 +1,6 @@
 import type * as ort from 'onnxruntime-node';
-import { WeightlockError } from '../formats/index.js';
 import { allocate, type DType, type Shape, sizeOf, type Tensor, type TypedArray, toOnnx } from '../graph/index.js';
+import { WeightlockError } from '../registry/index.js';
 import { refusalOf, sentinel } from './sentinel.js';
 import { telemetryObjection } from './telemetry.js';
 

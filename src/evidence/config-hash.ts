@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 
 /**
  * Writes plain data as JSON in one form only: keys sorted by UTF-16 code unit, no spaces, numbers as the shortest

@@ -2,8 +2,9 @@ import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { InputError, listFolder, locateInside } from '../formats/index.js';
+import { listFolder, locateInside } from '../formats/index.js';
 import { findModelFiles } from '../models/index.js';
+import { InputError } from '../registry/index.js';
 
 /**
  * SHA-256 of a file, or of what a model directory gives to a run: `config.json`, the weights (shards and index, also in

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { link, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
-import { fileErrorCode, InputError, temporaryPath, writeFileAtomic } from '../formats/index.js';
+import { fileErrorCode, temporaryPath, writeFileAtomic } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 
 /** On a file system without links, a lock file without content is being made for this long, and a dead one's after it. */
 const HALF_MADE_MS = 10_000;

@@ -1,4 +1,4 @@
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 
 /** One line of metrics.jsonl: the step it belongs to and what was measured there. */
 export interface MetricRecord {

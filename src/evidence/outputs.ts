@@ -1,8 +1,9 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { InputError, isTemporary, listFolder, readJsonFile, resolveInside, writeFileAtomic } from '../formats/index.js';
+import { isTemporary, listFolder, readJsonFile, resolveInside, writeFileAtomic } from '../formats/index.js';
 import { findOldFiles, type Model, type ModelCard, requireNoModel, saveModel } from '../models/index.js';
+import { InputError } from '../registry/index.js';
 import { digestOf } from './digest.js';
 
 /** Where a run notes what it wrote, with digests: what is reported later must be what was written then. */

@@ -1,6 +1,7 @@
 import { basename, join } from 'node:path';
 import { parse } from 'yaml';
-import { InputError, readFileCapped, readJsonFile } from '../formats/index.js';
+import { readFileCapped, readJsonFile } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import type { Environment } from './environment.js';
 
 /** What a run's numbers come from. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { InputError, WeightlockError } from '../formats/index.js';
+import { InputError, WeightlockError } from '../registry/index.js';
 import { RunFolder } from './run-folder.js';
 
 const config = {

@@ -4,16 +4,15 @@ import { basename, join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import {
   asOutputError,
-  InputError,
   isTemporary,
   makeFolder,
   readFileCapped,
   readJsonFile,
   requireWritable,
   resolveInside,
-  WeightlockError,
   writeFileAtomic,
 } from '../formats/index.js';
+import { InputError, WeightlockError } from '../registry/index.js';
 import { canonicalJson, configHash, firstDifference } from './config-hash.js';
 import { describeEnvironment, type Environment } from './environment.js';
 import { FolderLock } from './folder-lock.js';

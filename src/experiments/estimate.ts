@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { InputError } from '../formats/index.js';
 import type { ModelSpec, StateDict } from '../models/index.js';
+import { InputError } from '../registry/index.js';
 import { type Optimizer, optimizers, stepBytes } from '../training/index.js';
 
 /** What a run will need, as far as it can be known before. */

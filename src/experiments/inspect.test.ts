@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type MatrixFixture, matrixOf, readFixture } from '../../test/support/linalg-fixtures.js';
-import { fromFloat32, InputError, type StoredTensor, writeSafetensors } from '../formats/index.js';
+import { fromFloat32, type StoredTensor, writeSafetensors } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import { inspectMatrix, readMatrices } from './index.js';
 
 /** Condition numbers of float32 matrices by LAPACK in double precision; none where an exact elimination finds a lower rank. */

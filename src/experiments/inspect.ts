@@ -1,13 +1,13 @@
 import {
   describeNotFinite,
   findNotFinite,
-  InputError,
   type NotFinite,
   readTensorFiles,
   type StoredTensor,
   toFloat32,
 } from '../formats/index.js';
 import { exactSingularValues } from '../linalg/index.js';
+import { InputError } from '../registry/index.js';
 
 /** What there is to say of one weight matrix. */
 export interface MatrixReport {

@@ -1,7 +1,6 @@
-import { InputError } from './errors.js';
+import { InputError, quote } from '../registry/index.js';
 import { readFileCapped } from './files.js';
 import { readMaybeGzip } from './gzip.js';
-import { quote } from './text.js';
 
 /** Rows and columns of a CIFAR image. */
 export const CIFAR_SIZE = 32;

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { fromFloat32, InputError, parseSafetensors, type StoredDType, type StoredTensor, toFloat32 } from './index.js';
+import { InputError } from '../registry/index.js';
+import { fromFloat32, parseSafetensors, type StoredDType, type StoredTensor, toFloat32 } from './index.js';
 
 const fixtures = new URL('../../test/fixtures/', import.meta.url);
 const oracle: { digests: Record<string, string>; casts: Record<'I64' | 'U64' | 'F64', [string, number][]> } =

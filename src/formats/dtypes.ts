@@ -1,6 +1,5 @@
-import { InputError } from './errors.js';
+import { InputError, quote } from '../registry/index.js';
 import { decodeReduced, encodeReduced, REDUCED_FLOATS, type ReducedFloat } from './reduced-floats.js';
-import { quote } from './text.js';
 
 /** Element types of stored tensors, named as in safetensors. */
 export type StoredDType =

@@ -1,6 +1,6 @@
 import { type FileHandle, lstat, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, resolve, sep } from 'node:path';
-import { InputError, OutputError } from './errors.js';
+import { InputError, OutputError } from '../registry/index.js';
 import { asOutputError, fileErrorCode, isTemporary, makeFolder, temporaryPath } from './writable.js';
 
 /** Content of a file: text, bytes, or chunks of bytes written one after another. */

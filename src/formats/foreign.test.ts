@@ -2,7 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { InputError, readTensorFiles } from './index.js';
+import { InputError } from '../registry/index.js';
+import { readTensorFiles } from './index.js';
 
 let root: string;
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 import { constants, gunzipSync } from 'node:zlib';
-import { InputError } from './errors.js';
+import { InputError } from '../registry/index.js';
 import { readFileCapped } from './files.js';
 
 /** Bytes of a compressed file that are decompressed for its head: deflate makes at most a thousand times as many of them. */

@@ -1,4 +1,4 @@
-import { InputError } from './errors.js';
+import { InputError } from '../registry/index.js';
 import { readMaybeGzip } from './gzip.js';
 
 /** Largest IDX file that is read, decompressed: 2 GiB; MNIST's has 47 MB. */

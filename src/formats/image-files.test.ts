@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { outOfTolerance } from '../../test/support/compare.js';
 import { readFixture } from '../../test/support/fixtures.js';
-import { type DecodedImage, decodeImage, decodeImageHeader, encodePng, InputError } from './index.js';
+import { InputError } from '../registry/index.js';
+import { type DecodedImage, decodeImage, decodeImageHeader, encodePng } from './index.js';
 
 const { decode, refused } = readFixture<{
   decode: { name: string; height: number; width: number; channels: 1 | 3; file: string; pixels: string }[];

@@ -1,5 +1,5 @@
+import { InputError } from '../registry/index.js';
 import type { DecodedImage, ImageHeader } from './decoded-image.js';
-import { InputError } from './errors.js';
 import { readFileCapped } from './files.js';
 import { decodeUncompressed, isUncompressedImage } from './uncompressed-images.js';
 

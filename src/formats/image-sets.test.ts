@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cifarFile, idxFile, write } from '../../test/support/image-data.js';
-import { InputError, listFolder, parseCifar, parseIdx, readCifar, readCifarNames, readIdx } from './index.js';
+import { InputError } from '../registry/index.js';
+import { listFolder, parseCifar, parseIdx, readCifar, readCifarNames, readIdx } from './index.js';
 
 let folder: string;
 beforeAll(async () => {

@@ -10,7 +10,6 @@ export {
   toFloat32,
 } from './dtypes.js';
 
-export { InputError, InterruptedError, OutputError, WeightlockError } from './errors.js';
 export {
   type FileContent,
   type FolderListing,
@@ -56,7 +55,6 @@ export {
   type TensorFilesLimits,
   type WeightFiles,
 } from './sharded.js';
-export { quote } from './text.js';
 export {
   asOutputError,
   fileErrorCode,

@@ -1,5 +1,4 @@
-import { InputError } from './errors.js';
-import { quote } from './text.js';
+import { InputError, quote } from '../registry/index.js';
 
 const MAX_DEPTH = 32;
 

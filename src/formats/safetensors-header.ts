@@ -1,8 +1,7 @@
+import { InputError, quote } from '../registry/index.js';
 import { DTYPE_BYTES, isStoredDType, type StoredDType, type StoredTensor, storedByteLength } from './dtypes.js';
-import { InputError } from './errors.js';
 import { FOREIGN_BYTES, foreignFile } from './foreign.js';
 import { JsonScanner } from './json-scanner.js';
-import { quote } from './text.js';
 
 /** Largest header in bytes, unless told otherwise: the limit of the reference implementation. */
 export const MAX_HEADER_BYTES = 100_000_000;

@@ -2,9 +2,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { InputError } from '../registry/index.js';
 import {
   encodeSafetensors,
-  InputError,
   parseSafetensors,
   readSafetensors,
   type StoredTensor,

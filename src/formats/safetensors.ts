@@ -1,6 +1,6 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
+import { InputError } from '../registry/index.js';
 import type { StoredTensor } from './dtypes.js';
-import { InputError } from './errors.js';
 import { writeFileAtomic } from './files.js';
 import { FOREIGN_BYTES } from './foreign.js';
 import { encodeHeader, type HeaderEntry, headerLength, MAX_HEADER_BYTES, parseHeader } from './safetensors-header.js';

@@ -1,11 +1,10 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { InputError, quote } from '../registry/index.js';
 import type { StoredTensor } from './dtypes.js';
-import { InputError } from './errors.js';
 import { locateInside, readFileCapped } from './files.js';
 import { JsonScanner } from './json-scanner.js';
 import { readSafetensors, type SafetensorsFile } from './safetensors.js';
-import { quote } from './text.js';
 
 const SINGLE = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';

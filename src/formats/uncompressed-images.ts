@@ -1,5 +1,5 @@
+import { InputError } from '../registry/index.js';
 import type { DecodedImage } from './decoded-image.js';
-import { InputError } from './errors.js';
 
 /** Whether bytes begin as a BMP or PNM (PPM, PGM) image. */
 export function isUncompressedImage(bytes: Uint8Array): boolean {

@@ -11,7 +11,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { makeFolder, OutputError, replaceFiles, requireWritable, writeFileAtomic } from './index.js';
+import { OutputError } from '../registry/index.js';
+import { makeFolder, replaceFiles, requireWritable, writeFileAtomic } from './index.js';
 
 let root: string;
 beforeEach(() => {

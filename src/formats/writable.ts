@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, lstat, mkdir, open, rm, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { OutputError } from './errors.js';
+import { OutputError } from '../registry/index.js';
 
 /** What is written to a path. */
 export type OutputKind = 'file' | 'folder';

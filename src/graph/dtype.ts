@@ -1,4 +1,4 @@
-import { WeightlockError } from '../formats/index.js';
+import { WeightlockError } from '../registry/index.js';
 
 /** Element types of graph tensors, named as in NumPy; the 16-bit floats only between two casts (see `rounded`). */
 export type DType = 'float32' | 'float64' | 'float16' | 'bfloat16' | 'int32' | 'int64' | 'bool' | 'uint8';

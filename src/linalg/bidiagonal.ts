@@ -1,4 +1,4 @@
-import { WeightlockError } from '../formats/index.js';
+import { WeightlockError } from '../registry/index.js';
 import { makeReflector } from './qr.js';
 
 const EPSILON = 2 ** -53;

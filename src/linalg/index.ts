@@ -6,6 +6,7 @@ export {
   type Cost,
   type MeanInterval,
   type MedianInterval,
+  mean,
   meanInterval,
   medianInterval,
   type RatioInterval,

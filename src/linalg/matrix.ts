@@ -1,4 +1,4 @@
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 
 /** A dense row-major matrix's values. */
 export type RealArray = Float32Array | Float64Array;

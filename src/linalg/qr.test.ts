@@ -7,7 +7,7 @@ import {
   product,
   readFixture,
 } from '../../test/support/linalg-fixtures.js';
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import { transpose } from './matrix.js';
 import { thinQr } from './qr.js';
 

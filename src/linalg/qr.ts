@@ -1,4 +1,4 @@
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import { type RealArray, requireShape, transpose } from './matrix.js';
 
 /** Squares below this are near underflow, have few digits, and would give a reflector that is not orthogonal. */

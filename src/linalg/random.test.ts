@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import { philox4x32 } from './philox.js';
 import { RandomStream } from './random.js';
 

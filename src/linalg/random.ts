@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import { philox4x32 } from './philox.js';
 
 const TWO_32 = 2 ** 32;

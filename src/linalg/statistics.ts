@@ -1,4 +1,4 @@
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 
 /** An attack cost: optimizer steps until the target was reached, or (`censored`) the budget that ran out first. */
 export interface Cost {
@@ -6,6 +6,13 @@ export interface Cost {
   steps: number;
   /** Whether the budget ran out at `steps`; default no. */
   censored?: boolean;
+}
+
+/** Arithmetic mean; NaN of no values. */
+export function mean(values: readonly number[]): number {
+  // Deviations from the first value first: scores that share leading digits lose none of the others.
+  const [origin = Number.NaN] = values;
+  return origin + values.reduce((sum, value) => sum + (value - origin), 0) / values.length;
 }
 
 /** A mean over seeds; `low` and `high` (Student t) are absent for a single seed, which has no interval. */
@@ -90,13 +97,11 @@ export function meanInterval(
 ): MeanInterval {
   const n = values.length;
   if (n === 0) throw new InputError('mean over seeds: expected at least one value, got none');
-  // Deviations from the first value first: scores that share leading digits lose none of the others.
-  const origin = values[0];
-  const mean = origin + values.reduce((sum, value) => sum + (value - origin), 0) / n;
-  if (n === 1) return { n, mean, confidence };
-  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  const center = mean(values);
+  if (n === 1) return { n, mean: center, confidence };
+  const squares = values.reduce((sum, value) => sum + (value - center) ** 2, 0);
   const half = studentQuantile(n - 1, confidence) * Math.sqrt(squares / (n - 1) / n);
-  return { n, mean, low: mean - half, high: mean + half, confidence };
+  return { n, mean: center, low: center - half, high: center + half, confidence };
 }
 
 /**
@@ -168,7 +173,6 @@ export function ratioInterval(
   if (n === 0 || denominator.length !== n) {
     throw new InputError(`ratio over seeds: expected pairs, got ${n} and ${denominator.length} values`);
   }
-  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / n;
   const [a, b] = [mean(numerator), mean(denominator)];
   const result = { n, ratio: a / b, confidence };
   if (n === 1) return result;

@@ -7,7 +7,7 @@ import {
   orthonormalityError,
   readFixture,
 } from '../../test/support/linalg-fixtures.js';
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import { TopSingularSubspace, type topSingularTriplets } from './subspace.js';
 
 interface Sequence {

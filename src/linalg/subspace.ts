@@ -1,4 +1,4 @@
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import { JacobiSvd } from './jacobi.js';
 import { requireShape } from './matrix.js';
 import { multiplyLeft, multiplyRight } from './products.js';

@@ -8,7 +8,7 @@ import {
   product,
   readFixture,
 } from '../../test/support/linalg-fixtures.js';
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import { exactSingularValues, svd } from './svd.js';
 
 const { exact } = readFixture<{ exact: MatrixFixture[] }>('linalg-exact');

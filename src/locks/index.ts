@@ -1,4 +1,4 @@
-import { Registry } from '../models/index.js';
+import { Registry } from '../registry/index.js';
 import type { LockMethod } from './lock-method.js';
 import { specdef } from './specdef/index.js';
 

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
-import { InputError } from '../formats/index.js';
 import { Graph, GraphError, type Tensor } from '../graph/index.js';
 import { Scope } from '../nn/index.js';
+import { InputError } from '../registry/index.js';
 
 /** A family of models: what its `config.json` holds and how it computes logits. */
 export interface Architecture<Config = unknown> {

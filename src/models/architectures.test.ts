@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { InputError, readSafetensors, writeSafetensors } from '../formats/index.js';
+import { readSafetensors, writeSafetensors } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import {
   architectures,
   buildForward,

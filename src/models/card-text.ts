@@ -1,4 +1,4 @@
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import type { ModelCard } from './card.js';
 
 const START = '<!-- weightlock -->';

@@ -1,5 +1,5 @@
-import { InputError } from '../formats/index.js';
 import type { StateSpec } from '../nn/index.js';
+import { InputError } from '../registry/index.js';
 import type { ModelSpec } from './architecture.js';
 import type { StateDict } from './state-dict.js';
 

@@ -1,13 +1,11 @@
 import { z } from 'zod';
-import { InputError } from '../formats/index.js';
+import { InputError, Registry, suggest } from '../registry/index.js';
 import type { Architecture, ModelSpec } from './architecture.js';
 import { cifarResnets } from './cifar-resnet.js';
 import { cnn } from './cnn.js';
 import { withClassCount } from './labels.js';
 import { mlp } from './mlp.js';
-import { Registry } from './registry.js';
 import { resnets } from './resnet.js';
-import { suggest } from './suggest.js';
 import { vit } from './vit.js';
 
 /** All architectures by the name that `config.json` gives as `architecture`. */

@@ -2,7 +2,6 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   fromFloat32,
-  InputError,
   locateInside,
   type NewFile,
   readFileCapped,
@@ -13,6 +12,7 @@ import {
   safetensorsChunks,
   toFloat32,
 } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import { buildForward, type ModelSpec } from './architecture.js';
 import type { ModelCard } from './card.js';
 import { cardFiles, configWithCard } from './card-files.js';

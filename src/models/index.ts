@@ -22,9 +22,6 @@ export {
   requireApart,
   requireNoModel,
 } from './model-files.js';
-export { parseOptions } from './options.js';
-export { matchesAny } from './patterns.js';
-export { type Named, Registry } from './registry.js';
 export { type ResNetConfig, resnets } from './resnet.js';
 export {
   cloneWeights,
@@ -34,5 +31,4 @@ export {
   type StateDict,
   type Weight,
 } from './state-dict.js';
-export { suggest } from './suggest.js';
 export { type VitConfig, vit } from './vit.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { InputError, quote } from '../formats/index.js';
+import { InputError, quote } from '../registry/index.js';
 
 /** Most classes that a configuration may name: more than ImageNet-22k, and a list of them still fits memory. */
 export const maxClasses = 100_000;

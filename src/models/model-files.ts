@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { findWeights, InputError, listFolder, readIndex } from '../formats/index.js';
+import { findWeights, listFolder, readIndex } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 
 /** The file that says what a model directory holds. */
 export const CONFIG_FILE = 'config.json';

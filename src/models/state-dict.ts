@@ -1,6 +1,7 @@
-import { describeNotFinite, findNotFinite, InputError, quote } from '../formats/index.js';
+import { describeNotFinite, findNotFinite } from '../formats/index.js';
 import { RandomStream } from '../linalg/index.js';
 import type { StateSpec } from '../nn/index.js';
+import { InputError, quote } from '../registry/index.js';
 
 /** One named entry of a state dict, a parameter or not: row-major float32 values. */
 export interface Weight {

@@ -1,4 +1,3 @@
-import { InputError } from '../formats/index.js';
 import {
   add,
   batchNormalization,
@@ -7,6 +6,7 @@ import {
   mul,
   type Tensor,
 } from '../graph/index.js';
+import { InputError } from '../registry/index.js';
 import { ones, zeros } from './initializers.js';
 import type { Scope } from './scope.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { InputError } from '../formats/index.js';
 import { Graph, GraphError } from '../graph/index.js';
+import { InputError } from '../registry/index.js';
 import { batchNorm, Scope, zeros } from './index.js';
 
 describe('Scope', () => {

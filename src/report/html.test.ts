@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import { learningCurves, picture, spectra, tradeOff } from './charts.js';
 import { type Report, renderReport } from './html.js';
 

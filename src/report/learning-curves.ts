@@ -1,5 +1,6 @@
 import type { TopLevelSpec } from 'vega-lite';
-import { InputError } from '../formats/index.js';
+import { mean } from '../linalg/index.js';
+import { InputError } from '../registry/index.js';
 import { type CurveRow, curvesTable } from './chart-tables.js';
 import { count, percent } from './numbers.js';
 import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
@@ -83,7 +84,7 @@ function drawn(rows: readonly CurveRow[], starts: readonly string[], others: num
     for (const row of rows.filter((each) => each.start === start)) {
       panels.set(row.attack, [...(panels.get(row.attack) ?? []), row.mean]);
     }
-    return Math.max(...[...panels.values()].map((means) => means.reduce((sum, mean) => sum + mean, 0) / means.length));
+    return Math.max(...[...panels.values()].map((means) => mean(means)));
   };
   const best = starts
     .filter((start) => !Object.hasOwn(KNOWN, start))
@@ -108,8 +109,16 @@ function aggregate(curves: readonly LearningCurve[], usable: (step: number) => b
     .toSorted((a, b) => a - b)
     .map((step) => {
       const values = bySeed.map((seed) => seed.get(step) ?? Number.NaN);
-      const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-      return { attack, start, step, mean, low: Math.min(...values), high: Math.max(...values), seeds: values.length };
+      const center = mean(values);
+      return {
+        attack,
+        start,
+        step,
+        mean: center,
+        low: Math.min(...values),
+        high: Math.max(...values),
+        seeds: values.length,
+      };
     });
 }
 

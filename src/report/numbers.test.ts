@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { InputError } from '../formats/index.js';
 import { type Cost, meanInterval, medianInterval, studentQuantile } from '../linalg/index.js';
+import { InputError } from '../registry/index.js';
 import {
   cost,
   count,

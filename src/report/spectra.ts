@@ -1,5 +1,5 @@
 import type { TopLevelSpec } from 'vega-lite';
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import { spectraTable } from './chart-tables.js';
 import { magnitude, ratio } from './numbers.js';
 import { type Chart, type RenderOptions, renderChart } from './render-chart.js';

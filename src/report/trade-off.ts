@@ -1,5 +1,5 @@
 import type { TopLevelSpec } from 'vega-lite';
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import { tradeOffTable } from './chart-tables.js';
 import { decimal, percent } from './numbers.js';
 import { type Box, placeLabels } from './place-labels.js';

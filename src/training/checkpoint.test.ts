@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { InputError, type SafetensorsFile } from '../formats/index.js';
+import type { SafetensorsFile } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import { adamw, type Checkpoint, checkpointToTensors, sgd, tensorsToCheckpoint } from './index.js';
 
 function sample(): Checkpoint {

@@ -1,4 +1,5 @@
-import { InputError, type SafetensorsFile, type StoredTensor } from '../formats/index.js';
+import type { SafetensorsFile, StoredTensor } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import type { OptimizerState, ParameterSet } from './optimizers/index.js';
 
 /** Everything a training run needs to go on as if it had never stopped. */

@@ -1,4 +1,4 @@
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import type { ParameterSet } from './optimizers/index.js';
 
 /** Where and how a run left the range of numbers. */

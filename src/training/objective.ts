@@ -1,6 +1,5 @@
 import { type BatchBuffers, BatchOrder, batchBuffers, type Dataset, gatherBatch } from '../data/index.js';
 import { type EngineOptions, type Feeds, type Program, ProgramCache, type Results } from '../engine/index.js';
-import { InputError } from '../formats/index.js';
 import {
   add,
   ancestors,
@@ -14,6 +13,7 @@ import {
 import { RandomStream } from '../linalg/index.js';
 import { buildForward, type ModelSpec } from '../models/index.js';
 import type { MaskSpec } from '../nn/index.js';
+import { InputError } from '../registry/index.js';
 import { BatchOracle, CurvaturePrograms } from './curvature.js';
 import type { ParameterSet, ParameterShapes, StepOracle } from './optimizers/index.js';
 

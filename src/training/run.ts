@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
-import { InputError, InterruptedError, readSafetensors, writeSafetensors } from '../formats/index.js';
+import { readSafetensors, writeSafetensors } from '../formats/index.js';
+import { InputError, InterruptedError } from '../registry/index.js';
 import { checkpointToTensors, tensorsToCheckpoint } from './checkpoint.js';
 import { DivergedError, describeDivergedWeights } from './diverged.js';
 import type { StepResult } from './objective.js';

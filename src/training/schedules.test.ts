@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { InputError } from '../formats/index.js';
+import { InputError } from '../registry/index.js';
 import { cosineSchedule, linearSchedule, schedules } from './index.js';
 
 interface Fixture {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseOptions, Registry } from '../models/index.js';
+import { parseOptions, Registry } from '../registry/index.js';
 
 /** How the learning rate changes during a run: rate at a step = base rate · factor. */
 export interface Schedule {

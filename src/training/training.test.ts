@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDataset, type Dataset, floatDataset, ImageExamples } from '../data/index.js';
-import { InputError, InterruptedError } from '../formats/index.js';
 import { RandomStream } from '../linalg/index.js';
 import { initializeModel, type Model, parameterSet } from '../models/index.js';
+import { InputError, InterruptedError } from '../registry/index.js';
 import {
   adamw,
   classAccuracy,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { InputError } from '../../src/formats/index.js';
+import { InputError } from '../../src/registry/index.js';
 import {
   type Chart,
   type LearningCurve,

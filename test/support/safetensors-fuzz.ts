@@ -1,13 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  encodeSafetensors,
-  InputError,
-  parseSafetensors,
-  readSafetensors,
-  type SafetensorsFile,
-} from '../../src/formats/index.js';
+import { encodeSafetensors, parseSafetensors, readSafetensors, type SafetensorsFile } from '../../src/formats/index.js';
+import { InputError } from '../../src/registry/index.js';
 import { mutateSafetensors, seededRandom } from './safetensors-mutations.js';
 
 const fixtures = new URL('../fixtures/safetensors/', import.meta.url);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { svd } from '../../linalg/index.js';
-import { matchesAny, type StateDict, type Weight } from '../../models/index.js';
+import type { StateDict, Weight } from '../../models/index.js';
+import { matchesAny } from '../../registry/index.js';
 import type { Transform } from './transform.js';
 
 const count = z.int().min(1).max(64);

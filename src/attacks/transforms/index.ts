@@ -1,5 +1,6 @@
 import type { z } from 'zod';
-import { type ModelSpec, parseOptions, Registry, type StateDict } from '../../models/index.js';
+import type { ModelSpec, StateDict } from '../../models/index.js';
+import { parseOptions, Registry } from '../../registry/index.js';
 import { clipTransform } from './clip.js';
 import { rescaleTransform } from './rescale.js';
 import { resetTransform } from './reset.js';

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { InputError } from '../../formats/index.js';
 import { type ScaleSymmetries, scaleSymmetries } from '../../graph/index.js';
 import { topSingularTriplets } from '../../linalg/index.js';
 import { weightMatrices } from '../../locks/index.js';
 import { buildForward, type ModelSpec, type StateDict, type Weight } from '../../models/index.js';
+import { InputError } from '../../registry/index.js';
 import type { Transform } from './transform.js';
 
 /** Options of the transform `rescale`. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { InputError } from '../../formats/index.js';
-import { matchesAny, type StateDict, type Weight } from '../../models/index.js';
+import type { StateDict, Weight } from '../../models/index.js';
+import { InputError, matchesAny } from '../../registry/index.js';
 import type { Transform } from './transform.js';
 
 /** Options of the transform `reset`. */

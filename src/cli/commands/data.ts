@@ -8,7 +8,8 @@ import {
   describeData,
   findData,
 } from '../../data/index.js';
-import { encodePng, InputError, quote, requireWritable, writeFileAtomic } from '../../formats/index.js';
+import { encodePng, requireWritable, writeFileAtomic } from '../../formats/index.js';
+import { InputError, quote } from '../../registry/index.js';
 import { tableToText } from '../../report/index.js';
 import { defineCommand } from '../command.js';
 import { dataFolder } from '../data-folder.js';

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { digestOf } from '../../evidence/index.js';
 import { cardDisagreements, describeEstimate, estimateRun, lockModel } from '../../experiments/index.js';
-import { quote } from '../../formats/index.js';
 import { lockMethods, specDefOptions, weightMatrices } from '../../locks/index.js';
 import { findModelFiles, loadModel } from '../../models/index.js';
+import { quote } from '../../registry/index.js';
 import { magnitude, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
 import { requireTrainable } from '../../training/index.js';
 import { dataForModel, modelData, taskInput, warn } from '../card-data.js';

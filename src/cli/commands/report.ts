@@ -8,7 +8,8 @@ import {
   demoOptions,
   type ReproductionResult,
 } from '../../experiments/index.js';
-import { InputError, writeFileAtomic } from '../../formats/index.js';
+import { writeFileAtomic } from '../../formats/index.js';
+import { InputError } from '../../registry/index.js';
 import { attackReport, demoReport, reportOrigin, reproductionReport } from '../../report/index.js';
 import { defineCommand } from '../command.js';
 import { requireOwnFile } from '../output-files.js';

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { InputError } from '../../formats/index.js';
+import { InputError } from '../../registry/index.js';
 import { type ImageCollection, imagesInMemory, type Normalization } from '../collection.js';
 
 /** Mean and deviation of MNIST, in common use. */

@@ -1,13 +1,6 @@
 import { extname, join } from 'node:path';
-import {
-  type FolderListing,
-  IMAGE_NAME,
-  InputError,
-  listFolder,
-  quote,
-  readImage,
-  readImageHeader,
-} from '../../formats/index.js';
+import { type FolderListing, IMAGE_NAME, listFolder, readImage, readImageHeader } from '../../formats/index.js';
+import { InputError, quote } from '../../registry/index.js';
 import type { ImageCollection, LabelledImages, Normalization } from '../collection.js';
 import { ImageCollector } from '../convert.js';
 import type { ImageBytes } from '../images.js';

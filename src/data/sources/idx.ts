@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { type FolderListing, InputError, listFolder, quote, readFileCapped, readIdx } from '../../formats/index.js';
+import { type FolderListing, listFolder, readFileCapped, readIdx } from '../../formats/index.js';
+import { InputError, quote } from '../../registry/index.js';
 import { type ImageCollection, imagesInMemory, type Normalization, statisticsOf } from '../collection.js';
 import type { ImageBytes } from '../images.js';
 

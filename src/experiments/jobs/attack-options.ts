@@ -8,7 +8,7 @@ import {
   type TransformOptions,
 } from '../../attacks/index.js';
 import type { DataSpec } from '../../data/index.js';
-import { InputError } from '../../formats/index.js';
+import { InputError } from '../../registry/index.js';
 
 const seeds = z.array(z.int().min(0)).min(1);
 

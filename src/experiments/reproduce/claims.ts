@@ -1,14 +1,9 @@
 import { type AttackRow, bestRow, scores, verdictOf } from '../../attacks/index.js';
-import { meanInterval } from '../../linalg/index.js';
+import { mean, meanInterval } from '../../linalg/index.js';
 import { specDefOptions } from '../../locks/index.js';
 import type { Utility } from '../../training/index.js';
 import type { UtilityChange } from '../utility.js';
 import type { Claim, ResultAttack } from './reproduction.js';
-
-/** Mean of some numbers; NaN of none. */
-export function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
 
 /** `78.1 %`, for findings; a dash for the share of nothing. */
 export function share(value: number): string {

@@ -1,10 +1,10 @@
 import type { AttackOptimizer, AttackRow, SearchResult, Trial } from '../../attacks/index.js';
 import { loadData } from '../../data/index.js';
+import { mean } from '../../linalg/index.js';
 import { initializeModel } from '../../models/index.js';
 import {
   keepsProbabilities,
   keepsUtility,
-  mean,
   preventsAtAnyRate,
   preventsAtBest,
   preventsAtSetting,
@@ -51,7 +51,7 @@ const settings: Readonly<Record<Scale, Settings>> = {
     epochs: 1,
     attackEpochs: 1,
     target: 0.2,
-    budget: { batchSize, searchSeeds: [11], seeds: [1], curveGrowth: 4, refine: false },
+    budget: { batchSize, searchSeeds: [11], seeds: [1], evaluationSpacing: 4, refine: false },
     optimizers: optimizersOver({ sgd: [-2], adamw: [-3], psgd: [-2], secondOrder: [-1] }),
   },
   small: {
@@ -62,14 +62,14 @@ const settings: Readonly<Record<Scale, Settings>> = {
     attackEpochs: 1,
     target: 0.25,
     adaptiveOptimizers: 2,
-    budget: { batchSize, searchSeeds: [11, 12], seeds: [1, 2, 3], curveGrowth: 1.5 },
+    budget: { batchSize, searchSeeds: [11, 12], seeds: [1, 2, 3], evaluationSpacing: 1.5 },
     optimizers: optimizersOver({ sgd: [-1, -2, 0], adamw: [-3, -2, -1], psgd: [-2, -3, -1], secondOrder: [-1, 0, -2] }),
   },
   paper: {
     epochs: 10,
     attackEpochs: 10,
     target: 0.5,
-    budget: { batchSize, searchSeeds: [11, 12], seeds: [1, 2, 3], curveGrowth: 1.15 },
+    budget: { batchSize, searchSeeds: [11, 12], seeds: [1, 2, 3], evaluationSpacing: 1.15 },
     optimizers: optimizersOver({
       sgd: [-1, -2, -3, 0, -4, 1],
       adamw: [-3, -2, -4, -1, -5, 0],

@@ -1,4 +1,4 @@
-import { Registry } from '../../models/index.js';
+import { Registry } from '../../registry/index.js';
 import { fig4 } from './fig4.js';
 import { pretrainedVision } from './pretrained-vision.js';
 import type { Reproduction } from './reproduction.js';

@@ -22,7 +22,7 @@ const settings: Readonly<Record<Scale, Settings>> = {
     testLimit: 64,
     lockSteps: 2,
     steps: 2,
-    budget: { batchSize: 32, searchSeeds: [11], seeds: [1], curveGrowth: 4, refine: false },
+    budget: { batchSize: 32, searchSeeds: [11], seeds: [1], evaluationSpacing: 4, refine: false },
     optimizers: [{ name: 'adamw', decades: [-3] }],
   },
   small: {
@@ -32,7 +32,7 @@ const settings: Readonly<Record<Scale, Settings>> = {
     lockSteps: 800,
     steps: 30,
     adaptiveOptimizers: 1,
-    budget: { batchSize: 32, searchSeeds: [11], seeds: [1, 2, 3], curveGrowth: 1.7 },
+    budget: { batchSize: 32, searchSeeds: [11], seeds: [1, 2, 3], evaluationSpacing: 1.7 },
     optimizers: [
       { name: 'adamw', decades: [-2, -3] },
       { name: 'sgd', options: { momentum: 0.9 }, decades: [-1, -2] },
@@ -42,7 +42,7 @@ const settings: Readonly<Record<Scale, Settings>> = {
     architectures: ['resnet20', 'resnet32'],
     lockSteps: 3000,
     steps: 1000,
-    budget: { batchSize: 32, searchSeeds: [11, 12], seeds: [1, 2, 3, 4, 5, 6], curveGrowth: 1.15 },
+    budget: { batchSize: 32, searchSeeds: [11, 12], seeds: [1, 2, 3, 4, 5, 6], evaluationSpacing: 1.15 },
     optimizers: [
       { name: 'adamw', decades: [-3, -2, -4, -1, -5, 0] },
       { name: 'sgd', options: { momentum: 0.9 }, decades: [-2, -1, -3, 0, -4, -5] },

@@ -14,7 +14,7 @@ export interface SweepBudget {
   /** Seeds of the runs that are reported. */
   readonly seeds: readonly number[];
   /** Ratio of steps between two measurements. */
-  readonly curveGrowth: number;
+  readonly evaluationSpacing: number;
   /** Whether half a decade to both sides of the best rate is tried as well; default true. */
   readonly refine?: boolean;
 }
@@ -61,13 +61,13 @@ export function heldBack(scale: Scale): number {
 }
 
 /** A run of a search that has not come a twentieth of the way after 40 % of its budget is given up: small budgets are short. */
-const hopelessShare = 0.05;
+const giveUpBelow = 0.05;
 
 function setting(
   { data, target, metric, perClass }: SweepGoal,
   budget: SweepBudget,
 ): Omit<AttackSetting, 'optimizers'> {
-  return { data, target, metric, perClass, ...budget, goOn: true, hopelessShare };
+  return { data, target, metric, perClass, ...budget, continueAfterTarget: true, giveUpBelow };
 }
 
 /** The search over optimizers and learning rates, with cost and score from the same runs. */
@@ -93,7 +93,7 @@ export function singleSetting(
   budget: SweepBudget,
 ): AttackPlan {
   const optimizers = [{ ...optimizer, decades: [Math.log10(learningRate)] }];
-  const whole = { ...setting(goal, budget), optimizers, refine: false, hopelessShare: -1 };
+  const whole = { ...setting(goal, budget), optimizers, refine: false, giveUpBelow: -1 };
   return {
     label: `${goal.label}-single`,
     budgets: [{ measures: ['score'], setting: whole }],

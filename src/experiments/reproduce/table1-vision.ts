@@ -35,7 +35,7 @@ const settings: Readonly<Record<Scale, Settings>> = {
     testLimit: 32,
     epochs: 1,
     attackEpochs: 1,
-    budget: { batchSize: 32, searchSeeds: [11], seeds: [1], curveGrowth: 4, refine: false },
+    budget: { batchSize: 32, searchSeeds: [11], seeds: [1], evaluationSpacing: 4, refine: false },
     optimizers: [{ name: 'adamw', decades: [-3] }],
     targets: { kmnist: 0.2 },
   },
@@ -45,7 +45,7 @@ const settings: Readonly<Record<Scale, Settings>> = {
     testLimit: 400,
     epochs: 5,
     attackEpochs: 1,
-    budget: { batchSize: 32, searchSeeds: [11], seeds: [1, 2, 3], curveGrowth: 2 },
+    budget: { batchSize: 32, searchSeeds: [11], seeds: [1, 2, 3], evaluationSpacing: 2 },
     optimizers: [
       { name: 'adamw', decades: [-3, -4] },
       { name: 'sgd', options: { momentum: 0.9 }, decades: [-2, -1] },
@@ -57,7 +57,7 @@ const settings: Readonly<Record<Scale, Settings>> = {
   paper: {
     epochs: 10,
     attackEpochs: 10,
-    budget: { batchSize: 32, searchSeeds: [11, 12], seeds: [1, 2, 3], curveGrowth: 1.15 },
+    budget: { batchSize: 32, searchSeeds: [11, 12], seeds: [1, 2, 3], evaluationSpacing: 1.15 },
     optimizers: wide,
     targets: { cifar10: 0.7, kmnist: 0.8, 'fashion-mnist': 0.8 },
   },

@@ -1,11 +1,12 @@
 import type { AttackRow } from '../../attacks/index.js';
 import { type Dataset, loadData, subset } from '../../data/index.js';
+import { mean } from '../../linalg/index.js';
 import { initializeModel, loadModel, type Model } from '../../models/index.js';
 import { classAccuracy } from '../../training/index.js';
 import { trainOptions } from '../jobs/train.js';
 import { evaluateModel } from '../pipelines.js';
 import { utilityChange } from '../utility.js';
-import { isGuessing, keepsProbabilities, mean, preventsAtAnyRate, preventsAtBest, share } from './claims.js';
+import { isGuessing, keepsProbabilities, preventsAtAnyRate, preventsAtBest, share } from './claims.js';
 import type { Claim, Reproduction, ResultCell, Scale } from './reproduction.js';
 import { adaptiveTransforms, heldBack, type SweepSettings, singleSetting, sweep } from './sweep.js';
 import { assessed, printedSpecDef, type TaskData, Workshop } from './workshop.js';
@@ -28,7 +29,7 @@ const settings: Readonly<Record<Scale, Settings>> = {
     trainEpochs: 2,
     unlearnEpochs: 1,
     lockEpochs: 1,
-    budget: { batchSize, searchSeeds: [11], seeds: [1], curveGrowth: 4, refine: false },
+    budget: { batchSize, searchSeeds: [11], seeds: [1], evaluationSpacing: 4, refine: false },
     optimizers: [{ name: 'sgd', decades: [-1] }],
   },
   small: {
@@ -38,7 +39,7 @@ const settings: Readonly<Record<Scale, Settings>> = {
     adaptiveOptimizers: 1,
     unlearnEpochs: 2,
     lockEpochs: 2,
-    budget: { batchSize, searchSeeds: [11], seeds: [1, 2, 3], curveGrowth: 2 },
+    budget: { batchSize, searchSeeds: [11], seeds: [1, 2, 3], evaluationSpacing: 2 },
     optimizers: [
       { name: 'adamw', decades: [-3, -4] },
       { name: 'sgd', decades: [-2, -1] },
@@ -48,7 +49,7 @@ const settings: Readonly<Record<Scale, Settings>> = {
     trainEpochs: 30,
     unlearnEpochs: 10,
     lockEpochs: 10,
-    budget: { batchSize, searchSeeds: [11, 12], seeds: [1, 2, 3], curveGrowth: 1.15 },
+    budget: { batchSize, searchSeeds: [11, 12], seeds: [1, 2, 3], evaluationSpacing: 1.15 },
     optimizers: [
       { name: 'sgd', decades: [-2, -3, -1, -4, 0, -5] },
       { name: 'adamw', decades: [-3, -2, -4, -1, -5, 0] },

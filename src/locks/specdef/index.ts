@@ -1,5 +1,5 @@
 import { ProgramCache } from '../../engine/index.js';
-import { matchesAny } from '../../models/index.js';
+import { matchesAny } from '../../registry/index.js';
 import {
   courseSchedule,
   courseSteps,
@@ -68,7 +68,7 @@ async function runSpecDef(context: LockContext, options: SpecDefOptions): Promis
   };
   const { batchSize, retain: loss } = options;
   const retain = await createObjective({ model, dataset: train, batchSize, seed, loss, referenceLogits, engine });
-  // One thread each: a pool for every shape of matrix would spin and take the step's time (ResNet-18, two threads: 324 ms a step, so 115).
+  // One thread each: a pool for every shape of matrix would spin and take the step's time (ResNet-18, two threads: 115 ms a step instead of 324).
   const programs = new ProgramCache({ ...engine, threads: 1 });
   try {
     let result: LockResult = { steps: 0, stepsTried: 0, stoppedByBudget: false, budget, before, after: before };

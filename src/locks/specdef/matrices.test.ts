@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { InputError } from '../../formats/index.js';
 import type { StateDict } from '../../models/index.js';
+import { InputError } from '../../registry/index.js';
 import { weightMatrices } from './matrices.js';
 
 const weights: StateDict = new Map(

@@ -1,5 +1,5 @@
-import { InputError } from '../../formats/index.js';
-import { matchesAny, type StateDict } from '../../models/index.js';
+import type { StateDict } from '../../models/index.js';
+import { InputError, matchesAny } from '../../registry/index.js';
 
 /** A weight seen as the matrix whose singular values a lock raises. */
 export interface WeightMatrix {
@@ -39,7 +39,7 @@ export function weightMatrices(
 
 /**
  * Whether the products with a matrix are left to the engine. One warm update with a block of 8, milliseconds, one thread:
- * 512×4608: 2.5 for 13.7 in TypeScript; 128×1152: 0.4 for 1.0; 64×576: the same.
+ * 512×4608: 2.5 instead of 13.7 in TypeScript; 128×1152: 0.4 instead of 1.0; 64×576: the same.
  */
 export function isLarge({ rows, columns }: Pick<WeightMatrix, 'rows' | 'columns'>): boolean {
   return rows * columns >= 50_000;

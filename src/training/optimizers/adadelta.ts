@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseOptions } from '../../models/index.js';
+import { parseOptions } from '../../registry/index.js';
 import { beginUpdate, fullSlot, type Optimizer, type OptimizerEntry, parameterFor, slotFor } from './optimizer.js';
 
 const adadeltaOptions = z.strictObject({

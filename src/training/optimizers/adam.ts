@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseOptions } from '../../models/index.js';
+import { parseOptions } from '../../registry/index.js';
 import {
   beginUpdate,
   countGradient,

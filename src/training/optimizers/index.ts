@@ -1,4 +1,4 @@
-import { Registry } from '../../models/index.js';
+import { Registry } from '../../registry/index.js';
 import { adadeltaEntry } from './adadelta.js';
 import { adagradEntry } from './adagrad.js';
 import { adamEntry, adamwEntry } from './adam.js';

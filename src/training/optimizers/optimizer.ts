@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { InputError } from '../../formats/index.js';
+import { InputError } from '../../registry/index.js';
 
 /** Values by parameter name: the parameters themselves, or their gradients. */
 export type ParameterSet = ReadonlyMap<string, Float32Array>;

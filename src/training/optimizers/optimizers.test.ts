@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { outOfTolerance } from '../../../test/support/compare.js';
-import { InputError } from '../../formats/index.js';
+import { InputError } from '../../registry/index.js';
 import {
   adagrad,
   adamw,

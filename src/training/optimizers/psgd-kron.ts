@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { InputError } from '../../formats/index.js';
 import { RandomStream } from '../../linalg/index.js';
-import { parseOptions } from '../../models/index.js';
+import { InputError, parseOptions } from '../../registry/index.js';
 import { balance, denseDimensions, factorLength, factorsOf, fillIdentity, KronArithmetic } from './kron-factors.js';
 import {
   beginUpdate,

@@ -1,4 +1,4 @@
-import { InputError, WeightlockError } from '../formats/index.js';
+import { InputError, WeightlockError } from './errors.js';
 import { suggest } from './suggest.js';
 
 /** Whatever a {@link Registry} can hold. */

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { InputError } from '../formats/index.js';
+import { InputError } from './errors.js';
 import { suggest } from './suggest.js';
 
 /**

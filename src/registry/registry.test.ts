@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
-import { InputError, WeightlockError } from '../formats/index.js';
+import { InputError, WeightlockError } from './errors.js';
 import { parseOptions, Registry, suggest } from './index.js';
 
 describe('Registry', () => {

@@ -1,0 +1,6 @@
+export { InputError, InterruptedError, OutputError, WeightlockError } from './errors.js';
+export { parseOptions } from './options.js';
+export { matchesAny } from './patterns.js';
+export { type Named, Registry } from './registry.js';
+export { suggest } from './suggest.js';
+export { quote } from './text.js';
