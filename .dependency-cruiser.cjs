@@ -8,6 +8,7 @@ const layers = [
   'nn',
   'models',
   'data',
+  'tasks',
   'training',
   'locks',
   'attacks',

@@ -19,4 +19,5 @@ export * as models from './models/index.js';
 export * as nn from './nn/index.js';
 export * as registry from './registry/index.js';
 export * as report from './report/index.js';
+export * as tasks from './tasks/index.js';
 export * as training from './training/index.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { sizeOf } from '../src/graph/index.js';
-import { buildForward, classNames, readConfig } from '../src/models/index.js';
+import { classNames, modelState, readConfig } from '../src/models/index.js';
 import { readFixture } from './support/fixtures.js';
 
 interface Case {
@@ -19,10 +19,10 @@ const { cases } = readFixture<{ cases: Case[] }>('hub-configs.json');
 describe('config.json as transformers and timm read it', () => {
   it.each(cases.filter(({ refused }) => refused === undefined))('$by: $what', (one) => {
     const spec = readConfig(one.config, 'config.json');
-    const { architecture, config } = spec;
-    expect(architecture.inputShape(config)).toEqual(one.input);
-    expect(architecture.classes(config)).toBe(one.classes);
-    const state = buildForward(spec, 1).scope.state.filter(({ kind }) => kind === 'parameter');
+    const { config, head, inputs } = spec;
+    expect(inputs.x.shape).toEqual(one.input);
+    expect(head).toEqual({ kind: 'classifier', size: one.classes });
+    const state = modelState(spec).filter(({ kind }) => kind === 'parameter');
     expect(state.reduce((sum, { shape }) => sum + sizeOf(shape), 0)).toBe(one.parameters);
     const named = one.names?.every((name, label) => name === `LABEL_${label}`) ? null : one.names;
     const expected = named?.map((name, label) => name ?? `LABEL_${label}`);

@@ -24,10 +24,10 @@ function batchOf(model: Model, expected: Awaited<ReturnType<typeof readExpected>
   if (!x || !y) throw new Error(`the fixture has no batch ${index}`);
   return floatDataset({
     name: `batch ${index}`,
-    inputShape: x.shape.slice(1),
+    shape: x.shape.slice(1),
     inputs: toFloat32(x),
     labels: Int32Array.from(toFloat32(y)),
-    classes: Array.from({ length: model.architecture.classes(model.config) }, (_, label) => String(label)),
+    classes: Array.from({ length: model.head.size }, (_, label) => String(label)),
   });
 }
 
@@ -40,7 +40,7 @@ describe.each(['cnn', 'mlp'])('%s', (name) => {
     const evaluator = new Evaluator(model, { threads: 1 });
     const problems = outOfTolerance(
       'logits',
-      await evaluator.logits(params, batch),
+      await evaluator.outputs(params, batch),
       toFloat32(values.get('logits') ?? { name: 'logits', dtype: 'F32', shape: [0], bytes: new Uint8Array() }),
       tolerance,
     );

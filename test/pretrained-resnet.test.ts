@@ -27,9 +27,9 @@ describe.skipIf(!present)('published CIFAR-10 ResNets, by an explicit architectu
   ])('%s is right on %f of the first 1,000 test images', async (architecture, expected) => {
     const model = await loadModel(join(data, `models/cifar10-${architecture}`), { config: { architecture } });
     const evaluator = new Evaluator(model, { threads: 2 });
-    const { accuracy } = await evaluator.evaluate(parameterSet(model.weights), await firstTestImages(1000));
+    const { metrics } = await evaluator.evaluate(parameterSet(model.weights), await firstTestImages(1000));
     await evaluator.release();
-    expect(accuracy).toBe(expected);
+    expect(metrics.accuracy).toBe(expected);
   });
 });
 

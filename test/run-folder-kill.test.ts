@@ -74,8 +74,9 @@ it('a run killed again and again ends with the same bytes as one left alone', as
   expect(ends.slice(0, -1).every((end) => end === 'SIGKILL')).toBe(true);
   const [name] = await readdir(join(root, 'whole'));
   for (const file of ['metrics.jsonl', 'result.json', 'config.yaml', 'checkpoints/state.json']) {
-    const [whole, killed] = await Promise.all(['whole', 'killed'].map((one) => readFile(join(root, one, name, file))));
-    expect(killed.equals(whole), file).toBe(true);
+    const read = async (one: string) =>
+      (await readFile(join(root, one, name, file), 'utf8')).replace(/,"time":"[^"]*"/g, '');
+    expect(await read('killed'), file).toBe(await read('whole'));
   }
   // A process killed between DONE and its end leaves its lock, which says nothing any more.
   const excused = ends.at(-1) === 7 ? 'lock' : undefined;

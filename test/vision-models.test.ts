@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { floatDataset } from '../src/data/index.js';
 import { compile } from '../src/engine/index.js';
-import { buildForward, parameterSet, readConfig } from '../src/models/index.js';
+import { modelState, parameterSet, readConfig, smallestBatch } from '../src/models/index.js';
+import { feedsOf } from '../src/nn/index.js';
 import { createObjective, Evaluator } from '../src/training/index.js';
 import { largestDifference } from './support/compare.js';
 import { cases, hashedWeights, inputsOf, worstOfDigests } from './support/vision-fixtures.js';
@@ -26,22 +27,23 @@ describe('vision models against torchvision, transformers and a literal CIFAR Re
     const weights = hashedWeights(spec);
     const params = parameterSet(weights);
     const inputs = inputsOf(one);
-    const classes = spec.architecture.classes(spec.config);
+    const classes = spec.head.size;
     const size = one.input[0];
     const dataset = floatDataset({
       name: 'hashed',
-      inputShape: one.input.slice(1),
+      shape: one.input.slice(1),
       inputs,
       labels: Int32Array.from({ length: size }, (_, index) => index % 3),
       classes: Array.from({ length: classes }, (_, label) => `${label}`),
     });
-    const evaluator = new Evaluator(spec, engine, size);
-    const evaluation = largestDifference(await evaluator.logits(params, dataset), one.evaluation);
+    const evaluator = new Evaluator(spec, engine, { batchSize: size });
+    const evaluation = largestDifference(await evaluator.outputs(params, dataset), one.evaluation);
     await evaluator.release();
     expect(evaluation.error, `evaluation logits, index ${evaluation.index}`).toBeLessThan(tolerances.logits);
 
-    const program = await compile({ logits: buildForward(spec, size, true).logits }, engine);
-    const { logits } = await program.run({ x: inputs, ...Object.fromEntries(params) });
+    const { outputs } = spec.build(smallestBatch(spec, size), { training: true });
+    const program = await compile({ logits: outputs.logits }, engine);
+    const { logits } = await program.run(feedsOf({ x: inputs }, params));
     const training = largestDifference(logits as Float32Array, one.training);
     await program.release();
     expect(training.error, `training logits, index ${training.index}`).toBeLessThan(tolerances.logits);
@@ -53,7 +55,7 @@ describe('vision models against torchvision, transformers and a literal CIFAR Re
     expect([...gradients.keys()].sort()).toEqual(Object.keys(one.gradients).sort());
     const gradient = worstOfDigests(gradients, one.gradients, zero);
     expect(gradient.error, `gradient of ${gradient.where}`).toBeLessThan(tolerances.gradients);
-    const buffers = buildForward(spec, size).scope.state.filter(({ kind }) => kind !== 'parameter');
+    const buffers = modelState(spec).filter(({ kind }) => kind !== 'parameter');
     expect(Object.keys(one.buffers).sort()).toEqual(buffers.map(({ name }) => name).sort());
     const buffer = worstOfDigests(params, one.buffers, zero);
     expect(buffer.error, `after one step, ${buffer.where}`).toBeLessThan(tolerances.buffers);

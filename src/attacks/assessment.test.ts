@@ -22,7 +22,7 @@ function row(
   const trials = (measured: readonly (number | undefined)[], learningRate: number) =>
     measured.map((value, seed): Trial => {
       const found = measure === 'cost' ? { score: 0, cost: value } : { score: value ?? 0 };
-      return { learningRate, seed, evaluations: 0, curve: [], classAccuracies: [], end: 'budget', ...found };
+      return { learningRate, seed, evaluations: 0, curve: [], metrics: {}, end: 'budget', ...found };
     });
   // A rate that was tried and not chosen: the best of all by what it gained, and it must not count.
   const other = trials([1], 0.1);

@@ -292,7 +292,7 @@ describe('ranked', () => {
       seed: 0,
       evaluations: 0,
       curve: [],
-      classAccuracies: [],
+      metrics: {},
       end: 'budget',
     });
     const order = ranked([trial(1, 0.9), trial(2, 0.95, 80), trial(3, 0.99), trial(4, 0.951, 40)]);

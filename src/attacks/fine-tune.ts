@@ -1,15 +1,8 @@
 import type { Dataset } from '../data/index.js';
 import type { ProgramCache } from '../engine/index.js';
 import { cloneWeights, type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
-import {
-  classAccuracy,
-  createObjective,
-  type Evaluation,
-  type Evaluator,
-  f1,
-  optimizers,
-  runSteps,
-} from '../training/index.js';
+import type { Evaluation } from '../tasks/index.js';
+import { createObjective, type Evaluator, optimizers, runSteps } from '../training/index.js';
 
 /** One fine-tuning run of an attack. */
 export interface FineTuneOptions {
@@ -31,8 +24,8 @@ export interface FineTuneOptions {
   batchSize: number;
   /** Decides the order of the examples. */
   seed: number;
-  /** What is measured; default accuracy. */
-  metric?: Metric;
+  /** Name of the metric that is the score; default the task's. */
+  metric?: string;
   /** Score that ends the run when it is reached. */
   target?: number;
   /** Whether a run goes on after the target, so that it gives the best score as well; default false. */
@@ -49,11 +42,8 @@ export interface FineTuneOptions {
   evaluator: Evaluator;
 }
 
-/** What an attack is after: accuracy over all classes, or the F1 of one, 0 to 1. */
-export type Metric = 'accuracy' | { readonly f1OfClass: number };
-
-function measure(metric: Metric, { accuracy, byClass }: Evaluation): number {
-  return metric === 'accuracy' ? accuracy : f1(byClass[metric.f1OfClass]);
+function measure(metric: string, { metrics }: Evaluation): number {
+  return metrics[metric] ?? Number.NaN;
 }
 
 /** A fine-tuning run, measured. */
@@ -64,8 +54,8 @@ export interface Trial {
   readonly seed: number;
   /** The metric on the test examples after so many steps, from step 0. */
   readonly curve: readonly { step: number; score: number }[];
-  /** Accuracy of each class at the end of the run; NaN for a class without test examples. */
-  readonly classAccuracies: readonly number[];
+  /** All that the task measures, at the end of the run. */
+  readonly metrics: Evaluation['metrics'];
   /** Best score of the curve. */
   readonly score: number;
   /** Steps until the target was first reached; none where it was not. */
@@ -100,7 +90,7 @@ export async function fineTune({
   steps,
   batchSize,
   seed,
-  metric = 'accuracy',
+  metric: named,
   target,
   continueAfterTarget = false,
   giveUpBelow = 0.25,
@@ -109,10 +99,12 @@ export async function fineTune({
   programs,
   evaluator,
 }: FineTuneOptions): Promise<Trial> {
+  const { task } = evaluator;
+  const { name: metric } = task.metric(named ?? task.roles.score, test);
   const params = parameterSet(cloneWeights(weights));
-  const objective = await createObjective({ model, dataset: train, batchSize, seed, programs });
+  const objective = await createObjective({ model, task, dataset: train, batchSize, seed, programs });
   const due = new Set(evaluationSteps(steps, evaluationSpacing));
-  const guessing = 1 / test.classes.length;
+  const guessing = task.guessing(test);
   const first = await evaluator.evaluate(params, test);
   const curve = [{ step: 0, score: measure(metric, first) }];
   let end: Trial['end'] = 'budget';
@@ -141,13 +133,12 @@ export async function fineTune({
       last = evaluation;
       const isBelow = giveUpBelow >= 0 && best < guessing + giveUpBelow * (1 - guessing);
       if (!continueAfterTarget && target !== undefined && score >= target) end = 'target';
-      else if (!Number.isFinite(evaluation.loss)) end = 'diverged';
+      else if (!Number.isFinite(evaluation.metrics[task.roles.loss])) end = 'diverged';
       else if (step >= giveUpAfter * steps && isBelow) end = 'given up';
       else if (step >= beatenAfter) end = 'beaten';
       return end === 'budget' ? undefined : 'stop';
     },
   });
   const cost = target === undefined ? undefined : curve.find(({ score }) => score >= target)?.step;
-  const classAccuracies = last.byClass.slice(0, test.classes.length).map(classAccuracy);
-  return { learningRate, seed, curve, classAccuracies, score: best, cost, evaluations, end };
+  return { learningRate, seed, curve, metrics: last.metrics, score: best, cost, evaluations, end };
 }

@@ -1,8 +1,8 @@
-import { type Dataset, floatDataset } from '../data/index.js';
+import { type Dataset, withInputs } from '../data/index.js';
 import { type EngineOptions, ProgramCache } from '../engine/index.js';
-import { initializeModel, type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
+import { architectures, initializeModel, type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
 import { Evaluator } from '../training/index.js';
-import type { Metric, Trial } from './fine-tune.js';
+import type { Trial } from './fine-tune.js';
 import { type SearchBudget, type SearchResult, searchLearningRate } from './search.js';
 
 /** Options of {@link frozenUse}. */
@@ -19,8 +19,8 @@ export interface FrozenUseOptions {
   steps: number;
   /** Examples a step. */
   batchSize: number;
-  /** What is measured; default accuracy. */
-  metric?: Metric;
+  /** Name of the metric that is the score; default the task's. */
+  metric?: string;
   /** Score that ends a run. */
   target?: number;
   /** Whether a run goes on after the target; default false. */
@@ -50,16 +50,17 @@ export async function frozenUse(
   const params = parameterSet(weights);
   const outputs = async (dataset: Dataset): Promise<Outputs> => ({
     dataset,
-    logits: await evaluator.logits(params, dataset),
+    values: await evaluator.outputs(params, dataset),
   });
-  const width = model.architecture.classes(model.config);
+  const { task } = evaluator;
   const raw = await outputs(test);
   const trains = new Map<number, Outputs>();
   for (const seed of [...budget.searchSeeds, ...budget.seeds]) trains.set(seed, await outputs(train(seed)));
-  const classifier = (seed: number) =>
-    initializeModel('mlp', { input_shape: [width], num_labels: test.classes.length, hidden_sizes: [hiddenSize] }, seed);
+  const width = raw.values.length / test.size;
+  const fitting = architectures.get('mlp').fit({ x: { shape: [width], dtype: 'float32' } }, task.headFor(test));
+  const classifier = (seed: number) => initializeModel('mlp', { ...fitting, hidden_sizes: [hiddenSize] }, seed);
   const programs = new ProgramCache({ threads: 1, ...engine });
-  const own = new Evaluator(classifier(0), { threads: 1, ...engine }, 1024);
+  const own = new Evaluator(classifier(0), { threads: 1, ...engine }, { task, batchSize: 1024 });
   try {
     return await searchLearningRate(
       (seed) => {
@@ -90,24 +91,24 @@ export async function frozenUse(
 interface Outputs {
   dataset: Dataset;
   /** `[size, width]`. */
-  logits: Float32Array;
+  values: Float32Array;
 }
 
 /** Turns outputs into a data set whose every column has mean 0 and deviation 1 on the training examples. */
-function normalization({ logits, dataset: { size } }: Outputs, width: number): (outputs: Outputs) => Dataset {
+function normalization({ values, dataset: { size } }: Outputs, width: number): (outputs: Outputs) => Dataset {
   const mean = new Float64Array(width);
   const variance = new Float64Array(width);
-  logits.forEach((value, index) => {
+  values.forEach((value, index) => {
     mean[index % width] += value / size;
   });
-  logits.forEach((value, index) => {
+  values.forEach((value, index) => {
     variance[index % width] += (value - mean[index % width]) ** 2 / size;
   });
   const deviation = variance.map((value) => Math.sqrt(value) || 1);
   return (outputs) =>
-    floatDataset({
-      ...outputs.dataset,
-      inputShape: [width],
-      inputs: outputs.logits.map((value, index) => (value - mean[index % width]) / deviation[index % width]),
-    });
+    withInputs(
+      outputs.dataset,
+      outputs.values.map((value, index) => (value - mean[index % width]) / deviation[index % width]),
+      [width],
+    );
 }

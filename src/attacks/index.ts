@@ -13,7 +13,7 @@ export {
   type Verdict,
   verdictOf,
 } from './assessment.js';
-export { evaluationSteps, type FineTuneOptions, fineTune, type Metric, type Trial } from './fine-tune.js';
+export { evaluationSteps, type FineTuneOptions, fineTune, type Trial } from './fine-tune.js';
 export { type FrozenUseOptions, frozenUse } from './frozen-use.js';
 export { type PoolOptions, runAttackTasks } from './pool.js';
 export {

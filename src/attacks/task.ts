@@ -1,8 +1,8 @@
-import { type DataSpec, type Dataset, fewShot, loadData } from '../data/index.js';
+import { type DataSpec, type Dataset, loadData } from '../data/index.js';
 import { type EngineOptions, ProgramCache } from '../engine/index.js';
 import { initializeModel, loadModel, type Model, type ModelSpec, type StateDict } from '../models/index.js';
 import { Evaluator } from '../training/index.js';
-import type { Metric, Trial } from './fine-tune.js';
+import type { Trial } from './fine-tune.js';
 import { frozenUse } from './frozen-use.js';
 import { type SearchBudget, type SearchResult, searchLearningRate } from './search.js';
 import { type TransformStep, transformWeights } from './transforms/index.js';
@@ -46,8 +46,8 @@ export interface AttackTask {
   readonly steps: number;
   /** Examples a step. */
   readonly batchSize: number;
-  /** What is measured; default accuracy. */
-  readonly metric?: Metric;
+  /** Name of the metric that is the score; default the task's. */
+  readonly metric?: string;
   /** Score that counts as success; where given, the attack's cost is measured. */
   readonly target?: number;
   /** Whether runs go on after the target, so that they give cost and score; the search then looks at the score alone. */
@@ -89,7 +89,7 @@ export class AttackRunner {
       evaluationSpacing,
       evaluator,
     };
-    const examples = (seed: number) => (perClass === undefined ? train : fewShot(train, perClass, seed));
+    const examples = (seed: number) => (perClass === undefined ? train : evaluator.task.fewShot(train, perClass, seed));
     const weights = startingWeights(start, model);
     if (task.use === 'frozen') {
       return frozenUse({ ...run, model, weights: weights(0), train: examples, budget, engine: this.engine }, onTrial);
@@ -118,7 +118,7 @@ export class AttackRunner {
   }
 
   #engine(model: ModelSpec): { programs: ProgramCache; evaluator: Evaluator } {
-    const key = JSON.stringify(model.config);
+    const key = model.digest;
     const engine = { threads: 1, ...this.engine };
     const known = this.#engines.get(key) ?? {
       programs: new ProgramCache(engine),

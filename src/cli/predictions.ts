@@ -1,16 +1,16 @@
-import type { Dataset } from '../data/index.js';
+import type { LabelledDataset } from '../data/index.js';
 import { toJson } from '../evidence/index.js';
 
 /**
  * Predictions as JSONL, a line an example: `{"index":0,"source":"digits 417","label":3,"logits":[…]}`. The source is the
  * example's own file, or its file and place there; the index counts the examples that were evaluated.
  *
- * @param logits - `[n, classes]`.
+ * @param logits - `[n, width]`.
  */
-export function predictionLines(logits: Float32Array, { labels, indices, nameOf }: Dataset): string {
-  const classes = logits.length / Math.max(labels.length, 1);
+export function predictionLines(logits: Float32Array, { labels, indices, nameOf }: LabelledDataset): string {
+  const width = logits.length / Math.max(labels.length, 1);
   return Array.from(labels, (label, index) => {
-    const row = Array.from(logits.subarray(index * classes, (index + 1) * classes));
+    const row = Array.from(logits.subarray(index * width, (index + 1) * width));
     return `${toJson({ index, source: nameOf?.(indices[index]), label, logits: row })}\n`;
   }).join('');
 }

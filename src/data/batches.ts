@@ -1,5 +1,7 @@
+import { allocate, sizeOf } from '../graph/index.js';
 import { RandomStream } from '../linalg/index.js';
-import { type Dataset, exampleLength } from './dataset.js';
+import { type ArraySpecs, type Batch, type BatchRow, batchSpecs } from '../nn/index.js';
+import type { Dataset } from './dataset.js';
 
 /**
  * The order in which training sees a data set: one shuffle after another, cut into batches of one size. A batch may reach
@@ -39,38 +41,40 @@ export class BatchOrder {
   }
 }
 
-/** Arrays that one batch is copied into, made once. */
-export interface BatchBuffers {
-  /** Positions in the data set. */
-  readonly positions: Uint32Array;
-  /** `[batch, ...inputShape]`. */
-  readonly inputs: Float32Array;
-  /** `[batch]`. */
-  readonly labels: Int32Array;
+/** The arrays of one example of a batch that holds the examples at these positions. */
+export function layoutAt({ examples, indices }: Dataset, positions: Uint32Array): ArraySpecs {
+  return examples.layout(positions.map((position) => indices[position]));
 }
 
-/** Allocates the arrays of one batch. */
-export function batchBuffers(dataset: Dataset, batchSize: number): BatchBuffers {
-  return {
-    positions: new Uint32Array(batchSize),
-    inputs: new Float32Array(batchSize * exampleLength(dataset)),
-    labels: new Int32Array(batchSize),
-  };
+/** Allocates the arrays of a batch. */
+export function allocateBatch(specs: ArraySpecs): Batch {
+  return Object.fromEntries(
+    Object.entries(specs).map(([name, { shape, dtype }]) => [name, allocate(dtype, sizeOf(shape))]),
+  );
+}
+
+/** `count` examples from position `start` on, as a batch of its own; default all. */
+export function readBatch(dataset: Dataset, start = 0, count = dataset.size - start): Batch {
+  const positions = Uint32Array.from({ length: count }, (_, row) => start + row);
+  const layout = layoutAt(dataset, positions);
+  const batch = allocateBatch(batchSpecs(layout, count));
+  gatherBatch(dataset, positions, { batch, layout });
+  return batch;
 }
 
 /**
- * Writes the examples at `buffers.positions` into the batch's arrays.
+ * Writes the examples at some positions into the arrays of a batch.
  *
+ * @param to - The batch, and how its examples are laid out.
  * @param random - Draws their augmentation, row by row: a stream of its own for each step. Default none.
  */
 export function gatherBatch(
-  dataset: Dataset,
-  { positions, inputs, labels }: BatchBuffers,
+  { examples, indices }: Dataset,
+  positions: Uint32Array,
+  to: Omit<BatchRow, 'row'>,
   random?: RandomStream,
 ): void {
-  const stride = inputs.length / positions.length;
   positions.forEach((position, row) => {
-    dataset.examples.read(dataset.indices[position], inputs, row * stride, random);
-    labels[row] = dataset.labels[position];
+    examples.read(indices[position], { ...to, row }, random);
   });
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { shapeOf } from '../../test/support/examples.js';
 import {
   cifarFile,
   cyclicLabels,
@@ -139,7 +140,7 @@ describe('checkData', () => {
     await expect(loadData(dataSpec.parse(spec))).rejects.toThrow(
       /expected \d+×\d+ pixels as the images before, found .*give a size/,
     );
-    expect((await loadData(dataSpec.parse({ ...spec, size: 7 }))).test.inputShape).toEqual([3, 7, 7]);
+    expect(shapeOf((await loadData(dataSpec.parse({ ...spec, size: 7 }))).test)).toEqual([3, 7, 7]);
   });
 });
 

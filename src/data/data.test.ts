@@ -1,26 +1,28 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { readX } from '../../test/support/examples.js';
+import { batchSpecs } from '../nn/index.js';
 import { InputError } from '../registry/index.js';
 import {
+  allocateBatch,
   BatchOrder,
-  batchBuffers,
-  type Dataset,
   dataSpec,
   fewShot,
   floatDataset,
   gatherBatch,
+  type LabelledDataset,
+  layoutAt,
   loadData,
   loadDigits,
-  readInputs,
   selectClasses,
   splitTrainTest,
   subset,
 } from './index.js';
 
 /** A data set whose inputs tell which example they are. */
-function numbered(size: number, classes = 3): Dataset {
+function numbered(size: number, classes = 3): LabelledDataset {
   return floatDataset({
     name: 'numbered',
-    inputShape: [2],
+    shape: [2],
     inputs: Float32Array.from({ length: 2 * size }, (_, i) => Math.floor(i / 2)),
     labels: Int32Array.from({ length: size }, (_, i) => i % classes),
     classes: Array.from({ length: classes }, (_, label) => `class ${label}`),
@@ -31,7 +33,7 @@ describe('subsets', () => {
   it('selectClasses renumbers the labels in the given order and keeps inputs with them', () => {
     const chosen = selectClasses(numbered(9), [2, 0]);
     expect([...chosen.labels]).toEqual([1, 0, 1, 0, 1, 0]);
-    expect([...readInputs(chosen)].filter((_, i) => i % 2 === 0)).toEqual([0, 2, 3, 5, 6, 8]);
+    expect([...readX(chosen)].filter((_, i) => i % 2 === 0)).toEqual([0, 2, 3, 5, 6, 8]);
     expect(chosen.classes).toEqual(['class 2', 'class 0']);
     expect(() => selectClasses(numbered(3), [3])).toThrow(
       new InputError('numbered: expected classes from 0 to 2, got 3'),
@@ -40,11 +42,11 @@ describe('subsets', () => {
   });
 
   it('fewShot takes so many of each class, all where there are fewer, and others by another seed', () => {
-    const counts = (dataset: Dataset) =>
+    const counts = (dataset: LabelledDataset) =>
       [0, 1, 2].map((label) => dataset.labels.filter((found) => found === label).length);
     expect(counts(fewShot(numbered(30), 4, 1))).toEqual([4, 4, 4]);
     expect(counts(fewShot(numbered(7), 4, 1))).toEqual([3, 2, 2]);
-    const drawn = (seed: number) => [...readInputs(fewShot(numbered(300), 4, seed))].join();
+    const drawn = (seed: number) => [...readX(fewShot(numbered(300), 4, seed))].join();
     expect(drawn(1)).toBe(drawn(1));
     expect(drawn(1)).not.toBe(drawn(2));
   });
@@ -52,22 +54,22 @@ describe('subsets', () => {
   it('splitTrainTest parts every example exactly once', () => {
     const { train, test } = splitTrainTest(numbered(101), 0.2, 5);
     expect([train.size, test.size]).toEqual([81, 20]);
-    const ids = [...readInputs(train), ...readInputs(test)].filter((_, i) => i % 2 === 0).sort((a, b) => a - b);
+    const ids = [...readX(train), ...readX(test)].filter((_, i) => i % 2 === 0).sort((a, b) => a - b);
     expect(ids).toEqual(Array.from({ length: 101 }, (_, i) => i));
-    expect(readInputs(splitTrainTest(numbered(101), 0.2, 6).test)).not.toEqual(readInputs(test));
+    expect(readX(splitTrainTest(numbered(101), 0.2, 6).test)).not.toEqual(readX(test));
   });
 
   it('subset shares the inputs and copies the labels', () => {
     const original = numbered(4);
     const part = subset(subset(original, [3, 1, 2]), [1, 2]);
     expect(part.examples).toBe(original.examples);
-    expect([...readInputs(part)]).toEqual([1, 1, 2, 2]);
+    expect([...readX(part)]).toEqual([1, 1, 2, 2]);
     part.labels[0] = 9;
     expect([...original.labels]).toEqual([0, 1, 2, 0]);
   });
 
   it('floatDataset refuses inputs that are not as many as the labels', () => {
-    const facts = { name: 'odd', inputShape: [2], labels: new Int32Array(3), classes: ['a'] };
+    const facts = { name: 'odd', shape: [2], labels: new Int32Array(3), classes: ['a'] };
     expect(() => floatDataset({ ...facts, inputs: new Float32Array(7) })).toThrow(
       new InputError('odd: expected inputs of shape [3,2], got 7 numbers'),
     );
@@ -103,25 +105,27 @@ describe('BatchOrder', () => {
     expect(at(new BatchOrder(10, 4, 4), 7)).not.toEqual(at(walked, 7));
   });
 
-  it('gatherBatch copies inputs and labels of the positions', () => {
+  it('gatherBatch copies the inputs of the positions', () => {
     const dataset = numbered(6);
-    const buffers = batchBuffers(dataset, 3);
-    buffers.positions.set([5, 0, 4]);
-    gatherBatch(dataset, buffers);
-    expect([...buffers.inputs]).toEqual([5, 5, 0, 0, 4, 4]);
-    expect([...buffers.labels]).toEqual([2, 0, 1]);
+    const positions = Uint32Array.of(5, 0, 4);
+    const layout = layoutAt(dataset, positions);
+    const specs = batchSpecs(layout, 3);
+    expect(specs).toEqual({ x: { shape: [3, 2], dtype: 'float32' } });
+    const batch = allocateBatch(specs);
+    gatherBatch(dataset, positions, { batch, layout });
+    expect([...(batch.x as Float32Array)]).toEqual([5, 5, 0, 0, 4, 4]);
   });
 });
 
 describe('digits', () => {
-  let digits: Dataset;
+  let digits: LabelledDataset;
   beforeAll(async () => {
     digits = await loadDigits();
   });
 
   it('are ten thousand images of ten classes, normalized', () => {
     expect(digits.size).toBe(10_000);
-    const inputs = readInputs(digits);
+    const inputs = readX(digits);
     expect(inputs.length).toBe(digits.size * 784);
     expect(new Set(digits.labels)).toEqual(new Set([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]));
     const mean = inputs.reduce((total, value) => total + value, 0) / inputs.length;
@@ -132,8 +136,8 @@ describe('digits', () => {
 
   it('train and test share no image, not even a copy', async () => {
     const { train, test } = splitTrainTest(digits, 0.2, 1);
-    const keys = (dataset: Dataset) =>
-      Array.from({ length: dataset.size }, (_, i) => Buffer.from(readInputs(dataset, i, 1).buffer).toString('latin1'));
+    const keys = (dataset: LabelledDataset) =>
+      Array.from({ length: dataset.size }, (_, i) => Buffer.from(readX(dataset, i, 1).buffer).toString('latin1'));
     const trained = new Set(keys(train));
     expect(keys(test).filter((key) => trained.has(key))).toEqual([]);
     expect(trained.size).toBe(train.size);
@@ -143,7 +147,7 @@ describe('digits', () => {
     const { train, validation, test } = await loadData(dataSpec.parse({ validationShare: 0 }));
     expect([train.size, test.size]).toEqual([8000, 2000]);
     expect(validation.labels).toEqual(train.labels);
-    expect(readInputs(validation, 0, 9)).toEqual(readInputs(train, 0, 9));
+    expect(readX(validation, 0, 9)).toEqual(readX(train, 0, 9));
     const held = await loadData(dataSpec.parse({ validationShare: 0.1, limit: 50 }));
     expect([held.train.size, held.validation.size]).toEqual([45, 5]);
   });

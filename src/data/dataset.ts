@@ -3,31 +3,36 @@ import { InputError } from '../registry/index.js';
 import { type Examples, FloatExamples } from './examples.js';
 import type { Preprocessing } from './preprocessing.js';
 
-/** Labelled examples, told by where their inputs lie in a store. */
+/** Examples, told by where they lie in a store. */
 export interface Selection {
   /** What it is, for tables and messages. */
   readonly name: string;
   /** Index of each example in its store, `[size]`. */
   readonly indices: Uint32Array;
-  /** Class of each example, `[size]`. */
-  readonly labels: Int32Array;
-  /** Names of the classes. */
-  readonly classes: readonly string[];
   /** Number of examples. */
   readonly size: number;
 }
 
-/** Labelled examples and the store of their inputs, which data sets cut from one another share. */
+/** What is known of examples that belong to one class each. */
+export interface Labelled {
+  /** Class of each example, `[size]`. */
+  readonly labels: Int32Array;
+  /** Names of the classes. */
+  readonly classes: readonly string[];
+}
+
+/** Examples and their store, which data sets cut from one another share. */
 export interface Dataset extends Selection {
-  /** Shape of one example. */
-  readonly inputShape: readonly number[];
-  /** Where the inputs lie. */
+  /** Where the arrays lie. */
   readonly examples: Examples;
   /** What an example of the store is called in its source: its file, or its file and place there. */
   readonly nameOf?: (index: number) => string;
   /** What was done to the images, so that a model can say how it is to be fed; none where the inputs are plain numbers. */
   readonly preprocessing?: Preprocessing;
 }
+
+/** A data set whose examples belong to one class each. */
+export interface LabelledDataset extends Dataset, Labelled {}
 
 /** What {@link createDataset} and {@link floatDataset} are told beside the inputs. */
 export interface DatasetFacts {
@@ -40,53 +45,57 @@ export interface DatasetFacts {
 }
 
 /** All examples of a store. */
-export function selectAll({ name, labels, classes }: DatasetFacts): Selection {
+export function selectAll({ name, labels, classes }: DatasetFacts): Selection & Labelled {
   return { name, indices: Uint32Array.from(labels.keys()), labels, classes, size: labels.length };
 }
 
 /** A data set of all examples of a store; `preprocessing`: what was done to its images. */
-export function createDataset(examples: Examples, facts: DatasetFacts, preprocessing?: Preprocessing): Dataset {
-  return { ...selectAll(facts), inputShape: examples.shape, examples, preprocessing };
+export function createDataset(examples: Examples, facts: DatasetFacts, preprocessing?: Preprocessing): LabelledDataset {
+  return { ...selectAll(facts), examples, preprocessing };
 }
 
 /**
  * A data set of plain numbers.
  *
- * @param facts - `inputs`: `[size, ...inputShape]`, row-major, as the model is to see them; kept, not copied.
+ * @param facts - `inputs`: `[size, ...shape]`, row-major, as the model is to see them; kept, not copied.
  * @throws InputError when inputs and labels do not have the same number of examples.
  */
 export function floatDataset({
   inputs,
-  inputShape,
+  shape,
   ...facts
-}: DatasetFacts & { inputs: Float32Array; inputShape: readonly number[] }): Dataset {
-  const examples = new FloatExamples(inputs, inputShape);
+}: DatasetFacts & { inputs: Float32Array; shape: readonly number[] }): LabelledDataset {
+  const examples = new FloatExamples(inputs, shape);
   if (examples.size !== facts.labels.length) {
     throw new InputError(
-      `${facts.name}: expected inputs of shape [${[facts.labels.length, ...inputShape]}], got ${inputs.length} numbers`,
+      `${facts.name}: expected inputs of shape [${[facts.labels.length, ...shape]}], got ${inputs.length} numbers`,
     );
   }
   return createDataset(examples, facts);
 }
 
-/** The inputs of `count` examples from position `start` on, `[count, ...inputShape]`; default all. */
-export function readInputs(dataset: Dataset, start = 0, count = dataset.size - start): Float32Array {
-  const stride = exampleLength(dataset);
-  const out = new Float32Array(count * stride);
-  for (let row = 0; row < count; row++) dataset.examples.read(dataset.indices[start + row], out, row * stride);
-  return out;
+/** The same examples with other inputs, `[size, ...shape]`, row-major; kept, not copied. */
+export function withInputs<T extends Dataset>(dataset: T, inputs: Float32Array, shape: readonly number[]): T {
+  const indices = Uint32Array.from(dataset.indices.keys());
+  return {
+    ...dataset,
+    indices,
+    examples: new FloatExamples(inputs, shape),
+    preprocessing: undefined,
+    nameOf: undefined,
+  };
 }
 
-/** Numbers in one example. */
-export function exampleLength({ inputShape }: Dataset): number {
-  return inputShape.reduce((product, length) => product * length, 1);
-}
-
-/** The examples at some positions; their inputs are shared, their labels copied. */
-export function subset<T extends Selection>(dataset: T, positions: ArrayLike<number>, name = dataset.name): T {
+/** The examples at some positions; their arrays are shared, their labels copied. */
+export function subset<T extends Selection & Partial<Labelled>>(
+  dataset: T,
+  positions: ArrayLike<number>,
+  name = dataset.name,
+): T {
   const indices = Uint32Array.from(positions, (position) => dataset.indices[position]);
-  const labels = Int32Array.from(positions, (position) => dataset.labels[position]);
-  return { ...dataset, name, indices, labels, size: positions.length };
+  const { labels: all } = dataset;
+  const labels = all && { labels: Int32Array.from(positions, (position) => all[position]) };
+  return { ...dataset, name, indices, size: positions.length, ...labels };
 }
 
 /**
@@ -94,7 +103,11 @@ export function subset<T extends Selection>(dataset: T, positions: ArrayLike<num
  *
  * @throws InputError when a class does not exist, or is given twice.
  */
-export function selectClasses<T extends Selection>(dataset: T, classes: readonly number[], name = dataset.name): T {
+export function selectClasses<T extends Selection & Labelled>(
+  dataset: T,
+  classes: readonly number[],
+  name = dataset.name,
+): T {
   for (const [position, label] of classes.entries()) {
     if (classes.indexOf(label) !== position) {
       throw new InputError(`${dataset.name}: expected each class once, got ${label} twice`);
@@ -113,7 +126,7 @@ export function selectClasses<T extends Selection>(dataset: T, classes: readonly
 }
 
 /** Draws the same number of examples of each class (all where a class has fewer). */
-export function fewShot<T extends Selection>(dataset: T, perClass: number, seed: number): T {
+export function fewShot<T extends Selection & Labelled>(dataset: T, perClass: number, seed: number): T {
   const order = new RandomStream(seed, `few-shot ${dataset.name}`).permutation(dataset.size);
   const taken = new Map<number, number>();
   const positions = order.filter((position) => {

@@ -1,28 +1,34 @@
 import type { RandomStream } from '../linalg/index.js';
+import type { ArraySpecs, BatchRow } from '../nn/index.js';
 
-/** Inputs of examples, stored once and shared by every {@link Dataset} that is cut from them. */
+/** Arrays of examples, stored once and shared by every {@link Dataset} that is cut from them. */
 export interface Examples {
-  /** Shape of one example: `[channels, height, width]` for images. */
-  readonly shape: readonly number[];
   /** Number of examples. */
   readonly size: number;
   /** Whether `read` with a random stream differs from `read` without one. */
   readonly augmented: boolean;
   /**
+   * The arrays of one example of a batch that holds these: where examples differ in length, as long as the longest.
+   *
+   * @param indices - Which examples, from 0.
+   */
+  layout(indices: ArrayLike<number>): ArraySpecs;
+  /**
    * Writes one example as the model sees it.
    *
    * @param index - Which example, from 0.
-   * @param out - Receives it from `offset` on.
+   * @param to - Its place in a batch that is laid out for it.
    * @param random - Draws the augmentation, for training; without it the example comes as it is.
    */
-  read(index: number, out: Float32Array, offset: number, random?: RandomStream): void;
+  read(index: number, to: BatchRow, random?: RandomStream): void;
 }
 
-/** Examples that lie in memory as the model sees them. */
+/** Examples that lie in memory as the model sees them, in one array `x`. */
 export class FloatExamples implements Examples {
   readonly augmented = false;
   readonly size: number;
   readonly #stride: number;
+  readonly #layout: ArraySpecs;
 
   /** @param values - `[size, ...shape]`, row-major; kept, not copied. */
   constructor(
@@ -30,11 +36,19 @@ export class FloatExamples implements Examples {
     readonly shape: readonly number[],
   ) {
     this.#stride = shape.reduce((product, length) => product * length, 1);
+    this.#layout = { x: { shape, dtype: 'float32' } };
     this.size = values.length / this.#stride;
   }
 
+  layout(): ArraySpecs {
+    return this.#layout;
+  }
+
   /** Copies one example. */
-  read(index: number, out: Float32Array, offset: number): void {
-    out.set(this.values.subarray(index * this.#stride, (index + 1) * this.#stride), offset);
+  read(index: number, { batch, row }: BatchRow): void {
+    (batch.x as Float32Array).set(
+      this.values.subarray(index * this.#stride, (index + 1) * this.#stride),
+      row * this.#stride,
+    );
   }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { readX } from '../../test/support/examples.js';
 import { RandomStream } from '../linalg/index.js';
-import { type Augmentation, batchBuffers, createDataset, gatherBatch, ImageExamples, readInputs } from './index.js';
+import { type Augmentation, createDataset, gatherBatch, ImageExamples } from './index.js';
 
 const [height, width] = [3, 4];
 /** Two images whose every pixel says where it lies, so that a window shows from where it was cut. */
@@ -10,33 +11,35 @@ const grey = { pixels, channels: 1, height, width } as const;
 const plain = { mean: [0, 0, 0], std: [1 / 255, 1 / 255, 1 / 255] };
 const bytesOf = (values: Float32Array) => [...values].map((value) => Math.round(value));
 
+const row = (x: Float32Array, at: number) => ({ batch: { x }, row: at, layout: {} });
+
 function shown(augmentation: Augmentation, random?: RandomStream): number[] {
   const out = new Float32Array(height * width);
-  new ImageExamples(grey, { channels: 1, ...plain, augmentation }).read(1, out, 0, random);
+  new ImageExamples(grey, { channels: 1, ...plain, augmentation }).read(1, row(out, 0), random);
   return bytesOf(out);
 }
 
 describe('ImageExamples', () => {
   it('normalizes each channel; grey is repeated', () => {
     const examples = new ImageExamples(grey, { channels: 3, mean: [0, 0.5, 1], std: [1, 0.5, 2] });
-    const out = new Float32Array(3 * 12 + 1);
-    examples.read(1, out, 1);
+    const out = new Float32Array(2 * 36);
+    examples.read(1, row(out, 1));
     expect(examples.shape).toEqual([3, 3, 4]);
     expect(examples.size).toBe(2);
     for (const [at, value] of [
-      [1, 13 / 255],
-      [13, (13 / 255 - 0.5) / 0.5],
-      [36, (24 / 255 - 1) / 2],
+      [36, 13 / 255],
+      [48, (13 / 255 - 0.5) / 0.5],
+      [71, (24 / 255 - 1) / 2],
     ]) {
       expect(out[at]).toBeCloseTo(value, 6);
     }
-    expect(out[0]).toBe(0);
+    expect([...out.subarray(0, 36)]).toEqual(new Array(36).fill(0));
   });
 
   it('colour keeps its three planes', () => {
     const colour = new ImageExamples({ ...grey, height: 2, width: 2, channels: 3 }, { channels: 3, ...plain });
     const out = new Float32Array(12);
-    colour.read(1, out, 0);
+    colour.read(1, row(out, 0));
     expect(bytesOf(out)).toEqual([13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24]);
   });
 
@@ -69,13 +72,13 @@ describe('ImageExamples', () => {
     const examples = new ImageExamples(grey, { channels: 1, ...plain, augmentation: { crop: 1, flip: true } });
     const dataset = createDataset(examples, { name: 'two', labels: Int32Array.from([0, 1]), classes: ['a', 'b'] });
     const batch = (step: number) => {
-      const buffers = batchBuffers(dataset, 8);
-      buffers.positions.set([0, 1, 0, 1, 0, 1, 0, 1]);
-      gatherBatch(dataset, buffers, new RandomStream(3, 'augmentation', step));
-      return bytesOf(buffers.inputs).join();
+      const batch = { x: new Float32Array(8 * 12) };
+      const positions = Uint32Array.of(0, 1, 0, 1, 0, 1, 0, 1);
+      gatherBatch(dataset, positions, { batch, layout: {} }, new RandomStream(3, 'augmentation', step));
+      return bytesOf(batch.x).join();
     };
     expect(batch(5)).toBe(batch(5));
     expect(batch(5)).not.toBe(batch(6));
-    expect(bytesOf(readInputs(dataset))).toEqual([...pixels]);
+    expect(bytesOf(readX(dataset))).toEqual([...pixels]);
   });
 });

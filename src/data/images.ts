@@ -1,4 +1,5 @@
 import type { RandomStream } from '../linalg/index.js';
+import type { ArraySpecs, BatchRow } from '../nn/index.js';
 import type { Examples } from './examples.js';
 
 /** Images of one size as bytes. */
@@ -38,7 +39,7 @@ export interface ImageView {
  * torchvision computes it, after a random crop and flip where training asks for them.
  */
 export class ImageExamples implements Examples {
-  readonly shape: readonly [number, number, number];
+  readonly shape: readonly [channels: number, height: number, width: number];
   readonly size: number;
   readonly augmented: boolean;
   /** What each byte becomes, a table for each channel shown. */
@@ -58,9 +59,15 @@ export class ImageExamples implements Examples {
     this.#tables = Array.from({ length: channels }, (_, channel) => normalizationTable(mean[channel], std[channel]));
   }
 
-  read(index: number, out: Float32Array, offset: number, random?: RandomStream): void {
+  layout(): ArraySpecs {
+    return { x: { shape: this.shape, dtype: 'float32' } };
+  }
+
+  read(index: number, { batch, row }: BatchRow, random?: RandomStream): void {
     const { pixels, channels, height, width } = this.images;
     const plane = height * width;
+    const out = batch.x as Float32Array;
+    const offset = row * this.#tables.length * plane;
     // Without augmentation the window lies in the middle of the padding, so the loops below copy the whole image.
     const { down, right, mirrored } = random ? this.#draw(random) : { down: 0, right: 0, mirrored: false };
     this.#tables.forEach((table, channel) => {

@@ -1,4 +1,4 @@
-export { type BatchBuffers, BatchOrder, batchBuffers, gatherBatch } from './batches.js';
+export { allocateBatch, BatchOrder, gatherBatch, layoutAt, readBatch } from './batches.js';
 export { type CheckedData, checkData, type DuplicatePair, type Duplicates } from './check.js';
 export {
   type ImageCollection,
@@ -16,12 +16,14 @@ export {
   drawSome,
   fewShot,
   floatDataset,
-  readInputs,
+  type Labelled,
+  type LabelledDataset,
   type Selection,
   selectAll,
   selectClasses,
   splitTrainTest,
   subset,
+  withInputs,
 } from './dataset.js';
 export {
   type DataDescription,

@@ -3,8 +3,9 @@ import { InputError, quote } from '../registry/index.js';
 import type { ImageCollection, LabelledImages, Normalization } from './collection.js';
 import {
   createDataset,
-  type Dataset,
   drawSome,
+  type Labelled,
+  type LabelledDataset,
   type Selection,
   selectAll,
   selectClasses,
@@ -90,11 +91,11 @@ export type DataSpec = z.output<typeof dataSpec>;
 /** Three parts of a data set that share no example, but for `validationShare` 0. */
 export interface DataParts {
   /** To train on. */
-  readonly train: Dataset;
+  readonly train: LabelledDataset;
   /** To choose by: early stop, and the utility floor of a lock. A model trained on it would flatter itself there. */
-  readonly validation: Dataset;
+  readonly validation: LabelledDataset;
   /** To report on. */
-  readonly test: Dataset;
+  readonly test: LabelledDataset;
   /** Sentences for people: which files were left out or used otherwise, and why. */
   readonly notes?: readonly string[];
 }
@@ -130,7 +131,7 @@ export async function loadData(spec: DataSpec): Promise<DataParts> {
   const heldBack = holdsBack && limit !== undefined ? Math.max(1, Math.round(limit * validationShare)) : 0;
   const trainLimit = limit === undefined ? undefined : limit - heldBack;
   const validationLimit = holdsBack && limit !== undefined ? heldBack : trainLimit;
-  const choose = (part: Selection, label: string, count: number | undefined): Selection => {
+  const choose = (part: Selection & Labelled, label: string, count: number | undefined): Selection & Labelled => {
     const named = { ...part, name: `${name} ${label}` };
     const chosen =
       spec.classes.length > 0
@@ -155,12 +156,11 @@ export async function loadData(spec: DataSpec): Promise<DataParts> {
     validation: await present(parts.validation.selection, parts.validation.images, plain, normalization),
     test: await present(parts.test.selection, parts.test.images, plain, normalization),
   };
-  const [, height, width] = loaded.train.inputShape;
+  const sizeOf = ({ examples }: LabelledDataset) => examples.layout([]).x.shape.slice(1).join('×');
   for (const part of [loaded.validation, loaded.test]) {
-    const [, otherHeight, otherWidth] = part.inputShape;
-    if (otherHeight === height && otherWidth === width) continue;
+    if (sizeOf(part) === sizeOf(loaded.train)) continue;
     throw new InputError(
-      `${part.name}: expected ${height}×${width} pixels as the training images, found ${otherHeight}×${otherWidth}; give data.size`,
+      `${part.name}: expected ${sizeOf(loaded.train)} pixels as the training images, found ${sizeOf(part)}; give data.size`,
     );
   }
   const notes = [...(collection.notes ?? [])];
@@ -216,7 +216,7 @@ function listed(classes: readonly string[]): string {
 }
 
 /** All embedded digits, not split, `[1, 28, 28]`, normalized to mean 0 and deviation 1, ordered by class. */
-export async function loadDigits(): Promise<Dataset> {
+export async function loadDigits(): Promise<LabelledDataset> {
   const { classes, train: images, normalization } = await dataSources.get('digits').open('');
   const all = selectAll({ name: 'digits', labels: images.labels, classes });
   return present(all, images, { ...dataSpec.parse({}), channels: 1 }, normalization);
@@ -224,11 +224,11 @@ export async function loadDigits(): Promise<Dataset> {
 
 /** Loads the images of a selection and makes a data set of them. */
 async function present(
-  selection: Selection,
+  selection: Selection & Labelled,
   images: LabelledImages,
   { size, interpolation = 'bilinear', channels, crop, flip }: DataSpec & { channels: 1 | 3 },
   normalization: Normalization,
-): Promise<Dataset> {
+): Promise<LabelledDataset> {
   const bytes = await images.read(selection.indices, { size, interpolation, channels });
   const examples = new ImageExamples(bytes, { channels, ...normalization, augmentation: { crop, flip } });
   const preprocessing = { channels, size: [bytes.height, bytes.width], ...normalization, interpolation } as const;

@@ -28,7 +28,7 @@ describe('preprocessing', () => {
   });
 
   it('is absent where inputs are plain numbers', () => {
-    const facts = { name: 'plain', labels: Int32Array.of(0), classes: ['a'], inputShape: [1] };
+    const facts = { name: 'plain', labels: Int32Array.of(0), classes: ['a'], shape: [1] };
     expect(floatDataset({ ...facts, inputs: Float32Array.of(1) }).preprocessing).toBeUndefined();
   });
 });

@@ -4,8 +4,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readX, shapeOf } from '../../test/support/examples.js';
 import { sharedData, writeCifarFolder, writeIdxFolder, writeImageFolder } from '../../test/support/image-data.js';
-import { type DataParts, type Dataset, dataSources, dataSpec, loadData, readInputs } from './index.js';
+import { type DataParts, type Dataset, dataSources, dataSpec, loadData } from './index.js';
 
 let root: string;
 beforeAll(async () => {
@@ -38,7 +39,7 @@ const sizes = ({ train, validation, test }: DataParts) => [train.size, validatio
 const keys = (dataset: Dataset) =>
   Array.from({ length: dataset.size }, (_, i) =>
     createHash('sha256')
-      .update(readInputs(dataset, i, 1))
+      .update(readX(dataset, i, 1))
       .digest('base64'),
   );
 
@@ -54,7 +55,7 @@ describe.each(dataSources.names())('%s', (name) => {
     const parts = await loadData(specOf(name));
     expect(sizes(parts)).toEqual(expected);
     for (const part of [parts.train, parts.validation, parts.test]) {
-      expect(part.inputShape).toEqual(shape);
+      expect(shapeOf(part)).toEqual(shape);
       expect(part.classes).toHaveLength(classes);
       expect(part.labels.every((label) => label >= 0 && label < classes)).toBe(true);
       expect(part.examples.augmented).toBe(false);
@@ -86,12 +87,12 @@ describe.each(dataSources.names())('%s', (name) => {
     const form = { size: 9, interpolation: 'bicubic', channels: 3, mean: [0.5], std: [0.5], crop: 2, flip: true };
     const { train, validation, test } = await loadData(specOf(name, { ...form, limit: 20, testLimit: 5 }));
     for (const part of [train, validation, test]) {
-      expect(part.inputShape).toEqual([3, 9, 9]);
-      expect(readInputs(part).every((value) => value >= -1 && value <= 1)).toBe(true);
+      expect(shapeOf(part)).toEqual([3, 9, 9]);
+      expect(readX(part).every((value) => value >= -1 && value <= 1)).toBe(true);
     }
     expect([train, validation, test].map(({ examples }) => examples.augmented)).toEqual([true, false, false]);
     const grey = await loadData(specOf(name, { channels: 1, limit: 20, testLimit: 5 }));
-    expect(grey.test.inputShape).toEqual([1, ...shape.slice(1)]);
+    expect(shapeOf(grey.test)).toEqual([1, ...shape.slice(1)]);
   });
 
   it('refuses numbers that do not fit the channels, and a folder that is not there', async () => {
@@ -138,7 +139,7 @@ describe.skipIf(!existsSync(join(sharedData, 'mnist')))(
         expect(counts(opened.train.labels)).toEqual(train);
         expect(counts(opened.test?.labels)).toEqual(test);
         const { train: some } = await loadData(dataSpec.parse({ name, path, limit: 3000, testLimit: 10 }));
-        const values = readInputs(some);
+        const values = readX(some);
         const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
         const square = values.reduce((sum, value) => sum + value * value, 0) / values.length;
         expect(Math.abs(mean)).toBeLessThan(0.06);

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readX, shapeOf } from '../../test/support/examples.js';
 import {
   cyclicLabels,
   idxFile,
@@ -13,7 +14,7 @@ import {
   writeImageFolder,
 } from '../../test/support/image-data.js';
 import { encodePng } from '../formats/index.js';
-import { dataSpec, describeData, findData, loadData, readInputs, sourceAt } from './index.js';
+import { dataSpec, describeData, findData, loadData, sourceAt } from './index.js';
 
 let root: string;
 const at = (...names: string[]) => join(root, ...names);
@@ -60,7 +61,7 @@ describe('a path without a name', () => {
     expect((await described(at('digits'))).name).toBe('idx');
     const [told, named] = [await load(at('mnist')), await load(at('mnist'), { name: 'mnist' })];
     expect(told.train.name).toBe('mnist train');
-    expect(readInputs(told.train)).toEqual(readInputs(named.train));
+    expect(readX(told.train)).toEqual(readX(named.train));
     expect((await load(at('photos'))).train.classes).toEqual(['cat', 'dog', 'eel']);
   });
 });
@@ -69,10 +70,10 @@ describe('idx', () => {
   it('takes labels from 1 under their own names, and statistics of its training images', async () => {
     await writeLetters(at('letters'), 'emnist-letters-');
     const { train, test } = await load(at('letters'), { validationShare: 0 });
-    expect([train.name, train.size, test.size, train.inputShape]).toEqual(['idx train', 40, 8, [1, 5, 7]]);
+    expect([train.name, train.size, test.size, shapeOf(train)]).toEqual(['idx train', 40, 8, [1, 5, 7]]);
     expect(train.classes).toEqual(['1', '2', '3', '4']);
     expect(new Set([...train.labels, ...test.labels])).toEqual(new Set([0, 1, 2, 3]));
-    const values = [...readInputs(train)];
+    const values = [...readX(train)];
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
     const square = values.reduce((sum, value) => sum + value ** 2, 0) / values.length;
     expect(Math.abs(mean)).toBeLessThan(1e-5);
@@ -122,9 +123,9 @@ describe('idx', () => {
       await write(at(name, 'train-images.idx4-ubyte'), idxFile(shape, data));
       await write(at(name, 'train-labels.idx1-ubyte'), labels);
       const loaded = await load(at(name), { validationShare: 0 });
-      expect(loaded.train.inputShape).toEqual([3, 4, 5]);
+      expect(shapeOf(loaded.train)).toEqual([3, 4, 5]);
       expect(loaded.train.classes).toEqual(['5', '9']);
-      inputs.push(readInputs(loaded.train));
+      inputs.push(readX(loaded.train));
       expect((await described(at(name, 'train-images.idx4-ubyte'))).image).toEqual([3, 4, 5]);
     }
     expect(inputs[1]).toEqual(inputs[0]);
@@ -177,7 +178,7 @@ describe('cifar', () => {
       [0, 1],
     ]);
     const shown = await load(at('hundred'), { validationShare: 0, mean: [0], std: [1] });
-    expect(Math.round(readInputs(shown.test, 1, 1)[5] * 255)).toBe(pixelsOf(1, 3072, 7)[5]);
+    expect(Math.round(readX(shown.test, 1, 1)[5] * 255)).toBe(pixelsOf(1, 3072, 7)[5]);
   });
 });
 
@@ -245,10 +246,10 @@ describe('image folders', () => {
   it('is grey only where every image is', async () => {
     for (const name of ['a', 'b'])
       for (let i = 0; i < 5; i++) await write(at('grey', name, `${i}.png`), await png(1, 6, i));
-    expect((await load(at('grey'))).train.inputShape).toEqual([1, 6, 6]);
+    expect(shapeOf((await load(at('grey'))).train)).toEqual([1, 6, 6]);
     await write(at('grey/b/9.png'), await png(3, 6, 9));
     for (const part of ['train', 'validation', 'test'] as const) {
-      expect((await load(at('grey')))[part].inputShape).toEqual([3, 6, 6]);
+      expect(shapeOf((await load(at('grey')))[part])).toEqual([3, 6, 6]);
     }
   });
 
@@ -261,8 +262,8 @@ describe('image folders', () => {
       await write(at('photo', name, '2.pgm'), Buffer.concat([Buffer.from('P5 4 4 255\n'), Buffer.alloc(16, 128)]));
     }
     const { train } = await load(at('photo'), { size: 5, validationShare: 0, mean: [0], std: [1], testShare: 0.2 });
-    expect([train.size, train.inputShape]).toEqual([5, [3, 5, 5]]);
-    expect(readInputs(train).every((value) => Math.round(value * 255) === 128)).toBe(true);
+    expect([train.size, shapeOf(train)]).toEqual([5, [3, 5, 5]]);
+    expect(readX(train).every((value) => Math.round(value * 255) === 128)).toBe(true);
     await expect(load(at('photo'), { validationShare: 0 })).rejects.toThrow('give a size');
   });
 });

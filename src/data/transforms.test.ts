@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readX, shapeOf } from '../../test/support/examples.js';
 import {
   cifarFile,
   cyclicLabels,
@@ -13,7 +14,7 @@ import {
 } from '../../test/support/image-data.js';
 import { encodePng } from '../formats/index.js';
 import { RandomStream } from '../linalg/index.js';
-import { type Dataset, dataSources, dataSpec, loadData, readInputs } from './index.js';
+import { type Dataset, dataSources, dataSpec, loadData } from './index.js';
 import { createResizer } from './resize.js';
 
 /** Shows bytes as they are. */
@@ -76,7 +77,7 @@ describe('every key of a data spec does what its name says', () => {
     expect(test.classes).toEqual(['7', '3']);
     expect([...test.labels].sort()).toEqual([0, 0, 1, 1]);
     // Test image n is number 60 + n of all, of class n % 10.
-    const seven = bytesOf(readInputs(test, test.labels.indexOf(0), 1));
+    const seven = bytesOf(readX(test, test.labels.indexOf(0), 1));
     expect([67, 77].map((n) => [...pixelsOf(1, 36, n)].join())).toContain(seven.join());
   });
 
@@ -85,21 +86,19 @@ describe('every key of a data spec does what its name says', () => {
     const resize = createResizer({ from: [6, 6], to: [9, 9], interpolation });
     const expected = new Uint8Array(81);
     resize(pixelsOf(1, 36, 60 + test.indices[3]), 0, expected, 0);
-    expect(bytesOf(readInputs(test, 3, 1))).toEqual([...expected]);
-    expect(train.inputShape).toEqual([1, 9, 9]);
+    expect(bytesOf(readX(test, 3, 1))).toEqual([...expected]);
+    expect(shapeOf(train)).toEqual([1, 9, 9]);
   });
 
   it("channels: grey is repeated, colour becomes Pillow's grey", async () => {
     const { test } = await load('mnist', { channels: 3, ...plain });
-    const [red, green, blue] = [0, 1, 2].map((c) => bytesOf(readInputs(test, 0, 1)).slice(36 * c, 36 * (c + 1)));
+    const [red, green, blue] = [0, 1, 2].map((c) => bytesOf(readX(test, 0, 1)).slice(36 * c, 36 * (c + 1)));
     expect(red).toEqual([...pixelsOf(1, 36, 60)]);
     expect([green, blue]).toEqual([red, red]);
     const grey = await load('images', { path: at('colours'), channels: 1, ...plain });
-    expect(grey.train.inputShape).toEqual([1, 2, 2]);
+    expect(shapeOf(grey.train)).toEqual([1, 2, 2]);
     // Image.new('RGB', (2, 2), 'blue' | 'lime' | 'red').convert('L').
-    const values = Array.from(grey.train.labels, (label, i) =>
-      [label, ...bytesOf(readInputs(grey.train, i, 1))].join(),
-    );
+    const values = Array.from(grey.train.labels, (label, i) => [label, ...bytesOf(readX(grey.train, i, 1))].join());
     expect([...new Set(values)].sort()).toEqual(['0,29,29,29,29', '1,150,150,150,150', '2,76,76,76,76']);
   });
 
@@ -107,7 +106,7 @@ describe('every key of a data spec does what its name says', () => {
     const shown = async (mean: number[], std: number[]) => {
       const { train } = await load('images', { path: at('extremes', 'images'), mean, std });
       const white = train.labels.indexOf(1);
-      return [0, 4, 8].map((i) => Math.fround(readInputs(train, white, 1)[i]));
+      return [0, 4, 8].map((i) => Math.fround(readX(train, white, 1)[i]));
     };
     expect(await shown([0.5], [0.25])).toEqual([2, 2, 2]);
     expect(await shown([0.5, 0, 0.75], [1, 0.5, 0.5])).toEqual([0.5, 2, 0.5]);
@@ -117,16 +116,16 @@ describe('every key of a data spec does what its name says', () => {
   it('crop: windows of the padded image and no mirrored ones, of training images alone', async () => {
     const { train, validation, test } = await load('mnist', { crop: 1, ...plain });
     expect(seen(train, 300).size).toBe(9);
-    const mirrored = bytesOf(readInputs(train, 0, 1)).flatMap((_, i, all) => all[6 * Math.floor(i / 6) + 5 - (i % 6)]);
+    const mirrored = bytesOf(readX(train, 0, 1)).flatMap((_, i, all) => all[6 * Math.floor(i / 6) + 5 - (i % 6)]);
     expect([...seen(train, 300).keys()]).not.toContain(mirrored.join());
     for (const part of [validation, test]) {
-      expect([...seen(part, 20).keys()]).toEqual([bytesOf(readInputs(part, 0, 1)).join()]);
+      expect([...seen(part, 20).keys()]).toEqual([bytesOf(readX(part, 0, 1)).join()]);
     }
   });
 
   it('flip: every other training image is mirrored left to right, and no other', async () => {
     const { train, validation, test } = await load('mnist', { flip: true, ...plain });
-    const own = bytesOf(readInputs(train, 0, 1));
+    const own = bytesOf(readX(train, 0, 1));
     const mirrored = own.map((_, i) => own[6 * Math.floor(i / 6) + 5 - (i % 6)]);
     const counts = seen(train, 400);
     expect([...counts.keys()].sort()).toEqual([own.join(), mirrored.join()].sort());
@@ -141,7 +140,11 @@ function seen(dataset: Dataset, draws: number): Map<string, number> {
   const counts = new Map<string, number>();
   const out = new Float32Array(36);
   for (let draw = 0; draw < draws; draw++) {
-    dataset.examples.read(dataset.indices[0], out, 0, new RandomStream(draw, 'test'));
+    dataset.examples.read(
+      dataset.indices[0],
+      { batch: { x: out }, row: 0, layout: {} },
+      new RandomStream(draw, 'test'),
+    );
     const key = bytesOf(out).join();
     counts.set(key, (counts.get(key) ?? 0) + 1);
   }
@@ -161,8 +164,8 @@ const published: Record<string, { black: number[]; white: number[]; classes: [st
 describe.each(Object.entries(published))('%s', (name, { black, white, classes }) => {
   it('is normalized as usual, and its classes have their names', async () => {
     const { train } = await load(name, { path: name === 'digits' ? undefined : at('extremes', name) });
-    const plane = train.inputShape[1] * train.inputShape[2];
-    const inputs = readInputs(train, 0, Math.min(100, train.size));
+    const plane = shapeOf(train)[1] * shapeOf(train)[2];
+    const inputs = readX(train, 0, Math.min(100, train.size));
     const extremes = (pick: (...values: number[]) => number) =>
       black.map((_, c) => pick(...inputs.filter((_, i) => Math.floor(i / plane) % black.length === c)));
     extremes(Math.min).forEach((value, c) => {

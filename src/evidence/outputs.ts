@@ -5,11 +5,12 @@ import { isTemporary, listFolder, readJsonFile, resolveInside, writeFileAtomic }
 import { findOldFiles, type Model, type ModelCard, requireNoModel, saveModel } from '../models/index.js';
 import { InputError } from '../registry/index.js';
 import { digestOf } from './digest.js';
+import { STATUS } from './status.js';
 
 /** Where a run notes what it wrote, with digests: what is reported later must be what was written then. */
 const OUTPUTS = 'outputs.json';
 /** Files of a run folder that have their own checks, or that no result rests on once the run is done. */
-const UNRECORDED = new Set([OUTPUTS, 'DONE', 'lock', 'config.yaml', 'checkpoints']);
+const UNRECORDED = new Set([OUTPUTS, STATUS, 'DONE', 'lock', 'config.yaml', 'checkpoints']);
 
 const recordSchema = z.object({
   /** Model directories as the run was given them; null while one is being written. */

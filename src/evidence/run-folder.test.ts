@@ -34,6 +34,14 @@ async function interrupted(): Promise<string> {
   return run.path;
 }
 
+/** The metrics without the time of each, which must be there. */
+async function metricsOf(path: string): Promise<string> {
+  const text = await readFile(join(path, 'metrics.jsonl'), 'utf8');
+  const time = /,"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"\}$/gm;
+  expect(text.match(time) ?? []).toHaveLength(text.split('\n').length - 1);
+  return text.replace(time, '}');
+}
+
 describe('a new run', () => {
   it('has a readable configuration, an environment without paths, and DONE last', async () => {
     const run = await open();
@@ -43,16 +51,15 @@ describe('a new run', () => {
     await run.writeResult({ accuracy: 0.5, largest: Number.POSITIVE_INFINITY });
     expect(await readdir(run.path)).not.toContain('DONE');
     await run.done();
-    expect((await readdir(run.path)).sort()).toEqual(
-      ['DONE', 'checkpoints', 'config.yaml', 'environment.json', 'metrics.jsonl', 'outputs.json', 'result.json'].sort(),
-    );
+    const files = ['config.yaml', 'environment.json', 'metrics.jsonl', 'outputs.json', 'result.json', 'status.json'];
+    expect((await readdir(run.path)).sort()).toEqual(['DONE', 'checkpoints', ...files]);
     const text = await readFile(run.file('config.yaml'), 'utf8');
     expect(parse(text)).toEqual(config);
     expect(text).toContain('  learningRate: 1e-7\n');
     const environment = JSON.parse(await readFile(run.file('environment.json'), 'utf8'));
     expect(environment).toMatchObject({ node: process.versions.node, threads: 2 });
     expect(JSON.stringify(environment)).not.toContain(process.cwd());
-    expect(await readFile(run.file('metrics.jsonl'), 'utf8')).toBe('{"step":1,"loss":"NaN"}\n');
+    expect(await metricsOf(run.path)).toBe('{"step":1,"loss":"NaN"}\n');
     expect(await run.readResult()).toEqual({ accuracy: 0.5, largest: 'Infinity' });
   });
 
@@ -107,12 +114,12 @@ describe('the same configuration again', () => {
   });
 
   it('cuts the metrics beyond the checkpoint, to the byte', async () => {
-    const whole = await readFile(join(await interrupted(), 'metrics.jsonl'), 'utf8');
+    const whole = await metricsOf(await interrupted());
     const run = await open();
     await run.truncateMetrics(20);
     expect((await run.readMetrics()).map(({ step }) => step)).toEqual([10, 20]);
     run.appendMetric({ step: 30, loss: 1 / 30 });
-    expect(await readFile(run.file('metrics.jsonl'), 'utf8')).toBe(whole);
+    expect(await metricsOf(run.path)).toBe(whole);
     await run.truncateMetrics(-1);
     expect(await run.readMetrics()).toEqual([]);
     await run.close();
@@ -120,12 +127,12 @@ describe('the same configuration again', () => {
 
   it('drops a half-written last line, even one that is valid JSON by chance', async () => {
     const path = await interrupted();
-    const whole = await readFile(join(path, 'metrics.jsonl'), 'utf8');
+    const whole = await metricsOf(path);
     for (const half of ['{"step":40,"lo', '{"step":40}', '{']) {
       await appendFile(join(path, 'metrics.jsonl'), half);
       const run = await open();
       run.appendMetric({ step: 40, loss: 0 });
-      expect(await readFile(run.file('metrics.jsonl'), 'utf8')).toBe(`${whole}{"step":40,"loss":0}\n`);
+      expect(await metricsOf(run.path)).toBe(`${whole}{"step":40,"loss":0}\n`);
       await run.truncateMetrics(30);
       await run.close();
     }

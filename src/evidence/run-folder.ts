@@ -18,6 +18,7 @@ import { describeEnvironment, type Environment } from './environment.js';
 import { FolderLock } from './folder-lock.js';
 import { type MetricRecord, metricLine, parseMetrics, toJson } from './metrics.js';
 import { noteFiles } from './outputs.js';
+import { type RunStatus, StatusWriter } from './status.js';
 
 const LOCK = 'lock';
 const CONFIG = 'config.yaml';
@@ -56,7 +57,7 @@ export interface RunLocation {
 }
 
 /**
- * One run's folder `<root>/<command>-<config hash>/`: config.yaml, environment.json, metrics.jsonl, result.json,
+ * One run's folder `<root>/<command>-<config hash>/`: config.yaml, environment.json, status.json, metrics.jsonl, result.json,
  * checkpoints/, outputs.json (digests of all that was written), and DONE, written last. The same configuration opens the
  * same folder again: done, or to be resumed.
  *
@@ -73,6 +74,7 @@ export class RunFolder {
   #done: boolean;
   #lock: FolderLock | undefined;
   #metrics: number | undefined;
+  #status: StatusWriter | undefined;
 
   private constructor(path: string, config: RunFolderOptions['config'], state: RunState, lock?: FolderLock) {
     this.path = path;
@@ -80,6 +82,7 @@ export class RunFolder {
     this.resumed = state === 'resumable';
     this.#done = state === 'done';
     this.#lock = lock;
+    this.#status = lock && new StatusWriter(path);
   }
 
   /**
@@ -139,6 +142,7 @@ export class RunFolder {
       await rm(this.file(DONE), { force: true });
       this.#done = false;
       await prepare(this.path, basename(this.path), 'resumable', this.#config);
+      this.#status = new StatusWriter(this.path);
     } catch (error) {
       await this.close();
       throw asOutputError(this.path, error, 'folder');
@@ -175,17 +179,26 @@ export class RunFolder {
   }
 
   /**
-   * Appends one line to metrics.jsonl. Synchronous, so that records keep their order without being awaited; a line is
+   * Appends one line to metrics.jsonl, with the time. Synchronous, so that records keep their order without being awaited; a line is
    * one write of about 10 µs.
    *
    * @throws InputError when the disk refuses; WeightlockError when the run is done or closed.
    */
   appendMetric(record: MetricRecord): void {
     this.#assertOpen();
-    const bytes = new TextEncoder().encode(metricLine(record));
+    const bytes = new TextEncoder().encode(metricLine({ ...record, time: new Date().toISOString() }));
     try {
       this.#metrics ??= openSync(this.file(METRICS), 'a');
       for (let offset = 0; offset < bytes.length; ) offset += writeSync(this.#metrics, bytes, offset);
+    } catch (error) {
+      throw asOutputError(this.path, error, 'folder');
+    }
+  }
+
+  /** Says where the run is, for whoever watches it: written to status.json, at most twice a second within a phase. */
+  reportStatus(now: Pick<RunStatus, 'phase' | 'step' | 'total'>): void {
+    try {
+      this.#status?.update(now);
     } catch (error) {
       throw asOutputError(this.path, error, 'folder');
     }
@@ -239,12 +252,20 @@ export class RunFolder {
     await noteFiles(this.path);
     await this.#write(DONE, `${new Date().toISOString()}\n`);
     this.#done = true;
+    this.#status?.end('done');
+    this.#status = undefined;
     await this.close();
   }
 
   /** Lets go of the folder: another process may then open it. Safe to call twice. */
   async close(): Promise<void> {
     this.#closeMetrics();
+    try {
+      this.#status?.end('stopped');
+    } catch {
+      // A folder that is gone or full: what ended the run says so, and the lock is let go all the same.
+    }
+    this.#status = undefined;
     const lock = this.#lock;
     this.#lock = undefined;
     await lock?.release();

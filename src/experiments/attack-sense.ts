@@ -1,6 +1,6 @@
 import type { Dataset } from '../data/index.js';
 import type { Model, ModelCard, StateDict } from '../models/index.js';
-import { listNames } from './card-of-data.js';
+import { taskOf } from '../tasks/index.js';
 
 /** What {@link attackDoubts} looks at. */
 export interface AttackSides {
@@ -15,17 +15,11 @@ export interface AttackSides {
 }
 
 /**
- * Why an attack would measure nothing, one sentence each: it trains classes that the model is released for, or the model
+ * Why an attack would measure nothing, one sentence each: it trains what the model is released for, or the model
  * "before the lock" is the locked one.
  */
 export function attackDoubts({ locked, card, unlocked, attack }: AttackSides): string[] {
-  const authorized = attack.classes.filter((name) => card.classes?.includes(name));
-  const doubts: string[] = [];
-  if (authorized.length > 0) {
-    doubts.push(
-      `${authorized.length === attack.classes.length ? 'all classes' : `${authorized.length} of ${attack.classes.length} classes`} of the attack are authorized, the model is released for them: ${listNames(authorized)}`,
-    );
-  }
+  const doubts = taskOf(locked).doubts(card, attack);
   if (unlocked && sameWeights(locked.weights, unlocked.weights)) {
     doubts.push('the unlocked model has the weights of the locked one, so nothing is compared');
   }

@@ -16,6 +16,7 @@ import type { RunFolder } from '../evidence/index.js';
 import { readJsonFile, writeFileAtomic } from '../formats/index.js';
 import { specDefOptions, specdef } from '../locks/index.js';
 import { initializeModel, loadModel, type Model, type ModelCard, parameterSet, saveModel } from '../models/index.js';
+import { scoreTitle, taskOf } from '../tasks/index.js';
 import { Evaluator } from '../training/index.js';
 import { cardLock, cardMetrics, cardOfData } from './card-of-data.js';
 import { attackJob } from './jobs/attack.js';
@@ -63,12 +64,14 @@ export interface DemoResult {
   readonly test: UtilityChange;
   /** What the owner must know before publishing the locked model. */
   readonly warnings: readonly string[];
-  /** Authorized accuracy after the transforms of the attacks that draw nothing anew, by the attack's name. */
+  /** Authorized score after the transforms of the attacks that draw nothing anew, by the attack's name. */
   readonly transformed: Readonly<Record<string, number>>;
   /** How the lock ended, and the singular values before and after. */
   readonly lock: LockJobResult;
   /** All searches. */
   readonly rows: readonly AttackRow[];
+  /** What the score is, in words. */
+  readonly metric: string;
   /** Advantage in cost. */
   readonly cost?: Advantage;
   /** Advantage in score. */
@@ -117,7 +120,7 @@ export async function runDemo(
       job('train', 0),
     );
     progress.end();
-    return { model, card: { ...made, metrics: cardMetrics(authorized.validation.name, evaluation) } };
+    return { model, card: { ...made, metrics: cardMetrics(model, authorized.validation.name, evaluation) } };
   });
 
   const locked = await once(paths.locked, async () => {
@@ -131,7 +134,7 @@ export async function runDemo(
     );
     progress.end();
     await writeFileAtomic(folder.file('lock.json'), `${JSON.stringify(result, null, 2)}\n`);
-    const metrics = cardMetrics(authorized.validation.name, result.after, result.before);
+    const metrics = cardMetrics(model, authorized.validation.name, result.after, result.before);
     return { model, card: { ...made, metrics, lock: cardLock(specdef.name, options.specdef, result) } };
   });
 
@@ -147,9 +150,10 @@ export async function runDemo(
   return {
     test,
     warnings: utilityWarnings(lock, test),
-    transformed: await transformedAccuracy(locked, plan.transforms ?? {}, authorized.test, engine),
+    transformed: await transformedScores(locked, plan.transforms ?? {}, authorized.test, engine),
     lock,
     rows,
+    metric: scoreTitle(taskOf(locked)),
     cost: attackersAdvantage(rows, 'cost'),
     score: attackersAdvantage(rows, 'score'),
     unauthorized: { train: unauthorized.train.size, test: unauthorized.test.size },
@@ -163,8 +167,8 @@ function plainPart({ budgets: [{ measures, setting }], ...plan }: AttackPlan): A
   return { ...plan, budgets, fineTuneOnly: ['unlocked', 'locked', 'random weights'] };
 }
 
-/** Accuracy on a task of a model's weights after the transforms of each attack that draws nothing anew, by its name. */
-async function transformedAccuracy(
+/** Score on a task of a model's weights after the transforms of each attack that draws nothing anew, by its name. */
+async function transformedScores(
   model: Model,
   available: TransformOptions,
   dataset: Dataset,
@@ -177,7 +181,8 @@ async function transformedAccuracy(
       continue;
     const options = steps.map((step) => ({ name: step, options: available[step] ?? {} }));
     const weights = transformWeights(model, model.weights, options, () => model.weights)(0);
-    found[name] = (await evaluator.evaluate(parameterSet(weights), dataset)).accuracy;
+    found[name] =
+      (await evaluator.evaluate(parameterSet(weights), dataset)).metrics[evaluator.task.roles.score] ?? Number.NaN;
   }
   await evaluator.release();
   return found;

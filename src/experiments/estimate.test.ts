@@ -24,7 +24,7 @@ describe('estimateRun', () => {
   it.each(optimizers.names())('counts the state that %s has in a checkpoint', async (name) => {
     const dataset = floatDataset({
       name: 'noise',
-      inputShape: [1, 8, 8],
+      shape: [1, 8, 8],
       inputs: new Float32Array(2 * 64).map((_, i) => Math.sin(i)),
       labels: Int32Array.of(0, 1),
       classes: ['a', 'b'],

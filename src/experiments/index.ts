@@ -1,5 +1,5 @@
 export { type AttackSides, attackDoubts, sameWeights } from './attack-sense.js';
-export { cardDisagreements, cardLock, cardMetrics, cardOfData, listNames, type Measured } from './card-of-data.js';
+export { cardDisagreements, cardLock, cardMetrics, cardOfData } from './card-of-data.js';
 export { type DemoOptions, type DemoResult, demoAttack, demoOptions, runDemo } from './demo.js';
 export { describeEstimate, estimateRun, type RunEstimate } from './estimate.js';
 export { type InspectedTensors, inspectMatrix, type MatrixReport, readMatrices } from './inspect.js';
@@ -26,6 +26,6 @@ export {
   type TrainedModel,
   trainModel,
 } from './pipelines.js';
-export type { PhaseProgress } from './progress.js';
+export { notedProgress, type PhaseProgress } from './progress.js';
 export * from './reproduce/index.js';
 export { type UtilityChange, utilityChange, utilityWarnings } from './utility.js';

@@ -4,7 +4,8 @@ import type { EngineOptions } from '../engine/index.js';
 import { type RunFolder, saveOutput } from '../evidence/index.js';
 import { lockMethods } from '../locks/index.js';
 import { cloneWeights, loadModel, type Model, parameterSet, writeModelCard } from '../models/index.js';
-import { type Evaluation, Evaluator, requireFit } from '../training/index.js';
+import { type Evaluation, scoreTitle, type Task, taskOf } from '../tasks/index.js';
+import { Evaluator } from '../training/index.js';
 import { cardLock, cardMetrics, cardOfData, cardUtility } from './card-of-data.js';
 import { type AttackTargets, attackJob } from './jobs/attack.js';
 import { type AttackOptions, attackPlan } from './jobs/attack-options.js';
@@ -38,7 +39,7 @@ export async function trainModel(
   { folder, engine, signal, progress }: PipelineContext,
 ): Promise<TrainedModel> {
   const { train, validation, test } = await loadData(data);
-  requireFit(model, train);
+  taskOf(model).requireFit(model, train);
   progress.begin('train', trainSteps(options, train));
   const result = await trainJob({ model, train, validation, seed }, options, {
     folder,
@@ -49,7 +50,7 @@ export async function trainModel(
   });
   progress.end();
   const evaluation = await evaluateModel(model, test, engine);
-  const card = { ...cardOfData(train, data), metrics: cardMetrics(test.name, evaluation) };
+  const card = { ...cardOfData(train, data), metrics: cardMetrics(model, test.name, evaluation) };
   await saveOutput(folder.path, output, model, { force, card });
   return { ...result, test: evaluation };
 }
@@ -76,7 +77,7 @@ export async function lockModel(
   { folder, engine, signal, progress }: PipelineContext,
 ): Promise<LockedModel> {
   const { train, validation, test } = await loadData(data);
-  requireFit(model, train);
+  taskOf(model).requireFit(model, train);
   const original = { ...model, weights: cloneWeights(model.weights) };
   progress.begin('lock', lockMethods.get(method).steps(options, train));
   const result = await lockJob({ model, train, validation, seed }, lockMethods.get(method), options, {
@@ -92,7 +93,7 @@ export async function lockModel(
   // Not the weights in memory: what is said of a model must be measured on the file that is published.
   const published = await loadModel(output);
   const change = await utilityChange(original, published.weights, test, engine);
-  await writeModelCard(output, model, { ...card, metrics: cardUtility(test.name, change) });
+  await writeModelCard(output, model, { ...card, metrics: cardUtility(model, test.name, change) });
   return { ...result, test: change, warnings: utilityWarnings(result, change) };
 }
 
@@ -100,6 +101,8 @@ export async function lockModel(
 export interface AttackedModel {
   /** All searches. */
   readonly rows: readonly AttackRow[];
+  /** What the score is, in words. */
+  readonly metric: string;
   /** Advantage in cost. */
   readonly cost?: Advantage;
   /** Advantage in score. */
@@ -109,16 +112,18 @@ export interface AttackedModel {
 /** Attacks a locked model, the unlocked one and random weights with the same searches. */
 export async function attackModel(
   targets: AttackTargets,
+  task: Task,
   data: DataSpec,
   options: AttackOptions,
   { folder, engine, signal, progress, workers }: PipelineContext & { workers: number },
 ): Promise<AttackedModel> {
   const plan = attackPlan(data, options);
   const rows = await attackJob(targets, plan, { folder, workers, engine, signal, progress });
-  return { rows, cost: attackersAdvantage(rows, 'cost'), score: attackersAdvantage(rows, 'score') };
+  const [cost, score] = [attackersAdvantage(rows, 'cost'), attackersAdvantage(rows, 'score')];
+  return { rows, metric: scoreTitle(task), cost, score };
 }
 
-/** Accuracy and loss of a model on a data set. */
+/** What a model's task measures on a data set. */
 export async function evaluateModel(model: Model, dataset: Dataset, engine: EngineOptions): Promise<Evaluation> {
   const evaluator = new Evaluator(model, engine);
   try {
@@ -128,11 +133,11 @@ export async function evaluateModel(model: Model, dataset: Dataset, engine: Engi
   }
 }
 
-/** Logits `[size, classes]` of a model on a data set. */
+/** Outputs `[size, ...]` of a model on a data set: logits of a classifier. */
 export async function predict(model: Model, dataset: Dataset, engine: EngineOptions): Promise<Float32Array> {
   const evaluator = new Evaluator(model, engine);
   try {
-    return await evaluator.logits(parameterSet(model.weights), dataset);
+    return await evaluator.outputs(parameterSet(model.weights), dataset);
   } finally {
     await evaluator.release();
   }

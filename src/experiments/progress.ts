@@ -1,3 +1,5 @@
+import type { RunFolder } from '../evidence/index.js';
+
 /** What a longer piece of work with several parts shows while it runs. */
 export interface PhaseProgress {
   /**
@@ -17,4 +19,36 @@ export interface PhaseProgress {
   skip(steps: number): void;
   /** The part has ended: a line of it stays; `what` was done, by default its steps. */
   end(what?: string): void;
+}
+
+/** Shows progress, and notes it in the run folder as well, for whoever watches the run from outside. */
+export function notedProgress(shown: PhaseProgress, folder: Pick<RunFolder, 'reportStatus'>): PhaseProgress {
+  let [phase, step, total] = ['', 0, 0];
+  const note = () => folder.reportStatus({ phase, step, total });
+  return {
+    begin(label, most, options) {
+      [phase, step, total] = [label, 0, most];
+      note();
+      shown.begin(label, most, options);
+    },
+    advance(to, text) {
+      step = to ?? step + 1;
+      note();
+      shown.advance(to, text);
+    },
+    advanceBy(more, count) {
+      step += more;
+      note();
+      shown.advanceBy(more, count);
+    },
+    skip(before) {
+      step += before;
+      note();
+      shown.skip(before);
+    },
+    end(what) {
+      note();
+      shown.end(what);
+    },
+  };
 }

@@ -2,10 +2,15 @@ import type { Dataset } from '../data/index.js';
 import type { EngineOptions } from '../engine/index.js';
 import type { LockResult } from '../locks/index.js';
 import { type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
+import { type Evaluation, tasks } from '../tasks/index.js';
 import { Evaluator, type UtilityByType, utilityByType } from '../training/index.js';
 
 /** Utility of a model and its locked copy on the same examples. */
 export interface UtilityChange {
+  /** Name of the task that it was measured on. */
+  readonly task: string;
+  /** Score of guessing. */
+  readonly guessing: number;
   /** Before the lock. */
   readonly before: UtilityByType;
   /** After it, of the weights as they are written. */
@@ -21,8 +26,10 @@ export async function utilityChange(
 ): Promise<UtilityChange> {
   const evaluator = new Evaluator(model, engine);
   try {
-    const original = await evaluator.logits(parameterSet(model.weights), dataset);
+    const original = await evaluator.outputs(parameterSet(model.weights), dataset);
     return {
+      task: evaluator.task.name,
+      guessing: evaluator.task.guessing(dataset),
       before: await utilityByType(evaluator, parameterSet(model.weights), dataset, original),
       after: await utilityByType(evaluator, parameterSet(locked), dataset, original),
     };
@@ -34,14 +41,30 @@ export async function utilityChange(
 /** Share of the examples whose outputs a user must be able to compute in 16 bits. */
 const mostLost = 0.001;
 
+/** The metrics by which a task's utility is judged. */
+function measures(name: string) {
+  const { roles, metrics } = tasks.get(name);
+  const title = (metric: string) => metrics.find((known) => known.name === metric)?.title ?? metric;
+  return {
+    /** What the score is called. */
+    scored: title(roles.score),
+    /** What the divergence is called. */
+    diverged: title(roles.divergence),
+    score: ({ metrics: values }: Evaluation) => values[roles.score] ?? Number.NaN,
+    divergence: ({ metrics: values }: Evaluation) => values[roles.divergence],
+    notFinite: ({ metrics: values }: Evaluation) => values[roles.notFinite] ?? 0,
+  };
+}
+
 /**
  * What an owner must know before a locked model is published: where the test examples lost more than the lock's budget, which
  * is held on other examples, and where a 16-bit copy is no longer what it was.
  */
 export function utilityWarnings(
   { budget, before: checked, steps }: Pick<LockResult, 'budget' | 'before' | 'steps'>,
-  { before, after }: UtilityChange,
+  { task, before, after }: UtilityChange,
 ): string[] {
+  const { scored, diverged, score, divergence, notFinite } = measures(task);
   const warnings: string[] = [];
   if (steps === 0) {
     warnings.push(
@@ -49,26 +72,27 @@ export function utilityWarnings(
     );
   }
   const points = (value: number) => `${(100 * value).toFixed(1)} points`;
-  const [allowed, lost] = [checked.accuracy - budget.floor, before.float32.accuracy - after.float32.accuracy];
+  const [allowed, lost] = [score(checked) - budget.floor, score(before.float32) - score(after.float32)];
   // Beyond rounding: shares of different numbers of examples.
   if (lost > allowed + 1e-9) {
     warnings.push(
-      `The test examples lost ${points(lost)} of accuracy (n = ${after.float32.n}); the lock was allowed ${points(allowed)} on its ${checked.n} validation examples.`,
+      `The test examples lost ${points(lost)} of ${scored} (n = ${after.float32.n}); the lock was allowed ${points(allowed)} on its ${checked.n} validation examples.`,
     );
   }
-  const { kl, notFinite } = after.float32;
-  if (budget.maxKl !== null && (kl === null || kl > budget.maxKl)) {
+  const far = divergence(after.float32);
+  if (budget.maxKl !== null && (far === null || far > budget.maxKl)) {
     warnings.push(
-      `On the test examples the KL divergence to the original is ${kl === null ? 'not finite' : kl.toFixed(3)}; the lock was allowed ${budget.maxKl} on its validation examples.`,
+      `On the test examples the ${diverged} is ${far === null ? 'not finite' : far.toFixed(3)}; the lock was allowed ${budget.maxKl} on its validation examples.`,
     );
   }
-  if (notFinite > 0) warnings.push(`${points(notFinite)} of the outputs are not finite.`);
+  const lostOutputs = notFinite(after.float32);
+  if (lostOutputs > 0) warnings.push(`${points(lostOutputs)} of the outputs are not finite.`);
   for (const type of ['float16', 'bfloat16'] as const) {
-    const worse = before[type].accuracy - after[type].accuracy - Math.max(lost, 0);
-    const gone = after[type].notFinite - before[type].notFinite;
+    const worse = score(before[type]) - score(after[type]) - Math.max(lost, 0);
+    const gone = notFinite(after[type]) - notFinite(before[type]);
     if (gone > mostLost) warnings.push(`In ${type}, ${points(gone)} of the outputs are not finite since the lock.`);
     else if (worse > 0.005)
-      warnings.push(`In ${type} the lock costs ${points(worse)} of accuracy more than in float32.`);
+      warnings.push(`In ${type} the lock costs ${points(worse)} of ${scored} more than in float32.`);
   }
   return warnings;
 }

@@ -2,7 +2,8 @@ import type { z } from 'zod';
 import type { Dataset } from '../data/index.js';
 import type { EngineOptions } from '../engine/index.js';
 import type { Model } from '../models/index.js';
-import type { ParameterSet, RunOptions, Utility } from '../training/index.js';
+import type { Evaluation } from '../tasks/index.js';
+import type { ParameterSet, RunOptions } from '../training/index.js';
 
 /** What a lock method works on. */
 export interface LockContext {
@@ -46,14 +47,14 @@ export interface LockStepReport {
   /** Largest singular values by matrix, before the step's update. */
   readonly sigma: ReadonlyMap<string, Float64Array>;
   /** Utility, at the steps where it is measured. */
-  readonly utility?: Utility;
+  readonly utility?: Evaluation;
 }
 
 /** What a lock may cost the model that it locks. */
 export interface UtilityBudget {
-  /** Lowest accuracy on the validation examples. */
+  /** Lowest score on the validation examples, in the task's metric: accuracy of a classifier. */
   readonly floor: number;
-  /** Largest mean KL divergence of the original's probabilities to the model's, in nats; null: any. */
+  /** Largest divergence from the original's outputs, in the task's metric: mean KL in nats of a classifier; null: any. */
   readonly maxKl: number | null;
   /** Checks in a row outside the budget before the lock ends. */
   readonly patience: number;
@@ -70,9 +71,9 @@ export interface LockResult {
   /** What it was allowed to cost. */
   readonly budget: UtilityBudget;
   /** Utility before the lock, on the validation examples. */
-  readonly before: Utility;
+  readonly before: Evaluation;
   /** Utility of the weights as they will be written, on the validation examples. */
-  readonly after: Utility;
+  readonly after: Evaluation;
 }
 
 /** A lock method: an entry of the registry. */

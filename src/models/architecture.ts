@@ -1,9 +1,29 @@
+import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import { Graph, GraphError, type Tensor } from '../graph/index.js';
-import { Scope } from '../nn/index.js';
+import { type ArraySpecs, batchInput, batchSpecs, type ExampleSpecs, Scope, type StateSpec } from '../nn/index.js';
 import { InputError } from '../registry/index.js';
 
-/** A family of models: what its `config.json` holds and how it computes logits. */
+/** What a model's outputs are: a task asks for one kind of head. */
+export interface Head {
+  /** What a task asks for: `classifier` gives logits `[batch, size]`, one a class. */
+  readonly kind: string;
+  /** Length of the output's last axis. */
+  readonly size: number;
+}
+
+/** The head that a task needs of a new model. */
+export interface HeadNeed {
+  /** Kind of the head. */
+  readonly kind: string;
+  /** What its outputs are called, in their order. */
+  readonly labels: readonly string[];
+}
+
+/** Tensors by name: what a forward pass takes, or gives. */
+export type Tensors = Readonly<Record<string, Tensor>>;
+
+/** A family of models: what its `config.json` holds and how it computes. */
 export interface Architecture<Config = unknown> {
   /** Name, the `architecture` key of `config.json`. */
   readonly name: string;
@@ -13,16 +33,16 @@ export interface Architecture<Config = unknown> {
   readonly config: z.ZodObject & z.ZodType<Config>;
   /** Class that Hugging Face's `config.json` names under `architectures`; none where it has no such class. */
   readonly huggingFaceClass?: string;
-  /** Shape of one example, without the batch axis. */
-  inputShape(config: Config): readonly number[];
-  /** Number of classes. */
-  classes(config: Config): number;
-  /** The keys of `config.json` that make a new model fit examples of this shape with these classes. */
-  fit(inputShape: readonly number[], classes: readonly string[]): Record<string, unknown>;
+  /** Arrays of one example. */
+  inputs(config: Config): ExampleSpecs;
+  /** What it gives. */
+  head(config: Config): Head;
+  /** The keys of `config.json` that make a new model take such examples and give such outputs. */
+  fit(example: ArraySpecs, head: HeadNeed): Record<string, unknown>;
   /** `config.json` of a new model as its original framework reads it; default the configuration itself. */
   toFile?(config: Config): Record<string, unknown>;
-  /** Logits `[batch, classes]` of inputs `[batch, ...inputShape]`. */
-  forward(scope: Scope, x: Tensor, config: Config): Tensor;
+  /** Outputs by name (`logits` of a classifier) of the inputs of a batch. */
+  forward(scope: Scope, inputs: Tensors, config: Config): Tensors;
 }
 
 /** A forward pass written into a graph of its own. */
@@ -31,35 +51,106 @@ export interface ForwardPass {
   readonly graph: Graph;
   /** Holds the declared state and masks. */
   readonly scope: Scope;
-  /** Input `[batch, ...inputShape]`, fed as `x`. */
-  readonly x: Tensor;
-  /** Logits `[batch, classes]`. */
-  readonly logits: Tensor;
+  /** Outputs by name. */
+  readonly outputs: Tensors;
 }
 
-/** An architecture with its configuration: all that determines a graph but for the batch. */
+/** A model without its weights: all that determines a graph but for the batch. */
 export interface ModelSpec {
-  /** The architecture. */
+  /** Its family. */
   readonly architecture: Architecture;
-  /** Its parsed configuration. */
+  /** The family's parsed configuration. */
   readonly config: unknown;
+  /** Names the graph: two models of one digest compute the same with the same weights. */
+  readonly digest: string;
+  /** Arrays of one example. */
+  readonly inputs: ExampleSpecs;
+  /** What it gives. */
+  readonly head: Head;
+  /**
+   * Writes the forward pass for a batch of arrays.
+   *
+   * @param batch - Its arrays; those that the model does not take are left out.
+   * @param options - `training`: with dropout, and statistics of the batch; default false.
+   * @throws InputError when the arrays are not those of the model, or its configuration cannot be built, or not for
+   *   training with this batch.
+   */
+  build(batch: ArraySpecs, options?: { training?: boolean }): ForwardPass;
 }
 
-/**
- * Writes the forward pass of a model for a batch size.
- *
- * @throws InputError when the configuration cannot be built, or not for training with this batch size.
- */
-export function buildForward({ architecture, config }: ModelSpec, batchSize: number, training = false): ForwardPass {
-  const graph = new Graph();
-  const scope = new Scope(graph, training);
-  const x = graph.input('x', [batchSize, ...architecture.inputShape(config)]);
-  try {
-    return { graph, scope, x, logits: architecture.forward(scope, x, config) };
-  } catch (error) {
-    if (!(error instanceof GraphError)) throw error;
-    // What an architecture's schema lets through: the operator's message says what does not fit, this one whose fault it is.
-    const message = `${architecture.name}: expected a configuration that can be built, ${error.message}`;
-    throw new InputError(message, { cause: error });
-  }
+/** A model of a family. */
+export function modelOf<Config>(architecture: Architecture<Config>, config: Config): ModelSpec {
+  const inputs = architecture.inputs(config);
+  return {
+    architecture: architecture as Architecture,
+    config,
+    digest: createHash('sha256')
+      .update(JSON.stringify([architecture.name, config]))
+      .digest('hex'),
+    inputs,
+    head: architecture.head(config),
+    build(batch, { training = false } = {}) {
+      const graph = new Graph();
+      const scope = new Scope(graph, training);
+      const fed = Object.entries(inputs).map(([name, expected]) => {
+        const given = batch[name];
+        requireLike(architecture.name, name, expected, given);
+        return [name, graph.input(batchInput(name), given.shape, given.dtype)] as const;
+      });
+      try {
+        return { graph, scope, outputs: architecture.forward(scope, Object.fromEntries(fed), config) };
+      } catch (error) {
+        if (!(error instanceof GraphError)) throw error;
+        // What an architecture's schema lets through: the operator's message says what does not fit, this one whose fault it is.
+        const message = `${architecture.name}: expected a configuration that can be built, ${error.message}`;
+        throw new InputError(message, { cause: error });
+      }
+    },
+  };
+}
+
+/** Whether an array of one example is what a model takes. */
+export function isLike(expected: ExampleSpecs[string], { shape, dtype }: ArraySpecs[string]): boolean {
+  return (
+    dtype === expected.dtype &&
+    shape.length === expected.shape.length &&
+    expected.shape.every((length, axis) => length === null || length === shape[axis])
+  );
+}
+
+function requireLike(
+  model: string,
+  name: string,
+  expected: ExampleSpecs[string],
+  given: ArraySpecs[string] | undefined,
+) {
+  if (given && isLike(expected, { ...given, shape: given.shape.slice(1) })) return;
+  const wanted = `${expected.dtype}[batch, ${expected.shape.map((length) => length ?? 'any').join(', ')}]`;
+  const found = given ? `${given.dtype}[${given.shape.join(', ')}]` : 'none';
+  throw new InputError(`${model}: expected an input ${name} ${wanted}, found ${found}`);
+}
+
+/** Arrays of the smallest example that a model takes: axes of any length are of one. */
+export function smallestExample({ inputs }: Pick<ModelSpec, 'inputs'>): ArraySpecs {
+  return Object.fromEntries(
+    Object.entries(inputs).map(([name, { shape, dtype }]) => [
+      name,
+      { shape: shape.map((length) => length ?? 1), dtype },
+    ]),
+  );
+}
+
+/** Arrays of the smallest batch of so many examples that a model takes. */
+export function smallestBatch(spec: Pick<ModelSpec, 'inputs'>, size = 1): ArraySpecs {
+  return batchSpecs(smallestExample(spec), size);
+}
+
+/** The entries of a model's state dict, in order of declaration. */
+export function modelState(spec: ModelSpec): readonly StateSpec[] {
+  return spec.build(smallestBatch(spec)).scope.state;
+}
+
+/** What an architecture of images takes: `x` `[channels, height, width]`. */
+export function imageInput(shape: readonly number[]): ExampleSpecs {
+  return { x: { shape, dtype: 'float32' } };
 }

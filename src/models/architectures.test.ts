@@ -6,15 +6,17 @@ import { readSafetensors, writeSafetensors } from '../formats/index.js';
 import { InputError } from '../registry/index.js';
 import {
   architectures,
-  buildForward,
   initializeModel,
   initializeWeights,
   loadModel,
   type Model,
   type ModelSpec,
+  modelOf,
+  modelState,
   parseConfig,
   readConfig,
   saveModel,
+  smallestBatch,
 } from './index.js';
 
 let root: string;
@@ -23,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true }));
 
-const classes = ['cat', 'dog', 'owl'];
+const labels = ['cat', 'dog', 'owl'];
 /** Keys that keep a test of a large architecture small. */
 const small: Record<string, Record<string, unknown>> = {
   vit: { hidden_size: 8, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 12, patch_size: 8 },
@@ -31,7 +33,14 @@ const small: Record<string, Record<string, unknown>> = {
 
 function configured(name: string): ModelSpec {
   const architecture = architectures.get(name);
-  return parseConfig(architecture, { ...architecture.fit([2, 16, 16], classes), ...small[name] }, 'test');
+  return parseConfig(
+    architecture,
+    {
+      ...architecture.fit({ x: { shape: [2, 16, 16], dtype: 'float32' } }, { kind: 'classifier', labels }),
+      ...small[name],
+    },
+    'test',
+  );
 }
 
 function fitted(name: string): Model {
@@ -42,21 +51,21 @@ describe.each(architectures.names())('%s', (name) => {
   it('fits examples and classes, and describes itself by a config.json that it reads', async () => {
     const model = configured(name);
     const { architecture, config } = model;
-    expect(architecture.inputShape(config)).toEqual([2, 16, 16]);
-    expect(architecture.classes(config)).toBe(3);
-    expect(buildForward(model, 5).logits.shape).toEqual([5, 3]);
+    expect(model.inputs).toEqual({ x: { shape: [2, 16, 16], dtype: 'float32' } });
+    expect(model.head).toEqual({ kind: 'classifier', size: 3 });
+    expect(model.build(smallestBatch(model, 5)).outputs.logits.shape).toEqual([5, 3]);
     const read = readConfig(JSON.parse(JSON.stringify(architecture.toFile?.(config) ?? config)), 'test');
     expect(read.architecture).toBe(architecture);
-    expect(architecture.inputShape(read.config)).toEqual([2, 16, 16]);
-    expect(buildForward(read, 5).scope.state.map(({ name: entry, shape }) => [entry, shape])).toEqual(
-      buildForward(model, 5).scope.state.map(({ name: entry, shape }) => [entry, shape]),
-    );
+    expect(read.inputs).toEqual(model.inputs);
+    const entries = (spec: ModelSpec) => modelState(spec).map(({ name: entry, shape }) => [entry, shape]);
+    expect(entries(read)).toEqual(entries(model));
   });
 
   it('has the same first weights for a seed, and the same state in training and evaluation, in the same order', () => {
-    const state = (training: boolean) => buildForward(configured(name), 3, training).scope.state;
+    const spec = configured(name);
+    const state = (training: boolean) => spec.build(smallestBatch(spec, 3), { training }).scope.state;
     const [trained, evaluated] = [state(true), state(false)];
-    expect(trained.map((spec) => spec.name)).toEqual(evaluated.map((spec) => spec.name));
+    expect(trained.map((entry) => entry.name)).toEqual(evaluated.map((entry) => entry.name));
     // The first layers are enough: a large model has millions of weights.
     const first = (seed: number) => initializeWeights(evaluated.slice(0, 6), seed);
     expect(first(1)).toEqual(first(1));
@@ -86,7 +95,7 @@ describe('config.json', () => {
   });
 
   it('takes timm’s keys, known or not: input size and channels', () => {
-    const { architecture, config } = readConfig(
+    const { inputs, config } = readConfig(
       {
         architecture: 'resnet18',
         num_classes: 10,
@@ -97,7 +106,7 @@ describe('config.json', () => {
       },
       'c',
     );
-    expect(architecture.inputShape(config)).toEqual([1, 64, 48]);
+    expect(inputs.x.shape).toEqual([1, 64, 48]);
     expect(config).toMatchObject({ label_names: ['a'], pretrained_cfg: { tag: 'a1_in1k' } });
   });
 });
@@ -187,7 +196,7 @@ describe('a configuration that cannot be built', () => {
 
   it('that only building finds names the architecture and exits alike', () => {
     const config = { ...(configured('cnn').config as object), image_size: 4 };
-    const build = () => buildForward({ architecture: architectures.get('cnn'), config }, 1);
+    const build = () => modelState(modelOf(architectures.get('cnn'), config));
     expect(build).toThrow(/^cnn: expected a configuration that can be built, /);
     expect(build).toThrow(InputError);
   });

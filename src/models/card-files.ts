@@ -50,11 +50,12 @@ const readFacts = z.object({
  *
  * @param spec - The model, from the directory's configuration.
  */
-export async function readModelCard(folder: string, { architecture, config }: ModelSpec): Promise<ReadCard> {
+export async function readModelCard(folder: string, spec: ModelSpec): Promise<ReadCard> {
   const { files } = await listFolder(folder);
   const problems: string[] = [];
-  const classes = classNames(config, architecture.classes(config));
-  const shape = imageShape({ architecture, config });
+  const { config, head } = spec;
+  const classes = classNames(config, head.size);
+  const shape = imageShape(spec);
   const timm = shape ? timmPreprocessing(config, shape) : undefined;
   const read = timm?.preprocessing
     ? timm
@@ -157,7 +158,7 @@ export function configWithCard(text: string, spec: ModelSpec, card: ModelCard, i
       result = `${JSON.stringify(config, null, 2)}\n`;
     }
   }
-  const count = spec.architecture.classes(spec.config);
+  const count = spec.head.size;
   const { classes } = card;
   const named = classes !== undefined && (isNew ? classes.length <= count : classes.length === count);
   if (!named || classNames(spec.config, count)) return result;
@@ -172,9 +173,10 @@ export function configWithCard(text: string, spec: ModelSpec, card: ModelCard, i
 }
 
 /** The shape of a model's examples, where they are images. */
-function imageShape({ architecture, config }: ModelSpec): ImageShape | undefined {
-  const shape = architecture.inputShape(config);
-  return shape.length === 3 ? [shape[0], shape[1], shape[2]] : undefined;
+function imageShape({ inputs }: ModelSpec): ImageShape | undefined {
+  const [channels, height, width, more] = inputs.x?.shape ?? [];
+  const isImage = channels && height && width && more === undefined;
+  return isImage ? [channels, height, width] : undefined;
 }
 
 function timmPreprocessing(config: unknown, shape: ImageShape): ReadPreprocessing | undefined {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { add, globalAveragePool, pad, relu, reshape, slice, type Tensor } from '../graph/index.js';
 import { batchNorm, conv2d, kaimingNormal, linear, type Scope } from '../nn/index.js';
-import type { Architecture } from './architecture.js';
+import { type Architecture, imageInput } from './architecture.js';
 import { labelKeys } from './labels.js';
 
 const configOf = (name: string) =>
@@ -42,10 +42,14 @@ function cifarResnet(depth: number): Architecture<CifarResNetConfig> {
     name,
     description: `residual network for CIFAR-10, ${depth} layers, shortcuts without parameters`,
     config: configOf(name),
-    inputShape: ({ num_channels, image_size }) => [num_channels, image_size, image_size],
-    classes: ({ num_labels }) => num_labels,
-    fit: ([num_channels, image_size], classes) => ({ num_channels, image_size, num_labels: classes.length }),
-    forward(scope, x, { num_labels }) {
+    inputs: ({ num_channels, image_size }) => imageInput([num_channels, image_size, image_size]),
+    head: ({ num_labels }) => ({ kind: 'classifier', size: num_labels }),
+    fit: ({ x: { shape } }, { labels }) => ({
+      num_channels: shape[0],
+      image_size: shape[1],
+      num_labels: labels.length,
+    }),
+    forward(scope, { x }, { num_labels }) {
       let h = relu(convNorm(scope, x, 1, 16));
       [16, 32, 64].forEach((channels, stage) => {
         for (let index = 0; index < (depth - 2) / 6; index++) {
@@ -56,9 +60,8 @@ function cifarResnet(depth: number): Architecture<CifarResNetConfig> {
         }
       });
       const weightInitializer = kaimingNormal('in');
-      return linear(scope.child('linear'), reshape(globalAveragePool(h), [x.shape[0], 64]), num_labels, {
-        weightInitializer,
-      });
+      const pooled = reshape(globalAveragePool(h), [x.shape[0], 64]);
+      return { logits: linear(scope.child('linear'), pooled, num_labels, { weightInitializer }) };
     },
   };
 }

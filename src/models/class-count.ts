@@ -15,10 +15,10 @@ import type { StateDict } from './state-dict.js';
 export function requireClassCount(
   weights: StateDict,
   specs: readonly StateSpec[],
-  { architecture, config }: ModelSpec,
+  { architecture, head }: ModelSpec,
   { source, configFile }: { source: string; configFile?: string },
 ): void {
-  const expected = architecture.classes(config);
+  const expected = head.size;
   const others = specs.flatMap(({ name, shape }) => {
     const found = weights.get(name)?.shape;
     return found && String(found) !== String(shape) ? [{ name, shape, found }] : [];

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { maxPool, relu, reshape } from '../graph/index.js';
 import { conv2d, linear } from '../nn/index.js';
-import type { Architecture } from './architecture.js';
+import { type Architecture, imageInput } from './architecture.js';
 import { labelKeys } from './labels.js';
 
 const keys = z.strictObject({
@@ -42,10 +42,10 @@ export const cnn: Architecture<CnnConfig> = {
   name: 'cnn',
   description: 'two convolutions and four linear layers without normalization (paper, Appendix C)',
   config,
-  inputShape: ({ num_channels, image_size }) => [num_channels, image_size, image_size],
-  classes: ({ num_labels }) => num_labels,
-  fit: ([num_channels, image_size], classes) => ({ num_channels, image_size, num_labels: classes.length }),
-  forward(scope, x, { channels, kernel_size, hidden_sizes, num_labels }) {
+  inputs: ({ num_channels, image_size }) => imageInput([num_channels, image_size, image_size]),
+  head: ({ num_labels }) => ({ kind: 'classifier', size: num_labels }),
+  fit: ({ x: { shape } }, { labels }) => ({ num_channels: shape[0], image_size: shape[1], num_labels: labels.length }),
+  forward(scope, { x }, { channels, kernel_size, hidden_sizes, num_labels }) {
     // ReLU after the pool gives the same values and gradients as before it, from a quarter of the elements.
     let h = relu(maxPool(conv2d(scope.child('conv1'), x, channels[0], kernel_size), { kernel: 2 }));
     h = relu(maxPool(conv2d(scope.child('conv2'), h, channels[1], kernel_size), { kernel: 2 }));
@@ -53,6 +53,6 @@ export const cnn: Architecture<CnnConfig> = {
     hidden_sizes.forEach((size, index) => {
       h = relu(linear(scope.child(`fc${index + 1}`), h, size));
     });
-    return linear(scope.child(`fc${hidden_sizes.length + 1}`), h, num_labels);
+    return { logits: linear(scope.child(`fc${hidden_sizes.length + 1}`), h, num_labels) };
   },
 };

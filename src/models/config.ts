@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { InputError, Registry, suggest } from '../registry/index.js';
-import type { Architecture, ModelSpec } from './architecture.js';
+import { type Architecture, type ModelSpec, modelOf } from './architecture.js';
 import { cifarResnets } from './cifar-resnet.js';
 import { cnn } from './cnn.js';
 import { withClassCount } from './labels.js';
@@ -66,7 +66,7 @@ export function parseConfig(
   const given = withClassCount(config, countKey, source);
   const foreign = foreignKeys.some((key) => Object.hasOwn(config, key));
   const parsed = (foreign ? architecture.config.loose() : architecture.config).safeParse(given);
-  if (parsed.success) return { architecture, config: parsed.data };
+  if (parsed.success) return modelOf(architecture, parsed.data);
   const issue = parsed.error.issues[0];
   const near =
     issue.code === 'unrecognized_keys' ? suggest(issue.keys[0], Object.keys(architecture.config.shape)) : undefined;

@@ -13,7 +13,7 @@ import {
   toFloat32,
 } from '../formats/index.js';
 import { InputError } from '../registry/index.js';
-import { buildForward, type ModelSpec } from './architecture.js';
+import { type ModelSpec, modelState } from './architecture.js';
 import type { ModelCard } from './card.js';
 import { cardFiles, configWithCard } from './card-files.js';
 import { requireClassCount } from './class-count.js';
@@ -46,7 +46,7 @@ export interface Model extends ModelSpec {
  */
 export function initializeModel(architecture: string, config: Readonly<Record<string, unknown>>, seed: number): Model {
   const spec = parseConfig(architectures.get(architecture), config, 'config');
-  return { ...spec, weights: initializeWeights(buildForward(spec, 1).scope.state, seed) };
+  return { ...spec, weights: initializeWeights(modelState(spec), seed) };
 }
 
 /**
@@ -73,7 +73,7 @@ export async function loadModel(
   const { tensors, shards } = await readTensorFiles(folder);
   const byFile = shards.map(({ name, file }) => ({ path: join(folder, name), weights: weightsOf(file.tensors) }));
   const weights = new Map(byFile.flatMap((file) => [...file.weights]));
-  const { state } = buildForward(spec, 1).scope;
+  const state = modelState(spec);
   requireClassCount(weights, state, spec, { source: folder, configFile });
   requireWeights(weights, state, folder);
   for (const file of byFile) requireFinite(file.weights, file.path);
@@ -177,7 +177,7 @@ async function configText(model: Model, card: ModelCard = {}): Promise<string | 
 }
 
 function newTensors(model: Model): StoredTensor[] {
-  const counters = buildForward(model, 1).scope.state.filter(({ kind }) => kind === 'counter');
+  const counters = modelState(model).filter(({ kind }) => kind === 'counter');
   const counts = new Set(counters.map(({ name }) => name));
   return [...model.weights].map(([name, { shape, data }]) =>
     fromFloat32(data, { name, dtype: counts.has(name) ? 'I64' : 'F32', shape }),

@@ -1,4 +1,17 @@
-export { type Architecture, buildForward, type ForwardPass, type ModelSpec } from './architecture.js';
+export {
+  type Architecture,
+  type ForwardPass,
+  type Head,
+  type HeadNeed,
+  imageInput,
+  isLike,
+  type ModelSpec,
+  modelOf,
+  modelState,
+  smallestBatch,
+  smallestExample,
+  type Tensors,
+} from './architecture.js';
 export type {
   CardData,
   CardLock,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { relu, reshape } from '../graph/index.js';
 import { linear } from '../nn/index.js';
-import type { Architecture } from './architecture.js';
+import { type Architecture, imageInput } from './architecture.js';
 import { labelKeys } from './labels.js';
 
 const config = z.strictObject({
@@ -20,14 +20,14 @@ export const mlp: Architecture<MlpConfig> = {
   name: 'mlp',
   description: 'linear layers with ReLU between them',
   config,
-  inputShape: ({ input_shape }) => input_shape,
-  classes: ({ num_labels }) => num_labels,
-  fit: (input_shape, classes) => ({ input_shape, num_labels: classes.length }),
-  forward(scope, x, { hidden_sizes, num_labels }) {
+  inputs: ({ input_shape }) => imageInput(input_shape),
+  head: ({ num_labels }) => ({ kind: 'classifier', size: num_labels }),
+  fit: ({ x }, { labels }) => ({ input_shape: x.shape, num_labels: labels.length }),
+  forward(scope, { x }, { hidden_sizes, num_labels }) {
     let h = reshape(x, [x.shape[0], -1]);
     hidden_sizes.forEach((size, index) => {
       h = relu(linear(scope.child(`fc${index + 1}`), h, size));
     });
-    return linear(scope.child(`fc${hidden_sizes.length + 1}`), h, num_labels);
+    return { logits: linear(scope.child(`fc${hidden_sizes.length + 1}`), h, num_labels) };
   },
 };

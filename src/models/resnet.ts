@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { add, globalAveragePool, maxPool, relu, reshape, type Tensor } from '../graph/index.js';
 import { batchNorm, conv2d, kaimingNormal, linear, type Scope } from '../nn/index.js';
-import type { Architecture } from './architecture.js';
+import { type Architecture, imageInput } from './architecture.js';
 import { labelKeys } from './labels.js';
 
 type Block = 'basic' | 'bottleneck';
@@ -40,13 +40,8 @@ const configOf = (name: string) =>
 /** Configuration of a residual network: weightlock's keys, or timm's. */
 export type ResNetConfig = z.infer<ReturnType<typeof configOf>>;
 
-function inputShape({
-  in_chans,
-  image_size,
-  stem,
-  model_args,
-  pretrained_cfg,
-}: ResNetConfig): [number, number, number] {
+/** Channels, height and width of an image. */
+function imageSize({ in_chans, image_size, stem, model_args, pretrained_cfg }: ResNetConfig): [number, number, number] {
   const [channels, height, width] = pretrained_cfg?.input_size ?? [];
   const size = image_size ?? (stem === 'cifar' ? 32 : 224);
   return [in_chans ?? model_args?.in_chans ?? channels ?? 3, image_size ?? height ?? size, image_size ?? width ?? size];
@@ -95,13 +90,13 @@ function resnet(name: string, block: Block, depths: readonly number[]): Architec
       path: ['num_features'],
       error: `expected ${features}, which follows from the architecture`,
     }),
-    inputShape,
-    classes: ({ num_classes }) => num_classes,
-    fit: ([in_chans, image_size], classes) => ({ in_chans, image_size, num_classes: classes.length }),
+    inputs: (config) => imageInput(imageSize(config)),
+    head: ({ num_classes }) => ({ kind: 'classifier', size: num_classes }),
+    fit: ({ x: { shape } }, { labels }) => ({ in_chans: shape[0], image_size: shape[1], num_classes: labels.length }),
     toFile(config) {
       if (config.stem === 'cifar') return config;
       const { num_classes, global_pool, pretrained_cfg, model_args } = config;
-      const size = inputShape(config);
+      const size = imageSize(config);
       return {
         architecture: name,
         num_classes,
@@ -111,7 +106,7 @@ function resnet(name: string, block: Block, depths: readonly number[]): Architec
         pretrained_cfg: { input_size: size, num_classes, first_conv: 'conv1', classifier: 'fc', ...pretrained_cfg },
       };
     },
-    forward(scope, x, { stem, num_classes }) {
+    forward(scope, { x }, { stem, num_classes }) {
       let h =
         stem === 'cifar'
           ? relu(convNorm(scope, x, 1, 64, 3))
@@ -122,7 +117,8 @@ function resnet(name: string, block: Block, depths: readonly number[]): Architec
           h = residual(scope.child(`layer${stage + 1}`).child(`${index}`), h, block, 64 * 2 ** stage, stride);
         }
       });
-      return linear(scope.child('fc'), reshape(globalAveragePool(h), [x.shape[0], features]), num_classes);
+      const pooled = reshape(globalAveragePool(h), [x.shape[0], features]);
+      return { logits: linear(scope.child('fc'), pooled, num_classes) };
     },
   };
 }

@@ -1,19 +1,7 @@
 import { z } from 'zod';
-import {
-  add,
-  concat,
-  expand,
-  gelu,
-  matMul,
-  mul,
-  reshape,
-  slice,
-  softmax,
-  type Tensor,
-  transpose,
-} from '../graph/index.js';
-import { conv2d, layerNorm, linear, normal, type Scope, zeros } from '../nn/index.js';
-import type { Architecture } from './architecture.js';
+import { add, concat, expand, gelu, reshape, slice, type Tensor, transpose } from '../graph/index.js';
+import { conv2d, layerNorm, linear, multiHeadAttention, normal, type Scope, zeros } from '../nn/index.js';
+import { type Architecture, imageInput } from './architecture.js';
 import { labelKeys, maxClasses } from './labels.js';
 
 const huggingFaceClass = 'ViTForImageClassification';
@@ -73,21 +61,15 @@ const config = keys.superRefine(({ hidden_size, num_attention_heads, patch_size,
 /** Configuration of the {@link vit}: Hugging Face's keys. */
 export type VitConfig = z.infer<typeof config>;
 
-/** Softmax attention over `[batch, tokens, width]`. */
+/** Attention over `[batch, tokens, width]` with its projections, under Hugging Face's names. */
 function attention(scope: Scope, x: Tensor, settings: VitConfig): Tensor {
-  const [batch, tokens, width] = x.shape;
-  const { num_attention_heads: heads, qkv_bias: bias } = settings;
+  const [width] = x.shape.slice(-1);
+  const { num_attention_heads: heads, attention_probs_dropout_prob: dropout, qkv_bias: bias } = settings;
   const inner = scope.child('attention');
-  const project = (name: string) =>
-    reshape(linear(inner.child(name), x, width, { ...initial(settings), bias }), [batch, tokens, heads, width / heads]);
+  const project = (name: string) => linear(inner.child(name), x, width, { ...initial(settings), bias });
   const [query, key, value] = ['query', 'key', 'value'].map(project);
-  const scores = matMul(transpose(query, [0, 2, 1, 3]), transpose(key, [0, 2, 3, 1]));
-  const weights = scope.dropout(
-    softmax(mul(scores, 1 / Math.sqrt(width / heads))),
-    settings.attention_probs_dropout_prob,
-  );
-  const mixed = transpose(matMul(weights, transpose(value, [0, 2, 1, 3])), [0, 2, 1, 3]);
-  const out = linear(scope.child('output').child('dense'), reshape(mixed, x.shape), width, initial(settings));
+  const mixed = multiHeadAttention(scope, { query, key, value }, { heads, dropout });
+  const out = linear(scope.child('output').child('dense'), mixed, width, initial(settings));
   return scope.dropout(out, settings.hidden_dropout_prob);
 }
 
@@ -128,14 +110,13 @@ export const vit: Architecture<VitConfig> = {
   description: 'vision transformer (Hugging Face ViTForImageClassification)',
   config,
   huggingFaceClass,
-  inputShape: ({ num_channels, image_size }) => [num_channels, ...pair(image_size)],
-  classes: ({ num_labels }) => num_labels,
-  fit: ([num_channels, height, width], classes) => ({
-    num_channels,
-    image_size: height === width ? height : [height, width],
-    num_labels: classes.length,
-  }),
-  forward(scope, x, settings) {
+  inputs: ({ num_channels, image_size }) => imageInput([num_channels, ...pair(image_size)]),
+  head: ({ num_labels }) => ({ kind: 'classifier', size: num_labels }),
+  fit({ x }, { labels }) {
+    const [num_channels, height, width] = x.shape;
+    return { num_channels, image_size: height === width ? height : [height, width], num_labels: labels.length };
+  },
+  forward(scope, { x }, settings) {
     const { num_hidden_layers, hidden_size, layer_norm_eps: epsilon } = settings;
     const model = scope.child('vit');
     let h = embeddings(model.child('embeddings'), x, settings);
@@ -146,6 +127,6 @@ export const vit: Architecture<VitConfig> = {
       x.shape[0],
       hidden_size,
     ]);
-    return linear(scope.child('classifier'), first, vit.classes(settings), initial(settings));
+    return { logits: linear(scope.child('classifier'), first, settings.num_labels, initial(settings)) };
   },
 };

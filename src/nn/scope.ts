@@ -1,4 +1,5 @@
 import { dropout as applyDropout, type Graph, GraphError, type Shape, type Tensor } from '../graph/index.js';
+import { batchInput, weightInput } from './arrays.js';
 import { type Initializer, zeros } from './initializers.js';
 
 /**
@@ -21,7 +22,7 @@ export interface StateSpec {
 
 /** A dropout mask that has to be fed: 0 or 1 / (1 − p). */
 export interface MaskSpec {
-  /** Name of the graph input. */
+  /** Name of the array that a batch feeds it by, which also names its random stream. */
   readonly name: string;
   /** Shape. */
   readonly shape: Shape;
@@ -119,8 +120,9 @@ export class Scope {
   /** Dropout with probability `p`; the identity outside training and for p = 0. */
   dropout(x: Tensor, p: number): Tensor {
     if (!this.training || p === 0) return x;
-    const mask = this.graph.input(`mask.${this.#root.masks.length}`, x.shape);
-    this.#root.masks.push({ name: `mask.${this.#root.masks.length}`, shape: x.shape, keepProbability: 1 - p });
+    const name = `mask.${this.#root.masks.length}`;
+    const mask = this.graph.input(batchInput(name), x.shape);
+    this.#root.masks.push({ name, shape: x.shape, keepProbability: 1 - p });
     return applyDropout(x, mask);
   }
 
@@ -128,7 +130,7 @@ export class Scope {
     const full = this.prefix + name;
     const known = this.#root.inputs.get(full);
     if (known) return known;
-    const tensor = this.graph.input(full, shape);
+    const tensor = this.graph.input(weightInput(full), shape);
     this.#root.inputs.set(full, tensor);
     this.#root.state.set(full, { name: full, shape, initializer, kind });
     return tensor;

@@ -13,6 +13,7 @@ import {
 import { type LearningCurve, learningCurves, picture } from './charts.js';
 import { type ReportSection, renderReport } from './html.js';
 import type { Table } from './table.js';
+import { capitalized } from './text.js';
 
 /** Findings as people read them: one table and the sentences below it. */
 export interface Summary {
@@ -32,12 +33,12 @@ export interface ReportOrigin {
 
 /** Puts the findings of an attack into a table and plain sentences. */
 export function summarizeAttack(
-  { rows, cost, score }: AttackedModel,
+  { rows, metric, cost, score }: AttackedModel,
   { target, perClass }: Pick<AttackOptions, 'target' | 'perClass'>,
   authorized?: AttackTableOptions['authorized'],
 ): Summary {
   const advantages = [cost, score].filter((advantage) => advantage !== undefined);
-  const table = attackTable(rows, { target, perClass, authorized });
+  const table = attackTable(rows, { target, perClass, authorized, metric });
   if (advantages.length === 0) {
     return {
       table,
@@ -56,24 +57,27 @@ export function summarizeAttack(
   return { table, sentences: [verdictSentence(advantages), advantageScale, ...sentences] };
 }
 
-/** The charts of an attack: accuracy over steps, one chart a measure. */
-export async function attackSections(rows: readonly AttackRow[], options: AttackOptions): Promise<ReportSection[]> {
+/** The charts of an attack: score over steps, one chart a measure. */
+export async function attackSections(
+  { rows, metric }: Pick<AttackedModel, 'rows' | 'metric'>,
+  options: AttackOptions,
+): Promise<ReportSection[]> {
   const { target, perClass, costSteps, scoreSteps } = options;
   const sections: ReportSection[] = [];
   const cost = attackCurves(rows, 'cost');
   if (cost.length > 0) {
     sections.push({
       heading: 'All training images: how fast each starting point learns',
-      ...picture(await learningCurves(cost, { target })),
-      caption: `Accuracy on the unauthorized task at the best learning rate of each optimizer, at most ${costSteps} steps. A run that reached the target, or diverged, keeps its last accuracy.`,
+      ...picture(await learningCurves(cost, { target, metric })),
+      caption: `${capitalized(metric)} on the unauthorized task at the best learning rate of each optimizer, at most ${costSteps} steps. A run that reached the target, or diverged, keeps its last ${metric}.`,
     });
   }
   const score = attackCurves(rows, 'score');
   if (score.length > 0) {
     sections.push({
       heading: `${perClass} images of each class: how far each starting point comes`,
-      ...picture(await learningCurves(score, { target: null })),
-      caption: `Accuracy on the unauthorized task at the best learning rate of each optimizer, ${scoreSteps} steps. A run that diverged keeps its last accuracy.`,
+      ...picture(await learningCurves(score, { target: null, metric })),
+      caption: `${capitalized(metric)} on the unauthorized task at the best learning rate of each optimizer, ${scoreSteps} steps. A run that diverged keeps its last ${metric}.`,
     });
   }
   return sections;
@@ -89,12 +93,12 @@ export async function attackReport(
   return renderReport({
     title: 'weightlock attack',
     summary: [...sentences],
-    sections: [{ heading: 'All attacks', table }, ...(await attackSections(result.rows, options))],
+    sections: [{ heading: 'All attacks', table }, ...(await attackSections(result, options))],
     ...origin,
   });
 }
 
-/** One curve a trial; a run that ended before others of its row keeps its last accuracy, so that all cover the same steps. */
+/** One curve a trial; a run that ended before others of its row keeps its last score, so that all cover the same steps. */
 export function attackCurves(rows: readonly AttackRow[], measure: AttackRow['measure']): LearningCurve[] {
   return (
     rows
@@ -111,7 +115,7 @@ export function attackCurves(rows: readonly AttackRow[], measure: AttackRow['mea
           attack: optimizerLabel(row),
           start: startLabel(row),
           seed,
-          points: steps.map((step) => ({ step, accuracy: lastUpTo(curve, step) })),
+          points: steps.map((step) => ({ step, score: lastUpTo(curve, step) })),
         }));
       })
       .filter(({ points }) => points.length > 0)

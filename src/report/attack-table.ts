@@ -16,14 +16,14 @@ import type { Table } from './table.js';
 
 /** What stands in the table beside the searches. */
 export interface AttackTableOptions {
-  /** Authorized accuracy by starting point as the table names it (see `startLabel`): `locked, clipped`. */
+  /** Authorized score by starting point as the table names it (see `startLabel`): `locked, clipped`. */
   authorized?: Readonly<Record<string, number>>;
   /** Accuracy that the cost is counted to. */
   target: number;
   /** Labelled examples of each class of the score; none where cost and score are of the same runs, with all examples. */
   perClass?: number;
-  /** What the score is; default accuracy. */
-  metric?: string;
+  /** What the score is, in words. */
+  metric: string;
 }
 
 /** A starting point, an attack and an optimizer: one row of the table, with what was measured. */
@@ -69,7 +69,7 @@ export function optimizerLabel({ optimizer, options }: Pick<AttackRow, 'optimize
 /** The table of an attack: one row for each starting point, attack and optimizer. */
 export function attackTable(
   rows: readonly AttackRow[],
-  { authorized = {}, target, perClass, metric = 'accuracy' }: AttackTableOptions,
+  { authorized = {}, target, perClass, metric }: AttackTableOptions,
 ): Table {
   const all = groups(rows);
   const seeds = rows[0]?.result.trials.length ?? 0;

@@ -1,7 +1,7 @@
 import { count, decimal, interval, percent, steps } from './numbers.js';
 import type { Table } from './table.js';
 
-/** A point of a line of a learning curve: mean, least and greatest accuracy over seeds. */
+/** A point of a line of a learning curve: mean, least and greatest score over seeds. */
 export interface CurveRow {
   /** The attack. */
   readonly attack: string;
@@ -20,7 +20,7 @@ export interface CurveRow {
 }
 
 /** The numbers behind learning curves: a row for each attack and step, a column for each starting point. */
-export function curvesTable(rows: readonly CurveRow[], starts: readonly string[]): Table {
+export function curvesTable(rows: readonly CurveRow[], starts: readonly string[], metric: string): Table {
   const lines = new Map<string, Record<string, string>>();
   for (const { attack, start, step, mean, low, high, seeds } of rows) {
     const key = JSON.stringify([attack, step]);
@@ -31,7 +31,7 @@ export function curvesTable(rows: readonly CurveRow[], starts: readonly string[]
   }
   const counts = [...new Set(rows.map(({ seeds }) => seeds))].sort((a, b) => a - b).map((n) => count(n, 'seed'));
   return {
-    title: 'Unauthorized accuracy by steps',
+    title: `Unauthorized ${metric} by steps`,
     columns: [
       { key: 'attack', header: 'attack' },
       { key: 'step', header: 'steps', align: 'right' },
@@ -83,7 +83,7 @@ export function tradeOffTable(
     title: 'What each lock setting costs and what it buys',
     columns: [
       { key: 'label', header: 'setting' },
-      { key: 'authorized', header: 'authorized accuracy', align: 'right' },
+      { key: 'authorized', header: 'authorized score', align: 'right' },
       { key: 'advantage', header: "attacker's advantage", align: 'right' },
       { key: 'range', header: 'interval', align: 'right' },
     ],

@@ -1,4 +1,5 @@
 import { type DemoOptions, type DemoResult, demoAttack } from '../experiments/index.js';
+import { tasks } from '../tasks/index.js';
 import { startLabel } from './attack-names.js';
 import { attackSections, type ReportOrigin, type Summary, summarizeAttack } from './attack-report.js';
 import { picture, spectra } from './charts.js';
@@ -8,15 +9,16 @@ import { utilitySentence, utilityTable } from './utility-table.js';
 
 /** Puts the demo's findings into a table and plain sentences. */
 export function summarizeDemo(result: DemoResult, options: DemoOptions): Summary {
-  const { before, after } = result.test;
-  const accuracies = Object.entries(result.transformed).map(([attack, accuracy]) => [
+  const { task, before, after } = result.test;
+  const { score } = tasks.get(task).roles;
+  const scores = Object.entries(result.transformed).map(([attack, found]) => [
     startLabel({ start: 'locked', attack }),
-    accuracy,
+    found,
   ]);
   const { table, sentences } = summarizeAttack(result, demoAttack(options), {
-    unlocked: before.float32.accuracy,
-    locked: after.float32.accuracy,
-    ...Object.fromEntries(accuracies),
+    unlocked: before.float32.metrics[score] ?? Number.NaN,
+    locked: after.float32.metrics[score] ?? Number.NaN,
+    ...Object.fromEntries(scores),
   });
   const raised = result.lock.spectra.map(({ before, after }) => after[0] / before[0]);
   const sigma = Math.max(...result.lock.spectra.map(({ after }) => after[0]));
@@ -50,12 +52,12 @@ export async function demoReport(result: DemoResult, options: DemoOptions, origi
           `A small convolutional network learned the digits ${options.authorized.join(', ')} (the authorized task) and was locked with SpecDef. ` +
             `The attacker wants it to learn the digits ${options.unauthorized.join(', ')} instead (the unauthorized task): with all ` +
             `${result.unauthorized.train} training images, where the steps to the target are the cost, and with ${perClass} labelled images of each ` +
-            `digit, where the best accuracy is the score. Accuracy is measured on ${result.unauthorized.test} test images.`,
+            `digit, where the best ${result.metric} is the score, measured on ${result.unauthorized.test} test images.`,
         ],
         table,
       },
       { heading: 'What the lock costs the authorized task', table: utilityTable(result.test) },
-      ...(await attackSections(result.rows, demoAttack(options))),
+      ...(await attackSections(result, demoAttack(options))),
       {
         heading: 'Singular values before and after the lock',
         ...picture(sigma),

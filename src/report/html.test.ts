@@ -24,7 +24,7 @@ const ACTIVE = /^(?:src|srcset|href|xlink:href|style|action|on\w+)$/i;
 
 /** A report in which every text comes from an enemy, charts included. */
 async function hostileReport(): Promise<string> {
-  const points = [{ step: 1, accuracy: 0.2 }];
+  const points = [{ step: 1, score: 0.2 }];
   const curves = [
     { attack: HOSTILE, start: HOSTILE, seed: 1, points },
     { attack: 'b', start: 'locked', seed: 1, points },

@@ -4,18 +4,18 @@ import { InputError } from '../registry/index.js';
 import { type CurveRow, curvesTable } from './chart-tables.js';
 import { count, percent } from './numbers.js';
 import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
-import { printable } from './text.js';
+import { capitalized, printable } from './text.js';
 import { chartConfig, keyStyle, palette } from './theme.js';
 
 /** One measurement during an attack. */
 export interface CurvePoint {
   /** Optimizer steps so far. */
   step: number;
-  /** Fraction of right answers, 0 to 1. */
-  accuracy: number;
+  /** Score, 0 to 1: the share of right answers. */
+  score: number;
 }
 
-/** One run of an attack: accuracy on the unauthorized task (0 to 1) after so many optimizer steps. */
+/** One run of an attack: score on the unauthorized task (0 to 1) after so many optimizer steps. */
 export interface LearningCurve {
   /** The attack; each gets a panel. */
   attack: string;
@@ -29,8 +29,10 @@ export interface LearningCurve {
 
 /** Options of `learningCurves`. */
 export interface LearningCurvesOptions {
-  /** The accuracy that counts as success; default 0.95, `null` for no line. */
+  /** The score that counts as success; default 0.95, `null` for no line. */
   target?: number | null;
+  /** What the score is, in words; default score. */
+  metric?: string;
   /** Default `log`, on which the same slowdown is the same distance everywhere; a point at step 0 then has no place. */
   stepScale?: 'log' | 'linear';
   /** Panels in a row; default 3 where that fills the rows, else 2. */
@@ -98,7 +100,7 @@ function drawn(rows: readonly CurveRow[], starts: readonly string[], others: num
 /** Mean, least and greatest accuracy over the seeds of one line, at the steps that every seed measured. */
 function aggregate(curves: readonly LearningCurve[], usable: (step: number) => boolean): CurveRow[] {
   const { attack, start } = curves[0];
-  const bySeed = curves.map(({ points }) => new Map(points.map(({ step, accuracy }) => [step, accuracy])));
+  const bySeed = curves.map(({ points }) => new Map(points.map(({ step, score }) => [step, score])));
   const steps = [...bySeed[0].keys()].filter((step) => usable(step) && bySeed.every((seed) => seed.has(step)));
   if (steps.length === 0) {
     throw new InputError(
@@ -122,7 +124,12 @@ function aggregate(curves: readonly LearningCurve[], usable: (step: number) => b
     });
 }
 
-function describe(rows: readonly CurveRow[], attacks: readonly string[], starts: readonly string[]): string {
+function describe(
+  rows: readonly CurveRow[],
+  attacks: readonly string[],
+  starts: readonly string[],
+  metric: string,
+): string {
   const sentences = attacks.map((attack) => {
     const ends = starts.flatMap((start) => {
       const last = rows.findLast((row) => row.attack === attack && row.start === start);
@@ -130,7 +137,7 @@ function describe(rows: readonly CurveRow[], attacks: readonly string[], starts:
     });
     return `${attack}: ${ends.join(', ')}.`;
   });
-  return `Accuracy on the unauthorized task over optimizer steps, mean and range over seeds. ${sentences.join(' ')}`;
+  return `${capitalized(metric)} on the unauthorized task over optimizer steps, mean and range over seeds. ${sentences.join(' ')}`;
 }
 
 /** The points of all lines, checked, and the attacks and starting points in the order of the chart. */
@@ -141,10 +148,10 @@ function linesOf(
   if (curves.length === 0) throw new InputError('learning curves: expected at least one curve, got none');
   const named = curves.map((c) => ({ ...c, attack: printable(c.attack), start: printable(c.start) }));
   for (const { attack, start, seed, points } of named) {
-    const bad = points.find(({ accuracy }) => !(accuracy >= 0 && accuracy <= 1));
+    const bad = points.find(({ score }) => !(score >= 0 && score <= 1));
     if (bad) {
       throw new InputError(
-        `learning curves: expected an accuracy from 0 to 1, got ${bad.accuracy} at step ${bad.step} of "${start}" under "${attack}", seed ${seed}`,
+        `learning curves: expected a score from 0 to 1, got ${bad.score} at step ${bad.step} of "${start}" under "${attack}", seed ${seed}`,
       );
     }
   }
@@ -179,12 +186,13 @@ function key(rows: readonly CurveRow[], hidden: number): string[] {
 /**
  * The specification of `learningCurves`, with the drawn means and ranges as its data.
  *
- * @throws InputError when there is no curve, no step common to all seeds of a line, or an accuracy outside 0 to 1
+ * @throws InputError when there is no curve, no step common to all seeds of a line, or a score outside 0 to 1
  */
 export function learningCurvesSpec(
   curves: readonly LearningCurve[],
   {
     target = 0.95,
+    metric = 'score',
     stepScale = 'log',
     columns,
     others = 1,
@@ -213,9 +221,9 @@ export function learningCurvesSpec(
     scale: stepScale === 'log' ? { type: 'log' as const, nice: false } : { type: 'linear' as const, nice: false },
     axis: { format: '~s', grid: false, domain: true, ticks: true, tickCount: 5, labelOverlap: true },
   };
-  const accuracy = {
+  const score = {
     type: 'quantitative' as const,
-    title: 'unauthorized accuracy',
+    title: `unauthorized ${metric}`,
     scale: { domain: [0, 1] },
     axis: {
       domain: false,
@@ -259,7 +267,7 @@ export function learningCurvesSpec(
   return {
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
     usermeta: { title: 'Learning curves of the attacks' },
-    description: describe(rows, attacks, starts),
+    description: describe(rows, attacks, starts, metric),
     config: chartConfig,
     title: { text: key(rows, lines.starts.length - starts.length), ...keyStyle },
     data: { values: rows },
@@ -275,7 +283,7 @@ export function learningCurvesSpec(
           mark: { type: 'area', opacity: 0.13 },
           encoding: {
             x: step,
-            y: { ...accuracy, field: 'low' },
+            y: { ...score, field: 'low' },
             y2: { field: 'high' },
             color,
           },
@@ -284,7 +292,7 @@ export function learningCurvesSpec(
           mark: { type: 'line', strokeWidth: 2, strokeCap: 'butt', strokeJoin: 'round', point: dots },
           encoding: {
             x: step,
-            y: { ...accuracy, field: 'mean' },
+            y: { ...score, field: 'mean' },
             color,
             strokeDash: {
               field: 'start',
@@ -311,5 +319,9 @@ export function learningCurves(
 ): Promise<Chart> {
   const { rows, starts } = linesOf(curves, options.stepScale ?? 'log');
   const narrow = learningCurvesSpec(curves, { ...options, columns: 1, panelWidth: 225 });
-  return renderChart(learningCurvesSpec(curves, options), { data: curvesTable(rows, starts), narrow }, options);
+  return renderChart(
+    learningCurvesSpec(curves, options),
+    { data: curvesTable(rows, starts, options.metric ?? 'score'), narrow },
+    options,
+  );
 }

@@ -80,7 +80,7 @@ async function parts(result: ReproductionResult): Promise<Part[]> {
       paragraphs: attackSentences(attack),
       table: tableOf(attack),
       ...(curves.length > 0 && {
-        ...picture(await learningCurves(curves, { target: attack.target })),
+        ...picture(await learningCurves(curves, { target: attack.target, metric: attack.metric })),
         chart: attack.task.replace(/[^a-z0-9]+/gi, '-').toLowerCase(),
         caption: `${attack.task}: ${attack.metric} over steps at the best learning rate of each optimizer; the dashed line is the target of the cost.`,
       }),

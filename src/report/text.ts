@@ -68,3 +68,8 @@ export function elide(text: string, limit: number): string {
   const head = Math.floor((limit - 1) / 3);
   return `${characters.slice(0, head).join('')}…${characters.slice(characters.length - (limit - 1 - head)).join('')}`;
 }
+
+/** A text with a capital at its beginning. */
+export function capitalized(text: string): string {
+  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
+}

@@ -97,7 +97,7 @@ export function tradeOffSpec(
   const encodingY = {
     field: 'authorized',
     type: 'quantitative' as const,
-    title: 'authorized accuracy (more is better)',
+    title: 'authorized score (more is better)',
     scale: { domain: yDomain, nice: false, zero: false },
     axis: {
       values: ticks,

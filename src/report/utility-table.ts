@@ -1,5 +1,5 @@
 import type { UtilityChange } from '../experiments/index.js';
-import type { Utility } from '../training/index.js';
+import { type Evaluation, type Metric, tasks } from '../tasks/index.js';
 import { decimal, MISSING, percent } from './numbers.js';
 import type { Table } from './table.js';
 
@@ -11,55 +11,53 @@ const columns = [
   { key: 'bfloat16', header: 'in bf16', align: 'right' as const },
 ];
 
-/** What is shown of a utility, a line each. */
-const measures: readonly { what: string; show: (utility: Utility) => string }[] = [
-  { what: 'accuracy', show: ({ accuracy }) => percent(accuracy) },
-  { what: 'loss', show: ({ loss }) => small(loss) },
-  { what: 'calibration error', show: ({ ece }) => (ece === null ? MISSING : percent(ece)) },
-  { what: 'agreement', show: ({ agreement }) => percent(agreement) },
-  { what: 'KL to the original', show: ({ kl }) => small(kl) },
-  { what: 'logits', show: ({ logits }) => (logits === null ? MISSING : `${short(logits[0])} to ${short(logits[1])}`) },
-  { what: 'outputs not finite', show: ({ notFinite }) => percent(notFinite) },
-];
-
-/** Three digits of what may be tiny or huge. */
-function small(value: number | null): string {
-  if (value === null) return MISSING;
-  if (value !== 0 && Math.abs(value) < 5e-5) return '< 0.0001';
-  return Math.abs(value) < 1 ? decimal(value, 4) : Math.abs(value) < 1000 ? decimal(value, 2) : short(value);
+/** A metric of an evaluation as people read it. */
+export function showMetric({ name, unit }: Metric, { metrics }: Evaluation): string {
+  const value = metrics[name];
+  if (value === undefined || value === null) return MISSING;
+  return unit === 'share' ? percent(value) : small(value);
 }
 
-/** A logit in few characters. */
-function short(value: number): string {
+/** Three digits of what may be tiny or huge. */
+function small(value: number): string {
   const size = Math.abs(value);
-  return size < 1e6 ? decimal(value, size < 10 ? 1 : 0) : value.toExponential(1).replace('e+', 'e').replace('-', '−');
+  if (size >= 1e6) return value.toExponential(1).replace('e+', 'e').replace('-', '−');
+  if (size !== 0 && size < 5e-5) return value < 0 ? '−0.0000' : '< 0.0001';
+  return decimal(value, size < 1 ? 4 : size < 1000 ? 2 : 0);
 }
 
 /** What a lock costs the authorized task, also in the types that users compute in. */
-export function utilityTable({ before, after }: UtilityChange, { title }: { title?: string } = {}): Table {
+export function utilityTable({ task, before, after }: UtilityChange, { title }: { title?: string } = {}): Table {
+  const { metrics, explanation } = tasks.get(task);
   return {
     title,
     columns,
-    rows: measures.map(({ what, show }) => ({
-      what,
-      before: show(before.float32),
-      after: show(after.float32),
-      float16: show(after.float16),
-      bfloat16: show(after.bfloat16),
+    rows: metrics.map((metric) => ({
+      what: metric.title,
+      before: showMetric(metric, before.float32),
+      after: showMetric(metric, after.float32),
+      float16: showMetric(metric, after.float16),
+      bfloat16: showMetric(metric, after.bfloat16),
     })),
     notes: [
-      `Test examples: ${after.float32.n}. Calibration error: 15 bins of the predicted class. Agreement and KL (nats): with the float32 outputs before the lock. In fp16, bf16: after the lock, every value stored in 16 bits.`,
+      `Test examples: ${after.float32.n}. ${explanation} In fp16, bf16: after the lock, every value stored in 16 bits.`,
     ],
   };
 }
 
 /** What a lock costs the authorized task, in one sentence. */
-export function utilitySentence({ before, after }: UtilityChange): string {
-  const [a, b] = [before.float32, after.float32];
-  const lost = 100 * (a.accuracy - b.accuracy);
+export function utilitySentence({ task, before: { float32: a }, after: { float32: b } }: UtilityChange): string {
+  const { roles, metrics } = tasks.get(task);
+  const metric = (name: string) => metrics.find((known) => known.name === name);
+  const [score, loss, divergence] = [roles.score, roles.loss, roles.divergence].map(metric);
+  const show = (of: Metric | undefined, evaluation: Evaluation) => (of ? showMetric(of, evaluation) : MISSING);
+  const lost = 100 * ((a.metrics[roles.score] ?? Number.NaN) - (b.metrics[roles.score] ?? Number.NaN));
+  const compared = [divergence, ...metrics.filter((other) => other !== divergence && other.compares)]
+    .flatMap((each) => (each ? [`${each.title} ${showMetric(each, b)}${each.unit === 'nats' ? ' nats' : ''}`] : []))
+    .join(', ');
   return (
-    `Authorized accuracy: ${percent(a.accuracy)} before the lock, ${percent(b.accuracy)} after ` +
-    `(${decimal(Math.abs(lost), 1)} points ${lost < 0 ? 'gained' : 'lost'}, n = ${b.n}); loss ${small(a.loss)} before, ${small(b.loss)} after; ` +
-    `KL to the original ${small(b.kl)} nats, agreement ${percent(b.agreement)}.`
+    `Authorized ${score?.title}: ${show(score, a)} before the lock, ${show(score, b)} after ` +
+    `(${decimal(Math.abs(lost), 1)} points ${lost < 0 ? 'gained' : 'lost'}, n = ${b.n}); ` +
+    `${loss?.title} ${show(loss, a)} before, ${show(loss, b)} after; ${compared}.`
   );
 }

@@ -44,7 +44,7 @@ beforeAll(async () => {
     // Batches are shuffled; the reference logits follow.
     dataset: floatDataset({
       name: 'fixture',
-      inputShape: [1, 16, 16],
+      shape: [1, 16, 16],
       inputs: unpack(fixture.inputs),
       labels: Int32Array.from(fixture.labels),
       classes: ['a', 'b', 'c'],
@@ -52,7 +52,7 @@ beforeAll(async () => {
     batchSize: size,
     seed: 4,
     loss: fixture.weights,
-    referenceLogits: unpack(fixture.reference),
+    reference: unpack(fixture.reference),
     engine: { threads: 1 },
   });
 });

@@ -1,17 +1,17 @@
 import type { Feeds, ProgramCache } from '../engine/index.js';
-import { add, gradients, mul, reduceSum, softmax, sub, type Tensor, type TypedArray } from '../graph/index.js';
+import { add, gradients, mul, reduceSum, type Tensor, type TypedArray } from '../graph/index.js';
 import type { ParameterSet, StepOracle } from './optimizers/index.js';
 
-/** The graph of a classifier's loss, as far as second derivatives need it. */
+/** The graph of a loss, as far as second derivatives need it. */
 export interface LossGraph {
   /** `loss`, and `grad <name>` for each parameter that has a gradient. */
   readonly outputs: Readonly<Record<string, Tensor>>;
-  /** Logits `[batch, classes]`. */
-  readonly logits: Tensor;
+  /** The model's output that the loss is computed from. */
+  readonly output: Tensor;
   /** Graph inputs of the parameters by name. */
   readonly parameters: ReadonlyMap<string, Tensor>;
-  /** Sum of the weights of the loss's parts, cross entropy and KL divergence: both curve alike in the logits. */
-  readonly weight: number;
+  /** `H_L u`, H_L the second derivatives of the loss by the output. */
+  readonly curvature: (output: Tensor, u: Tensor) => Tensor;
 }
 
 type Curvature = 'hessian' | 'gauss-newton';
@@ -107,17 +107,13 @@ function hessianProduct({ outputs, parameters }: LossGraph): (Tensor | undefined
 
 /**
  * `Jᵀ H_L J v`. `Jᵀ w` is a gradient and linear in w, so its own gradient `∂ ⟨Jᵀ w, v⟩ / ∂ w` is `J v`, whatever w is.
- * For the softmax, cross entropy and KL divergence have the same `H_L u = weight / batch · p ∘ (u − ⟨p, u⟩)` in each row:
- * the Fisher information of the predicted distribution.
  */
-function gaussNewtonProduct({ logits, parameters, weight }: LossGraph): (Tensor | undefined)[] {
+function gaussNewtonProduct({ output, parameters, curvature }: LossGraph): (Tensor | undefined)[] {
   const inputs = [...parameters.values()];
-  const w = logits.graph.input('cotangent', logits.shape);
-  const [u] = gradients(innerProduct(gradients(logits, inputs, w), parameters), [w]);
+  const w = output.graph.input('cotangent', output.shape);
+  const [u] = gradients(innerProduct(gradients(output, inputs, w), parameters), [w]);
   if (!u) return inputs.map(() => undefined);
-  const p = softmax(logits, 1);
-  const curved = mul(p, sub(u, reduceSum(mul(p, u), { axes: [1], keepDims: true })));
-  return gradients(logits, inputs, mul(curved, weight / logits.shape[0]));
+  return gradients(output, inputs, curvature(output, u));
 }
 
 /** `Σ ⟨tensor, v⟩` over the parameters that have a tensor, with a graph input for each v. */

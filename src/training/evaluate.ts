@@ -1,83 +1,75 @@
-import { type Dataset, readInputs } from '../data/index.js';
+import { type Dataset, layoutAt, readBatch } from '../data/index.js';
 import { type EngineOptions, ProgramCache } from '../engine/index.js';
-import { type HalfType, rounded, type TypedArray } from '../graph/index.js';
-import { buildForward, type ModelSpec } from '../models/index.js';
-import { requireFit } from './objective.js';
+import { type HalfType, rounded, type Shape, sizeOf } from '../graph/index.js';
+import type { ModelSpec } from '../models/index.js';
+import { type ArraySpecs, batchSpecs, feedsOf } from '../nn/index.js';
+import { InputError } from '../registry/index.js';
+import { type Evaluation, type Task, taskOf } from '../tasks/index.js';
 import type { ParameterSet } from './optimizers/index.js';
 
-/** How well a model does on a data set. */
-export interface Evaluation {
-  /** Number of examples. */
-  readonly n: number;
-  /** Share of examples whose largest logit is the label's, 0 to 1. */
-  readonly accuracy: number;
-  /** Mean cross entropy. */
-  readonly loss: number;
-  /** Counts of each class, by its number; classes without examples that are never predicted count as well. */
-  readonly byClass: readonly ClassCounts[];
+/** Options of {@link Evaluator}. */
+export interface EvaluatorOptions {
+  /** What the model is judged on; default the task of its head. */
+  task?: Task;
+  /** Examples a run; default 256. */
+  batchSize?: number;
 }
 
-/** How often a class occurs and is predicted. */
-export interface ClassCounts {
-  /** Examples of the class. */
-  readonly examples: number;
-  /** Examples of any class that are taken for it. */
-  readonly predicted: number;
-  /** Examples of the class that are taken for it. */
-  readonly correct: number;
+/** How a model's outputs are computed. */
+export interface OutputOptions {
+  /** As a machine that stores every value, weights too, in that 16-bit type; default float32. */
+  type?: HalfType;
 }
 
-/** Share of the examples of a class that are taken for it, 0 to 1; NaN without examples. */
-export function classAccuracy({ examples, correct }: ClassCounts): number {
-  return correct / examples;
-}
-
-/** F1 of a class: harmonic mean of precision and recall, 0 to 1; 0 where the class neither occurs nor is predicted. */
-export function f1({ examples, predicted, correct }: ClassCounts): number {
-  return examples + predicted === 0 ? 0 : (2 * correct) / (examples + predicted);
-}
-
-/** The forward pass of one architecture, compiled once and run with any weights on any data set. */
+/** The forward pass of one model, compiled once for each shape of batches and run with any weights on any data set. */
 export class Evaluator {
+  readonly task: Task;
+  readonly #batchSize: number;
   readonly #programs: ProgramCache;
+  /** Shape of each program's output. */
+  readonly #shapes = new Map<string, Shape>();
 
   /**
-   * @param model - Architecture and configuration.
+   * @param model - The model without its weights.
    * @param engine - Threads and device.
-   * @param batchSize - Examples a run; default 256.
    */
   constructor(
     readonly model: ModelSpec,
     engine: EngineOptions = {},
-    readonly batchSize = 256,
+    { task = taskOf(model), batchSize = 256 }: EvaluatorOptions = {},
   ) {
+    this.task = task;
+    this.#batchSize = batchSize;
     this.#programs = new ProgramCache(engine);
   }
 
-  /**
-   * Logits `[size, classes]`.
-   *
-   * @param options - `type`: computes as a machine that stores every value, weights too, in that 16-bit type; default float32.
-   */
-  async logits(params: ParameterSet, dataset: Dataset, { type }: { type?: HalfType } = {}): Promise<Float32Array> {
-    requireFit(this.model, dataset);
-    const classes = this.model.architecture.classes(this.model.config);
-    const all = new Float32Array(dataset.size * classes);
-    const feeds: Record<string, TypedArray> = Object.fromEntries(params);
-    for (let start = 0; start < dataset.size; start += this.batchSize) {
-      // A last, smaller batch has a program of its own, so that no example is computed twice.
-      const count = Math.min(this.batchSize, dataset.size - start);
-      feeds.x = readInputs(dataset, start, count);
-      const program = await this.#programs.get(`${count} ${type ?? ''}`, () => this.#forward(count, type));
-      const { logits } = await program.run(feeds);
-      all.set(logits as Float32Array, start * classes);
-    }
-    return all;
+  /** The outputs that the task compares, `[size, ...]`: logits of a classifier. */
+  async outputs(params: ParameterSet, dataset: Dataset, options: OutputOptions = {}): Promise<Float32Array> {
+    let all: Float32Array | undefined;
+    await this.#run(params, dataset, options, (outputs, [count, ...shape], start) => {
+      const width = sizeOf(shape);
+      all ??= new Float32Array(width * dataset.size);
+      if (all.length !== width * dataset.size) {
+        throw new InputError(`${dataset.name}: expected outputs of one shape to keep, found others from ${start} on`);
+      }
+      all.set(outputs.subarray(0, width * count), width * start);
+    });
+    return all ?? new Float32Array();
   }
 
-  /** Accuracy and loss. */
-  async evaluate(params: ParameterSet, dataset: Dataset): Promise<Evaluation> {
-    return score(await this.logits(params, dataset), dataset.labels);
+  /**
+   * What the task measures.
+   *
+   * @param options - `original`: outputs of the model whose behaviour is kept; then it is measured what that is worth still.
+   */
+  async evaluate(
+    params: ParameterSet,
+    dataset: Dataset,
+    { original, ...options }: OutputOptions & { original?: Float32Array } = {},
+  ): Promise<Evaluation> {
+    const meter = this.task.meter(dataset, this.model.head.size, original);
+    await this.#run(params, dataset, options, (outputs, shape) => meter.add(outputs, shape));
+    return meter.result();
   }
 
   /** Frees all compiled programs. */
@@ -85,37 +77,31 @@ export class Evaluator {
     return this.#programs.release();
   }
 
-  #forward(count: number, type: HalfType | undefined) {
-    const { logits } = buildForward(this.model, count);
-    return type === undefined ? { logits } : rounded({ logits }, type);
+  async #run(
+    params: ParameterSet,
+    dataset: Dataset,
+    { type }: OutputOptions,
+    take: (outputs: Float32Array, shape: Shape, start: number) => void,
+  ): Promise<void> {
+    this.task.requireFit(this.model, dataset);
+    for (let start = 0; start < dataset.size; start += this.#batchSize) {
+      // A last, smaller batch has a program of its own, so that no example is computed twice.
+      const count = Math.min(this.#batchSize, dataset.size - start);
+      const positions = Uint32Array.from({ length: count }, (_, row) => start + row);
+      const specs = batchSpecs(layoutAt(dataset, positions), count);
+      const key = JSON.stringify([specs, type]);
+      const program = await this.#programs.get(key, () => {
+        const output = this.#forward(specs, type);
+        this.#shapes.set(key, output.shape);
+        return { output };
+      });
+      const { output } = await program.run(feedsOf(readBatch(dataset, start, count), params));
+      take(output as Float32Array, this.#shapes.get(key) ?? [], start);
+    }
   }
-}
 
-/** Accuracy and mean cross entropy of logits `[n, classes]`. A row with a logit that is not finite counts as wrong. */
-export function score(logits: Float32Array, labels: Int32Array): Evaluation {
-  const n = labels.length;
-  const classes = logits.length / Math.max(n, 1);
-  const byClass = Array.from({ length: classes }, () => ({ examples: 0, predicted: 0, correct: 0 }));
-  let loss = 0;
-  for (let row = 0; row < n; row++) {
-    const values = logits.subarray(row * classes, (row + 1) * classes);
-    const predicted = predictedClass(values);
-    byClass[labels[row]].examples++;
-    if (predicted >= 0) byClass[predicted].predicted++;
-    if (predicted === labels[row]) byClass[predicted].correct++;
-    const largest = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-    loss += largest + Math.log(values.reduce((sum, value) => sum + Math.exp(value - largest), 0)) - values[labels[row]];
+  #forward(specs: ArraySpecs, type: HalfType | undefined) {
+    const output = this.model.build(specs).outputs[this.task.output];
+    return type === undefined ? output : rounded({ output }, type).output;
   }
-  const correct = byClass.reduce((sum, counts) => sum + counts.correct, 0);
-  return { n, accuracy: correct / n, loss: loss / n, byClass };
-}
-
-/** Position of the largest logit, the first of equal ones; −1 where one is not finite: what it stands for is lost. */
-export function predictedClass(logits: Float32Array): number {
-  let best = 0;
-  for (let index = 0; index < logits.length; index++) {
-    if (!Number.isFinite(logits[index])) return -1;
-    if (logits[index] > logits[best]) best = index;
-  }
-  return best;
 }

@@ -1,21 +1,12 @@
 export { type Checkpoint, checkpointToTensors, tensorsToCheckpoint } from './checkpoint.js';
 export { type Course, courseOptions, courseSchedule, courseSteps } from './course.js';
 export { DivergedError, type Divergence } from './diverged.js';
-export {
-  type ClassCounts,
-  classAccuracy,
-  type Evaluation,
-  Evaluator,
-  f1,
-  predictedClass,
-  score,
-} from './evaluate.js';
+export { Evaluator, type EvaluatorOptions, type OutputOptions } from './evaluate.js';
 export {
   createObjective,
   type LossWeights,
   type Objective,
   type ObjectiveOptions,
-  requireFit,
   requireTrainable,
   type StepResult,
   stepBytes,
@@ -31,5 +22,5 @@ export {
   schedules,
   stepSchedule,
 } from './schedules.js';
-export { judge, type Utility, type UtilityByType, utilityByType } from './utility.js';
+export { type UtilityByType, utilityByType } from './utility.js';
 export { WeightsKeeper } from './weights-keeper.js';

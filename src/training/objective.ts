@@ -1,19 +1,11 @@
-import { type BatchBuffers, BatchOrder, batchBuffers, type Dataset, gatherBatch } from '../data/index.js';
-import { type EngineOptions, type Feeds, type Program, ProgramCache, type Results } from '../engine/index.js';
-import {
-  add,
-  ancestors,
-  crossEntropy,
-  gradients,
-  klDivergence,
-  mul,
-  type Tensor,
-  type TypedArray,
-} from '../graph/index.js';
+import { allocateBatch, BatchOrder, type Dataset, gatherBatch, layoutAt } from '../data/index.js';
+import { type EngineOptions, type Program, ProgramCache, type Results } from '../engine/index.js';
+import { add, ancestors, gradients, mul, type Tensor, type TypedArray } from '../graph/index.js';
 import { RandomStream } from '../linalg/index.js';
-import { buildForward, type ModelSpec } from '../models/index.js';
-import type { MaskSpec } from '../nn/index.js';
+import { type ForwardPass, type ModelSpec, smallestExample } from '../models/index.js';
+import { type ArraySpecs, type Batch, batchInput, batchSpecs, feedsOf, type MaskSpec } from '../nn/index.js';
 import { InputError } from '../registry/index.js';
+import { type TargetReader, type Task, taskOf } from '../tasks/index.js';
 import { BatchOracle, CurvaturePrograms } from './curvature.js';
 import type { ParameterSet, ParameterShapes, StepOracle } from './optimizers/index.js';
 
@@ -38,146 +30,159 @@ export interface Objective {
    * statistics, counts of steps) is moved on in `params`, in place.
    */
   compute(params: ParameterSet, step: number): Promise<StepResult>;
-  /** Frees the compiled program, unless it belongs to a cache. */
+  /** Frees the compiled programs, unless they belong to a cache. */
   release(): Promise<void>;
 }
 
 /** Weights of the parts of a loss; a part with weight 0 is not computed. */
 export interface LossWeights {
-  /** Cross entropy with the labels; default 1. */
+  /** The task's loss; default 1. */
   task?: number;
-  /** KL divergence to reference logits; default 0. */
-  kl?: number;
+  /** Divergence from reference outputs (KL for a classifier); default 0. */
+  divergence?: number;
 }
 
 /** Options of {@link createObjective}. */
 export interface ObjectiveOptions {
-  /** The model's architecture and configuration. */
+  /** The model without its weights. */
   model: ModelSpec;
+  /** What it is trained on; default the task of its head. */
+  task?: Task;
   /** Training examples. */
   dataset: Dataset;
   /** Examples a step; at most the data set's size is used. */
   batchSize: number;
   /** Decides shuffles and dropout. */
   seed: number;
-  /** Parts of the loss; default the task loss alone. */
+  /** Parts of the loss; default the task's loss alone. */
   loss?: LossWeights;
-  /** Logits `[size, classes]` of the model whose behaviour is kept; needed for the KL part. */
-  referenceLogits?: Float32Array;
+  /** Outputs `[size, ...]` of the model whose behaviour is kept; needed for the divergence. */
+  reference?: Float32Array;
   /** Threads and device. */
   engine?: EngineOptions;
-  /** Shares the compiled program with other objectives of the same model, batch size and loss; `engine` is then the cache's. */
+  /** Shares compiled programs with other objectives of the same model, batch size and loss; `engine` is then the cache's. */
   programs?: ProgramCache;
 }
 
 /**
- * A classifier's loss on shuffled batches of a data set: `task · cross entropy + kl · KL(reference ‖ model)`.
+ * A model's loss on shuffled batches of a data set: `task · task's loss + divergence · divergence(reference, model)`.
  *
- * @throws InputError when the data set does not fit the model, or reference logits are missing.
- * @throws GraphError when the architecture cannot be built.
+ * @throws InputError when the data set does not fit the model, or reference outputs are missing.
  */
 export async function createObjective({
   model,
+  task = taskOf(model),
   dataset,
   batchSize,
   seed,
-  loss: { task = 1, kl = 0 } = {},
-  referenceLogits,
+  loss: { task: taskWeight = 1, divergence = 0 } = {},
+  reference,
   engine,
   programs,
 }: ObjectiveOptions): Promise<Objective> {
-  requireFit(model, dataset);
-  const classes = model.architecture.classes(model.config);
-  if (kl !== 0 && referenceLogits?.length !== dataset.size * classes) {
-    const found = referenceLogits ? `${referenceLogits.length}` : 'none';
-    throw new InputError(
-      `objective: expected ${dataset.size} × ${classes} reference logits for the KL part, got ${found}`,
-    );
+  task.requireFit(model, dataset);
+  if (divergence !== 0) requireReference(dataset, reference);
+  if (taskWeight === 0 && divergence === 0) {
+    throw new InputError('objective: expected a weight of the task or of the divergence other than 0');
   }
-  if (kl !== 0 && dataset.examples.augmented) {
-    throw new InputError(
-      `${dataset.name}: expected examples without crop and flip for the KL part, whose reference logits are those of the plain ones`,
-    );
-  }
-  if (task === 0 && kl === 0) throw new InputError('objective: expected a task or a KL weight other than 0');
   const size = Math.min(batchSize, dataset.size);
-  const built = buildLoss(model, size, task, kl);
   const cache = programs ?? new ProgramCache(engine);
-  const key = JSON.stringify(['objective', model.architecture.name, model.config, size, task, kl]);
-  const curvature = new CurvaturePrograms(cache, key, () => buildLoss(model, size, task, kl));
-  return new BatchObjective(
-    await cache.get(key, () => built.outputs),
+  const loss = new LossGraphs(model, task, { task: taskWeight, divergence });
+  const objective = new BatchObjective(
+    loss,
     dataset,
     new BatchOrder(dataset.size, size, seed),
-    {
-      masks: built.masks,
-      referenceLogits: kl !== 0 ? referenceLogits : undefined,
-      names: built.names,
-      shapes: built.shapes,
-      curvature,
-      buffers: built.buffers,
-      counters: built.counters,
-      release: programs ? undefined : () => cache.release(),
-    },
+    cache,
+    divergence !== 0 ? reference : undefined,
+    programs ? undefined : () => cache.release(),
   );
+  await objective.prepare();
+  return objective;
 }
 
-/** The graph of loss, gradients and next buffers; which parameters have a gradient, and what else a step changes. */
-function buildLoss(model: ModelSpec, size: number, task: number, kl: number) {
-  const { graph, scope, logits } = buildForward(model, size, true);
-  const parts: Tensor[] = [];
-  if (task !== 0) parts.push(mul(crossEntropy(logits, graph.input('labels', [size], 'int32')), task));
-  if (kl !== 0) parts.push(mul(klDivergence(logits, graph.input('reference', logits.shape)), kl));
-  const loss = parts.reduce((a, b) => add(a, b));
-  const names = [...scope.parameterInputs.keys()];
-  const found = gradients(loss, [...scope.parameterInputs.values()]);
-  const outputs: Record<string, Tensor> = { loss };
-  names.forEach((name, index) => {
-    const gradient = found[index];
-    if (gradient) outputs[`grad ${name}`] = gradient;
-  });
-  for (const [name, value] of scope.bufferUpdates) outputs[`next ${name}`] = value;
-  return {
-    outputs,
-    masks: scope.masks,
-    names: names.filter((_, index) => found[index]),
-    logits,
-    parameters: scope.parameterInputs,
-    // Buffers and counters too: a run gives an optimizer all that it holds.
-    shapes: new Map(scope.state.map(({ name, shape }) => [name, shape])),
-    weight: task + kl,
-    buffers: [...scope.bufferUpdates.keys()],
-    counters: scope.state.filter(({ kind }) => kind === 'counter').map(({ name }) => name),
-  };
+function requireReference(dataset: Dataset, reference: Float32Array | undefined): void {
+  if (!reference || dataset.size === 0 || reference.length % dataset.size !== 0) {
+    const found = reference ? `${reference.length} numbers` : 'none';
+    throw new InputError(`objective: expected reference outputs of ${dataset.size} examples, got ${found}`);
+  }
+  if (dataset.examples.augmented) {
+    throw new InputError(
+      `${dataset.name}: expected examples without crop and flip for the KL part, whose reference outputs are those of the plain ones`,
+    );
+  }
+}
+
+/** Name of the batch's array that holds the reference outputs. */
+const REFERENCE = 'reference';
+
+/** A loss, written into a graph for one layout of batches. */
+interface LossGraph {
+  readonly outputs: Readonly<Record<string, Tensor>>;
+  readonly scope: ForwardPass['scope'];
+  readonly output: Tensor;
+  readonly parameters: ReadonlyMap<string, Tensor>;
+  /** Parameters that have a gradient. */
+  readonly trained: readonly string[];
+}
+
+/** Writes the loss of a model, for the layout of a batch. */
+class LossGraphs {
+  constructor(
+    readonly model: ModelSpec,
+    readonly task: Task,
+    readonly weights: { readonly task: number; readonly divergence: number },
+  ) {}
+
+  /** Names the loss of a batch among the programs of a cache. */
+  key(batch: ArraySpecs): string {
+    const { task, model, weights } = this;
+    return JSON.stringify(['objective', task.name, model.digest, weights, batch]);
+  }
+
+  /** The arrays of a batch whose examples are laid out so: those of the examples, and the targets' where the task's loss is in. */
+  specs(layout: ArraySpecs, size: number): ArraySpecs {
+    return batchSpecs({ ...layout, ...(this.weights.task !== 0 && this.task.targets(layout)) }, size);
+  }
+
+  /** The graph of loss, gradients and next buffers. */
+  build(batch: ArraySpecs): LossGraph {
+    const { task, weights } = this;
+    const { graph, scope, outputs: found } = this.model.build(batch, { training: true });
+    const output = found[task.output];
+    const parts: Tensor[] = [];
+    if (weights.task !== 0) {
+      const target = (name: string) => graph.input(batchInput(name), batch[name].shape, batch[name].dtype);
+      parts.push(mul(task.loss(output, target), weights.task));
+    }
+    if (weights.divergence !== 0) {
+      const reference = graph.input(batchInput(REFERENCE), output.shape);
+      parts.push(mul(task.divergence(output, reference), weights.divergence));
+    }
+    const loss = parts.reduce((a, b) => add(a, b));
+    const parameters = scope.parameterInputs;
+    const names = [...parameters.keys()];
+    const slopes = gradients(loss, [...parameters.values()]);
+    const outputs: Record<string, Tensor> = { loss };
+    names.forEach((name, index) => {
+      const gradient = slopes[index];
+      if (gradient) outputs[`grad ${name}`] = gradient;
+    });
+    for (const [name, value] of scope.bufferUpdates) outputs[`next ${name}`] = value;
+    return { outputs, scope, output, parameters, trained: names.filter((_, index) => slopes[index]) };
+  }
 }
 
 /**
  * Bytes that one step's tensors take at most, parameters and gradients included: the sum over the graph, of which ONNX
  * Runtime reuses a part.
  */
-export function stepBytes(model: ModelSpec, batchSize: number, { task = 1, kl = 0 }: LossWeights = {}): number {
-  const outputs = Object.values(buildLoss(model, batchSize, task, kl).outputs);
+export function stepBytes(model: ModelSpec, batchSize: number, { task = 1, divergence = 0 }: LossWeights = {}): number {
+  const loss = new LossGraphs(model, taskOf(model), { task, divergence });
+  const outputs = Object.values(loss.build(loss.specs(smallestExample(model), batchSize)).outputs);
   const inputs = [...outputs[0].graph.inputs.values()];
   const computed = ancestors(outputs).flatMap((node) => node.outputs);
   // All element types here are float32 or int32 but for the pool's int64 indices; four bytes are near enough.
   return 4 * [...inputs, ...computed].reduce((sum, tensor) => sum + tensor.size, 0);
-}
-
-/** Refuses a data set whose examples or labels the model cannot take. */
-export function requireFit({ architecture, config }: ModelSpec, dataset: Dataset): void {
-  const expected = architecture.inputShape(config);
-  if (String(expected) !== String(dataset.inputShape)) {
-    throw new InputError(
-      `${dataset.name}: expected examples of shape [${expected}] for the model, found [${dataset.inputShape}]`,
-    );
-  }
-  if (dataset.classes.length > architecture.classes(config)) {
-    const classes = architecture.classes(config);
-    throw new InputError(
-      `${dataset.name}: expected at most ${classes} classes for the model, found ${dataset.classes.length}`,
-    );
-  }
-  if (dataset.size === 0) throw new InputError(`${dataset.name}: expected at least one example, found none`);
 }
 
 /**
@@ -186,97 +191,152 @@ export function requireFit({ architecture, config }: ModelSpec, dataset: Dataset
  * @throws InputError saying what does not fit.
  */
 export function requireTrainable(model: ModelSpec, dataset: Dataset, batchSize: number): void {
-  requireFit(model, dataset);
-  buildForward(model, Math.min(batchSize, dataset.size), true);
+  taskOf(model).requireFit(model, dataset);
+  const size = Math.min(batchSize, dataset.size);
+  model.build(batchSpecs(dataset.examples.layout(dataset.indices), size), { training: true });
+}
+
+/** Most layouts of batches whose arrays an objective keeps. */
+const keptLayouts = 16;
+
+/** A layout of batches, with all that a step on such a batch needs. */
+interface Prepared {
+  readonly program: Program;
+  readonly batch: Batch;
+  /** Arrays of one example of the batch. */
+  readonly layout: ArraySpecs;
+  readonly masks: readonly { spec: MaskSpec; values: Float32Array }[];
+  readonly curvature: CurvaturePrograms;
+  readonly loss: Pick<LossGraph, 'trained'> & { buffers: readonly string[]; counters: readonly string[] };
+  /** The gradients' arrays, made once: the program fills the same ones at every run. */
+  gradients?: ParameterSet;
 }
 
 class BatchObjective implements Objective {
   readonly stepsPerEpoch: number;
-  readonly shapes: ParameterShapes;
-  readonly #batch: BatchBuffers;
-  readonly #masks: readonly { spec: MaskSpec; values: Float32Array }[];
-  readonly #reference: Float32Array | undefined;
-  #gradients: ParameterSet | undefined;
+  shapes: ParameterShapes = new Map();
+  readonly #positions: Uint32Array;
+  readonly #readTarget: TargetReader;
+  readonly #prepared = new Map<string, Promise<Prepared>>();
 
   constructor(
-    readonly program: Program,
+    readonly loss: LossGraphs,
     readonly dataset: Dataset,
     readonly order: BatchOrder,
-    readonly parts: {
-      masks: readonly MaskSpec[];
-      referenceLogits?: Float32Array;
-      names: readonly string[];
-      shapes: ParameterShapes;
-      curvature: CurvaturePrograms;
-      buffers: readonly string[];
-      counters: readonly string[];
-      release?: () => Promise<void>;
-    },
+    readonly cache: ProgramCache,
+    readonly reference: Float32Array | undefined,
+    readonly releaseAll: (() => Promise<void>) | undefined,
   ) {
     this.stepsPerEpoch = order.stepsPerEpoch;
-    this.shapes = parts.shapes;
-    this.#batch = batchBuffers(dataset, order.batchSize);
-    this.#masks = parts.masks.map((spec) => ({
-      spec,
-      values: new Float32Array(spec.shape.reduce((product, length) => product * length, 1)),
-    }));
-    if (parts.referenceLogits) {
-      this.#reference = new Float32Array((parts.referenceLogits.length / dataset.size) * order.batchSize);
-    }
+    this.#positions = new Uint32Array(order.batchSize);
+    this.#readTarget = loss.task.targetReader(dataset);
+  }
+
+  /** Compiles the program of the first batch. */
+  async prepare(): Promise<void> {
+    this.order.positions(0, this.#positions);
+    await this.#layoutOf(this.#positions);
   }
 
   async compute(params: ParameterSet, step: number): Promise<StepResult> {
-    const { positions, inputs, labels } = this.#batch;
-    this.order.positions(step, positions);
+    this.order.positions(step, this.#positions);
+    const positions = this.#positions;
+    const prepared = await this.#layoutOf(positions);
+    const { batch, layout, masks } = prepared;
     const { examples } = this.dataset;
-    gatherBatch(
-      this.dataset,
-      this.#batch,
-      examples.augmented ? new RandomStream(this.order.seed, 'augmentation', step) : undefined,
-    );
-    const feeds: Record<string, TypedArray> = { x: inputs, labels };
-    const { referenceLogits } = this.parts;
-    if (referenceLogits && this.#reference) {
-      const classes = this.#reference.length / positions.length;
-      for (let row = 0; row < positions.length; row++) {
-        const from = positions[row] * classes;
-        this.#reference.set(referenceLogits.subarray(from, from + classes), row * classes);
-      }
-      feeds.reference = this.#reference;
+    const random = examples.augmented ? new RandomStream(this.order.seed, 'augmentation', step) : undefined;
+    gatherBatch(this.dataset, positions, prepared, random);
+    if (this.loss.weights.task !== 0) {
+      positions.forEach((position, row) => {
+        this.#readTarget(position, { batch, row, layout });
+      });
     }
-    for (const { spec, values } of this.#masks) {
-      new RandomStream(this.order.seed, spec.name, step).fillBernoulli(
-        values,
-        spec.keepProbability,
-        1 / spec.keepProbability,
-      );
-      feeds[spec.name] = values;
+    if (this.reference) gatherRows(this.reference, this.dataset.size, positions, batch[REFERENCE] as Float32Array);
+    for (const { spec, values } of masks) {
+      const stream = new RandomStream(this.order.seed, spec.name, step);
+      stream.fillBernoulli(values, spec.keepProbability, 1 / spec.keepProbability);
     }
-    for (const [name, values] of params) feeds[name] = values;
-    const { loss, gradients, next } = await this.#run(feeds);
-    this.#track(params, next);
-    const oracle = new BatchOracle(loss, feeds, () => this.#run(feeds), this.parts.curvature);
+    const feeds = feedsOf(batch, params);
+    const { loss, gradients, next } = await run(prepared, feeds);
+    track(prepared, params, next);
+    const oracle = new BatchOracle(loss, feeds, () => run(prepared, feeds), prepared.curvature);
     return { loss, gradients, oracle };
   }
 
-  async #run(feeds: Feeds): Promise<{ loss: number; gradients: ParameterSet; next: Results }> {
-    const results = await this.program.run(feeds);
-    // The program fills the same arrays at every run, so the map is made once.
-    this.#gradients ??= new Map(this.parts.names.map((name) => [name, results[`grad ${name}`] as Float32Array]));
-    return { loss: Number(results.loss[0]), gradients: this.#gradients, next: results };
+  /** What the layout of some examples needs; a bounded number is kept, the longest unused go first. */
+  async #layoutOf(positions: Uint32Array): Promise<Prepared> {
+    const layout = layoutAt(this.dataset, positions);
+    const specs = this.loss.specs(layout, positions.length);
+    const key = this.loss.key(specs);
+    const known = this.#prepared.get(key) ?? this.#prepare(key, layout, specs);
+    this.#prepared.delete(key);
+    this.#prepared.set(key, known);
+    const [oldest] = this.#prepared.keys();
+    if (this.#prepared.size > keptLayouts) this.#prepared.delete(oldest);
+    return known;
   }
 
-  /** Moves on running statistics and counts of steps: once a step, however often an optimizer evaluates it. */
-  #track(params: ParameterSet, next: Results): void {
-    for (const name of this.parts.buffers) params.get(name)?.set(next[`next ${name}`] as Float32Array);
-    for (const name of this.parts.counters) {
-      // A file of a PyTorch before 0.4.1 has no counts. Float32 counts exactly to 2^24 steps.
-      const count = params.get(name);
-      if (count) count[0] += 1;
-    }
+  async #prepare(key: string, layout: ArraySpecs, specs: ArraySpecs): Promise<Prepared> {
+    const { outputs, scope, output, trained } = this.loss.build(specs);
+    this.shapes = new Map(scope.state.map(({ name, shape }) => [name, shape]));
+    const { task, weights } = this.loss;
+    const curvature = new CurvaturePrograms(this.cache, key, () => ({
+      ...this.loss.build(specs),
+      curvature: (found, u) => scaled(task.curvature(found, u), weights.task + weights.divergence),
+    }));
+    const masks = scope.masks.map((spec) => ({
+      spec,
+      values: new Float32Array(spec.shape.reduce((product, length) => product * length, 1)),
+    }));
+    const more: Record<string, TypedArray> = Object.fromEntries(masks.map(({ spec, values }) => [spec.name, values]));
+    if (this.reference) more[REFERENCE] = new Float32Array(output.size);
+    return {
+      program: await this.cache.get(key, () => outputs),
+      batch: { ...allocateBatch(specs), ...more },
+      layout: { ...layout, ...this.loss.task.targets(layout) },
+      masks,
+      curvature,
+      loss: {
+        trained,
+        buffers: [...scope.bufferUpdates.keys()],
+        counters: scope.state.filter(({ kind }) => kind === 'counter').map(({ name }) => name),
+      },
+    };
   }
 
   async release(): Promise<void> {
-    await this.parts.release?.();
+    await this.releaseAll?.();
+  }
+}
+
+/** A product by one would be such a node as ONNX Runtime's optimization breaks. */
+function scaled(tensor: Tensor, factor: number): Tensor {
+  return factor === 1 ? tensor : mul(tensor, factor);
+}
+
+/** Copies the rows at some positions of an array `[size, ...]`. */
+function gatherRows(values: Float32Array, size: number, positions: Uint32Array, out: Float32Array): void {
+  const width = values.length / size;
+  positions.forEach((position, row) => {
+    out.set(values.subarray(position * width, (position + 1) * width), row * width);
+  });
+}
+
+async function run(
+  prepared: Prepared,
+  feeds: Readonly<Record<string, TypedArray>>,
+): Promise<{ loss: number; gradients: ParameterSet; next: Results }> {
+  const results = await prepared.program.run(feeds);
+  prepared.gradients ??= new Map(prepared.loss.trained.map((name) => [name, results[`grad ${name}`] as Float32Array]));
+  return { loss: Number(results.loss[0]), gradients: prepared.gradients, next: results };
+}
+
+/** Moves on running statistics and counts of steps: once a step, however often an optimizer evaluates it. */
+function track({ loss: { buffers, counters } }: Prepared, params: ParameterSet, next: Results): void {
+  for (const name of buffers) params.get(name)?.set(next[`next ${name}`] as Float32Array);
+  for (const name of counters) {
+    // A file of a PyTorch before 0.4.1 has no counts. Float32 counts exactly to 2^24 steps.
+    const count = params.get(name);
+    if (count) count[0] += 1;
   }
 }

@@ -2,31 +2,27 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createDataset, type Dataset, floatDataset, ImageExamples } from '../data/index.js';
+import { createDataset, floatDataset, ImageExamples, type LabelledDataset, withInputs } from '../data/index.js';
 import { RandomStream } from '../linalg/index.js';
 import { initializeModel, type Model, parameterSet } from '../models/index.js';
 import { InputError, InterruptedError } from '../registry/index.js';
 import {
   adamw,
-  classAccuracy,
   createObjective,
   Evaluator,
-  f1,
   lbfgs,
   naturalGradient,
   type Objective,
   type Optimizer,
   optimizers,
-  predictedClass,
   psgdKron,
   psgdXmat,
   runSteps,
-  score,
   WeightsKeeper,
 } from './index.js';
 
 /** Two clouds of points, told apart by a small network. */
-function clouds(size: number, seed: number): Dataset {
+function clouds(size: number, seed: number): LabelledDataset {
   const stream = new RandomStream(seed, 'clouds');
   const labels = Int32Array.from({ length: size }, (_, i) => i % 2);
   const inputs = new Float32Array(2 * size);
@@ -34,7 +30,7 @@ function clouds(size: number, seed: number): Dataset {
     inputs[2 * i] = (labels[i] ? 1 : -1) + 0.5 * stream.normal();
     inputs[2 * i + 1] = stream.normal();
   }
-  return floatDataset({ name: 'clouds', inputShape: [2], inputs, labels, classes: ['left', 'right'] });
+  return floatDataset({ name: 'clouds', shape: [2], inputs, labels, classes: ['left', 'right'] });
 }
 
 const dataset = clouds(60, 1);
@@ -67,13 +63,13 @@ function train(model: Model, steps: number, more: Partial<Parameters<typeof runS
 describe('runSteps', () => {
   it('learns what it is given', async () => {
     const model = fresh();
-    const evaluator = new Evaluator(model, { threads: 1 }, 16);
+    const evaluator = new Evaluator(model, { threads: 1 }, { batchSize: 16 });
     const before = await evaluator.evaluate(parameterSet(model.weights), clouds(100, 9));
     await train(model, 80);
     const after = await evaluator.evaluate(parameterSet(model.weights), clouds(100, 9));
     expect(after.n).toBe(100);
-    expect(after.loss).toBeLessThan(before.loss / 2);
-    expect(after.accuracy).toBeGreaterThan(0.93);
+    expect(after.metrics.loss).toBeLessThan((before.metrics.loss ?? 0) / 2);
+    expect(after.metrics.accuracy).toBeGreaterThan(0.93);
     await evaluator.release();
   });
 
@@ -102,7 +98,7 @@ describe('runSteps', () => {
   it('tracks running statistics and counts of steps, with the same bits after an interruption', async () => {
     const inputs = new Float32Array(60 * 64);
     new RandomStream(1, 'images').fillNormal(inputs, 1, 2);
-    const images = floatDataset({ ...dataset, inputShape: [1, 8, 8], inputs });
+    const images = floatDataset({ ...dataset, shape: [1, 8, 8], inputs });
     const small = () => initializeModel('resnet20', { num_channels: 1, image_size: 8, num_labels: 2 }, 3);
     const source = { model: small(), dataset: images, batchSize: 16, seed: 2, engine: { threads: 1 } };
     const own = await createObjective(source);
@@ -237,10 +233,10 @@ describe('createObjective', () => {
 
     it('evaluates the plain ones, and refuses them for the KL part', async () => {
       const evaluator = new Evaluator(model, { threads: 1 });
-      const referenceLogits = await evaluator.logits(params, images);
-      expect(await evaluator.logits(params, images)).toEqual(referenceLogits);
+      const reference = await evaluator.outputs(params, images);
+      expect(await evaluator.outputs(params, images)).toEqual(reference);
       await evaluator.release();
-      await expect(createObjective({ ...options, loss: { kl: 1 }, referenceLogits })).rejects.toThrow(
+      await expect(createObjective({ ...options, loss: { divergence: 1 }, reference })).rejects.toThrow(
         'images: expected examples without crop and flip for the KL part',
       );
     });
@@ -250,14 +246,14 @@ describe('createObjective', () => {
     const model = fresh();
     const params = parameterSet(model.weights);
     const evaluator = new Evaluator(model, { threads: 1 });
-    const referenceLogits = await evaluator.logits(params, dataset);
+    const reference = await evaluator.outputs(params, dataset);
     const kl = await createObjective({
       model,
       dataset,
       batchSize: 60,
       seed: 2,
-      loss: { task: 0, kl: 1 },
-      referenceLogits,
+      loss: { task: 0, divergence: 1 },
+      reference,
       engine: { threads: 1 },
     });
     const here = await kl.compute(params, 0);
@@ -273,13 +269,12 @@ describe('createObjective', () => {
   it('names what does not fit', async () => {
     const model = fresh();
     const make = (more: object) => createObjective({ model, dataset, batchSize: 4, seed: 0, ...more });
-    await expect(make({ loss: { kl: 1 } })).rejects.toThrow(
-      'expected 60 × 2 reference logits for the KL part, got none',
+    await expect(make({ loss: { divergence: 1 } })).rejects.toThrow(
+      'expected reference outputs of 60 examples, got none',
     );
     await expect(make({ loss: { task: 0 } })).rejects.toThrow(InputError);
-    await expect(make({ dataset: { ...dataset, inputShape: [1, 2] } })).rejects.toThrow(
-      'expected examples of shape [2] for the model, found [1,2]',
-    );
+    const flat = withInputs(dataset, new Float32Array(120), [1, 2]);
+    await expect(make({ dataset: flat })).rejects.toThrow('expected examples of shape [2] for the model, found [1,2]');
     await expect(make({ dataset: { ...dataset, classes: ['a', 'b', 'c'] } })).rejects.toThrow(
       'expected at most 2 classes',
     );
@@ -287,39 +282,17 @@ describe('createObjective', () => {
   });
 });
 
-describe('score', () => {
-  it('counts rows whose largest logit is the label; NaN is wrong, the first of equal logits counts', () => {
-    const logits = Float32Array.of(1, 2, 3, 0, 5, 5, Number.NaN, 9);
-    expect(score(logits, Int32Array.of(1, 0, 0, 1)).accuracy).toBe(0.75);
-    expect(predictedClass(Float32Array.of(Number.NaN, 1))).toBe(-1);
-    // −log softmax of [0, ln 3] at 1 is −ln(3/4).
-    expect(score(Float32Array.of(0, Math.log(3)), Int32Array.of(1)).loss).toBeCloseTo(-Math.log(0.75), 6);
-  });
-
-  it('counts by class; F1 is the harmonic mean of precision and recall', () => {
-    const predicted = [0, 0, 0, 1, 2, 2];
-    const logits = Float32Array.from(predicted.flatMap((label) => [0, 1, 2].map((one) => Number(one === label))));
-    const { byClass } = score(logits, Int32Array.of(0, 0, 1, 0, 2, 0));
-    expect(byClass[0]).toEqual({ examples: 4, predicted: 3, correct: 2 });
-    // Precision 2/3, recall 2/4.
-    expect(f1(byClass[0])).toBeCloseTo(4 / 7, 12);
-    expect(byClass.map(classAccuracy)).toEqual([0.5, 0, 1]);
-    expect(f1({ examples: 0, predicted: 0, correct: 0 })).toBe(0);
-    expect(classAccuracy({ examples: 0, predicted: 1, correct: 0 })).toBeNaN();
-  });
-});
-
 describe('WeightsKeeper', () => {
   it('goes back to what was kept, also through a checkpoint', () => {
     const params = new Map([['w', Float32Array.of(1, 2)]]);
-    const keeper = new WeightsKeeper(params, { n: 1, accuracy: 0.1, loss: 3, byClass: [] });
+    const keeper = new WeightsKeeper(params, { n: 1, metrics: { accuracy: 0.1 } });
     params.get('w')?.set([3, 4]);
-    keeper.keep(7, { n: 1, accuracy: 0.5, loss: 2, byClass: [] });
+    keeper.keep(7, { n: 1, metrics: { accuracy: 0.5 } });
     const { extra, meta } = keeper.save();
-    const other = new WeightsKeeper(params, { n: 1, accuracy: 0, loss: 9, byClass: [] });
+    const other = new WeightsKeeper(params, { n: 1, metrics: { accuracy: 0 } });
     params.get('w')?.fill(0);
     other.restore(structuredClone(extra), structuredClone(meta));
     other.goBack();
-    expect([[...(params.get('w') ?? [])], other.step, other.evaluation.accuracy]).toEqual([[3, 4], 7, 0.5]);
+    expect([[...(params.get('w') ?? [])], other.step, other.evaluation.metrics.accuracy]).toEqual([[3, 4], 7, 0.5]);
   });
 });

@@ -22,10 +22,10 @@ const strict: RenderOptions = {
 };
 
 const gallery: Record<string, () => Promise<Chart>> = {
-  'learning-curves': () => learningCurves(exampleCurves(), strict),
+  'learning-curves': () => learningCurves(exampleCurves(), { ...strict, metric: 'accuracy' }),
   'learning-curves-linear': () => {
     const curves = exampleCurves().filter(({ attack }) => attack === 'AdamW');
-    return learningCurves(curves, { ...strict, stepScale: 'linear', target: null });
+    return learningCurves(curves, { ...strict, stepScale: 'linear', target: null, metric: 'accuracy' });
   },
   spectra: () => spectra(exampleSpectra(), strict),
   'trade-off': () => tradeOff(exampleTradeOff(), strict),
@@ -68,11 +68,11 @@ function linesOf(curves: LearningCurve[]): unknown {
 }
 
 describe('learningCurves', () => {
-  const curve = (seed: number, accuracies: Record<number, number>, start = 'locked'): LearningCurve => ({
+  const curve = (seed: number, scores: Record<number, number>, start = 'locked'): LearningCurve => ({
     attack: 'AdamW',
     start,
     seed,
-    points: Object.entries(accuracies).map(([step, accuracy]) => ({ step: Number(step), accuracy })),
+    points: Object.entries(scores).map(([step, score]) => ({ step: Number(step), score })),
   });
 
   it('draws mean and range at the steps that every seed measured, without step 0 on the log scale', () => {
@@ -87,8 +87,8 @@ describe('learningCurves', () => {
   it.each<[string, LearningCurve[]]>([
     ['at least one curve', []],
     ['a step that all 2 seeds of "locked"', [curve(1, { 10: 0.5 }), curve(2, { 20: 0.5 })]],
-    ['an accuracy from 0 to 1, got 98', [curve(1, { 10: 98 })]],
-    ['an accuracy from 0 to 1, got NaN', [curve(1, { 10: Number.NaN })]],
+    ['a score from 0 to 1, got 98', [curve(1, { 10: 98 })]],
+    ['a score from 0 to 1, got NaN', [curve(1, { 10: Number.NaN })]],
   ])('refuses: expected %s', (message, curves) => {
     expect(() => learningCurvesSpec(curves)).toThrow(InputError);
     expect(() => learningCurvesSpec(curves)).toThrow(message);
@@ -102,8 +102,8 @@ describe('what a chart of learning curves says of itself', () => {
       start,
       seed,
       points: [
-        { step: 10, accuracy: 0.2 },
-        { step: 20, accuracy: last },
+        { step: 10, score: 0.2 },
+        { step: 20, score: last },
       ],
     }));
   const many = [
@@ -174,7 +174,7 @@ describe('the data behind a chart', () => {
       attack: 'AdamW',
       start: 'locked',
       seed,
-      points: [{ step: 1000, accuracy: 0.25 * seed }],
+      points: [{ step: 1000, score: 0.25 * seed }],
     }));
     const { data } = await learningCurves(points, strict);
     expect(data.rows).toEqual([{ attack: 'AdamW', step: '1,000', 'start locked': '37.5 % (25.0 to 50.0)' }]);
@@ -201,7 +201,7 @@ describe('edge cases draw without a warning', () => {
   it.each<[string, () => Promise<Chart>]>([
     [
       'a single step',
-      () => learningCurves([{ attack: 'a', start: 'locked', seed: 1, points: [{ step: 5, accuracy: 0.5 }] }], strict),
+      () => learningCurves([{ attack: 'a', start: 'locked', seed: 1, points: [{ step: 5, score: 0.5 }] }], strict),
     ],
     ['equal singular values', () => spectra([layer('a', [1], [1])], strict)],
     ['eleven orders of magnitude', () => spectra([layer('a', [1e-5], [1e6])], strict)],
@@ -220,7 +220,7 @@ describe('edge cases draw without a warning', () => {
   ])('%s', async (_, draw) => expect((await draw()).svg).not.toContain('NaN'));
 
   it('shows a line of a single step as a dot', async () => {
-    const points = [{ step: 5, accuracy: 0.5 }];
+    const points = [{ step: 5, score: 0.5 }];
     const { svg } = await learningCurves([{ attack: 'a', start: 'locked', seed: 1, points }], strict);
     expect(svg).toContain('class="mark-symbol role-mark');
   });

@@ -19,7 +19,7 @@ export function exampleCurves(): LearningCurve[] {
           const shift = half * (1 + 0.14 * (seed - 2));
           const wiggle = 0.012 * Math.sin(step * 1.7 + seed * 2.1 + half);
           const reached = 0.2 + 0.775 * (1 - 1 / (1 + (step / shift) ** 1.6)) + wiggle;
-          return { step, accuracy: Math.min(0.985, Math.max(0.1, reached)) };
+          return { step, score: Math.min(0.985, Math.max(0.1, reached)) };
         }),
       })),
     ),

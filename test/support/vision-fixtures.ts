@@ -1,5 +1,5 @@
 import { sizeOf } from '../../src/graph/index.js';
-import { buildForward, type ModelSpec, type StateDict } from '../../src/models/index.js';
+import { type ModelSpec, modelState, type StateDict } from '../../src/models/index.js';
 import { hashed, readFixture } from './linalg-fixtures.js';
 
 /** Norm, projection on hashes, and four elements of a tensor. */
@@ -26,7 +26,7 @@ export function inputsOf({ input, inputSeed }: Pick<VisionCase, 'input' | 'input
 
 /** The weights that the oracle gives a model: by kind of entry, one seed a name in sorted order. */
 export function hashedWeights(spec: ModelSpec): StateDict {
-  const { state } = buildForward(spec, 1).scope;
+  const state = modelState(spec);
   const order = state.map(({ name }) => name).sort();
   return new Map(
     state.map(({ name, shape, kind }) => {

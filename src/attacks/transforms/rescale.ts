@@ -1,9 +1,11 @@
 import { z } from 'zod';
-import { type ScaleSymmetries, scaleSymmetries } from '../../graph/index.js';
+import { type ScaleSymmetries, scaleSymmetries, type Tensor } from '../../graph/index.js';
 import { topSingularTriplets } from '../../linalg/index.js';
 import { weightMatrices } from '../../locks/index.js';
-import { buildForward, type ModelSpec, type StateDict, type Weight } from '../../models/index.js';
+import { type ModelSpec, type StateDict, smallestBatch, type Weight } from '../../models/index.js';
+import { weightInput } from '../../nn/index.js';
 import { InputError } from '../../registry/index.js';
+import { taskOf } from '../../tasks/index.js';
 import type { Transform } from './transform.js';
 
 /** Options of the transform `rescale`. */
@@ -30,9 +32,9 @@ export function rescaleWeights(
   weights: StateDict,
   { sigma }: z.output<typeof rescaleOptions>,
 ): Map<string, Weight> {
-  const { logits, scope } = buildForward(model, 1);
-  const inputs = scope.state.filter(({ kind }) => kind !== 'counter').map(({ name }) => name);
-  const symmetries = scaleSymmetries(logits, inputs);
+  const { outputs, scope } = model.build(smallestBatch(model));
+  const names = scope.state.filter(({ kind }) => kind !== 'counter').map(({ name }) => name);
+  const symmetries = symmetriesOf(outputs[taskOf(model).output], names);
   const wanted = new Map<string, number>();
   for (const { name, rows, columns } of weightMatrices(weights)) {
     const data = weights.get(name)?.data ?? new Float32Array();
@@ -51,6 +53,18 @@ export function rescaleWeights(
       { shape, data: rescaled(data, factors.get(name) ?? 0, symmetries.variances.get(name)) },
     ]),
   );
+}
+
+/** The scale symmetries of a model's output, by the names of its weights. */
+function symmetriesOf(output: Tensor, names: readonly string[]): ScaleSymmetries {
+  const nameOf = new Map(names.map((name) => [weightInput(name), name]));
+  const renamed = <T>(entries: ReadonlyMap<string, T>) =>
+    new Map([...entries].map(([input, value]) => [nameOf.get(input) ?? input, value]));
+  const { basis, variances } = scaleSymmetries(output, nameOf.keys());
+  return {
+    basis: renamed(new Map([...basis].map(([input, factors]) => [input, renamed(factors)]))),
+    variances: renamed(variances),
+  };
 }
 
 /** Values times a factor; a variance of a batch normalization scales so that `v + ε` does, and stays above 0. */

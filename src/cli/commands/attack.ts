@@ -11,6 +11,7 @@ import {
 import { writeFileAtomic } from '../../formats/index.js';
 import { loadModel } from '../../models/index.js';
 import { attackReport, reportOrigin, summarizeAttack, tableToText } from '../../report/index.js';
+import { taskOf } from '../../tasks/index.js';
 import { requireTrainable } from '../../training/index.js';
 import { dataForModel, modelData, taskInput, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
@@ -62,13 +63,13 @@ export const attack = defineCommand({
       const model = models[name as keyof typeof models];
       if (path === undefined || !model) continue;
       requireTrainable(model, train, attacking.costBatchSize);
-      requireTrainable(model, train, Math.min(attacking.scoreBatchSize, attacking.perClass * train.classes.length));
+      const few = taskOf(model).fewShot(train, attacking.perClass, 0);
+      requireTrainable(model, few, attacking.scoreBatchSize);
       inputs[name] = await digestOf(path);
     }
-    const modelClasses = locked.architecture.classes(locked.config);
     const warnings = [
       ...problems,
-      ...cardDisagreements(card, train, { modelClasses, authorized: false }),
+      ...cardDisagreements(card, locked, train, { authorized: false }),
       ...attackDoubts({ ...models, card, attack: train }),
     ];
     warn(context, warnings);
@@ -82,7 +83,7 @@ export const attack = defineCommand({
     const { found, folder } = await runOnce(context, {
       inputs,
       compute: (run) =>
-        attackModel(targets, data, attacking, {
+        attackModel(targets, taskOf(locked), data, attacking, {
           folder: run,
           engine: { threads, device },
           signal,

@@ -3,7 +3,7 @@ import { cardDisagreements, predict } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { loadModel } from '../../models/index.js';
 import { percent, tableToText } from '../../report/index.js';
-import { classAccuracy, requireFit, score } from '../../training/index.js';
+import { scoreTitle, taskOf } from '../../tasks/index.js';
 import { dataForModel, modelData, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
 import { loadTask, requireMeasured } from '../data-folder.js';
@@ -11,10 +11,10 @@ import { givenConfig, modelOptions } from '../model-options.js';
 import { requireOutside, requireOwnFile } from '../output-files.js';
 import { arePredictions, predictionLines } from '../predictions.js';
 
-/** `weightlock evaluate`: accuracy of a model on a data set. */
+/** `weightlock evaluate`: what a model is worth on a data set. */
 export const evaluate = defineCommand({
   name: 'evaluate',
-  summary: 'Measure the accuracy of a model on a data set.',
+  summary: 'Measure what a model is worth on a data set: accuracy and loss of a classifier.',
   arguments: [{ name: 'model', description: 'Model directory.', required: true }],
   schema: z.strictObject({
     ...modelOptions.shape,
@@ -34,9 +34,9 @@ export const evaluate = defineCommand({
     const { data, card, problems } = await dataForModel(path, model, options.data);
     requireMeasured(data, options.part);
     const dataset = (await loadTask(data, note))[options.part];
-    requireFit(model, dataset);
-    const modelClasses = model.architecture.classes(model.config);
-    const warnings = [...problems, ...cardDisagreements(card, dataset, { modelClasses })];
+    const task = taskOf(model);
+    task.requireFit(model, dataset);
+    const warnings = [...problems, ...cardDisagreements(card, model, dataset)];
     warn({ note }, warnings);
     if (options.predictions !== undefined) {
       await requireOutside(data.path, options.predictions);
@@ -46,25 +46,29 @@ export const evaluate = defineCommand({
       print(`would evaluate ${path} on ${dataset.size} examples`);
       return 0;
     }
-    const logits = await predict(model, dataset, { threads, device });
-    const evaluation = score(logits, dataset.labels);
+    const outputs = await predict(model, dataset, { threads, device });
+    const meter = task.meter(dataset, model.head.size);
+    meter.add(outputs, [dataset.size, model.head.size]);
+    const evaluation = meter.result();
     if (options.predictions !== undefined) {
-      await writeFileAtomic(options.predictions, predictionLines(logits, dataset));
+      await writeFileAtomic(options.predictions, predictionLines(outputs, dataset));
     }
+    const [score, loss] = [task.roles.score, task.roles.loss].map((name) => evaluation.metrics[name] ?? Number.NaN);
     print(
-      `${path}: accuracy ${percent(evaluation.accuracy, 2)}, loss ${evaluation.loss.toFixed(4)} (${dataset.name}, n = ${evaluation.n})`,
+      `${path}: ${scoreTitle(task)} ${percent(score, 2)}, loss ${loss.toFixed(4)} (${dataset.name}, n = ${evaluation.n})`,
     );
+    const parts = task.parts(dataset);
     print(
       tableToText({
         columns: [
-          { key: 'name', header: 'class' },
+          { key: 'name', header: parts.kind },
           { key: 'n', header: 'n', align: 'right' },
-          { key: 'accuracy', header: 'accuracy', align: 'right' },
+          { key: 'score', header: scoreTitle(task), align: 'right' },
         ],
-        rows: dataset.classes.map((name, label) => ({
+        rows: parts.entries.map(({ name, n, metric }) => ({
           name,
-          n: String(evaluation.byClass[label].examples),
-          accuracy: percent(classAccuracy(evaluation.byClass[label])),
+          n: String(n),
+          score: percent(evaluation.metrics[metric] ?? Number.NaN),
         })),
       }),
     );

@@ -44,8 +44,7 @@ export const lock = defineCommand({
     const { data, card, problems } = await dataForModel(source, model, options.data);
     const { train } = await loadTask(data, note);
     requireTrainable(model, train, specdef.batchSize);
-    const modelClasses = model.architecture.classes(model.config);
-    const warnings = [...problems, ...cardDisagreements(card, train, { modelClasses })];
+    const warnings = [...problems, ...cardDisagreements(card, model, train)];
     warn(context, warnings);
     const inputs = {
       model: await digestOf(source),

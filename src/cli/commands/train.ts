@@ -3,6 +3,7 @@ import { describeEstimate, estimateRun, trainModel, trainOptions } from '../../e
 import { readJsonFile } from '../../formats/index.js';
 import { architectures, initializeModel } from '../../models/index.js';
 import { percent } from '../../report/index.js';
+import { scoreTitle, tasks } from '../../tasks/index.js';
 import { requireTrainable } from '../../training/index.js';
 import { defineCommand } from '../command.js';
 import { dataInputs, loadTask, taskData } from '../data-folder.js';
@@ -21,6 +22,10 @@ export const train = defineCommand({
       .enum(architectures.names() as [string, ...string[]])
       .default('cnn')
       .describe('architecture of the model'),
+    task: z
+      .enum(tasks.names() as [string, ...string[]])
+      .default('classification')
+      .describe('what the model is trained and judged on'),
     modelConfig: z.string().optional().describe('JSON file with further keys of config.json, such as layer widths'),
     data: taskData.prefault({}).describe('the authorized task'),
     seed: z.int().min(0).default(1).describe('seed of the weights and all shuffles'),
@@ -32,11 +37,12 @@ export const train = defineCommand({
   ],
   run: async (context) => {
     const { options, threads, device, signal, print, result, force, dryRun } = context;
-    const { architecture, modelConfig, data, seed, ...training } = options;
+    const { architecture, task: taskName, modelConfig, data, seed, ...training } = options;
     const { output } = context.arguments;
     const { train: examples, test } = await loadTask(data, context.note);
     const extra = modelConfig === undefined ? {} : ((await readJsonFile(modelConfig)) as Record<string, unknown>);
-    const fitting = architectures.get(architecture).fit(examples.inputShape, examples.classes);
+    const task = tasks.get(taskName);
+    const fitting = architectures.get(architecture).fit(examples.examples.layout([]), task.headFor(examples));
     const model = initializeModel(architecture, { ...fitting, ...extra }, seed);
     requireTrainable(model, examples, training.batchSize);
     const inputs = { ...(await modelConfigInput(modelConfig)), ...(await dataInputs(data)) };
@@ -64,8 +70,9 @@ export const train = defineCommand({
           progress: phaseProgress(context),
         }),
     });
+    const score = percent(found.test.metrics[task.roles.score] ?? Number.NaN);
     print(
-      `${output}: ${percent(found.test.accuracy)} on ${found.test.n} test examples after ${found.steps} steps (${folder.path})`,
+      `${output}: ${scoreTitle(task)} ${score} on ${found.test.n} test examples after ${found.steps} steps (${folder.path})`,
     );
     result({ ...found, output, run: folder.path });
     return 0;

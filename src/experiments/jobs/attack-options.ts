@@ -38,7 +38,7 @@ export const attackOptions = z.strictObject({
     .gt(0)
     .max(1)
     .default(0.95)
-    .describe('accuracy that counts as success; the cost is the steps to it'),
+    .describe('score that counts as success, accuracy of a classifier; the cost is the steps to it'),
   costSteps: z
     .int()
     .min(0)

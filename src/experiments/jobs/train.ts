@@ -3,13 +3,13 @@ import type { Dataset } from '../../data/index.js';
 import type { EngineOptions } from '../../engine/index.js';
 import type { RunFolder } from '../../evidence/index.js';
 import { type Model, parameterSet } from '../../models/index.js';
+import type { Evaluation } from '../../tasks/index.js';
 import {
   courseOptions,
   courseSchedule,
   courseSteps,
   createObjective,
   DivergedError,
-  type Evaluation,
   Evaluator,
   optimizers,
   runSteps,
@@ -88,6 +88,8 @@ export async function trainJob(
   const { folder, phase, stepOffset = 0, engine, signal, onStep } = context;
   const params = parameterSet(model.weights);
   const evaluator = new Evaluator(model, engine);
+  const { roles } = evaluator.task;
+  const scoreOf = ({ metrics }: Evaluation) => metrics[roles.score] ?? Number.NaN;
   const objective = await createObjective({ model, dataset: train, batchSize: options.batchSize, seed, engine });
   const keeper = new WeightsKeeper(params, await evaluator.evaluate(params, validation));
   const steps = trainSteps(options, train);
@@ -118,13 +120,13 @@ export async function trainJob(
       afterStep: async ({ step, loss, learningRate }) => {
         const due = step % options.evaluateEvery === 0 || step === steps;
         const evaluation = due ? await evaluator.evaluate(params, validation) : undefined;
-        if (evaluation && !Number.isFinite(evaluation.loss)) {
+        if (evaluation && !Number.isFinite(evaluation.metrics[roles.loss])) {
           throw new DivergedError({
             step,
             steps,
             loss,
             learningRate,
-            what: `the validation loss is ${evaluation.loss}`,
+            what: `the validation loss is ${evaluation.metrics[roles.loss]}`,
           });
         }
         folder.appendMetric({
@@ -136,7 +138,7 @@ export async function trainJob(
         });
         onStep?.(step, `loss ${loss.toFixed(3)}`);
         if (!evaluation) return undefined;
-        const improved = evaluation.accuracy > keeper.evaluation.accuracy;
+        const improved = scoreOf(evaluation) > scoreOf(keeper.evaluation);
         sinceBest = improved ? 0 : sinceBest + 1;
         // Without early stop the last weights are the result, whatever their score.
         if (improved || options.patience === 0) keeper.keep(step, evaluation);

@@ -1,9 +1,14 @@
 import { type AttackRow, bestRow, scores, verdictOf } from '../../attacks/index.js';
 import { mean, meanInterval } from '../../linalg/index.js';
 import { specDefOptions } from '../../locks/index.js';
-import type { Utility } from '../../training/index.js';
+import type { Evaluation } from '../../tasks/index.js';
 import type { UtilityChange } from '../utility.js';
 import type { Claim, ResultAttack } from './reproduction.js';
+
+/** Share of right answers. */
+export function accuracy({ metrics }: Evaluation): number {
+  return metrics.accuracy ?? Number.NaN;
+}
 
 /** `78.1 %`, for findings; a dash for the share of nothing. */
 export function share(value: number): string {
@@ -19,44 +24,45 @@ const leastGain = 0.05;
 const prevented = 0.25;
 
 /** A locked model's accuracy is at most one point below the unlocked one's; says nothing of a model that guesses. */
-export function keepsUtility(task: string, source: string, { before, after }: UtilityChange): Claim {
-  const [a, b] = [before.float32, after.float32];
+export function keepsUtility(task: string, source: string, change: UtilityChange): Claim {
+  const { before, after } = change;
+  const [a, b] = [before.float32, after.float32].map(accuracy);
   const text = `The lock keeps the accuracy on ${task}: at most 1 point is lost.`;
-  const finding = `${share(a.accuracy)} before, ${share(b.accuracy)} after, n = ${b.n}`;
-  return { text, source, ...judgeKept(a, a.accuracy - b.accuracy <= onePoint, finding) };
+  const finding = `${share(a)} before, ${share(b)} after, n = ${after.float32.n}`;
+  return { text, source, ...judgeKept(change, a - b <= onePoint, finding) };
 }
 
 /** Mean KL divergence to the original, in nats, up to which a lock keeps the probabilities: SpecDef's own default budget. */
 const keptKl = specDefOptions.parse({}).maxKl ?? Number.POSITIVE_INFINITY;
 
 /** A locked model's probabilities are near the unlocked one's: what accuracy hides. */
-export function keepsProbabilities(task: string, { before, after }: UtilityChange): Claim {
-  const [a, b] = [before.float32, after.float32];
+export function keepsProbabilities(task: string, change: UtilityChange): Claim {
+  const { before, after } = change;
+  const [a, b] = [before.float32.metrics, after.float32.metrics];
   const text = `The lock keeps the probabilities on ${task}: at most ${keptKl} nats of KL divergence to the original.`;
   const number = (value: number | null, digits: number) => (value === null ? 'not finite' : value.toFixed(digits));
   const finding =
-    `KL ${number(b.kl, 3)}, agreement ${share(b.agreement)}, loss ${number(a.loss, 3)} before, ${number(b.loss, 3)} after, ` +
-    `calibration error ${number(a.ece, 3)} before, ${number(b.ece, 3)} after, ${share(after.float16.notFinite)} of the outputs not finite in fp16`;
+    `KL ${number(b.kl, 3)}, agreement ${share(b.agreement ?? Number.NaN)}, loss ${number(a.loss, 3)} before, ${number(b.loss, 3)} after, ` +
+    `calibration error ${number(a.ece, 3)} before, ${number(b.ece, 3)} after, ${share(after.float16.metrics.notFinite ?? 0)} of the outputs not finite in fp16`;
   const source = 'weightlock';
-  return { text, source, ...judgeKept(a, b.kl !== null && b.notFinite === 0 && b.kl <= keptKl, finding) };
+  return { text, source, ...judgeKept(change, b.kl !== null && b.notFinite === 0 && b.kl <= keptKl, finding) };
 }
 
 /** Whether a utility was kept; what a model that guesses keeps says nothing. */
 function judgeKept(
-  { accuracy, byClass, n }: Utility,
+  { before: { float32: before }, guessing }: UtilityChange,
   kept: boolean,
   finding: string,
 ): Pick<Claim, 'verdict' | 'finding'> {
-  if (isGuessing(accuracy, byClass.length, n)) {
+  if (isGuessing(accuracy(before), guessing, before.n)) {
     return { verdict: 'unmeasured', finding: `the unlocked model cannot be told from guessing: ${finding}` };
   }
   return { verdict: kept ? 'holds' : 'fails', finding };
 }
 
-/** Whether an accuracy on n examples is within five points or two standard errors of guessing one of some classes. */
-export function isGuessing(accuracy: number, classes: number, n: number): boolean {
-  const guessing = 1 / classes;
-  return accuracy - guessing < Math.max(leastGain, 2 * Math.sqrt((guessing * (1 - guessing)) / n));
+/** Whether a share of right answers to n examples is within five points or two standard errors of that of guessing. */
+export function isGuessing(score: number, guessing: number, n: number): boolean {
+  return score - guessing < Math.max(leastGain, 2 * Math.sqrt((guessing * (1 - guessing)) / n));
 }
 
 /**
@@ -64,10 +70,9 @@ export function isGuessing(accuracy: number, classes: number, n: number): boolea
  * left to the locked one.
  */
 function judgeGain(
-  { unlocked, locked, classes }: { unlocked: readonly number[]; locked: readonly number[]; classes: number },
+  { unlocked, locked, guessing }: { unlocked: readonly number[]; locked: readonly number[]; guessing: number },
   finding: string,
 ): Pick<Claim, 'verdict' | 'finding'> {
-  const guessing = 1 / classes;
   const { mean: center, low = center } = meanInterval(unlocked);
   if (center - guessing < leastGain || low <= guessing) {
     return { verdict: 'unmeasured', finding: `the unlocked model cannot be told from guessing: ${finding}` };
@@ -78,17 +83,17 @@ function judgeGain(
 
 /** At one setting the locked model does not learn a task that the unlocked one learns. */
 export function preventsAtSetting(
-  { task, setting, source, classes }: { task: string; setting: string; source: string; classes: number },
+  { task, setting, source, guessing }: { task: string; setting: string; source: string; guessing: number },
   unlocked: readonly number[],
   locked: readonly number[],
 ): Claim {
   const text = `With ${setting}, the unlocked model learns ${task} and the locked one does not.`;
-  const finding = `unlocked ${share(mean(unlocked))}, locked ${share(mean(locked))}, guessing ${share(1 / classes)}; n = ${unlocked.length} seeds`;
-  return { text, source, ...judgeGain({ unlocked, locked, classes }, finding) };
+  const finding = `unlocked ${share(mean(unlocked))}, locked ${share(mean(locked))}, guessing ${share(guessing)}; n = ${unlocked.length} seeds`;
+  return { text, source, ...judgeGain({ unlocked, locked, guessing }, finding) };
 }
 
 /** No learning rate and no optimizer of a sweep makes plain fine-tuning of the locked model learn the task. */
-export function preventsAtAnyRate({ task, rows, classes, metric }: ResultAttack, source: string): Claim {
+export function preventsAtAnyRate({ task, rows, guessing, metric }: ResultAttack, source: string): Claim {
   const text = `No learning rate and no optimizer of the sweep makes the locked model learn ${task}.`;
   const best = (start: string) =>
     bestRow(rows.filter((row) => row.start === start && row.attack === 'fine-tune' && row.measure === 'score'));
@@ -97,7 +102,7 @@ export function preventsAtAnyRate({ task, rows, classes, metric }: ResultAttack,
   const at = (row: AttackRow) =>
     `${share(mean(scores(row)))} (${row.optimizer} at ${row.result.learningRate.toPrecision(1)})`;
   const finding = `${metric}: unlocked ${at(unlocked)}, locked ${at(locked)}; n = ${locked.result.trials.length} seeds`;
-  return { text, source, ...judgeGain({ unlocked: scores(unlocked), locked: scores(locked), classes }, finding) };
+  return { text, source, ...judgeGain({ unlocked: scores(unlocked), locked: scores(locked), guessing }, finding) };
 }
 
 /** Whatever attack, learning rate and optimizer is taken, the locked weights keep at most a quarter of their worth. */

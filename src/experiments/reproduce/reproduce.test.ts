@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { AttackRow, StartName, Trial } from '../../attacks/index.js';
-import type { Utility } from '../../training/index.js';
+import type { Evaluation } from '../../tasks/index.js';
 import type { UtilityChange } from '../utility.js';
 import { keepsProbabilities, keepsUtility, preventsAtAnyRate, preventsAtBest, preventsAtSetting } from './claims.js';
 import { largestTrainingRate } from './fig4.js';
@@ -13,7 +13,7 @@ function trial(seed: number, score: number, learningRate = 0.1): Trial {
     { step: 4, score: Math.max(score, 0.3) },
     { step: 8, score },
   ];
-  return { learningRate, seed, curve, classAccuracies: [], score, evaluations: 8, end: 'budget' };
+  return { learningRate, seed, curve, metrics: {}, score, evaluations: 8, end: 'budget' };
 }
 
 function row(start: StartName, scores: readonly number[], optimizer = 'adamw'): AttackRow {
@@ -22,28 +22,17 @@ function row(start: StartName, scores: readonly number[], optimizer = 'adamw'): 
   return { start, attack: 'fine-tune', measure: 'score', optimizer, budget: 8, result };
 }
 
-const facts = { task: 'kmnist', metric: 'accuracy', target: 0.5, classes: 10 };
+const facts = { task: 'kmnist', metric: 'accuracy', target: 0.5, guessing: 0.1 };
 
 describe('claims', () => {
   /** Utility before and after that differs in what is given. */
-  const change = (before: Partial<Utility>, after: Partial<Utility>): UtilityChange => {
-    const counts = Array.from({ length: 10 }, () => ({ examples: 100, predicted: 100, correct: 100 }));
-    const common: Utility = {
-      n: 1000,
-      accuracy: 0.99,
-      loss: 0.05,
-      byClass: counts,
-      ece: 0.01,
-      agreement: 1,
-      kl: 0,
-      logits: [-5, 5],
-      notFinite: 0,
-    };
-    const all = (given: Partial<Utility>) => {
-      const utility = { ...common, ...given };
+  const change = (before: Evaluation['metrics'], after: Evaluation['metrics']): UtilityChange => {
+    const common = { accuracy: 0.99, loss: 0.05, ece: 0.01, agreement: 1, kl: 0, leastLogit: -5, largestLogit: 5 };
+    const all = (given: Evaluation['metrics']) => {
+      const utility = { n: 1000, metrics: { ...common, notFinite: 0, ...given } };
       return { float32: utility, float16: utility, bfloat16: utility };
     };
-    return { before: all(before), after: all(after) };
+    return { task: 'classification', guessing: 0.1, before: all(before), after: all(after) };
   };
 
   it('accuracy may fall by one point, and no more; that of a model that guesses says nothing', () => {
@@ -61,16 +50,18 @@ describe('claims', () => {
   });
 
   it('probabilities may move by the default budget, and no output may be lost', () => {
-    const claim = (after: Partial<Utility>) => keepsProbabilities('MNIST', change({}, after));
+    const claim = (after: Evaluation['metrics']) => keepsProbabilities('MNIST', change({}, after));
     expect(claim({ kl: 0.05 }).verdict).toBe('holds');
     expect(claim({ kl: 0.051 }).verdict).toBe('fails');
-    expect(claim({ kl: null, loss: null, ece: null, logits: null, notFinite: 1 }).verdict).toBe('fails');
+    expect(claim({ kl: null, loss: null, ece: null, leastLogit: null, largestLogit: null, notFinite: 1 }).verdict).toBe(
+      'fails',
+    );
     expect(claim({ kl: 0.01, notFinite: 0.001 }).verdict).toBe('fails');
     expect(keepsProbabilities('MNIST', change({ accuracy: 0.1 }, { kl: 0 })).verdict).toBe('unmeasured');
   });
 
   it('one setting says nothing where the unlocked model does not learn', () => {
-    const about = { task: 'kmnist', setting: 'AdamW', source: 's', classes: 10 };
+    const about = { task: 'kmnist', setting: 'AdamW', source: 's', guessing: 0.1 };
     expect(preventsAtSetting(about, [0.8, 0.78], [0.1, 0.12]).verdict).toBe('holds');
     expect(preventsAtSetting(about, [0.8, 0.78], [0.1, 0.5])).toMatchObject({
       verdict: 'fails',

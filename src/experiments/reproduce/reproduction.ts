@@ -38,8 +38,8 @@ export interface ResultAttack {
   readonly metric: string;
   /** Score to which the cost is counted. */
   readonly target: number;
-  /** Number of classes, for the score of guessing. */
-  readonly classes: number;
+  /** Score of guessing. */
+  readonly guessing: number;
   /** All searches. */
   readonly rows: readonly AttackRow[];
   /** Advantage in steps to the target. */

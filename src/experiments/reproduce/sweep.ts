@@ -1,4 +1,4 @@
-import type { AttackOptimizer, AttackSetting, Metric, TransformOptions } from '../../attacks/index.js';
+import type { AttackOptimizer, AttackSetting, TransformOptions } from '../../attacks/index.js';
 import type { DataSpec } from '../../data/index.js';
 import type { AttackPlan } from '../jobs/attack-options.js';
 import type { Scale } from './reproduction.js';
@@ -41,8 +41,8 @@ export interface SweepGoal {
   readonly data: DataSpec;
   /** Score to which the cost is counted. */
   readonly target: number;
-  /** What is measured; default accuracy. */
-  readonly metric?: Metric;
+  /** Name of the metric that is the score; default the task's. */
+  readonly metric?: string;
   /** Labelled examples of each class; default all. */
   readonly perClass?: number;
 }

@@ -52,7 +52,7 @@ export class Workshop {
       const model = await start();
       progress.begin(name, steps);
       const info = await trainJob({ model, ...data, seed }, options, job);
-      const metrics = cardMetrics(data.validation.name, info.evaluation);
+      const metrics = cardMetrics(model, data.validation.name, info.evaluation);
       return { model, info, card: { ...cardOfData(data.train), metrics } };
     });
   }
@@ -70,7 +70,7 @@ export class Workshop {
       const model = await loadModel(from.path);
       progress.begin(name, steps);
       const info = await lockJob({ model, ...data, seed }, specdef, options, job);
-      const metrics = cardMetrics(data.validation.name, info.after, info.before);
+      const metrics = cardMetrics(model, data.validation.name, info.after, info.before);
       return { model, info, card: { ...cardOfData(data.train), metrics, lock: cardLock(specdef.name, options, info) } };
     });
   }
@@ -141,7 +141,7 @@ export function printedSpecDef(options: Partial<SpecDefOptions>): SpecDefOptions
 
 /** The rows of one unauthorized task with what they say of the attacker's advantage. */
 export function assessed(
-  facts: Pick<ResultAttack, 'task' | 'metric' | 'target' | 'classes'>,
+  facts: Pick<ResultAttack, 'task' | 'metric' | 'target' | 'guessing'>,
   rows: readonly AttackRow[],
 ) {
   return { ...facts, rows, cost: attackersAdvantage(rows, 'cost'), score: attackersAdvantage(rows, 'score') };

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { hashed, largestError, readFixture } from '../../../test/support/linalg-fixtures.js';
 import { floatDataset } from '../../data/index.js';
 import { sizeOf } from '../../graph/index.js';
-import { architectures, buildForward, type ModelSpec, type StateDict } from '../../models/index.js';
+import { architectures, type ModelSpec, modelOf, modelState, type StateDict } from '../../models/index.js';
 import { createObjective, type Objective, optimizers, type ParameterSet } from '../../training/index.js';
 import { specDefStep } from './algorithm.js';
 import { weightMatrices } from './matrices.js';
@@ -30,9 +30,8 @@ const fixture = readFixture<Fixture>('specdef');
 
 /** The weights that the oracle starts from: hashes times a power of two, by position of the parameter. */
 function startingWeights(model: ModelSpec): StateDict {
-  const { scope } = buildForward(model, 1);
   return new Map(
-    scope.state.map(({ name, shape }, index) => {
+    modelState(model).map(({ name, shape }, index) => {
       const inputs = Math.max(sizeOf(shape.slice(1)), 2);
       const scale = 2 ** (1 - Math.ceil(Math.log2(Math.sqrt(inputs))));
       const data = Float32Array.from(hashed(fixture.seed + index, sizeOf(shape)), (value) => value * scale);
@@ -44,14 +43,14 @@ function startingWeights(model: ModelSpec): StateDict {
 /** The objective on the oracle's batches: a data set of one batch whose content is exchanged at every step. */
 async function retainOnHashedBatches(
   model: ModelSpec,
-  inputShape: number[],
+  shape: readonly number[],
 ): Promise<Pick<Objective, 'compute' | 'release'>> {
   const { batch, seed } = fixture;
-  const classes = model.architecture.classes(model.config);
-  const inputs = new Float32Array(batch * sizeOf(inputShape));
+  const classes = model.head.size;
+  const inputs = new Float32Array(batch * sizeOf(shape));
   const dataset = floatDataset({
     name: 'hashed',
-    inputShape,
+    shape,
     inputs,
     labels: new Int32Array(batch),
     classes: Array.from({ length: classes }, (_, index) => String(index)),
@@ -71,7 +70,7 @@ async function retainOnHashedBatches(
 async function lockSteps(one: Case, exact: boolean): Promise<Pick<Case, 'loss' | 'sigma'>> {
   const { config, inputShape } = fixture.models[one.model];
   const architecture = architectures.get(one.model);
-  const model: ModelSpec = { architecture, config: architecture.config.parse(config) };
+  const model = modelOf(architecture, architecture.config.parse(config));
   const weights = startingWeights(model);
   const params: ParameterSet = new Map([...weights].map(([name, { data }]) => [name, data]));
   const matrices = weightMatrices(weights).map((matrix) => ({

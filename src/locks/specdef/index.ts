@@ -1,15 +1,14 @@
 import { ProgramCache } from '../../engine/index.js';
 import { matchesAny } from '../../registry/index.js';
+import type { Evaluation } from '../../tasks/index.js';
 import {
   courseSchedule,
   courseSteps,
   createObjective,
   Evaluator,
-  judge,
   type Objective,
   optimizers,
   runSteps,
-  type Utility,
 } from '../../training/index.js';
 import type { LockContext, LockMethod, LockResult } from '../lock-method.js';
 import { type LockedMatrix, type SpecDefStep, specDefStep } from './algorithm.js';
@@ -57,23 +56,25 @@ function stages({ model, seed, train }: LockContext, options: SpecDefOptions, pr
 async function runSpecDef(context: LockContext, options: SpecDefOptions): Promise<LockResult> {
   const { model, params, train, validation, seed, engine, written = (values) => values } = context;
   const evaluator = new Evaluator(model, engine);
-  const referenceLogits = options.retain.kl > 0 ? await evaluator.logits(params, train) : undefined;
-  const original = await evaluator.logits(params, validation);
-  const utility = async () => judge(await evaluator.logits(written(params), validation), original, validation.labels);
+  const { task } = evaluator;
+  const reference = options.retain.kl > 0 ? await evaluator.outputs(params, train) : undefined;
+  const original = await evaluator.outputs(params, validation);
+  const utility = () => evaluator.evaluate(written(params), validation, { original });
   const before = await utility();
   const budget = {
-    floor: options.utilityFloor ?? before.accuracy - options.maxDrop,
+    floor: options.utilityFloor ?? (before.metrics[task.roles.score] ?? 0) - options.maxDrop,
     maxKl: options.maxKl,
     patience: options.patience,
   };
-  const { batchSize, retain: loss } = options;
-  const retain = await createObjective({ model, dataset: train, batchSize, seed, loss, referenceLogits, engine });
+  const { batchSize } = options;
+  const loss = { task: options.retain.task, divergence: options.retain.kl };
+  const retain = await createObjective({ model, task, dataset: train, batchSize, seed, loss, reference, engine });
   // One thread each: a pool for every shape of matrix would spin and take the step's time (ResNet-18, two threads: 115 ms a step instead of 324).
   const programs = new ProgramCache({ ...engine, threads: 1 });
   try {
     let result: LockResult = { steps: 0, stepsTried: 0, stoppedByBudget: false, budget, before, after: before };
     for (const stage of stages(context, options, programs)) {
-      const guard = new UtilityGuard(params, stage.matrices, result.after, budget);
+      const guard = new UtilityGuard(params, stage.matrices, result.after, budget, task.roles);
       const { steps } = await runStage(stage, context, options, { retain, utility, guard, programs });
       guard.lastGood.goBack();
       const { step, evaluation: after } = guard.lastGood;
@@ -101,7 +102,7 @@ function runStage(
     utility: measure,
     guard,
     programs,
-  }: { retain: Objective; utility: () => Promise<Utility>; guard: UtilityGuard; programs: ProgramCache },
+  }: { retain: Objective; utility: () => Promise<Evaluation>; guard: UtilityGuard; programs: ProgramCache },
 ) {
   const { alpha, targetSigma } = options;
   let last: SpecDefStep | undefined;

@@ -11,7 +11,7 @@ function clouds(size: number, seed: number): Dataset {
   const stream = new RandomStream(seed, 'clouds');
   const labels = Int32Array.from({ length: size }, (_, i) => i % 2);
   const inputs = Float32Array.from({ length: 4 * size }, (_, i) => labels[i >> 2] - 0.5 + stream.normal());
-  return floatDataset({ name: 'clouds', inputShape: [4], inputs, labels, classes: ['a', 'b'] });
+  return floatDataset({ name: 'clouds', shape: [4], inputs, labels, classes: ['a', 'b'] });
 }
 
 const train = clouds(64, 1);

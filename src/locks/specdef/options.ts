@@ -59,8 +59,8 @@ export const specDefOptions = z.strictObject({
     .min(0)
     .max(1)
     .default(0.005)
-    .describe('accuracy that the lock may cost, as a share; it stops before more is lost'),
-  utilityFloor: z.number().min(0).max(1).optional().describe('lowest accuracy to accept, instead of maxDrop'),
+    .describe('score that the lock may cost, accuracy of a classifier, as a share; it stops before more is lost'),
+  utilityFloor: z.number().min(0).max(1).optional().describe('lowest score to accept, instead of maxDrop'),
   maxKl: z
     .number()
     .positive()

@@ -1,18 +1,20 @@
-import { type ParameterSet, type RunState, type Utility, WeightsKeeper } from '../../training/index.js';
+import type { Evaluation, Task } from '../../tasks/index.js';
+import { type ParameterSet, type RunState, WeightsKeeper } from '../../training/index.js';
 import type { UtilityBudget } from '../lock-method.js';
 import type { LockedMatrix } from './algorithm.js';
 
 /** Keeps the last weights whose utility was within the budget, and all else that a resumed lock needs. */
 export class UtilityGuard implements RunState {
-  readonly lastGood: WeightsKeeper<Utility>;
+  readonly lastGood: WeightsKeeper<Evaluation>;
   /** Checks outside the budget since the last one within. */
   #outside = 0;
 
   constructor(
     params: ParameterSet,
     readonly matrices: readonly LockedMatrix[],
-    before: Utility,
+    before: Evaluation,
     readonly budget: UtilityBudget,
+    readonly roles: Task['roles'],
   ) {
     this.lastGood = new WeightsKeeper(params, before);
   }
@@ -34,11 +36,12 @@ export class UtilityGuard implements RunState {
   }
 
   /** Notes the weights when their utility is within the budget, and ends the lock when it stays outside. */
-  check(step: number, utility: Utility): 'stop' | undefined {
+  check(step: number, utility: Evaluation): 'stop' | undefined {
     const { floor, maxKl, patience } = this.budget;
-    const { accuracy, kl, notFinite } = utility;
-    const isUsable = kl !== null && notFinite === 0;
-    if (isUsable && accuracy >= floor && (maxKl === null || kl <= maxKl)) {
+    const { roles } = this;
+    const { [roles.score]: score, [roles.divergence]: divergence, [roles.notFinite]: notFinite } = utility.metrics;
+    const isUsable = divergence !== null && score !== null && notFinite === 0;
+    if (isUsable && score >= floor && (maxKl === null || divergence <= maxKl)) {
       this.#outside = 0;
       this.lastGood.keep(step, utility);
       return undefined;

@@ -1,0 +1,109 @@
+import { type Dataset, fewShot, type LabelledDataset } from '../../data/index.js';
+import { crossEntropy, klDivergence, mul, reduceSum, softmax, sub } from '../../graph/index.js';
+import { isLike, type ModelSpec } from '../../models/index.js';
+import { InputError } from '../../registry/index.js';
+import type { Metric, Task } from '../task.js';
+import { ScoreMeter, UtilityMeter } from './meter.js';
+import { authorizedClasses, classDisagreements } from './names.js';
+
+const metrics: readonly Metric[] = [
+  { name: 'accuracy', title: 'accuracy', unit: 'share', better: 'more' },
+  { name: 'loss', title: 'loss', unit: 'number', better: 'less' },
+  { name: 'ece', title: 'calibration error', unit: 'share', better: 'less' },
+  { name: 'agreement', title: 'agreement', unit: 'share', better: 'more', compares: true },
+  { name: 'kl', title: 'KL to the original', unit: 'nats', better: 'less', compares: true },
+  { name: 'leastLogit', title: 'least logit', unit: 'number', better: 'neither' },
+  { name: 'largestLogit', title: 'largest logit', unit: 'number', better: 'neither' },
+  { name: 'notFinite', title: 'outputs not finite', unit: 'share', better: 'less' },
+];
+
+/** Titles of the metrics that each class has. */
+const ofClass: Readonly<Record<string, string>> = { recall: 'recall', f1: 'F1' };
+
+/** Each example belongs to one class: images, and whatever else a model gives logits of. */
+export const classification: Task = {
+  name: 'classification',
+  description: 'examples that belong to one class each, by the logits of the classes',
+  head: 'classifier',
+  output: 'logits',
+  metrics,
+  explanation:
+    'Calibration error: 15 bins of the predicted class. Agreement and KL (nats): with the float32 outputs before the lock.',
+  roles: { score: 'accuracy', divergence: 'kl', notFinite: 'notFinite', loss: 'loss' },
+  metric: metricOf,
+  parts(dataset) {
+    const { classes, labels } = labelled(dataset);
+    const counts = classes.map(() => 0);
+    for (const label of labels) counts[label]++;
+    const entries = classes.map((name, label) => ({ name, n: counts[label], metric: `recall.${label}` }));
+    return { kind: 'class', entries };
+  },
+  headFor: (dataset) => ({ kind: 'classifier', labels: labelled(dataset).classes }),
+  requireFit(model, dataset) {
+    const { classes } = labelled(dataset);
+    requireExamples(model, dataset);
+    if (classes.length > model.head.size) {
+      throw new InputError(
+        `${dataset.name}: expected at most ${model.head.size} classes for the model, found ${classes.length}`,
+      );
+    }
+    if (dataset.size === 0) throw new InputError(`${dataset.name}: expected at least one example, found none`);
+  },
+  targets: () => ({ labels: { shape: [], dtype: 'int32' } }),
+  targetReader(dataset) {
+    const { labels } = labelled(dataset);
+    return (position, { batch, row }) => {
+      batch.labels[row] = labels[position];
+    };
+  },
+  loss: (logits, target) => crossEntropy(logits, target('labels')),
+  divergence: klDivergence,
+  curvature(logits, u) {
+    // The Fisher information of the predicted distribution, over the batch: p ∘ (u − ⟨p, u⟩) in each row.
+    const p = softmax(logits, 1);
+    const curved = mul(p, sub(u, reduceSum(mul(p, u), { axes: [1], keepDims: true })));
+    return mul(curved, 1 / logits.shape[0]);
+  },
+  meter(dataset, width, original) {
+    const { labels } = labelled(dataset);
+    return original ? new UtilityMeter(labels, width, original) : new ScoreMeter(labels, width);
+  },
+  guessing: (dataset) => 1 / labelled(dataset).classes.length,
+  fewShot: (dataset, perKind, seed) => fewShot(labelled(dataset), perKind, seed),
+  disagreements: (card, model, dataset, { authorized = true } = {}) =>
+    authorized ? classDisagreements(card, model, labelled(dataset)) : [],
+  doubts: (card, dataset) => authorizedClasses(card, labelled(dataset)),
+};
+
+function metricOf(name: string, dataset: Dataset): Metric {
+  const known = metrics.find((metric) => metric.name === name);
+  if (known) return known;
+  const { classes } = labelled(dataset);
+  const [kind, label, more] = name.split('.');
+  const title = ofClass[kind];
+  const className = classes[Number(label)];
+  if (title !== undefined && className !== undefined && more === undefined && String(Number(label)) === label) {
+    return { name, title: `${title} of ${className}`, unit: 'share', better: 'more' };
+  }
+  throw new InputError(
+    `metric: expected one of ${metrics.map((metric) => metric.name).join(', ')}, or recall and f1 of a class such as f1.0, found ${JSON.stringify(name)}`,
+  );
+}
+
+/** A data set with classes. */
+function labelled(dataset: Dataset): LabelledDataset {
+  if ('labels' in dataset && 'classes' in dataset) return dataset as LabelledDataset;
+  throw new InputError(`${dataset.name}: expected examples with classes, found none`);
+}
+
+function requireExamples({ inputs }: ModelSpec, { name, examples }: Dataset): void {
+  const layout = examples.layout([]);
+  for (const [input, expected] of Object.entries(inputs)) {
+    const found = layout[input];
+    if (found && isLike(expected, found)) continue;
+    const shape = expected.shape.map((length) => length ?? 'any').join(',');
+    throw new InputError(
+      `${name}: expected examples of shape [${shape}] for the model, found ${found ? `[${found.shape}]` : `no ${input}`}`,
+    );
+  }
+}

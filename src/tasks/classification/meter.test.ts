@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest';
+import { readFixture } from '../../../test/support/fixtures.js';
+import { ScoreMeter, UtilityMeter } from './meter.js';
+
+interface Case {
+  name: string;
+  labels: number[];
+  logits: number[];
+  original: number[];
+  accuracy: number;
+  loss: number;
+  ece: number;
+  agreement: number;
+  kl: number;
+  range: [number, number];
+}
+
+const { cases } = readFixture<{ cases: Case[] }>('utility.json');
+
+/** Judges logits in two pieces. */
+function judge(logits: readonly number[], original: readonly number[], labels: readonly number[]) {
+  const width = logits.length / labels.length;
+  const meter = new UtilityMeter(Int32Array.from(labels), width, Float32Array.from(original));
+  meter.add(Float32Array.from(logits.slice(0, width)));
+  meter.add(Float32Array.from(logits.slice(width)));
+  return meter.result();
+}
+
+describe('UtilityMeter', () => {
+  it.each(cases.map((each) => [each.name, each] as const))('agrees with torch and torchmetrics: %s', (_, each) => {
+    const { n, metrics } = judge(each.logits, each.original, each.labels);
+    for (const key of ['accuracy', 'loss', 'ece', 'agreement', 'kl'] as const) {
+      expect(Math.abs((metrics[key] ?? Number.NaN) - each[key]), key).toBeLessThan(1e-6 * (1 + each[key]));
+    }
+    expect([metrics.leastLogit, metrics.largestLogit]).toEqual(each.range);
+    expect([n, metrics.notFinite]).toEqual([each.labels.length, 0]);
+  });
+
+  it('counts what is not finite as wrong, and judges the rest', () => {
+    const logits = [2, 1, Number.POSITIVE_INFINITY, 0, Number.NaN, 3, 0, 1];
+    const original = [2, 1, 2, 0, 1, 3, 0, 1];
+    const { metrics } = judge(logits, original, [0, 0, 1, 1]);
+    const range = { leastLogit: 0, largestLogit: 2 };
+    expect(metrics).toMatchObject({ accuracy: 0.5, agreement: 0.5, notFinite: 0.5, kl: 0, ...range });
+    expect(metrics.loss).toBeCloseTo(Math.log(1 + Math.exp(-1)), 6);
+    const none = judge(new Array(4).fill(Number.NaN), original.slice(0, 4), [0, 1]);
+    const nothing = { loss: null, ece: null, kl: null, leastLogit: null, largestLogit: null };
+    expect(none.metrics).toMatchObject({ accuracy: 0, notFinite: 1, ...nothing });
+    expect(JSON.parse(JSON.stringify(none))).toEqual(none);
+  });
+});
+
+describe('ScoreMeter', () => {
+  const score = (logits: Float32Array, labels: Int32Array) => {
+    const meter = new ScoreMeter(labels, logits.length / labels.length);
+    meter.add(logits);
+    return meter.result().metrics;
+  };
+
+  it('counts rows whose largest logit is the label; NaN is wrong, the first of equal logits counts', () => {
+    const logits = Float32Array.of(1, 2, 3, 0, 5, 5, Number.NaN, 9);
+    expect(score(logits, Int32Array.of(1, 0, 0, 1)).accuracy).toBe(0.75);
+    // −log softmax of [0, ln 3] at 1 is −ln(3/4).
+    expect(score(Float32Array.of(0, Math.log(3)), Int32Array.of(1)).loss).toBeCloseTo(-Math.log(0.75), 6);
+  });
+
+  it('tells classes apart; F1 is the harmonic mean of precision and recall', () => {
+    const predicted = [0, 0, 0, 1, 2, 2];
+    const logits = Float32Array.from(predicted.flatMap((label) => [0, 1, 2, 3].map((one) => Number(one === label))));
+    const found = score(logits, Int32Array.of(0, 0, 1, 0, 2, 0));
+    // Class 0: 4 examples, 3 predicted, 2 right: precision 2/3, recall 2/4.
+    expect(found['f1.0']).toBeCloseTo(4 / 7, 12);
+    expect([0, 1, 2].map((label) => found[`recall.${label}`])).toEqual([0.5, 0, 1]);
+    expect(found['f1.3']).toBe(0);
+    expect(found['recall.3']).toBeNaN();
+  });
+});
