@@ -61,10 +61,10 @@ export const evaluate = defineCommand({
           { key: 'n', header: 'n', align: 'right' },
           { key: 'accuracy', header: 'accuracy', align: 'right' },
         ],
-        rows: dataset.classes.map((name, label) => ({
-          name,
-          n: String(evaluation.byClass[label].examples),
-          accuracy: percent(classAccuracy(evaluation.byClass[label])),
+        rows: evaluation.byClass.map((counts, label) => ({
+          name: dataset.classes[label] ?? String(label),
+          n: String(counts.examples),
+          accuracy: percent(classAccuracy(counts)),
         })),
       }),
     );
