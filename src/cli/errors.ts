@@ -45,7 +45,10 @@ function judge(error: unknown, debug: boolean): Failure {
   }
   if (error instanceof z.ZodError) {
     const [issue] = error.issues;
-    return { message: `error: ${oneLine([issue?.path.join('.'), issue?.message].filter((part) => part).join(': '))}`, exitCode: 2 };
+    return {
+      message: `error: ${oneLine([issue?.path.join('.'), issue?.message].filter((part) => part).join(': '))}`,
+      exitCode: 2,
+    };
   }
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   const hint = debug ? '' : ' (unexpected; --debug shows where)';

@@ -36,9 +36,9 @@ interface TextMetrics {
 }
 
 /**
- * Vega and the compiler of Vega-Lite, loaded with the first chart: half of what this package loads, and most that import
- * it draw nothing. Vega's own text measurement depends on whether node-canvas happens to be installed, and without it takes
- * 0.8 em a character, so that legends and margins are a third too wide.
+ * Vega and the compiler of Vega-Lite, loaded with the first chart, because most that import this package draw none. Vega's
+ * own text measurement depends on whether node-canvas happens to be installed, and without it takes 0.8 em a character, so
+ * that legends and margins are a third too wide.
  */
 async function loadVega(): Promise<{ vega: typeof Vega; compile: typeof import('vega-lite').compile }> {
   const [vega, { compile }] = await Promise.all([import('vega'), import('vega-lite')]);
