@@ -14,5 +14,12 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     reporters: ['default', './tools/summary-reporter.mjs'],
+    // Also files that no test imports. What runs in child processes (commands, workers) is not counted.
+    coverage: {
+      provider: 'v8',
+      include: ['src/**/*.ts'],
+      exclude: ['src/**/*.test.ts', 'src/**/*.slow.ts', 'src/**/*_pb.ts'],
+      reporter: ['text-summary', 'html'],
+    },
   },
 });

@@ -1,12 +1,12 @@
 /**
  * weightlock: locks open-weight neural networks against fine-tuning, attacks its own locks, and writes down the evidence.
- * Each folder of the source is a namespace here, in the order of the layers.
+ * Each folder of the source is a namespace here, and a module of its own as `weightlock/locks`, `weightlock/attacks`, ... The
+ * command line is only `weightlock/cli`, so that a library does not load it.
  *
  * @packageDocumentation
  */
 
 export * as attacks from './attacks/index.js';
-export * as cli from './cli/index.js';
 export * as data from './data/index.js';
 export * as engine from './engine/index.js';
 export * as evidence from './evidence/index.js';

@@ -92,7 +92,7 @@ function rememberedOptions({ data }: ModelCard): {
     if (value === undefined) return [];
     const parsed = schema.safeParse(value);
     if (parsed.success) return [[key, parsed.data]];
-    problems.push(`README.md: data ${key}: ${parsed.error.issues[0].message}; it is not used`);
+    problems.push(`README.md: data ${key}: ${parsed.error.issues[0]?.message ?? 'not valid'}; it is not used`);
     return [];
   });
   return { options: Object.fromEntries(entries), problems };

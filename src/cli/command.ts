@@ -133,14 +133,12 @@ function build<A extends readonly ArgumentDefinition[], S extends OptionsSchema>
   finish: (exitCode: 0 | 1) => void,
 ): Command {
   const command = new Command(definition.name).description(definition.summary);
-  const usage = definition.arguments.map(({ name, required, variadic }) => {
+  const usage = definition.arguments.map(({ name, description, required, variadic }) => {
     const shown = `${name}${variadic ? '...' : ''}`;
     // Optional to commander in any case: the YAML file may hold what the command line lacks.
-    return { shown: required ? `<${shown}>` : `[${shown}]`, argument: `[${shown}]` };
+    return { shown: required ? `<${shown}>` : `[${shown}]`, argument: new Argument(`[${shown}]`, description) };
   });
-  definition.arguments.forEach(({ description }, index) => {
-    command.addArgument(new Argument(usage[index].argument, description));
-  });
+  for (const { argument } of usage) command.addArgument(argument);
   command.usage([...usage.map(({ shown }) => shown), '[options]'].join(' '));
   const ownFlags = flagsOf(own);
   const commonFlags = flagsOf(commonOptions);
@@ -322,7 +320,7 @@ function describeConfig(
   config: Readonly<Record<string, unknown>>,
   sources: ReadonlyMap<string, Source>,
 ): string {
-  const rows = flatten(config, '').map(([key, value]) => {
+  const rows = flatten(config, '').map(([key, value]): [string, string, string] => {
     const source = sources.get(key);
     return [key, JSON.stringify(value), source && source !== 'default' ? `(${source})` : ''];
   });

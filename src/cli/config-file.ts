@@ -49,7 +49,7 @@ function parseYaml(bytes: Uint8Array, source: string): unknown {
     return document.toJS({ maxAliasCount: MAX_ALIASES });
   } catch (error) {
     // The first line of the parser's message ends with the place: "... at line 3, column 1:".
-    const reason = error instanceof Error ? error.message.split('\n')[0].replace(/:$/, '') : String(error);
+    const reason = error instanceof Error ? error.message.replace(/:?\n.*|:$/s, '') : String(error);
     throw new InputError(`${source}: expected YAML, ${reason}`);
   }
 }

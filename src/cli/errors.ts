@@ -44,8 +44,11 @@ function judge(error: unknown, debug: boolean): Failure {
     return { message: `error: ${oneLine(error.message)}`, exitCode: error.exitCode };
   }
   if (error instanceof z.ZodError) {
-    const { path, message } = error.issues[0];
-    return { message: `error: ${oneLine([path.join('.'), message].filter((part) => part).join(': '))}`, exitCode: 2 };
+    const [issue] = error.issues;
+    return {
+      message: `error: ${oneLine([issue?.path.join('.'), issue?.message].filter((part) => part).join(': '))}`,
+      exitCode: 2,
+    };
   }
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   const hint = debug ? '' : ' (unexpected; --debug shows where)';

@@ -1,6 +1,6 @@
 // The file behind `weightlock`. It imports nothing before it has looked at Node.js itself, so that an old one is named
 // instead of failing over a missing function somewhere in a dependency.
-const [major, minor] = process.versions.node.split('.').map(Number);
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 const found = process.versions.node;
 
 if (major > 20 || (major === 20 && minor >= 19)) await import('./entry.js');

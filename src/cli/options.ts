@@ -91,9 +91,10 @@ export function resolveOptions<S extends OptionsSchema>(
   }
   const parsed = schema.safeParse(raw);
   if (parsed.success) return { options: parsed.data, sources };
-  const { issues } = parsed.error;
-  const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : '';
-  throw new InputError(`${explain(issues[0], { raw, texts, set, sources, fileName: values.fileName })}${more}`);
+  const [issue, ...others] = parsed.error.issues;
+  if (issue === undefined) throw parsed.error;
+  const more = others.length > 0 ? ` (and ${others.length} more)` : '';
+  throw new InputError(`${explain(issue, { raw, texts, set, sources, fileName: values.fileName })}${more}`);
 }
 
 /** What an issue is explained with: the values, the texts of flags as they were typed, and where each came from. */
@@ -175,7 +176,7 @@ function helpOf(spec: OptionSpec): string {
 function sentence(text: string): string {
   if (text === '') return '';
   const end = /[.!?]$/.test(text) ? '' : '.';
-  return `${text[0].toUpperCase()}${text.slice(1)}${end}`;
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${end}`;
 }
 
 function showDefault(value: unknown): string {

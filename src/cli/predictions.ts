@@ -9,9 +9,9 @@ import { toJson } from '../evidence/index.js';
  */
 export function predictionLines(logits: Float32Array, { labels, indices, nameOf }: LabelledDataset): string {
   const width = logits.length / Math.max(labels.length, 1);
-  return Array.from(labels, (label, index) => {
+  return Array.from(indices, (position, index) => {
     const row = Array.from(logits.subarray(index * width, (index + 1) * width));
-    return `${toJson({ index, source: nameOf?.(indices[index]), label, logits: row })}\n`;
+    return `${toJson({ index, source: nameOf?.(position), label: labels[index], logits: row })}\n`;
   }).join('');
 }
 

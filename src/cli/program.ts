@@ -67,8 +67,9 @@ export async function runProgram(
 function normalize(argv: readonly string[], available: readonly CliCommand[]): readonly string[] {
   const words = argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv;
   const names = available.map(({ name }) => name);
-  if (!words[0].startsWith('-') && !names.includes(words[0])) {
-    throw new InputError(`unknown command ${JSON.stringify(words[0])}${didYouMean(words[0], names)}`);
+  const [first = ''] = words;
+  if (!first.startsWith('-') && !names.includes(first)) {
+    throw new InputError(`unknown command ${JSON.stringify(first)}${didYouMean(first, names)}`);
   }
   return words;
 }

@@ -61,8 +61,9 @@ export function formatDuration(seconds: number): string {
     ['s', 1],
   ] as const;
   const first = units.findIndex(([, size]) => whole >= size);
-  if (first === -1) return '0 s';
-  const [name, size] = units[first];
+  const unit = units[first];
+  if (unit === undefined) return '0 s';
+  const [name, size] = unit;
   const next = units[first + 1];
   const rest = next ? Math.floor((whole % size) / next[1]) : 0;
   const head = `${Math.floor(whole / size)} ${name}`;
@@ -85,13 +86,13 @@ export class MovingRate {
     const samples = this.#samples;
     this.#start ??= time;
     const window = this.#uneven ? Math.max(RATE_WINDOW_MS, (time - this.#start) / 2) : RATE_WINDOW_MS;
-    const last = samples.at(-1);
+    const beforeLast = samples.at(-2);
     // Several updates within a three-hundredth of the window say no more than one; this bounds the list.
-    if (last && samples.length > 1 && time - samples[samples.length - 2].time < window / RATE_SAMPLES) {
+    if (beforeLast && time - beforeLast.time < window / RATE_SAMPLES) {
       samples[samples.length - 1] = { time, done };
     } else samples.push({ time, done });
     // The newest sample before the window stays as the window's start; slow work needs it to have a rate at all.
-    while (samples.length > 2 && time - samples[1].time >= window) samples.shift();
+    while (samples.length > 2 && time - (samples[1]?.time ?? time) >= window) samples.shift();
   }
 
   /** Notes units that were done before, not in this time. */

@@ -47,7 +47,7 @@ export async function checkHealth({
 
 /** Checks a Node.js version, such as `20.19.0`. */
 export function checkNode(version: string): HealthCheck {
-  const [major, minor] = version.split('.').map(Number);
+  const [major = 0, minor = 0] = version.split('.').map(Number);
   const ok = major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1]);
   return { name: 'Node.js', status: ok ? 'ok' : 'failed', detail: ok ? version : `${version}, needs 20.19 or newer` };
 }
@@ -61,7 +61,7 @@ async function checkOnnxruntime(): Promise<HealthCheck> {
     const program = await compile({ y: mul(graph.input('x', [2]), 3) });
     const { y } = await program.run({ x: Float32Array.of(1, 2) });
     await program.release();
-    const right = y[0] === 3 && y[1] === 6;
+    const right = y?.[0] === 3 && y[1] === 6;
     const detail = `${onnxruntimeVersion() ?? 'unknown version'}, computes ${right ? 'right' : `wrong: 3·[1, 2] = [${y}]`}`;
     return { name, status: right ? 'ok' : 'failed', detail };
   } catch (error) {

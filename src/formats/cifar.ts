@@ -47,12 +47,11 @@ export function parseCifar(
   const pixels = new Uint8Array(size * IMAGE_BYTES);
   for (let record = 0; record < size; record++) {
     const start = record * recordBytes + labelBytes;
-    labels[record] = bytes[start - 1];
-    if (labels[record] >= classes) {
-      throw new InputError(
-        `${source}: expected labels from 0 to ${classes - 1}, found ${labels[record]} in record ${record}`,
-      );
+    const label = bytes[start - 1];
+    if (label === undefined || label >= classes) {
+      throw new InputError(`${source}: expected labels from 0 to ${classes - 1}, found ${label} in record ${record}`);
     }
+    labels[record] = label;
     pixels.set(bytes.subarray(start, start + IMAGE_BYTES), record * IMAGE_BYTES);
   }
   return { labels, pixels };

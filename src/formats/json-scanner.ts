@@ -74,13 +74,12 @@ export class JsonScanner {
     const begin = this.position;
     let end = begin + 1;
     let escaped = false;
-    while (end < bytes.length && bytes[end] !== codes.quote) {
-      if (bytes[end] < 32) throw this.fail(`${what} without raw control characters`, `byte ${bytes[end]}`);
-      if (bytes[end] === codes.backslash) {
+    for (let byte = bytes[end]; byte !== undefined && byte !== codes.quote; byte = bytes[++end]) {
+      if (byte < 32) throw this.fail(`${what} without raw control characters`, `byte ${byte}`);
+      if (byte === codes.backslash) {
         escaped = true;
         end++;
       }
-      end++;
     }
     if (end >= bytes.length) throw this.fail(`${what} that ends`, 'the end of the JSON');
     try {
@@ -101,11 +100,13 @@ export class JsonScanner {
     const first = this.peek();
     let at = this.position;
     let value = 0;
-    while (at < bytes.length && isDigit(bytes[at]) && value <= Number.MAX_SAFE_INTEGER) {
-      value = value * 10 + bytes[at++] - 48;
+    let byte = bytes[at];
+    while (byte !== undefined && isDigit(byte) && value <= Number.MAX_SAFE_INTEGER) {
+      value = value * 10 + byte - 48;
+      byte = bytes[++at];
     }
     const length = at - this.position;
-    const plain = length > 0 && !(first === 48 && length > 1) && !(at < bytes.length && continuesToken(bytes[at]));
+    const plain = length > 0 && !(first === 48 && length > 1) && !(byte !== undefined && continuesToken(byte));
     if (!plain || value > Number.MAX_SAFE_INTEGER) {
       throw this.fail(`${what} as a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`);
     }
@@ -123,8 +124,9 @@ export class JsonScanner {
     else {
       const { bytes } = this;
       const begin = this.position;
-      let end = begin;
-      while (end < bytes.length && end - begin < 64 && continuesToken(bytes[end])) end++;
+      const window = bytes.subarray(begin, begin + 64);
+      const length = window.findIndex((byte) => !continuesToken(byte));
+      const end = begin + (length < 0 ? window.length : length);
       const token = String.fromCharCode(...bytes.subarray(begin, end));
       if (!/^(true|false|null|-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?)$/.test(token)) throw this.fail('a JSON value');
       this.position = end;
@@ -138,9 +140,9 @@ export class JsonScanner {
 
   /** The next byte that is not white space; `undefined` at the end. */
   private peek(): number | undefined {
-    const { bytes } = this;
-    while (this.position < bytes.length && isSpace(bytes[this.position])) this.position++;
-    return this.position < bytes.length ? bytes[this.position] : undefined;
+    let byte = this.bytes[this.position];
+    while (byte !== undefined && isSpace(byte)) byte = this.bytes[++this.position];
+    return byte;
   }
 
   private take(code: number): boolean {
@@ -150,13 +152,14 @@ export class JsonScanner {
   }
 
   private nextToken(): string {
-    if (this.peek() === undefined) return 'the end of the JSON';
+    const first = this.peek();
+    if (first === undefined) return 'the end of the JSON';
     const window = this.bytes.subarray(this.position, this.position + 24);
     const length = window.findIndex((byte) => !continuesToken(byte));
     if (length !== 0) return String.fromCharCode(...window.subarray(0, length < 0 ? window.length : length));
-    if (window[0] < 32 || window[0] > 126) return `byte ${window[0]}`;
+    if (first < 32 || first > 126) return `byte ${first}`;
     const text = new TextDecoder().decode(window);
-    return quote(window[0] === codes.quote ? text.slice(1).replace(/".*/s, '') : text[0]);
+    return quote(first === codes.quote ? text.slice(1).replace(/".*/s, '') : text.charAt(0));
   }
 }
 

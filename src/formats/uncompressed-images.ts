@@ -32,7 +32,7 @@ interface Opened {
   read: () => Uint8Array;
 }
 
-function isPnm([first, second, third]: Uint8Array): boolean {
+function isPnm([first, second = 0, third]: Uint8Array): boolean {
   return first === 0x50 && [0x32, 0x33, 0x35, 0x36].includes(second) && isSpace(third);
 }
 
@@ -42,7 +42,8 @@ function isSpace(byte: number | undefined): boolean {
 
 /** P5 and P6 (bytes), P2 and P3 (decimal numbers), of 8 bits a channel. */
 function pnm(bytes: Uint8Array, source: string): Opened {
-  const kind = bytes[1] - 0x30;
+  const [, digit = 0] = bytes;
+  const kind = digit - 0x30;
   const channels = kind % 3 === 0 ? 3 : 1;
   let at = 2;
   const next = (): number => {
@@ -51,7 +52,9 @@ function pnm(bytes: Uint8Array, source: string): Opened {
     }
     const start = at;
     let value = 0;
-    for (; at < bytes.length && bytes[at] >= 0x30 && bytes[at] <= 0x39; at++) value = value * 10 + bytes[at] - 0x30;
+    for (let byte = bytes[at]; byte !== undefined && byte >= 0x30 && byte <= 0x39; byte = bytes[++at]) {
+      value = value * 10 + byte - 0x30;
+    }
     if (at === start || at - start > 9)
       throw new InputError(`${source}: expected a number at byte ${start} of a PNM image`);
     return value;
@@ -73,7 +76,8 @@ function pnm(bytes: Uint8Array, source: string): Opened {
       for (let i = 0; i < plane; i++) {
         for (let channel = 0; channel < channels; channel++) {
           const value = kind > 3 ? bytes[start + i * channels + channel] : next();
-          if (value > 255) throw new InputError(`${source}: expected values to 255, found ${value}`);
+          if (value === undefined || value > 255)
+            throw new InputError(`${source}: expected values to 255, found ${value}`);
           out[channel * plane + i] = value;
         }
       }
@@ -120,14 +124,14 @@ function bmp(bytes: Uint8Array, source: string): Opened {
         // A positive height means that the last row comes first.
         const row = start + stride * (rows > 0 ? height - 1 - y : y);
         for (let x = 0; x < width; x++) {
-          const entry = palette && colourOf(bytes, row, x, bits);
+          const entry = palette && colourOf(view, row, x, bits);
           if (entry !== undefined && palette && entry >= palette.count) {
             throw new InputError(`${source}: expected colours below ${palette.count}, found ${entry}`);
           }
           const from = entry === undefined || !palette ? row + (x * bits) / 8 : palette.at + 4 * entry;
           // Blue, green, red.
           for (let channel = 0; channel < channels; channel++)
-            out[channel * plane + y * width + x] = bytes[from + 2 - channel];
+            out[channel * plane + y * width + x] = view.getUint8(from + 2 - channel);
         }
       }
       return out;
@@ -135,9 +139,9 @@ function bmp(bytes: Uint8Array, source: string): Opened {
   };
 }
 
-function colourOf(bytes: Uint8Array, row: number, x: number, bits: number): number {
+function colourOf(view: DataView, row: number, x: number, bits: number): number {
   const bit = x * bits;
-  return (bytes[row + (bit >> 3)] >> (8 - bits - (bit & 7))) & (2 ** bits - 1);
+  return (view.getUint8(row + (bit >> 3)) >> (8 - bits - (bit & 7))) & (2 ** bits - 1);
 }
 
 /** Where a palette lies, how many colours it has, and whether it is the ramp from black to white, as Pillow tells grey. */

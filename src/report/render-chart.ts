@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import * as vega from 'vega';
-import { compile, type TopLevelSpec } from 'vega-lite';
+import type * as Vega from 'vega';
+import type { TopLevelSpec } from 'vega-lite';
 import type { Table } from './table.js';
 import { escapeHtml, estimateTextWidth, printable } from './text.js';
 import { CHART_CLASS, CHART_STYLE } from './theme.js';
@@ -30,11 +30,21 @@ interface TextItem {
   limit?: number;
 }
 
+/** Vega's text measurement, which its types leave out. */
+interface TextMetrics {
+  textMetrics: { width(item: TextItem, text?: unknown): number };
+}
+
 /**
- * Vega's text measurement, which its types leave out. Left alone it depends on whether node-canvas happens to be
- * installed, and without it takes 0.8 em a character, so that legends and margins are a third too wide.
+ * Vega and the compiler of Vega-Lite, loaded with the first chart, because most that import this package draw none. Vega's
+ * own text measurement depends on whether node-canvas happens to be installed, and without it takes 0.8 em a character, so
+ * that legends and margins are a third too wide.
  */
-const { textMetrics } = vega as unknown as { textMetrics: { width(item: TextItem, text?: unknown): number } };
+async function loadVega(): Promise<{ vega: typeof Vega; compile: typeof import('vega-lite').compile }> {
+  const [vega, { compile }] = await Promise.all([import('vega'), import('vega-lite')]);
+  (vega as unknown as TextMetrics).textMetrics.width = textWidth;
+  return { vega, compile };
+}
 
 function textWidth({ text: own, fontSize = 11, limit = 0 }: TextItem, text: unknown = own): number {
   const lines = Array.isArray(text) ? text : [text ?? ''];
@@ -42,17 +52,17 @@ function textWidth({ text: own, fontSize = 11, limit = 0 }: TextItem, text: unkn
   return limit > 0 ? Math.min(width, limit) : width;
 }
 
-function makeLogger(onWarning: (message: string) => void): vega.LoggerInterface {
-  let level = vega.Warn;
+function makeLogger(onWarning: (message: string) => void, warn: number): Vega.LoggerInterface {
+  let level = warn;
   const report = (messages: readonly unknown[]): void => onWarning(messages.map(String).join(' '));
-  function setLevel(value: number): vega.LoggerInterface;
+  function setLevel(value: number): Vega.LoggerInterface;
   function setLevel(): number;
-  function setLevel(value?: number): number | vega.LoggerInterface {
+  function setLevel(value?: number): number | Vega.LoggerInterface {
     if (value === undefined) return level;
     level = value;
     return logger;
   }
-  const logger: vega.LoggerInterface = {
+  const logger: Vega.LoggerInterface = {
     level: setLevel,
     error(...messages: readonly unknown[]) {
       report(messages);
@@ -69,7 +79,7 @@ function makeLogger(onWarning: (message: string) => void): vega.LoggerInterface 
 }
 
 /** A loader that loads nothing: a chart's data lie in its specification. */
-function closedLoader(): vega.Loader {
+function closedLoader(): Vega.Loader {
   const refuse = (uri: string): Promise<never> => Promise.reject(new Error(`charts load nothing, got ${uri}`));
   return { load: refuse, sanitize: refuse, http: refuse, file: refuse };
 }
@@ -95,8 +105,8 @@ export function picture({ svg, narrow, data }: Chart): Pick<Chart, 'svg' | 'narr
 }
 
 async function draw(spec: TopLevelSpec, onWarning: (message: string) => void): Promise<string> {
-  const logger = makeLogger(onWarning);
-  textMetrics.width = textWidth;
+  const { vega, compile } = await loadVega();
+  const logger = makeLogger(onWarning, vega.Warn);
   const runtime = vega.parse(compile(spec, { logger }).spec);
   const view = new vega.View(runtime, { renderer: 'none', loader: closedLoader(), logger });
   try {

@@ -79,7 +79,8 @@ export const data = defineCommand({
       line.finish();
     }
     if (options.contactSheet !== undefined) {
-      await writeFileAtomic(options.contactSheet, await encodePng(await contactSheet(found[0])));
+      // The only one, as was checked above.
+      for (const each of found) await writeFileAtomic(options.contactSheet, await encodePng(await contactSheet(each)));
     }
     print(checked.map((each) => `${describe(each)}\n${verdict(each)}`).join('\n\n'));
     if (options.contactSheet !== undefined) print(`\n${options.contactSheet}`);

@@ -90,11 +90,11 @@ export const lock = defineCommand({
           { key: 'after', header: 'σ1 after', align: 'right' },
           { key: 'raised', header: 'raised', align: 'right' },
         ],
-        rows: found.spectra.map(({ name, before, after }) => ({
+        rows: found.spectra.map(({ name, before: [before], after: [after] }) => ({
           name,
-          before: magnitude(before[0]),
-          after: magnitude(after[0]),
-          raised: ratio(after[0] / before[0]),
+          before: magnitude(before),
+          after: magnitude(after),
+          raised: ratio(after !== undefined && before !== undefined ? after / before : undefined),
         })),
       }),
     );

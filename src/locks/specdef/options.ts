@@ -6,7 +6,7 @@ const gradientOptimizers = optimizers.entries().filter((entry) => entry.create()
 
 const patterns = z.array(z.string().min(1));
 
-/** Options of SpecDef; the defaults were found by measurement (docs/decisions.md). */
+/** Options of SpecDef; the defaults were found by measurement (docs/decisions/specdef.md). */
 export const specDefOptions = z.strictObject({
   alpha: z
     .number()
