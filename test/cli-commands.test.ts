@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Evaluation } from '../src/tasks/index.js';
 
 const main = resolve('dist/cli/main.js');
 const authorized = ['--data.classes', '0,1,2'];
@@ -58,7 +59,7 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
   it('train writes a model directory; the same again is done, another seed is another run', () => {
     const found = json('train', 'model', ...authorized, '--steps', '120');
     expect(found).toMatchObject({ output: 'model', steps: 120 });
-    expect((found.test as unknown as { accuracy: number }).accuracy).toBeGreaterThan(0.9);
+    expect((found.test as unknown as Evaluation).metrics.accuracy).toBeGreaterThan(0.9);
     expect(readdirSync(join(root, 'model')).sort()).toEqual([
       'README.md',
       'config.json',
@@ -94,11 +95,11 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
       .map((line) => JSON.parse(line));
     expect(lines).toHaveLength(found.n as unknown as number);
     const right = lines.filter(({ label, logits }) => logits.indexOf(Math.max(...logits)) === label);
-    expect(right.length / lines.length).toBeCloseTo(found.accuracy as unknown as number, 12);
+    expect(right.length / lines.length).toBeCloseTo((found as unknown as Evaluation).metrics.accuracy ?? Number.NaN, 12);
     expect(lines[5]).toMatchObject({ index: 5, label: expect.any(Number) });
     const locked = json('lock', 'model', 'locked', ...authorized, ...briefLock);
-    const test = locked.test as unknown as { after: { float32: { accuracy: number } } };
-    expect(test.after.float32.accuracy).toBe(found.accuracy);
+    const test = locked.test as unknown as { after: { float32: Evaluation } };
+    expect(test.after.float32.metrics.accuracy).toBe((found as unknown as Evaluation).metrics.accuracy);
   });
 
   it('inspect shows the singular values that lock reports', () => {

@@ -24,8 +24,7 @@ function weightlock(...args: string[]): SpawnSyncReturns<string> {
 }
 
 interface Evaluated {
-  accuracy: number;
-  loss: number;
+  metrics: { accuracy: number; loss: number };
   n: number;
   dataset: string;
   warnings: string[];
@@ -52,7 +51,7 @@ function warnings(...args: string[]): string[] {
 describe('a model directory is enough', () => {
   it('evaluate alone is what it is with all flags, of the model and of its locked copy', () => {
     const given = evaluated('model', ...task);
-    expect(given.accuracy).toBeGreaterThan(0.8);
+    expect(given.metrics.accuracy).toBeGreaterThan(0.8);
     expect(evaluated('model')).toEqual(given);
     expect(given.warnings).toEqual([]);
     const short = ['--specdef.steps', '4', '--specdef.utility-floor', '0', '--specdef.max-kl', '1000'];
@@ -61,10 +60,10 @@ describe('a model directory is enough', () => {
     const { test } = JSON.parse(locked.stdout) as {
       test: Record<'before' | 'after', { float32: Evaluated }>;
     };
-    expect(test.before.float32.loss).toBeCloseTo(given.loss, 12);
-    const { accuracy, loss, n } = evaluated('locked');
-    expect([accuracy, n]).toEqual([test.after.float32.accuracy, given.n]);
-    expect(loss).toBeCloseTo(test.after.float32.loss, 12);
+    expect(test.before.float32.metrics.loss).toBeCloseTo(given.metrics.loss, 12);
+    const { metrics, n } = evaluated('locked');
+    expect([metrics.accuracy, n]).toEqual([test.after.float32.metrics.accuracy, given.n]);
+    expect(metrics.loss).toBeCloseTo(test.after.float32.metrics.loss, 12);
     expect(readFileSync(join(root, 'locked/README.md'), 'utf8')).toContain(
       'Locked against fine-tuning by `specdef`, 4 steps',
     );
@@ -104,7 +103,7 @@ describe('where data and card disagree', () => {
   it('reversed classes score what a reversed model would, beside the warning', () => {
     const right = evaluated('model', '--data.classes', '2,0,1');
     const wrong = evaluated('model', '--data.classes', '1,0,2');
-    expect(wrong.accuracy).toBeLessThan(right.accuracy - 0.4);
+    expect(wrong.metrics.accuracy).toBeLessThan(right.metrics.accuracy - 0.4);
     expect([right.warnings.length, wrong.warnings.length]).toEqual([0, 1]);
   });
 

@@ -49,9 +49,8 @@ describe.skipIf(!present)('commands on a model directory without config.json', (
       return JSON.parse(stdout);
     };
     const named = ['--architecture', 'resnet20', ...task, '--data.test-limit', '200'];
-    const { n, byClass } = weightlock('evaluate', source, ...named);
-    expect([n, byClass.length]).toEqual([200, 10]);
-    expect(byClass.reduce((sum: number, { examples }: { examples: number }) => sum + examples, 0)).toBe(200);
+    const { n, metrics } = weightlock('evaluate', source, ...named);
+    expect([n, Object.keys(metrics).filter((name) => name.startsWith('recall.')).length]).toEqual([200, 10]);
     const short = [
       '--specdef.lead.share',
       '0',

@@ -7,7 +7,7 @@ import type { ArraySpecs, BatchRow } from '../nn/index.js';
 export interface Evaluation {
   /** Number of examples. */
   readonly n: number;
-  /** Values by name; null where nothing could be measured, NaN where it is undefined. */
+  /** Values by name; null where there was nothing to measure. */
   readonly metrics: Readonly<Record<string, number | null>>;
 }
 

@@ -27,7 +27,7 @@ function predictedClass(logits: Float32Array): number {
 
 /**
  * Accuracy, mean cross entropy, and recall and F1 of each class, of logits `[n, classes]`. A row with a logit that is not
- * finite counts as wrong. The first class is 0; the recall of a class without examples is NaN.
+ * finite counts as wrong. The first class is 0; the recall of a class without examples is null.
  */
 export class ScoreMeter implements Meter {
   readonly #counts: ClassCounts[];
@@ -62,9 +62,9 @@ export class ScoreMeter implements Meter {
   result(): Evaluation {
     const n = this.#rows;
     const correct = this.#counts.reduce((sum, counts) => sum + counts.correct, 0);
-    const metrics: Record<string, number> = { accuracy: correct / n, loss: this.#loss / n };
+    const metrics: Record<string, number | null> = { accuracy: correct / n, loss: this.#loss / n };
     this.#counts.forEach((counts, label) => {
-      metrics[`recall.${label}`] = counts.correct / counts.examples;
+      metrics[`recall.${label}`] = counts.examples > 0 ? counts.correct / counts.examples : null;
       metrics[`f1.${label}`] = f1(counts);
     });
     return { n, metrics };
