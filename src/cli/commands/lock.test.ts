@@ -79,7 +79,7 @@ describe('weightlock lock --method, of a method that is registered', () => {
     }
     const [run] = await readdir(at('runs'));
     const [line] = (await readFile(at('runs', run, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n');
-    expect(JSON.parse(line)).toEqual({ step: 1, phase: 'lock', factor: 3 });
+    expect(JSON.parse(line)).toMatchObject({ step: 1, phase: 'lock', factor: 3 });
     const config = await readFile(at('runs', run, 'config.yaml'), 'utf8');
     expect(config).toMatch(/scale:\n {2}factor: 3/);
     expect(config).not.toContain('specdef');

@@ -182,6 +182,7 @@ export const fig4: Reproduction = {
       utility: { CNN: utility },
       attacks: [found],
       claims,
+      notes: [...workshop.notes],
       seconds: workshop.seconds,
     };
   },

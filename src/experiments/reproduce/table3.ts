@@ -168,6 +168,7 @@ export const table3: Reproduction = {
         preventsAtAnyRate(found, source),
         preventsAtBest(found, 'weightlock'),
       ],
+      notes: [...workshop.notes],
       seconds: workshop.seconds,
     };
   },
