@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { subset } from '../src/data/index.js';
-import { specDefOptions, specdef } from '../src/locks/index.js';
+import { lockContext, specDefOptions, specdef } from '../src/locks/index.js';
 import { architectures, cloneWeights, initializeModel, type Model, parameterSet } from '../src/models/index.js';
 import { tasks } from '../src/tasks/index.js';
 import { adamw, createObjective, Evaluator, runSteps } from '../src/training/index.js';
@@ -76,9 +76,12 @@ describe('a task on texts of different lengths', () => {
 
   it('can be locked, with its own score and divergence as the budget', async () => {
     const train = countingTexts([6, 6, 6, 6]);
-    const params = parameterSet(cloneWeights(model.weights));
+    const weights = cloneWeights(model.weights);
     const options = specDefOptions.parse({ steps: 4, evaluateEvery: 1, maxDrop: 1, maxKl: 10, batchSize: 2 });
-    const locked = await specdef.run({ model, params, train, validation: train, seed: 1, engine }, options);
+    const data = { train, validation: train };
+    const context = lockContext({ model: { ...model, weights }, data, seed: 1 }, { engine });
+    const locked = await specdef.run(context, options);
+    await context.release();
     expect(locked).toMatchObject({ steps: 4, stoppedByBudget: false });
     expect(locked.before.metrics.far).toBe(0);
     expect(locked.after.metrics.far).toBeGreaterThan(0);

@@ -41,7 +41,6 @@ import { attacks, data, models } from ${library};
 await models.saveModel('released', models.initializeModel('mlp', { num_labels: 3 }, 1));
 const task = {
   id: 'brief',
-  use: 'fine-tune',
   start: { kind: 'model', path: 'released' },
   optimizer: { name: 'adamw' },
   data: data.dataSpec.parse({ classes: [0, 1, 2], testLimit: 50 }),

@@ -1,19 +1,23 @@
 import { describe, expect, it } from 'vitest';
+import { dataSpec } from '../data/index.js';
 import {
   type Advantage,
   type AttackRow,
   attackersAdvantage,
+  attacks,
+  compositionOf,
+  factsOf,
   isMeasured,
   type Measure,
   overallVerdict,
-  type StartName,
+  starts,
   type Trial,
   verdictOf,
 } from './index.js';
 
 /** A row whose seeds have the given costs (undefined: not within 100) or scores; the search saw the same, or `searched`. */
 function row(
-  start: StartName,
+  start: string,
   attack: string,
   measure: Measure,
   values: readonly (number | undefined)[],
@@ -27,7 +31,17 @@ function row(
   // A rate that was tried and not chosen: the best of all by what it gained, and it must not count.
   const other = trials([1], 0.1);
   const result = { search: [...other, ...trials(searched, 1)], learningRate: 1, trials: trials(values, 1) };
-  return { start, attack, measure, optimizer: 'adamw', budget: 100, result };
+  const optimizer = { name: 'adamw' };
+  const composition = compositionOf({
+    start: { kind: 'model', path: 'm' },
+    optimizer,
+    data: dataSpec.parse({}),
+    steps: 100,
+    batchSize: 1,
+    budget: { decades: [0], searchSeeds: [], seeds: [] },
+  });
+  const facts = factsOf(attacks.get(attack), starts.get(start));
+  return { ...facts, composition, measure, optimizer: optimizer.name, budget: 100, result };
 }
 
 describe('attackersAdvantage', () => {
@@ -54,8 +68,8 @@ describe('attackersAdvantage', () => {
       row('unlocked', 'frozen', 'score', [0.99, 0.99]),
     ];
     const all = attackersAdvantage(rows, 'score');
-    expect([all?.locked.attack, all?.floor.attack, all?.unlocked.attack]).toEqual(['clip', 'frozen', 'fine-tune']);
-    expect(attackersAdvantage(rows, 'score', { only: (name) => name !== 'clip' })?.locked.attack).toBe('fine-tune');
+    expect([all?.locked.kind, all?.floor.kind, all?.unlocked.kind]).toEqual(['clip', 'frozen', 'fine-tune']);
+    expect(attackersAdvantage(rows, 'score', { only: ({ plain }) => plain })?.locked.kind).toBe('fine-tune');
   });
 
   it('chooses the best attack on the seeds of the search, and reports it on the others', () => {
@@ -67,7 +81,7 @@ describe('attackersAdvantage', () => {
       row('locked', 'rescale', 'score', [0.6, 0.62], [0.7, 0.71]),
     ];
     const advantage = attackersAdvantage(rows, 'score');
-    expect(advantage?.locked.attack).toBe('rescale');
+    expect(advantage?.locked.kind).toBe('rescale');
     expect(advantage?.value.ratio).toBeCloseTo((0.61 - 0.51) / (0.905 - 0.51), 6);
   });
 

@@ -1,19 +1,16 @@
 import { type Cost, mean, type RatioInterval, ratioInterval } from '../linalg/index.js';
+import type { AttackFacts, Composition } from './composition.js';
 import type { Trial } from './fine-tune.js';
 import type { SearchResult } from './search.js';
-
-/** What is attacked: the model before the lock, after it, or nothing at all (training from scratch). */
-export type StartName = 'unlocked' | 'locked' | 'random weights';
+import type { CountsAs } from './starts.js';
 
 /** Cost: steps to a target. Score: the best accuracy within the budget. */
 export type Measure = 'cost' | 'score';
 
 /** One search, labelled. */
-export interface AttackRow {
-  /** Starting point. */
-  readonly start: StartName;
-  /** Name of the attack. */
-  readonly attack: string;
+export interface AttackRow extends AttackFacts {
+  /** What the attack was made of. */
+  readonly composition: Composition;
   /** Name of the optimizer. */
   readonly optimizer: string;
   /** Its options; default PyTorch's. */
@@ -85,23 +82,23 @@ export function bestRow(rows: readonly AttackRow[]): AttackRow | undefined {
 
 /**
  * The attacker's advantage over the floor: (best attack on the locked model − floor) / (best attack on the unlocked model
- * − floor), over seeds that are paired; frozen use counts to the floor, not to the attacks. Each best one is chosen on the seeds of
- * the searches and measured on others.
+ * − floor), over seeds that are paired; what leaves the locked
+ * model as it is counts to the floor, not to the attacks. Each best one is chosen on the seeds of the searches and measured
+ * on others.
  *
- * @param options - `only`: which attacks count, for all starting points; default all.
+ * @param options - `only`: which rows count of those that train the model, for all starting points; default all.
  * @returns Nothing where a starting point was not attacked with this measure.
  */
 export function attackersAdvantage(
   rows: readonly AttackRow[],
   measure: Measure,
-  { only = () => true }: { only?: (attack: string) => boolean } = {},
+  { only = () => true }: { only?: (row: AttackRow) => boolean } = {},
 ): Advantage | undefined {
-  const counted = rows.filter((row) => row.measure === measure && (row.attack === 'frozen' || only(row.attack)));
-  const of = (start: StartName, frozen: boolean) =>
-    counted.filter((row) => row.start === start && (row.attack === 'frozen') === frozen);
-  const locked = bestRow(of('locked', false));
-  const unlocked = bestRow(of('unlocked', false));
-  const floor = bestRow([...of('random weights', false), ...of('locked', true)]);
+  const of = rows.filter((row) => row.measure === measure && (!row.trains || only(row)));
+  // Of two that gain the same, training is named.
+  const counted = [...of.filter(({ trains }) => trains), ...of.filter(({ trains }) => !trains)];
+  const best = (side: CountsAs) => bestRow(counted.filter(({ countsAs }) => countsAs === side));
+  const [locked, unlocked, floor] = [best('locked'), best('unlocked'), best('floor')];
   if (!locked || !unlocked || !floor) return undefined;
   const difference = (a: AttackRow) => reported(a).map((gain, index) => gain - reported(floor)[index]);
   const value = ratioInterval(difference(locked), difference(unlocked));

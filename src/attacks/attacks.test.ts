@@ -11,18 +11,19 @@ import { Evaluator } from '../training/index.js';
 import {
   AttackRunner,
   type AttackTask,
-  attackSearches,
   attacks,
   clipRaised,
   evaluationSteps,
   fineTune,
-  isAvailable,
+  type PlannedStart,
+  planAttacks,
+  plannedSearches,
   raisedOptions,
   ranked,
   resetWeights,
   runAttackTasks,
   type SearchResult,
-  type TransformStep,
+  starts,
   type Trial,
   transformWeights,
   trialCount,
@@ -172,7 +173,6 @@ describe('fineTune with optimizers that ask for more than the gradient', () => {
 function task(id: string, more: Partial<AttackTask> = {}): AttackTask {
   return {
     id,
-    use: 'fine-tune',
     start: { kind: 'model', path: released },
     optimizer: { name: 'adamw' },
     data: dataSpec.parse({ classes: [2, 3] }),
@@ -184,17 +184,14 @@ function task(id: string, more: Partial<AttackTask> = {}): AttackTask {
   };
 }
 
-/** The released model after some transforms. */
-const transformed = (...transforms: TransformStep[]) => ({ kind: 'model' as const, path: released, transforms });
-
 describe('tasks', () => {
   const tasks = () => [
     // Enough steps that training on the released weights tells whether they were clipped.
     task('plain', { steps: 24 }),
-    task('clip', { steps: 24, start: transformed({ name: 'clip', options: raised(2) }) }),
-    task('reset', { start: transformed({ name: 'reset', options: { include: ['fc*'] } }) }),
+    task('clip', { steps: 24, transforms: [{ name: 'clip', options: raised(2) }] }),
+    task('reset', { transforms: [{ name: 'reset', options: { include: ['fc*'] } }] }),
     task('random', { start: { kind: 'random', like: released } }),
-    task('frozen', { use: 'frozen' }),
+    task('frozen', { trained: { name: 'none' } }),
   ];
 
   it('give the same results in this process and in one or two others', async () => {
@@ -234,13 +231,12 @@ describe('tasks', () => {
   it('never change the released weights in memory, whatever is done to them first', async () => {
     const loaded = await loadModel(released);
     const copy = cloneWeights(loaded.weights);
-    for (const name of attacks.names()) {
-      const steps = name.split('-').filter((word) => word in { clip: 1, rescale: 1, reset: 1 });
+    for (const { name, transforms: steps } of attacks.entries()) {
       const fresh = (seed: number) => initializeModel('cnn', config, seed).weights;
       const weights = transformWeights(
         loaded,
         loaded.weights,
-        steps.map((step) => ({ name: step, options: {} })),
+        steps.map((step) => ({ name: step.name, options: {} })),
         fresh,
       )(1);
       const { train, test } = await loadData(dataSpec.parse({ classes: [2, 3] }));
@@ -316,20 +312,36 @@ describe('the registry', () => {
   const options = { clip: raised(1), rescale: { sigma: 7 }, reset: { include: ['fc3*'] } };
   const fresh = (seed: number) => initializeModel('cnn', config, 100 + seed).weights;
 
+  /** The model of these tests in the place of a starting point. */
+  const onModel = (name: string): PlannedStart => {
+    const start = starts.get(name);
+    const path = 'm';
+    return { start, from: name === 'random weights' ? { kind: 'random', like: path } : { kind: 'model', path }, model };
+  };
+
   it.each(attacks.entries().map((attack) => [attack.name, attack] as const))(
     '%s does what its name says and nothing else',
     (name, attack) => {
       expect(attack.description).toMatch(/^[a-z].{20,}$/);
-      const made = attackSearches(attack, { kind: 'model', path: 'm' }, setting, options);
-      expect(made.map(({ optimizer }) => optimizer.name)).toEqual(name === 'frozen' ? ['adamw'] : ['sgd', 'adamw']);
+      const made = plannedSearches({ tried: [{ attack, start: onModel('locked') }] }, setting, { transforms: options });
+      expect(made.map(({ task: { optimizer } }) => optimizer.name)).toEqual(
+        name === 'frozen' ? ['adamw'] : ['sgd', 'adamw'],
+      );
       const words = name.split('-');
-      const start = made[0].start;
-      if (start.kind !== 'model') throw new Error('expected the released model as the start');
       expect(structuredClone(made)).toEqual(made);
-      expect(made.every(({ use }) => use === (name === 'frozen' ? 'frozen' : 'fine-tune'))).toBe(true);
-      expect(attack.adaptive).toBe(words.some((word) => word in options));
+      const [{ task, facts }] = made;
+      expect(facts).toMatchObject({
+        start: 'locked',
+        kind: name,
+        trains: name !== 'frozen',
+        plain: name === 'fine-tune',
+      });
+      expect(facts.countsAs).toBe(name === 'frozen' ? 'floor' : 'locked');
+      expect(facts.adaptive).toBe(words.some((word) => word in options));
+      expect(facts.knows.length > 0).toBe(facts.adaptive);
+      expect(facts.knows.some((what) => what.includes('singular values'))).toBe(words.includes('clip'));
 
-      const weights = transformWeights(model, model.weights, start.transforms ?? [], fresh)(3);
+      const weights = transformWeights(model, model.weights, task.transforms ?? [], fresh)(3);
       const before = sigmaOf(model.weights, 'fc1.weight');
       const after = sigmaOf(weights, 'fc1.weight');
       // A clip of one value makes the two largest equal; a rescaling brings the largest to 7 and keeps all ratios.
@@ -344,8 +356,44 @@ describe('the registry', () => {
   );
 
   it('leaves out what an attacker has no options for', () => {
-    const available = attacks.entries().filter((attack) => isAvailable(attack, { rescale: {} }));
-    expect(available.map(({ name }) => name)).toEqual(['fine-tune', 'rescale', 'frozen']);
+    const { tried, notes } = planAttacks([onModel('locked')], { transforms: { rescale: {} } });
+    expect(tried.map(({ attack }) => attack.name)).toEqual(['fine-tune', 'rescale', 'frozen']);
+    expect(notes).toEqual([]);
+  });
+
+  it('leaves out what can do nothing, and says so in one sentence for all starting points', () => {
+    const from = ['unlocked', 'locked', 'random weights'].map(onModel);
+    const given = { ...options, reset: { include: ['head.*'] } };
+    const { tried, notes } = planAttacks(from, { transforms: given });
+    expect(tried.map(({ attack, start }) => `${start.start.name} ${attack.name}`)).toEqual([
+      'unlocked fine-tune',
+      'unlocked rescale',
+      'unlocked frozen',
+      'locked fine-tune',
+      'locked rescale',
+      'locked clip',
+      'locked clip-rescale',
+      'locked frozen',
+      'random weights fine-tune',
+    ]);
+    expect(notes).toEqual([
+      'Not tried on unlocked: attacks with clip, which needs singular values that a lock raised.',
+      'Not tried on unlocked and locked: attacks with reset, which finds no weight that matches head.*.',
+    ]);
+  });
+
+  it('says which of the patterns that were given match nothing, where others do', () => {
+    const transforms = { reset: { include: ['fc3*', 'hed*'] }, clip: { lead: { include: ['cnov*'] } } };
+    const { notes } = planAttacks([onModel('locked')], { transforms });
+    expect(notes).toEqual(['clip.lead: no weight matches cnov*.', 'reset: no weight matches hed*.']);
+  });
+
+  it('has one plain attack, and from random weights nothing else is tried', () => {
+    expect(attacks.entries().filter(({ plain }) => plain)).toHaveLength(1);
+    const { tried } = planAttacks([onModel('random weights')], { transforms: options });
+    expect(tried.map(({ attack }) => attack.name)).toEqual(['fine-tune']);
+    const plain = planAttacks(['unlocked', 'locked'].map(onModel), { transforms: options, plainFrom: ['locked'] });
+    expect(plain.tried.map(({ attack, start }) => [attack.name, start.start.name])).toEqual([['fine-tune', 'locked']]);
   });
 });
 

@@ -2,7 +2,8 @@ import type { Dataset } from '../data/index.js';
 import type { ProgramCache } from '../engine/index.js';
 import { cloneWeights, type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
 import type { Evaluation } from '../tasks/index.js';
-import { createObjective, type Evaluator, optimizers, runSteps } from '../training/index.js';
+import { createObjective, type Evaluator, optimizers, runSteps, schedules } from '../training/index.js';
+import { type MakeTrainable, partRun } from './trained/trainable.js';
 
 /** One fine-tuning run of an attack. */
 export interface FineTuneOptions {
@@ -16,8 +17,12 @@ export interface FineTuneOptions {
   test: Dataset;
   /** Name of the optimizer and its options. */
   optimizer: { name: string; options?: Readonly<Record<string, unknown>> };
-  /** Learning rate, constant. */
+  /** Learning rate, the largest of its schedule. */
   learningRate: number;
+  /** Name of the learning rate's schedule and its options; default constant. */
+  schedule?: { name: string; options?: Readonly<Record<string, unknown>> };
+  /** What of the weights is trained; default all. */
+  trainable?: MakeTrainable;
   /** Optimizer steps at most. */
   steps: number;
   /** Examples a step. */
@@ -40,6 +45,8 @@ export interface FineTuneOptions {
   programs: ProgramCache;
   /** Measures the score. */
   evaluator: Evaluator;
+  /** Ends the run after the current step. */
+  signal?: AbortSignal;
 }
 
 function measure(metric: string, { metrics }: Evaluation): number {
@@ -79,7 +86,11 @@ export function evaluationSteps(steps: number, growth = 1.15): number[] {
 /** Share of the budget after which a trial without prospects is given up. */
 const giveUpAfter = 0.4;
 
-/** Fine-tunes a copy of the weights and measures the score on the way; runs that diverge or have no prospects end early. */
+/**
+ * Fine-tunes a copy of the weights and measures the score on the way; runs that diverge or have no prospects end early.
+ *
+ * @throws InterruptedError after `signal`.
+ */
 export async function fineTune({
   model,
   weights,
@@ -87,6 +98,8 @@ export async function fineTune({
   test,
   optimizer,
   learningRate,
+  schedule,
+  trainable,
   steps,
   batchSize,
   seed,
@@ -98,6 +111,7 @@ export async function fineTune({
   beatenAfter = Number.POSITIVE_INFINITY,
   programs,
   evaluator,
+  signal,
 }: FineTuneOptions): Promise<Trial> {
   const { task } = evaluator;
   const { name: metric } = task.metric(named ?? task.roles.score, test);
@@ -111,13 +125,17 @@ export async function fineTune({
   let best = curve[0].score;
   let last = first;
   let evaluations = 0;
+  const made = optimizers.get(optimizer.name).create(optimizer.options);
+  const part = partRun(objective, params, made, trainable);
   await runSteps({
-    params,
-    shapes: objective.shapes,
-    compute: (current, step) => objective.compute(current, step),
-    optimizer: optimizers.get(optimizer.name).create(optimizer.options),
+    params: part.params,
+    shapes: part.shapes,
+    compute: part.compute,
+    optimizer: made,
     learningRate,
+    schedule: schedule && schedules.get(schedule.name).create(schedule.options),
     steps,
+    signal,
     onDiverged: (_, { evaluations: spent }) => {
       evaluations += spent;
       end = 'diverged';
@@ -125,6 +143,7 @@ export async function fineTune({
     },
     afterStep: async ({ step, evaluations: spent }) => {
       evaluations += spent;
+      part.write();
       if (!due.has(step)) return undefined;
       const evaluation = await evaluator.evaluate(params, test);
       const score = measure(metric, evaluation);

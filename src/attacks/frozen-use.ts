@@ -2,8 +2,8 @@ import { type Dataset, withInputs } from '../data/index.js';
 import { type EngineOptions, ProgramCache } from '../engine/index.js';
 import { architectures, initializeModel, type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
 import { Evaluator } from '../training/index.js';
-import type { Trial } from './fine-tune.js';
-import { type SearchBudget, type SearchResult, searchLearningRate } from './search.js';
+import type { FineTuneOptions } from './fine-tune.js';
+import { type SearchBudget, type SearchResult, searchLearningRate, type TrialLog } from './search.js';
 
 /** Options of {@link frozenUse}. */
 export interface FrozenUseOptions {
@@ -29,6 +29,8 @@ export interface FrozenUseOptions {
   giveUpBelow?: number;
   /** Ratio of steps between two measurements. */
   evaluationSpacing?: number;
+  /** Schedule of the classifier's learning rate; default constant. */
+  schedule?: FineTuneOptions['schedule'];
   /** Learning rates and seeds; AdamW. */
   budget: SearchBudget;
   /** Measures the released model. */
@@ -45,7 +47,7 @@ const hiddenSize = 64;
  */
 export async function frozenUse(
   { model, weights, train, test, evaluator, budget, engine, ...rest }: FrozenUseOptions,
-  onTrial?: (trial: Trial) => void,
+  log?: TrialLog,
 ): Promise<SearchResult> {
   const params = parameterSet(weights);
   const outputs = async (dataset: Dataset): Promise<Outputs> => ({
@@ -79,7 +81,7 @@ export async function frozenUse(
         };
       },
       budget,
-      onTrial,
+      log,
     );
   } finally {
     await programs.release();

@@ -8,31 +8,40 @@ export {
   isMeasured,
   type Measure,
   overallVerdict,
-  type StartName,
   scores,
   type Verdict,
   verdictOf,
 } from './assessment.js';
+export { type AttackFacts, type Composition, factsOf, labelOf } from './composition.js';
 export { evaluationSteps, type FineTuneOptions, fineTune, type Trial } from './fine-tune.js';
 export { type FrozenUseOptions, frozenUse } from './frozen-use.js';
-export { type PoolOptions, runAttackTasks } from './pool.js';
 export {
-  type Attack,
+  type AttackChoice,
   type AttackOptimizer,
   type AttackSetting,
-  attackSearches,
-  attacks,
-  isAvailable,
-  searches,
+  compositionOf,
+  learnedOptions,
+  type PlannedAttacks,
+  type PlannedSearch,
+  type PlannedStart,
+  planAttacks,
+  plannedSearches,
+  plannedStarts,
   type TransformOptions,
-} from './registry.js';
+} from './plan.js';
+export { type PoolOptions, runAttackTasks } from './pool.js';
+export { type Attack, attacks } from './registry.js';
 export {
   ranked,
   type SearchBudget,
   type SearchResult,
   searchLearningRate,
+  type TrialLog,
   type TrialSetting,
   trialCount,
 } from './search.js';
-export { AttackRunner, type AttackTask, type Start } from './task.js';
+export { type AttackTargets, type CountsAs, type Start, type StartingPoint, starts } from './starts.js';
+export { AttackRunner, type AttackTask } from './task.js';
+export * from './trained/index.js';
+export { TransformedWeights, transformWeights } from './transformed-weights.js';
 export * from './transforms/index.js';

@@ -11,9 +11,11 @@ import type { WorkerReply, WorkerRequest } from './worker.js';
 export interface PoolOptions {
   /** Child processes that work side by side; 0 runs the tasks one after another in this process. */
   workers: number;
-  /** Hears of every trial of a task. */
-  onTrial?(task: AttackTask, trial: Trial): void;
-  /** Hears of every finished task; the next one of that worker starts when it has returned. */
+  /** Trials of a task that an interrupted run has done, in their order: they are not run again. */
+  finished?(task: AttackTask): readonly Trial[];
+  /** Hears of every trial of a task that is run, one after another, and how many of the task's came before it. */
+  onTrial?(task: AttackTask, trial: Trial, index: number): void | Promise<void>;
+  /** Hears of every finished task, after its trials; the next one of that worker starts when it has returned. */
   onResult(task: AttackTask, result: SearchResult): Promise<void>;
   /** Device, and threads inside one operator of each process; default the CPU and one. */
   engine?: EngineOptions;
@@ -40,7 +42,9 @@ export async function runAttackTasks(tasks: readonly AttackTask[], options: Pool
     try {
       for (let task = next(); task; task = next()) {
         const current = task;
-        await options.onResult(task, await runner.run(task, (trial) => options.onTrial?.(current, trial)));
+        const onTrial = (trial: Trial, index: number) => options.onTrial?.(current, trial, index);
+        const result = await runner.run(task, { finished: options.finished?.(task), onTrial, signal });
+        await options.onResult(task, result);
       }
     } finally {
       await runner.release();
@@ -69,24 +73,34 @@ function startWorker(): ChildProcess {
   return fork(fileURLToPath(file), ['serve-attack-tasks'], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     execArgv: [],
+    // As JSON, what is not a number would arrive as null.
+    serialization: 'advanced',
   });
 }
 
 function runInWorker(
   child: ChildProcess,
   task: AttackTask,
-  { onTrial, signal, engine }: PoolOptions,
+  { finished, onTrial, signal, engine }: PoolOptions,
 ): Promise<SearchResult> {
   return new Promise((resolve, reject) => {
+    // What is heard of trials may take time, such as a file: the result waits for the last of it.
+    let heard = Promise.resolve();
     const stop = () => settle(() => reject(new InterruptedError(`interrupted during ${task.id}`)));
     const onExit = (code: number | null, reason: string | null) =>
       settle(() =>
         reject(new WeightlockError(`${task.id}: the worker process ended early (${reason ?? `exit code ${code}`})`)),
       );
+    const fail = (error: unknown) => settle(() => reject(error));
     const onMessage = (reply: WorkerReply) => {
-      if (reply.kind === 'trial') onTrial?.(task, reply.trial);
-      else if (reply.kind === 'result') settle(() => resolve(reply.result));
-      else settle(() => reject(new (reply.isInput ? InputError : WeightlockError)(`${task.id}: ${reply.message}`)));
+      if (reply.kind === 'trial') {
+        heard = heard.then(() => onTrial?.(task, reply.trial, reply.index));
+        heard.catch(fail);
+      } else if (reply.kind === 'result') {
+        heard.then(() => settle(() => resolve(reply.result)), fail);
+      } else {
+        settle(() => reject(new (reply.isInput ? InputError : WeightlockError)(`${task.id}: ${reply.message}`)));
+      }
     };
     const settle = (end: () => void) => {
       signal?.removeEventListener('abort', stop);
@@ -95,7 +109,7 @@ function runInWorker(
     };
     signal?.addEventListener('abort', stop, { once: true });
     child.on('exit', onExit).on('message', onMessage);
-    const request: WorkerRequest = { task, engine };
+    const request: WorkerRequest = { task, engine, finished: finished?.(task) };
     child.send(request);
   });
 }

@@ -1,4 +1,5 @@
 import { mean } from '../linalg/index.js';
+import { InterruptedError } from '../registry/index.js';
 import { type FineTuneOptions, fineTune, type Trial } from './fine-tune.js';
 
 /** What a search over learning rates tries; the same for every starting point. */
@@ -24,7 +25,17 @@ export interface SearchResult {
 }
 
 /** Everything of a trial but its learning rate and seed; data and start may depend on the seed. */
-export type TrialSetting = (seed: number) => Omit<FineTuneOptions, 'learningRate' | 'seed'>;
+export type TrialSetting = (seed: number) => Omit<FineTuneOptions, 'learningRate' | 'seed' | 'signal'>;
+
+/** What an interrupted search has done, and who hears of what it does. */
+export interface TrialLog {
+  /** Trials that were done before, in their order: they are not run again. */
+  readonly finished?: readonly Trial[];
+  /** Hears of every trial that is run, and how many came before it; the next one begins when it has returned. */
+  onTrial?(trial: Trial, index: number): void | Promise<void>;
+  /** Ends the search after the current step. */
+  readonly signal?: AbortSignal;
+}
 
 /** Learning rates that go into the last round of a search. */
 const finalists = 2;
@@ -35,22 +46,32 @@ const finalists = 2;
  * rate that is best on average is run with fresh seeds, so that what is reported was not selected on.
  *
  * @param setting - The rest of a trial.
- * @param onTrial - Hears of every trial.
+ * @param log - Trials that an interrupted search has done: a search is determined by what its trials find, so with them it ends
+ * as it would have without the interruption.
+ * @throws InterruptedError after the signal.
  */
 export async function searchLearningRate(
   setting: TrialSetting,
   { decades, refine = true, searchSeeds: [first, ...others], seeds }: SearchBudget,
-  onTrial?: (trial: Trial) => void,
+  { finished = [], onTrial, signal }: TrialLog = {},
 ): Promise<SearchResult> {
   const search: Trial[] = [];
+  const before = [...finished];
+  let done = 0;
   const { steps, continueAfterTarget = false } = setting(first);
   // Runs that go on after the target are judged by the score alone.
   const best = (trials: readonly Trial[]) =>
     continueAfterTarget ? trials.toSorted((a, b) => b.score - a.score) : ranked(trials);
   const gain = (trials: readonly Trial[]) => (continueAfterTarget ? meanScore(trials) : meanGain(trials, steps));
   const attempt = async (learningRate: number, seed: number, beatenAfter?: number) => {
-    const trial = await fineTune({ ...setting(seed), learningRate, seed, beatenAfter });
-    onTrial?.(trial);
+    const known = before.shift();
+    const index = done++;
+    if (known?.learningRate === learningRate && known.seed === seed) return known;
+    // Of another search, or another version of this one: what follows it is not of this one either.
+    before.length = 0;
+    if (signal?.aborted) throw new InterruptedError('interrupted between two trials');
+    const trial = await fineTune({ ...setting(seed), learningRate, seed, beatenAfter, signal });
+    await onTrial?.(trial, index);
     return trial;
   };
   const compete = async (learningRate: number) => {

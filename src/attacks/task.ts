@@ -1,43 +1,33 @@
+import type { z } from 'zod';
 import { type DataSpec, type Dataset, loadData } from '../data/index.js';
 import { type EngineOptions, ProgramCache } from '../engine/index.js';
-import { initializeModel, loadModel, type Model, type ModelSpec, type StateDict } from '../models/index.js';
+import { initializeModel, loadModel, type Model, type ModelSpec } from '../models/index.js';
+import { parseOptions } from '../registry/index.js';
 import { Evaluator } from '../training/index.js';
-import type { Trial } from './fine-tune.js';
-import { frozenUse } from './frozen-use.js';
-import { type SearchBudget, type SearchResult, searchLearningRate } from './search.js';
-import { type TransformStep, transformWeights } from './transforms/index.js';
+import type { FineTuneOptions } from './fine-tune.js';
+import type { SearchBudget, SearchResult, TrialLog } from './search.js';
+import type { Start } from './starts.js';
+import { type TrainedStep, trainedParts } from './trained/index.js';
+import { modelDigest, TransformedWeights } from './transformed-weights.js';
+import type { TransformStep } from './transforms/index.js';
 
-/** What an attack starts from: plain data, so that it can be sent to another process. */
-export type Start =
-  | {
-      /** A released model. */
-      readonly kind: 'model';
-      /** Its model directory. */
-      readonly path: string;
-      /** Its configuration, where the directory has no `config.json`. */
-      readonly config?: Readonly<Record<string, unknown>>;
-      /** What is done to its weights first, in this order; default nothing. */
-      readonly transforms?: readonly TransformStep[];
-    }
-  | {
-      /** Random weights of the same architecture, drawn anew for each seed: training from scratch. */
-      readonly kind: 'random';
-      /** Model directory whose architecture is taken. */
-      readonly like: string;
-      /** The architecture's configuration, where the directory has no `config.json`. */
-      readonly config?: Readonly<Record<string, unknown>>;
-    };
-
-/** One search of an attack: one starting point, one optimizer, all learning rates and seeds. Plain data. */
+/**
+ * One search of an attack: a composition of starting point, transforms, trained part, optimizer and schedule, and data, with
+ * all learning rates and seeds. Plain data.
+ */
 export interface AttackTask {
   /** Unique name within an attack run, also a file name. */
   readonly id: string;
-  /** How the released weights are used: trained on, or left alone with a classifier on their outputs. */
-  readonly use: 'fine-tune' | 'frozen';
   /** Starting point. */
   readonly start: Start;
+  /** What is done to its weights first, in this order; default nothing. */
+  readonly transforms?: readonly TransformStep[];
+  /** What is trained then; default all weights. */
+  readonly trained?: TrainedStep;
   /** Optimizer; AdamW for frozen use. */
-  readonly optimizer: { readonly name: string; readonly options?: Readonly<Record<string, unknown>> };
+  readonly optimizer: FineTuneOptions['optimizer'];
+  /** Schedule of the learning rate; default constant. */
+  readonly schedule?: FineTuneOptions['schedule'];
   /** Unauthorized task. */
   readonly data: DataSpec;
   /** Labelled examples of each class that the attacker has; default all training examples. */
@@ -60,51 +50,67 @@ export interface AttackTask {
   readonly budget: SearchBudget;
 }
 
-/** Runs attack tasks in this process and keeps what they share: data, models, compiled programs. */
+/** A model as the tasks of one process share it. */
+interface LoadedModel {
+  readonly model: Model;
+  readonly digest: string;
+}
+
+/** Runs attack tasks in this process and keeps what they share: data, models, transformed weights, compiled programs. */
 export class AttackRunner {
   readonly #data = new Map<string, Promise<{ train: Dataset; test: Dataset }>>();
-  readonly #models = new Map<string, Promise<Model>>();
+  readonly #models = new Map<string, Promise<LoadedModel>>();
   readonly #engines = new Map<string, { programs: ProgramCache; evaluator: Evaluator }>();
+  readonly #transformed = new TransformedWeights();
 
   /** @param engine - Device, and threads inside one operator: default 1, since several runners share the machine. */
   constructor(readonly engine: EngineOptions = {}) {}
 
-  /** Runs one search. `onTrial` hears of every trial. */
-  async run(task: AttackTask, onTrial?: (trial: Trial) => void): Promise<SearchResult> {
+  /**
+   * Runs one search.
+   *
+   * @param log - Trials that were done before, and who hears of the others.
+   */
+  async run(task: AttackTask, log: TrialLog = {}): Promise<SearchResult> {
+    const { start, transforms = [], trained = { name: 'all' }, optimizer, perClass, budget } = task;
     const { train, test } = await this.#once(this.#data, JSON.stringify(task.data), () => loadData(task.data));
-    const { start } = task;
     const path = start.kind === 'model' ? start.path : start.like;
-    const model = await this.#once(this.#models, path, () => loadModel(path, { config: start.config }));
-    const { programs, evaluator } = this.#engine(model);
-    const { perClass, budget } = task;
-    const { steps, batchSize, metric, target, continueAfterTarget, giveUpBelow, evaluationSpacing } = task;
-    const run = {
-      test,
-      steps,
-      batchSize,
-      metric,
-      target,
-      continueAfterTarget,
-      giveUpBelow,
-      evaluationSpacing,
-      evaluator,
-    };
-    const examples = (seed: number) => (perClass === undefined ? train : evaluator.task.fewShot(train, perClass, seed));
-    const weights = startingWeights(start, model);
-    if (task.use === 'frozen') {
-      return frozenUse({ ...run, model, weights: weights(0), train: examples, budget, engine: this.engine }, onTrial);
-    }
-    return searchLearningRate(
-      (seed) => ({
-        ...run,
+    const { model, digest } = await this.#once(this.#models, JSON.stringify([path, start.config]), async () => {
+      const loaded = await loadModel(path, { config: start.config });
+      return { model: loaded, digest: modelDigest(loaded) };
+    });
+    const fresh = (seed: number) =>
+      initializeModel(model.architecture.name, model.config as Record<string, unknown>, randomStartSeed + seed).weights;
+    const weights = (seed: number) =>
+      start.kind === 'model'
+        ? this.#transformed.get({ key: digest, model, weights: model.weights, fresh }, transforms, seed)
+        : this.#transformed.get({ key: `${digest} ${seed}`, model, weights: fresh(seed), fresh }, transforms, seed);
+    const part = trainedParts.get(trained.name);
+    const engine = this.#engine(model);
+    const { steps, batchSize, metric, target, continueAfterTarget, giveUpBelow, evaluationSpacing, schedule } = task;
+    return part.search(
+      {
         model,
-        weights: weights(seed),
-        train: examples(seed),
-        optimizer: task.optimizer,
-        programs,
-      }),
-      budget,
-      onTrial,
+        weights,
+        train: (seed) => (perClass === undefined ? train : engine.evaluator.task.fewShot(train, perClass, seed)),
+        optimizer,
+        shared: {
+          test,
+          steps,
+          batchSize,
+          metric,
+          target,
+          continueAfterTarget,
+          giveUpBelow,
+          evaluationSpacing,
+          schedule,
+        },
+        budget,
+        ...engine,
+        engine: this.engine,
+        log,
+      },
+      parseOptions(part.options as z.ZodObject, trained.options ?? {}, trained.name),
     );
   }
 
@@ -133,15 +139,6 @@ export class AttackRunner {
     cache.set(key, known);
     return known;
   }
-}
-
-/** The weights that a trial with a seed starts from. */
-function startingWeights(start: Start, model: Model): (seed: number) => StateDict {
-  const { architecture, config } = model;
-  const fresh = (seed: number) =>
-    initializeModel(architecture.name, config as Record<string, unknown>, randomStartSeed + seed).weights;
-  if (start.kind === 'random') return fresh;
-  return transformWeights(model, model.weights, start.transforms ?? [], fresh);
 }
 
 /** Apart from the seeds of released models, so that "from scratch" never repeats the released model's own start. */

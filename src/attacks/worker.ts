@@ -10,11 +10,13 @@ export interface WorkerRequest {
   readonly task: AttackTask;
   /** Device and threads; those of the first request hold for the process. */
   readonly engine?: EngineOptions;
+  /** Its trials that an interrupted run has done. */
+  readonly finished?: readonly Trial[];
 }
 
 /** What a worker sends back: every trial, then the result or the error's message. */
 export type WorkerReply =
-  | { readonly kind: 'trial'; readonly trial: Trial }
+  | { readonly kind: 'trial'; readonly trial: Trial; readonly index: number }
   | { readonly kind: 'result'; readonly result: SearchResult }
   | { readonly kind: 'error'; readonly message: string; readonly isInput: boolean };
 
@@ -22,10 +24,10 @@ export type WorkerReply =
 export function serveTasks(): void {
   let runner: AttackRunner | undefined;
   const reply = (message: WorkerReply) => process.send?.(message);
-  process.on('message', ({ task, engine }: WorkerRequest) => {
+  process.on('message', ({ task, engine, finished }: WorkerRequest) => {
     runner ??= new AttackRunner(engine);
     runner
-      .run(task, (trial) => reply({ kind: 'trial', trial }))
+      .run(task, { finished, onTrial: (trial, index) => void reply({ kind: 'trial', trial, index }) })
       .then((result) => reply({ kind: 'result', result }))
       .catch((error: unknown) => {
         const isInput = error instanceof Error && error.name === 'InputError';

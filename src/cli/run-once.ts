@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { findLost, modelState, noteModel, type RunFolder, type RunLocation } from '../evidence/index.js';
+import { withCurrentRows } from '../experiments/index.js';
 import { requireWritable } from '../formats/index.js';
 import { type Model, requireApart, requireNoModel } from '../models/index.js';
 import { InputError } from '../registry/index.js';
@@ -78,7 +79,7 @@ export async function runOnce<T>(
     if (changed !== undefined) throw replaced(changed, folder.path);
     const gone = lost.gone.find((path) => path !== report);
     if (gone === undefined) {
-      const found = (await folder.readResult()) as T;
+      const found = withCurrentRows((await folder.readResult()) as T);
       if (lost.gone.length + lost.changed.length > 0) {
         await write?.(found, folder);
         context.note(`${report}: written again from the result`);

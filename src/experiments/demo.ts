@@ -6,8 +6,9 @@ import {
   type AttackRow,
   attackersAdvantage,
   attacks,
+  learnedOptions,
+  starts,
   type TransformOptions,
-  transforms,
   transformWeights,
 } from '../attacks/index.js';
 import { type DataSpec, type Dataset, dataSpec, loadData } from '../data/index.js';
@@ -20,7 +21,7 @@ import { scoreTitle, taskOf } from '../tasks/index.js';
 import { Evaluator } from '../training/index.js';
 import { cardLock, cardMetrics, cardOfData } from './card-of-data.js';
 import { attackJob } from './jobs/attack.js';
-import { type AttackOptions, type AttackPlan, attackOptions, attackPlan } from './jobs/attack-options.js';
+import { type AttackPlan, attackOptions, attackOptionsWith, attackPlan } from './jobs/attack-options.js';
 import { type LockJobResult, lockJob } from './jobs/lock.js';
 import { type JobContext, trainJob, trainOptions, trainSteps } from './jobs/train.js';
 import type { PhaseProgress } from './progress.js';
@@ -28,8 +29,8 @@ import { type UtilityChange, utilityChange, utilityWarnings } from './utility.js
 
 const { optimizers, adaptiveOptimizers, costSteps } = attackOptions.shape;
 
-/** The attacks of the demo, cut to what two cores do in a minute and a half. */
-const demoAttackOptions = attackOptions.omit({ clip: true }).extend({
+/** The attacks of the demo, cut to what two cores do in a minute and a half; what an attacker can know of the lock is no option. */
+const demoAttackOptions = attackOptionsWith(({ learn }) => learn === undefined).extend({
   optimizers: optimizers.unwrap().default(['adamw', 'adadelta']).describe(String(optimizers.description)),
   adaptiveOptimizers: adaptiveOptimizers.unwrap().default(1).describe(String(adaptiveOptimizers.description)),
   costSteps: costSteps.unwrap().default(160).describe(String(costSteps.description)),
@@ -52,12 +53,6 @@ export const demoOptions = z.strictObject({
 /** Parsed {@link demoOptions}. */
 export type DemoOptions = z.output<typeof demoOptions>;
 
-/** The attacks of the demo: an attacker is taken to know which singular values the lock raised. */
-export function demoAttack({ attack, specdef: { topK, lead } }: DemoOptions): AttackOptions {
-  const leading = lead.share > 0 ? lead.include : [];
-  return { ...attack, clip: { topK, lead: { topK: lead.topK, include: leading } } };
-}
-
 /** What the demo found. */
 export interface DemoResult {
   /** Utility on the authorized test examples before and after the lock. */
@@ -76,6 +71,8 @@ export interface DemoResult {
   readonly cost?: Advantage;
   /** Advantage in score. */
   readonly score?: Advantage;
+  /** What the attacks left out because it could do nothing: one sentence each. */
+  readonly notes: readonly string[];
   /** Examples of the unauthorized task: to train on, and that scores are measured on. */
   readonly unauthorized: { readonly train: number; readonly test: number };
 }
@@ -125,7 +122,7 @@ export async function runDemo(
 
   const locked = await once(paths.locked, async () => {
     const model = await loadModel(paths.unlocked);
-    progress.begin('lock', specdef.steps(options.specdef, authorized.train));
+    progress.begin('lock', specdef.steps(options.specdef, authorized.train.size));
     const result = await lockJob(
       { model, train: authorized.train, validation: authorized.validation, seed },
       specdef,
@@ -134,16 +131,16 @@ export async function runDemo(
     );
     progress.end();
     await writeFileAtomic(folder.file('lock.json'), `${JSON.stringify(result, null, 2)}\n`);
-    const metrics = cardMetrics(model, authorized.validation.name, result.after, result.before);
+    const metrics = result.after && cardMetrics(model, authorized.validation.name, result.after, result.before);
     return { model, card: { ...made, metrics, lock: cardLock(specdef.name, options.specdef, result) } };
   });
 
-  const attack = demoAttack(options);
-  const plan = attackPlan(spec(options.unauthorized), attack);
+  const learned = learnedOptions(specdef.reveals(options.specdef));
+  const plan = attackPlan(spec(options.unauthorized), options.attack, learned);
   const run = (part: AttackPlan) => attackJob(paths, part, { folder, workers, engine, signal, progress });
   // What anyone would try comes first, so that there is something to read soon; the whole plan finds it done.
-  onFirst?.(await run({ ...plainPart(plan), title: 'attack, plain' }));
-  const rows = await run(plan);
+  onFirst?.((await run({ ...plainPart(plan), title: 'attack, plain' })).rows);
+  const { rows, notes } = await run(plan);
 
   const test = await utilityChange(unlocked, locked.weights, authorized.test, engine);
   const lock = (await readJsonFile(folder.file('lock.json'))) as LockJobResult;
@@ -156,6 +153,7 @@ export async function runDemo(
     metric: scoreTitle(taskOf(locked)),
     cost: attackersAdvantage(rows, 'cost'),
     score: attackersAdvantage(rows, 'score'),
+    notes,
     unauthorized: { train: unauthorized.train.size, test: unauthorized.test.size },
   };
 }
@@ -164,7 +162,7 @@ export async function runDemo(
 function plainPart({ budgets: [{ measures, setting }], ...plan }: AttackPlan): AttackPlan {
   const optimizers = setting.optimizers.slice(0, 1);
   const budgets = [{ measures, setting: { ...setting, optimizers } }];
-  return { ...plan, budgets, fineTuneOnly: ['unlocked', 'locked', 'random weights'] };
+  return { ...plan, budgets, plainFrom: starts.names() };
 }
 
 /** Score on a task of a model's weights after the transforms of each attack that draws nothing anew, by its name. */
@@ -177,9 +175,9 @@ async function transformedScores(
   const evaluator = new Evaluator(model, engine);
   const found: Record<string, number> = {};
   for (const { name, transforms: steps } of attacks.entries()) {
-    if (steps.length === 0 || steps.some((step) => available[step] === undefined || transforms.get(step).isSeeded))
+    if (steps.length === 0 || steps.some(({ name: step, isSeeded }) => available[step] === undefined || isSeeded))
       continue;
-    const options = steps.map((step) => ({ name: step, options: available[step] ?? {} }));
+    const options = steps.map(({ name: step }) => ({ name: step, options: available[step] ?? {} }));
     const weights = transformWeights(model, model.weights, options, () => model.weights)(0);
     found[name] =
       (await evaluator.evaluate(parameterSet(weights), dataset)).metrics[evaluator.task.roles.score] ?? Number.NaN;

@@ -1,10 +1,17 @@
 export { type AttackSides, attackDoubts, sameWeights } from './attack-sense.js';
 export { cardDisagreements, cardLock, cardMetrics, cardOfData } from './card-of-data.js';
-export { type DemoOptions, type DemoResult, demoAttack, demoOptions, runDemo } from './demo.js';
+export { type DemoOptions, type DemoResult, demoOptions, runDemo } from './demo.js';
 export { describeEstimate, estimateRun, type RunEstimate } from './estimate.js';
 export { type InspectedTensors, inspectMatrix, type MatrixReport, readMatrices } from './inspect.js';
-export { type AttackTargets, attackJob, attackTrials } from './jobs/attack.js';
-export { type AttackOptions, type AttackPlan, attackOptions, attackPlan } from './jobs/attack-options.js';
+export { type AttackJobContext, type AttackJobResult, attackExtent, attackJob } from './jobs/attack.js';
+export {
+  type AttackOptions,
+  type AttackPlan,
+  attackOptions,
+  attackOptionsWith,
+  attackPlan,
+  transformOptions,
+} from './jobs/attack-options.js';
 export { attackWork, type SearchWork, type TrialTracker, trackTrials } from './jobs/attack-work.js';
 export { type LockJobResult, largestSingularValues, lockJob, type MatrixSpectrum } from './jobs/lock.js';
 export {
@@ -15,6 +22,7 @@ export {
   trainOptions,
   trainSteps,
 } from './jobs/train.js';
+export { withCurrentRows } from './older-results.js';
 export {
   type AttackedModel,
   attackModel,

@@ -1,13 +1,21 @@
-import { type Advantage, type AttackRow, attackersAdvantage } from '../attacks/index.js';
+import { type Advantage, type AttackRow, type AttackTargets, attackersAdvantage } from '../attacks/index.js';
 import { type DataSpec, type Dataset, loadData } from '../data/index.js';
 import type { EngineOptions } from '../engine/index.js';
-import { type RunFolder, saveOutput } from '../evidence/index.js';
+import { type RunFolder, saveOutput, weightlockVersion } from '../evidence/index.js';
 import { lockMethods } from '../locks/index.js';
-import { cloneWeights, loadModel, type Model, parameterSet, writeModelCard } from '../models/index.js';
+import {
+  cloneWeights,
+  loadModel,
+  type Model,
+  type ModelCard,
+  parameterSet,
+  readModelCard,
+  writeModelCard,
+} from '../models/index.js';
 import { type Evaluation, scoreTitle, type Task, taskOf } from '../tasks/index.js';
 import { Evaluator } from '../training/index.js';
 import { cardLock, cardMetrics, cardOfData, cardUtility } from './card-of-data.js';
-import { type AttackTargets, attackJob } from './jobs/attack.js';
+import { attackJob } from './jobs/attack.js';
 import { type AttackOptions, attackPlan } from './jobs/attack-options.js';
 import { type LockJobResult, lockJob } from './jobs/lock.js';
 import { type TrainOptions, type TrainResult, trainJob, trainSteps } from './jobs/train.js';
@@ -57,13 +65,21 @@ export async function trainModel(
 
 /** A locked model's result. */
 export interface LockedModel extends LockJobResult {
-  /** Utility on the authorized test examples before and after, of the weights as they were written. */
-  readonly test: UtilityChange;
+  /**
+   * Utility on the authorized test examples before and after, of the weights as they were written; none where no data were
+   * given, which a method may do without.
+   */
+  readonly test?: UtilityChange;
   /** What the owner must know before publishing it. */
   readonly warnings: readonly string[];
 }
 
-/** Locks a model and writes the locked model directory. */
+/**
+ * Locks a model and writes the locked model directory.
+ *
+ * @param data - The authorized task; a method may do without.
+ * @throws InputError when the method needs data and none are given.
+ */
 export async function lockModel(
   {
     model,
@@ -71,16 +87,17 @@ export async function lockModel(
     output,
     seed,
     force,
-    method,
-  }: { model: Model; data: DataSpec; output: string; seed: number; force: boolean; method: string },
+    method: name,
+  }: { model: Model; data?: DataSpec; output: string; seed: number; force: boolean; method: string },
   options: unknown,
   { folder, engine, signal, progress }: PipelineContext,
 ): Promise<LockedModel> {
-  const { train, validation, test } = await loadData(data);
-  taskOf(model).requireFit(model, train);
+  const method = lockMethods.get(name);
+  const parts = data && (await loadData(data));
+  if (parts) taskOf(model).requireFit(model, parts.train);
   const original = { ...model, weights: cloneWeights(model.weights) };
-  progress.begin('lock', lockMethods.get(method).steps(options, train));
-  const result = await lockJob({ model, train, validation, seed }, lockMethods.get(method), options, {
+  progress.begin('lock', method.steps(options, parts?.train.size ?? 0));
+  const result = await lockJob({ model, train: parts?.train, validation: parts?.validation, seed }, method, options, {
     folder,
     phase: 'lock',
     engine,
@@ -88,13 +105,25 @@ export async function lockModel(
     onStep: (step, text) => progress.advance(step, text),
   });
   progress.end();
-  const card = { ...cardOfData(train, data), lock: cardLock(method, options, result) };
+  const facts = parts ? cardOfData(parts.train, data) : await cardOfSource(original);
+  const card = { ...facts, lock: cardLock(name, options, result) };
   await saveOutput(folder.path, output, model, { force, card });
+  if (!parts) return { ...result, warnings: ['The utility of the locked model was not measured: no data were given.'] };
   // Not the weights in memory: what is said of a model must be measured on the file that is published.
   const published = await loadModel(output);
-  const change = await utilityChange(original, published.weights, test, engine);
-  await writeModelCard(output, model, { ...card, metrics: cardUtility(model, test.name, change) });
+  const change = await utilityChange(original, published.weights, parts.test, engine);
+  await writeModelCard(output, model, { ...card, metrics: cardUtility(model, parts.test.name, change) });
   return { ...result, test: change, warnings: utilityWarnings(result, change) };
+}
+
+/** What the directory of a model says of it but for what a lock changes: how good it is, and how it was locked before. */
+async function cardOfSource(model: Model): Promise<ModelCard> {
+  const {
+    metrics: _,
+    lock: __,
+    ...facts
+  } = model.source === undefined ? {} : (await readModelCard(model.source, model)).card;
+  return { ...facts, version: weightlockVersion() };
 }
 
 /** What attacks on a model found. */
@@ -107,6 +136,8 @@ export interface AttackedModel {
   readonly cost?: Advantage;
   /** Advantage in score. */
   readonly score?: Advantage;
+  /** What was left out because it could do nothing, and which options had no effect: one sentence each. */
+  readonly notes: readonly string[];
 }
 
 /** Attacks a locked model, the unlocked one and random weights with the same searches. */
@@ -118,9 +149,9 @@ export async function attackModel(
   { folder, engine, signal, progress, workers }: PipelineContext & { workers: number },
 ): Promise<AttackedModel> {
   const plan = attackPlan(data, options);
-  const rows = await attackJob(targets, plan, { folder, workers, engine, signal, progress });
+  const { rows, notes } = await attackJob(targets, plan, { folder, workers, engine, signal, progress });
   const [cost, score] = [attackersAdvantage(rows, 'cost'), attackersAdvantage(rows, 'score')];
-  return { rows, metric: scoreTitle(task), cost, score };
+  return { rows, metric: scoreTitle(task), cost, score, notes };
 }
 
 /** What a model's task measures on a data set. */

@@ -72,15 +72,16 @@ export function utilityWarnings(
     );
   }
   const points = (value: number) => `${(100 * value).toFixed(1)} points`;
-  const [allowed, lost] = [score(checked) - budget.floor, score(before.float32) - score(after.float32)];
+  const lost = score(before.float32) - score(after.float32);
+  const allowed = budget && checked ? score(checked) - budget.floor : Number.POSITIVE_INFINITY;
   // Beyond rounding: shares of different numbers of examples.
-  if (lost > allowed + 1e-9) {
+  if (checked && lost > allowed + 1e-9) {
     warnings.push(
       `The test examples lost ${points(lost)} of ${scored} (n = ${after.float32.n}); the lock was allowed ${points(allowed)} on its ${checked.n} validation examples.`,
     );
   }
   const far = divergence(after.float32);
-  if (budget.maxKl !== null && (far === null || far > budget.maxKl)) {
+  if (budget && budget.maxKl !== null && (far === null || far > budget.maxKl)) {
     warnings.push(
       `On the test examples the ${diverged} is ${far === null ? 'not finite' : far.toFixed(3)}; the lock was allowed ${budget.maxKl} on its validation examples.`,
     );

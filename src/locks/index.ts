@@ -2,12 +2,22 @@ import { Registry } from '../registry/index.js';
 import type { LockMethod } from './lock-method.js';
 import { specdef } from './specdef/index.js';
 
-export type { LockContext, LockMethod, LockResult, LockStepReport, UtilityBudget } from './lock-method.js';
+export { type LockData, lockContext, type OpenLockContext } from './context.js';
+export type {
+  LockContext,
+  LockKnowledge,
+  LockMethod,
+  LockReportValue,
+  LockResult,
+  LockStepReport,
+  UtilityMeter,
+} from './lock-method.js';
 export { type LockedMatrix, type SpecDefInputs, type SpecDefStep, specDefStep } from './specdef/algorithm.js';
-export { specdef } from './specdef/index.js';
+export { type SpecDef, specdef } from './specdef/index.js';
 export { type WeightMatrix, weightMatrices } from './specdef/matrices.js';
 export { type SpecDefOptions, specDefOptions } from './specdef/options.js';
 export { type TripletOptions, type TripletSource, tripletSource } from './specdef/spectrum.js';
+export { type UtilityBudget, UtilityGuard } from './utility-guard.js';
 
 /** All lock methods by name. */
 export const lockMethods = new Registry<LockMethod>('lock method', [specdef] as LockMethod[]);

@@ -1,29 +1,46 @@
 import type { z } from 'zod';
 import type { Dataset } from '../data/index.js';
 import type { EngineOptions } from '../engine/index.js';
-import type { Model } from '../models/index.js';
-import type { Evaluation } from '../tasks/index.js';
+import type { ModelSpec, StateDict } from '../models/index.js';
+import type { Evaluation, Task } from '../tasks/index.js';
 import type { ParameterSet, RunOptions } from '../training/index.js';
+import type { UtilityBudget, UtilityGuard } from './utility-guard.js';
 
-/** What a lock method works on. */
+/** What a lock method works on, and what it may ask for; what it does not ask for is not made. */
 export interface LockContext {
-  /** The model; its weights are the starting point. */
-  readonly model: Model;
-  /** The model's values by name, changed in place. */
-  readonly params: ParameterSet;
-  /** Examples of the authorized task for the retain loss. */
-  readonly train: Dataset;
-  /** Examples of the authorized task that the lock is not trained on: its utility is measured on them. */
-  readonly validation: Dataset;
-  /**
-   * The values that a file will hold of some parameters (rounded, where it stores 16 bits): utility is measured on these;
-   * default the parameters themselves.
-   */
-  readonly written?: (params: ParameterSet) => ParameterSet;
+  /** Architecture and configuration. */
+  readonly model: ModelSpec;
+  /** The model's weights, changed in place. */
+  readonly weights: StateDict;
+  /** The values that a file will hold of the weights as they are now: rounded, where it stores 16 bits. */
+  written(): ParameterSet;
   /** Decides shuffles and starting blocks. */
   readonly seed: number;
   /** Threads and device. */
   readonly engine?: EngineOptions;
+  /**
+   * Examples of the authorized task, for a retain loss.
+   *
+   * @throws InputError when none were given.
+   */
+  train(): Promise<Dataset>;
+  /**
+   * Examples of the authorized task that the lock is not trained on.
+   *
+   * @throws InputError when none were given.
+   */
+  validation(): Promise<Dataset>;
+  /** Examples of what an attacker is after; undefined when none were given. */
+  adversary(): Promise<Dataset | undefined>;
+  /**
+   * Measures what the lock costs, on the validation examples; `before` is measured on the weights as they are at the first
+   * call.
+   *
+   * @throws InputError when no validation examples were given.
+   */
+  utility(): Promise<UtilityMeter>;
+  /** Keeps the last weights within a budget. */
+  guard(budget: UtilityBudget, before: Evaluation): UtilityGuard;
   /** Checkpoint file and steps between two writes. */
   readonly checkpoint?: { path: string; every: number };
   /** What the training loop calls at its start and before checkpoints. */
@@ -34,33 +51,28 @@ export interface LockContext {
   readonly onStep?: (report: LockStepReport) => void;
 }
 
-/** What is known after a lock step. */
+/** Measures the utility of a model that is being locked. */
+export interface UtilityMeter {
+  /** What the model is judged on: names of its metrics, and which of them is the score. */
+  readonly task: Task;
+  /** Utility before the lock. */
+  readonly before: Evaluation;
+  /** Utility of the weights as a file would hold them now. */
+  measure(): Promise<Evaluation>;
+}
+
+/** A value of a step's report: a number, numbers by name, or a utility. */
+export type LockReportValue = number | Readonly<Record<string, number>> | Evaluation;
+
+/** What is known after a lock step: its number, and whatever else the method measures, as it stands in `metrics.jsonl`. */
 export interface LockStepReport {
   /** Steps done. */
   readonly step: number;
-  /** Loss of the lock. */
-  readonly loss: number;
-  /** Retain loss alone. */
-  readonly retainLoss: number;
-  /** Mean of the raised singular values. */
-  readonly meanSigma: number;
-  /** Largest singular values by matrix, before the step's update. */
-  readonly sigma: ReadonlyMap<string, Float64Array>;
-  /** Utility, at the steps where it is measured. */
-  readonly utility?: Evaluation;
+  /** What the method measured, by name. */
+  readonly [measured: string]: LockReportValue | undefined;
 }
 
-/** What a lock may cost the model that it locks. */
-export interface UtilityBudget {
-  /** Lowest score on the validation examples, in the task's metric: accuracy of a classifier. */
-  readonly floor: number;
-  /** Largest divergence from the original's outputs, in the task's metric: mean KL in nats of a classifier; null: any. */
-  readonly maxKl: number | null;
-  /** Checks in a row outside the budget before the lock ends. */
-  readonly patience: number;
-}
-
-/** How a lock ended; the weights are in the context's `params`. */
+/** How a lock ended; the weights are in the context's `weights`. */
 export interface LockResult {
   /** Step that the weights are of. */
   readonly steps: number;
@@ -68,24 +80,47 @@ export interface LockResult {
   readonly stepsTried: number;
   /** Whether the utility budget ended it. */
   readonly stoppedByBudget: boolean;
-  /** What it was allowed to cost. */
-  readonly budget: UtilityBudget;
-  /** Utility before the lock, on the validation examples. */
-  readonly before: Evaluation;
-  /** Utility of the weights as they will be written, on the validation examples. */
-  readonly after: Evaluation;
+  /** What it was allowed to cost; none where it had no budget. */
+  readonly budget?: UtilityBudget;
+  /** Utility before the lock, on the validation examples; none where it was not measured. */
+  readonly before?: Evaluation;
+  /** Utility of the weights as they will be written, on the validation examples; none where it was not measured. */
+  readonly after?: Evaluation;
+}
+
+/** What an attacker who read how a model was locked is taken to know of it; transforms of attacks take their options from it. */
+export interface LockKnowledge {
+  /** How many singular values of each matrix it raised; more of those that `lead` names. */
+  readonly raised?: {
+    readonly topK: number;
+    readonly lead?: { readonly topK: number; readonly include: readonly string[] };
+  };
 }
 
 /** A lock method: an entry of the registry. */
 export interface LockMethod<Options = unknown> {
-  /** Name on the command line. */
+  /** Name on the command line, also of the group of its options. */
   readonly name: string;
   /** One line for help. */
   readonly description: string;
-  /** Options with defaults. */
-  readonly options: z.ZodType<Options>;
-  /** Steps on these training examples at most, for progress. */
-  steps(options: Options, train: Dataset): number;
-  /** Locks: changes `context.params` in place. */
+  /** Options with defaults: a strict object. */
+  readonly options: z.ZodObject & z.ZodType<Options>;
+  /** Whether it needs examples of the authorized task. */
+  readonly needsData: boolean;
+  /** Steps at most, for progress, with so many training examples; 0 of them where it needs none. */
+  steps(options: Options, trainExamples: number): number;
+  /** What its steps need memory for; none where it trains nothing. */
+  training?(options: Options): { readonly batchSize: number; readonly optimizer: string };
+  /**
+   * Names of the weights that it locks.
+   *
+   * @throws InputError when there are none.
+   */
+  locks(weights: StateDict, options: Options): readonly string[];
+  /** What an adaptive attacker may know of a lock with these options; default nothing. */
+  reveals?(options: Options): LockKnowledge;
+  /** What is worth a glance while it runs; default nothing but the step. */
+  glance?(report: LockStepReport): string;
+  /** Locks: changes `context.weights` in place. */
   run(context: LockContext, options: Options): Promise<LockResult>;
 }

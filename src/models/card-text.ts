@@ -103,7 +103,7 @@ function lockText({ method, steps, sigma }: NonNullable<ModelCard['lock']>): str
   const rows = sigma
     .slice(0, listedMatrices)
     .map(({ name, before, after }) => [code(name), short(before), short(after)]);
-  const text = `Locked against fine-tuning by ${code(method)}, ${integer(steps)} steps.${raised}`;
+  const text = `Locked against fine-tuning by ${code(method)}, ${integer(steps)} ${steps === 1 ? 'step' : 'steps'}.${raised}`;
   return rows.length === 0 ? text : `${text}\n\n${table(['weight matrix', 'σ1 before', 'σ1 after'], rows)}`;
 }
 

@@ -33,7 +33,7 @@ export interface ReportOrigin {
 
 /** Puts the findings of an attack into a table and plain sentences. */
 export function summarizeAttack(
-  { rows, metric, cost, score }: AttackedModel,
+  { rows, metric, cost, score, notes = [] }: AttackedModel,
   { target, perClass }: Pick<AttackOptions, 'target' | 'perClass'>,
   authorized?: AttackTableOptions['authorized'],
 ): Summary {
@@ -44,17 +44,18 @@ export function summarizeAttack(
       table,
       sentences: [
         'The unlocked model was not attacked: nothing says what the lock costs an attacker (give --unlocked).',
+        ...notes,
       ],
     };
   }
   const sentences = advantages.flatMap((advantage) => {
     const found = [cheapestAttackSentence(advantage), advantageSentence(advantage)];
     // What the lock does to those who do not know of it is another question, and worth an answer.
-    if (advantage.locked.attack === 'fine-tune') return found;
-    const plain = attackersAdvantage(rows, advantage.measure, { only: (name) => name === 'fine-tune' });
+    if (advantage.locked.plain) return found;
+    const plain = attackersAdvantage(rows, advantage.measure, { only: (row) => row.plain });
     return plain ? [...found, `Plain fine-tuning alone: ${advantageSentence(plain)}`] : found;
   });
-  return { table, sentences: [verdictSentence(advantages), advantageScale, ...sentences] };
+  return { table, sentences: [verdictSentence(advantages), advantageScale, ...sentences, ...notes] };
 }
 
 /** The charts of an attack: score over steps, one chart a measure. */
@@ -102,9 +103,9 @@ export async function attackReport(
 export function attackCurves(rows: readonly AttackRow[], measure: AttackRow['measure']): LearningCurve[] {
   return (
     rows
-      .filter((row) => row.measure === measure && row.attack !== 'frozen')
+      .filter((row) => row.measure === measure && row.trains)
       // The unlocked model's own adaptive attacks are in the table; in the chart they would hide the rest.
-      .filter(({ start, attack }) => start !== 'unlocked' || attack === 'fine-tune')
+      .filter(({ countsAs, plain }) => countsAs !== 'unlocked' || plain)
       .flatMap((row) => {
         const { trials } = row.result;
         // A logarithmic axis has no place for step 0.

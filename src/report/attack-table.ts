@@ -5,8 +5,8 @@ import {
   heldAdvantage,
   isMeasured,
   overallVerdict,
-  type StartName,
   scores,
+  transforms,
   verdictOf,
 } from '../attacks/index.js';
 import { meanInterval, medianInterval } from '../linalg/index.js';
@@ -28,10 +28,8 @@ export interface AttackTableOptions {
 
 /** A starting point, an attack and an optimizer: one row of the table, with what was measured. */
 interface Group {
-  start: StartName;
-  attack: string;
-  optimizer: string;
-  options?: AttackRow['options'];
+  /** One of its rows: what both say of the attack. */
+  row: AttackRow;
   cost?: AttackRow;
   score?: AttackRow;
 }
@@ -39,9 +37,9 @@ interface Group {
 function groups(rows: readonly AttackRow[]): Group[] {
   const found = new Map<string, Group>();
   for (const row of rows) {
-    const { start, attack, optimizer, options } = row;
-    const key = [start, attack, optimizer].join();
-    const group = found.get(key) ?? { start, attack, optimizer, options };
+    const { start, kind, optimizer } = row;
+    const key = [start, kind, optimizer].join();
+    const group = found.get(key) ?? { row };
     group[row.measure] = row;
     found.set(key, group);
   }
@@ -74,8 +72,8 @@ export function attackTable(
   const all = groups(rows);
   const seeds = rows[0]?.result.trials.length ?? 0;
   // A ratio is of one composition: the same attack, and the same optimizer, before and after the lock.
-  const unlockedCost = ({ attack, optimizer }: Group) =>
-    all.find((group) => group.start === 'unlocked' && group.attack === attack && group.optimizer === optimizer)?.cost;
+  const unlockedCost = ({ row: { kind, optimizer } }: Group) =>
+    all.find(({ row }) => row.countsAs === 'unlocked' && row.kind === kind && row.optimizer === optimizer)?.cost;
   const median = (row: AttackRow | undefined) => row && medianInterval(costs(row)).median;
   return {
     title: 'Attacks on the unauthorized task',
@@ -90,35 +88,43 @@ export function attackTable(
       { key: 'scoreRate', header: 'lr', align: 'right' },
     ],
     rows: all.map((group) => {
-      const { start, attack } = group;
-      const isTraining = attack !== 'frozen';
-      const label = startLabel(group);
+      const { row } = group;
+      const label = startLabel(row);
       return {
         start: label,
-        authorized: start === 'random weights' ? MISSING : percent(authorized[label]),
-        attack: isTraining ? optimizerLabel(group) : 'frozen use',
+        authorized: percent(authorized[label]),
+        attack: row.trains ? optimizerLabel(row) : row.use,
         cost: group.cost ? formatCosts(group.cost) : MISSING,
         costRate: group.cost ? rate(group.cost.result.learningRate) : MISSING,
-        slowdown:
-          start === 'locked' && isTraining ? slowdown(median(group.cost), median(unlockedCost(group))) : MISSING,
+        slowdown: row.countsAs === 'locked' ? slowdown(median(group.cost), median(unlockedCost(group))) : MISSING,
         score: group.score ? formatScores(group.score) : MISSING,
         scoreRate: group.score ? rate(group.score.result.learningRate) : MISSING,
       };
     }),
     notes: [
       `Steps: median (least to most) over ${count(seeds, 'seed')}, all training examples; "> n" and "not within n": the budget of n steps ran out.`,
-      'Slowdown: steps on the locked model over steps on the unlocked one, same attack and optimizer. First: clip cuts the raised singular values back, rescale divides the layers by factors that change no decision, reset draws layers anew.',
+      `Slowdown: steps on the locked model over steps on the unlocked one, same attack and optimizer.${transformsNote(rows)}`,
       `Score: mean (least to most) over ${count(seeds, 'seed')} of the best ${metric} on the way, ${perClass === undefined ? 'same runs' : `${perClass} labelled examples of each class`}.`,
       `lr: the best learning rate, searched with other seeds over ${decadesOf(rows)} decades, the same trials and steps for all.`,
     ],
   };
 }
 
+/** What is done to the weights first, in the order of the registry: of the transforms that the rows are made of. */
+function transformsNote(rows: readonly AttackRow[]): string {
+  const used = new Set(rows.flatMap(({ composition }) => composition.transforms.map(({ name }) => name)));
+  const known = transforms.entries().filter(({ name }) => used.has(name));
+  if (known.length === 0) return '';
+  const done = known.map(({ name, does, description }) => `${name} ${does ?? `is to ${description}`}`).join(', ');
+  const knowing = known.flatMap(({ name, knows }) => (knows === undefined ? [] : [`for ${name} also ${knows}`]));
+  return ` First: ${done}. Who does that knows ${['that there is a lock', ...knowing].join(', ')}.`;
+}
+
 /** Decades between the smallest and the largest learning rate that any optimizer tried. */
 function decadesOf(rows: readonly AttackRow[]): string {
   const spans = [...new Set(rows.map(({ optimizer }) => optimizer))].map((name) => {
     const rates = rows
-      .filter((row) => row.optimizer === name && row.attack !== 'frozen')
+      .filter((row) => row.optimizer === name && row.trains)
       .flatMap(({ result }) => result.search.map(({ learningRate }) => Math.log10(learningRate)));
     return rates.length === 0 ? 0 : Math.max(...rates) - Math.min(...rates);
   });
@@ -150,7 +156,7 @@ export const advantageScale =
 export function advantageSentence(advantage: Advantage): string {
   const { measure, value, unlocked, floor, isUpperBound } = advantage;
   const what = measure === 'cost' ? 'cost' : 'score';
-  const floorName = floor.attack === 'frozen' ? 'frozen use of the outputs' : 'training from scratch';
+  const floorName = floor.trains ? 'training from scratch' : `${floor.use} of the outputs`;
   if (!isMeasured(advantage)) {
     return (
       `In ${what}, nothing is measured: the unlocked model (${summary(unlocked)}) cannot be told from the floor, ` +
@@ -162,18 +168,6 @@ export function advantageSentence(advantage: Advantage): string {
   return `Attacker's advantage in ${what}: ${atMost}${decimal(value.ratio, 2)} (${bounds}); the floor is ${floorName} (${summary(floor)}).`;
 }
 
-/** What each transform does, in a sentence. */
-const doing: Readonly<Record<string, string>> = {
-  clip: 'clipping the raised singular values',
-  rescale: 'rescaling the layers',
-  reset: 'drawing layers anew',
-};
-
-/** What an attack does before it trains, one step after another. */
-function first({ attack }: AttackRow): string[] {
-  return attack.split('-').flatMap((part) => doing[part] ?? []);
-}
-
 /** `a, b and c`. */
 function inWords(parts: readonly string[]): string {
   return parts.join(', ').replace(/, (?=[^,]*$)/, ' and ');
@@ -181,7 +175,7 @@ function inWords(parts: readonly string[]): string {
 
 /** What an attack does before it trains, and then; `rescaling the layers, then AdamW at learning rate 3e−3`. */
 function how(row: AttackRow): string {
-  return [...first(row), `${optimizerLabel(row)} at learning rate ${rate(row.result.learningRate)}`].join(', then ');
+  return [...row.first, `${optimizerLabel(row)} at learning rate ${rate(row.result.learningRate)}`].join(', then ');
 }
 
 /** What the best attack did on the locked model, in one plain sentence. */
@@ -201,7 +195,9 @@ export function verdictSentence(advantages: readonly Advantage[]): string {
   const { value, measure, locked } = decisive;
   const left = `${decimal(value.ratio, 2)} (${interval(value.low, value.high, (bound) => decimal(bound, 2))}) of an attacker's advantage in ${measure}`;
   if (verdict === 'does not hold') {
-    const attack = locked.attack === 'fine-tune' ? 'plain fine-tuning' : inWords(first(locked));
+    const attack = locked.plain
+      ? `plain ${locked.use}`
+      : inWords([...locked.first, ...(locked.first.length === 0 ? [locked.use] : [])]);
     return `The lock does not hold: against ${attack} it leaves ${left}.`;
   }
   if (verdict === 'holds') {
@@ -218,7 +214,9 @@ function summary(row: AttackRow): string {
 
 /** Plain fine-tuning alone, in one sentence: what is known before any attack that knows of the lock was tried. */
 export function firstLookSentence(rows: readonly AttackRow[]): string {
-  const named = { unlocked: 'the unlocked model', locked: 'the locked one', 'random weights': 'training from scratch' };
-  const found = rows.map((row) => `${named[row.start]} ${summary(row)}`).join(', ');
+  const named = { unlocked: 'the unlocked model', locked: 'the locked one', floor: 'training from scratch' };
+  const found = rows
+    .map((row) => `${row.countsAs === 'nothing' ? row.start : named[row.countsAs]} ${summary(row)}`)
+    .join(', ');
   return `First look, plain fine-tuning with ${optimizerLabel(rows[0])} alone: ${found}. Attackers who know of the lock come next.`;
 }

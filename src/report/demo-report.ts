@@ -1,4 +1,5 @@
-import { type DemoOptions, type DemoResult, demoAttack } from '../experiments/index.js';
+import { attacks, labelOf } from '../attacks/index.js';
+import type { DemoOptions, DemoResult } from '../experiments/index.js';
 import { tasks } from '../tasks/index.js';
 import { startLabel } from './attack-names.js';
 import { attackSections, type ReportOrigin, type Summary, summarizeAttack } from './attack-report.js';
@@ -12,10 +13,10 @@ export function summarizeDemo(result: DemoResult, options: DemoOptions): Summary
   const { task, before, after } = result.test;
   const { score } = tasks.get(task).roles;
   const scores = Object.entries(result.transformed).map(([attack, found]) => [
-    startLabel({ start: 'locked', attack }),
+    startLabel({ start: 'locked', label: labelOf(attacks.get(attack).transforms) }),
     found,
   ]);
-  const { table, sentences } = summarizeAttack(result, demoAttack(options), {
+  const { table, sentences } = summarizeAttack(result, options.attack, {
     unlocked: before.float32.metrics[score] ?? Number.NaN,
     locked: after.float32.metrics[score] ?? Number.NaN,
     ...Object.fromEntries(scores),
@@ -57,7 +58,7 @@ export async function demoReport(result: DemoResult, options: DemoOptions, origi
         table,
       },
       { heading: 'What the lock costs the authorized task', table: utilityTable(result.test) },
-      ...(await attackSections(result, demoAttack(options))),
+      ...(await attackSections(result, options.attack)),
       {
         heading: 'Singular values before and after the lock',
         ...picture(sigma),

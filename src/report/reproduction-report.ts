@@ -29,6 +29,7 @@ export function summarizeReproduction(result: ReproductionResult): { tables: Tab
       ...result.claims.map(
         ({ verdict, text, source, finding }) => `${verdicts[verdict]}: ${text} (${source}) ${finding}.`,
       ),
+      ...(result.notes ?? []),
       verdictSentence(result.claims),
     ],
   };
@@ -87,7 +88,7 @@ async function parts(result: ReproductionResult): Promise<Part[]> {
     });
   }
   return [
-    { heading: 'What was done', paragraphs: [...result.setup] },
+    { heading: 'What was done', paragraphs: [...result.setup, ...(result.notes ?? [])] },
     ...result.tables.map((table) => ({ heading: table.title, table: { ...sideBySide(table), title: undefined } })),
     ...Object.entries(result.utility).map(([model, change]) => ({
       heading: `What the lock costs: ${model}`,

@@ -3,8 +3,10 @@ import { svd } from '../../linalg/index.js';
 import type { StateDict, Weight } from '../../models/index.js';
 import { matchesAny } from '../../registry/index.js';
 import type { Transform } from './transform.js';
+import { unmatchedPatterns } from './unmatched.js';
 
 const count = z.int().min(1).max(64);
+const defaultLead = ['*conv*'];
 
 /** How many singular values of each matrix a lock raised, as the options of SpecDef say it; the attacker is taken to know. */
 export const raisedOptions = z.strictObject({
@@ -14,7 +16,7 @@ export const raisedOptions = z.strictObject({
       topK: count.default(8).describe('how many of each matrix that the lock pushed alone first'),
       include: z
         .array(z.string().min(1))
-        .default(['*conv*'])
+        .default(defaultLead)
         .describe('names of those matrices, * stands for any characters'),
     })
     .prefault({})
@@ -62,5 +64,12 @@ export const clipTransform: Transform<Raised> = {
   description: 'clip the raised singular values of each matrix to the first one below them',
   options: raisedOptions,
   isSeeded: false,
+  label: { alone: 'clipped', joined: 'clip' },
+  doing: 'clipping the raised singular values',
+  does: 'cuts the raised singular values back',
+  knows: 'how many singular values of each matrix the lock raised',
+  learn: ({ raised }) => raised && raisedOptions.parse(raised),
+  applies: ({ isLocked }) => (isLocked ? undefined : 'needs singular values that a lock raised'),
+  unused: ({ weights }, { lead }) => unmatchedPatterns('clip.lead', lead.include, defaultLead, weights),
   apply: ({ weights }, raised) => clipRaised(weights, raised),
 };

@@ -10,7 +10,8 @@ import {
   smallestExample,
 } from '../../models/index.js';
 import { Evaluator } from '../../training/index.js';
-import { rescaleWeights, transformWeights } from './index.js';
+import { transformWeights } from '../transformed-weights.js';
+import { rescaleWeights } from './index.js';
 
 const sigmaOf = (weights: StateDict, name: string) => {
   const { shape, data } = weights.get(name) ?? { shape: [0], data: new Float32Array() };

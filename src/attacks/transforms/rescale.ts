@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type ScaleSymmetries, scaleSymmetries, type Tensor } from '../../graph/index.js';
+import { type ScaleSymmetries, scaleSymmetries } from '../../graph/index.js';
 import { topSingularTriplets } from '../../linalg/index.js';
 import { weightMatrices } from '../../locks/index.js';
 import { type ModelSpec, type StateDict, smallestBatch, type Weight } from '../../models/index.js';
@@ -32,9 +32,7 @@ export function rescaleWeights(
   weights: StateDict,
   { sigma }: z.output<typeof rescaleOptions>,
 ): Map<string, Weight> {
-  const { outputs, scope } = model.build(smallestBatch(model));
-  const names = scope.state.filter(({ kind }) => kind !== 'counter').map(({ name }) => name);
-  const symmetries = symmetriesOf(outputs[taskOf(model).output], names);
+  const symmetries = symmetriesOf(model);
   const wanted = new Map<string, number>();
   for (const { name, rows, columns } of weightMatrices(weights)) {
     const data = weights.get(name)?.data ?? new Float32Array();
@@ -43,9 +41,7 @@ export function rescaleWeights(
   }
   const factors = nearestFactors(symmetries, wanted);
   if (![...wanted.keys()].some((name) => factors.has(name))) {
-    throw new InputError(
-      'rescale: expected a network with layers that can be rescaled, found none (ReLU, pools, sums and batch normalization allow it)',
-    );
+    throw new InputError(`rescale: expected a network with layers that can be rescaled, found none (${whatAllows})`);
   }
   return new Map(
     [...weights].map(([name, { shape, data }]) => [
@@ -55,16 +51,27 @@ export function rescaleWeights(
   );
 }
 
+const whatAllows = 'ReLU, pools, sums and batch normalization allow it';
+
 /** The scale symmetries of a model's output, by the names of its weights. */
-function symmetriesOf(output: Tensor, names: readonly string[]): ScaleSymmetries {
+function symmetriesOf(model: ModelSpec): ScaleSymmetries {
+  const { outputs, scope } = model.build(smallestBatch(model));
+  const names = scope.state.filter(({ kind }) => kind !== 'counter').map(({ name }) => name);
   const nameOf = new Map(names.map((name) => [weightInput(name), name]));
   const renamed = <T>(entries: ReadonlyMap<string, T>) =>
     new Map([...entries].map(([input, value]) => [nameOf.get(input) ?? input, value]));
-  const { basis, variances } = scaleSymmetries(output, nameOf.keys());
+  const { basis, variances } = scaleSymmetries(outputs[taskOf(model).output], nameOf.keys());
   return {
     basis: renamed(new Map([...basis].map(([input, factors]) => [input, renamed(factors)]))),
     variances: renamed(variances),
   };
+}
+
+/** Whether some rescaling changes a weight matrix. */
+function canRescale(model: ModelSpec, weights: StateDict): boolean {
+  const matrices = weightMatrices(weights);
+  const { basis } = symmetriesOf(model);
+  return [...basis.values()].some((vector) => matrices.some(({ name }) => vector.has(name)));
 }
 
 /** Values times a factor; a variance of a batch normalization scales so that `v + ε` does, and stays above 0. */
@@ -128,5 +135,10 @@ export const rescaleTransform: Transform<z.output<typeof rescaleOptions>> = {
   description: 'rescale the layers so that every decision stays and each largest singular value is small',
   options: rescaleOptions,
   isSeeded: false,
+  label: { alone: 'rescaled', joined: 'rescale' },
+  doing: 'rescaling the layers',
+  does: 'divides the layers by factors that change no decision',
+  applies: ({ model, weights }) =>
+    canRescale(model, weights) ? undefined : `finds no layer that can be rescaled (${whatAllows})`,
   apply: ({ model, weights }, options) => rescaleWeights(model, weights, options),
 };

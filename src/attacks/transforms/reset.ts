@@ -2,13 +2,16 @@ import { z } from 'zod';
 import type { StateDict, Weight } from '../../models/index.js';
 import { InputError, matchesAny } from '../../registry/index.js';
 import type { Transform } from './transform.js';
+import { unmatchedPatterns } from './unmatched.js';
+
+const defaultInclude = ['fc*'];
+const patterns = z.array(z.string().min(1));
 
 /** Options of the transform `reset`. */
 export const resetOptions = z.strictObject({
-  include: z
-    .array(z.string().min(1))
+  include: patterns
     .min(1)
-    .default(['fc*'])
+    .default(defaultInclude)
     .describe('names of the weights to draw anew, * stands for any characters'),
 });
 
@@ -33,5 +36,17 @@ export const resetTransform: Transform<z.output<typeof resetOptions>> = {
   description: 'draw some layers anew, by default all linear ones',
   options: resetOptions,
   isSeeded: true,
+  doing: 'drawing layers anew',
+  does: 'draws layers anew',
+  // The names alone; none of them: not to be tried.
+  offer: {
+    schema: patterns
+      .default(defaultInclude)
+      .describe('adaptive attack: draw the weights of these names anew first, * stands for any characters'),
+    read: (include) => (patterns.parse(include).length > 0 ? resetOptions.parse({ include }) : undefined),
+  },
+  applies: ({ weights }, { include }) =>
+    [...weights.keys()].some(matchesAny(include)) ? undefined : `finds no weight that matches ${include.join(', ')}`,
+  unused: ({ weights }, { include }) => unmatchedPatterns('reset', include, defaultInclude, weights),
   apply: ({ weights, fresh }, { include }) => resetWeights(weights, fresh(), include),
 };

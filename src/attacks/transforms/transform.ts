@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { LockKnowledge } from '../../locks/index.js';
 import type { ModelSpec, StateDict, Weight } from '../../models/index.js';
 
 /** What a transform works on. */
@@ -11,18 +12,52 @@ export interface TransformContext {
   fresh(): StateDict;
 }
 
+/** What is known of a starting point when attacks on it are planned. */
+export interface StartFacts {
+  /** Architecture and configuration. */
+  readonly model: ModelSpec;
+  /** Its weights as they lie on disk, before any transform. */
+  readonly weights: StateDict;
+  /** Whether a lock has changed them: elsewhere there is nothing of a lock to undo. */
+  readonly isLocked: boolean;
+}
+
 /** What an attack does to the released weights before it trains: an entry of the registry. */
 export interface Transform<Options = unknown> {
   /** Name in attacks and options. */
   readonly name: string;
   /** One line for help. */
   readonly description: string;
-  /** Options with defaults. */
+  /** Options with defaults: a strict object. */
   readonly options: z.ZodType<Options>;
   /** Whether it draws fresh weights, so that its result depends on the trial's seed. */
   readonly isSeeded: boolean;
+  /** What it did, in tables: of weights that nothing else was done to (`clipped`), and in a row (`clip`); default its name. */
+  readonly label?: { readonly alone: string; readonly joined: string };
+  /** What an attacker does with it, in a sentence: `rescaling the layers`; default its name. */
+  readonly doing?: string;
+  /** What it does to the weights, in the notes of a table: `clip` `cuts the raised singular values back`. */
+  readonly does?: string;
+  /** What an attacker must know for it, beside that there is a lock; default nothing. */
+  readonly knows?: string;
+  /** How a command offers its options under its name; default all of them, as a group. */
+  readonly offer?: TransformOffer<Options>;
+  /** The options of an attacker who knows this of the lock; undefined where it says nothing that this transform could use. */
+  learn?(knowledge: LockKnowledge): Options | undefined;
+  /** Why it can do nothing to these weights, in words that follow its name; undefined where it can. Default: it can. */
+  applies?(start: StartFacts, options: Options): string | undefined;
+  /** What of the options has no effect on these weights, one sentence; default nothing. */
+  unused?(start: StartFacts, options: Options): string | undefined;
   /** New weights. */
   apply(context: TransformContext, options: Options): ReadonlyMap<string, Weight>;
+}
+
+/** A shorter form of a transform's options for the command line. */
+export interface TransformOffer<Options> {
+  /** Schema of the one value, with a default and a description. */
+  readonly schema: z.ZodType;
+  /** The options that a value stands for; undefined: the transform is not used. */
+  read(value: unknown): Options | undefined;
 }
 
 /** A transform with its options, as plain data that can be sent to another process. */

@@ -2,10 +2,10 @@ import { z } from 'zod';
 import { digestOf, readOrigin } from '../../evidence/index.js';
 import {
   attackDoubts,
+  attackExtent,
   attackModel,
   attackOptions,
   attackPlan,
-  attackTrials,
   cardDisagreements,
 } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
@@ -45,7 +45,7 @@ export const attack = defineCommand({
     'weightlock attack ./locked --unlocked ./model --data.classes 5,6,7,8,9 --cost-steps 0 --per-class 10',
   ],
   run: async (context) => {
-    const { options, threads, device, signal, print, result, dryRun } = context;
+    const { options, threads, device, signal, print, note, result, dryRun } = context;
     const { unlocked, data: given, workers, architecture, modelConfig, ...attacking } = options;
     const config = await givenConfig({ architecture, modelConfig });
     const paths = { locked: context.arguments.model, unlocked };
@@ -75,9 +75,9 @@ export const attack = defineCommand({
     warn(context, warnings);
     if (dryRun) {
       const { path, state } = await context.locateRunFolder(inputs);
-      print(
-        `would run at most ${attackTrials(targets, attackPlan(data, attacking))} trials on ${train.size} examples, test on ${test.size}; ${path} (${state})`,
-      );
+      const { trials, notes } = await attackExtent(targets, attackPlan(data, attacking));
+      for (const text of notes) note(text);
+      print(`would run at most ${trials} trials on ${train.size} examples, test on ${test.size}; ${path} (${state})`);
       return 0;
     }
     const { found, folder } = await runOnce(context, {

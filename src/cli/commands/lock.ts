@@ -1,10 +1,17 @@
 import { z } from 'zod';
 import { digestOf } from '../../evidence/index.js';
-import { cardDisagreements, describeEstimate, estimateRun, lockModel } from '../../experiments/index.js';
-import { lockMethods, specDefOptions, weightMatrices } from '../../locks/index.js';
-import { findModelFiles, loadModel } from '../../models/index.js';
+import {
+  cardDisagreements,
+  describeEstimate,
+  estimateRun,
+  type LockedModel,
+  lockModel,
+} from '../../experiments/index.js';
+import { type LockMethod, lockMethods } from '../../locks/index.js';
+import { findModelFiles, loadModel, type Model } from '../../models/index.js';
 import { quote } from '../../registry/index.js';
 import { magnitude, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
+import { taskOf } from '../../tasks/index.js';
 import { requireTrainable } from '../../training/index.js';
 import { dataForModel, modelData, taskInput, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
@@ -13,6 +20,11 @@ import { givenConfig, modelConfigInput, modelOptions } from '../model-options.js
 import { requireOutside } from '../output-files.js';
 import { phaseProgress } from '../phase-progress.js';
 import { requireModelOutput, runOnce } from '../run-once.js';
+
+/** A group of options for each method; only those of the chosen one count. */
+const methodOptions = Object.fromEntries(
+  lockMethods.entries().map(({ name, options }) => [name, options.prefault({}).describe(`options of ${name}`)]),
+);
 
 /** `weightlock lock`: a locked copy of a model. */
 export const lock = defineCommand({
@@ -30,8 +42,10 @@ export const lock = defineCommand({
     ...modelOptions.shape,
     data: modelData.prefault({}).describe("the authorized task, for the retain loss; default the model's own"),
     seed: z.int().min(0).default(1).describe('seed of all shuffles'),
-    specdef: specDefOptions.prefault({}).describe('options of specdef'),
+    // By the registry's names, which the type of the options does not know.
+    ...(methodOptions as Record<never, z.ZodType>),
   }),
+  chosen: { by: 'method', groups: lockMethods.names() },
   examples: [
     'weightlock lock ./model ./locked --data.classes 0,1,2,3,4',
     'weightlock lock ./model ./locked --specdef.top-k 1 --specdef.alpha 0.5 --specdef.max-drop 0.02',
@@ -39,74 +53,92 @@ export const lock = defineCommand({
   run: async (context) => {
     const { options, threads, device, signal, print, note, result, force, dryRun } = context;
     const { model: source, output } = context.arguments;
-    const { method, seed, specdef } = options;
+    const { seed } = options;
+    const method = lockMethods.get(options.method);
+    const own = (options as Readonly<Record<string, unknown>>)[method.name];
     const model = await loadModel(source, { config: await givenConfig(options) });
-    const { data, card, problems } = await dataForModel(source, model, options.data);
-    const { train } = await loadTask(data, note);
-    requireTrainable(model, train, specdef.batchSize);
-    const warnings = [...problems, ...cardDisagreements(card, model, train)];
-    warn(context, warnings);
+    const task = await lockTask({ source, model, method, own, given: options.data }, note);
+    warn(context, task?.warnings ?? []);
     const inputs = {
       model: await digestOf(source),
       ...(await modelConfigInput(options.modelConfig)),
-      ...(await dataInputs(data)),
-      ...taskInput(data),
+      ...(task && { ...(await dataInputs(task.data)), ...taskInput(task.data) }),
     };
-    await requireOutside(data.path, output);
+    await requireOutside(task?.data.path, output);
     const { path, state } = await requireModelOutput(context, { inputs, output, model, source });
     const { leftOut } = await findModelFiles(source);
     if (leftOut.length > 0) note(`${source}: not copied: ${leftOut.map((name) => quote(name)).join(', ')}`);
     if (dryRun) {
-      const needs = await estimateRun({
-        model,
-        batchSize: specdef.batchSize,
-        optimizer: specdef.optimizer,
-        folder: path,
-      });
-      const matrices = weightMatrices(model.weights, specdef);
-      print(
-        `would lock ${matrices.length} weight matrices of ${source} with ${method}, ${train.size} examples; ${path} (${state})`,
-      );
-      print(describeEstimate(needs));
+      const training = method.training?.(own);
+      const needs = training && (await estimateRun({ model, ...training, folder: path }));
+      const { length } = method.locks(model.weights, own);
+      const on = task ? `, ${task.examples} examples` : '';
+      print(`would lock ${length} weight matrices of ${source} with ${method.name}${on}; ${path} (${state})`);
+      if (needs) print(describeEstimate(needs));
       return 0;
     }
     const { found, folder } = await runOnce(context, {
       inputs,
       output,
       compute: (run) =>
-        lockModel({ model, data, output, seed, force, method }, specdef, {
+        lockModel({ model, data: task?.data, output, seed, force, method: method.name }, own, {
           folder: run,
           engine: { threads, device },
           signal,
           progress: phaseProgress(context),
         }),
     });
-    print(
-      tableToText({
-        title: 'Largest singular value of each weight matrix',
-        columns: [
-          { key: 'name', header: 'matrix' },
-          { key: 'before', header: 'σ1 before', align: 'right' },
-          { key: 'after', header: 'σ1 after', align: 'right' },
-          { key: 'raised', header: 'raised', align: 'right' },
-        ],
-        rows: found.spectra.map(({ name, before: [before], after: [after] }) => ({
-          name,
-          before: magnitude(before),
-          after: magnitude(after),
-          raised: ratio(after !== undefined && before !== undefined ? after / before : undefined),
-        })),
-      }),
-    );
-    print(`\n${tableToText(utilityTable(found.test))}`);
-    print(`\n${output}: ${found.steps} lock steps. ${utilitySentence(found.test)} (${folder.path})`);
+    print(sigmaTable(found));
+    if (found.test) print(`\n${tableToText(utilityTable(found.test))}`);
+    const utility = found.test ? ` ${utilitySentence(found.test)}` : '';
+    print(`\n${output}: ${found.steps} lock ${found.steps === 1 ? 'step' : 'steps'}.${utility} (${folder.path})`);
     if (found.stoppedByBudget) {
       print('The utility budget ended the lock; these are the last weights within it.');
     }
     for (const warning of found.warnings) {
       note(`warning: ${warning}`);
     }
-    result({ ...found, output, run: folder.path, warnings: [...warnings, ...found.warnings] });
+    result({ ...found, output, run: folder.path, warnings: [...(task?.warnings ?? []), ...found.warnings] });
     return 0;
   },
 });
+
+/** The authorized task; none for a method that needs no data, where the user gave none either. */
+async function lockTask(
+  {
+    source,
+    model,
+    method,
+    own,
+    given,
+  }: { source: string; model: Model; method: LockMethod; own: unknown; given: z.output<typeof modelData> },
+  note: (text: string) => void,
+) {
+  const isGiven = JSON.stringify(given) !== JSON.stringify(modelData.parse({}));
+  if (!method.needsData && !isGiven) return undefined;
+  const { data, card, problems } = await dataForModel(source, model, given);
+  const { train } = await loadTask(data, note);
+  const training = method.training?.(own);
+  if (training) requireTrainable(model, train, training.batchSize);
+  else taskOf(model).requireFit(model, train);
+  return { data, warnings: [...problems, ...cardDisagreements(card, model, train)], examples: train.size };
+}
+
+/** The largest singular values before and after. */
+function sigmaTable({ spectra }: LockedModel): string {
+  return tableToText({
+    title: 'Largest singular value of each weight matrix',
+    columns: [
+      { key: 'name', header: 'matrix' },
+      { key: 'before', header: 'σ1 before', align: 'right' },
+      { key: 'after', header: 'σ1 after', align: 'right' },
+      { key: 'raised', header: 'raised', align: 'right' },
+    ],
+    rows: spectra.map(({ name, before: [before], after: [after] }) => ({
+      name,
+      before: magnitude(before),
+      after: magnitude(after),
+      raised: ratio(after !== undefined && before !== undefined ? after / before : undefined),
+    })),
+  });
+}

@@ -7,6 +7,7 @@ import {
   type DemoResult,
   demoOptions,
   type ReproductionResult,
+  withCurrentRows,
 } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { InputError } from '../../registry/index.js';
@@ -37,7 +38,8 @@ export const report = defineCommand({
   ],
   run: async ({ arguments: { run }, options, dryRun, print, result }) => {
     const finished = await readRun(run);
-    const { command, config, result: found } = finished;
+    const { command, config } = finished;
+    const found = withCurrentRows(finished.result);
     const output = options.output ?? join(run, 'report.html');
     const origin = reportOrigin(finished);
     const known = (schema: z.ZodObject) =>

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import {
+  type AttackChoice,
   type AttackSetting,
   type Measure,
-  raisedOptions,
-  rescaleOptions,
-  type StartName,
+  type Transform,
   type TransformOptions,
+  transforms,
 } from '../../attacks/index.js';
 import type { DataSpec } from '../../data/index.js';
 import { InputError } from '../../registry/index.js';
@@ -21,8 +21,8 @@ export const commonOptimizers = [
 
 const optimizerNames = commonOptimizers.map(({ name }) => name);
 
-/** Options of an attack: the same budget for every starting point. */
-export const attackOptions = z.strictObject({
+/** The options of every attack, whatever is done to the weights first. */
+const ownOptions = {
   optimizers: z
     .array(z.enum(optimizerNames))
     .min(1)
@@ -54,44 +54,65 @@ export const attackOptions = z.strictObject({
   seeds: seeds
     .default([1, 2, 3, 4, 5, 6])
     .describe('seeds of the runs that are reported, with the learning rate that the search found'),
-  clip: raisedOptions
-    .prefault({})
-    .describe('adaptive attack: clip the raised singular values first; topK: what the lock raised'),
-  reset: z
-    .array(z.string().min(1))
-    .default(['fc*'])
-    .describe('adaptive attack: draw the weights of these names anew first, * stands for any characters'),
-  rescale: rescaleOptions
-    .prefault({})
-    .describe('adaptive attack: rescale the layers first, as a network of ReLUs allows without changing a decision'),
   adaptive: z
     .boolean()
     .default(true)
-    .describe('whether to try the adaptive attacks: clip, rescale, reset, and their combinations'),
-});
+    .describe(`whether to try the adaptive attacks: ${transforms.names().join(', ')}, and their combinations`),
+};
+
+/** What a command offers of a transform, under its name. */
+function offered({ options, description, offer }: Transform): z.ZodType {
+  return offer?.schema ?? (options as z.ZodObject).prefault({}).describe(`adaptive attack: ${description} first`);
+}
+
+/**
+ * Options of an attack: the same budget for every starting point, and one option or group of them for each transform that is
+ * registered.
+ *
+ * @param which - Default all transforms; those left out have options from elsewhere.
+ */
+export function attackOptionsWith(which: (transform: Transform) => boolean = () => true) {
+  const entries = transforms.entries().filter(which);
+  const ofTransforms = Object.fromEntries(entries.map((transform) => [transform.name, offered(transform)]));
+  // By the registry's names, which the type of the options does not know: transformOptions reads them.
+  return z.strictObject({ ...ownOptions, ...(ofTransforms as Record<never, z.ZodType>) });
+}
+
+/** Options of an attack with all transforms. */
+export const attackOptions = attackOptionsWith();
 
 /** Parsed {@link attackOptions}. */
 export type AttackOptions = z.output<typeof attackOptions>;
 
+/** The options of the transforms that parsed options of an attack hold, by name. */
+export function transformOptions(options: AttackOptions): TransformOptions {
+  const given = options as Readonly<Record<string, unknown>>;
+  return Object.fromEntries(
+    transforms.entries().flatMap(({ name, offer }) => {
+      if (!(name in given)) return [];
+      const read = offer ? offer.read(given[name]) : given[name];
+      return [[name, read as Readonly<Record<string, unknown>> | undefined]];
+    }),
+  );
+}
+
 /** Which attacks are tried, with which budgets: the same for every starting point. */
-export interface AttackPlan {
+export interface AttackPlan extends AttackChoice {
   /** Budgets and what each of them measures. */
   readonly budgets: readonly { readonly measures: readonly Measure[]; readonly setting: AttackSetting }[];
-  /** The transforms that adaptive attacks may use, and their options; default none. */
-  readonly transforms?: TransformOptions;
-  /** How many of the optimizers, from the first, the adaptive attacks try; default all. */
-  readonly adaptiveOptimizers?: number;
-  /** Fine-tunes from these starting points and tries nothing else; default all attacks from all. */
-  readonly fineTuneOnly?: readonly StartName[];
   /** What the progress calls it; default `attack` and its label. */
   readonly title?: string;
   /** First part of the names of its tasks, where a run has several plans. */
   readonly label?: string;
 }
 
-/** The plan that the options of an attack ask for. */
-export function attackPlan(data: DataSpec, options: AttackOptions): AttackPlan {
-  const { searchSeeds, seeds: reported, target, perClass, adaptive, clip, rescale, reset } = options;
+/**
+ * The plan that the options of an attack ask for.
+ *
+ * @param learned - Options of transforms that the attacker has from what is known of the lock, instead of those given.
+ */
+export function attackPlan(data: DataSpec, options: AttackOptions, learned: TransformOptions = {}): AttackPlan {
+  const { searchSeeds, seeds: reported, target, perClass, adaptive } = options;
   const again = searchSeeds.find((seed) => reported.includes(seed));
   if (again !== undefined) {
     throw new InputError(`seeds: expected none of the search, whose results are selected, got ${again} in both`);
@@ -106,6 +127,6 @@ export function attackPlan(data: DataSpec, options: AttackOptions): AttackPlan {
       ...(options.scoreSteps > 0 ? [{ measures: ['score'] as const, setting: score }] : []),
     ],
     adaptiveOptimizers: options.adaptiveOptimizers,
-    transforms: adaptive ? { clip, rescale, reset: reset.length > 0 ? { include: reset } : undefined } : {},
+    transforms: adaptive ? { ...transformOptions(options), ...learned } : {},
   };
 }

@@ -52,7 +52,9 @@ describe('trackTrials', () => {
     const tasks = [240, 40].map((steps) => ({ id: `of-${steps}`, steps, budget }));
     const tracker = trackTrials(progress, 'attack', tasks);
     tracker.skip(tasks[0]);
-    for (let trial = 0; trial < 13; trial++) tracker.trial(tasks[1]);
+    tracker.skipTrials(tasks[0], 0);
+    tracker.skipTrials(tasks[1], 4);
+    for (let trial = 4; trial < 13; trial++) tracker.trial(tasks[1]);
     const advanced = calls
       .filter(([name]) => name === 'advanceBy' || name === 'skip')
       .map(([, steps]) => Number(steps));

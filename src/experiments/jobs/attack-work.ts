@@ -13,6 +13,8 @@ export function attackWork({ steps, budget }: Omit<SearchWork, 'id'>): number {
 export interface TrialTracker {
   /** A search that is found finished: by an earlier, interrupted run, or by a part of this one that has counted it. */
   skip(task: SearchWork): void;
+  /** Some trials of a search that an interrupted run has done. */
+  skipTrials(task: SearchWork, count: number): void;
   /** One trial of a search is done; one that ended early counts in full, for its share of the work is done. */
   trial(task: SearchWork): void;
   /** All searches are done. */
@@ -35,6 +37,12 @@ export function trackTrials(progress: PhaseProgress, label: string, tasks: reado
       counted.add(task.id);
       done += trialCount(task.budget);
       progress.skip(attackWork(task));
+    },
+    skipTrials: ({ id, steps }, count) => {
+      if (count === 0) return;
+      counted.add(id);
+      done += count;
+      progress.skip(steps * count);
     },
     trial: ({ id, steps }) => {
       counted.add(id);

@@ -1,85 +1,59 @@
-import { stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import {
+  type AttackFacts,
   type AttackRow,
+  type AttackTargets,
   type AttackTask,
-  attackSearches,
-  attacks,
-  isAvailable,
+  compositionOf,
   type Measure,
+  planAttacks,
+  plannedSearches,
+  plannedStarts,
   runAttackTasks,
   type SearchResult,
-  type StartName,
-  searches,
-  type TransformOptions,
+  type Trial,
   trialCount,
 } from '../../attacks/index.js';
 import type { EngineOptions } from '../../engine/index.js';
-import type { RunFolder } from '../../evidence/index.js';
+import { type RunFolder, toJson } from '../../evidence/index.js';
 import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
+import { withCurrentRows } from '../older-results.js';
 import type { PhaseProgress } from '../progress.js';
 import type { AttackPlan } from './attack-options.js';
 import { trackTrials } from './attack-work.js';
 
-/** Model directories that are attacked. */
-export interface AttackTargets {
-  /** The released, locked model. */
-  readonly locked: string;
-  /** The model before the lock, for comparison; without it nothing says what the lock costs an attacker. */
-  readonly unlocked?: string;
-  /** Their configuration, for directories without `config.json`. */
-  readonly config?: Readonly<Record<string, unknown>>;
-}
-
-interface LabelledTask extends Pick<AttackRow, 'start' | 'attack'> {
+interface LabelledTask {
+  readonly facts: AttackFacts;
   readonly measures: readonly Measure[];
   readonly task: AttackTask;
 }
 
-/** The searches of a plan, in the order of its table. */
-function labelledTasks(
-  { locked, unlocked, config }: AttackTargets,
-  { budgets, transforms = {}, adaptiveOptimizers, fineTuneOnly, label }: AttackPlan,
-): LabelledTask[] {
-  const all = budgets.flatMap(({ measures, setting }) => {
-    const labelled = (start: StartName, attack: string, tasks: Omit<AttackTask, 'id'>[]): LabelledTask[] =>
-      tasks.map((task) => {
-        const parts = [label, measures.join('-'), attack, task.optimizer.name, start.replace(' ', '-')];
-        const id = parts.filter((part) => part !== undefined).join('-');
-        return { start, attack, measures, task: { ...task, id } };
-      });
-    const on = (start: StartName, path: string, available: TransformOptions) =>
-      attacks
-        .entries()
-        .filter((attack) => isAvailable(attack, available))
-        .flatMap((attack) => {
-          const optimizers = setting.optimizers.slice(0, attack.adaptive ? adaptiveOptimizers : undefined);
-          const from = { kind: 'model', path, config } as const;
-          return labelled(start, attack.name, attackSearches(attack, from, { ...setting, optimizers }, available));
-        });
-    return [
-      // The same attacks, but for clipping: nothing of the unlocked model was raised.
-      ...(unlocked === undefined ? [] : on('unlocked', unlocked, { ...transforms, clip: undefined })),
-      ...on('locked', locked, transforms),
-      ...labelled(
-        'random weights',
-        'fine-tune',
-        searches('fine-tune', { kind: 'random', like: locked, config }, setting),
-      ),
-    ];
-  });
-  if (!fineTuneOnly) return all;
-  return all.filter(({ start, attack }) => attack === 'fine-tune' && fineTuneOnly.includes(start));
+/** The searches of a plan, in the order of its table, and what is left out. */
+async function labelledTasks(targets: AttackTargets, { budgets, label, ...choice }: AttackPlan) {
+  const planned = planAttacks(await plannedStarts(targets), choice);
+  const tasks = budgets.flatMap(({ measures, setting }) =>
+    plannedSearches(planned, setting, choice).map(({ facts, task }): LabelledTask => {
+      const { kind, start } = facts;
+      const parts = [label, measures.join('-'), kind, task.optimizer.name, start.replace(' ', '-')];
+      return { facts, measures, task: { ...task, id: parts.filter((part) => part !== undefined).join('-') } };
+    }),
+  );
+  return { tasks, notes: planned.notes };
 }
 
-/** Number of trials of a plan at most. */
-export function attackTrials(targets: AttackTargets, plan: AttackPlan): number {
-  return labelledTasks(targets, plan).reduce((sum, { task }) => sum + trialCount(task.budget), 0);
+/** How much a plan is: its trials at most, and what it leaves out, one sentence each. */
+export async function attackExtent(
+  targets: AttackTargets,
+  plan: AttackPlan,
+): Promise<{ trials: number; notes: readonly string[] }> {
+  const { tasks, notes } = await labelledTasks(targets, plan);
+  return { trials: tasks.reduce((sum, { task }) => sum + trialCount(task.budget), 0), notes };
 }
 
 /** What {@link attackJob} works with. */
 export interface AttackJobContext {
-  /** Where finished searches are kept. */
-  readonly folder: RunFolder;
+  /** Where finished searches and trials are kept. */
+  readonly folder: Pick<RunFolder, 'checkpointPath'>;
   /** Processes that search side by side; 0: none but this one. */
   readonly workers: number;
   /** Device and threads of the run; the processes share the threads. */
@@ -90,55 +64,92 @@ export interface AttackJobContext {
   readonly progress: PhaseProgress;
 }
 
+/** What attacks found. */
+export interface AttackJobResult {
+  /** All searches. */
+  readonly rows: readonly AttackRow[];
+  /** What was left out because it could do nothing, and which options had no effect: one sentence each. */
+  readonly notes: readonly string[];
+}
+
 /** The engine of one of several processes: they share the run's threads. */
 function workerEngine(engine: EngineOptions, workers: number): EngineOptions {
   return { ...engine, threads: Math.max(1, Math.floor((engine.threads ?? 1) / Math.max(workers, 1))) };
 }
 
-/** Attacks a locked model, the unlocked one and random weights with the same searches; finished ones survive a restart. */
+/**
+ * Attacks a locked model, the unlocked one and random weights with the same searches. Every trial is on disk before it is
+ * counted: a run that was interrupted goes on at the trial, and ends with the same bits.
+ */
 export async function attackJob(
   targets: AttackTargets,
   plan: AttackPlan,
   { folder, workers, engine, signal, progress }: AttackJobContext,
-): Promise<AttackRow[]> {
-  const labelled = labelledTasks(targets, plan);
+): Promise<AttackJobResult> {
+  const { tasks, notes } = await labelledTasks(targets, plan);
   const results = new Map<string, SearchResult>();
+  const trials = new Map<string, readonly Trial[]>();
   const tracker = trackTrials(
     progress,
     plan.title ?? `attack ${plan.label ?? ''}`.trim(),
-    labelled.map(({ task }) => task),
+    tasks.map(({ task }) => task),
   );
-  const file = (task: AttackTask) => folder.checkpointPath(`attack-${task.id}.json`);
-  for (const { task } of labelled) {
-    if (!(await stat(file(task)).catch(() => undefined))) continue;
-    results.set(task.id, (await readJsonFile(file(task))) as SearchResult);
-    tracker.skip(task);
+  const whole = (task: AttackTask) => folder.checkpointPath(`attack-${task.id}.json`);
+  const partial = (task: AttackTask) => folder.checkpointPath(`attack-${task.id}.trials.json`);
+  for (const { task } of tasks) {
+    const result = (await readFound(whole(task))) as SearchResult | undefined;
+    if (result) {
+      results.set(task.id, result);
+      tracker.skip(task);
+      continue;
+    }
+    const done = ((await readFound(partial(task))) ?? []) as readonly Trial[];
+    trials.set(task.id, done);
+    tracker.skipTrials(task, done.length);
   }
   await runAttackTasks(
-    labelled.map(({ task }) => task).filter((task) => !results.has(task.id)),
+    tasks.map(({ task }) => task).filter((task) => !results.has(task.id)),
     {
       workers,
       engine: engine && workerEngine(engine, workers),
       signal,
-      onTrial: (task) => tracker.trial(task),
+      finished: (task) => trials.get(task.id) ?? [],
+      onTrial: async (task, trial, index) => {
+        const done = [...(trials.get(task.id) ?? []).slice(0, index), trial];
+        await writeFileAtomic(partial(task), toJson(done));
+        trials.set(task.id, done);
+        tracker.trial(task);
+      },
       onResult: async (task, result) => {
-        await writeFileAtomic(file(task), JSON.stringify(result));
+        await writeFileAtomic(whole(task), toJson(result));
+        await rm(partial(task), { force: true });
         results.set(task.id, result);
       },
     },
   );
   tracker.end();
-  return labelled.flatMap(({ task, start, attack, measures }) => {
+  const rows = tasks.flatMap(({ task, facts, measures }) => {
     const result = results.get(task.id);
     if (!result) return [];
-    return measures.map((measure) => ({
-      start,
-      attack,
-      measure,
-      optimizer: task.optimizer.name,
-      options: task.optimizer.options,
-      budget: task.steps,
-      result,
-    }));
+    const { name: optimizer, options } = task.optimizer;
+    return measures.map((measure): AttackRow => {
+      return { ...facts, composition: compositionOf(task), measure, optimizer, options, budget: task.steps, result };
+    });
   });
+  return { rows, notes };
+}
+
+/** What a file holds, where there is one. Numbers that JSON lacks are strings in it; in files of versions before 0.2, null. */
+async function readFound(path: string): Promise<unknown> {
+  if (!(await stat(path).catch(() => undefined))) return undefined;
+  return withCurrentRows(withNumbers(await readJsonFile(path)));
+}
+
+const notFinite = new Map([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].map((x) => [String(x), x]));
+
+function withNumbers(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((inner) => (inner === null ? Number.NaN : withNumbers(inner)));
+  if (typeof value === 'string') return notFinite.get(value) ?? value;
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, withNumbers(inner)]));
 }

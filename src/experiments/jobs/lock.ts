@@ -1,7 +1,13 @@
-import type { Dataset } from '../../data/index.js';
 import { exactSingularValues } from '../../linalg/index.js';
-import { type LockMethod, type LockResult, weightMatrices } from '../../locks/index.js';
-import { type Model, parameterSet, type StateDict, writtenParameters } from '../../models/index.js';
+import {
+  type LockData,
+  type LockMethod,
+  type LockResult,
+  type LockStepReport,
+  lockContext,
+  weightMatrices,
+} from '../../locks/index.js';
+import { type Model, type StateDict, writtenParameters } from '../../models/index.js';
 import { folderHooks, type JobContext } from './train.js';
 
 /** A lock and the largest singular values of each matrix before and after. */
@@ -20,45 +26,31 @@ export interface MatrixSpectrum {
   readonly after: readonly number[];
 }
 
-/** Locks a model's weights in place, with checkpoints, metrics and resume. The utility is measured on `validation`. */
+/**
+ * Locks a model's weights in place, with checkpoints, metrics and resume. What the method does not ask for is not needed: the
+ * utility is measured on `validation`.
+ */
 export async function lockJob<Options>(
-  { model, train, validation, seed }: { model: Model; train: Dataset; validation: Dataset; seed: number },
+  { model, seed, ...data }: { model: Model; seed: number } & LockData,
   method: LockMethod<Options>,
   options: Options,
   context: JobContext,
 ): Promise<LockJobResult> {
   const { folder, phase, stepOffset = 0, engine, signal, onStep } = context;
-  const params = parameterSet(model.weights);
   const before = largestSingularValues(model.weights);
   const { checkpoint, hooks } = folderHooks(context);
-  const result = await method.run(
-    {
-      model,
-      params,
-      train,
-      validation,
-      written: (values) => writtenParameters(model, values),
-      seed,
-      engine,
-      checkpoint,
-      hooks,
-      signal,
-      onStep: ({ step, loss, retainLoss, meanSigma, sigma, utility }) => {
-        const largest = Object.fromEntries([...sigma].map(([name, values]) => [name, values[0]]));
-        folder.appendMetric({
-          step: stepOffset + step,
-          phase,
-          loss,
-          retainLoss,
-          meanSigma,
-          sigma: largest,
-          ...(utility && { utility }),
-        });
-        onStep?.(step, `mean σ ${meanSigma.toFixed(1)}`);
-      },
-    },
-    options,
-  );
+  const onReport = (report: LockStepReport) => {
+    const { step, ...measured } = report;
+    folder.appendMetric({ step: stepOffset + step, phase, ...measured });
+    onStep?.(step, method.glance?.(report) ?? '');
+  };
+  const opened = lockContext({ model, data, seed }, { engine, checkpoint, hooks, signal, onStep: onReport });
+  let result: LockResult;
+  try {
+    result = await method.run(opened, options);
+  } finally {
+    await opened.release();
+  }
   const written = writtenParameters(model);
   const after = largestSingularValues(
     new Map([...model.weights].map(([name, { shape, data }]) => [name, { shape, data: written.get(name) ?? data }])),

@@ -1,4 +1,4 @@
-import { type AttackRow, bestRow, scores, verdictOf } from '../../attacks/index.js';
+import { type AttackRow, bestRow, type CountsAs, scores, verdictOf } from '../../attacks/index.js';
 import { mean, meanInterval } from '../../linalg/index.js';
 import { specDefOptions } from '../../locks/index.js';
 import type { Evaluation } from '../../tasks/index.js';
@@ -95,8 +95,8 @@ export function preventsAtSetting(
 /** No learning rate and no optimizer of a sweep makes plain fine-tuning of the locked model learn the task. */
 export function preventsAtAnyRate({ task, rows, guessing, metric }: ResultAttack, source: string): Claim {
   const text = `No learning rate and no optimizer of the sweep makes the locked model learn ${task}.`;
-  const best = (start: string) =>
-    bestRow(rows.filter((row) => row.start === start && row.attack === 'fine-tune' && row.measure === 'score'));
+  const best = (side: CountsAs) =>
+    bestRow(rows.filter((row) => row.countsAs === side && row.plain && row.measure === 'score'));
   const [unlocked, locked] = [best('unlocked'), best('locked')];
   if (!unlocked || !locked) return { text, source, verdict: 'unmeasured', finding: 'not attacked' };
   const at = (row: AttackRow) =>
@@ -112,8 +112,8 @@ export function preventsAtBest({ task, score, metric }: ResultAttack, source: st
   const { value, locked, unlocked, floor } = score;
   const best = (row: typeof locked) => {
     const { mean: center } = meanInterval(scores(row));
-    const how = row.attack === 'fine-tune' ? row.optimizer : `${row.attack}, ${row.optimizer}`;
-    return `${share(center)} (${row.attack === 'frozen' ? 'frozen use' : how})`;
+    const how = row.plain ? row.optimizer : `${row.kind}, ${row.optimizer}`;
+    return `${share(center)} (${row.trains ? how : row.use})`;
   };
   const numbers = `${metric}: unlocked ${best(unlocked)}, locked ${best(locked)}, floor ${best(floor)}, n = ${value.n} seeds`;
   const { ratio, low = 0, high = 0 } = value;

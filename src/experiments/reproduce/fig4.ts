@@ -136,9 +136,7 @@ export const fig4: Reproduction = {
     const claims: Claim[] = [keepsUtility('MNIST', source, utility), keepsProbabilities('MNIST', utility)];
     const cells: { rate: number; unlocked: number[]; locked: number[]; evaluations: number }[] = [];
     for (const { name, options } of optimizers) {
-      const search = rows.find(
-        (row) => row.start === 'unlocked' && row.attack === 'fine-tune' && row.optimizer === name,
-      );
+      const search = rows.find((row) => row.countsAs === 'unlocked' && row.plain && row.optimizer === name);
       if (!search) continue;
       const at = (learningRate: number, label: string, seeds: readonly number[]) =>
         singleSetting(
@@ -148,7 +146,7 @@ export const fig4: Reproduction = {
         );
       const run = async (candidate: number, seeds: readonly number[]) => {
         const plan = at(candidate, `-at-${candidate.toPrecision(2)}`, seeds);
-        return lastScores(await workshop.attack(paths, { ...plan, fineTuneOnly: ['unlocked'] }), 'unlocked');
+        return lastScores(await workshop.attack(paths, { ...plan, plainFrom: ['unlocked'] }), 'unlocked');
       };
       const rate = await largestTrainingRate(search.result, 0.1, budget.searchSeeds, run);
       const ended = await workshop.attack(paths, at(rate, '', budget.seeds));
@@ -184,6 +182,7 @@ export const fig4: Reproduction = {
       utility: { CNN: utility },
       attacks: [found],
       claims,
+      notes: [...workshop.notes],
       seconds: workshop.seconds,
     };
   },
@@ -191,7 +190,7 @@ export const fig4: Reproduction = {
 
 /** Evaluations of the gradient that a step costs on average. */
 function evaluationsPerStep(rows: readonly AttackRow[]): number {
-  const trials = rows.filter(({ attack }) => attack === 'fine-tune').flatMap(({ result }) => result.trials);
+  const trials = rows.filter(({ plain }) => plain).flatMap(({ result }) => result.trials);
   const steps = ({ curve }: (typeof trials)[number]) => curve[curve.length - 1].step;
   // A run that diverged before its first measurement says nothing of the steps it took.
   const measured = trials.filter((trial) => steps(trial) > 0);

@@ -161,6 +161,7 @@ export const pretrainedVision: Reproduction = {
       utility,
       attacks,
       claims,
+      notes: [...workshop.notes],
       seconds: workshop.seconds,
     };
   },

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { AttackRow, StartName, Trial } from '../../attacks/index.js';
+import { type AttackRow, attacks, compositionOf, factsOf, starts, type Trial } from '../../attacks/index.js';
+import { dataSpec } from '../../data/index.js';
 import type { Evaluation } from '../../tasks/index.js';
 import type { UtilityChange } from '../utility.js';
 import { keepsProbabilities, keepsUtility, preventsAtAnyRate, preventsAtBest, preventsAtSetting } from './claims.js';
@@ -16,10 +17,19 @@ function trial(seed: number, score: number, learningRate = 0.1): Trial {
   return { learningRate, seed, curve, metrics: {}, score, evaluations: 8, end: 'budget' };
 }
 
-function row(start: StartName, scores: readonly number[], optimizer = 'adamw'): AttackRow {
+function row(start: string, scores: readonly number[], optimizer = 'adamw'): AttackRow {
   const trials = scores.map((score, seed) => trial(seed, score));
   const result = { search: [], learningRate: 0.1, trials };
-  return { start, attack: 'fine-tune', measure: 'score', optimizer, budget: 8, result };
+  const composition = compositionOf({
+    start: { kind: 'model', path: 'm' },
+    optimizer: { name: optimizer },
+    data: dataSpec.parse({}),
+    steps: 8,
+    batchSize: 1,
+    budget: { decades: [0], searchSeeds: [], seeds: [] },
+  });
+  const facts = factsOf(attacks.get('fine-tune'), starts.get(start));
+  return { ...facts, composition, measure: 'score', optimizer, budget: 8, result };
 }
 
 const facts = { task: 'kmnist', metric: 'accuracy', target: 0.5, guessing: 0.1 };

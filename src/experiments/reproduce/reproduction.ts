@@ -78,6 +78,8 @@ export interface ReproductionResult {
   readonly attacks: readonly ResultAttack[];
   /** Claims and verdicts. */
   readonly claims: readonly Claim[];
+  /** What the attacks left out because it could do nothing, one sentence each; not in results of versions before 0.2. */
+  readonly notes?: readonly string[];
   /** Seconds of each part that was computed. */
   readonly seconds: Readonly<Record<string, number>>;
 }

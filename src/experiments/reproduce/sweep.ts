@@ -97,6 +97,6 @@ export function singleSetting(
   return {
     label: `${goal.label}-single`,
     budgets: [{ measures: ['score'], setting: whole }],
-    fineTuneOnly: ['unlocked', 'locked'],
+    plainFrom: ['unlocked', 'locked'],
   };
 }

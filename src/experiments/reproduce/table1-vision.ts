@@ -161,6 +161,7 @@ export const table1Vision: Reproduction = {
       utility: { 'ResNet-18': utility },
       attacks,
       claims,
+      notes: [...workshop.notes],
       seconds: workshop.seconds,
     };
   },

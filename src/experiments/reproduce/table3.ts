@@ -168,6 +168,7 @@ export const table3: Reproduction = {
         preventsAtAnyRate(found, source),
         preventsAtBest(found, 'weightlock'),
       ],
+      notes: [...workshop.notes],
       seconds: workshop.seconds,
     };
   },
@@ -180,9 +181,7 @@ function recalls(metrics: Evaluation['metrics']): number[] {
 
 /** Accuracies by class at the end of the runs from one start: `[class][seed]`. */
 function classScores(rows: readonly AttackRow[], start: string): number[][] {
-  const trials = rows
-    .filter((row) => row.start === start && row.attack === 'fine-tune')
-    .flatMap(({ result }) => result.trials);
+  const trials = rows.filter((row) => row.start === start && row.plain).flatMap(({ result }) => result.trials);
   return classNames.map((_, label) => trials.map(({ metrics }) => recalls(metrics)[label]));
 }
 

@@ -1,13 +1,13 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { z } from 'zod';
-import { type AttackRow, attackersAdvantage } from '../../attacks/index.js';
+import { type AttackRow, type AttackTargets, attackersAdvantage } from '../../attacks/index.js';
 import { type DataParts, type DataSpec, dataSpec } from '../../data/index.js';
 import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
 import { type SpecDefOptions, specDefOptions, specdef } from '../../locks/index.js';
 import { loadModel, type Model, type ModelCard, saveModel } from '../../models/index.js';
 import { cardLock, cardMetrics, cardOfData } from '../card-of-data.js';
-import { type AttackTargets, attackJob } from '../jobs/attack.js';
+import { attackJob } from '../jobs/attack.js';
 import type { AttackPlan } from '../jobs/attack-options.js';
 import { type LockJobResult, lockJob } from '../jobs/lock.js';
 import { type JobContext, type TrainOptions, trainJob, trainSteps } from '../jobs/train.js';
@@ -33,6 +33,8 @@ export type TaskData = Pick<DataParts, 'train' | 'validation'>;
 export class Workshop {
   /** Seconds of each part, those of earlier, interrupted runs included where the part was finished. */
   readonly seconds: Record<string, number> = {};
+  /** What the attacks left out because it could do nothing, one sentence each. */
+  readonly notes = new Set<string>();
   #stepOffset = 0;
 
   /** @param context - The run. */
@@ -65,22 +67,24 @@ export class Workshop {
   /** Locks a copy of a model with SpecDef. */
   lock(name: string, from: MadeModel, data: TaskData, options: SpecDefOptions): Promise<MadeModel<LockJobResult>> {
     const { progress, seed } = this.context;
-    const steps = specdef.steps(options, data.train);
+    const steps = specdef.steps(options, data.train.size);
     return this.#make(name, steps, async (job) => {
       const model = await loadModel(from.path);
       progress.begin(name, steps);
       const info = await lockJob({ model, ...data, seed }, specdef, options, job);
-      const metrics = cardMetrics(model, data.validation.name, info.after, info.before);
+      const metrics = info.after && cardMetrics(model, data.validation.name, info.after, info.before);
       return { model, info, card: { ...cardOfData(data.train), metrics, lock: cardLock(specdef.name, options, info) } };
     });
   }
 
   /** Attacks with one plan. */
-  async attack(targets: AttackTargets, plan: AttackPlan): Promise<AttackRow[]> {
+  async attack(targets: AttackTargets, plan: AttackPlan): Promise<readonly AttackRow[]> {
     const { folder, workers, engine, signal, progress } = this.context;
-    return this.#timed(`attack ${plan.label ?? ''}`.trim(), () =>
+    const { rows, notes } = await this.#timed(`attack ${plan.label ?? ''}`.trim(), () =>
       attackJob(targets, plan, { folder, workers, engine, signal, progress }),
     );
+    for (const note of notes) this.notes.add(note);
+    return rows;
   }
 
   async #make<Info>(
@@ -120,7 +124,7 @@ export class Workshop {
 /** The last scores of some trials, one a seed: what a run ends with, as the paper reports it, and not the best on the way. */
 export function lastScores(rows: readonly AttackRow[], start: string, optimizer?: string): number[] {
   return rows
-    .filter((row) => row.start === start && row.attack === 'fine-tune')
+    .filter((row) => row.start === start && row.plain)
     .filter((row) => optimizer === undefined || row.optimizer === optimizer)
     .flatMap(({ result }) => result.trials.map(({ curve }) => curve[curve.length - 1].score));
 }

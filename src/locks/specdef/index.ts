@@ -1,6 +1,7 @@
+import type { Dataset } from '../../data/index.js';
 import { ProgramCache } from '../../engine/index.js';
+import { parameterSet } from '../../models/index.js';
 import { matchesAny } from '../../registry/index.js';
-import type { Evaluation } from '../../tasks/index.js';
 import {
   courseSchedule,
   courseSteps,
@@ -8,21 +9,35 @@ import {
   Evaluator,
   type Objective,
   optimizers,
+  type RunState,
   runSteps,
 } from '../../training/index.js';
-import type { LockContext, LockMethod, LockResult } from '../lock-method.js';
+import type { LockContext, LockMethod, LockResult, UtilityMeter } from '../lock-method.js';
+import type { UtilityGuard } from '../utility-guard.js';
 import { type LockedMatrix, type SpecDefStep, specDefStep } from './algorithm.js';
 import { weightMatrices } from './matrices.js';
 import { type SpecDefOptions, specDefOptions } from './options.js';
 import { tripletSource } from './spectrum.js';
-import { UtilityGuard } from './utility-guard.js';
+
+/** What SpecDef is beside other lock methods: it says all that a method may, and has always measured what it cost. */
+export interface SpecDef extends Required<LockMethod<SpecDefOptions>> {
+  /** Locks: changes `context.weights` in place. */
+  run(context: LockContext, options: SpecDefOptions): Promise<Required<LockResult>>;
+}
 
 /** SpecDef: raises the largest singular values of every weight matrix while a retain loss keeps the behaviour (Algorithm 1). */
-export const specdef: LockMethod<SpecDefOptions> = {
+export const specdef: SpecDef = {
   name: 'specdef',
   description: 'spectral deformation: raise the top-k singular values of every weight matrix (Algorithm 1)',
   options: specDefOptions,
-  steps: (options, train) => courseSteps(options, train.size, options.batchSize),
+  needsData: true,
+  steps: (options, trainExamples) => courseSteps(options, trainExamples, options.batchSize),
+  training: ({ batchSize, optimizer }) => ({ batchSize, optimizer }),
+  locks: (weights, options) => weightMatrices(weights, options).map(({ name }) => name),
+  reveals: ({ topK, lead }) => ({
+    raised: { topK, lead: { topK: lead.topK, include: lead.share > 0 ? lead.include : [] } },
+  }),
+  glance: ({ meanSigma }) => `mean σ ${Number(meanSigma).toFixed(1)}`,
   run: runSpecDef,
 };
 
@@ -37,11 +52,14 @@ interface Stage {
 }
 
 /** The leading stage, on the matrices that it names and the model has, and the one on all matrices. */
-function stages({ model, seed, train }: LockContext, options: SpecDefOptions, programs: ProgramCache): Stage[] {
-  const { lead, topK, include, exclude, exact, batchSize } = options;
-  const all = weightMatrices(model.weights, { include, exclude });
+function stages(
+  { weights, seed }: LockContext,
+  options: SpecDefOptions,
+  { steps, programs }: { steps: number; programs: ProgramCache },
+): Stage[] {
+  const { lead, topK, include, exclude, exact } = options;
+  const all = weightMatrices(weights, { include, exclude });
   const leads = matchesAny(lead.include);
-  const steps = courseSteps(options, train.size, batchSize);
   const leadSteps = Math.round(lead.share * steps);
   const leading = leadSteps > 0 ? all.filter(({ name }) => leads(name)) : [];
   const locked = (matrices: typeof all, k: number) =>
@@ -53,14 +71,12 @@ function stages({ model, seed, train }: LockContext, options: SpecDefOptions, pr
   return [first, { steps: steps - leadSteps, offset: leadSteps, matrices: locked(all, topK) }];
 }
 
-async function runSpecDef(context: LockContext, options: SpecDefOptions): Promise<LockResult> {
-  const { model, params, train, validation, seed, engine, written = (values) => values } = context;
-  const evaluator = new Evaluator(model, engine);
-  const { task } = evaluator;
-  const reference = options.retain.kl > 0 ? await evaluator.outputs(params, train) : undefined;
-  const original = await evaluator.outputs(params, validation);
-  const utility = () => evaluator.evaluate(written(params), validation, { original });
-  const before = await utility();
+async function runSpecDef(context: LockContext, options: SpecDefOptions): Promise<Required<LockResult>> {
+  const { model, seed, engine } = context;
+  const train = await context.train();
+  const reference = options.retain.kl > 0 ? await outputsOf(context, train) : undefined;
+  const meter = await context.utility();
+  const { before, task } = meter;
   const budget = {
     floor: options.utilityFloor ?? (before.metrics[task.roles.score] ?? 0) - options.maxDrop,
     maxKl: options.maxKl,
@@ -72,15 +88,16 @@ async function runSpecDef(context: LockContext, options: SpecDefOptions): Promis
   // One thread each: a pool for every shape of matrix would spin and take the step's time (ResNet-18, two threads: 115 ms a step instead of 324).
   const programs = new ProgramCache({ ...engine, threads: 1 });
   try {
-    let result: LockResult = { steps: 0, stepsTried: 0, stoppedByBudget: false, budget, before, after: before };
-    for (const stage of stages(context, options, programs)) {
-      const guard = new UtilityGuard(params, stage.matrices, result.after, budget, task.roles);
-      const { steps } = await runStage(stage, context, options, { retain, utility, guard, programs });
+    let result = { steps: 0, stepsTried: 0, stoppedByBudget: false, budget, before, after: before };
+    const steps = courseSteps(options, train.size, batchSize);
+    for (const stage of stages(context, options, { steps, programs })) {
+      const guard = context.guard(budget, result.after);
+      const done = await runStage(stage, context, options, { retain, meter, guard, programs });
       guard.lastGood.goBack();
       const { step, evaluation: after } = guard.lastGood;
       result = {
         steps: result.steps + step,
-        stepsTried: result.stepsTried + steps,
+        stepsTried: result.stepsTried + done.steps,
         stoppedByBudget: guard.endedOutside,
         budget,
         before,
@@ -89,25 +106,53 @@ async function runSpecDef(context: LockContext, options: SpecDefOptions): Promis
     }
     return result;
   } finally {
-    await Promise.all([retain.release(), evaluator.release(), programs.release()]);
+    await Promise.all([retain.release(), programs.release()]);
   }
+}
+
+/** What the model says of examples before the lock. */
+async function outputsOf({ model, weights, engine }: LockContext, dataset: Dataset): Promise<Float32Array> {
+  const evaluator = new Evaluator(model, engine);
+  try {
+    return await evaluator.outputs(parameterSet(weights), dataset);
+  } finally {
+    await evaluator.release();
+  }
+}
+
+/** What a checkpoint of a stage holds beside weights and optimizer: the kept weights, and the subspaces. */
+function stateOf(guard: UtilityGuard, matrices: readonly LockedMatrix[]): RunState {
+  return {
+    save: () => {
+      const { extra, meta } = guard.save();
+      const subspaces = matrices.map(({ name, svd }) => [`subspace/${name}`, svd.state()] as const);
+      return { extra: { ...extra, ...Object.fromEntries(subspaces) }, meta };
+    },
+    restore: (extra, meta) => {
+      guard.restore(extra, meta);
+      for (const { name, svd } of matrices) {
+        const state = extra[`subspace/${name}`];
+        if (state instanceof Float64Array) svd.restore(state);
+      }
+    },
+  };
 }
 
 function runStage(
   { name, steps, offset, matrices }: Stage,
-  { params, checkpoint, hooks, signal, onStep }: LockContext,
+  { weights, checkpoint, hooks, signal, onStep }: LockContext,
   options: SpecDefOptions,
   {
     retain,
-    utility: measure,
+    meter,
     guard,
     programs,
-  }: { retain: Objective; utility: () => Promise<Evaluation>; guard: UtilityGuard; programs: ProgramCache },
+  }: { retain: Objective; meter: UtilityMeter; guard: UtilityGuard; programs: ProgramCache },
 ) {
   const { alpha, targetSigma } = options;
   let last: SpecDefStep | undefined;
   return runSteps({
-    params,
+    params: parameterSet(weights),
     compute: async (current, step) => {
       last = await specDefStep(current, step, { retain, matrices, alpha, targetSigma, programs });
       return last;
@@ -120,7 +165,7 @@ function runStage(
     onStart: hooks?.onStart && ((step) => hooks.onStart?.(offset + step) ?? Promise.resolve()),
     beforeCheckpoint: hooks?.beforeCheckpoint,
     signal,
-    state: guard,
+    state: stateOf(guard, matrices),
     // With good weights to go back to, a lock that diverges ends there; without, it has done nothing.
     onDiverged: () => {
       if (!guard.hasGood) return undefined;
@@ -129,10 +174,11 @@ function runStage(
     },
     afterStep: async ({ step, loss }) => {
       const due = step % options.evaluateEvery === 0 || step === steps;
-      const utility = due ? await measure() : undefined;
+      const utility = due ? await meter.measure() : undefined;
       if (last) {
-        const { retainLoss, meanSigma, sigma } = last;
-        onStep?.({ step: offset + step, loss, retainLoss, meanSigma, sigma, utility });
+        const { retainLoss, meanSigma } = last;
+        const sigma = Object.fromEntries([...last.sigma].map(([name, [largest]]) => [name, largest]));
+        onStep?.({ step: offset + step, loss, retainLoss, meanSigma, sigma, ...(utility && { utility }) });
       }
       return utility && guard.check(step, utility);
     },

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { type Dataset, floatDataset } from '../../data/index.js';
 import { RandomStream, svd } from '../../linalg/index.js';
-import { initializeModel, type Model, parameterSet } from '../../models/index.js';
+import { cloneWeights, initializeModel, type Model, parameterSet } from '../../models/index.js';
 import type { ParameterSet } from '../../training/index.js';
-import { type LockStepReport, lockMethods, type SpecDefOptions } from '../index.js';
+import { type LockStepReport, lockContext, lockMethods, type SpecDefOptions } from '../index.js';
 import { specDefOptions } from './options.js';
 
 /** Points of two classes that a line tells apart, mostly. */
@@ -19,12 +19,21 @@ const model: Model = initializeModel('mlp', { input_shape: [4], num_labels: 2, h
 const copyOf = (params: ParameterSet) => new Map([...params].map(([name, values]) => [name, values.slice()]));
 const start = copyOf(parameterSet(model.weights));
 
-/** A step of a lock: what it reports, and the weights after it. */
-type Step = LockStepReport & { params: ParameterSet };
+/** A step of a lock: what SpecDef reports of it, and the weights after it. */
+interface Step {
+  step: number;
+  loss: number;
+  retainLoss: number;
+  meanSigma: number;
+  /** The largest singular value of each matrix that is pushed. */
+  sigma: Record<string, number>;
+  params: ParameterSet;
+}
 
 /** Every step of a lock, also of one that its guard takes back. */
 async function stepsOf(options: object, locked = model): Promise<Step[]> {
-  const params = copyOf(parameterSet(locked.weights));
+  const weights = cloneWeights(locked.weights);
+  const params = parameterSet(weights);
   const steps: Step[] = [];
   const method = lockMethods.get('specdef');
   const given = {
@@ -39,18 +48,14 @@ async function stepsOf(options: object, locked = model): Promise<Step[]> {
     steps: 2,
     ...options,
   };
-  await method.run(
-    {
-      model: locked,
-      params,
-      train,
-      validation: clouds(20, 2),
-      seed: 11,
-      engine: { threads: 1 },
-      onStep: (report) => void steps.push({ ...report, params: copyOf(params) }),
-    },
-    specDefOptions.parse(given) satisfies SpecDefOptions,
+  const onStep = (report: LockStepReport) =>
+    void steps.push({ ...(report as unknown as Omit<Step, 'params'>), params: copyOf(params) });
+  const context = lockContext(
+    { model: { ...locked, weights }, data: { train, validation: clouds(20, 2) }, seed: 11 },
+    { engine: { threads: 1 }, onStep },
   );
+  await method.run(context, specDefOptions.parse(given) satisfies SpecDefOptions);
+  await context.release();
   return steps;
 }
 
@@ -117,25 +122,39 @@ describe('every option of specdef does what its name says', () => {
     expect(doubled / kl).toBeCloseTo(2, 3);
   });
 
+  /** Mean of the k largest singular values of some matrices at the start, from a full SVD. */
+  const meanOf = (names: readonly string[], k: number) => {
+    const values = names.flatMap((name) => {
+      const [rows, columns] = model.weights.get(name)?.shape ?? [];
+      return [...svd(start.get(name) ?? new Float32Array(), rows, columns).sigma.slice(0, k)];
+    });
+    return values.reduce((a, b) => a + b, 0) / values.length;
+  };
+  const all = ['fc1.weight', 'fc2.weight', 'fc3.weight'];
+
   it('topK, include, exclude: which singular values of which matrices', async () => {
-    const sigmas = async (options: object) =>
-      [...(await stepsOf(options))[0].sigma].map(([name, values]) => [name, values.length]);
-    expect(await sigmas({})).toEqual([
-      ['fc1.weight', 2],
-      ['fc2.weight', 2],
-      ['fc3.weight', 2],
-    ]);
-    expect(await sigmas({ topK: 1, include: ['fc2*', 'fc3*'], exclude: ['fc3*'] })).toEqual([['fc2.weight', 1]]);
+    const [{ sigma, meanSigma }] = await stepsOf({});
+    expect(Object.keys(sigma)).toEqual(all);
+    expect(meanSigma / meanOf(all, 2)).toBeCloseTo(1, 6);
+    const [some] = await stepsOf({ topK: 1, include: ['fc2*', 'fc3*'], exclude: ['fc3*'] });
+    expect(Object.keys(some.sigma)).toEqual(['fc2.weight']);
+    expect(some.meanSigma / meanOf(['fc2.weight'], 1)).toBeCloseTo(1, 6);
   });
 
   it('lead: its matrices alone, for its share of the steps, with its topK', async () => {
     const reports = await stepsOf({ lead: { share: 0.6, topK: 1, include: ['fc2*'] }, steps: 5 });
-    const leading = reports.filter(({ sigma }) => sigma.size === 1);
-    expect(leading.map(({ step }) => step)).toEqual([1, 2, 3]);
-    for (const { sigma } of leading)
-      expect([...sigma].map(([name, { length }]) => [name, length])).toEqual([['fc2.weight', 1]]);
-    expect(reports).toHaveLength(5);
-    expect([...(reports.at(-1)?.sigma ?? [])].map(([, { length }]) => length)).toEqual([2, 2, 2]);
+    expect(reports.map(({ step, sigma }) => [step, Object.keys(sigma)])).toEqual([
+      [1, ['fc2.weight']],
+      [2, ['fc2.weight']],
+      [3, ['fc2.weight']],
+      [4, all],
+      [5, all],
+    ]);
+    expect(reports[0].meanSigma / meanOf(['fc2.weight'], 1)).toBeCloseTo(1, 6);
+    // Of two a matrix again: with one the mean would be that of the largest.
+    const { meanSigma, sigma } = reports[3];
+    const largest = Object.values(sigma).reduce((a, b) => a + b, 0) / all.length;
+    expect(meanSigma).toBeLessThan(0.95 * largest);
   });
 
   it('targetSigma: a value that has come this far is pushed no further', async () => {
@@ -153,7 +172,7 @@ describe('every option of specdef does what its name says', () => {
       const steps = await stepsOf({ exact, steps: 6, topK: 1, alpha: 0, learningRate: 0.3 }, wide);
       let [error, params]: [number, ParameterSet] = [0, parameterSet(wide.weights)];
       for (const { sigma, params: after } of steps) {
-        for (const [name, [found]] of sigma) {
+        for (const [name, found] of Object.entries(sigma)) {
           const [rows, columns] = wide.weights.get(name)?.shape ?? [];
           const [expected] = svd(params.get(name) ?? new Float32Array(), rows, columns).sigma;
           error = Math.max(error, Math.abs(found / expected - 1));

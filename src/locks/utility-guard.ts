@@ -1,19 +1,29 @@
-import type { Evaluation, Task } from '../../tasks/index.js';
-import { type ParameterSet, type RunState, WeightsKeeper } from '../../training/index.js';
-import type { UtilityBudget } from '../lock-method.js';
-import type { LockedMatrix } from './algorithm.js';
+import type { Evaluation, Task } from '../tasks/index.js';
+import { type ParameterSet, type RunState, WeightsKeeper } from '../training/index.js';
 
-/** Keeps the last weights whose utility was within the budget, and all else that a resumed lock needs. */
+/** What a lock may cost the model that it locks. */
+export interface UtilityBudget {
+  /** Lowest score on the validation examples, in the task's metric: accuracy of a classifier. */
+  readonly floor: number;
+  /** Largest divergence from the original's outputs, in the task's metric: mean KL in nats of a classifier; null: any. */
+  readonly maxKl: number | null;
+  /** Checks in a row outside the budget before the lock ends. */
+  readonly patience: number;
+}
+
+/** Keeps the last weights whose utility was within the budget. */
 export class UtilityGuard implements RunState {
+  /** The last weights within the budget; at first those before the lock. */
   readonly lastGood: WeightsKeeper<Evaluation>;
   /** Checks outside the budget since the last one within. */
   #outside = 0;
 
   constructor(
     params: ParameterSet,
-    readonly matrices: readonly LockedMatrix[],
     before: Evaluation,
+    /** What the lock may cost. */
     readonly budget: UtilityBudget,
+    /** Which metrics of the task the budget is of. */
     readonly roles: Task['roles'],
   ) {
     this.lastGood = new WeightsKeeper(params, before);
@@ -53,16 +63,11 @@ export class UtilityGuard implements RunState {
 
   save() {
     const { extra, meta } = this.lastGood.save();
-    const subspaces = this.matrices.map(({ name, svd }) => [`subspace/${name}`, svd.state()] as const);
-    return { extra: { ...extra, ...Object.fromEntries(subspaces) }, meta: { ...meta, outside: this.#outside } };
+    return { extra, meta: { ...meta, outside: this.#outside } };
   }
 
   restore(extra: Record<string, Float32Array | Float64Array>, meta: Record<string, unknown>): void {
     this.lastGood.restore(extra, meta);
-    for (const { name, svd } of this.matrices) {
-      const state = extra[`subspace/${name}`];
-      if (state instanceof Float64Array) svd.restore(state);
-    }
     this.#outside = Number(meta.outside);
   }
 }

@@ -1,0 +1,203 @@
+import type { z } from 'zod';
+import type { LockKnowledge } from '../locks/index.js';
+import { loadModel, type Model } from '../models/index.js';
+import { parseOptions } from '../registry/index.js';
+import { type AttackFacts, type Composition, factsOf } from './composition.js';
+import { type Attack, attacks } from './registry.js';
+import { type AttackTargets, type Start, type StartingPoint, starts } from './starts.js';
+import type { AttackTask } from './task.js';
+import { type StartFacts, type Transform, type TransformStep, transforms } from './transforms/index.js';
+
+/** An optimizer that an attack tries, with the learning rates of its search. */
+export interface AttackOptimizer {
+  /** Name in the registry of optimizers. */
+  readonly name: string;
+  /** Its options; default PyTorch's. */
+  readonly options?: Readonly<Record<string, unknown>>;
+  /** Exponents of ten of the first round of the search, likely ones first. */
+  readonly decades: readonly number[];
+}
+
+/** What all attacks of one run share: the unauthorized task and the budget, the same for every starting point. */
+export interface AttackSetting
+  extends Pick<AttackTask, 'data' | 'perClass' | 'steps' | 'batchSize' | 'metric' | 'target' | 'continueAfterTarget'>,
+    Pick<AttackTask, 'giveUpBelow' | 'evaluationSpacing' | 'schedule'> {
+  /** Optimizers to search. */
+  readonly optimizers: readonly AttackOptimizer[];
+  /** Whether half a decade to both sides of the best rate is tried as well; default true. */
+  readonly refine?: boolean;
+  /** Seeds of the searches. */
+  readonly searchSeeds: readonly number[];
+  /** Seeds of the runs that are reported. */
+  readonly seeds: readonly number[];
+}
+
+/** Options of the transforms that an attacker may use, by their name; a transform without an entry is not used. */
+export type TransformOptions = Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>;
+
+/** Which attacks a plan tries. */
+export interface AttackChoice {
+  /** The transforms that adaptive attacks may use, and their options; default none. */
+  readonly transforms?: TransformOptions;
+  /** How many of the optimizers, from the first, the adaptive attacks try; default all. */
+  readonly adaptiveOptimizers?: number;
+  /** Trains as anyone would, from these starting points alone, and tries nothing else; default all attacks from all. */
+  readonly plainFrom?: readonly string[];
+}
+
+/** A search of a plan, not yet named. */
+export interface PlannedSearch {
+  /** What rows say of it. */
+  readonly facts: AttackFacts;
+  /** What is to be done. */
+  readonly task: Omit<AttackTask, 'id'>;
+}
+
+/** A starting point with its model, which says what can be done to it. */
+export interface PlannedStart {
+  /** Its entry. */
+  readonly start: StartingPoint;
+  /** Where it lies. */
+  readonly from: Start;
+  /** Its model; of random weights the one whose architecture they have. */
+  readonly model: Model;
+}
+
+/**
+ * Loads the models of a plan's starting points.
+ *
+ * @throws InputError when one cannot be read.
+ */
+export async function plannedStarts(targets: AttackTargets): Promise<PlannedStart[]> {
+  const models = new Map<string, Model>();
+  const found: PlannedStart[] = [];
+  for (const start of starts.entries()) {
+    const from = start.from(targets);
+    if (!from) continue;
+    const path = from.kind === 'model' ? from.path : from.like;
+    const model = models.get(path) ?? (await loadModel(path, { config: from.config }));
+    models.set(path, model);
+    found.push({ start, from, model });
+  }
+  return found;
+}
+
+/** Which attacks are tried from which starting points, and what is to be said of the others. */
+export interface PlannedAttacks {
+  /** In the order of tables. */
+  readonly tried: readonly { readonly attack: Attack; readonly start: PlannedStart }[];
+  /** What is left out because it could do nothing, and which options have no effect: one sentence each, for people. */
+  readonly notes: readonly string[];
+}
+
+/** Chooses the attacks of a plan by what the entries of the registries say of the models. */
+export function planAttacks(from: readonly PlannedStart[], choice: AttackChoice = {}): PlannedAttacks {
+  const tried: { attack: Attack; start: PlannedStart }[] = [];
+  const leftOut = new Map<string, Set<string>>();
+  const notes = new Set<string>();
+  for (const start of from) {
+    const reasons = new Reasons(start, choice.transforms);
+    for (const attack of attacks.entries().filter((entry) => isChosen(entry, start, choice))) {
+      const reason = reasons.of(attack);
+      if (reason === undefined) tried.push({ attack, start });
+      else leftOut.set(reason, (leftOut.get(reason) ?? new Set()).add(start.start.name));
+    }
+    for (const text of reasons.unused()) notes.add(text);
+  }
+  for (const [reason, where] of leftOut) {
+    notes.add(`Not tried on ${[...where].join(' and ')}: ${reason}.`);
+  }
+  return { tried, notes: [...notes] };
+}
+
+/** The options of an attacker who knows this of a lock, of the transforms that can use it; undefined: of no use. */
+export function learnedOptions(knowledge: LockKnowledge): TransformOptions {
+  return Object.fromEntries(
+    transforms
+      .entries()
+      .flatMap(({ name, learn }) => (learn ? [[name, learn(knowledge) as TransformOptions[string]]] : [])),
+  );
+}
+
+/** The searches of one setting: one for each starting point, attack and optimizer. */
+export function plannedSearches(
+  { tried }: Pick<PlannedAttacks, 'tried'>,
+  { optimizers, refine, searchSeeds, seeds, ...shared }: AttackSetting,
+  { transforms: available = {}, adaptiveOptimizers }: AttackChoice = {},
+): PlannedSearch[] {
+  return tried.flatMap(({ attack, start: { start, from } }) => {
+    const { trained, trainedOptions, adaptive } = attack;
+    const some = adaptive ? optimizers.slice(0, adaptiveOptimizers) : optimizers;
+    const facts = factsOf(attack, start);
+    const steps = attack.transforms.map(({ name }): TransformStep => ({ name, options: available[name] ?? {} }));
+    return (trained.choose?.(some) ?? some).map(({ name, options, decades }) => ({
+      facts,
+      task: {
+        ...shared,
+        start: from,
+        transforms: steps,
+        trained: { name: trained.name, options: trainedOptions },
+        optimizer: { name, options },
+        budget: { decades, refine, searchSeeds, seeds },
+      },
+    }));
+  });
+}
+
+/** The composition of a task, for its row. */
+export function compositionOf(task: Omit<AttackTask, 'id'>): Composition {
+  const { transforms: steps = [], trained = { name: 'all' }, optimizer, schedule, data, perClass } = task;
+  return { transforms: steps, trained, optimizer, schedule, data: { spec: data, perClass } };
+}
+
+/**
+ * Whether an attack is one of a plan's: an attacker who may use its transforms can run it, and from random weights, which
+ * nobody released, there is only training from scratch.
+ */
+function isChosen(
+  { plain = false, transforms: steps }: Attack,
+  { start, from }: PlannedStart,
+  { transforms: available = {}, plainFrom }: AttackChoice,
+): boolean {
+  if (plainFrom) return plain && plainFrom.includes(start.name);
+  return from.kind === 'random' ? plain : steps.every(({ name }) => available[name] !== undefined);
+}
+
+/** What entries say of one starting point; a transform of several attacks is asked once. */
+class Reasons {
+  readonly #facts: StartFacts;
+  readonly #known = new Map<Transform, string | undefined>();
+
+  constructor(
+    { start, model }: PlannedStart,
+    readonly available: TransformOptions = {},
+  ) {
+    this.#facts = { model, weights: model.weights, isLocked: start.isLocked };
+  }
+
+  /** Why an attack can do nothing here, as a part of a sentence; undefined where it can. */
+  of({ transforms: steps, trained, trainedOptions = {} }: Attack): string | undefined {
+    for (const transform of steps) {
+      if (!this.#known.has(transform)) {
+        this.#known.set(transform, transform.applies?.(this.#facts, this.#options(transform)));
+      }
+      const reason = this.#known.get(transform);
+      if (reason !== undefined) return `attacks with ${transform.name}, which ${reason}`;
+    }
+    const options = parseOptions(trained.options as z.ZodObject, trainedOptions, trained.name);
+    const reason = trained.applies?.(this.#facts, options);
+    return reason && `attacks that ${trained.description}, which ${reason}`;
+  }
+
+  /** Options without effect, of the transforms that attacks were made of and that can do something. */
+  unused(): string[] {
+    return [...this.#known].flatMap(([transform, reason]) => {
+      const text = reason === undefined && transform.unused?.(this.#facts, this.#options(transform));
+      return text ? [`${text}.`] : [];
+    });
+  }
+
+  #options(transform: Transform): unknown {
+    return parseOptions(transform.options as z.ZodObject, this.available[transform.name] ?? {}, transform.name);
+  }
+}

@@ -1,0 +1,77 @@
+import { Registry } from '../registry/index.js';
+
+/** What an attack starts from: plain data, so that it can be sent to another process. */
+export type Start =
+  | {
+      /** A released model. */
+      readonly kind: 'model';
+      /** Its model directory. */
+      readonly path: string;
+      /** Its configuration, where the directory has no `config.json`. */
+      readonly config?: Readonly<Record<string, unknown>>;
+    }
+  | {
+      /** Random weights of the same architecture, drawn anew for each seed: training from scratch. */
+      readonly kind: 'random';
+      /** Model directory whose architecture is taken. */
+      readonly like: string;
+      /** The architecture's configuration, where the directory has no `config.json`. */
+      readonly config?: Readonly<Record<string, unknown>>;
+    };
+
+/** Model directories that are attacked. */
+export interface AttackTargets {
+  /** The released, locked model. */
+  readonly locked: string;
+  /** The model before the lock, for comparison; without it nothing says what the lock costs an attacker. */
+  readonly unlocked?: string;
+  /** Further models by the name of their starting point. */
+  readonly others?: Readonly<Record<string, string | undefined>>;
+  /** Their configuration, for directories without `config.json`. */
+  readonly config?: Readonly<Record<string, unknown>>;
+}
+
+/** What a row counts as in the attacker's advantage; `nothing`: it is shown beside the others. */
+export type CountsAs = 'locked' | 'unlocked' | 'floor' | 'nothing';
+
+/** A starting point of attacks: an entry of the registry. */
+export interface StartingPoint {
+  /** Name in tables and rows. */
+  readonly name: string;
+  /** One line for listings. */
+  readonly description: string;
+  /** Whether a lock has changed its weights. */
+  readonly isLocked: boolean;
+  /** What training from it counts as. */
+  readonly countsAs: CountsAs;
+  /** Where it lies, of the models that were given; undefined where it was not. */
+  from(targets: AttackTargets): Start | undefined;
+}
+
+const modelAt = (path: string | undefined, { config }: AttackTargets): Start | undefined =>
+  path === undefined ? undefined : { kind: 'model', path, config };
+
+/** All starting points by name, in the order of tables. */
+export const starts = new Registry<StartingPoint>('starting point', [
+  {
+    name: 'unlocked',
+    description: 'the model before the lock',
+    isLocked: false,
+    countsAs: 'unlocked',
+    from: (targets) => modelAt(targets.unlocked, targets),
+  },
+  {
+    name: 'locked',
+    description: 'the released, locked model',
+    isLocked: true,
+    countsAs: 'locked',
+    from: (targets) => modelAt(targets.locked, targets),
+  },
+  {
+    name: 'random weights',
+    description: 'no model at all: training from scratch',
+    isLocked: false,
+    countsAs: 'floor',
+    from: ({ locked, config }) => ({ kind: 'random', like: locked, config }),
+  },
+]);

@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import { searchLearningRate } from '../search.js';
+import type { MakeTrainable } from './trainable.js';
+import type { SearchContext, TrainedPart } from './trained-part.js';
+
+/**
+ * The search of an attack that trains the model.
+ *
+ * @param trainable - What of its weights; default all.
+ */
+export function searchFineTuning(
+  { model, weights, train, optimizer, shared, budget, programs, evaluator, log }: SearchContext,
+  trainable?: MakeTrainable,
+) {
+  return searchLearningRate(
+    (seed) => ({
+      ...shared,
+      evaluator,
+      model,
+      weights: weights(seed),
+      train: train(seed),
+      optimizer,
+      programs,
+      trainable,
+    }),
+    budget,
+    log,
+  );
+}
+
+/** Trains all weights. */
+export const allWeights: TrainedPart<Record<string, never>> = {
+  name: 'all',
+  description: 'train all weights',
+  label: 'fine-tuning',
+  options: z.strictObject({}),
+  trains: true,
+  search: (context) => searchFineTuning(context),
+};

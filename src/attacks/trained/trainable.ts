@@ -1,0 +1,67 @@
+import { InputError } from '../../registry/index.js';
+import type { Objective, Optimizer, ParameterSet, ParameterShapes, StepResult } from '../../training/index.js';
+
+/** What the optimizer of a trial changes, where that is not simply all weights, and how the model's weights follow. */
+export interface Trainable {
+  /** The values that the optimizer changes, by name: weights of the model themselves, or others beside them. */
+  readonly params: ParameterSet;
+  /** Their shapes. */
+  readonly shapes: ParameterShapes;
+  /** Their gradients from those of the model's weights. */
+  gradients(ofModel: ParameterSet): ParameterSet;
+  /** Writes into the model's weights what follows from the trained values; default nothing, where they are weights. */
+  write?(): void;
+}
+
+/** Makes the trainable values of one trial from the model's weights, which are the trial's own. */
+export type MakeTrainable = (weights: ParameterSet, shapes: ParameterShapes) => Trainable;
+
+/** What a run needs to train a part of the weights, or all. */
+export interface PartRun {
+  readonly params: ParameterSet;
+  readonly shapes: ParameterShapes;
+  compute(params: ParameterSet, step: number): Promise<StepResult>;
+  /** Brings the model's weights up to date after an update of the trained values. */
+  write(): void;
+}
+
+/**
+ * Puts a trained part between optimizer and objective.
+ *
+ * @param weights - All values of the model, changed by the run.
+ * @param make - Default: all of them are trained.
+ * @throws InputError for an optimizer that asks for more than gradients, which a part has none of.
+ */
+export function partRun(
+  objective: Objective,
+  weights: ParameterSet,
+  optimizer: Optimizer,
+  make: MakeTrainable | undefined,
+): PartRun {
+  const { shapes } = objective;
+  if (!make) {
+    const compute = (params: ParameterSet, step: number) => objective.compute(params, step);
+    return { params: weights, shapes, compute, write: () => undefined };
+  }
+  if (optimizer.needs) {
+    throw new InputError(
+      `${optimizer.name}: expected an optimizer that needs the gradient alone where not all weights are trained`,
+    );
+  }
+  const part = make(weights, shapes);
+  return {
+    params: part.params,
+    shapes: part.shapes,
+    compute: async (_, step) => {
+      const { loss, gradients } = await objective.compute(weights, step);
+      return { loss, gradients: part.gradients(gradients) };
+    },
+    write: () => part.write?.(),
+  };
+}
+
+/** The weights of some names as a trainable part: their own arrays, so that the model follows by itself. */
+export function someWeights(matches: (name: string) => boolean): MakeTrainable {
+  const some = <T>(all: ReadonlyMap<string, T>) => new Map([...all].filter(([name]) => matches(name)));
+  return (weights, shapes) => ({ params: some(weights), shapes: some(shapes), gradients: some });
+}

@@ -1,0 +1,61 @@
+import type { z } from 'zod';
+import type { Dataset } from '../../data/index.js';
+import type { EngineOptions, ProgramCache } from '../../engine/index.js';
+import type { ModelSpec, StateDict } from '../../models/index.js';
+import type { Evaluator } from '../../training/index.js';
+import type { FineTuneOptions } from '../fine-tune.js';
+import type { SearchBudget, SearchResult, TrialLog } from '../search.js';
+import type { StartFacts } from '../transforms/index.js';
+
+/** What the search of an attack is made of, whatever it trains. */
+export interface SearchContext {
+  /** Architecture and configuration of the model. */
+  readonly model: ModelSpec;
+  /** Its weights by the trial's seed, all transforms applied; they stay as they are. */
+  readonly weights: (seed: number) => StateDict;
+  /** Labelled examples of the unauthorized task, by the trial's seed. */
+  readonly train: (seed: number) => Dataset;
+  /** Optimizer of the search; the learning rate is what is searched. */
+  readonly optimizer: FineTuneOptions['optimizer'];
+  /** What all trials share: test examples, steps, batch size, and what is measured. */
+  readonly shared: Pick<FineTuneOptions, 'test' | 'steps' | 'batchSize' | 'metric' | 'target' | 'continueAfterTarget'> &
+    Pick<FineTuneOptions, 'giveUpBelow' | 'evaluationSpacing' | 'schedule'>;
+  /** Learning rates and seeds. */
+  readonly budget: SearchBudget;
+  /** Compiled programs of the model. */
+  readonly programs: ProgramCache;
+  /** Measures the model. */
+  readonly evaluator: Evaluator;
+  /** Device and threads. */
+  readonly engine: EngineOptions;
+  /** Trials that were done before, and who hears of new ones. */
+  readonly log: TrialLog;
+}
+
+/** What an attack trains, once it has its weights: all of them, some, factors beside them, or a classifier on their outputs. */
+export interface TrainedPart<Options = unknown> {
+  /** Name in compositions. */
+  readonly name: string;
+  /** One line for listings. */
+  readonly description: string;
+  /** What it is called in a table: `fine-tuning`, `frozen use`. */
+  readonly label: string;
+  /** Options with defaults: a strict object. */
+  readonly options: z.ZodType<Options>;
+  /** Whether the model itself learns; an attack that leaves it as it is belongs to the floor. */
+  readonly trains: boolean;
+  /** Which of the optimizers of a plan it is searched with; default all. */
+  choose?<T extends { readonly name: string }>(optimizers: readonly T[]): readonly T[];
+  /** Why it can train nothing of these weights, in words that follow its name; undefined where it can. Default: it can. */
+  applies?(start: StartFacts, options: Options): string | undefined;
+  /** The best learning rate of one optimizer, and the trials that measured it. */
+  search(context: SearchContext, options: Options): Promise<SearchResult>;
+}
+
+/** A trained part with its options, as plain data that can be sent to another process. */
+export interface TrainedStep {
+  /** Name in the registry of trained parts. */
+  readonly name: string;
+  /** Options; what is left out takes its default. */
+  readonly options?: Readonly<Record<string, unknown>>;
+}

@@ -1,0 +1,101 @@
+import { afterAll, describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
+import { initializeModel } from '../models/index.js';
+import { type Transform, transforms } from './index.js';
+import { modelDigest, TransformedWeights } from './transformed-weights.js';
+
+const config = { num_labels: 2, hidden_sizes: [4, 3] };
+const model = initializeModel('mlp', config, 1);
+
+/** Two transforms that count how often they are applied. */
+const applied = vi.fn();
+const counted = (name: string, isSeeded: boolean): Transform => ({
+  name,
+  description: 'counts',
+  options: z.strictObject({ add: z.number().default(1) }) as z.ZodType<unknown>,
+  isSeeded,
+  apply: ({ weights, fresh }, options) => {
+    const { add } = options as { add: number };
+    applied(name, add);
+    const drawn = isSeeded ? fresh() : weights;
+    return new Map(
+      [...weights].map(([key, { shape }]) => [
+        key,
+        { shape, data: (drawn.get(key)?.data ?? new Float32Array()).map((x) => x + add) },
+      ]),
+    );
+  },
+});
+transforms.register(counted('plus', false));
+transforms.register(counted('drawn', true));
+
+const from = (weights = model.weights) => ({
+  key: modelDigest({ ...model, weights }),
+  model,
+  weights,
+  fresh: (seed: number) => initializeModel('mlp', config, 100 + seed).weights,
+});
+const plus = (add: number) => ({ name: 'plus', options: { add } });
+const drawn = { name: 'drawn', options: {} };
+const calls = () => {
+  const found = applied.mock.calls.map(([name, add]) => `${name} ${add}`);
+  applied.mockClear();
+  return found;
+};
+afterAll(() => vi.restoreAllMocks());
+
+describe('TransformedWeights', () => {
+  it('applies each row of transforms once for a model, and begins longer rows with what shorter ones made', () => {
+    const kept = new TransformedWeights();
+    const once = kept.get(from(), [plus(1)], 1);
+    expect(kept.get(from(), [plus(1)], 2)).toBe(once);
+    expect(calls()).toEqual(['plus 1']);
+    const twice = kept.get(from(), [plus(1), plus(2)], 1);
+    expect(calls()).toEqual(['plus 2']);
+    const bias = (weights: typeof once) => weights.get('fc1.bias')?.data[0] ?? Number.NaN;
+    expect(bias(twice)).toBeCloseTo(bias(model.weights) + 3, 5);
+    // Other options, another order: other weights. A default that is spelled out is the same.
+    kept.get(from(), [plus(2), plus(1)], 1);
+    expect(calls()).toEqual(['plus 2', 'plus 1']);
+    expect(kept.get(from(), [{ name: 'plus', options: {} }], 1)).toBe(once);
+    expect(calls()).toEqual([]);
+  });
+
+  it('keeps what is drawn by the seed, and what comes before it for all', () => {
+    const kept = new TransformedWeights();
+    const steps = [plus(1), drawn, plus(2)];
+    const one = kept.get(from(), steps, 1);
+    const two = kept.get(from(), steps, 2);
+    expect(calls()).toEqual(['plus 1', 'drawn 1', 'plus 2', 'drawn 1', 'plus 2']);
+    expect(one.get('fc1.weight')?.data).not.toEqual(two.get('fc1.weight')?.data);
+    expect(kept.get(from(), steps, 1)).toBe(one);
+    expect(calls()).toEqual([]);
+  });
+
+  it('knows models by what they hold, not by where they lie', () => {
+    const kept = new TransformedWeights();
+    const copy = initializeModel('mlp', config, 1);
+    const other = initializeModel('mlp', config, 2);
+    const made = kept.get(from(), [plus(1)], 1);
+    expect(kept.get(from(copy.weights), [plus(1)], 1)).toBe(made);
+    expect(kept.get(from(other.weights), [plus(1)], 1)).not.toBe(made);
+    const wider = initializeModel('mlp', { ...config, hidden_sizes: [4, 4] }, 1);
+    const digests = [model, copy, other, wider].map(modelDigest);
+    expect(new Set(digests).size).toBe(3);
+    calls();
+  });
+
+  it('keeps so many copies, those that were used last', () => {
+    const kept = new TransformedWeights(2);
+    kept.get(from(), [plus(1)], 1);
+    kept.get(from(), [plus(2)], 1);
+    kept.get(from(), [plus(1)], 1);
+    kept.get(from(), [plus(3)], 1);
+    expect(kept.size).toBe(2);
+    calls();
+    kept.get(from(), [plus(1)], 1);
+    expect(calls()).toEqual([]);
+    kept.get(from(), [plus(2)], 1);
+    expect(calls()).toEqual(['plus 2']);
+  });
+});

@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto';
+import type { z } from 'zod';
+import type { ModelSpec, StateDict } from '../models/index.js';
+import { parseOptions } from '../registry/index.js';
+import { type TransformStep, transforms } from './transforms/index.js';
+
+/** How many transformed copies of a model's weights are kept, the last used ones. */
+const keptCopies = 6;
+
+/** Weights before any transform. */
+interface Untransformed {
+  /** Stands for them, their model and how fresh ones are drawn: equal keys, equal values. */
+  readonly key: string;
+  /** Architecture and configuration. */
+  readonly model: ModelSpec;
+  /** The weights; they stay as they are. */
+  readonly weights: StateDict;
+  /** Fresh weights of the same architecture, by the trial's seed. */
+  fresh(seed: number): StateDict;
+}
+
+/**
+ * Applies transforms and keeps what they made, so that nothing is computed twice: the clipped weights of one attack are also
+ * what another begins with that rescales them then. What depends on the trial's seed is kept by seed.
+ */
+export class TransformedWeights {
+  /** In the order of their last use. */
+  readonly #kept = new Map<string, StateDict>();
+
+  /** @param limit - Copies kept at most; each may be as large as the model. */
+  constructor(readonly limit = keptCopies) {}
+
+  /** Number of copies that are kept now. */
+  get size(): number {
+    return this.#kept.size;
+  }
+
+  /**
+   * The weights after some transforms.
+   *
+   * @throws InputError when a transform or an option is not known.
+   */
+  get(from: Untransformed, steps: readonly TransformStep[], seed: number): StateDict {
+    const parsed = parseSteps(steps);
+    const firstSeeded = parsed.findIndex(({ transform }) => transform.isSeeded);
+    let weights = from.weights;
+    parsed.forEach(({ transform, options }, index) => {
+      const isSeeded = firstSeeded !== -1 && index >= firstSeeded;
+      const done = parsed.slice(0, index + 1).map((step) => [step.transform.name, step.options]);
+      const before = weights;
+      weights = this.#once(JSON.stringify([from.key, done, isSeeded ? seed : null]), () =>
+        transform.apply({ model: from.model, weights: before, fresh: () => from.fresh(seed) }, options),
+      );
+    });
+    return weights;
+  }
+
+  #once(key: string, make: () => StateDict): StateDict {
+    const weights = this.#kept.get(key) ?? make();
+    this.#kept.delete(key);
+    this.#kept.set(key, weights);
+    for (const oldest of this.#kept.keys()) {
+      if (this.#kept.size <= this.limit) break;
+      this.#kept.delete(oldest);
+    }
+    return weights;
+  }
+}
+
+function parseSteps(steps: readonly TransformStep[]) {
+  return steps.map(({ name, options }) => {
+    const transform = transforms.get(name);
+    return { transform, options: parseOptions(transform.options as z.ZodObject, options, name) };
+  });
+}
+
+/**
+ * Applies transforms one after another.
+ *
+ * @param fresh - Fresh weights of the same architecture, by the trial's seed.
+ * @returns The transformed weights by the trial's seed; what does not depend on the seed is computed once.
+ * @throws InputError when a transform or an option is not known.
+ */
+export function transformWeights(
+  model: ModelSpec,
+  released: StateDict,
+  steps: readonly TransformStep[],
+  fresh: (seed: number) => StateDict,
+): (seed: number) => StateDict {
+  parseSteps(steps);
+  const kept = new TransformedWeights();
+  return (seed) => kept.get({ key: '', model, weights: released, fresh }, steps, seed);
+}
+
+/** SHA-256 of a model's graph and weights: names, shapes and values, in their order. */
+export function modelDigest({ digest, weights }: ModelSpec & { readonly weights: StateDict }): string {
+  const hash = createHash('sha256');
+  hash.update(digest);
+  for (const [name, { shape, data }] of weights) {
+    hash.update(JSON.stringify([name, shape]));
+    hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }
+  return hash.digest('hex');
+}

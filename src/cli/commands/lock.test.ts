@@ -1,0 +1,141 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { type LockMethod, lockMethods, weightMatrices } from '../../locks/index.js';
+import { initializeModel, loadModel, type Model, readModelCard, saveModel } from '../../models/index.js';
+import { Output } from '../output.js';
+
+/*
+ * What a contributor writes who adds a lock method: a file that exports `scale`, and its name in the registry's list. Here
+ * the entry is registered, which is the same line, before the command reads the registry.
+ */
+
+const options = z.strictObject({
+  factor: z.number().positive().default(3).describe('what the matrix is multiplied by'),
+  include: z.array(z.string()).default(['fc1.weight']).describe('names of the matrices'),
+});
+
+/** Multiplies some matrices by a constant: without data, steps or training. */
+const scale: LockMethod<z.output<typeof options>> = {
+  name: 'scale',
+  description: 'multiply some matrices by a constant',
+  options,
+  needsData: false,
+  steps: () => 1,
+  locks: (weights, { include }) => weightMatrices(weights, { include }).map(({ name }) => name),
+  glance: ({ factor }) => `times ${factor}`,
+  run: async ({ weights, onStep }, given) => {
+    for (const name of scale.locks(weights, given)) {
+      const data = weights.get(name)?.data;
+      data?.forEach((value, index) => {
+        data[index] = value * given.factor;
+      });
+    }
+    onStep?.({ step: 1, factor: given.factor });
+    return { steps: 1, stepsTried: 1, stoppedByBudget: false };
+  },
+};
+lockMethods.register(scale as LockMethod);
+const { lock } = await import('./lock.js');
+const { runProgram } = await import('../program.js');
+
+let root: string;
+let model: Model;
+const at = (...names: string[]) => join(root, ...names);
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'weightlock-lock-'));
+  model = initializeModel('mlp', { num_labels: 3, hidden_sizes: [8, 6] }, 1);
+  const metrics = [{ name: 'accuracy', value: 0.9, of: 'digits test', n: 10 }];
+  const data = { title: 'digits', options: { name: 'digits', classes: [0, 1, 2] }, trainExamples: 100 };
+  await saveModel(at('model'), model, { card: { classes: ['0', '1', '2'], data, metrics } });
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+async function weightlock(...args: string[]) {
+  const [stdout, stderr]: string[][] = [[], []];
+  const stream = (lines: string[]) => ({ write: (text: string) => lines.push(text), on: () => undefined });
+  const output = new Output({ stdout: stream(stdout), stderr: stream(stderr) });
+  const exitCode = await runProgram([lock], ['lock', ...args, '--runs', at('runs'), '--threads', '1'], output);
+  const oneLine = (lines: string[]) => lines.join('').replaceAll(/\s*\n\s*/g, ' ');
+  return { exitCode, stdout: stdout.join(''), text: oneLine(stdout), stderr: oneLine(stderr) };
+}
+
+describe('weightlock lock --method, of a method that is registered', () => {
+  it('locks without data, and says what it did and what it did not measure', async () => {
+    const { exitCode, stdout, stderr } = await weightlock(at('model'), at('out'), '--method', 'scale', '--json');
+    expect([exitCode, stderr]).toEqual([0, '']);
+    const found = JSON.parse(stdout);
+    expect(found).toMatchObject({ steps: 1, stoppedByBudget: false });
+    expect(found).not.toHaveProperty('test');
+    expect(found.warnings).toEqual(['The utility of the locked model was not measured: no data were given.']);
+
+    const locked = await loadModel(at('out'));
+    for (const [name, { data }] of model.weights) {
+      const expected = name === 'fc1.weight' ? data.map((value) => value * 3) : data;
+      expect(locked.weights.get(name)?.data, name).toEqual(expected);
+    }
+    const [run] = await readdir(at('runs'));
+    const [line] = (await readFile(at('runs', run, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n');
+    expect(JSON.parse(line)).toMatchObject({ step: 1, phase: 'lock', factor: 3 });
+    const config = await readFile(at('runs', run, 'config.yaml'), 'utf8');
+    expect(config).toMatch(/scale:\n {2}factor: 3/);
+    expect(config).not.toContain('specdef');
+    expect(existsSync(at('runs', run, 'DONE'))).toBe(true);
+  });
+
+  it('writes the model card: the method, its options, what it raised; of the model what still holds', async () => {
+    const { card, problems } = await readModelCard(at('out'), model);
+    expect(problems).toEqual([]);
+    expect(card.lock).toMatchObject({ method: 'scale', options: { factor: 3, include: ['fc1.weight'] }, steps: 1 });
+    const [{ name, before, after }] = card.lock?.sigma ?? [];
+    expect([name, after / before]).toEqual(['fc1.weight', expect.closeTo(3, 5)]);
+    expect(card.data?.options).toEqual({ name: 'digits', classes: [0, 1, 2] });
+    // Measured before the lock: no longer true.
+    expect(card.metrics ?? []).toEqual([]);
+    expect(await readFile(at('out', 'README.md'), 'utf8')).toContain('Locked against fine-tuning by `scale`, 1 step.');
+  });
+
+  it('measures the utility where data are given', async () => {
+    const args = ['--method', 'scale', '--data.classes', '0,1,2', '--data.test-limit', '50', '--json'];
+    const { exitCode, stdout } = await weightlock(at('model'), at('measured'), ...args);
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout).test.after.float32.n).toBe(50);
+    expect((await readModelCard(at('measured'), model)).card.metrics).not.toEqual([]);
+  });
+
+  it('says in a dry run which matrices, and estimates memory for training alone', async () => {
+    const scaled = await weightlock(at('model'), at('dry'), '--method', 'scale', '--dry-run');
+    expect(scaled.text).toContain(`would lock 1 weight matrices of ${at('model')} with scale;`);
+    expect(scaled.text).not.toContain('memory');
+    const specdef = await weightlock(at('model'), at('dry'), '--data.classes', '0,1,2', '--dry-run');
+    expect(specdef.text).toMatch(
+      /would lock 3 weight matrices of .* with specdef, \d+ examples; .* needs at most .* memory/,
+    );
+    expect(existsSync(at('dry'))).toBe(false);
+  });
+
+  it('takes the options of the chosen method alone', async () => {
+    const refused = await weightlock(at('model'), at('no'), '--method', 'scale', '--specdef.alpha', '0.5');
+    expect(refused.exitCode).toBe(2);
+    expect(refused.stderr).toContain(
+      'specdef.alpha: expected options of the method "scale" alone, got one of "specdef" (flag); choose that with --method specdef',
+    );
+    expect((await weightlock(at('model'), at('no'), '--scale.factor', '2')).stderr).toContain(
+      'scale.factor: expected options of the method "specdef" alone',
+    );
+    expect((await weightlock(at('model'), at('no'), '--method', 'scael')).stderr).toContain('did you mean scale?');
+    expect((await weightlock(at('model'), at('no'), '--method', 'scale', '--scale.include', 'no*')).stderr).toContain(
+      'expected a pattern that matches a weight matrix, got no*',
+    );
+    expect(existsSync(at('no'))).toBe(false);
+  });
+
+  it('shows a group of options for each method in its help', async () => {
+    const { text } = await weightlock('--help');
+    expect(text).toContain('--scale.factor');
+    expect(text).toContain('--specdef.alpha');
+  });
+});

@@ -1,0 +1,210 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { type Attack, attacks, type Transform, trainedParts } from '../../attacks/index.js';
+import { dataSpec } from '../../data/index.js';
+import { initializeModel, saveModel } from '../../models/index.js';
+import { InterruptedError } from '../../registry/index.js';
+import type { PhaseProgress } from '../progress.js';
+import { type AttackJobContext, attackExtent, attackJob } from './attack.js';
+import { attackOptionsWith, attackPlan, transformOptions } from './attack-options.js';
+
+let root: string;
+let checkpoints: string;
+const targets = () => ({ locked: join(root, 'locked'), unlocked: join(root, 'unlocked') });
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'weightlock-attack-job-'));
+  for (const [seed, name] of ['locked', 'unlocked'].entries()) {
+    await saveModel(join(root, name), initializeModel('mlp', { num_labels: 2, hidden_sizes: [8, 6] }, seed + 1));
+  }
+});
+beforeEach(async () => {
+  checkpoints = await mkdtemp(join(root, 'checkpoints-'));
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+/** Few trials of few steps: two rates and the two beside the best, the two best with another seed, two reported runs. */
+const budgetOf = { decades: [-2, -3], searchSeeds: [7, 8], seeds: [1, 2] };
+const plan = {
+  budgets: [
+    {
+      measures: ['score'] as const,
+      setting: {
+        data: dataSpec.parse({ classes: [2, 3], testLimit: 60 }),
+        perClass: 5,
+        steps: 6,
+        batchSize: 8,
+        optimizers: [{ name: 'adamw', decades: budgetOf.decades }],
+        searchSeeds: budgetOf.searchSeeds,
+        seeds: budgetOf.seeds,
+      },
+    },
+  ],
+  plainFrom: ['locked', 'random weights'],
+};
+const trialsOfSearch = 8;
+
+/** A context that stops after so many trials, and what it showed. */
+function contextOf({
+  stopAfter = Number.POSITIVE_INFINITY,
+  workers = 0,
+}: {
+  stopAfter?: number;
+  workers?: number;
+} = {}) {
+  const controller = new AbortController();
+  const shown = { trials: 0, skipped: 0, onDisk: [] as number[] };
+  const progress: PhaseProgress = {
+    begin: () => undefined,
+    advance: () => undefined,
+    advanceBy: () => {
+      shown.trials++;
+      if (shown.trials >= stopAfter) controller.abort();
+    },
+    skip: (steps) => {
+      shown.skipped += steps;
+    },
+    end: () => undefined,
+  };
+  const folder = { checkpointPath: (name: string) => join(checkpoints, name) };
+  const context: AttackJobContext = { folder, workers, signal: controller.signal, progress };
+  return { context, shown };
+}
+
+describe('attackJob', () => {
+  it('goes on at the trial after an interruption, with the bits of a run without one', async () => {
+    const { rows: whole } = await attackJob(targets(), plan, contextOf().context);
+    expect(whole.map(({ start }) => start)).toEqual(['locked', 'random weights']);
+    expect((await readdir(checkpoints)).sort()).toEqual([
+      'attack-score-fine-tune-adamw-locked.json',
+      'attack-score-fine-tune-adamw-random-weights.json',
+    ]);
+
+    checkpoints = await mkdtemp(join(root, 'checkpoints-'));
+    const trialsFile = () => join(checkpoints, 'attack-score-fine-tune-adamw-locked.trials.json');
+    let done = 0;
+    // Stopped again and again: within the search, at its end, and in the next one.
+    for (const stopAfter of [1, 3, 1, 3, 2]) {
+      const { context, shown } = contextOf({ stopAfter });
+      await expect(attackJob(targets(), plan, context)).rejects.toThrow(InterruptedError);
+      expect(shown.trials).toBe(stopAfter);
+      expect(shown.skipped).toBe(6 * done);
+      done += stopAfter;
+      if (done < trialsOfSearch) expect(JSON.parse(await readFile(trialsFile(), 'utf8'))).toHaveLength(done);
+    }
+    const { context, shown } = contextOf();
+    const { rows: resumed } = await attackJob(targets(), plan, context);
+    expect(shown).toMatchObject({ trials: 2 * trialsOfSearch - done, skipped: 6 * done });
+    expect(resumed).toEqual(whole);
+    expect(JSON.stringify(resumed)).toBe(JSON.stringify(whole));
+    expect((await readdir(checkpoints)).filter((name) => name.includes('.trials.'))).toEqual([]);
+    // All is there: nothing is computed again, in workers neither.
+    const again = contextOf({ workers: 1 });
+    expect((await attackJob(targets(), plan, again.context)).rows).toEqual(whole);
+    expect(again.shown.trials).toBe(0);
+  });
+
+  it('does the same in a worker process, which is handed the trials that are done', async () => {
+    const { rows: whole } = await attackJob(targets(), plan, contextOf().context);
+    checkpoints = await mkdtemp(join(root, 'checkpoints-'));
+    const first = contextOf({ stopAfter: 3, workers: 1 });
+    await expect(attackJob(targets(), plan, first.context)).rejects.toThrow(InterruptedError);
+    const second = contextOf({ workers: 1 });
+    expect((await attackJob(targets(), plan, second.context)).rows).toEqual(whole);
+    expect(first.shown.trials + second.shown.trials).toBeGreaterThanOrEqual(2 * trialsOfSearch);
+    expect(second.shown.trials).toBeLessThan(2 * trialsOfSearch);
+  });
+
+  it('reads whole searches, also of versions that wrote nothing else, and no trials of another search', async () => {
+    const found = { search: [], learningRate: 0.5, trials: [] };
+    await writeFile(join(checkpoints, 'attack-score-fine-tune-adamw-locked.json'), JSON.stringify(found));
+    // A rate that this search does not try: what was done with it is not taken for one of its trials.
+    const other = { learningRate: 0.7, seed: 7, score: 1, curve: [{ step: 0, score: 1 }], end: 'budget' };
+    const trials = join(checkpoints, 'attack-score-fine-tune-adamw-random-weights.trials.json');
+    await writeFile(trials, JSON.stringify([other]));
+    const { rows } = await attackJob(targets(), plan, contextOf().context);
+    expect(rows[0].result).toEqual(found);
+    const { search, trials: reported } = rows[1].result;
+    expect(search).toHaveLength(trialsOfSearch - 2);
+    expect([...search, ...reported].some(({ learningRate }) => learningRate === 0.7)).toBe(false);
+  });
+
+  it('keeps what is not a number apart from nothing', async () => {
+    const classes = { ...plan.budgets[0].setting, data: dataSpec.parse({ classes: [2, 3], testLimit: 1 }) };
+    const few = { ...plan, budgets: [{ measures: ['score'] as const, setting: classes }], plainFrom: ['locked'] };
+    const { rows: whole } = await attackJob(targets(), few, contextOf().context);
+    // One test example leaves a class without one.
+    expect(Object.values(whole[0].result.trials[0].metrics)).toContainEqual(Number.NaN);
+    expect((await attackJob(targets(), few, contextOf().context)).rows).toEqual(whole);
+    checkpoints = await mkdtemp(join(root, 'checkpoints-'));
+    expect((await attackJob(targets(), few, contextOf({ workers: 1 }).context)).rows).toEqual(whole);
+  });
+});
+
+describe('an attack that is registered', () => {
+  const options = z.strictObject({ factor: z.number().default(0.5).describe('what each weight is multiplied by') });
+  const shrink: Transform<z.output<typeof options>> = {
+    name: 'shrink',
+    description: 'multiply all weights by a factor',
+    options,
+    isSeeded: false,
+    applies: (_, { factor }) => (factor === 1 ? 'changes nothing by a factor of 1' : undefined),
+    apply: ({ weights }, { factor }) =>
+      new Map([...weights].map(([name, { shape, data }]) => [name, { shape, data: data.map((x) => factor * x) }])),
+  };
+  const sixth: Attack = {
+    name: 'shrink',
+    description: 'multiply all weights by a factor, then fine-tune',
+    adaptive: true,
+    transforms: [shrink as Transform],
+    trained: trainedParts.get('all'),
+  };
+  beforeAll(() => attacks.register(sixth));
+
+  it('has options of its own, is planned, run and noted, without another line', async () => {
+    const schema = attackOptionsWith();
+    const parsed = schema.parse({
+      shrink: { factor: 0.25 },
+      optimizers: ['sgd'],
+      costSteps: 0,
+      scoreSteps: 4,
+      perClass: 4,
+      searchSeeds: [7],
+      seeds: [1],
+    });
+    expect(schema.shape).toHaveProperty('shrink');
+    expect(transformOptions(parsed)).toMatchObject({ shrink: { factor: 0.25 }, reset: { include: ['fc*'] } });
+    const data = dataSpec.parse({ classes: [2, 3], testLimit: 60 });
+    const whole = attackPlan(data, parsed);
+    const only = { ...whole, transforms: { shrink: whole.transforms?.shrink } };
+    const { rows, notes } = await attackJob(targets(), only, contextOf().context);
+    expect(notes).toEqual([]);
+    expect(rows.map(({ start, kind }) => `${start} ${kind}`)).toEqual([
+      'unlocked fine-tune',
+      'unlocked frozen',
+      'unlocked shrink',
+      'locked fine-tune',
+      'locked frozen',
+      'locked shrink',
+      'random weights fine-tune',
+    ]);
+    expect(rows[5]).toMatchObject({ label: 'shrink', adaptive: true, countsAs: 'locked', optimizer: 'sgd', budget: 4 });
+    expect(rows[5].composition.transforms).toEqual([{ name: 'shrink', options: { factor: 0.25 } }]);
+    expect(rows[5].result.trials[0].curve).not.toEqual(rows[3].result.trials[0].curve);
+
+    const idle = { ...only, transforms: { shrink: { factor: 1 } } };
+    const extent = await attackExtent(targets(), idle);
+    expect(extent.notes).toEqual([
+      'Not tried on unlocked and locked: attacks with shrink, which changes nothing by a factor of 1.',
+    ]);
+  });
+
+  it('takes a list of names where a transform offers one, and none of them turns it off', () => {
+    const of = (given: object) => transformOptions(attackOptionsWith().parse(given));
+    expect(of({ reset: ['conv*'] }).reset).toEqual({ include: ['conv*'] });
+    expect(of({ reset: [] }).reset).toBeUndefined();
+    expect(attackPlan(dataSpec.parse({}), attackOptionsWith().parse({ adaptive: false })).transforms).toEqual({});
+  });
+});

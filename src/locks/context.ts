@@ -1,0 +1,79 @@
+import type { Dataset } from '../data/index.js';
+import { type Model, parameterSet, writtenParameters } from '../models/index.js';
+import { InputError } from '../registry/index.js';
+import { taskOf } from '../tasks/index.js';
+import { Evaluator } from '../training/index.js';
+import type { LockContext, UtilityMeter } from './lock-method.js';
+import { UtilityGuard } from './utility-guard.js';
+
+/** Examples, or how they are loaded when a lock method asks for them. */
+type Offered = Dataset | (() => Promise<Dataset>);
+
+/** What a lock method may ask for. */
+export interface LockData {
+  /** Examples of the authorized task, for a retain loss. */
+  readonly train?: Offered;
+  /** Examples of the authorized task that the utility is measured on. */
+  readonly validation?: Offered;
+  /** Examples of what an attacker is after. */
+  readonly adversary?: Offered;
+}
+
+/** A context, and what must be let go after the lock. */
+export interface OpenLockContext extends LockContext {
+  /** Frees what was made for the method. */
+  release(): Promise<void>;
+}
+
+/** Makes the context of a lock: everything it offers is made when it is asked for, and once. */
+export function lockContext(
+  { model, data, seed }: { model: Model; data: LockData; seed: number },
+  more: Pick<LockContext, 'engine' | 'checkpoint' | 'hooks' | 'signal' | 'onStep'> = {},
+): OpenLockContext {
+  const { weights } = model;
+  const { engine } = more;
+  const evaluators: Evaluator[] = [];
+  const [train, validation, adversary] = [data.train, data.validation, data.adversary].map(once);
+  const needed = (examples: (() => Promise<Dataset>) | undefined, what: string) => {
+    if (examples) return examples();
+    throw new InputError(`lock: expected ${what}, got none; give --data.name or --data.path`);
+  };
+  let meter: Promise<UtilityMeter> | undefined;
+  const written = () => writtenParameters(model);
+  const measureUtility = async (): Promise<UtilityMeter> => {
+    const dataset = await needed(validation, 'validation examples of the authorized task');
+    const evaluator = new Evaluator(model, engine);
+    evaluators.push(evaluator);
+    const original = await evaluator.outputs(parameterSet(weights), dataset);
+    const measure = () => evaluator.evaluate(written(), dataset, { original });
+    return { task: evaluator.task, before: await measure(), measure };
+  };
+  return {
+    ...more,
+    model,
+    weights,
+    written,
+    seed,
+    train: async () => needed(train, 'training examples of the authorized task'),
+    validation: async () => needed(validation, 'validation examples of the authorized task'),
+    adversary: async () => adversary?.(),
+    utility: () => {
+      meter ??= measureUtility();
+      return meter;
+    },
+    guard: (budget, before) => new UtilityGuard(parameterSet(weights), before, budget, taskOf(model).roles),
+    release: async () => {
+      await Promise.all(evaluators.map((evaluator) => evaluator.release()));
+    },
+  };
+}
+
+/** Examples as a function that loads them at its first call. */
+function once(offered: Offered | undefined): (() => Promise<Dataset>) | undefined {
+  if (offered === undefined) return undefined;
+  let loaded: Promise<Dataset> | undefined;
+  return () => {
+    loaded ??= typeof offered === 'function' ? offered() : Promise.resolve(offered);
+    return loaded;
+  };
+}
