@@ -95,7 +95,10 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
       .map((line) => JSON.parse(line));
     expect(lines).toHaveLength(found.n as unknown as number);
     const right = lines.filter(({ label, logits }) => logits.indexOf(Math.max(...logits)) === label);
-    expect(right.length / lines.length).toBeCloseTo((found as unknown as Evaluation).metrics.accuracy ?? Number.NaN, 12);
+    expect(right.length / lines.length).toBeCloseTo(
+      (found as unknown as Evaluation).metrics.accuracy ?? Number.NaN,
+      12,
+    );
     expect(lines[5]).toMatchObject({ index: 5, label: expect.any(Number) });
     const locked = json('lock', 'model', 'locked', ...authorized, ...briefLock);
     const test = locked.test as unknown as { after: { float32: Evaluation } };

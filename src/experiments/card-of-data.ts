@@ -1,6 +1,13 @@
 import type { DataSpec, Dataset, LabelledDataset } from '../data/index.js';
 import { weightlockVersion } from '../evidence/index.js';
-import { type CardMetric, type ModelCard, type ModelSpec, preprocessingDifferences } from '../models/index.js';
+import {
+  type CardMetric,
+  type Model,
+  type ModelCard,
+  type ModelSpec,
+  preprocessingDifferences,
+  readModelCard,
+} from '../models/index.js';
 import { type Evaluation, taskOf } from '../tasks/index.js';
 import type { LockJobResult } from './jobs/lock.js';
 import type { UtilityChange } from './utility.js';
@@ -23,6 +30,16 @@ export function cardOfData(train: LabelledDataset, spec?: DataSpec): ModelCard {
     data: { title: train.name, options, trainExamples: train.size },
     version: weightlockVersion(),
   };
+}
+
+/** What the directory of a model says of it but for what a lock changes: how good it is, and how it was locked before. */
+export async function cardOfSource(model: Model): Promise<ModelCard> {
+  const {
+    metrics: _,
+    lock: __,
+    ...facts
+  } = model.source === undefined ? {} : (await readModelCard(model.source, model)).card;
+  return { ...facts, version: weightlockVersion() };
 }
 
 /** The lines of a card on how good a model is, `before` its lock too: what its task measures of the whole, not of each class. */

@@ -1,31 +1,25 @@
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { z } from 'zod';
 import {
-  type Advantage,
   type AttackRow,
-  attackersAdvantage,
   attacks,
   learnedOptions,
   starts,
   type TransformOptions,
   transformWeights,
 } from '../attacks/index.js';
-import { type DataSpec, type Dataset, dataSpec, loadData } from '../data/index.js';
+import { type Dataset, dataSpec } from '../data/index.js';
 import type { EngineOptions } from '../engine/index.js';
-import type { RunFolder } from '../evidence/index.js';
-import { readJsonFile, writeFileAtomic } from '../formats/index.js';
 import { specDefOptions, specdef } from '../locks/index.js';
-import { initializeModel, loadModel, type Model, type ModelCard, parameterSet, saveModel } from '../models/index.js';
-import { scoreTitle, taskOf } from '../tasks/index.js';
+import { type Model, parameterSet } from '../models/index.js';
+import { WeightlockError } from '../registry/index.js';
+import { taskOf } from '../tasks/index.js';
 import { Evaluator } from '../training/index.js';
-import { cardLock, cardMetrics, cardOfData } from './card-of-data.js';
-import { attackJob } from './jobs/attack.js';
+import { type AttackedModel, assessAttack } from './attacked.js';
 import { type AttackPlan, attackOptions, attackOptionsWith, attackPlan } from './jobs/attack-options.js';
-import { type LockJobResult, lockJob } from './jobs/lock.js';
-import { type JobContext, trainJob, trainOptions, trainSteps } from './jobs/train.js';
-import type { PhaseProgress } from './progress.js';
-import { type UtilityChange, utilityChange, utilityWarnings } from './utility.js';
+import type { LockJobResult } from './jobs/lock.js';
+import { trainOptions } from './jobs/train.js';
+import type { Runner, RunSpec } from './run/index.js';
+import type { UtilityChange } from './utility.js';
 
 const { optimizers, adaptiveOptimizers, costSteps } = attackOptions.shape;
 
@@ -54,7 +48,7 @@ export const demoOptions = z.strictObject({
 export type DemoOptions = z.output<typeof demoOptions>;
 
 /** What the demo found. */
-export interface DemoResult {
+export interface DemoResult extends AttackedModel {
   /** Utility on the authorized test examples before and after the lock. */
   readonly test: UtilityChange;
   /** What the owner must know before publishing the locked model. */
@@ -63,97 +57,58 @@ export interface DemoResult {
   readonly transformed: Readonly<Record<string, number>>;
   /** How the lock ended, and the singular values before and after. */
   readonly lock: LockJobResult;
-  /** All searches. */
-  readonly rows: readonly AttackRow[];
-  /** What the score is, in words. */
-  readonly metric: string;
-  /** Advantage in cost. */
-  readonly cost?: Advantage;
-  /** Advantage in score. */
-  readonly score?: Advantage;
-  /** What the attacks left out because it could do nothing: one sentence each. */
-  readonly notes: readonly string[];
   /** Examples of the unauthorized task: to train on, and that scores are measured on. */
   readonly unauthorized: { readonly train: number; readonly test: number };
 }
 
-/** The main job end to end: train a model, lock it, attack both. Interrupted at any point it goes on where it was. */
+/** What the demo is computed with and on. */
+export function demoSpec(options: DemoOptions, engine: EngineOptions, workers: number): RunSpec {
+  const { seed, authorized, unauthorized } = options;
+  const digits = (classes: number[]) => dataSpec.parse({ name: 'digits', classes, splitSeed: seed });
+  return {
+    engine,
+    workers,
+    seed,
+    model: { architecture: 'cnn', config: { num_labels: Math.max(authorized.length, unauthorized.length) } },
+    data: { authorized: digits(authorized), unauthorized: digits(unauthorized) },
+  };
+}
+
+/**
+ * The main job end to end: train a model, lock it, attack both. Interrupted at any point it goes on where it was.
+ *
+ * @param onFirst - Hears what plain fine-tuning with one optimizer found, before the rest is tried.
+ */
 export async function runDemo(
   options: DemoOptions,
-  context: {
-    folder: RunFolder;
-    engine: EngineOptions;
-    workers: number;
-    signal: AbortSignal;
-    progress: PhaseProgress;
-    /** Hears what plain fine-tuning with one optimizer found, before the rest is tried. */
-    onFirst?: (rows: readonly AttackRow[]) => void;
-  },
+  runner: Runner,
+  onFirst?: (rows: readonly AttackRow[]) => void,
 ): Promise<DemoResult> {
-  const { folder, engine, workers, signal, progress, onFirst } = context;
-  const { seed } = options;
-  const spec = (classes: number[]): DataSpec => dataSpec.parse({ name: 'digits', classes, splitSeed: seed });
-  const authorized = await loadData(spec(options.authorized));
-  const unauthorized = await loadData(spec(options.unauthorized));
-  const job = (phase: string, stepOffset: number): JobContext => ({
-    folder,
-    phase,
-    stepOffset,
-    engine,
-    signal,
-    onStep: (step, text) => progress.advance(step, text),
-  });
-
-  const made = cardOfData(authorized.train, spec(options.authorized));
-  const training = trainSteps(options.train, authorized.train);
-  const paths = { unlocked: folder.file('unlocked'), locked: folder.file('locked') };
-  const unlocked = await once(paths.unlocked, async () => {
-    const classes = Math.max(options.authorized.length, options.unauthorized.length);
-    const model = initializeModel('cnn', { num_labels: classes }, seed);
-    progress.begin('train', training);
-    const { evaluation } = await trainJob(
-      { model, train: authorized.train, validation: authorized.validation, seed },
-      options.train,
-      job('train', 0),
-    );
-    progress.end();
-    return { model, card: { ...made, metrics: cardMetrics(model, authorized.validation.name, evaluation) } };
-  });
-
-  const locked = await once(paths.locked, async () => {
-    const model = await loadModel(paths.unlocked);
-    progress.begin('lock', specdef.steps(options.specdef, authorized.train.size));
-    const result = await lockJob(
-      { model, train: authorized.train, validation: authorized.validation, seed },
-      specdef,
-      options.specdef,
-      job('lock', training),
-    );
-    progress.end();
-    await writeFileAtomic(folder.file('lock.json'), `${JSON.stringify(result, null, 2)}\n`);
-    const metrics = result.after && cardMetrics(model, authorized.validation.name, result.after, result.before);
-    return { model, card: { ...made, metrics, lock: cardLock(specdef.name, options.specdef, result) } };
-  });
+  const [authorized, unauthorized] = [await runner.data('authorized'), await runner.data('unauthorized')];
+  if (!authorized || !unauthorized) throw new WeightlockError('demo: expected data of both tasks');
+  const training = { data: authorized, options: options.train };
+  const unlocked = await runner.train({ name: 'unlocked', phase: 'train' }, training);
+  const locked = await runner.lock(
+    { name: 'locked', phase: 'lock' },
+    { from: unlocked.model, data: authorized, method: specdef, options: options.specdef },
+  );
 
   const learned = learnedOptions(specdef.reveals(options.specdef));
-  const plan = attackPlan(spec(options.unauthorized), options.attack, learned);
-  const run = (part: AttackPlan) => attackJob(paths, part, { folder, workers, engine, signal, progress });
+  const plan = attackPlan(unauthorized.spec, options.attack, learned);
+  const paths = { unlocked: unlocked.path, locked: locked.path };
   // What anyone would try comes first, so that there is something to read soon; the whole plan finds it done.
-  onFirst?.((await run({ ...plainPart(plan), title: 'attack, plain' })).rows);
-  const { rows, notes } = await run(plan);
+  onFirst?.((await runner.attack(paths, { ...plainPart(plan), title: 'attack, plain' })).rows);
+  const attacked = assessAttack(await runner.attack(paths, plan), taskOf(locked.model));
 
-  const test = await utilityChange(unlocked, locked.weights, authorized.test, engine);
-  const lock = (await readJsonFile(folder.file('lock.json'))) as LockJobResult;
+  const { test, warnings, ...lock } = locked.info;
+  if (!test) throw new WeightlockError('demo: expected a utility on test examples');
+  const { engine } = runner.spec;
   return {
+    ...attacked,
     test,
-    warnings: utilityWarnings(lock, test),
-    transformed: await transformedScores(locked, plan.transforms ?? {}, authorized.test, engine),
+    warnings,
+    transformed: await transformedScores(locked.model, plan.transforms ?? {}, authorized.test, engine),
     lock,
-    rows,
-    metric: scoreTitle(taskOf(locked)),
-    cost: attackersAdvantage(rows, 'cost'),
-    score: attackersAdvantage(rows, 'score'),
-    notes,
     unauthorized: { train: unauthorized.train.size, test: unauthorized.test.size },
   };
 }
@@ -184,14 +139,4 @@ async function transformedScores(
   }
   await evaluator.release();
   return found;
-}
-
-/** A model directory that is made once: a part that was finished before an interruption is not done again. */
-async function once(path: string, make: () => Promise<{ model: Model; card: ModelCard }>): Promise<Model> {
-  // config.json is written last, so a folder that has it is whole.
-  if (!(await stat(join(path, 'config.json')).catch(() => undefined))) {
-    const { model, card } = await make();
-    await saveModel(path, model, { card, force: true });
-  }
-  return loadModel(path);
 }

@@ -1,6 +1,7 @@
 export { type AttackSides, attackDoubts, sameWeights } from './attack-sense.js';
+export { type AttackedModel, assessAttack } from './attacked.js';
 export { cardDisagreements, cardLock, cardMetrics, cardOfData } from './card-of-data.js';
-export { type DemoOptions, type DemoResult, demoOptions, runDemo } from './demo.js';
+export { type DemoOptions, type DemoResult, demoOptions, demoSpec, runDemo } from './demo.js';
 export { describeEstimate, estimateRun, type RunEstimate } from './estimate.js';
 export { type InspectedTensors, inspectMatrix, type MatrixReport, readMatrices } from './inspect.js';
 export { type AttackJobContext, type AttackJobResult, attackExtent, attackJob } from './jobs/attack.js';
@@ -22,18 +23,9 @@ export {
   trainOptions,
   trainSteps,
 } from './jobs/train.js';
+export { evaluateModel, predict } from './measure.js';
 export { withCurrentRows } from './older-results.js';
-export {
-  type AttackedModel,
-  attackModel,
-  evaluateModel,
-  type LockedModel,
-  lockModel,
-  type PipelineContext,
-  predict,
-  type TrainedModel,
-  trainModel,
-} from './pipelines.js';
 export { notedProgress, type PhaseProgress } from './progress.js';
 export * from './reproduce/index.js';
+export * from './run/index.js';
 export { type UtilityChange, utilityChange, utilityWarnings } from './utility.js';

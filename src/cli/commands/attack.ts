@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { digestOf, readOrigin } from '../../evidence/index.js';
 import {
+  assessAttack,
   attackDoubts,
   attackExtent,
-  attackModel,
   attackOptions,
   attackPlan,
   cardDisagreements,
+  Runner,
 } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { loadModel } from '../../models/index.js';
@@ -83,13 +84,12 @@ export const attack = defineCommand({
     const { found, folder } = await runOnce(context, {
       inputs,
       compute: (run) =>
-        attackModel(targets, taskOf(locked), data, attacking, {
-          folder: run,
-          engine: { threads, device },
-          signal,
-          progress: phaseProgress(context),
-          workers,
-        }),
+        new Runner(
+          { engine: { threads, device }, workers, seed: 0 },
+          { folder: run, signal, progress: phaseProgress(context) },
+        )
+          .attack(targets, attackPlan(data, attacking))
+          .then((attacked) => assessAttack(attacked, taskOf(locked))),
       write: async (attacked, run) => {
         const origin = reportOrigin(await readOrigin(run.path));
         await writeFileAtomic(run.file('report.html'), await attackReport(attacked, attacking, origin));

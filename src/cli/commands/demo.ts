@@ -1,5 +1,5 @@
 import { readOrigin } from '../../evidence/index.js';
-import { demoOptions, describeEstimate, estimateRun, runDemo } from '../../experiments/index.js';
+import { demoOptions, demoSpec, describeEstimate, estimateRun, Runner, runDemo } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { initializeModel } from '../../models/index.js';
 import {
@@ -38,14 +38,15 @@ export const demo = defineCommand({
     }
     const { found, folder } = await runOnce(context, {
       compute: (run) =>
-        runDemo(options, {
-          folder: run,
-          engine: { threads, device },
-          workers: threads,
-          signal,
-          progress: phaseProgress(context),
-          onFirst: (rows) => note(firstLookSentence(rows)),
-        }),
+        runDemo(
+          options,
+          new Runner(demoSpec(options, { threads, device }, threads), {
+            folder: run,
+            signal,
+            progress: phaseProgress(context),
+          }),
+          (rows) => note(firstLookSentence(rows)),
+        ),
       write: async (demo, run) => {
         const origin = reportOrigin(await readOrigin(run.path));
         await writeFileAtomic(run.file('report.html'), await demoReport(demo, options, origin));

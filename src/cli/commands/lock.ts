@@ -1,12 +1,6 @@
 import { z } from 'zod';
 import { digestOf } from '../../evidence/index.js';
-import {
-  cardDisagreements,
-  describeEstimate,
-  estimateRun,
-  type LockedModel,
-  lockModel,
-} from '../../experiments/index.js';
+import { cardDisagreements, describeEstimate, estimateRun, type LockedInfo, Runner } from '../../experiments/index.js';
 import { type LockMethod, lockMethods } from '../../locks/index.js';
 import { findModelFiles, loadModel, type Model } from '../../models/index.js';
 import { quote } from '../../registry/index.js';
@@ -81,12 +75,12 @@ export const lock = defineCommand({
       inputs,
       output,
       compute: (run) =>
-        lockModel({ model, data: task?.data, output, seed, force, method: method.name }, own, {
-          folder: run,
-          engine: { threads, device },
-          signal,
-          progress: phaseProgress(context),
-        }),
+        new Runner({ engine: { threads, device }, seed }, { folder: run, signal, progress: phaseProgress(context) })
+          .lock(
+            { name: 'lock', output: { path: output, force } },
+            { from: model, data: task && { ...task.parts, spec: task.data }, method, options: own },
+          )
+          .then(({ info }) => info),
     });
     print(sigmaTable(found));
     if (found.test) print(`\n${tableToText(utilityTable(found.test))}`);
@@ -117,15 +111,16 @@ async function lockTask(
   const isGiven = JSON.stringify(given) !== JSON.stringify(modelData.parse({}));
   if (!method.needsData && !isGiven) return undefined;
   const { data, card, problems } = await dataForModel(source, model, given);
-  const { train } = await loadTask(data, note);
+  const parts = await loadTask(data, note);
+  const { train } = parts;
   const training = method.training?.(own);
   if (training) requireTrainable(model, train, training.batchSize);
   else taskOf(model).requireFit(model, train);
-  return { data, warnings: [...problems, ...cardDisagreements(card, model, train)], examples: train.size };
+  return { data, parts, warnings: [...problems, ...cardDisagreements(card, model, train)], examples: train.size };
 }
 
 /** The largest singular values before and after. */
-function sigmaTable({ spectra }: LockedModel): string {
+function sigmaTable({ spectra }: LockedInfo): string {
   return tableToText({
     title: 'Largest singular value of each weight matrix',
     columns: [

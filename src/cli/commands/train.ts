@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { describeEstimate, estimateRun, trainModel, trainOptions } from '../../experiments/index.js';
+import { describeEstimate, estimateRun, Runner, trainOptions } from '../../experiments/index.js';
 import { readJsonFile } from '../../formats/index.js';
 import { architectures, initializeModel } from '../../models/index.js';
 import { percent } from '../../report/index.js';
@@ -39,7 +39,8 @@ export const train = defineCommand({
     const { options, threads, device, signal, print, result, force, dryRun } = context;
     const { architecture, task: taskName, modelConfig, data, seed, ...training } = options;
     const { output } = context.arguments;
-    const { train: examples, test } = await loadTask(data, context.note);
+    const parts = await loadTask(data, context.note);
+    const { train: examples, test } = parts;
     const extra = modelConfig === undefined ? {} : ((await readJsonFile(modelConfig)) as Record<string, unknown>);
     const task = tasks.get(taskName);
     const fitting = architectures.get(architecture).fit(examples.examples.layout([]), task.headFor(examples));
@@ -63,16 +64,17 @@ export const train = defineCommand({
       inputs,
       output,
       compute: (run) =>
-        trainModel({ model, data, output, seed, force }, training, {
-          folder: run,
-          engine: { threads, device },
-          signal,
-          progress: phaseProgress(context),
-        }),
+        new Runner({ engine: { threads, device }, seed }, { folder: run, signal, progress: phaseProgress(context) })
+          .train(
+            { name: 'train', output: { path: output, force } },
+            { from: async () => model, data: { ...parts, spec: data }, options: training },
+          )
+          .then(({ info }) => info),
     });
-    const score = percent(found.test.metrics[task.roles.score] ?? Number.NaN);
+    const measured = found.test ?? found.evaluation;
+    const score = percent(measured.metrics[task.roles.score] ?? Number.NaN);
     print(
-      `${output}: ${scoreTitle(task)} ${score} on ${found.test.n} test examples after ${found.steps} steps (${folder.path})`,
+      `${output}: ${scoreTitle(task)} ${score} on ${measured.n} test examples after ${found.steps} steps (${folder.path})`,
     );
     result({ ...found, output, run: folder.path });
     return 0;

@@ -11,10 +11,10 @@ import {
   preventsAtSetting,
   share,
 } from './claims.js';
+import { assessed, examplesOf, lastScores, runnerOf } from './common.js';
 import { lockOnMnist } from './mnist-lock.js';
 import type { Claim, Reproduction, Scale } from './reproduction.js';
 import { adaptiveTransforms, heldBack, type SweepSettings, singleSetting, sweep } from './sweep.js';
-import { assessed, lastScores, Workshop } from './workshop.js';
 
 /** What differs between the scales; the paper's numbers are those of its Appendix C. */
 interface Settings extends SweepSettings {
@@ -117,12 +117,18 @@ export const fig4: Reproduction = {
     const { limit, attackLimit, testLimit, epochs, attackEpochs, target, optimizers, adaptiveOptimizers, ...rest } =
       settings[scale];
     const { seed } = context;
-    const workshop = new Workshop(context);
+    const runner = runnerOf(context);
     const spec = (name: string, examples: number | undefined) =>
-      workshop.spec(name, { size: 32, channels: 3, validationShare: heldBack(scale), limit: examples, testLimit });
+      examplesOf(context, name, {
+        size: 32,
+        channels: 3,
+        validationShare: heldBack(scale),
+        limit: examples,
+        testLimit,
+      });
     const mnist = await loadData(spec('mnist', limit));
     const start = async () => initializeModel('cnn', { num_channels: 3, image_size: 32 }, seed);
-    const { paths, utility, sigma } = await lockOnMnist(workshop, start, mnist, { epochs });
+    const { paths, utility, sigma } = await lockOnMnist(runner, start, mnist, { epochs });
 
     const data = spec('cifar10', attackLimit);
     const { train } = await loadData(data);
@@ -130,7 +136,7 @@ export const fig4: Reproduction = {
     const budget = { ...rest.budget, steps };
     const goal = { label: 'cifar10', data, target };
     const transforms = adaptiveTransforms({ topK: 1 });
-    const rows = await workshop.attack(paths, sweep(goal, optimizers, budget, { transforms, adaptiveOptimizers }));
+    const { rows } = await runner.attack(paths, sweep(goal, optimizers, budget, { transforms, adaptiveOptimizers }));
     const found = assessed({ task: 'CIFAR-10', metric: 'accuracy', target: goal.target, guessing: 0.1 }, rows);
 
     const claims: Claim[] = [keepsUtility('MNIST', source, utility), keepsProbabilities('MNIST', utility)];
@@ -146,10 +152,10 @@ export const fig4: Reproduction = {
         );
       const run = async (candidate: number, seeds: readonly number[]) => {
         const plan = at(candidate, `-at-${candidate.toPrecision(2)}`, seeds);
-        return lastScores(await workshop.attack(paths, { ...plan, plainFrom: ['unlocked'] }), 'unlocked');
+        return lastScores((await runner.attack(paths, { ...plan, plainFrom: ['unlocked'] })).rows, 'unlocked');
       };
       const rate = await largestTrainingRate(search.result, 0.1, budget.searchSeeds, run);
-      const ended = await workshop.attack(paths, at(rate, '', budget.seeds));
+      const { rows: ended } = await runner.attack(paths, at(rate, '', budget.seeds));
       const scores = { unlocked: lastScores(ended, 'unlocked'), locked: lastScores(ended, 'locked') };
       cells.push({ rate, ...scores, evaluations: evaluationsPerStep(ended) });
       const setting = `${name} at ${rate.toPrecision(2)}, the largest learning rate of the search that trains the unlocked model (${steps} steps)`;
@@ -182,8 +188,8 @@ export const fig4: Reproduction = {
       utility: { CNN: utility },
       attacks: [found],
       claims,
-      notes: [...workshop.notes],
-      seconds: workshop.seconds,
+      notes: [...runner.notes],
+      seconds: runner.seconds,
     };
   },
 };

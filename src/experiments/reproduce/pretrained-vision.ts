@@ -1,11 +1,11 @@
 import { loadData, subset } from '../../data/index.js';
-import { specDefOptions } from '../../locks/index.js';
-import { evaluateModel } from '../pipelines.js';
+import { specDefOptions, specdef } from '../../locks/index.js';
+import { evaluateModel } from '../measure.js';
 import { type UtilityChange, utilityChange } from '../utility.js';
 import { accuracy, keepsProbabilities, keepsUtility, preventsAtAnyRate, preventsAtBest, share } from './claims.js';
+import { assessed, examplesOf, runnerOf } from './common.js';
 import type { Claim, Reproduction, ResultAttack, Scale } from './reproduction.js';
 import { adaptiveTransforms, type SweepSettings, sweep } from './sweep.js';
-import { assessed, Workshop } from './workshop.js';
 
 /** What differs between the scales. */
 interface Settings extends SweepSettings {
@@ -68,9 +68,9 @@ export const pretrainedVision: Reproduction = {
     const { architectures, limit, testLimit, lockSteps, steps, optimizers, adaptiveOptimizers, ...rest } =
       settings[scale];
     const { data: root, engine } = context;
-    const workshop = new Workshop(context);
+    const runner = runnerOf(context);
     const spec = (name: string, share: number) =>
-      workshop.spec(name, { size: 32, channels: 3, ...normalization, validationShare: share, limit, testLimit });
+      examplesOf(context, name, { size: 32, channels: 3, ...normalization, validationShare: share, limit, testLimit });
     const cifar = await loadData(spec('cifar10', 0.1));
     const all = await loadData({ ...spec('cifar10', 0.1), testLimit: undefined });
     const firstThousand = subset(all.test, [...Array(1000).keys()]);
@@ -82,6 +82,8 @@ export const pretrainedVision: Reproduction = {
       batchSize: 64,
       retain: { task: 1, kl: 1 },
       maxDrop: 0.01,
+      // Running statistics that move to these lossy copies of the images cost 0.2 to 0.3 nats by themselves.
+      maxKl: null,
       evaluateEvery: Math.max(1, Math.round(lockSteps / 20)),
       patience: 5,
     });
@@ -93,8 +95,16 @@ export const pretrainedVision: Reproduction = {
     const utility: Record<string, UtilityChange> = {};
     for (const architecture of architectures) {
       const path = `${root}/models/cifar10-${architecture}`;
-      const unlocked = await workshop.adopt(`${architecture}-unlocked`, path, { architecture });
-      const locked = await workshop.lock(`${architecture}-locked`, unlocked, cifar, lock);
+      const unlocked = await runner.adopt({ name: `${architecture}-unlocked` }, path, { architecture });
+      const locked = await runner.lock(
+        { name: `${architecture}-locked` },
+        {
+          from: unlocked.model,
+          data: { train: cifar.train, validation: cifar.validation },
+          method: specdef,
+          options: lock,
+        },
+      );
       const first = await evaluateModel(unlocked.model, firstThousand, engine);
       const change = await utilityChange(unlocked.model, locked.model.weights, cifar.test, engine);
       utility[architecture] = change;
@@ -135,7 +145,7 @@ export const pretrainedVision: Reproduction = {
         const task = `Fashion-MNIST by ${architecture}${few ? `, ${perClass} images of each class` : ''}`;
         const found = assessed(
           { task, metric: 'accuracy', target: goal.target, guessing: 0.1 },
-          await workshop.attack(paths, plan),
+          (await runner.attack(paths, plan)).rows,
         );
         attacks.push(found);
         claims.push(preventsAtAnyRate(found, source), preventsAtBest(found, source));
@@ -146,7 +156,7 @@ export const pretrainedVision: Reproduction = {
       title: 'Networks that others trained: CIFAR-10 ResNets, attacked on Fashion-MNIST',
       scale,
       setup: [
-        `Published CIFAR-10 ResNets (Idelbayev), locked with SpecDef: α ${lock.alpha}, k ${lock.topK}, AdamW 1e-3, retain loss cross entropy plus KL to the original on ${cifar.train.size} CIFAR-10 training images (of lossy copies, see the data's README), at most ${lockSteps} steps, stopped before 1 point of accuracy or ${lock.maxKl} nats of KL divergence to the original is lost on ${cifar.validation.size} held-out images.`,
+        `Published CIFAR-10 ResNets (Idelbayev), locked with SpecDef: α ${lock.alpha}, k ${lock.topK}, AdamW 1e-3, retain loss cross entropy plus KL to the original on ${cifar.train.size} CIFAR-10 training images (of lossy copies, see the data's README), at most ${lockSteps} steps, stopped before 1 point of accuracy is lost on ${cifar.validation.size} held-out images. No budget on KL: the running statistics of batch norm move to these copies of the images, which alone costs 0.2 to 0.3 nats.`,
         ...raised.map((text) => `${text}.`),
         `Attacks: Fashion-MNIST as 3×32×32 images, ${steps} steps of ${rest.budget.batchSize}, constant learning rate, with all training images drawn (at most ${limit ?? 'all'}) and with ${perClass} of each class; ${rest.budget.seeds.length} seeds, the same trials and steps for all starting points, a new classifier only as far as training makes one.`,
       ],
@@ -161,8 +171,8 @@ export const pretrainedVision: Reproduction = {
       utility,
       attacks,
       claims,
-      notes: [...workshop.notes],
-      seconds: workshop.seconds,
+      notes: [...runner.notes],
+      seconds: runner.seconds,
     };
   },
 };

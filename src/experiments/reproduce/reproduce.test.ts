@@ -4,9 +4,9 @@ import { dataSpec } from '../../data/index.js';
 import type { Evaluation } from '../../tasks/index.js';
 import type { UtilityChange } from '../utility.js';
 import { keepsProbabilities, keepsUtility, preventsAtAnyRate, preventsAtBest, preventsAtSetting } from './claims.js';
+import { assessed, lastScores, printedSpecDef } from './common.js';
 import { largestTrainingRate } from './fig4.js';
 import { reproductions } from './index.js';
-import { assessed, lastScores, printedSpecDef } from './workshop.js';
 
 function trial(seed: number, score: number, learningRate = 0.1): Trial {
   const curve = [

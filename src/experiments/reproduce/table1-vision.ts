@@ -9,10 +9,10 @@ import {
   preventsAtBest,
   preventsAtSetting,
 } from './claims.js';
+import { assessed, examplesOf, lastScores, runnerOf } from './common.js';
 import { lockOnMnist } from './mnist-lock.js';
 import type { Claim, Reproduction, ResultAttack, Scale } from './reproduction.js';
 import { adaptiveTransforms, heldBack, type SweepSettings, singleSetting, sweep } from './sweep.js';
-import { assessed, lastScores, Workshop } from './workshop.js';
 
 const tasks = ['cifar10', 'kmnist', 'fashion-mnist'] as const;
 type Task = (typeof tasks)[number];
@@ -92,9 +92,9 @@ export const table1Vision: Reproduction = {
     const { limit, attackLimit, testLimit, epochs, attackEpochs, ...rest } = settings[scale];
     const { optimizers, adaptiveOptimizers, targets } = rest;
     const { seed } = context;
-    const workshop = new Workshop(context);
+    const runner = runnerOf(context);
     const spec = (name: string, examples: number | undefined) =>
-      workshop.spec(name, {
+      examplesOf(context, name, {
         size: imageSize,
         channels: 3,
         validationShare: heldBack(scale),
@@ -104,7 +104,7 @@ export const table1Vision: Reproduction = {
     const mnist = await loadData(spec('mnist', limit));
 
     const start = async () => initializeModel('resnet18', { num_classes: 10, image_size: imageSize }, seed);
-    const { paths, utility, sigma } = await lockOnMnist(workshop, start, mnist, { epochs });
+    const { paths, utility, sigma } = await lockOnMnist(runner, start, mnist, { epochs });
 
     const claims: Claim[] = [keepsUtility('MNIST', source, utility), keepsProbabilities('MNIST', utility)];
     const onMnist = { unlocked: accuracy(utility.before.float32), locked: accuracy(utility.after.float32) };
@@ -122,14 +122,17 @@ export const table1Vision: Reproduction = {
       const steps = Math.max(1, Math.round((attackEpochs * train.size) / rest.budget.batchSize));
       const budget = { ...rest.budget, steps };
       const goal = { label: task, data, target };
-      const single = await workshop.attack(paths, singleSetting(goal, { name: 'adamw', learningRate: 0.1 }, budget));
+      const { rows: single } = await runner.attack(
+        paths,
+        singleSetting(goal, { name: 'adamw', learningRate: 0.1 }, budget),
+      );
       const [ended, endedLocked] = [lastScores(single, 'unlocked'), lastScores(single, 'locked')];
       atSetting.unlocked.push(ended);
       atSetting.locked.push(endedLocked);
       const setting = `AdamW at learning rate 0.1 (the paper's setting), ${steps} steps`;
       claims.push(preventsAtSetting({ task, setting, source, guessing: 0.1 }, ended, endedLocked));
       const transforms = adaptiveTransforms({ topK: 1 });
-      const rows = await workshop.attack(paths, sweep(goal, optimizers, budget, { transforms, adaptiveOptimizers }));
+      const { rows } = await runner.attack(paths, sweep(goal, optimizers, budget, { transforms, adaptiveOptimizers }));
       const found = assessed({ task, metric: 'accuracy', target: goal.target, guessing: 0.1 }, rows);
       attacks.push(found);
       claims.push(preventsAtAnyRate(found, 'paper, Section 3 and Figure 3 (effective across learning rates)'));
@@ -161,8 +164,8 @@ export const table1Vision: Reproduction = {
       utility: { 'ResNet-18': utility },
       attacks,
       claims,
-      notes: [...workshop.notes],
-      seconds: workshop.seconds,
+      notes: [...runner.notes],
+      seconds: runner.seconds,
     };
   },
 };

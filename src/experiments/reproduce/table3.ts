@@ -1,15 +1,17 @@
 import type { AttackRow } from '../../attacks/index.js';
 import { type LabelledDataset, loadData, subset } from '../../data/index.js';
 import { mean } from '../../linalg/index.js';
+import { specdef } from '../../locks/index.js';
 import { initializeModel, loadModel, type Model } from '../../models/index.js';
 import type { Evaluation } from '../../tasks/index.js';
 import { trainOptions } from '../jobs/train.js';
-import { evaluateModel } from '../pipelines.js';
+import { evaluateModel } from '../measure.js';
+import type { TaskData } from '../run/index.js';
 import { utilityChange } from '../utility.js';
 import { isGuessing, keepsProbabilities, preventsAtAnyRate, preventsAtBest, share } from './claims.js';
+import { assessed, examplesOf, printedSpecDef, runnerOf } from './common.js';
 import type { Claim, Reproduction, ResultCell, Scale } from './reproduction.js';
 import { adaptiveTransforms, heldBack, type SweepSettings, singleSetting, sweep } from './sweep.js';
-import { assessed, printedSpecDef, type TaskData, Workshop } from './workshop.js';
 
 /** What differs between the scales; the paper's numbers are those of its Appendix B.4. */
 interface Settings extends SweepSettings {
@@ -88,26 +90,38 @@ export const table3: Reproduction = {
     const { limit, testLimit, trainEpochs, unlearnEpochs, lockEpochs, optimizers, adaptiveOptimizers, ...rest } =
       settings[scale];
     const { seed, engine } = context;
-    const workshop = new Workshop(context);
-    const data = workshop.spec('cifar10', { validationShare: heldBack(scale), limit, testLimit });
+    const runner = runnerOf(context);
+    const data = examplesOf(context, 'cifar10', { validationShare: heldBack(scale), limit, testLimit });
     const { train, validation, test } = await loadData(data);
     const others: TaskData = { train: without(train, car), validation: without(validation, car) };
 
     const training = (epochs: number) =>
       trainOptions.parse({ epochs, batchSize, optimizer: 'adamw', learningRate: 1e-3, evaluateEvery: 100_000 });
     const start = async () => initializeModel('resnet18', { num_classes: 10, image_size: 32 }, seed);
-    const original = await workshop.train('original', start, { train, validation }, training(trainEpochs));
+    const original = await runner.train(
+      { name: 'original' },
+      { from: start, data: { train, validation }, options: training(trainEpochs) },
+    );
     const reload = () => loadModel(original.path);
-    const unlearned = await workshop.train('unlearned', reload, others, training(unlearnEpochs));
+    const unlearned = await runner.train(
+      { name: 'unlearned' },
+      { from: reload, data: others, options: training(unlearnEpochs) },
+    );
     const lockCourse = { epochs: lockEpochs, schedule: 'step', gamma: 0.7, optimizer: 'adam', batchSize };
-    const locked = await workshop.lock('locked', unlearned, others, printedSpecDef(lockCourse));
+    const locked = await runner.lock(
+      { name: 'locked' },
+      { from: unlearned.model, data: others, method: specdef, options: printedSpecDef(lockCourse) },
+    );
 
     const paths = { unlocked: unlearned.path, locked: locked.path };
     const budget = { ...rest.budget, steps: Math.max(1, Math.round(train.size / batchSize)) };
     const goal = { label: 'relearn', data, target: 0.5, metric: `f1.${car}` };
-    const relearned = await workshop.attack(paths, singleSetting(goal, { name: 'sgd', learningRate: 0.1 }, budget));
+    const { rows: relearned } = await runner.attack(
+      paths,
+      singleSetting(goal, { name: 'sgd', learningRate: 0.1 }, budget),
+    );
     const transforms = adaptiveTransforms({ topK: 1 });
-    const rows = await workshop.attack(paths, sweep(goal, optimizers, budget, { transforms, adaptiveOptimizers }));
+    const { rows } = await runner.attack(paths, sweep(goal, optimizers, budget, { transforms, adaptiveOptimizers }));
     const found = assessed({ task: 'cars of CIFAR-10', metric: 'F1 of car', target: goal.target, guessing: 0.1 }, rows);
 
     const utility = await utilityChange(unlearned.model, locked.model.weights, without(test, car), engine);
@@ -168,8 +182,8 @@ export const table3: Reproduction = {
         preventsAtAnyRate(found, source),
         preventsAtBest(found, 'weightlock'),
       ],
-      notes: [...workshop.notes],
-      seconds: workshop.seconds,
+      notes: [...runner.notes],
+      seconds: runner.seconds,
     };
   },
 };

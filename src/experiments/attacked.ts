@@ -1,0 +1,23 @@
+import { type Advantage, type AttackRow, attackersAdvantage } from '../attacks/index.js';
+import { scoreTitle, type Task } from '../tasks/index.js';
+import type { AttackJobResult } from './jobs/attack.js';
+
+/** What attacks on a model found. */
+export interface AttackedModel {
+  /** All searches. */
+  readonly rows: readonly AttackRow[];
+  /** What the score is, in words. */
+  readonly metric: string;
+  /** Advantage in cost. */
+  readonly cost?: Advantage;
+  /** Advantage in score. */
+  readonly score?: Advantage;
+  /** What was left out because it could do nothing, and which options had no effect: one sentence each. */
+  readonly notes: readonly string[];
+}
+
+/** What the searches of an attack say of an attacker's advantage. */
+export function assessAttack({ rows, notes }: AttackJobResult, task: Task): AttackedModel {
+  const [cost, score] = [attackersAdvantage(rows, 'cost'), attackersAdvantage(rows, 'score')];
+  return { rows, metric: scoreTitle(task), cost, score, notes };
+}

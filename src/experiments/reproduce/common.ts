@@ -1,0 +1,51 @@
+import { join } from 'node:path';
+import type { z } from 'zod';
+import { type AttackRow, attackersAdvantage } from '../../attacks/index.js';
+import { type DataSpec, dataSpec } from '../../data/index.js';
+import { type SpecDefOptions, specDefOptions } from '../../locks/index.js';
+import { Runner } from '../run/index.js';
+import type { ReproductionContext, ResultAttack } from './reproduction.js';
+
+/** What trains, locks and attacks the models of an experiment. */
+export function runnerOf({ engine, workers, seed, ...context }: ReproductionContext): Runner {
+  return new Runner({ engine, workers, seed }, context);
+}
+
+/** Which examples of a data set in the experiment's folder; the split is by the run's seed. */
+export function examplesOf(
+  { data, seed }: ReproductionContext,
+  name: string,
+  options: z.input<typeof dataSpec>,
+): DataSpec {
+  return dataSpec.parse({ name, path: join(data, name), splitSeed: seed, ...options });
+}
+
+/** The last scores of some trials, one a seed: what a run ends with, as the paper reports it, and not the best on the way. */
+export function lastScores(rows: readonly AttackRow[], start: string, optimizer?: string): number[] {
+  return rows
+    .filter((row) => row.start === start && row.plain)
+    .filter((row) => optimizer === undefined || row.optimizer === optimizer)
+    .flatMap(({ result }) => result.trials.map(({ curve }) => curve[curve.length - 1].score));
+}
+
+/** SpecDef as the paper prints it, without a leading stage and without a utility budget. */
+export function printedSpecDef(options: Partial<SpecDefOptions>): SpecDefOptions {
+  const printed = specDefOptions.parse({
+    lead: { share: 0 },
+    topK: 1,
+    alpha: 0.5,
+    retain: { task: 1, kl: 0 },
+    utilityFloor: 0,
+    maxKl: null,
+    evaluateEvery: 100_000,
+  });
+  return { ...printed, ...options };
+}
+
+/** The rows of one unauthorized task with what they say of the attacker's advantage. */
+export function assessed(
+  facts: Pick<ResultAttack, 'task' | 'metric' | 'target' | 'guessing'>,
+  rows: readonly AttackRow[],
+) {
+  return { ...facts, rows, cost: attackersAdvantage(rows, 'cost'), score: attackersAdvantage(rows, 'score') };
+}

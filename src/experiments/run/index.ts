@@ -1,0 +1,2 @@
+export { type LockedInfo, type MadeModel, Runner, type TaskData, type TrainedInfo } from './runner.js';
+export { type ModelSource, openModel, type RunContext, type RunSpec } from './spec.js';

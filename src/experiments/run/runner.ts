@@ -1,0 +1,239 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { AttackTargets } from '../../attacks/index.js';
+import { type DataParts, type DataSpec, loadData } from '../../data/index.js';
+import { modelState, saveOutput } from '../../evidence/index.js';
+import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
+import { type LockMethod, lockMethods } from '../../locks/index.js';
+import { cloneWeights, loadModel, type Model, type ModelCard, saveModel, writeModelCard } from '../../models/index.js';
+import type { Evaluation } from '../../tasks/index.js';
+import { cardLock, cardMetrics, cardOfData, cardOfSource, cardUtility } from '../card-of-data.js';
+import { type AttackJobResult, attackJob } from '../jobs/attack.js';
+import type { AttackPlan } from '../jobs/attack-options.js';
+import { type LockJobResult, lockJob } from '../jobs/lock.js';
+import { type JobContext, type TrainOptions, type TrainResult, trainJob, trainSteps } from '../jobs/train.js';
+import { evaluateModel } from '../measure.js';
+import { notedProgress, type PhaseProgress } from '../progress.js';
+import { type UtilityChange, utilityChange, utilityWarnings } from '../utility.js';
+import { openModel, type RunContext, type RunSpec } from './spec.js';
+
+/** A model that a run made, on disk. */
+export interface MadeModel<Info = unknown> {
+  /** Its model directory. */
+  readonly path: string;
+  /** The model as it was written. */
+  readonly model: Model;
+  /** What is known of how it was made. */
+  readonly info: Info;
+}
+
+/** What training found. */
+export interface TrainedInfo extends TrainResult {
+  /** What the task measures on the test examples, where there were some. */
+  readonly test?: Evaluation;
+}
+
+/** What a lock found. */
+export interface LockedInfo extends LockJobResult {
+  /** Utility on the authorized test examples before and after, of the weights as they were written; none without such examples. */
+  readonly test?: UtilityChange;
+  /** What the owner must know before publishing it. */
+  readonly warnings: readonly string[];
+}
+
+/** Examples that a model is trained or locked on, those that stop it, and those that it is judged on. */
+export type TaskData = Pick<DataParts, 'train' | 'validation'> & {
+  readonly test?: DataParts['test'];
+  /** Options that load them again, for the model's card. */
+  readonly spec?: DataSpec;
+};
+
+/** A part of a run that makes a model. */
+interface Part {
+  /** Its name: of its model's folder, checkpoint and metrics. */
+  readonly name: string;
+  /** What the progress calls it; default its name. */
+  readonly phase?: string;
+  /** Model directory to write; default a folder of the run with the part's name. */
+  readonly output?: { readonly path: string; readonly force: boolean };
+}
+
+/**
+ * Trains, locks and attacks: the one conductor of commands, demo and reproductions. Each part is done once; what was finished
+ * before an interruption is read back, and what was begun goes on from its checkpoint.
+ */
+export class Runner {
+  /** Seconds of each part, those of earlier, interrupted runs included where the part was finished. */
+  readonly seconds: Record<string, number> = {};
+  /** What attacks left out because it could do nothing, one sentence each. */
+  readonly notes = new Set<string>();
+  readonly #progress: PhaseProgress;
+  readonly #data = new Map<string, Promise<DataParts & { spec: DataSpec }>>();
+  #stepOffset = 0;
+
+  /**
+   * @param spec - What the run is computed with and on.
+   * @param context - Where it is kept and shown.
+   */
+  constructor(
+    readonly spec: RunSpec,
+    readonly context: RunContext,
+  ) {
+    this.#progress = notedProgress(context.progress, context.folder);
+  }
+
+  /** The examples of the authorized or the unauthorized task; undefined where the run has none. */
+  async data(role: 'authorized' | 'unauthorized'): Promise<(DataParts & { spec: DataSpec }) | undefined> {
+    const spec = this.spec.data?.[role];
+    if (!spec) return undefined;
+    const known = this.#data.get(role) ?? loadData(spec).then((parts) => ({ ...parts, spec }));
+    this.#data.set(role, known);
+    return known;
+  }
+
+  /** The model that the run begins with, new or from its directory. */
+  start(): Promise<Model> {
+    return openModel(this.spec.model, this.spec.seed);
+  }
+
+  /** Trains a model; default the run's own. */
+  train(
+    part: Part,
+    {
+      from = () => this.start(),
+      data,
+      options,
+    }: { from?: () => Promise<Model>; data: TaskData; options: TrainOptions },
+  ): Promise<MadeModel<TrainedInfo>> {
+    const steps = trainSteps(options, data.train);
+    const { engine, seed } = this.spec;
+    return this.#make<TrainResult, TrainedInfo>(part, steps, {
+      make: async (job) => {
+        const model = await from();
+        const info = await trainJob({ model, ...data, seed }, options, job);
+        return { model, info, card: cardOfData(data.train, data.spec) };
+      },
+      judge: async (model, info, card) => {
+        const test = data.test && (await evaluateModel(model, data.test, engine));
+        const metrics = cardMetrics(model, (data.test ?? data.validation).name, test ?? info.evaluation);
+        return { info: { ...info, ...(test && { test }) }, card: { ...card, metrics } };
+      },
+    });
+  }
+
+  /** A copy of a model that others trained. */
+  adopt(part: Part, path: string, config?: Readonly<Record<string, unknown>>): Promise<MadeModel> {
+    return this.#make<{ path: string }>(part, 0, {
+      make: async () => ({ model: await loadModel(path, { config }), info: { path } }),
+    });
+  }
+
+  /** Locks a copy of a model; default the run's own. A method may do without data. */
+  lock<Options>(
+    part: Part,
+    {
+      from,
+      data,
+      adversary,
+      method,
+      options,
+    }: {
+      from?: Model;
+      data?: TaskData;
+      adversary?: TaskData['train'];
+      method: LockMethod<Options> | string;
+      options: Options;
+    },
+  ): Promise<MadeModel<LockedInfo>> {
+    const chosen = typeof method === 'string' ? (lockMethods.get(method) as LockMethod<Options>) : method;
+    const { engine, seed } = this.spec;
+    let original: Model;
+    return this.#make<LockJobResult, LockedInfo>(part, chosen.steps(options, data?.train.size ?? 0), {
+      make: async (job) => {
+        original = from ?? (await this.start());
+        const model = { ...original, weights: cloneWeights(original.weights) };
+        const examples = { train: data?.train, validation: data?.validation, adversary };
+        const info = await lockJob({ model, ...examples, seed }, chosen, options, job);
+        const facts = data ? cardOfData(data.train, data.spec) : await cardOfSource(original);
+        const metrics =
+          data && info.after ? { metrics: cardMetrics(model, data.validation.name, info.after, info.before) } : {};
+        return { model, info, card: { ...facts, ...metrics, lock: cardLock(chosen.name, options, info) } };
+      },
+      // Not the weights in memory: what is said of a model must be measured on the file that is published.
+      judge: async (published, info, card) => {
+        if (!data?.test) {
+          const warnings = data ? [] : ['The utility of the locked model was not measured: no data were given.'];
+          return { info: { ...info, warnings }, card };
+        }
+        const test = await utilityChange(original, published.weights, data.test, engine);
+        const metrics = cardUtility(published, data.test.name, test);
+        return { info: { ...info, test, warnings: utilityWarnings(info, test) }, card: { ...card, metrics } };
+      },
+    });
+  }
+
+  /** Attacks with one plan. */
+  async attack(targets: AttackTargets, plan: AttackPlan): Promise<AttackJobResult> {
+    const { engine, workers = 0 } = this.spec;
+    const { folder, signal } = this.context;
+    const found = await this.#timed(plan.title ?? `attack ${plan.label ?? ''}`.trim(), () =>
+      attackJob(targets, plan, { folder, workers, engine, signal, progress: this.#progress }),
+    );
+    for (const note of found.notes) this.notes.add(note);
+    return found;
+  }
+
+  async #make<Made, Info extends Made = Made>(
+    { name, phase = name, output }: Part,
+    steps: number,
+    {
+      make,
+      judge,
+    }: {
+      make: (job: JobContext) => Promise<{ model: Model; info: Made; card?: ModelCard }>;
+      judge?: (written: Model, info: Made, card: ModelCard) => Promise<{ info: Info; card: ModelCard }>;
+    },
+  ): Promise<MadeModel<Info>> {
+    const { folder, signal } = this.context;
+    const { engine } = this.spec;
+    const path = output?.path ?? folder.file(name);
+    const noted = folder.file(`${name}.json`);
+    const stepOffset = this.#stepOffset;
+    this.#stepOffset += steps;
+    await this.#timed(name, async () => {
+      if (await isMade(folder.path, path, noted, output !== undefined)) return;
+      this.#progress.begin(phase, steps);
+      const onStep = (step: number, text: string) => this.#progress.advance(step, text);
+      const made = await make({ folder, phase, stepOffset, engine, signal, onStep });
+      this.#progress.end();
+      const { model, card } = made;
+      if (output) await saveOutput(folder.path, path, model, { force: output.force, card });
+      else await saveModel(path, model, { force: true, card });
+      const judged = judge && (await judge(await loadModel(path), made.info, card ?? {}));
+      if (judged) await writeModelCard(path, model, judged.card);
+      await writeFileAtomic(noted, `${JSON.stringify(judged?.info ?? made.info, null, 2)}\n`);
+    });
+    return { path, model: await loadModel(path), info: (await readJsonFile(noted)) as Info };
+  }
+
+  /** Does a part and notes how long it took, unless an earlier run has noted that. */
+  async #timed<T>(part: string, work: () => Promise<T>): Promise<T> {
+    const noted = this.context.folder.file(`seconds-${part.replaceAll(/[ ,]+/g, '-')}.json`);
+    const before = (await exists(noted)) ? ((await readJsonFile(noted)) as number) : undefined;
+    const started = performance.now();
+    const done = await work();
+    this.seconds[part] = before ?? (performance.now() - started) / 1000;
+    if (before === undefined) await writeFileAtomic(noted, `${this.seconds[part]}\n`);
+    return done;
+  }
+}
+
+/** Whether a part was finished by an earlier run: its findings are written last, and its model is still there. */
+async function isMade(run: string, path: string, noted: string, isOutput: boolean): Promise<boolean> {
+  if (!(await exists(noted))) return false;
+  return isOutput ? (await modelState(run, path)) === 'whole' : exists(join(path, 'config.json'));
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined;
+}
