@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { findLost, modelState, noteModel, type RunFolder, type RunLocation } from '../evidence/index.js';
-import { withCurrentRows } from '../experiments/index.js';
+import { fromResultFile, type ResultKind, type Results, toResultFile } from '../experiments/index.js';
 import { requireWritable } from '../formats/index.js';
 import { type Model, requireApart, requireNoModel } from '../models/index.js';
 import { InputError } from '../registry/index.js';
@@ -51,14 +51,16 @@ function replaced(path: string, run: string): InputError {
  * Does a command's work in its run folder, or reads back what the same configuration found before. Where a finished run's
  * output is gone, the run is resumed from its last checkpoint, which writes it again.
  *
+ * @param kind - What its result is.
  * @param inputs - Digests of the files that the work reads.
  * @param output - Model directory that the work writes.
  * @param compute - The work; resumes what the folder holds.
  * @param write - Writes further files of a finished run, such as a report, before it is marked as done.
  * @throws InputError when something else lies where a finished run had written.
  */
-export async function runOnce<T>(
+export async function runOnce<Kind extends ResultKind>(
   context: RunContext,
+  kind: Kind,
   {
     inputs,
     output,
@@ -67,10 +69,10 @@ export async function runOnce<T>(
   }: {
     inputs?: RunInputs;
     output?: string;
-    compute: (folder: RunFolder) => Promise<T>;
-    write?: (found: T, folder: RunFolder) => Promise<void>;
+    compute: (folder: RunFolder) => Promise<Results[Kind]>;
+    write?: (found: Results[Kind], folder: RunFolder) => Promise<void>;
   },
-): Promise<{ found: T; folder: RunFolder }> {
+): Promise<{ found: Results[Kind]; folder: RunFolder }> {
   const folder = await context.openRunFolder(inputs);
   if (folder.isDone) {
     const lost = await findLost(folder.path);
@@ -79,7 +81,7 @@ export async function runOnce<T>(
     if (changed !== undefined) throw replaced(changed, folder.path);
     const gone = lost.gone.find((path) => path !== report);
     if (gone === undefined) {
-      const found = withCurrentRows((await folder.readResult()) as T);
+      const found = fromResultFile(kind, await folder.readResult(), folder.file('result.json'));
       if (lost.gone.length + lost.changed.length > 0) {
         await write?.(found, folder);
         context.note(`${report}: written again from the result`);
@@ -94,7 +96,7 @@ export async function runOnce<T>(
   if (output !== undefined && context.force) await noteModel(folder.path, output, null);
   const found = await compute(folder);
   await write?.(found, folder);
-  await folder.writeResult(found);
+  await folder.writeResult(toResultFile(kind, found));
   await folder.done();
   return { found, folder };
 }

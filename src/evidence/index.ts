@@ -6,4 +6,4 @@ export { type MetricRecord, toJson } from './metrics.js';
 export { findLost, type LostOutputs, type ModelState, modelState, noteModel, saveOutput } from './outputs.js';
 export { type FinishedRun, type RunOrigin, readOrigin, readRun } from './read-run.js';
 export { RunFolder, type RunFolderOptions, type RunLocation, type RunState } from './run-folder.js';
-export { type RunStatus, readStatus, runStatus } from './status.js';
+export { type RunStatus, readStatus, runStatus, statusJsonSchema } from './status.js';

@@ -25,6 +25,11 @@ export const runStatus = z.strictObject({
 /** How far a run has come. */
 export type RunStatus = z.output<typeof runStatus>;
 
+/** JSON Schema (2020-12) of the file. */
+export function statusJsonSchema(): Record<string, unknown> {
+  return { $id: 'weightlock/status/1', title: 'Status of a weightlock run', ...z.toJSONSchema(runStatus) };
+}
+
 /** Milliseconds between two writes: a step may take less than one. */
 const every = 500;
 

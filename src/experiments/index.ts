@@ -24,8 +24,16 @@ export {
   trainSteps,
 } from './jobs/train.js';
 export { evaluateModel, predict } from './measure.js';
-export { withCurrentRows } from './older-results.js';
 export { notedProgress, type PhaseProgress } from './progress.js';
 export * from './reproduce/index.js';
+export {
+  fromResultFile,
+  type ResultKind,
+  type Results,
+  resultJsonSchema,
+  resultKinds,
+  resultSchemaName,
+  toResultFile,
+} from './results.js';
 export * from './run/index.js';
 export { type UtilityChange, utilityChange, utilityWarnings } from './utility.js';

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { AttackRow } from '../attacks/index.js';
-import { withCurrentRows } from './older-results.js';
+import { withCurrentForms } from './older-results.js';
 
 /** As version 0.1.0 wrote it into result.json. */
 const older = (start: string, attack: string) => ({
@@ -18,7 +18,7 @@ const older = (start: string, attack: string) => ({
 
 it('rows of an older version say what those of this one say, wherever they stand in a result', () => {
   const locked = older('locked', 'clip-rescale');
-  const read = withCurrentRows({
+  const read = withCurrentForms({
     rows: [locked, older('unlocked', 'frozen'), older('random weights', 'fine-tune')],
     score: { measure: 'score', locked, value: { n: 2 } },
     notes: undefined,
@@ -41,7 +41,7 @@ it('rows of an older version say what those of this one say, wherever they stand
   const [{ classAccuracies: _, ...trial }] = locked.result.trials;
   const metrics = { 'recall.0': 0.25, 'recall.1': 0.75 };
   expect(read.rows[0].result).toEqual({ ...locked.result, trials: [{ ...trial, metrics }] });
-  expect(withCurrentRows(read)).toEqual(read);
+  expect(withCurrentForms(read)).toEqual(read);
   // An attack that this version does not know.
-  expect(withCurrentRows({ start: 'locked', attack: 'distil', result: {} })).not.toHaveProperty('kind');
+  expect(withCurrentForms({ start: 'locked', attack: 'distil', result: {} })).not.toHaveProperty('kind');
 });

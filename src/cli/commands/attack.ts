@@ -81,7 +81,7 @@ export const attack = defineCommand({
       print(`would run at most ${trials} trials on ${train.size} examples, test on ${test.size}; ${path} (${state})`);
       return 0;
     }
-    const { found, folder } = await runOnce(context, {
+    const { found, folder } = await runOnce(context, 'attack', {
       inputs,
       compute: (run) =>
         new Runner(

@@ -36,7 +36,7 @@ export const demo = defineCommand({
       print(describeEstimate(needs));
       return 0;
     }
-    const { found, folder } = await runOnce(context, {
+    const { found, folder } = await runOnce(context, 'demo', {
       compute: (run) =>
         runDemo(
           options,

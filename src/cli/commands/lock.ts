@@ -71,7 +71,7 @@ export const lock = defineCommand({
       if (needs) print(describeEstimate(needs));
       return 0;
     }
-    const { found, folder } = await runOnce(context, {
+    const { found, folder } = await runOnce(context, 'lock', {
       inputs,
       output,
       compute: (run) =>

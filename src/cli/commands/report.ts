@@ -1,14 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readRun } from '../../evidence/index.js';
-import {
-  type AttackedModel,
-  attackOptions,
-  type DemoResult,
-  demoOptions,
-  type ReproductionResult,
-  withCurrentRows,
-} from '../../experiments/index.js';
+import { attackOptions, demoOptions, fromResultFile, type ResultKind } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { InputError } from '../../registry/index.js';
 import { attackReport, demoReport, reportOrigin, reproductionReport } from '../../report/index.js';
@@ -39,7 +32,8 @@ export const report = defineCommand({
   run: async ({ arguments: { run }, options, dryRun, print, result }) => {
     const finished = await readRun(run);
     const { command, config } = finished;
-    const found = withCurrentRows(finished.result);
+    const file = join(run, 'result.json');
+    const read = <Kind extends ResultKind>(kind: Kind) => fromResultFile(kind, finished.result, file);
     const output = options.output ?? join(run, 'report.html');
     const origin = reportOrigin(finished);
     const known = (schema: z.ZodObject) =>
@@ -48,18 +42,19 @@ export const report = defineCommand({
       if (command !== 'reproduce') {
         throw new InputError(`${run}: expected a run of reproduce for --page, found one of ${command}`);
       }
-      await requirePage((found as ReproductionResult).name, options.page);
-      const written = dryRun ? options.page : await writePage(found as ReproductionResult, origin, options.page);
+      const found = read('reproduce');
+      await requirePage(found.name, options.page);
+      const written = dryRun ? options.page : await writePage(found, origin, options.page);
       print(dryRun ? `would write into ${written}` : written);
       result({ output: written });
       return 0;
     }
     await requireOwnFile(output, { what: 'a report', isOwn: (head) => head.startsWith(REPORT_START) });
     let page: string;
-    if (command === 'demo') page = await demoReport(found as DemoResult, demoOptions.parse(known(demoOptions)), origin);
+    if (command === 'demo') page = await demoReport(read('demo'), demoOptions.parse(known(demoOptions)), origin);
     else if (command === 'attack') {
-      page = await attackReport(found as AttackedModel, attackOptions.parse(known(attackOptions)), origin);
-    } else if (command === 'reproduce') page = await reproductionReport(found as ReproductionResult, origin);
+      page = await attackReport(read('attack'), attackOptions.parse(known(attackOptions)), origin);
+    } else if (command === 'reproduce') page = await reproductionReport(read('reproduce'), origin);
     else throw new InputError(`${run}: expected a run of demo, attack or reproduce, found one of ${command}`);
     if (!dryRun) await writeFileAtomic(output, page);
     print(dryRun ? `would write ${output}` : output);

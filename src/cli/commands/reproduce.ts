@@ -53,7 +53,7 @@ export const reproduce = defineCommand({
       );
       return 0;
     }
-    const { found, folder } = await runOnce(context, {
+    const { found, folder } = await runOnce(context, 'reproduce', {
       inputs,
       compute: (run) =>
         experiment.run(scale, {

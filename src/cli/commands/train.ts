@@ -60,7 +60,7 @@ export const train = defineCommand({
       print(describeEstimate(needs));
       return 0;
     }
-    const { found, folder } = await runOnce(context, {
+    const { found, folder } = await runOnce(context, 'train', {
       inputs,
       output,
       compute: (run) =>

@@ -17,7 +17,7 @@ import {
 import type { EngineOptions } from '../../engine/index.js';
 import { type RunFolder, toJson } from '../../evidence/index.js';
 import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
-import { withCurrentRows } from '../older-results.js';
+import { withCurrentForms } from '../older-results.js';
 import type { PhaseProgress } from '../progress.js';
 import type { AttackPlan } from './attack-options.js';
 import { trackTrials } from './attack-work.js';
@@ -142,7 +142,7 @@ export async function attackJob(
 /** What a file holds, where there is one. Numbers that JSON lacks are strings in it; in files of versions before 0.2, null. */
 async function readFound(path: string): Promise<unknown> {
   if (!(await stat(path).catch(() => undefined))) return undefined;
-  return withCurrentRows(withNumbers(await readJsonFile(path)));
+  return withCurrentForms(withNumbers(await readJsonFile(path)));
 }
 
 const notFinite = new Map([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].map((x) => [String(x), x]));

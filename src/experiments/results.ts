@@ -1,0 +1,208 @@
+import { z } from 'zod';
+import type { DataSpec } from '../data/index.js';
+import { InputError } from '../registry/index.js';
+import type { AttackedModel } from './attacked.js';
+import type { DemoResult } from './demo.js';
+import { withCurrentForms } from './older-results.js';
+import { type ReproductionResult, scales } from './reproduce/reproduction.js';
+import type { LockedInfo, TrainedInfo } from './run/index.js';
+
+/** A number; those that JSON lacks are written as text. */
+const number = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity'])]).transform(Number);
+const count = z.int().min(0);
+const share = number;
+const options = z.record(z.string(), z.unknown());
+const text = z.string();
+
+const evaluation = z
+  .strictObject({ n: count, metrics: z.record(text, number.nullable()) })
+  .describe('what a task measures, by the names of its metrics; null where there was nothing to measure');
+const byType = z.strictObject({ float32: evaluation, float16: evaluation, bfloat16: evaluation });
+const utilityChange = z
+  .strictObject({ task: text, guessing: share, before: byType, after: byType })
+  .describe('utility of a model and of its locked copy, in three number types');
+
+const trained = z.strictObject({ steps: count, evaluation, test: evaluation.optional() });
+
+const spectrum = z.strictObject({ name: text, before: z.array(number), after: z.array(number) });
+const lockJob = z.strictObject({
+  steps: count,
+  stepsTried: count,
+  stoppedByBudget: z.boolean(),
+  budget: z.strictObject({ floor: number, maxKl: number.nullable(), patience: count }).optional(),
+  before: evaluation.optional(),
+  after: evaluation.optional(),
+  spectra: z.array(spectrum),
+});
+const locked = lockJob.extend({ test: utilityChange.optional(), warnings: z.array(text) });
+
+const trial = z.strictObject({
+  learningRate: number,
+  seed: z.int(),
+  curve: z.array(z.strictObject({ step: count, score: share })),
+  metrics: evaluation.shape.metrics,
+  score: share,
+  cost: number.optional(),
+  evaluations: number,
+  end: z.enum(['target', 'budget', 'beaten', 'diverged', 'given up']),
+});
+const search = z.strictObject({ search: z.array(trial), learningRate: number, trials: z.array(trial) });
+const transform = z.strictObject({ name: text, options });
+const chosen = z.looseObject({ name: text, options: options.optional() });
+const row = z
+  .strictObject({
+    start: text,
+    kind: text,
+    label: text.optional(),
+    first: z.array(text),
+    use: text,
+    trains: z.boolean(),
+    plain: z.boolean(),
+    adaptive: z.boolean(),
+    knows: z.array(text),
+    countsAs: z.enum(['locked', 'unlocked', 'floor', 'nothing']),
+    composition: z.strictObject({
+      transforms: z.array(transform),
+      trained: chosen,
+      optimizer: chosen,
+      schedule: chosen.optional(),
+      data: z.looseObject({ spec: z.custom<DataSpec>(), perClass: count.optional() }).optional(),
+    }),
+    optimizer: text,
+    options: options.optional(),
+    measure: z.enum(['cost', 'score']),
+    budget: count,
+    result: search,
+  })
+  .describe('one search of an attack');
+const advantage = z
+  .strictObject({
+    measure: z.enum(['cost', 'score']),
+    locked: row,
+    unlocked: row,
+    floor: row,
+    value: z.strictObject({
+      n: count,
+      ratio: number,
+      low: number.optional(),
+      high: number.optional(),
+      confidence: number,
+    }),
+    isUpperBound: z.boolean(),
+  })
+  .describe("the attacker's advantage that a lock leaves: 1 all of it, 0 none");
+const attacked = z.strictObject({
+  rows: z.array(row),
+  metric: text,
+  cost: advantage.optional(),
+  score: advantage.optional(),
+  notes: z.array(text),
+});
+
+const demo = attacked.extend({
+  test: utilityChange,
+  warnings: z.array(text),
+  transformed: z.record(text, share),
+  lock: lockJob,
+  unauthorized: z.strictObject({ train: count, test: count }),
+});
+
+const cell = z.strictObject({ paper: number.optional(), ours: z.array(number) });
+const reproduced = z.strictObject({
+  name: text,
+  title: text,
+  scale: z.enum(scales),
+  setup: z.array(text),
+  tables: z.array(
+    z.strictObject({
+      title: text,
+      reference: text.optional(),
+      columns: z.array(text),
+      rows: z.array(z.strictObject({ label: text, cells: z.array(cell) })),
+    }),
+  ),
+  utility: z.record(text, utilityChange),
+  attacks: z.array(
+    z.strictObject({
+      task: text,
+      metric: text,
+      target: number,
+      guessing: share,
+      rows: z.array(row),
+      cost: advantage.optional(),
+      score: advantage.optional(),
+    }),
+  ),
+  claims: z.array(
+    z.strictObject({ text, source: text, verdict: z.enum(['holds', 'fails', 'unmeasured']), finding: text }),
+  ),
+  notes: z.array(text).optional(),
+  seconds: z.record(text, number),
+});
+
+/** What each command writes as `result.json`. */
+export interface Results {
+  /** `weightlock train`. */
+  train: TrainedInfo;
+  /** `weightlock lock`. */
+  lock: LockedInfo;
+  /** `weightlock attack`. */
+  attack: AttackedModel;
+  /** `weightlock demo`. */
+  demo: DemoResult;
+  /** `weightlock reproduce`. */
+  reproduce: ReproductionResult;
+}
+
+/** A command whose result has a schema. */
+export type ResultKind = keyof Results;
+
+const forms: { readonly [Kind in ResultKind]: z.ZodObject & z.ZodType<Results[Kind]> } = {
+  train: trained,
+  lock: locked,
+  attack: attacked,
+  demo,
+  reproduce: reproduced,
+};
+
+/** Version of the form of a kind of result: another number means that older readers cannot read it. */
+const versions: Readonly<Record<ResultKind, number>> = { train: 1, lock: 1, attack: 1, demo: 1, reproduce: 1 };
+
+/** Names the form of a result in its file, `weightlock/attack/1`. */
+export function resultSchemaName(kind: ResultKind): string {
+  return `weightlock/${kind}/${versions[kind]}`;
+}
+
+/** All kinds of results. */
+export const resultKinds = Object.keys(forms) as ResultKind[];
+
+/** A result as it stands in its file. */
+export function toResultFile<Kind extends ResultKind>(kind: Kind, found: Results[Kind]): Record<string, unknown> {
+  return { schema: resultSchemaName(kind), ...found };
+}
+
+/**
+ * Reads a result back, of this version or of one before 0.2.
+ *
+ * @param source - Its file, for messages.
+ * @throws InputError naming the first key that is not of the form.
+ */
+export function fromResultFile<Kind extends ResultKind>(kind: Kind, value: unknown, source: string): Results[Kind] {
+  const { schema, ...found } = z.looseObject({ schema: text.optional() }).catch({}).parse(value);
+  const expected = resultSchemaName(kind);
+  if (schema !== undefined && schema !== expected) {
+    throw new InputError(`${source}: expected a result of the form ${expected}, found ${JSON.stringify(schema)}`);
+  }
+  const form: z.ZodType<Results[Kind]> = forms[kind];
+  const parsed = form.safeParse(schema === undefined ? withCurrentForms(found) : found);
+  if (parsed.success) return parsed.data;
+  const [{ path, message }] = parsed.error.issues;
+  throw new InputError(`${source}: ${path.join('.')}: ${message}`);
+}
+
+/** JSON Schema (2020-12) of the file of a kind of result. */
+export function resultJsonSchema(kind: ResultKind): Record<string, unknown> {
+  const name = resultSchemaName(kind);
+  const form = z.strictObject({ schema: z.literal(name), ...forms[kind].shape });
+  return { $id: name, title: `Result of weightlock ${kind}`, ...z.toJSONSchema(form, { io: 'input', unrepresentable: 'any' }) };
+}
