@@ -15,6 +15,8 @@ function current(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   const read = Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, current(inner)]));
   if (isOlderTrial(read)) return currentTrial(read);
+  // Of attacks of the command: other results name what they measured, or hold more that is of another version.
+  if (Array.isArray(read.rows) && !('metric' in read) && !('lock' in read)) return { metric: 'accuracy', ...read };
   return isOlderRow(read) ? currentRow(read) : read;
 }
 
