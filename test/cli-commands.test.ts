@@ -125,12 +125,12 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
   it('attack compares the locked model, the unlocked one and random weights; report makes its page again', () => {
     const found = json('attack', 'locked', '--unlocked', 'model', ...unauthorized, ...brief);
     const { rows, report } = found as unknown as {
-      rows: { start: string; attack: string; optimizer: string }[];
+      rows: { start: string; kind: string; optimizer: string }[];
       report: string;
     };
     // Thirteen trained starts (unlocked as it is, rescaled, reset, both; locked the same, and each of them clipped; random
     // weights) with three optimizers and two frozen uses, each for cost and score.
-    expect(new Set(rows.map(({ start, attack }) => `${start} ${attack}`)).size).toBe(15);
+    expect(new Set(rows.map(({ start, kind }) => `${start} ${kind}`)).size).toBe(15);
     expect(rows).toHaveLength(2 * (13 * 3 + 2));
     const page = readFileSync(resolve(root, report), 'utf8');
     expect(page).not.toMatch(/(src|href)=["']?https?:/);

@@ -217,6 +217,22 @@ describe('tasks', () => {
     expect(new Set(curves).size).toBe(5);
   });
 
+  it('train by the schedule of their optimizer, the classifier of frozen use too', async () => {
+    const runner = new AttackRunner();
+    const ends = async (more: Partial<AttackTask>) => {
+      const budget = { decades: [-2], refine: false, searchSeeds: [7], seeds: [1] };
+      const { trials } = await runner.run(task('scheduled', { ...more, budget }));
+      return trials.map(({ metrics }) => metrics.loss);
+    };
+    for (const trained of [{ name: 'all' }, { name: 'none' }]) {
+      const constant = await ends({ trained });
+      const of = (name: string) => ends({ trained, optimizer: { name: 'adamw', schedule: { name } } });
+      expect(await of('constant'), trained.name).toEqual(constant);
+      expect(await of('linear'), trained.name).not.toEqual(constant);
+    }
+    await runner.release();
+  });
+
   it('report the seeds asked for with the chosen rate, each from its own start and examples', async () => {
     const runner = new AttackRunner();
     const { search, learningRate, trials } = await runner.run(tasks()[3]);

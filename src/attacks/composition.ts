@@ -5,10 +5,8 @@ import type { Transform } from './transforms/index.js';
 
 /** What an attack is made of, as plain data: everything that decides its numbers but seeds and budget. */
 export interface Composition extends Required<Pick<AttackTask, 'transforms' | 'trained'>> {
-  /** Optimizer with its options. */
+  /** Optimizer and schedule with their options. */
   readonly optimizer: AttackTask['optimizer'];
-  /** Schedule of the learning rate; none: constant. */
-  readonly schedule?: AttackTask['schedule'];
   /** The unauthorized task, and how many labelled examples of each class the attacker has, without a number all; not in old results. */
   readonly data?: Pick<AttackTask, 'perClass'> & { readonly spec: AttackTask['data'] };
 }

@@ -5,6 +5,16 @@ import type { Evaluation } from '../tasks/index.js';
 import { createObjective, type Evaluator, optimizers, runSteps, schedules } from '../training/index.js';
 import { type MakeTrainable, partRun } from './trained/trainable.js';
 
+/** How an attack trains: an optimizer, and a schedule of its learning rate; plain data. */
+export interface FineTuneOptimizer {
+  /** Name in the registry of optimizers. */
+  readonly name: string;
+  /** Its options; default PyTorch's. */
+  readonly options?: Readonly<Record<string, unknown>>;
+  /** Schedule of the learning rate; default constant. */
+  readonly schedule?: { readonly name: string; readonly options?: Readonly<Record<string, unknown>> };
+}
+
 /** One fine-tuning run of an attack. */
 export interface FineTuneOptions {
   /** Architecture and configuration. */
@@ -15,12 +25,10 @@ export interface FineTuneOptions {
   train: Dataset;
   /** Examples on which the score is measured. */
   test: Dataset;
-  /** Name of the optimizer and its options. */
-  optimizer: { name: string; options?: Readonly<Record<string, unknown>> };
-  /** Learning rate, the largest of its schedule. */
+  /** Optimizer and schedule. */
+  optimizer: FineTuneOptimizer;
+  /** Learning rate; what the schedule multiplies. */
   learningRate: number;
-  /** Name of the learning rate's schedule and its options; default constant. */
-  schedule?: { name: string; options?: Readonly<Record<string, unknown>> };
   /** What of the weights is trained; default all. */
   trainable?: MakeTrainable;
   /** Optimizer steps at most. */
@@ -98,7 +106,6 @@ export async function fineTune({
   test,
   optimizer,
   learningRate,
-  schedule,
   trainable,
   steps,
   batchSize,
@@ -133,7 +140,7 @@ export async function fineTune({
     compute: part.compute,
     optimizer: made,
     learningRate,
-    schedule: schedule && schedules.get(schedule.name).create(schedule.options),
+    schedule: optimizer.schedule && schedules.get(optimizer.schedule.name).create(optimizer.schedule.options),
     steps,
     signal,
     onDiverged: (_, { evaluations: spent }) => {

@@ -2,7 +2,7 @@ import { type Dataset, withInputs } from '../data/index.js';
 import { type EngineOptions, ProgramCache } from '../engine/index.js';
 import { architectures, initializeModel, type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
 import { Evaluator } from '../training/index.js';
-import type { FineTuneOptions } from './fine-tune.js';
+import type { FineTuneOptimizer } from './fine-tune.js';
 import { type SearchBudget, type SearchResult, searchLearningRate, type TrialLog } from './search.js';
 
 /** Options of {@link frozenUse}. */
@@ -30,7 +30,7 @@ export interface FrozenUseOptions {
   /** Ratio of steps between two measurements. */
   evaluationSpacing?: number;
   /** Schedule of the classifier's learning rate; default constant. */
-  schedule?: FineTuneOptions['schedule'];
+  schedule?: FineTuneOptimizer['schedule'];
   /** Learning rates and seeds; AdamW. */
   budget: SearchBudget;
   /** Measures the released model. */
@@ -46,7 +46,7 @@ const hiddenSize = 64;
  * examples, feed a classifier with one hidden layer of 64, trained with AdamW; the released weights stay untouched.
  */
 export async function frozenUse(
-  { model, weights, train, test, evaluator, budget, engine, ...rest }: FrozenUseOptions,
+  { model, weights, train, test, evaluator, budget, engine, schedule, ...rest }: FrozenUseOptions,
   log?: TrialLog,
 ): Promise<SearchResult> {
   const params = parameterSet(weights);
@@ -75,7 +75,7 @@ export async function frozenUse(
           weights: fresh.weights,
           train: normalize(examples),
           test: normalize(raw),
-          optimizer: { name: 'adamw' },
+          optimizer: { name: 'adamw', schedule },
           programs,
           evaluator: own,
         };

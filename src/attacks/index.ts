@@ -13,7 +13,7 @@ export {
   verdictOf,
 } from './assessment.js';
 export { type AttackFacts, type Composition, factsOf, labelOf } from './composition.js';
-export { evaluationSteps, type FineTuneOptions, fineTune, type Trial } from './fine-tune.js';
+export { evaluationSteps, type FineTuneOptimizer, type FineTuneOptions, fineTune, type Trial } from './fine-tune.js';
 export { type FrozenUseOptions, frozenUse } from './frozen-use.js';
 export {
   type AttackChoice,

@@ -3,17 +3,14 @@ import type { LockKnowledge } from '../locks/index.js';
 import { loadModel, type Model } from '../models/index.js';
 import { parseOptions } from '../registry/index.js';
 import { type AttackFacts, type Composition, factsOf } from './composition.js';
+import type { FineTuneOptimizer } from './fine-tune.js';
 import { type Attack, attacks } from './registry.js';
 import { type AttackTargets, type Start, type StartingPoint, starts } from './starts.js';
 import type { AttackTask } from './task.js';
 import { type StartFacts, type Transform, type TransformStep, transforms } from './transforms/index.js';
 
 /** An optimizer that an attack tries, with the learning rates of its search. */
-export interface AttackOptimizer {
-  /** Name in the registry of optimizers. */
-  readonly name: string;
-  /** Its options; default PyTorch's. */
-  readonly options?: Readonly<Record<string, unknown>>;
+export interface AttackOptimizer extends FineTuneOptimizer {
   /** Exponents of ten of the first round of the search, likely ones first. */
   readonly decades: readonly number[];
 }
@@ -21,7 +18,7 @@ export interface AttackOptimizer {
 /** What all attacks of one run share: the unauthorized task and the budget, the same for every starting point. */
 export interface AttackSetting
   extends Pick<AttackTask, 'data' | 'perClass' | 'steps' | 'batchSize' | 'metric' | 'target' | 'continueAfterTarget'>,
-    Pick<AttackTask, 'giveUpBelow' | 'evaluationSpacing' | 'schedule'> {
+    Pick<AttackTask, 'giveUpBelow' | 'evaluationSpacing'> {
   /** Optimizers to search. */
   readonly optimizers: readonly AttackOptimizer[];
   /** Whether half a decade to both sides of the best rate is tried as well; default true. */
@@ -130,14 +127,14 @@ export function plannedSearches(
     const some = adaptive ? optimizers.slice(0, adaptiveOptimizers) : optimizers;
     const facts = factsOf(attack, start);
     const steps = attack.transforms.map(({ name }): TransformStep => ({ name, options: available[name] ?? {} }));
-    return (trained.choose?.(some) ?? some).map(({ name, options, decades }) => ({
+    return (trained.choose?.(some) ?? some).map(({ decades, ...optimizer }) => ({
       facts,
       task: {
         ...shared,
         start: from,
         transforms: steps,
         trained: { name: trained.name, options: trainedOptions },
-        optimizer: { name, options },
+        optimizer,
         budget: { decades, refine, searchSeeds, seeds },
       },
     }));
@@ -146,8 +143,8 @@ export function plannedSearches(
 
 /** The composition of a task, for its row. */
 export function compositionOf(task: Omit<AttackTask, 'id'>): Composition {
-  const { transforms: steps = [], trained = { name: 'all' }, optimizer, schedule, data, perClass } = task;
-  return { transforms: steps, trained, optimizer, schedule, data: { spec: data, perClass } };
+  const { transforms: steps = [], trained = { name: 'all' }, optimizer, data, perClass } = task;
+  return { transforms: steps, trained, optimizer, data: { spec: data, perClass } };
 }
 
 /**

@@ -4,7 +4,7 @@ import { type EngineOptions, ProgramCache } from '../engine/index.js';
 import { initializeModel, loadModel, type Model, type ModelSpec } from '../models/index.js';
 import { parseOptions } from '../registry/index.js';
 import { Evaluator } from '../training/index.js';
-import type { FineTuneOptions } from './fine-tune.js';
+import type { FineTuneOptimizer } from './fine-tune.js';
 import type { SearchBudget, SearchResult, TrialLog } from './search.js';
 import type { Start } from './starts.js';
 import { type TrainedStep, trainedParts } from './trained/index.js';
@@ -24,10 +24,8 @@ export interface AttackTask {
   readonly transforms?: readonly TransformStep[];
   /** What is trained then; default all weights. */
   readonly trained?: TrainedStep;
-  /** Optimizer; AdamW for frozen use. */
-  readonly optimizer: FineTuneOptions['optimizer'];
-  /** Schedule of the learning rate; default constant. */
-  readonly schedule?: FineTuneOptions['schedule'];
+  /** Optimizer, AdamW for frozen use, and schedule. */
+  readonly optimizer: FineTuneOptimizer;
   /** Unauthorized task. */
   readonly data: DataSpec;
   /** Labelled examples of each class that the attacker has; default all training examples. */
@@ -87,7 +85,7 @@ export class AttackRunner {
         : this.#transformed.get({ key: `${digest} ${seed}`, model, weights: fresh(seed), fresh }, transforms, seed);
     const part = trainedParts.get(trained.name);
     const engine = this.#engine(model);
-    const { steps, batchSize, metric, target, continueAfterTarget, giveUpBelow, evaluationSpacing, schedule } = task;
+    const { steps, batchSize, metric, target, continueAfterTarget, giveUpBelow, evaluationSpacing } = task;
     return part.search(
       {
         model,
@@ -103,7 +101,6 @@ export class AttackRunner {
           continueAfterTarget,
           giveUpBelow,
           evaluationSpacing,
-          schedule,
         },
         budget,
         ...engine,

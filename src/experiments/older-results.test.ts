@@ -41,6 +41,7 @@ it('rows of an older version say what those of this one say, wherever they stand
   const [{ classAccuracies: _, ...trial }] = locked.result.trials;
   const metrics = { 'recall.0': 0.25, 'recall.1': 0.75 };
   expect(read.rows[0].result).toEqual({ ...locked.result, trials: [{ ...trial, metrics }] });
+  expect(read).toHaveProperty('metric', 'accuracy');
   expect(withCurrentForms(read)).toEqual(read);
   // An attack that this version does not know.
   expect(withCurrentForms({ start: 'locked', attack: 'distil', result: {} })).not.toHaveProperty('kind');

@@ -23,14 +23,18 @@ function current(value: unknown): unknown {
 }
 
 /** A trial as versions before 0.2 wrote it: accuracy was all that was measured, of each class at the end. */
-type OlderTrial = Omit<Trial, 'metrics'> & { readonly classAccuracies: readonly number[] };
+type OlderTrial = Omit<Trial, 'metrics' | 'end'> & {
+  readonly classAccuracies: readonly number[];
+  readonly end: Trial['end'] | 'hopeless';
+};
 
 function isOlderTrial(value: object): value is OlderTrial {
   return 'classAccuracies' in value && Array.isArray(value.classAccuracies) && !('metrics' in value);
 }
 
-function currentTrial({ classAccuracies, ...trial }: OlderTrial): Trial {
-  return { ...trial, metrics: Object.fromEntries(classAccuracies.map((value, label) => [`recall.${label}`, value])) };
+function currentTrial({ classAccuracies, end, ...trial }: OlderTrial): Trial {
+  const metrics = Object.fromEntries(classAccuracies.map((value, label) => [`recall.${label}`, value]));
+  return { ...trial, end: end === 'hopeless' ? 'given up' : end, metrics };
 }
 
 function isOlderRow(value: object): value is OlderRow {

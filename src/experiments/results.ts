@@ -204,5 +204,9 @@ export function fromResultFile<Kind extends ResultKind>(kind: Kind, value: unkno
 export function resultJsonSchema(kind: ResultKind): Record<string, unknown> {
   const name = resultSchemaName(kind);
   const form = z.strictObject({ schema: z.literal(name), ...forms[kind].shape });
-  return { $id: name, title: `Result of weightlock ${kind}`, ...z.toJSONSchema(form, { io: 'input', unrepresentable: 'any' }) };
+  return {
+    $id: name,
+    title: `Result of weightlock ${kind}`,
+    ...z.toJSONSchema(form, { io: 'input', unrepresentable: 'any' }),
+  };
 }

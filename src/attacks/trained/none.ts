@@ -11,6 +11,6 @@ export const noWeights: TrainedPart<Record<string, never>> = {
   trains: false,
   // The classifier is trained with AdamW: at that optimizer's rates, where they are searched.
   choose: (optimizers) => [optimizers.find(({ name }) => name === 'adamw') ?? optimizers[0]],
-  search: ({ model, weights, train, shared, budget, evaluator, engine, log }) =>
-    frozenUse({ ...shared, model, weights: weights(0), train, budget, evaluator, engine }, log),
+  search: ({ model, weights, train, optimizer: { schedule }, shared, budget, evaluator, engine, log }) =>
+    frozenUse({ ...shared, model, weights: weights(0), train, budget, evaluator, engine, schedule }, log),
 };

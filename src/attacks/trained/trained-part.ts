@@ -3,7 +3,7 @@ import type { Dataset } from '../../data/index.js';
 import type { EngineOptions, ProgramCache } from '../../engine/index.js';
 import type { ModelSpec, StateDict } from '../../models/index.js';
 import type { Evaluator } from '../../training/index.js';
-import type { FineTuneOptions } from '../fine-tune.js';
+import type { FineTuneOptimizer, FineTuneOptions } from '../fine-tune.js';
 import type { SearchBudget, SearchResult, TrialLog } from '../search.js';
 import type { StartFacts } from '../transforms/index.js';
 
@@ -15,11 +15,11 @@ export interface SearchContext {
   readonly weights: (seed: number) => StateDict;
   /** Labelled examples of the unauthorized task, by the trial's seed. */
   readonly train: (seed: number) => Dataset;
-  /** Optimizer of the search; the learning rate is what is searched. */
-  readonly optimizer: FineTuneOptions['optimizer'];
+  /** Optimizer and schedule of the search; the learning rate is what is searched. */
+  readonly optimizer: FineTuneOptimizer;
   /** What all trials share: test examples, steps, batch size, and what is measured. */
   readonly shared: Pick<FineTuneOptions, 'test' | 'steps' | 'batchSize' | 'metric' | 'target' | 'continueAfterTarget'> &
-    Pick<FineTuneOptions, 'giveUpBelow' | 'evaluationSpacing' | 'schedule'>;
+    Pick<FineTuneOptions, 'giveUpBelow' | 'evaluationSpacing'>;
   /** Learning rates and seeds. */
   readonly budget: SearchBudget;
   /** Compiled programs of the model. */
