@@ -67,7 +67,7 @@ describe('files the reference wrote', () => {
     writeFileSync(path, bytes);
     const read = await readSafetensors(path);
     expect(read).toEqual(file);
-    for (const bufferBytes of [1, 24, 200]) expect(await readSafetensors(path, { bufferBytes })).toEqual(file);
+
     await writeSafetensors(path, read);
     expect(new Uint8Array(readFileSync(path))).toEqual(bytes);
   });

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { encodeSafetensors, readTensorFiles, type StoredTensor } from './index.js';
+import { encodeSafetensors, openTensors, type StoredTensor } from './index.js';
 
 const root = mkdtempSync(join(tmpdir(), 'weightlock-sharded-'));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -25,9 +25,9 @@ function model(files: Record<string, string[]>, index?: unknown): string {
 }
 
 const index = (weight_map: Record<string, string>) => ({ metadata: { total_size: 6, notes: [1.5, null] }, weight_map });
-const names = async (path: string) => (await readTensorFiles(path)).tensors.map(({ name }) => name);
+const names = async (path: string) => (await openTensors(path)).headers.map(({ name }) => name);
 
-describe('readTensorFiles', () => {
+describe('openTensors', () => {
   it('reads a single file by its path or its folder, and prefers it to an index', async () => {
     const folder = model({ 'model.safetensors': ['a', 'b'] }, index({ x: 'missing' }));
     expect(await names(folder)).toEqual(['a', 'b']);
@@ -39,12 +39,12 @@ describe('readTensorFiles', () => {
       { two: ['c', '__proto__'], one: ['a'] },
       `{"weight_map": {"a": "one", "c": "two", "__proto__": "two"}}`,
     );
-    const { shards, tensors } = await readTensorFiles(folder);
-    expect(shards.map(({ name, file }) => [name, file.tensors.length])).toEqual([
+    const { shards, headers } = await openTensors(folder);
+    expect(shards.map(({ name, tensors }) => [name, tensors.length])).toEqual([
       ['one', 1],
       ['two', 2],
     ]);
-    expect(tensors.map(({ name }) => name)).toEqual(['a', 'c', '__proto__']);
+    expect(headers.map(({ name }) => name)).toEqual(['a', 'c', '__proto__']);
   });
 
   const bad: [string, string, string][] = [
@@ -106,15 +106,15 @@ describe('readTensorFiles', () => {
     ['a value that is not JSON', model({}, '{"metadata":NaN}'), 'expected a JSON value, found NaN'],
   ];
   it.each(bad)('refuses %s', async (_, path, message) => {
-    await expect(readTensorFiles(path)).rejects.toThrow(message);
+    await expect(openTensors(path)).rejects.toThrow(message);
   });
 
   it('keeps to the caps on shards and on bytes of all shards together', async () => {
     const folder = model({ one: ['a'], two: ['b'] }, index({ a: 'one', b: 'two' }));
-    await expect(readTensorFiles(folder, { maxShards: 1 })).rejects.toThrow('expected at most 1 shards, found 2');
+    await expect(openTensors(folder, { maxShards: 1 })).rejects.toThrow('expected at most 1 shards, found 2');
     const size = encodeSafetensors({ tensors: [tensor('a')], metadata: {} }).length;
-    await expect(readTensorFiles(folder, { maxBytes: 2 * size })).resolves.toBeDefined();
-    await expect(readTensorFiles(folder, { maxBytes: 2 * size - 1 })).rejects.toThrow(
+    await expect(openTensors(folder, { maxBytes: 2 * size })).resolves.toBeDefined();
+    await expect(openTensors(folder, { maxBytes: 2 * size - 1 })).rejects.toThrow(
       `expected at most ${2 * size - 1} bytes in all shards together, found ${2 * size}`,
     );
   });
