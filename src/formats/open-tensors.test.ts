@@ -1,8 +1,15 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { encodeSafetensors, openTensors, type StoredTensor } from './index.js';
+import {
+  DTYPE_BYTES,
+  encodeSafetensors,
+  openTensors,
+  type StoredDType,
+  type StoredTensor,
+  toFloat32,
+} from './index.js';
 
 const root = mkdtempSync(join(tmpdir(), 'weightlock-sharded-'));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -28,6 +35,70 @@ const index = (weight_map: Record<string, string>) => ({ metadata: { total_size:
 const names = async (path: string) => (await openTensors(path)).headers.map(({ name }) => name);
 
 describe('openTensors', () => {
+  it('gives single tensors, in any order, and none that is not there', async () => {
+    const folder = model({ two: ['c'], one: ['a', 'b'] }, index({ a: 'one', b: 'one', c: 'two' }));
+    const tensors = await openTensors(folder);
+    for (const name of ['c', 'a', 'b', 'a']) expect(await tensors.tensor(name)).toEqual(tensor(name));
+    await expect(tensors.tensor('toString')).rejects.toThrow('two: expected a tensor "toString", found none');
+    const all: StoredTensor[] = [];
+    for await (const each of tensors) all.push(each);
+    expect(all).toEqual(['a', 'b', 'c'].map(tensor));
+  });
+
+  it.each(Object.keys(DTYPE_BYTES) as StoredDType[])('decodes %s piece by piece to the same bits', async (dtype) => {
+    // Two pieces and a part of a third, of every bit pattern of a byte in turn.
+    const count = (2 ** 21 + 8 * 1001) / DTYPE_BYTES[dtype];
+    const bytes = new Uint8Array(count * DTYPE_BYTES[dtype]).map((_, i) => (dtype === 'BOOL' ? i & 1 : (i * 131) >> 3));
+    const folder = model({});
+    const large: StoredTensor = { name: 'w', dtype, shape: [count], bytes };
+    writeFileSync(
+      join(folder, 'model.safetensors'),
+      encodeSafetensors({ tensors: [tensor('x'), large], metadata: {} }),
+    );
+    const tensors = await openTensors(folder);
+    const values = new Float32Array(count + 1).fill(7);
+    const pieces: number[] = [];
+    await tensors.values('w', values.subarray(1), (piece) => pieces.push(piece.length));
+    expect(pieces).toEqual([2 ** 20, 2 ** 20, 8008]);
+    expect(values[0]).toBe(7);
+    const bits = (of: Float32Array) => Buffer.from(of.slice().buffer);
+    expect(Buffer.compare(bits(values.subarray(1)), bits(toFloat32(large)))).toBe(0);
+  });
+
+  it('says where a BOOL is neither 0 nor 1, in the tensor and not in a piece of it', async () => {
+    const bytes = new Uint8Array(2 ** 20 + 9);
+    bytes[2 ** 20 + 3] = 2;
+    const folder = model({});
+    const flags: StoredTensor = { name: 'w', dtype: 'BOOL', shape: [bytes.length], bytes };
+    writeFileSync(join(folder, 'model.safetensors'), encodeSafetensors({ tensors: [flags], metadata: {} }));
+    const reading = (await openTensors(folder)).values('w', new Float32Array(bytes.length));
+    await expect(reading).rejects.toThrow('tensor "w": expected BOOL bytes 0 or 1, found 2 at index 1048579');
+  });
+
+  it('keeps no file open, also where a loop ends early', async () => {
+    const folder = model({ 'model.safetensors': ['a', 'b'] });
+    const handles = () => process.getActiveResourcesInfo().filter((kind) => kind === 'FileHandle').length;
+    const descriptors = () => (existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd').length : 0);
+    const before = [handles(), descriptors()];
+    const tensors = await openTensors(folder);
+    await tensors.tensor('a');
+    for await (const { name } of tensors) if (name === 'a') break;
+    await tensors.tensor('none').catch(() => undefined);
+    expect([handles(), descriptors()]).toEqual(before);
+  });
+
+  it('refuses a file that took the place of the one whose header was read', async () => {
+    const folder = model({ 'model.safetensors': ['a'] });
+    const tensors = await openTensors(folder);
+    rmSync(join(folder, 'model.safetensors'));
+    await expect(tensors.tensor('a')).rejects.toThrow(/model\.safetensors: expected a readable file/);
+    writeFileSync(join(folder, 'model.safetensors'), encodeSafetensors({ tensors: [tensor('abc')], metadata: {} }));
+    const message = 'model.safetensors: expected the file whose header was read, it was changed or replaced meanwhile';
+    await expect(tensors.tensor('a')).rejects.toThrow(message);
+    await expect(tensors.values('a', new Float32Array(2))).rejects.toThrow(message);
+    await expect(tensors[Symbol.asyncIterator]().next()).rejects.toThrow(message);
+  });
+
   it('reads a single file by its path or its folder, and prefers it to an index', async () => {
     const folder = model({ 'model.safetensors': ['a', 'b'] }, index({ x: 'missing' }));
     expect(await names(folder)).toEqual(['a', 'b']);
