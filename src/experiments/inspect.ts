@@ -150,9 +150,10 @@ function inspectMatrix(
   if (notFinite) return { name, dtype, shape, sigma: [], condition: Number.NaN, frobenius: Number.NaN, notFinite };
   let squares = 0;
   for (let i = 0; i < values.length; i++) squares += values[i] * values[i];
-  const report = { name, dtype, shape, frobenius: Math.sqrt(squares) };
+  const frobenius = Math.sqrt(squares);
   if (!exact && Math.min(rows, columns) > EXACT_SIDE) {
-    return { ...report, sigma: [...leadingSingularValues(values, { rows, columns, k: topK, name })] };
+    const sigma = [...leadingSingularValues(values, { rows, columns, k: topK, name })];
+    return { name, dtype, shape, sigma, frobenius };
   }
   const all = exactSingularValues(values, rows, columns);
   const smallest = all[all.length - 1];
@@ -160,5 +161,5 @@ function inspectMatrix(
   // no reason to call a value 0: the file's weights are the matrix.
   const noise = all[0] * doubleEpsilon * Math.max(rows, columns);
   const condition = smallest > noise ? all[0] / smallest : Number.POSITIVE_INFINITY;
-  return { ...report, sigma: [...all.subarray(0, topK)], condition };
+  return { name, dtype, shape, sigma: [...all.subarray(0, topK)], condition, frobenius };
 }

@@ -32,6 +32,9 @@ export const inspect = defineCommand({
     const inspection = await inspectTensors(tensors, { topK, exact, signal, onTensor });
     line.finish();
     const { matrices, remarks, sha256 } = inspection;
+    const notComputed = matrices.some(({ condition }) => condition === undefined)
+      ? `; ${MISSING}: not computed, it takes a full SVD of a matrix with both sides above ${EXACT_SIDE} (--exact)`
+      : '';
     const shown = Array.from({ length: topK }, (_, index) => ({
       key: `s${index}`,
       header: `σ${index + 1}`,
@@ -54,17 +57,12 @@ export const inspect = defineCommand({
           frobenius: magnitude(frobenius),
         })),
         notes: [
-          'condition: σ1 over the smallest singular value; ∞: rank deficient. Convolution kernels count as out × in·kh·kw.',
-          ...(matrices.some(({ condition }) => condition === undefined)
-            ? [
-                `${MISSING}: not computed, it takes a full SVD of a matrix with both sides above ${EXACT_SIDE} (--exact).`,
-              ]
-            : []),
+          `condition: σ1 over the smallest singular value; ∞: rank deficient${notComputed}. Convolution kernels count as out × in·kh·kw.`,
           ...matrices.flatMap(({ name, notFinite }) =>
             notFinite ? [`${name} is not finite: ${describeNotFinite(notFinite)}.`] : [],
           ),
           ...remarks,
-          `weights: SHA-256 ${sha256} of all ${tensors.headers.length} tensors, in whatever order and shards.`,
+          `SHA-256 of all ${tensors.headers.length} tensors, whatever their order and shards: ${sha256}`,
         ],
       }),
     );
