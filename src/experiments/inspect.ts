@@ -104,7 +104,8 @@ function describeTensors(tensors: readonly TensorHeader[], floats: readonly Tens
 
 /**
  * Singular values, norms and digests of a model's weights, tensor by tensor. One buffer holds the float32 values of each in
- * turn, so that memory is that of the largest tensor and of what its singular values take, which is at most as much.
+ * turn, so that memory is that of the largest tensor and of what its singular values take: at most as much, but twice as much
+ * for a full SVD of a large square matrix (`exact`, and where the iteration does not converge).
  */
 export async function inspectTensors(
   tensors: OpenTensors,
