@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { listFolder, locateInside } from '../formats/index.js';
+import { listFolder, locateInside, type TensorHeader } from '../formats/index.js';
 import { findModelFiles } from '../models/index.js';
 import { InputError } from '../registry/index.js';
 
@@ -56,5 +56,28 @@ async function addFile(digest: Hash, file: string): Promise<void> {
 async function digestOfFile(file: string): Promise<string> {
   const digest = createHash('sha256');
   await addFile(digest, file);
+  return digest.digest('hex');
+}
+
+/**
+ * Begins the SHA-256 of one tensor, of its name, dtype, shape and bytes: the bytes are added as they are read. What is hashed
+ * first is `<bytes of the name in UTF-8>:<name><dtype>[<dimensions, commas between>]` and a line feed.
+ *
+ * @example
+ * const digest = tensorDigest(header);
+ * await tensors.pieces(header.name, (piece) => digest.update(piece));
+ * digest.digest('hex');
+ */
+export function tensorDigest({ name, dtype, shape }: TensorHeader): Hash {
+  return createHash('sha256').update(`${Buffer.byteLength(name)}:${name}${dtype}[${shape}]\n`);
+}
+
+/**
+ * SHA-256 of a model's weights, from the digests of its tensors: of these in hexadecimal, sorted, a line feed behind each. The
+ * same for the same tensors in any order and in any number of shards; metadata, configuration and tokenizer do not count.
+ */
+export function digestOfWeights(tensorDigests: readonly string[]): string {
+  const digest = createHash('sha256');
+  for (const each of [...tensorDigests].sort()) digest.update(`${each}\n`);
   return digest.digest('hex');
 }

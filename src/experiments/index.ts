@@ -3,7 +3,14 @@ export { type AttackedModel, assessAttack } from './attacked.js';
 export { cardDisagreements, cardLock, cardMetrics, cardOfData } from './card-of-data.js';
 export { type DemoOptions, type DemoResult, demoOptions, demoSpec, runDemo } from './demo.js';
 export { describeEstimate, estimateRun, type RunEstimate } from './estimate.js';
-export { type InspectedTensors, inspectMatrix, type MatrixReport, readMatrices } from './inspect.js';
+export {
+  type DigestedTensor,
+  type Inspection,
+  type InspectOptions,
+  inspectTensors,
+  type MatrixReport,
+  openMatrices,
+} from './inspect.js';
 export { type AttackJobContext, type AttackJobResult, attackExtent, attackJob } from './jobs/attack.js';
 export {
   type AttackOptions,

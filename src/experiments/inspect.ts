@@ -1,12 +1,14 @@
+import { digestOfWeights, tensorDigest } from '../evidence/index.js';
 import {
   describeNotFinite,
   findNotFinite,
   type NotFinite,
-  readTensorFiles,
-  type StoredTensor,
-  toFloat32,
+  type OpenTensors,
+  openTensors,
+  type TensorHeader,
 } from '../formats/index.js';
-import { exactSingularValues } from '../linalg/index.js';
+import { EXACT_SIDE, exactSingularValues, leadingSingularValues } from '../linalg/index.js';
+import { type MatrixShape, matrixShape } from '../models/index.js';
 import { InputError } from '../registry/index.js';
 
 /** What there is to say of one weight matrix. */
@@ -19,51 +21,79 @@ export interface MatrixReport {
   readonly shape: readonly number[];
   /** The k largest singular values, descending; none where a value is not finite. */
   readonly sigma: readonly number[];
-  /** σ1 over the smallest singular value: infinite for a matrix that is rank deficient, NaN where a value is not finite. */
-  readonly condition: number;
+  /**
+   * σ1 over the smallest singular value: infinite for a matrix that is rank deficient, NaN where a value is not finite,
+   * undefined where it was not computed: for a large matrix it needs a full SVD, which was not asked for.
+   */
+  readonly condition?: number;
   /** Root of the sum of all squared elements; NaN where one is not finite. */
   readonly frobenius: number;
   /** NaN and infinities among the values; none in a healthy matrix. */
   readonly notFinite?: NotFinite;
 }
 
+/** A tensor and the digest of its name, dtype, shape and bytes. */
+export interface DigestedTensor {
+  /** Name of the tensor. */
+  readonly name: string;
+  /** Stored element type. */
+  readonly dtype: string;
+  /** Shape in the file. */
+  readonly shape: readonly number[];
+  /** SHA-256, hexadecimal. */
+  readonly sha256: string;
+}
+
+/** All that was found in a model's weights. */
+export interface Inspection {
+  /** One report a float tensor of two or more axes that is not empty. */
+  readonly matrices: readonly MatrixReport[];
+  /** What is wrong with other float tensors, a line each: NaN and infinities in biases and norms. */
+  readonly remarks: readonly string[];
+  /** All tensors in file order. */
+  readonly tensors: readonly DigestedTensor[];
+  /** SHA-256 of the weights: of all tensors, whatever their order and shards. */
+  readonly sha256: string;
+}
+
+/** How {@link inspectTensors} looks at matrices, and whom it tells. */
+export interface InspectOptions {
+  /** How many singular values of each matrix. */
+  topK: number;
+  /** A full SVD of every matrix, for the condition number of large ones; default false. */
+  exact?: boolean;
+  /** Stops it between two tensors. */
+  signal?: AbortSignal;
+  /** Hears of each tensor that is done. */
+  onTensor?: (done: number, name: string) => void;
+}
+
 /** Distance between 1 and the next double; times σ1 and the longer side it is what NumPy's matrix_rank calls 0. */
 const doubleEpsilon = 2 ** -52;
 
-/** The tensors of a model that can be inspected. */
-export interface InspectedTensors {
-  /** Float tensors of two or more axes that are not empty. */
-  readonly matrices: readonly StoredTensor[];
-  /** What is wrong with other float tensors, a line each: NaN and infinities in biases and norms. */
-  readonly remarks: readonly string[];
+/**
+ * Opens a safetensors file or model directory that holds a weight matrix; reads the headers alone.
+ *
+ * @throws InputError when there is no matrix; the message says what the file holds instead.
+ */
+export async function openMatrices(path: string): Promise<{ tensors: OpenTensors; matrices: readonly TensorHeader[] }> {
+  const tensors = await openTensors(path);
+  const matrices = tensors.headers.filter((header) => isFloat(header) && matrixShape(header.shape) !== undefined);
+  if (matrices.length === 0) {
+    const found = describeTensors(tensors.headers, tensors.headers.filter(isFloat));
+    throw new InputError(`${path}: expected a weight matrix (a float tensor of two or more axes), found ${found}`);
+  }
+  return { tensors, matrices };
 }
 
-/**
- * The weight matrices of a safetensors file or model directory.
- *
- * @throws InputError when there is none; the message says what the file holds instead.
- */
-export async function readMatrices(path: string): Promise<InspectedTensors> {
-  const { tensors } = await readTensorFiles(path);
-  const floats = tensors.filter(({ dtype }) => /^(B?F|F8)/.test(dtype));
-  const isMatrix = ({ shape }: StoredTensor) => shape.length >= 2 && !shape.includes(0);
-  const matrices = floats.filter(isMatrix);
-  if (matrices.length === 0) {
-    throw new InputError(
-      `${path}: expected a weight matrix (a float tensor of two or more axes), found ${describeTensors(tensors, floats)}`,
-    );
-  }
-  const remarks = floats.flatMap((tensor) => {
-    const bad = isMatrix(tensor) ? undefined : findNotFinite(toFloat32(tensor), tensor.shape);
-    return bad ? [`${tensor.name} is not finite: ${describeNotFinite(bad)}.`] : [];
-  });
-  return { matrices, remarks };
+function isFloat({ dtype }: TensorHeader): boolean {
+  return /^(B?F|F8)/.test(dtype);
 }
 
 /** What a file without a matrix holds. */
-function describeTensors(tensors: readonly StoredTensor[], floats: readonly StoredTensor[]): string {
+function describeTensors(tensors: readonly TensorHeader[], floats: readonly TensorHeader[]): string {
   if (tensors.length === 0) return 'no tensors; give the file that holds the weights';
-  const count = (of: readonly StoredTensor[]) => (of.length === 1 ? 'one tensor' : `${of.length} tensors`);
+  const count = (of: readonly TensorHeader[]) => (of.length === 1 ? 'one tensor' : `${of.length} tensors`);
   const whose = 'singular values are those of matrices, so there is nothing to show';
   if (floats.length === 0) {
     const types = [...new Set(tensors.map(({ dtype }) => dtype))].join(', ');
@@ -72,24 +102,65 @@ function describeTensors(tensors: readonly StoredTensor[], floats: readonly Stor
   return `${count(floats)} of at most one axis, or empty; ${whose}`;
 }
 
-/** Singular values, condition number and norm of one matrix, from a full SVD in double precision. */
-export function inspectMatrix(tensor: StoredTensor, topK: number): MatrixReport {
-  const { name, dtype, shape } = tensor;
-  const values = toFloat32(tensor);
+/**
+ * Singular values, norms and digests of a model's weights, tensor by tensor. One buffer holds the float32 values of each in
+ * turn, so that memory is that of the largest tensor and of what its singular values take: at most as much, but twice as much
+ * for a full SVD of a large square matrix (`exact`, and where the iteration does not converge).
+ */
+export async function inspectTensors(
+  tensors: OpenTensors,
+  { topK, exact = false, signal, onTensor }: InspectOptions,
+): Promise<Inspection> {
+  const sizeOf = ({ shape }: TensorHeader) => shape.reduce((product, length) => product * length, 1);
+  const floats = tensors.headers.filter(isFloat);
+  const buffer = new Float32Array(floats.reduce((most, header) => Math.max(most, sizeOf(header)), 0));
+  const matrices: MatrixReport[] = [];
+  const remarks: string[] = [];
+  const digested: DigestedTensor[] = [];
+  for (const header of tensors.headers) {
+    signal?.throwIfAborted();
+    const { name, dtype, shape } = header;
+    const digest = tensorDigest(header);
+    const onPiece = (piece: Uint8Array) => void digest.update(piece);
+    if (isFloat(header)) {
+      const values = buffer.subarray(0, sizeOf(header));
+      await tensors.values(name, values, onPiece);
+      const matrix = matrixShape(shape);
+      if (matrix) matrices.push(inspectMatrix(header, values, matrix, { topK, exact }));
+      else {
+        const bad = findNotFinite(values, shape);
+        if (bad) remarks.push(`${name} is not finite: ${describeNotFinite(bad)}.`);
+      }
+    } else await tensors.pieces(name, onPiece);
+    digested.push({ name, dtype, shape, sha256: digest.digest('hex') });
+    onTensor?.(digested.length, name);
+    // An SVD blocks: let Ctrl-C and the progress line have their turn.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return { matrices, remarks, tensors: digested, sha256: digestOfWeights(digested.map(({ sha256 }) => sha256)) };
+}
+
+/** Singular values, condition number and norm of one matrix, in double precision. */
+function inspectMatrix(
+  { name, dtype, shape }: TensorHeader,
+  values: Float32Array,
+  { rows, columns }: MatrixShape,
+  { topK, exact }: { topK: number; exact: boolean },
+): MatrixReport {
   const notFinite = findNotFinite(values, shape);
   if (notFinite) return { name, dtype, shape, sigma: [], condition: Number.NaN, frobenius: Number.NaN, notFinite };
-  const [rows, columns] = [shape[0], values.length / shape[0]];
+  let squares = 0;
+  for (let i = 0; i < values.length; i++) squares += values[i] * values[i];
+  const frobenius = Math.sqrt(squares);
+  if (!exact && Math.min(rows, columns) > EXACT_SIDE) {
+    const sigma = [...leadingSingularValues(values, { rows, columns, k: topK, name })];
+    return { name, dtype, shape, sigma, frobenius };
+  }
   const all = exactSingularValues(values, rows, columns);
   const smallest = all[all.length - 1];
   // What is smaller is the rounding of the SVD itself. The rounding of the weights to float32, a billion times larger, is
   // no reason to call a value 0: the file's weights are the matrix.
   const noise = all[0] * doubleEpsilon * Math.max(rows, columns);
-  return {
-    name,
-    dtype,
-    shape,
-    sigma: [...all.subarray(0, topK)],
-    condition: smallest > noise ? all[0] / smallest : Number.POSITIVE_INFINITY,
-    frobenius: Math.sqrt(all.reduce((sum, value) => sum + value * value, 0)),
-  };
+  const condition = smallest > noise ? all[0] / smallest : Number.POSITIVE_INFINITY;
+  return { name, dtype, shape, sigma: [...all.subarray(0, topK)], condition, frobenius };
 }

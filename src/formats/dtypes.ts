@@ -1,5 +1,5 @@
 import { InputError, quote } from '../registry/index.js';
-import { decodeReduced, encodeReduced, REDUCED_FLOATS, type ReducedFloat } from './reduced-floats.js';
+import { decodeReduced, encodeReduced, REDUCED_FLOATS } from './reduced-floats.js';
 
 /** Element types of stored tensors, named as in safetensors. */
 export type StoredDType =
@@ -19,15 +19,19 @@ export type StoredDType =
   | 'F8_E4M3'
   | 'F8_E5M2';
 
-/** A tensor as it lies in a file: little-endian, row-major bytes that may start at any address of their buffer. */
-export interface StoredTensor {
+/** What is known of a tensor before its bytes are read. */
+export interface TensorHeader {
   /** As in the state dict; any text but `__metadata__`. */
   name: string;
   /** Type of each element. */
   dtype: StoredDType;
   /** Dimensions, the slowest first; `[]` is a scalar. */
   shape: readonly number[];
-  /** As many as dtype and shape ask for; those of a tensor read from a file are a view into a larger buffer. */
+}
+
+/** A tensor as it lies in a file: little-endian, row-major bytes that may start at any address of their buffer. */
+export interface StoredTensor extends TensorHeader {
+  /** As many as dtype and shape ask for; those of a file parsed in memory are a view into it. */
   bytes: Uint8Array;
 }
 
@@ -100,26 +104,52 @@ export function storedByteLength(dtype: StoredDType, shape: readonly number[]): 
  * @throws InputError when the bytes do not fit the shape, or a BOOL byte is neither 0 nor 1.
  */
 export function toFloat32(tensor: StoredTensor): Float32Array {
-  const { dtype } = tensor;
   checkBytes(tensor);
+  const values = new Float32Array(tensor.bytes.length / DTYPE_BYTES[tensor.dtype]);
+  decodeInto(values, 0, tensor, tensor.bytes);
+  return values;
+}
+
+/**
+ * {@link toFloat32} of a part of a tensor, into memory that is there already.
+ *
+ * @param values - Receives the part's values, from `first` on.
+ * @param first - Number of the part's first element in the tensor.
+ * @param bytes - The part: whole elements.
+ * @throws InputError when a BOOL byte is neither 0 nor 1.
+ */
+export function decodeInto(values: Float32Array, first: number, tensor: TensorHeader, bytes: Uint8Array): void {
+  const { dtype } = tensor;
+  const size = DTYPE_BYTES[dtype];
+  const count = bytes.length / size;
+  // Typed arrays refuse a start that is no multiple of their element's size. Not slice(): that of a Node Buffer is a view.
+  const aligned = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
+  // A union of constructors takes no shared buffer, and none comes from a file.
+  const place = [aligned.buffer as ArrayBuffer, aligned.byteOffset, count] as const;
   switch (dtype) {
-    case 'F64':
-      return new Float32Array(new Float64Array(ownBuffer(tensor.bytes)));
-    case 'F32':
-      return new Float32Array(ownBuffer(tensor.bytes));
     case 'F16':
     case 'BF16':
     case 'F8_E4M3':
-    case 'F8_E5M2':
-      return decodeReduced(reducedPatterns(dtype, tensor.bytes), dtype);
+    case 'F8_E5M2': {
+      const patterns = new (size === 2 ? Uint16Array : Uint8Array)(...place);
+      decodeReduced(patterns, dtype, values.subarray(first, first + count));
+      break;
+    }
     case 'I64':
-      return Float32Array.from(new BigInt64Array(ownBuffer(tensor.bytes)), singleFromBigInt);
-    case 'U64':
-      return Float32Array.from(new BigUint64Array(ownBuffer(tensor.bytes)), singleFromBigInt);
-    case 'BOOL':
-      return new Float32Array(checkBooleans(tensor));
+    case 'U64': {
+      const wide = new (dtype === 'I64' ? BigInt64Array : BigUint64Array)(...place);
+      for (let i = 0; i < count; i++) values[first + i] = singleFromBigInt(wide[i]);
+      break;
+    }
+    case 'F64':
+      values.set(new Float64Array(...place), first);
+      break;
+    case 'F32':
+      values.set(new Float32Array(...place), first);
+      break;
     default:
-      return new Float32Array(new SMALL_INTEGERS[dtype](ownBuffer(tensor.bytes)));
+      if (dtype === 'BOOL') checkBooleans(tensor, bytes, first);
+      values.set(new SMALL_INTEGERS[dtype](...place), first);
   }
 }
 
@@ -133,10 +163,7 @@ export function toFloat32(tensor: StoredTensor): Float32Array {
  * @param values - Row-major, as many as the shape asks for.
  * @throws InputError when the number of values is wrong, or a value is no integer within the dtype's range.
  */
-export function fromFloat32(
-  values: Float32Array,
-  like: { name: string; dtype: StoredDType; shape: readonly number[] },
-): StoredTensor {
+export function fromFloat32(values: Float32Array, like: TensorHeader): StoredTensor {
   const { name, dtype } = like;
   const shape = [...like.shape];
   const bytes = storedByteLength(dtype, shape);
@@ -203,20 +230,12 @@ function checkBytes({ name, dtype, shape, bytes }: StoredTensor): void {
   );
 }
 
-function checkBooleans({ name, bytes }: StoredTensor): Uint8Array {
+function checkBooleans({ name }: TensorHeader, bytes: Uint8Array, first: number): void {
   const bad = bytes.findIndex((byte) => byte > 1);
-  if (bad < 0) return bytes;
-  throw new InputError(`tensor ${quote(name)}: expected BOOL bytes 0 or 1, found ${bytes[bad]} at index ${bad}`);
-}
-
-/** A copy in its own buffer: typed arrays refuse a start that is no multiple of their element's size. */
-function ownBuffer(bytes: Uint8Array): ArrayBuffer {
-  // Not slice(): that of a Node Buffer is a view into a shared pool.
-  return new Uint8Array(bytes).buffer;
-}
-
-function reducedPatterns(dtype: ReducedFloat, bytes: Uint8Array): Uint8Array | Uint16Array {
-  return REDUCED_FLOATS[dtype].bits === 16 ? new Uint16Array(ownBuffer(bytes)) : bytes;
+  if (bad < 0) return;
+  throw new InputError(
+    `tensor ${quote(name)}: expected BOOL bytes 0 or 1, found ${bytes[bad]} at index ${first + bad}`,
+  );
 }
 
 function bytesOf(array: ArrayBufferView): Uint8Array {

@@ -3,8 +3,8 @@ import { basename, dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import { InputError, OutputError } from '../registry/index.js';
 import { asOutputError, fileErrorCode, isTemporary, makeFolder, temporaryPath } from './writable.js';
 
-/** Content of a file: text, bytes, or chunks of bytes written one after another. */
-export type FileContent = string | Uint8Array | Iterable<Uint8Array>;
+/** Content of a file: text, bytes, or chunks of bytes written one after another, each before the next is asked for. */
+export type FileContent = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
 /** A file that is about to be written. */
 export interface NewFile {
@@ -98,7 +98,7 @@ async function writeTemporary(path: string, content: FileContent): Promise<strin
     try {
       if (typeof content === 'string') await writeAll(file, new TextEncoder().encode(content));
       else if (content instanceof Uint8Array) await writeAll(file, content);
-      else for (const chunk of content) await writeAll(file, chunk);
+      else for await (const chunk of content) await writeAll(file, chunk);
       await file.sync();
     } finally {
       await file.close();

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InputError } from '../registry/index.js';
-import { readTensorFiles } from './index.js';
+import { openTensors } from './index.js';
 
 let root: string;
 beforeAll(async () => {
@@ -47,7 +47,7 @@ describe('what is no safetensors file', () => {
   ])('%s', async (name, content, expected) => {
     const path = join(root, name);
     await writeFile(path, content);
-    const reading = readTensorFiles(path);
+    const reading = openTensors(path);
     await expect(reading).rejects.toThrow(`${path}: expected a safetensors file, found ${expected}`);
     await expect(reading).rejects.toThrow(InputError);
   });
@@ -55,13 +55,13 @@ describe('what is no safetensors file', () => {
   it('is judged by the header where nothing is known of it', async () => {
     const path = join(root, 'unknown');
     await writeFile(path, new Uint8Array(40).fill(255));
-    await expect(readTensorFiles(path)).rejects.toThrow(
+    await expect(openTensors(path)).rejects.toThrow(
       'expected a header of at most 100000000 bytes, found a header length of 18446744073709551615',
     );
   });
 
   it('in a folder, is named', async () => {
-    await expect(readTensorFiles(root)).rejects.toThrow(
+    await expect(openTensors(root)).rejects.toThrow(
       'expected model.safetensors or model.safetensors.index.json in this folder, found "empty.safetensors", "model.gguf", "model.h5" and 2 more; save the model as safetensors in its own framework',
     );
   });

@@ -7,6 +7,7 @@ export {
   type StoredDType,
   type StoredTensor,
   storedByteLength,
+  type TensorHeader,
   toFloat32,
 } from './dtypes.js';
 
@@ -37,24 +38,19 @@ export {
 } from './image-files.js';
 /** @internal Protobuf messages of ONNX files. */
 export * as onnx from './onnx/index.js';
+export { type OpenTensors, openTensors, type Shard, type TensorFilesLimits } from './open-tensors.js';
 export {
   encodeSafetensors,
+  type PendingTensor,
   parseSafetensors,
   readSafetensors,
   type SafetensorsFile,
-  type SafetensorsLimits,
   safetensorsChunks,
   writeSafetensors,
 } from './safetensors.js';
-export {
-  findWeights,
-  readIndex,
-  readTensorFiles,
-  type Shard,
-  type TensorFiles,
-  type TensorFilesLimits,
-  type WeightFiles,
-} from './sharded.js';
+export type { HeaderMetadata } from './safetensors-header.js';
+export { findWeights, INDEX, readIndex, SINGLE, type WeightFiles } from './sharded.js';
+export type { SafetensorsLimits } from './tensor-file.js';
 export {
   asOutputError,
   fileErrorCode,

@@ -23,14 +23,13 @@ const INFINITY = 0x7f800000;
 /** Float32 bit patterns of all patterns of a dtype (at most 256 KiB each), built at first use. */
 const tables = new Map<ReducedFloat, Uint32Array>();
 
-/** Widens bit patterns to a new Float32Array; exact, NaN payloads included. */
-export function decodeReduced(patterns: Uint8Array | Uint16Array, dtype: ReducedFloat): Float32Array {
+/** Widens bit patterns to float32 values in `out`, as many; exact, NaN payloads included. */
+export function decodeReduced(patterns: Uint8Array | Uint16Array, dtype: ReducedFloat, out: Float32Array): void {
   const table = tables.get(dtype) ?? buildTable(REDUCED_FLOATS[dtype]);
   tables.set(dtype, table);
   // Copied as integers: as JavaScript numbers, signalling NaNs may come out quiet.
-  const bits = new Uint32Array(patterns.length);
+  const bits = new Uint32Array(out.buffer, out.byteOffset, patterns.length);
   for (let i = 0; i < bits.length; i++) bits[i] = table[patterns[i]];
-  return new Float32Array(bits.buffer);
 }
 
 function buildTable({ bits, exponentBits, mantissaBits, infinities }: Layout): Uint32Array {

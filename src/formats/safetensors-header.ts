@@ -1,5 +1,5 @@
 import { InputError, quote } from '../registry/index.js';
-import { DTYPE_BYTES, isStoredDType, type StoredDType, type StoredTensor, storedByteLength } from './dtypes.js';
+import { DTYPE_BYTES, isStoredDType, type StoredDType, storedByteLength, type TensorHeader } from './dtypes.js';
 import { FOREIGN_BYTES, foreignFile } from './foreign.js';
 import { JsonScanner } from './json-scanner.js';
 
@@ -12,17 +12,19 @@ const MAX_DIMENSIONS = 64;
 const METADATA = '__metadata__';
 
 /** A tensor's entry in the header; `begin` and `end` count from the first byte after the header. */
-export interface HeaderEntry {
-  name: string;
-  dtype: StoredDType;
-  shape: readonly number[];
-  begin: number;
-  end: number;
+export interface HeaderEntry extends TensorHeader {
+  readonly begin: number;
+  readonly end: number;
 }
 
-/** Free text about a file, and the order of its keys, which a JavaScript object does not keep for keys like "10". */
+/** Free text about a file. */
 export interface HeaderMetadata {
+  /** The header's `__metadata__`; an object without prototype when it was read from a file. */
   metadata: Record<string, string>;
+  /**
+   * The keys of `__metadata__` in the file's order; `undefined` when the file had none, `[]` when it was empty.
+   * A JavaScript object moves keys like "10" to the front, so this is what keeps a rewritten file's bytes the same.
+   */
   metadataKeys?: readonly string[];
 }
 
@@ -159,10 +161,10 @@ function checkCoverage(entries: readonly HeaderEntry[], dataBytes: number, sourc
  *
  * @param tensors - In the order of their data.
  * @param source - The file, for messages.
- * @throws InputError when a name is taken twice or no valid text, or a tensor's bytes do not fit its shape.
+ * @throws InputError when a name is taken twice or no valid text, or a tensor's bytes, where they are there, do not fit its shape.
  */
 export function encodeHeader(
-  tensors: readonly StoredTensor[],
+  tensors: readonly (TensorHeader & { readonly bytes?: Uint8Array })[],
   { metadata, metadataKeys }: HeaderMetadata,
   source: string,
 ): Uint8Array {
@@ -180,8 +182,9 @@ export function encodeHeader(
     if (!isStoredDType(dtype)) throw fail(`a dtype of ${Object.keys(DTYPE_BYTES).join(', ')}`, String(dtype));
     if (shape.length > MAX_DIMENSIONS) throw fail(`at most ${MAX_DIMENSIONS} dimensions`, String(shape.length));
     const size = storedByteLength(dtype, shape);
-    if (size !== bytes.length)
-      throw fail(`${size ?? 'at most 2^53 - 1'} bytes for ${dtype} [${shape}]`, `${bytes.length}`);
+    if (size === undefined || (bytes && bytes.length !== size)) {
+      throw fail(`${size ?? 'at most 2^53 - 1'} bytes for ${dtype} [${shape}]`, `${bytes?.length ?? 'more'}`);
+    }
     const end = begin + size;
     fields.push(`${jsonString(name, source)}:{"dtype":"${dtype}","shape":[${shape}],"data_offsets":[${begin},${end}]}`);
     begin = end;

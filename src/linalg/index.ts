@@ -1,3 +1,4 @@
+export { EXACT_SIDE, leadingSingularValues } from './leading.js';
 export type { RealArray } from './matrix.js';
 export { addRankK } from './products.js';
 export { thinQr } from './qr.js';

@@ -47,6 +47,14 @@ export interface UpdateOptions {
   tolerance?: number;
   /** Cap on products with the matrix and its transpose when iterating by tolerance (default 400 pairs). */
   maxIterations?: number;
+  /** What a residual may be in any case, in units of σ_1 (default 0): where σ_j is tiny, rounding leaves no `tolerance · σ_j`. */
+  floor?: number;
+  /**
+   * Hold triplets that have converged out of the filter (default false), so that a few values far above the rest, as a lock
+   * makes them, do not leave it blunt: 1000 above a random 600 × 700, eight values to 1e-6, in 0.3 s instead of 1.1, 1e7 in
+   * 0.3 instead of 2.7.
+   */
+  deflate?: boolean;
 }
 
 /**
@@ -90,6 +98,7 @@ export class TopSingularSubspace {
   readonly #jacobi: JacobiSvd;
   readonly #triplets: TopSingularTriplets;
   #warm = false;
+  #converged = false;
 
   /** @throws InputError when a size is no positive integer, or oversample is none from 0. */
   constructor({ rows, columns, k, oversample = 4, seed, name }: SubspaceOptions) {
@@ -132,6 +141,11 @@ export class TopSingularSubspace {
     return this.#warm;
   }
 
+  /** Whether the last `update` by tolerance reached it, and did not end at its cap. */
+  get converged(): boolean {
+    return this.#converged;
+  }
+
   /**
    * One warm iteration, or as many as a cold start needs.
    *
@@ -141,8 +155,10 @@ export class TopSingularSubspace {
   update(matrix: Float32Array, options: UpdateOptions = {}): TopSingularTriplets {
     requireShape(matrix, this.#rows, this.#columns, this.#name);
     const { iterations, tolerance = this.#warm ? undefined : 1e-4, maxIterations = 400 } = options;
+    const { floor = 0, deflate = false } = options;
     // A block as wide as the matrix spans everything: one iteration is exact.
     const complete = this.width === Math.min(this.#rows, this.#columns);
+    this.#converged = complete;
     if (iterations !== undefined || tolerance === undefined || complete) {
       for (let i = 0; i < (complete ? 1 : (iterations ?? 1)); i++) this.#iterate(matrix);
       return this.#triplets;
@@ -150,8 +166,10 @@ export class TopSingularSubspace {
     this.#iterate(matrix);
     for (let pairs = 1; pairs < maxIterations; ) {
       multiplyRight(matrix, this.#rows, this.#columns, this.basis, this.width, this.#y);
-      if (this.#largestResidual() <= tolerance) break;
-      pairs += 1 + this.#filter(matrix, maxIterations - pairs);
+      const found = this.#countConverged(tolerance, floor);
+      this.#converged = found === this.k;
+      if (this.#converged) break;
+      pairs += 1 + this.#filter(matrix, maxIterations - pairs, deflate ? found : 0);
       this.#iterate(matrix);
     }
     return this.#triplets;
@@ -236,18 +254,22 @@ export class TopSingularSubspace {
     }
   }
 
-  /** The largest ‖W·v_j − σ_j·u_j‖ / σ_j of the k triplets above the noise; expects Y = W·V of the current basis. */
-  #largestResidual(): number {
+  /**
+   * How many of the k triplets, from the first on, have ‖W·v_j − σ_j·u_j‖ ≤ tolerance · σ_j, or ≤ floor · σ_1; those within
+   * the noise count.
+   * Expects Y = W·V of the current basis.
+   */
+  #countConverged(tolerance: number, floor: number): number {
     const { width, k } = this;
-    let largest = 0;
     for (let j = 0; j < k; j++) {
       const sigma = this.#ritzValues[j];
       if (sigma <= NOISE * this.#ritzValues[0]) break;
       let square = 0;
       for (let i = 0; i < this.#rows; i++) square += (this.#y[i * width + j] - sigma * this.#left[i * k + j]) ** 2;
-      largest = Math.max(largest, Math.sqrt(square) / sigma);
+      const residual = Math.sqrt(square);
+      if (!(residual / sigma <= tolerance || residual <= floor * this.#ritzValues[0])) return j;
     }
-    return largest;
+    return k;
   }
 
   /**
@@ -255,13 +277,14 @@ export class TopSingularSubspace {
    * as cosh(d·acosh ..) instead of a power. Random 384 × 384, eight starts: σ to 8e-8 in 40 pairs of products, 2e-3 without.
    * Expects Y = W·V of the current basis.
    *
+   * @param held - So many first columns stay as they are, and the others orthogonal to them.
    * @returns d, the pairs of products spent.
    */
-  #filter(matrix: Float32Array, maxDegree: number): number {
+  #filter(matrix: Float32Array, maxDegree: number, held: number): number {
     const { width, basis } = this;
     const values = this.#ritzValues;
     const cut = values[width - 1] ** 2;
-    const spread = Math.acosh(Math.max(1, 2 * (values[0] ** 2 / cut) - 1));
+    const spread = Math.acosh(Math.max(1, 2 * (values[held] ** 2 / cut) - 1));
     // A zero cut (rank below the width) or one dominant direction leaves nothing to gain over plain iteration.
     if (!Number.isFinite(spread) || spread === 0) return 0;
     const degree = Math.min(Math.floor(Math.acosh(FILTER_GROWTH) / spread), 20, maxDegree);
@@ -274,10 +297,25 @@ export class TopSingularSubspace {
       for (let i = 0; i < current.length; i++) {
         previous[i] = factor * ((2 / cut) * this.#z[i] - current[i]) - previous[i];
       }
+      if (held > 0) this.#project(previous, held);
       [previous, current] = [current, previous];
     }
     basis.set(current);
     return degree;
+  }
+
+  /** Puts the first `held` columns of the basis in the place of a block's, and takes their part out of its others. */
+  #project(block: Float64Array, held: number): void {
+    const { width, basis } = this;
+    for (let h = 0; h < held; h++) {
+      for (let at = h; at < block.length; at += width) block[at] = basis[at];
+      for (let j = held; j < width; j++) {
+        const shift = j - h;
+        let part = 0;
+        for (let at = h; at < block.length; at += width) part += basis[at] * block[at + shift];
+        for (let at = h; at < block.length; at += width) block[at + shift] -= part * basis[at];
+      }
+    }
   }
 }
 

@@ -6,6 +6,9 @@ import { factorColumns, thinQr } from './qr.js';
 /** Up to this size Jacobi is the faster way to the values, and more accurate for graded matrices. */
 const JACOBI_LIMIT = 32;
 
+/** Longer matrices of more values are reduced in blocks, so that no copy in double precision takes twice their memory. */
+const BLOCKED_ABOVE = 2 ** 20;
+
 /** A thin singular value decomposition: `matrix = u · diag(sigma) · vᵀ`, r = min(rows, columns). */
 export interface Svd {
   /** `[r]`, descending. */
@@ -61,6 +64,8 @@ export function exactSingularValues(matrix: RealArray, rows: number, columns: nu
   const scale = powerOfTwoScale(matrix);
   if (m === n) {
     for (let i = 0; i < square.length; i++) square[i] = matrix[i] * scale;
+  } else if (m * n > BLOCKED_ABOVE) {
+    reduceInBlocks(matrix, rows, columns, scale, square);
   } else {
     // Contiguous long columns: the transpose of a tall matrix, a wide one as it is.
     const long = new Float64Array(m * n);
@@ -80,6 +85,28 @@ export function exactSingularValues(matrix: RealArray, rows: number, columns: nu
   }
   for (let j = 0; j < n; j++) sigma[j] /= scale;
   return sigma;
+}
+
+/**
+ * The triangle of a QR of the long side, `r`'s singular values are the matrix's: block after block of its length below the
+ * triangle so far, so that only blocks are copied. Four times as long as wide, a block costs a quarter more work.
+ */
+function reduceInBlocks(matrix: RealArray, rows: number, columns: number, scale: number, r: Float64Array): void {
+  const [m, n] = [Math.max(rows, columns), Math.min(rows, columns)];
+  const [stepLong, stepShort] = rows >= columns ? [columns, 1] : [1, columns];
+  const block = Math.max(4 * n, 1024);
+  const long = new Float64Array(n * (n + Math.min(block, m)));
+  const coefficients = new Float64Array(n);
+  for (let start = 0; start < m; start += block) {
+    const taken = Math.min(block, m - start);
+    const height = n + taken;
+    for (let j = 0; j < n; j++) {
+      for (let i = 0; i < n; i++) long[j * height + i] = r[i * n + j];
+      let from = start * stepLong + j * stepShort;
+      for (let to = j * height + n; to < (j + 1) * height; to++, from += stepLong) long[to] = scale * matrix[from];
+    }
+    factorColumns(long, height, n, coefficients, r);
+  }
 }
 
 /**

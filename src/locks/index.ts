@@ -14,7 +14,6 @@ export type {
 } from './lock-method.js';
 export { type LockedMatrix, type SpecDefInputs, type SpecDefStep, specDefStep } from './specdef/algorithm.js';
 export { type SpecDef, specdef } from './specdef/index.js';
-export { type WeightMatrix, weightMatrices } from './specdef/matrices.js';
 export { type SpecDefOptions, specDefOptions } from './specdef/options.js';
 export { type TripletOptions, type TripletSource, tripletSource } from './specdef/spectrum.js';
 export { type UtilityBudget, UtilityGuard } from './utility-guard.js';

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { Graph, GraphError, type Tensor } from '../graph/index.js';
 import { type ArraySpecs, batchInput, batchSpecs, type ExampleSpecs, Scope, type StateSpec } from '../nn/index.js';
 import { InputError } from '../registry/index.js';
+import type { StateDictPolicy } from './state-dict-policy.js';
 
 /** What a model's outputs are: a task asks for one kind of head. */
 export interface Head {
@@ -41,6 +42,8 @@ export interface Architecture<Config = unknown> {
   fit(example: ArraySpecs, head: HeadNeed): Record<string, unknown>;
   /** `config.json` of a new model as its original framework reads it; default the configuration itself. */
   toFile?(config: Config): Record<string, unknown>;
+  /** In what files of weights may differ from the state that it declares; default strict. */
+  stateDictPolicy?(config: Config): StateDictPolicy;
   /** Outputs by name (`logits` of a classifier) of the inputs of a batch. */
   forward(scope: Scope, inputs: Tensors, config: Config): Tensors;
 }

@@ -1,7 +1,6 @@
 import type { StateSpec } from '../nn/index.js';
 import { InputError } from '../registry/index.js';
 import type { ModelSpec } from './architecture.js';
-import type { StateDict } from './state-dict.js';
 
 /**
  * Checks that weights have as many classes as their configuration says. Tells the one mistake apart that people make with
@@ -13,7 +12,7 @@ import type { StateDict } from './state-dict.js';
  * @throws InputError that says how many classes there are and which key to change.
  */
 export function requireClassCount(
-  weights: StateDict,
+  weights: ReadonlyMap<string, { readonly shape: readonly number[] }>,
   specs: readonly StateSpec[],
   { architecture, head }: ModelSpec,
   { source, configFile }: { source: string; configFile?: string },

@@ -6,37 +6,21 @@ import {
   type NewFile,
   readFileCapped,
   readJsonFile,
-  readTensorFiles,
   replaceFiles,
-  type StoredTensor,
-  safetensorsChunks,
   toFloat32,
 } from '../formats/index.js';
 import { InputError } from '../registry/index.js';
-import { type ModelSpec, modelState } from './architecture.js';
+import { modelState } from './architecture.js';
 import type { ModelCard } from './card.js';
 import { cardFiles, configWithCard } from './card-files.js';
-import { requireClassCount } from './class-count.js';
 import { architectures, parseConfig, readConfig } from './config.js';
+import type { Model } from './model.js';
 import { CONFIG_FILE, findModelFiles, findOldFiles, requireNoModel } from './model-files.js';
-import { initializeWeights, parameterSet, requireFinite, requireWeights, type StateDict } from './state-dict.js';
-
-const SINGLE_FILE = 'model.safetensors';
+import { initializeWeights, parameterSet } from './state-dict.js';
+import { readWeights, weightFiles } from './weight-files.js';
 
 /** Larger files beside the weights are refused. */
 const maxCompanionBytes = 256 * 2 ** 20;
-
-/** A model in memory: float32 weights, whatever type the file stores. */
-export interface Model extends ModelSpec {
-  /** Weights by name, in file order. */
-  readonly weights: StateDict;
-  /** Stored type of each weight in the folder that it was read from; none for a new model, which is stored as float32. */
-  readonly stored?: ReadonlyMap<string, StoredTensor['dtype']>;
-  /** The folder it was read from; none for a new model. */
-  readonly source?: string;
-  /** The `config.json` it was read from; none for a new model and where the configuration was given by the caller. */
-  readonly configFile?: string;
-}
 
 /**
  * Makes a model with fresh weights.
@@ -52,13 +36,14 @@ export function initializeModel(architecture: string, config: Readonly<Record<st
 /**
  * Reads a model directory: `config.json` and `model.safetensors` (or its shards).
  *
- * @param options - `config`: what `config.json` would say, for a folder that has none or in its place.
+ * @param options - `config`: what `config.json` would say, for a folder that has none or in its place. `seed`: of weights that
+ *   the folder lacks and that the architecture lets be drawn (default 1); the model's notes name them.
  * @throws InputError when a file is missing or malformed, or the tensors are not those of the architecture,
  * or hold NaN or infinities.
  */
 export async function loadModel(
   folder: string,
-  { config }: { config?: Readonly<Record<string, unknown>> } = {},
+  { config, seed = 1 }: { config?: Readonly<Record<string, unknown>>; seed?: number } = {},
 ): Promise<Model> {
   const info = await stat(folder).catch(() => undefined);
   if (!info?.isDirectory())
@@ -70,19 +55,8 @@ export async function loadModel(
     );
   }
   const spec = readConfig(configFile ? await readJsonFile(configFile) : config, configFile ?? 'config');
-  const { tensors, shards } = await readTensorFiles(folder);
-  const byFile = shards.map(({ name, file }) => ({ path: join(folder, name), weights: weightsOf(file.tensors) }));
-  const weights = new Map(byFile.flatMap((file) => [...file.weights]));
-  const state = modelState(spec);
-  requireClassCount(weights, state, spec, { source: folder, configFile });
-  requireWeights(weights, state, folder);
-  for (const file of byFile) requireFinite(file.weights, file.path);
-  const stored = new Map(tensors.map(({ name, dtype }) => [name, dtype]));
-  return { ...spec, weights, stored, source: folder, configFile };
-}
-
-function weightsOf(tensors: readonly StoredTensor[]): StateDict {
-  return new Map(tensors.map((tensor) => [tensor.name, { shape: tensor.shape, data: toFloat32(tensor) }]));
+  const read = await readWeights(folder, spec, { configFile, seed });
+  return { ...spec, ...read, source: folder, configFile };
 }
 
 /**
@@ -103,7 +77,7 @@ export async function saveModel(
   const { stale } = await findOldFiles(folder);
   const files = new Map<string, NewFile>();
   const put = (file: NewFile) => files.set(file.name, file);
-  for (const file of await weightFiles(folder, model)) put(file);
+  for (const file of [...(await copiedFiles(model)), ...(await weightFiles(folder, model))]) put(file);
   // The text of a README that the user put there stays; an older model's gives way to that of the source.
   const readmes = stale.includes(CONFIG_FILE) ? [model.source, folder] : [folder, model.source];
   for (const file of await cardFiles({ folder: model.source, readmes }, model, card)) put(file);
@@ -116,26 +90,14 @@ export async function saveModel(
   );
 }
 
-/** The weights, with the index and companions of the folder that they were read from. */
-async function weightFiles(folder: string, model: Model): Promise<NewFile[]> {
-  const { source, weights } = model;
-  if (source === undefined) {
-    const file = { tensors: newTensors(model), metadata: { format: 'pt' } };
-    return [{ name: SINGLE_FILE, content: () => safetensorsChunks(file, join(folder, SINGLE_FILE)) }];
-  }
-  const { shards } = await readTensorFiles(source);
+/** What lies beside a model's weights in the folder that it was read from: the index and companions. */
+async function copiedFiles({ source }: Model): Promise<NewFile[]> {
+  if (source === undefined) return [];
   const { read, companions } = await findModelFiles(source);
-  const copied = [...read.filter((name) => name.endsWith('.index.json')), ...companions];
-  return [
-    ...shards.map(({ name, file }) => ({
-      name,
-      content: () => {
-        const tensors = file.tensors.map((tensor) => updated(tensor, weights));
-        return safetensorsChunks({ ...file, tensors }, join(folder, name));
-      },
-    })),
-    ...copied.map((name) => ({ name, content: () => readInside(source, name) })),
-  ];
+  return [...read.filter((name) => name.endsWith('.index.json')), ...companions].map((name) => ({
+    name,
+    content: () => readInside(source, name),
+  }));
 }
 
 /** The content of a file of a model's folder, which may be a link as far as {@link locateInside} follows one. */
@@ -174,17 +136,4 @@ async function configText(model: Model, card: ModelCard = {}): Promise<string | 
   const text = new TextDecoder().decode(bytes);
   const described = configWithCard(text, model, card, isNew);
   return described === text ? bytes : described;
-}
-
-function newTensors(model: Model): StoredTensor[] {
-  const counters = modelState(model).filter(({ kind }) => kind === 'counter');
-  const counts = new Set(counters.map(({ name }) => name));
-  return [...model.weights].map(([name, { shape, data }]) =>
-    fromFloat32(data, { name, dtype: counts.has(name) ? 'I64' : 'F32', shape }),
-  );
-}
-
-function updated(tensor: StoredTensor, weights: StateDict): StoredTensor {
-  const weight = weights.get(tensor.name);
-  return weight ? fromFloat32(weight.data, tensor) : tensor;
 }

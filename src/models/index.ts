@@ -24,9 +24,10 @@ export { type CardPreprocessing, preprocessingDifferences } from './card-preproc
 export { type CifarResNetConfig, cifarResnets } from './cifar-resnet.js';
 export { type CnnConfig, cnn } from './cnn.js';
 export { architectures, parseConfig, readConfig } from './config.js';
-export { initializeModel, loadModel, type Model, saveModel, writtenParameters } from './directory.js';
+export { initializeModel, loadModel, saveModel, writtenParameters } from './directory.js';
 export { classNames } from './labels.js';
 export { type MlpConfig, mlp } from './mlp.js';
+export type { Model } from './model.js';
 export {
   findModelFiles,
   findOldFiles,
@@ -44,4 +45,6 @@ export {
   type StateDict,
   type Weight,
 } from './state-dict.js';
+export type { StateDictPolicy } from './state-dict-policy.js';
 export { type VitConfig, vit } from './vit.js';
+export { type MatrixShape, matrixShape, type WeightMatrix, weightMatrices } from './weight-matrices.js';

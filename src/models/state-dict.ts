@@ -59,7 +59,11 @@ function requireRoom(specs: readonly StateSpec[]): void {
  * @param source - File or folder, for the message.
  * @throws InputError naming the first tensor that is missing, unknown, or of another shape.
  */
-export function requireWeights(weights: StateDict, specs: readonly StateSpec[], source: string): void {
+export function requireWeights(
+  weights: ReadonlyMap<string, { readonly shape: readonly number[] }>,
+  specs: readonly StateSpec[],
+  source: string,
+): void {
   for (const { name, shape, kind } of specs) {
     const weight = weights.get(name);
     if (!weight && kind === 'counter') continue;
@@ -76,17 +80,15 @@ export function requireWeights(weights: StateDict, specs: readonly StateSpec[], 
 }
 
 /**
- * Refuses weights that hold NaN or infinities: whatever is computed from them is NaN as well.
+ * Refuses a weight that holds NaN or infinities: whatever is computed from it is NaN as well.
  *
+ * @param name - The tensor's name in the file.
  * @param source - The file, for the message.
- * @throws InputError naming the first such tensor, its first such value and where it is.
+ * @throws InputError naming the tensor, its first such value and where it is.
  */
-export function requireFinite(weights: StateDict, source: string): void {
-  for (const [name, { shape, data }] of weights) {
-    const bad = findNotFinite(data, shape);
-    if (bad) {
-      const found = describeNotFinite(bad);
-      throw new InputError(`${source}: tensor ${quote(name)}: expected finite float32 values, found ${found}`);
-    }
-  }
+export function requireFinite(name: string, { shape, data }: Weight, source: string): void {
+  const bad = findNotFinite(data, shape);
+  if (!bad) return;
+  const found = describeNotFinite(bad);
+  throw new InputError(`${source}: tensor ${quote(name)}: expected finite float32 values, found ${found}`);
 }

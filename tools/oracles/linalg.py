@@ -1,4 +1,4 @@
-"""Writes test/fixtures/linalg-exact.json, linalg-top.json and linalg-condition.json: singular values by LAPACK (scipy, driver gesvd), QR by numpy, gradients by torch.
+"""Writes test/fixtures/linalg-exact.json, linalg-top.json, linalg-condition.json and linalg-leading.json: singular values by LAPACK (scipy, driver gesvd), QR by numpy, gradients by torch.
 
 Large inputs are named by a hash that the tests evaluate too (integers only, so the bits agree); the rest are stored.
 Run: python tools/oracles/linalg.py
@@ -193,6 +193,38 @@ add_condition("two equal rows", np.vstack([m := hashed(804, 33, 50), m[:1]]))
 add_condition("a row of zeros", np.vstack([hashed(805, 10, 20), np.zeros((1, 20))]))
 add_condition("zero", np.zeros((5, 7)))
 
+leading = []
+
+
+def add_leading(name, rows, columns, hash=None, raised=(), diagonal=()):
+    """float32 of hashed(hash) + sum of factor * c * d^T (hashed vectors) + a diagonal scattered over the columns."""
+    m = np.zeros((rows, columns)) if hash is None else hashed(hash, rows, columns)
+    for seed, factor in raised:
+        m = m + factor * (hashed(seed, rows, 1) * hashed(seed + 1, 1, columns))
+    for i, value in enumerate(diagonal):
+        m[i, (7 * i + 3) % columns] += value
+    recipe = {"hash": hash, "raised": list(raised), "diagonal": list(diagonal)}
+    leading.append({"name": name, "rows": rows, "columns": columns, **recipe, "sigma": sigma(m.astype(np.float32), 8)})
+
+
+wide = (520, 561)
+steps = np.arange(520)
+add_leading("random wide", *wide, hash=901)
+add_leading("random tall", 700, 530, hash=902)
+add_leading("four raised far", *wide, hash=903, raised=[(910, 4.0), (912, 4.0), (914, 2.0), (916, 256.0)])
+add_leading("one raised a millionfold", *wide, hash=904, raised=[(920, 2.0**20)])
+add_leading("rank 3", *wide, raised=[(930, 3.0), (932, 1.0), (934, 2.0**-10)])
+add_leading("zero", *wide)
+add_leading("all equal", *wide, diagonal=[2.5] * 520)
+add_leading("four equal, then gaps of 1e-6", *wide, diagonal=np.concatenate([[3.0] * 4, 3 * (1 - 1e-6 * steps[1:517])]).tolist())
+add_leading("gaps of 1e-6 throughout", *wide, diagonal=(2 * (1 - 1e-6 * steps)).tolist())
+add_leading("gaps of 1e-4 throughout", *wide, diagonal=(2 * (1 - 1e-4 * steps)).tolist())
+add_leading("power law", *wide, diagonal=(5.0 / (1 + steps) ** 2).tolist())
+add_leading("in pairs", *wide, diagonal=np.repeat(4 * 0.97 ** np.arange(260), 2).tolist())
+# Up to a shorter side of 512 the full SVD answers, in blocks where the longer one is long.
+add_leading("long and narrow", 40000, 32, hash=905)
+add_leading("wide and low", 48, 30000, hash=906, raised=[(940, 64.0)])
+
 head = {
     "script": "tools/oracles/linalg.py",
     "versions": {"numpy": np.__version__, "scipy": scipy.__version__, "torch": torch.__version__},
@@ -202,6 +234,7 @@ folder = pathlib.Path(__file__).parents[2] / "test" / "fixtures"
 for name, content in {
     "linalg-exact": {"exact": exact, "qr": qr},
     "linalg-condition": {"condition": condition},
+    "linalg-leading": {"leading": leading},
     "linalg-top": {"top": top, "sequences": sequences, "gradient": gradient},
 }.items():
     path = folder / f"{name}.json"

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { svd } from '../../linalg/index.js';
-import type { StateDict, Weight } from '../../models/index.js';
+import { matrixShape, type StateDict, type Weight } from '../../models/index.js';
 import { matchesAny } from '../../registry/index.js';
 import type { Transform } from './transform.js';
 import { unmatchedPatterns } from './unmatched.js';
@@ -37,9 +37,10 @@ export function clipRaised(weights: StateDict, { topK, lead }: Raised): Map<stri
   const leads = matchesAny(lead.include);
   return new Map(
     [...weights].map(([name, { shape, data }]) => {
-      if (shape.length < 2 || data.length === 0) return [name, { shape, data: data.slice() }];
+      const matrix = matrixShape(shape);
+      if (!matrix) return [name, { shape, data: data.slice() }];
       const k = leads(name) ? Math.max(topK, lead.topK) : topK;
-      return [name, { shape, data: clipMatrix(data, shape[0], data.length / shape[0], k) }];
+      return [name, { shape, data: clipMatrix(data, matrix.rows, matrix.columns, k) }];
     }),
   );
 }

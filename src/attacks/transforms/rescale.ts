@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { type ScaleSymmetries, scaleSymmetries } from '../../graph/index.js';
 import { topSingularTriplets } from '../../linalg/index.js';
-import { weightMatrices } from '../../locks/index.js';
-import { type ModelSpec, type StateDict, smallestBatch, type Weight } from '../../models/index.js';
+import { type ModelSpec, type StateDict, smallestBatch, type Weight, weightMatrices } from '../../models/index.js';
 import { weightInput } from '../../nn/index.js';
 import { InputError } from '../../registry/index.js';
 import { taskOf } from '../../tasks/index.js';

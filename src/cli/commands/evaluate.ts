@@ -36,7 +36,7 @@ export const evaluate = defineCommand({
     const dataset = (await loadTask(data, note))[options.part];
     const task = taskOf(model);
     task.requireFit(model, dataset);
-    const warnings = [...problems, ...cardDisagreements(card, model, dataset)];
+    const warnings = [...(model.notes ?? []), ...problems, ...cardDisagreements(card, model, dataset)];
     warn({ note }, warnings);
     if (options.predictions !== undefined) {
       await requireOutside(data.path, options.predictions);

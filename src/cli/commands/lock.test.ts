@@ -4,8 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { type LockMethod, lockMethods, weightMatrices } from '../../locks/index.js';
-import { initializeModel, loadModel, type Model, readModelCard, saveModel } from '../../models/index.js';
+import { type LockMethod, lockMethods } from '../../locks/index.js';
+import {
+  initializeModel,
+  loadModel,
+  type Model,
+  readModelCard,
+  saveModel,
+  weightMatrices,
+} from '../../models/index.js';
 import { Output } from '../output.js';
 
 /*

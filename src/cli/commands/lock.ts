@@ -52,7 +52,7 @@ export const lock = defineCommand({
     const own = (options as Readonly<Record<string, unknown>>)[method.name];
     const model = await loadModel(source, { config: await givenConfig(options) });
     const task = await lockTask({ source, model, method, own, given: options.data }, note);
-    warn(context, task?.warnings ?? []);
+    warn(context, [...(model.notes ?? []), ...(task?.warnings ?? [])]);
     const inputs = {
       model: await digestOf(source),
       ...(await modelConfigInput(options.modelConfig)),

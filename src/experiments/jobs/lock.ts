@@ -1,13 +1,12 @@
-import { exactSingularValues } from '../../linalg/index.js';
+import { leadingSingularValues } from '../../linalg/index.js';
 import {
   type LockData,
   type LockMethod,
   type LockResult,
   type LockStepReport,
   lockContext,
-  weightMatrices,
 } from '../../locks/index.js';
-import { type Model, type StateDict, writtenParameters } from '../../models/index.js';
+import { type Model, type StateDict, weightMatrices, writtenParameters } from '../../models/index.js';
 import { folderHooks, type JobContext } from './train.js';
 
 /** A lock and the largest singular values of each matrix before and after. */
@@ -64,12 +63,12 @@ export async function lockJob<Options>(
 /** How many singular values of each matrix are reported. */
 const reported = 8;
 
-/** The largest singular values of every weight matrix, from a full SVD. */
+/** The largest singular values of every weight matrix. */
 export function largestSingularValues(weights: StateDict): Map<string, number[]> {
   return new Map(
     weightMatrices(weights).map(({ name, rows, columns }) => {
       const data = weights.get(name)?.data ?? new Float32Array();
-      return [name, [...exactSingularValues(data, rows, columns).subarray(0, reported)]];
+      return [name, [...leadingSingularValues(data, { rows, columns, k: reported, name })]];
     }),
   );
 }

@@ -2,10 +2,16 @@ import { describe, expect, it } from 'vitest';
 import { hashed, largestError, readFixture } from '../../../test/support/linalg-fixtures.js';
 import { floatDataset } from '../../data/index.js';
 import { sizeOf } from '../../graph/index.js';
-import { architectures, type ModelSpec, modelOf, modelState, type StateDict } from '../../models/index.js';
+import {
+  architectures,
+  type ModelSpec,
+  modelOf,
+  modelState,
+  type StateDict,
+  weightMatrices,
+} from '../../models/index.js';
 import { createObjective, type Objective, optimizers, type ParameterSet } from '../../training/index.js';
 import { specDefStep } from './algorithm.js';
-import { weightMatrices } from './matrices.js';
 import { tripletSource } from './spectrum.js';
 
 interface Case {

@@ -1,7 +1,7 @@
 import type { ProgramCache } from '../../engine/index.js';
 import type { TopSingularTriplets } from '../../linalg/index.js';
+import type { WeightMatrix } from '../../models/index.js';
 import type { Objective, ParameterSet, StepResult } from '../../training/index.js';
-import type { WeightMatrix } from './matrices.js';
 import { push, scale } from './push.js';
 import type { TripletSource } from './spectrum.js';
 

@@ -1,6 +1,6 @@
 import type { Dataset } from '../../data/index.js';
 import { ProgramCache } from '../../engine/index.js';
-import { parameterSet } from '../../models/index.js';
+import { parameterSet, weightMatrices } from '../../models/index.js';
 import { matchesAny } from '../../registry/index.js';
 import {
   courseSchedule,
@@ -15,7 +15,6 @@ import {
 import type { LockContext, LockMethod, LockResult, UtilityMeter } from '../lock-method.js';
 import type { UtilityGuard } from '../utility-guard.js';
 import { type LockedMatrix, type SpecDefStep, specDefStep } from './algorithm.js';
-import { weightMatrices } from './matrices.js';
 import { type SpecDefOptions, specDefOptions } from './options.js';
 import { tripletSource } from './spectrum.js';
 

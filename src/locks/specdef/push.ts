@@ -1,7 +1,8 @@
 import type { ProgramCache } from '../../engine/index.js';
 import { Graph, gemm } from '../../graph/index.js';
 import { addRankK } from '../../linalg/index.js';
-import { isLarge, type WeightMatrix } from './matrices.js';
+import type { WeightMatrix } from '../../models/index.js';
+import { isLarge } from './matrices.js';
 
 /**
  * `gradient ← α · gradient + Σ_j left_j · v_jᵀ` in place. With `left_j = −(1 − α)/n · u_j` it is the gradient of line 7 of

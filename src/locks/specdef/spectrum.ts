@@ -1,7 +1,8 @@
 import type { Program, ProgramCache } from '../../engine/index.js';
 import { Graph, gemm, matMul } from '../../graph/index.js';
 import { svd, TopSingularSubspace, type TopSingularTriplets } from '../../linalg/index.js';
-import { isLarge, type WeightMatrix } from './matrices.js';
+import type { WeightMatrix } from '../../models/index.js';
+import { isLarge } from './matrices.js';
 
 /** Gives the k largest singular triplets of one weight matrix, step after step. */
 export interface TripletSource {

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { StateDict } from '../../models/index.js';
-import { InputError } from '../../registry/index.js';
-import { weightMatrices } from './matrices.js';
+import { InputError } from '../registry/index.js';
+import { matrixShape, type StateDict, weightMatrices } from './index.js';
 
 const weights: StateDict = new Map(
   Object.entries({
@@ -20,6 +19,21 @@ const weights: StateDict = new Map(
 function names(options?: Parameters<typeof weightMatrices>[1]): string[] {
   return weightMatrices(weights, options).map(({ name }) => name);
 }
+
+describe('matrixShape', () => {
+  it('takes any tensor of two axes or more that is not empty, one row as well', () => {
+    const shapes = [[8, 1, 5, 5], [1, 1, 6], [4, 6], [0, 3], [3, 0], [6], []];
+    expect(shapes.map((shape) => matrixShape(shape))).toEqual([
+      { rows: 8, columns: 25 },
+      { rows: 1, columns: 6 },
+      { rows: 4, columns: 6 },
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ]);
+  });
+});
 
 describe('weightMatrices', () => {
   it('takes every weight of two axes or more, in file order, kernels as out × in·kh·kw', () => {

@@ -1,0 +1,17 @@
+import type { StoredDType } from '../formats/index.js';
+import type { ModelSpec } from './architecture.js';
+import type { StateDict } from './state-dict.js';
+
+/** A model in memory: float32 weights, whatever type the file stores. */
+export interface Model extends ModelSpec {
+  /** Weights by name, in file order. */
+  readonly weights: StateDict;
+  /** Stored type of each weight in the folder that it was read from; none for a new model, which is stored as float32. */
+  readonly stored?: ReadonlyMap<string, StoredDType>;
+  /** The folder it was read from; none for a new model. */
+  readonly source?: string;
+  /** The `config.json` it was read from; none for a new model and where the configuration was given by the caller. */
+  readonly configFile?: string;
+  /** What a reader of the folder must know, a line each: weights that it lacked and that were drawn. */
+  readonly notes?: readonly string[];
+}
