@@ -2,7 +2,16 @@ import type { Dataset } from '../data/index.js';
 import type { ProgramCache } from '../engine/index.js';
 import { cloneWeights, type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
 import type { Evaluation } from '../tasks/index.js';
-import { createObjective, type Evaluator, optimizers, runSteps, schedules } from '../training/index.js';
+import {
+  createObjective,
+  createOptimizer,
+  createSchedule,
+  type Evaluator,
+  type OptimizerSpec,
+  optimizers,
+  runSteps,
+  type ScheduleSpec,
+} from '../training/index.js';
 import { type MakeTrainable, partRun } from './trained/trainable.js';
 
 /** One fine-tuning run of an attack. */
@@ -15,12 +24,12 @@ export interface FineTuneOptions {
   train: Dataset;
   /** Examples on which the score is measured. */
   test: Dataset;
-  /** Name of the optimizer and its options. */
-  optimizer: { name: string; options?: Readonly<Record<string, unknown>> };
+  /** Optimizer. */
+  optimizer: OptimizerSpec;
   /** Learning rate, the largest of its schedule. */
   learningRate: number;
-  /** Name of the learning rate's schedule and its options; default constant. */
-  schedule?: { name: string; options?: Readonly<Record<string, unknown>> };
+  /** Schedule of the learning rate; default constant. */
+  schedule?: ScheduleSpec;
   /** What of the weights is trained; default all. */
   trainable?: MakeTrainable;
   /** Optimizer steps at most. */
@@ -125,15 +134,16 @@ export async function fineTune({
   let best = curve[0].score;
   let last = first;
   let evaluations = 0;
-  const made = optimizers.get(optimizer.name).create(optimizer.options);
-  const part = partRun(objective, params, made, trainable);
+  const part = partRun(objective, params, optimizers.get(optimizer.name).create(optimizer.options), trainable);
+  // Names of the whole model may be given factors, whichever of them are trained.
+  const made = createOptimizer(optimizer, new Map([...objective.shapes, ...part.shapes]));
   await runSteps({
     params: part.params,
     shapes: part.shapes,
     compute: part.compute,
     optimizer: made,
     learningRate,
-    schedule: schedule && schedules.get(schedule.name).create(schedule.options),
+    schedule: schedule && createSchedule(schedule, objective.stepsPerEpoch),
     steps,
     signal,
     onDiverged: (_, { evaluations: spent }) => {

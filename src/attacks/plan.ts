@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { LockKnowledge } from '../locks/index.js';
 import { loadModel, type Model } from '../models/index.js';
 import { parseOptions } from '../registry/index.js';
+import type { OptimizerSpec } from '../training/index.js';
 import { type AttackFacts, type Composition, factsOf } from './composition.js';
 import { type Attack, attacks } from './registry.js';
 import { type AttackTargets, type Start, type StartingPoint, starts } from './starts.js';
@@ -9,11 +10,7 @@ import type { AttackTask } from './task.js';
 import { type StartFacts, type Transform, type TransformStep, transforms } from './transforms/index.js';
 
 /** An optimizer that an attack tries, with the learning rates of its search. */
-export interface AttackOptimizer {
-  /** Name in the registry of optimizers. */
-  readonly name: string;
-  /** Its options; default PyTorch's. */
-  readonly options?: Readonly<Record<string, unknown>>;
+export interface AttackOptimizer extends OptimizerSpec {
   /** Exponents of ten of the first round of the search, likely ones first. */
   readonly decades: readonly number[];
 }
@@ -130,14 +127,14 @@ export function plannedSearches(
     const some = adaptive ? optimizers.slice(0, adaptiveOptimizers) : optimizers;
     const facts = factsOf(attack, start);
     const steps = attack.transforms.map(({ name }): TransformStep => ({ name, options: available[name] ?? {} }));
-    return (trained.choose?.(some) ?? some).map(({ name, options, decades }) => ({
+    return (trained.choose?.(some) ?? some).map(({ decades, ...optimizer }) => ({
       facts,
       task: {
         ...shared,
         start: from,
         transforms: steps,
         trained: { name: trained.name, options: trainedOptions },
-        optimizer: { name, options },
+        optimizer,
         budget: { decades, refine, searchSeeds, seeds },
       },
     }));

@@ -110,10 +110,14 @@ function explain(
   issue: z.core.$ZodIssue,
   { raw, texts, set, sources, fileName = 'configuration file' }: Given,
 ): string {
-  const path = issue.path.map(String);
-  const spec = set.specs.find(({ key }) => `${path.join('.')}.`.startsWith(`${key}.`));
+  const named = issue.path.map(String);
+  const found = named.join('.');
+  // Of a whole group that is out of place, what was given says where it came from.
+  const isGiven = ({ key }: OptionSpec) => key.startsWith(`${found}.`) && sources.get(key) !== 'default';
+  const spec = set.specs.find(({ key }) => `${found}.`.startsWith(`${key}.`)) ?? set.specs.find(isGiven);
   // A rule over several options has its own words, and perhaps no key.
-  if (!spec) return [path.join('.'), issue.message].filter((part) => part).join(': ');
+  if (!spec) return [found, issue.message].filter((part) => part).join(': ');
+  const path = spec.key.startsWith(`${found}.`) ? spec.key.split('.') : named;
   const value = path.reduce<unknown>(
     (at, name) => (isRecord(at) || Array.isArray(at) ? Reflect.get(at, name) : at),
     raw,

@@ -7,7 +7,10 @@ const entries = [
     name: 'sgd',
     options: z
       .strictObject({ momentum: z.number().default(0), nesterov: z.boolean().default(false) })
-      .refine(({ nesterov, momentum }) => !nesterov || momentum > 0, { message: 'expected momentum', path: ['nesterov'] }),
+      .refine(({ nesterov, momentum }) => !nesterov || momentum > 0, {
+        message: 'expected momentum',
+        path: ['nesterov'],
+      }),
   },
   { name: 'adam', options: z.strictObject({ eps: z.number().default(1e-8) }) },
   { name: 'none', options: z.strictObject({}) },
@@ -54,7 +57,9 @@ describe('withChoices', () => {
       'train.adam: expected options of sgd, none alone, the chosen optimizers',
     );
     expect(refused(one, { adam: { momentum: 1 } })).toThrow(/^train\.adam: .*"momentum"/);
-    expect(refused(one, { optimizer: 'sgd', sgd: { nesterov: true } })).toThrow('train.sgd.nesterov: expected momentum');
+    expect(refused(one, { optimizer: 'sgd', sgd: { nesterov: true } })).toThrow(
+      'train.sgd.nesterov: expected momentum',
+    );
   });
 
   it('works inside a group', () => {

@@ -3,12 +3,13 @@ import { ProgramCache } from '../../engine/index.js';
 import { parameterSet } from '../../models/index.js';
 import { matchesAny } from '../../registry/index.js';
 import {
+  chosenOptimizer,
   courseSchedule,
   courseSteps,
   createObjective,
+  createOptimizer,
   Evaluator,
   type Objective,
-  optimizers,
   type RunState,
   runSteps,
 } from '../../training/index.js';
@@ -157,7 +158,7 @@ function runStage(
       last = await specDefStep(current, step, { retain, matrices, alpha, targetSigma, programs });
       return last;
     },
-    optimizer: optimizers.get(options.optimizer).create(),
+    optimizer: createOptimizer(chosenOptimizer(options), retain.shapes),
     schedule: courseSchedule(options, retain.stepsPerEpoch),
     learningRate: options.learningRate,
     steps,

@@ -96,7 +96,7 @@ describe('every option of specdef does what its name says', () => {
     expect(Math.max(...stepped.map((by) => Math.abs(Math.abs(by) / learningRate - 1)))).toBeLessThan(1e-3);
   });
 
-  it('schedule and gamma: the second of two steps by another rate', async () => {
+  it('schedule and its options: the second of two steps by another rate', async () => {
     const ratio = async (options: object) => {
       const [first, second] = await strides({ learningRate: 1e-3, ...options });
       return second / first;
@@ -104,8 +104,8 @@ describe('every option of specdef does what its name says', () => {
     expect(await ratio({ schedule: 'constant' })).toBeCloseTo(1, 2);
     expect(await ratio({ schedule: 'linear' })).toBeCloseTo(0.5, 2);
     // All examples are one batch, so an epoch is a step.
-    expect(await ratio({ schedule: 'step', gamma: 0.25 })).toBeCloseTo(0.25, 2);
-    expect(await ratio({ schedule: 'step', gamma: 0.75 })).toBeCloseTo(0.75, 2);
+    expect(await ratio({ schedule: 'step', step: { gamma: 0.25 } })).toBeCloseTo(0.25, 2);
+    expect(await ratio({ schedule: 'step', step: { gamma: 0.75 } })).toBeCloseTo(0.75, 2);
   });
 
   it('retain: the weights of task loss and KL divergence, which is none at the original', async () => {

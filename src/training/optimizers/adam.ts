@@ -185,6 +185,7 @@ export const adamEntry: OptimizerEntry = {
   name: 'adam',
   description: 'Adam, weight decay as an L2 penalty',
   options: adamOptions,
+  search: { decades: [-3, -2, -4, -1, -5, 0] },
   create: adam,
 };
 
@@ -193,5 +194,6 @@ export const adamwEntry: OptimizerEntry = {
   name: 'adamw',
   description: 'Adam with decoupled weight decay',
   options: adamwOptions,
+  search: { decades: [-3, -2, -4, -1, -5, 0] },
   create: adamw,
 };
