@@ -113,7 +113,7 @@ function describe(key: string, schema: LeafSchema, groupDefault: unknown): Omit<
   if (!scalar || elementTypes.size === 0) throw new TypeError(`${key}: expected a number, text, boolean, enum or list`);
   return {
     key,
-    flag: `--${key.split('.').map(kebab).join('.')}`,
+    flag: flagName(key),
     kind,
     types: elementTypes,
     choices: element.enum ?? (element.const === undefined ? undefined : [element.const]),
@@ -179,6 +179,11 @@ function numberRange(schema: LeafSchema): string {
     schema.exclusiveMaximum === undefined ? '' : `below ${schema.exclusiveMaximum}`,
   ].filter((part) => part);
   return `${parts.length > 0 ? ` ${parts.join(' and ')}` : ''}${step}`;
+}
+
+/** The flag of a key: `--optimizer.learning-rate`. */
+export function flagName(key: string): string {
+  return `--${key.split('.').map(kebab).join('.')}`;
 }
 
 function kebab(name: string): string {

@@ -170,7 +170,8 @@ function splitList(text: string): string[] {
     .filter((item) => item !== '');
 }
 
-function helpOf(spec: OptionSpec): string {
+/** An option's line of help. */
+export function helpOf(spec: OptionSpec): string {
   const facts = spec.kind === 'boolean' ? [] : [spec.expectation];
   if (spec.defaultValue !== undefined) facts.push(`default: ${showDefault(spec.defaultValue)}`);
   return [sentence(spec.description), facts.length > 0 ? `(${facts.join('; ')})` : ''].filter((part) => part).join(' ');
@@ -183,7 +184,8 @@ function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${end}`;
 }
 
-function showDefault(value: unknown): string {
+/** A default value as help shows it. */
+export function showDefault(value: unknown): string {
   if (Array.isArray(value)) return value.length > 0 ? value.map(String).join(',') : 'none';
   return typeof value === 'string' && value !== '' ? value : JSON.stringify(value);
 }

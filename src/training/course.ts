@@ -16,9 +16,10 @@ const epochStepOptions = stepOptions.extend({
   gamma: stepOptions.shape.gamma.unwrap().default(0.7).describe(String(stepOptions.shape.gamma.description)),
 });
 
-const scheduleEntries = schedules
+/** Schedules of runs that know their epochs. */
+export const courseSchedules = schedules
   .entries()
-  .map(({ name, options }) => ({ name, options: name === 'step' ? epochStepOptions : options }));
+  .map((entry) => (entry.name === 'step' ? { ...entry, options: epochStepOptions } : entry));
 
 /**
  * Options that choose a schedule of the learning rate, and the options of each under its name; for a schema that goes through
@@ -27,7 +28,7 @@ const scheduleEntries = schedules
  * @param schedule - The default.
  */
 export function scheduleOptions(schedule: string) {
-  const groups: Record<never, never> = optionsOf('schedule', scheduleEntries);
+  const groups: Record<never, never> = optionsOf('schedule', courseSchedules);
   return {
     schedule: z
       .enum(schedules.names() as [string, ...string[]])

@@ -4,6 +4,7 @@ export {
   chosenSchedule,
   courseOptions,
   courseSchedule,
+  courseSchedules,
   courseSteps,
   createSchedule,
   type ScheduleSpec,

@@ -36,9 +36,15 @@ export const movingOptions = {
       'what the weight decay of the optimizer is for; matrices: not for norms and biases (fewer than two axes)',
     ),
   rateFactors: z
-    .array(z.string().regex(/^.+=(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i))
+    .array(
+      z.string().refine((text) => /^.+=(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(text), {
+        message: 'expected pattern=factor, such as conv*=0.1',
+      }),
+    )
     .default([])
-    .describe('factors of the learning rate by parameter name, such as conv*=0.1; the first that fits counts'),
+    .describe(
+      'factors of the learning rate by parameter name, such as conv*=0.1, * stands for any characters; the first that fits counts',
+    ),
 };
 
 const enumOf = (names: string[]) => z.enum(names as [string, ...string[]]);
@@ -112,7 +118,9 @@ function withDefaults(schema: z.ZodObject, defaults: Readonly<Record<string, unk
  * decays, `rateFactors` for an optimizer that cannot have them.
  */
 export function withOptimizers<Schema extends z.ZodObject>(schema: Schema): Schema {
-  return withChoices(schema).superRefine((options, context) => {
+  const whole = withChoices(schema);
+  if (whole === schema) return schema;
+  return whole.superRefine((options, context) => {
     const {
       optimizer,
       optimizers: several,

@@ -33,7 +33,7 @@ export const specdef: SpecDef = {
   options: specDefOptions,
   needsData: true,
   steps: (options, trainExamples) => courseSteps(options, trainExamples, options.batchSize),
-  training: ({ batchSize, optimizer }) => ({ batchSize, optimizer }),
+  training: (options) => ({ batchSize: options.batchSize, optimizer: chosenOptimizer(options) }),
   locks: (weights, options) => weightMatrices(weights, options).map(({ name }) => name),
   reveals: ({ topK, lead }) => ({
     raised: { topK, lead: { topK: lead.topK, include: lead.share > 0 ? lead.include : [] } },
