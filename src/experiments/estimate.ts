@@ -24,8 +24,8 @@ const workVectors = 6;
 /**
  * Estimates memory and disk of training or locking a model, and checks that both are there.
  *
- * @param optimizer - With its options; its state is what it really is for these weights.
- * @param folder - Where the run will be written; it need not exist yet.
+ * @param run - `optimizer`: its state is what it really is for these weights. `folder`: where the run will be written; it need
+ * not exist yet.
  * @throws InputError when less disk or memory is free than the run needs.
  */
 export async function estimateRun({

@@ -53,8 +53,7 @@ const enumOf = (names: string[]) => z.enum(names as [string, ...string[]]);
  * Options that choose one optimizer, the options of each under its name, and what holds for any; for a schema that goes through
  * {@link withOptimizers}.
  *
- * @param optimizer - The default.
- * @param among - The optimizers to choose from; default all.
+ * @param options - `optimizer`: the default. `among`: the optimizers to choose from, default all. `description`: for help.
  */
 export function optimizerOptions({
   optimizer,
@@ -98,8 +97,8 @@ export function searchedOptimizerOptions(names: readonly string[]) {
 }
 
 /** Which groups there are depends on the registry, so the type of a schema leaves them out: {@link chosenOptimizer} finds them. */
-function ungrouped(_groups: Record<string, z.ZodType>): Record<never, never> {
-  return _groups;
+function ungrouped(groups: object): Record<never, never> {
+  return groups;
 }
 
 /** The schema with other defaults. */
@@ -152,10 +151,9 @@ function decays({ options = {} }: OptimizerSpec): boolean {
 }
 
 /**
- * The optimizer that options chose.
+ * The optimizer that options chose, or the one of a name where they chose several.
  *
  * @param options - Parsed by a schema of {@link withOptimizers}.
- * @param name - Which of several.
  */
 export function chosenOptimizer(options: Moving & { readonly optimizer: string }): OptimizerSpec;
 export function chosenOptimizer(options: Moving, name: string): OptimizerSpec;
