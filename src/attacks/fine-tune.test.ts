@@ -11,7 +11,7 @@ const stream = new RandomStream(1, 'points');
 const labels = Int32Array.from({ length: 64 }, (_, i) => i % 2);
 const train = floatDataset({
   name: 'clouds',
-  inputShape: [4],
+  shape: [4],
   inputs: Float32Array.from({ length: 256 }, (_, i) => labels[i >> 2] - 0.5 + stream.normal()),
   labels,
   classes: ['a', 'b'],
