@@ -2,17 +2,22 @@ import type { Dataset } from '../data/index.js';
 import type { ProgramCache } from '../engine/index.js';
 import { cloneWeights, type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
 import type { Evaluation } from '../tasks/index.js';
-import { createObjective, type Evaluator, optimizers, runSteps, schedules } from '../training/index.js';
+import {
+  createObjective,
+  createOptimizer,
+  createSchedule,
+  type Evaluator,
+  type OptimizerSpec,
+  optimizers,
+  runSteps,
+  type ScheduleSpec,
+} from '../training/index.js';
 import { type MakeTrainable, partRun } from './trained/trainable.js';
 
 /** How an attack trains: an optimizer, and a schedule of its learning rate; plain data. */
-export interface FineTuneOptimizer {
-  /** Name in the registry of optimizers. */
-  readonly name: string;
-  /** Its options; default PyTorch's. */
-  readonly options?: Readonly<Record<string, unknown>>;
+export interface FineTuneOptimizer extends OptimizerSpec {
   /** Schedule of the learning rate; default constant. */
-  readonly schedule?: { readonly name: string; readonly options?: Readonly<Record<string, unknown>> };
+  readonly schedule?: ScheduleSpec;
 }
 
 /** One fine-tuning run of an attack. */
@@ -132,15 +137,16 @@ export async function fineTune({
   let best = curve[0].score;
   let last = first;
   let evaluations = 0;
-  const made = optimizers.get(optimizer.name).create(optimizer.options);
-  const part = partRun(objective, params, made, trainable);
+  const part = partRun(objective, params, optimizers.get(optimizer.name).create(optimizer.options), trainable);
+  // Names of the whole model may be given factors, whichever of them are trained.
+  const made = createOptimizer(optimizer, new Map([...objective.shapes, ...part.shapes]));
   await runSteps({
     params: part.params,
     shapes: part.shapes,
     compute: part.compute,
     optimizer: made,
     learningRate,
-    schedule: optimizer.schedule && schedules.get(optimizer.schedule.name).create(optimizer.schedule.options),
+    schedule: optimizer.schedule && createSchedule(optimizer.schedule, objective.stepsPerEpoch),
     steps,
     signal,
     onDiverged: (_, { evaluations: spent }) => {

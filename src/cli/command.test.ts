@@ -206,8 +206,9 @@ describe('a command', () => {
 });
 
 describe('each command of the program', () => {
+  const output = new Output({ stdout: process.stdout, stderr: process.stderr });
   it.each(commands.map((command) => [command.name, command] as const))('%s is documented', (name, command) => {
-    const built = command.build(new Output({ stdout: process.stdout, stderr: process.stderr }), () => undefined);
+    const built = command.build(output, () => undefined);
     expect(built.description()).toMatch(/^[A-Z].*\.$/);
     const visible = built.options.filter(({ hidden }) => !hidden);
     for (const option of visible) expect(option.description, option.flags).toMatch(/^[A-Z]/);

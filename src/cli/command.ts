@@ -1,9 +1,11 @@
-import { Argument, Command, Option } from 'commander';
+import { Argument, Command, Help, Option } from 'commander';
 import type { z } from 'zod';
 import { requireDevice } from '../engine/index.js';
 import { RunFolder, type RunLocation, toJson } from '../evidence/index.js';
 import { InputError } from '../registry/index.js';
 import { wrap } from '../report/index.js';
+import { withOptimizers } from '../training/index.js';
+import { choiceHelp } from './choice-help.js';
 import { commonOptions, commonSchema, type RunMode, readRunMode, runModeFlags } from './common-options.js';
 import { readConfigFile } from './config-file.js';
 import { handleInterrupts } from './interrupt.js';
@@ -115,8 +117,10 @@ export interface CliCommand {
  * });
  */
 export function defineCommand<const A extends readonly ArgumentDefinition[], S extends OptionsSchema>(
-  definition: CommandDefinition<A, S>,
+  given: CommandDefinition<A, S>,
 ): CliCommand {
+  // Here, so that a command may spread the options of a job and yet none is ignored in silence.
+  const definition = { ...given, schema: withOptimizers(given.schema) };
   const own = readOptions(definition.schema);
   const keys = [own, commonOptions].flatMap((set) => [...set.specs.map(({ key }) => key), ...set.groups]);
   const names = [...keys, ...definition.arguments.map(({ name }) => name)];
@@ -148,12 +152,17 @@ function build<A extends readonly ArgumentDefinition[], S extends OptionsSchema>
   const ownFlags = flagsOf(own);
   const commonFlags = flagsOf(commonOptions);
   const specOf = new Map<Option, OptionSpec>([...ownFlags, ...commonFlags].map(({ option, spec }) => [option, spec]));
-  for (const { option } of ownFlags) command.addOption(option);
+  const choices = choiceHelp(own.specs);
+  for (const { option, spec } of ownFlags) {
+    const heading = choices.heading(spec);
+    command.addOption(heading === undefined ? option : option.hideHelp().helpGroup(heading));
+  }
   for (const option of [...commonFlags.map((flag) => flag.option), ...runModeFlags()]) {
     command.addOption(option.helpGroup(COMMON));
   }
   command.addHelpOption(new Option('-h, --help', 'Show this help.').helpGroup(COMMON));
   command.configureHelp({
+    visibleOptions: (of) => [...Help.prototype.visibleOptions.call(new Help(), of), ...choices.lines],
     optionTerm: (option) => {
       const spec = specOf.get(option);
       return spec ? flagTerm(spec, option) : option.flags;

@@ -9,7 +9,9 @@ interface LeafSchema {
   enum?: unknown[];
   const?: unknown;
   anyOf?: LeafSchema[];
-  items?: LeafSchema;
+  items?: LeafSchema | false;
+  prefixItems?: LeafSchema[];
+  optionsOf?: string;
   properties?: Record<string, LeafSchema>;
   required?: string[];
   additionalProperties?: unknown;
@@ -45,6 +47,8 @@ export interface OptionSpec {
   description: string;
   /** Value without flag and file; undefined when there is none. */
   defaultValue: unknown;
+  /** Key of the option that chooses what this is an option of, where it is one of a registry's entry: `optimizer`. */
+  optionOf: string | undefined;
 }
 
 /** All options of a schema, and the values its groups begin with. */
@@ -80,6 +84,7 @@ function walk(
   prefix: string,
   baseline: Record<string, unknown>,
   found: { specs: OptionSpec[]; groups: string[] },
+  optionOf?: string,
 ): void {
   if (schema.additionalProperties !== false) {
     throw new TypeError(`${prefix || 'options'}: expected z.strictObject, so that unknown keys are errors`);
@@ -91,23 +96,24 @@ function walk(
       const given = isRecord(inner.default) ? structuredClone(inner.default) : {};
       const exists = inner.default !== undefined || schema.required?.includes(name);
       if (exists) baseline[name] = given;
-      walk(inner, key, exists ? given : {}, found);
+      const chooser = inner.optionsOf && [prefix, inner.optionsOf].filter((part) => part).join('.');
+      walk(inner, key, exists ? given : {}, found, chooser ?? optionOf);
     } else {
-      found.specs.push(describe(key, inner, baseline[name]));
+      found.specs.push({ ...describe(key, inner, baseline[name]), optionOf });
     }
   }
 }
 
-function describe(key: string, schema: LeafSchema, groupDefault: unknown): OptionSpec {
+function describe(key: string, schema: LeafSchema, groupDefault: unknown): Omit<OptionSpec, 'optionOf'> {
   const types = typesOf(schema);
   const kind = types.has('array') ? 'list' : types.size === 1 && types.has('boolean') ? 'boolean' : 'value';
-  const element = kind === 'list' ? (schema.items ?? {}) : schema;
+  const element = kind === 'list' ? elementOf(schema) : schema;
   const elementTypes = kind === 'list' ? typesOf(element) : types;
   const scalar = [...elementTypes].every((type) => ['string', 'number', 'integer', 'boolean', 'null'].includes(type));
   if (!scalar || elementTypes.size === 0) throw new TypeError(`${key}: expected a number, text, boolean, enum or list`);
   return {
     key,
-    flag: `--${key.split('.').map(kebab).join('.')}`,
+    flag: flagName(key),
     kind,
     types: elementTypes,
     choices: element.enum ?? (element.const === undefined ? undefined : [element.const]),
@@ -115,6 +121,11 @@ function describe(key: string, schema: LeafSchema, groupDefault: unknown): Optio
     description: schema.description ?? '',
     defaultValue: groupDefault ?? schema.default,
   };
+}
+
+/** What the elements of a list are; those of a list of a fixed length are alike. */
+function elementOf({ items, prefixItems = [] }: LeafSchema): LeafSchema {
+  return items || (prefixItems[0] ?? {});
 }
 
 function typesOf(schema: LeafSchema): Set<string> {
@@ -136,7 +147,8 @@ function expectationOf(schema: LeafSchema): string {
       return 'null';
     case 'array': {
       const count = range('items', schema.minItems, schema.maxItems);
-      return `a list${count}${schema.items ? ` of: ${expectationOf(schema.items)}` : ''}`;
+      const element = elementOf(schema);
+      return `a list${count}${element.type || element.anyOf ? ` of: ${expectationOf(element)}` : ''}`;
     }
     case 'string': {
       const length = range('characters', schema.minLength, schema.maxLength);
@@ -148,6 +160,7 @@ function expectationOf(schema: LeafSchema): string {
 }
 
 function range(unit: string, least?: number, most?: number): string {
+  if (least !== undefined && least === most) return ` of ${least} ${unit}`;
   if (least !== undefined && most !== undefined) return ` of ${least} to ${most} ${unit}`;
   if (least !== undefined) return ` of at least ${least} ${unit}`;
   return most === undefined ? '' : ` of at most ${most} ${unit}`;
@@ -166,6 +179,11 @@ function numberRange(schema: LeafSchema): string {
     schema.exclusiveMaximum === undefined ? '' : `below ${schema.exclusiveMaximum}`,
   ].filter((part) => part);
   return `${parts.length > 0 ? ` ${parts.join(' and ')}` : ''}${step}`;
+}
+
+/** The flag of a key: `--optimizer.learning-rate`. */
+export function flagName(key: string): string {
+  return `--${key.split('.').map(kebab).join('.')}`;
 }
 
 function kebab(name: string): string {

@@ -110,10 +110,14 @@ function explain(
   issue: z.core.$ZodIssue,
   { raw, texts, set, sources, fileName = 'configuration file' }: Given,
 ): string {
-  const path = issue.path.map(String);
-  const spec = set.specs.find(({ key }) => `${path.join('.')}.`.startsWith(`${key}.`));
+  const named = issue.path.map(String);
+  const found = named.join('.');
+  // Of a whole group that is out of place, what was given says where it came from.
+  const isGiven = ({ key }: OptionSpec) => key.startsWith(`${found}.`) && sources.get(key) !== 'default';
+  const spec = set.specs.find(({ key }) => `${found}.`.startsWith(`${key}.`)) ?? set.specs.find(isGiven);
   // A rule over several options has its own words, and perhaps no key.
-  if (!spec) return [path.join('.'), issue.message].filter((part) => part).join(': ');
+  if (!spec) return [found, issue.message].filter((part) => part).join(': ');
+  const path = spec.key.startsWith(`${found}.`) ? spec.key.split('.') : named;
   const value = path.reduce<unknown>(
     (at, name) => (isRecord(at) || Array.isArray(at) ? Reflect.get(at, name) : at),
     raw,
@@ -166,7 +170,8 @@ function splitList(text: string): string[] {
     .filter((item) => item !== '');
 }
 
-function helpOf(spec: OptionSpec): string {
+/** An option's line of help. */
+export function helpOf(spec: OptionSpec): string {
   const facts = spec.kind === 'boolean' ? [] : [spec.expectation];
   if (spec.defaultValue !== undefined) facts.push(`default: ${showDefault(spec.defaultValue)}`);
   return [sentence(spec.description), facts.length > 0 ? `(${facts.join('; ')})` : ''].filter((part) => part).join(' ');
@@ -179,7 +184,8 @@ function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${end}`;
 }
 
-function showDefault(value: unknown): string {
+/** A default value as help shows it. */
+export function showDefault(value: unknown): string {
   if (Array.isArray(value)) return value.length > 0 ? value.map(String).join(',') : 'none';
   return typeof value === 'string' && value !== '' ? value : JSON.stringify(value);
 }

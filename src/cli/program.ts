@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { weightlockVersion } from '../evidence/index.js';
 import { InputError } from '../registry/index.js';
 import type { CliCommand } from './command.js';
@@ -54,10 +54,20 @@ export async function runProgram(
     await program.parseAsync(normalize(argv, available), { from: 'user' });
     return exitCode;
   } catch (error) {
-    const failure = describeFailure(error, { debug: argv.includes('--debug') });
+    const failure = describeFailure(withSuggestion(error, program.commands, argv), { debug: argv.includes('--debug') });
     if (failure.message !== undefined) output.note(failure.message);
     return failure.exitCode;
   }
+}
+
+/** An unknown option with the nearest of all options; commander's own suggestions leave out those that help sums up. */
+function withSuggestion(error: unknown, available: readonly Command[], argv: readonly string[]): unknown {
+  if (!(error instanceof CommanderError) || error.code !== 'commander.unknownOption') return error;
+  const [, flag] = /'(.+)'/.exec(error.message) ?? [];
+  const command = available.find((each) => argv.includes(each.name()));
+  if (flag === undefined || !command) return error;
+  const known = command.options.flatMap(({ long }) => long ?? []);
+  return new InputError(`unknown option '${flag}'${didYouMean(flag, known)}`);
 }
 
 /**

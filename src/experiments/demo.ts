@@ -13,7 +13,7 @@ import { specDefOptions, specdef } from '../locks/index.js';
 import { type Model, parameterSet } from '../models/index.js';
 import { WeightlockError } from '../registry/index.js';
 import { taskOf } from '../tasks/index.js';
-import { Evaluator } from '../training/index.js';
+import { Evaluator, withOptimizers } from '../training/index.js';
 import { type AttackedModel, assessAttack } from './attacked.js';
 import { type AttackPlan, attackOptions, attackOptionsWith, attackPlan } from './jobs/attack-options.js';
 import type { LockJobResult } from './jobs/lock.js';
@@ -24,11 +24,14 @@ import type { UtilityChange } from './utility.js';
 const { optimizers, adaptiveOptimizers, costSteps } = attackOptions.shape;
 
 /** The attacks of the demo, cut to what two cores do in a minute and a half; what an attacker can know of the lock is no option. */
-const demoAttackOptions = attackOptionsWith(({ learn }) => learn === undefined).extend({
-  optimizers: optimizers.unwrap().default(['adamw', 'adadelta']).describe(String(optimizers.description)),
-  adaptiveOptimizers: adaptiveOptimizers.unwrap().default(1).describe(String(adaptiveOptimizers.description)),
-  costSteps: costSteps.unwrap().default(160).describe(String(costSteps.description)),
-});
+const demoAttackOptions = withOptimizers(
+  z.strictObject({
+    ...attackOptionsWith(({ learn }) => learn === undefined).shape,
+    optimizers: optimizers.unwrap().default(['adamw', 'adadelta']).describe(String(optimizers.description)),
+    adaptiveOptimizers: adaptiveOptimizers.unwrap().default(1).describe(String(adaptiveOptimizers.description)),
+    costSteps: costSteps.unwrap().default(160).describe(String(costSteps.description)),
+  }),
+);
 
 /** Options of the demo. */
 export const demoOptions = z.strictObject({

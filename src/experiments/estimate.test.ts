@@ -18,7 +18,8 @@ afterAll(async () => {
 
 const model = initializeModel('resnet20', { num_channels: 1, image_size: 8, num_labels: 2 }, 1);
 const weightBytes = [...model.weights.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
-const estimate = (optimizer: string) => estimateRun({ model, batchSize: 2, optimizer, folder: root });
+const estimate = (name: string, options?: Record<string, unknown>, clipNorm?: number) =>
+  estimateRun({ model, batchSize: 2, optimizer: { name, options, clipNorm }, folder: root });
 
 describe('estimateRun', () => {
   it.each(optimizers.names())('counts the state that %s has in a checkpoint', async (name) => {
@@ -51,5 +52,24 @@ describe('estimateRun', () => {
   it('knows that L-BFGS keeps a hundred pairs', async () => {
     const [few, many] = [await estimate('sgd'), await estimate('lbfgs')];
     expect(many.memoryBytes - few.memoryBytes).toBeGreaterThan(200 * weightBytes);
+    const fewer = await estimate('lbfgs', { historySize: 10 });
+    const pairs = [...model.weights.values()].reduce((sum, { data }) => sum + 2 * data.byteLength + 4, 0);
+    // Twice: the checkpoint and its successor.
+    expect(many.diskBytes - fewer.diskBytes).toBe(2 * 90 * pairs);
+  });
+
+  it('knows the options of an optimizer', async () => {
+    const plain = await estimate('sgd');
+    const momentum = await estimate('sgd', { momentum: 0.9 });
+    const counts = 4 * model.weights.size;
+    expect(momentum.memoryBytes - plain.memoryBytes).toBe(weightBytes + counts);
+    const bounded = await estimate('adam', { amsgrad: true });
+    expect(bounded.diskBytes - (await estimate('adam')).diskBytes).toBe(2 * weightBytes);
+    expect((await estimate('sgd', {}, 1)).memoryBytes - plain.memoryBytes).toBe(weightBytes);
+    // Whitening asks for no products with second derivatives, which are programs of their own.
+    const newton = await estimate('psgd-xmat');
+    const whitening = await estimate('psgd-xmat', { criterion: 'whitening' });
+    expect(newton.diskBytes).toBe(whitening.diskBytes);
+    expect(newton.memoryBytes).toBeGreaterThan(whitening.memoryBytes);
   });
 });

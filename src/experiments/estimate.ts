@@ -2,7 +2,7 @@ import { statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { ModelSpec, StateDict } from '../models/index.js';
 import { InputError } from '../registry/index.js';
-import { type Optimizer, optimizers, stepBytes } from '../training/index.js';
+import { createOptimizer, type Optimizer, type OptimizerSpec, stepBytes } from '../training/index.js';
 
 /** What a run will need, as far as it can be known before. */
 export interface RunEstimate {
@@ -24,8 +24,8 @@ const workVectors = 6;
 /**
  * Estimates memory and disk of training or locking a model, and checks that both are there.
  *
- * @param optimizer - Its name; its state is what it really is for these weights.
- * @param folder - Where the run will be written; it need not exist yet.
+ * @param run - `optimizer`: its state is what it really is for these weights. `folder`: where the run will be written; it need
+ * not exist yet.
  * @throws InputError when less disk or memory is free than the run needs.
  */
 export async function estimateRun({
@@ -36,18 +36,18 @@ export async function estimateRun({
 }: {
   model: ModelSpec & { weights: StateDict };
   batchSize: number;
-  optimizer: string;
+  optimizer: OptimizerSpec;
   folder: string;
 }): Promise<RunEstimate> {
   const weightBytes = [...model.weights.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
-  const made = optimizers.get(optimizer).create();
+  const made = createOptimizer(optimizer, new Map([...model.weights].map(([name, { shape }]) => [name, shape])));
   const state = stateBytes(made, model.weights);
   const step = stepBytes(model, batchSize);
   const hasProducts = made.needs?.some((need) => need !== 'evaluate');
   const work = made.needs ? workVectors * 2 * weightBytes + (hasProducts ? productSteps * step : 0) : 0;
   const estimate = {
-    // Beside the step, which counts weights and gradients: the kept copy, and one more while a checkpoint is read.
-    memoryBytes: baseBytes + step + work + state + 2 * weightBytes,
+    // Beside the step, which counts weights and gradients: the kept copy, one more while a checkpoint is read, clipped gradients.
+    memoryBytes: baseBytes + step + work + state + (2 + (optimizer.clipNorm ? 1 : 0)) * weightBytes,
     // A checkpoint holds weights, kept copy and state.
     diskBytes: 2 * (2 * weightBytes + state) + weightBytes,
   };
@@ -57,7 +57,7 @@ export async function estimateRun({
   const memory = process.availableMemory();
   if (memory < estimate.memoryBytes) {
     throw new InputError(
-      `memory: expected ${megabytes(estimate.memoryBytes)} free for this model, batch size and ${optimizer}, found ${megabytes(memory)}`,
+      `memory: expected ${megabytes(estimate.memoryBytes)} free for this model, batch size and ${optimizer.name}, found ${megabytes(memory)}`,
     );
   }
   return estimate;

@@ -3,7 +3,7 @@ import type { Dataset } from '../data/index.js';
 import type { EngineOptions } from '../engine/index.js';
 import type { ModelSpec, StateDict } from '../models/index.js';
 import type { Evaluation, Task } from '../tasks/index.js';
-import type { ParameterSet, RunOptions } from '../training/index.js';
+import type { OptimizerSpec, ParameterSet, RunOptions } from '../training/index.js';
 import type { UtilityBudget, UtilityGuard } from './utility-guard.js';
 
 /** What a lock method works on, and what it may ask for; what it does not ask for is not made. */
@@ -110,7 +110,7 @@ export interface LockMethod<Options = unknown> {
   /** Steps at most, for progress, with so many training examples; 0 of them where it needs none. */
   steps(options: Options, trainExamples: number): number;
   /** What its steps need memory for; none where it trains nothing. */
-  training?(options: Options): { readonly batchSize: number; readonly optimizer: string };
+  training?(options: Options): { readonly batchSize: number; readonly optimizer: OptimizerSpec };
   /**
    * Names of the weights that it locks.
    *

@@ -1,3 +1,4 @@
+export { type Configurable, optionsOf, optionsUnder, withChoices } from './choice.js';
 export { InputError, InterruptedError, OutputError, WeightlockError } from './errors.js';
 export { parseOptions } from './options.js';
 export { matchesAny } from './patterns.js';

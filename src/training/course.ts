@@ -1,5 +1,43 @@
 import { z } from 'zod';
-import { type Schedule, schedules, stepSchedule } from './schedules.js';
+import { optionsOf, optionsUnder, parseOptions } from '../registry/index.js';
+import { type Schedule, schedules, stepOptions } from './schedules.js';
+
+/** A schedule with its options: plain data. */
+export interface ScheduleSpec {
+  /** Name in the registry of schedules. */
+  readonly name: string;
+  /** Its options; default the registry's, but that `step` falls with every epoch, by 0.7. */
+  readonly options?: Readonly<Record<string, unknown>>;
+}
+
+/** Of a run that knows its epochs, `step` falls with each. */
+const epochStepOptions = stepOptions.extend({
+  stepSize: stepOptions.shape.stepSize.unwrap().optional().describe('steps between two falls; default an epoch'),
+  gamma: stepOptions.shape.gamma.unwrap().default(0.7).describe(String(stepOptions.shape.gamma.description)),
+});
+
+/** Schedules of runs that know their epochs. */
+export const courseSchedules = schedules
+  .entries()
+  .map((entry) => (entry.name === 'step' ? { ...entry, options: epochStepOptions } : entry));
+
+/**
+ * Options that choose a schedule of the learning rate, and the options of each under its name; for a schema that goes through
+ * `withChoices` or {@link withOptimizers}.
+ *
+ * @param schedule - The default.
+ */
+export function scheduleOptions(schedule: string) {
+  const groups: Record<never, never> = optionsOf('schedule', courseSchedules);
+  return {
+    schedule: z
+      .enum(schedules.names() as [string, ...string[]])
+      .default(schedule)
+      .describe('schedule of the learning rate'),
+    // Which groups there are depends on the registry, so no type knows them; chosenSchedule finds them.
+    ...groups,
+  };
+}
 
 /** Options of how long a run is and how its learning rate changes, the same for training and locks. */
 export function courseOptions({ steps, schedule }: { steps: number; schedule: string }) {
@@ -10,15 +48,7 @@ export function courseOptions({ steps, schedule }: { steps: number; schedule: st
       .positive()
       .optional()
       .describe('passes over the training examples, instead of steps; the last step of a part is done'),
-    schedule: z
-      .enum(schedules.names() as [string, ...string[]])
-      .default(schedule)
-      .describe('schedule of the learning rate'),
-    gamma: z
-      .number()
-      .min(0)
-      .default(0.7)
-      .describe('what each epoch multiplies the learning rate by, with schedule step'),
+    ...scheduleOptions(schedule),
   };
 }
 
@@ -30,8 +60,6 @@ export interface Course {
   readonly epochs?: number;
   /** Name of the schedule. */
   readonly schedule: string;
-  /** Factor of an epoch, with schedule step. */
-  readonly gamma: number;
 }
 
 /** Steps of a run over `size` examples; a batch holds `batchSize` of them, or all where there are fewer. */
@@ -39,10 +67,23 @@ export function courseSteps({ steps, epochs }: Pick<Course, 'steps' | 'epochs'>,
   return epochs === undefined ? steps : Math.ceil((epochs * size) / Math.min(batchSize, size));
 }
 
-/** The schedule of a run; `step` falls with every epoch. */
-export function courseSchedule(
-  { schedule, gamma }: Pick<Course, 'schedule' | 'gamma'>,
-  stepsPerEpoch: number,
-): Schedule {
-  return schedule === 'step' ? stepSchedule({ stepSize: stepsPerEpoch, gamma }) : schedules.get(schedule).create();
+/** The schedule that options chose, parsed by a schema with {@link scheduleOptions}. */
+export function chosenSchedule(options: Pick<Course, 'schedule'>): ScheduleSpec {
+  return { name: options.schedule, options: optionsUnder(options, options.schedule) };
+}
+
+/**
+ * Makes the schedule of a run.
+ *
+ * @throws InputError when the options do not fit.
+ */
+export function createSchedule({ name, options = {} }: ScheduleSpec, stepsPerEpoch: number): Schedule {
+  const entry = schedules.get(name);
+  if (name !== 'step') return entry.create(options);
+  return entry.create({ stepSize: stepsPerEpoch, ...parseOptions(epochStepOptions, options, name) });
+}
+
+/** The schedule of a run from its options; see {@link createSchedule}. */
+export function courseSchedule(options: Pick<Course, 'schedule'>, stepsPerEpoch: number): Schedule {
+  return createSchedule(chosenSchedule(options), stepsPerEpoch);
 }

@@ -1,5 +1,15 @@
 export { type Checkpoint, checkpointToTensors, tensorsToCheckpoint } from './checkpoint.js';
-export { type Course, courseOptions, courseSchedule, courseSteps } from './course.js';
+export {
+  type Course,
+  chosenSchedule,
+  courseOptions,
+  courseSchedule,
+  courseSchedules,
+  courseSteps,
+  createSchedule,
+  type ScheduleSpec,
+  scheduleOptions,
+} from './course.js';
 export { DivergedError, type Divergence } from './diverged.js';
 export { Evaluator, type EvaluatorOptions, type OutputOptions } from './evaluate.js';
 export {
@@ -11,6 +21,16 @@ export {
   type StepResult,
   stepBytes,
 } from './objective.js';
+export {
+  chosenOptimizer,
+  createOptimizer,
+  type Moving,
+  movingOptions,
+  type OptimizerSpec,
+  optimizerOptions,
+  searchedOptimizerOptions,
+  withOptimizers,
+} from './optimizer-options.js';
 export * from './optimizers/index.js';
 export { type RunOptions, type RunResult, type RunState, runSteps, type StepReport } from './run.js';
 export {

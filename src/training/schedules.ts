@@ -51,7 +51,8 @@ const cosineOptions = z.strictObject({
   minFactor: z.number().min(0).max(1).default(0).describe('factor at the end of the run'),
 });
 
-const stepOptions = z.strictObject({
+/** Options of {@link stepSchedule}. */
+export const stepOptions = z.strictObject({
   ...warmup,
   stepSize: z.int().min(1).default(1000).describe('steps between two falls (for epochs: epochs · steps per epoch)'),
   gamma: z.number().min(0).default(0.1).describe('what each fall multiplies the factor by'),

@@ -9,11 +9,13 @@ import { InputError, InterruptedError } from '../registry/index.js';
 import {
   adamw,
   createObjective,
+  createOptimizer,
   Evaluator,
   lbfgs,
   naturalGradient,
   type Objective,
   type Optimizer,
+  type OptimizerSpec,
   optimizers,
   psgdKron,
   psgdXmat,
@@ -128,12 +130,17 @@ describe('runSteps', () => {
     await Promise.all([evaluator.release(), own.release()]);
   });
 
-  it.each(optimizers.names())('interrupted with %s and run again, ends with the same bits', async (name) => {
-    const optimizer = optimizers.get(name).create();
+  const everyOptimizer: OptimizerSpec[] = [
+    ...optimizers.entries().flatMap(({ name }) => [{ name }, { name, clipNorm: 0.1 }]),
+    { name: 'adamw', clipNorm: 0.1, decay: 'matrices', rateFactors: ['fc1*=0.5'] },
+    { name: 'sgd', options: { momentum: 0.9, weightDecay: 0.1 }, decay: 'matrices' },
+  ];
+  it.each(everyOptimizer)('interrupted with %j and run again, ends with the same bits', async (spec) => {
     const { shapes } = objective;
+    const optimizer = createOptimizer(spec, shapes);
     const whole = fresh();
     await train(whole, 5, { optimizer, shapes });
-    const checkpoint = { path: join(root, `${name}.safetensors`), every: 100 };
+    const checkpoint = { path: join(root, `${everyOptimizer.indexOf(spec)}.safetensors`), every: 100 };
     const controller = new AbortController();
     const afterStep = ({ step }: { step: number }) => {
       if (step === 3) controller.abort();
@@ -142,7 +149,7 @@ describe('runSteps', () => {
     const first = train(fresh(), 5, { optimizer, shapes, checkpoint, signal: controller.signal, afterStep });
     await expect(first).rejects.toThrow(InterruptedError);
     const resumed = fresh();
-    await train(resumed, 5, { optimizer: optimizers.get(name).create(), shapes, checkpoint });
+    await train(resumed, 5, { optimizer: createOptimizer(spec, shapes), shapes, checkpoint });
     expect(bytes(resumed)).toEqual(bytes(whole));
     expect(bytes(whole)).not.toEqual(bytes(fresh()));
   });

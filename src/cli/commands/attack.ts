@@ -13,7 +13,7 @@ import { writeFileAtomic } from '../../formats/index.js';
 import { loadModel } from '../../models/index.js';
 import { attackReport, reportOrigin, summarizeAttack, tableToText } from '../../report/index.js';
 import { taskOf } from '../../tasks/index.js';
-import { requireTrainable } from '../../training/index.js';
+import { chosenOptimizer, createOptimizer, requireTrainable } from '../../training/index.js';
 import { dataForModel, modelData, taskInput, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
 import { dataInputs, loadTask } from '../data-folder.js';
@@ -66,6 +66,8 @@ export const attack = defineCommand({
       requireTrainable(model, train, attacking.costBatchSize);
       const few = taskOf(model).fewShot(train, attacking.perClass, 0);
       requireTrainable(model, few, attacking.scoreBatchSize);
+      const shapes = new Map([...model.weights].map(([weight, { shape }]) => [weight, shape]));
+      for (const optimizer of attacking.optimizers) createOptimizer(chosenOptimizer(attacking, optimizer), shapes);
       inputs[name] = await digestOf(path);
     }
     const warnings = [

@@ -10,6 +10,7 @@ import {
   tableToText,
   utilityTable,
 } from '../../report/index.js';
+import { chosenOptimizer } from '../../training/index.js';
 import { defineCommand } from '../command.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
@@ -26,12 +27,14 @@ export const demo = defineCommand({
     if (dryRun) {
       const { path, state } = await context.locateRunFolder();
       const model = initializeModel('cnn', { num_labels: options.unauthorized.length }, options.seed);
-      const needs = await estimateRun({
-        model,
-        batchSize: options.train.batchSize,
-        optimizer: options.train.optimizer,
-        folder: path,
-      });
+      const estimates = [options.train, options.specdef].map((part) =>
+        estimateRun({ model, batchSize: part.batchSize, optimizer: chosenOptimizer(part), folder: path }),
+      );
+      const [train, lock] = await Promise.all(estimates);
+      const needs = {
+        memoryBytes: Math.max(train.memoryBytes, lock.memoryBytes),
+        diskBytes: Math.max(train.diskBytes, lock.diskBytes),
+      };
       print(`would train, lock and attack a network on digits; ${path} (${state})`);
       print(describeEstimate(needs));
       return 0;

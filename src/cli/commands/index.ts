@@ -5,6 +5,7 @@ import { demo } from './demo.js';
 import { doctor } from './doctor.js';
 import { evaluate } from './evaluate.js';
 import { inspect } from './inspect.js';
+import { list } from './list.js';
 import { lock } from './lock.js';
 import { report } from './report.js';
 import { reproduce } from './reproduce.js';
@@ -21,5 +22,6 @@ export const commands: readonly CliCommand[] = [
   reproduce,
   report,
   data,
+  list,
   doctor,
 ];

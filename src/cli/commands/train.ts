@@ -4,7 +4,7 @@ import { readJsonFile } from '../../formats/index.js';
 import { architectures, initializeModel } from '../../models/index.js';
 import { percent } from '../../report/index.js';
 import { scoreTitle, tasks } from '../../tasks/index.js';
-import { requireTrainable } from '../../training/index.js';
+import { chosenOptimizer, requireTrainable } from '../../training/index.js';
 import { defineCommand } from '../command.js';
 import { dataInputs, loadTask, taskData } from '../data-folder.js';
 import { modelConfigInput } from '../model-options.js';
@@ -34,6 +34,7 @@ export const train = defineCommand({
   examples: [
     'weightlock train ./model --data.classes 0,1,2,3,4',
     'weightlock train ./model --architecture mlp --steps 500 --optimizer sgd --learning-rate 0.05',
+    'weightlock train ./model --optimizer sgd --sgd.momentum 0.9 --cosine.warmup-steps 100 --clip-norm 1',
   ],
   run: async (context) => {
     const { options, threads, device, signal, print, result, force, dryRun } = context;
@@ -53,7 +54,7 @@ export const train = defineCommand({
       const needs = await estimateRun({
         model,
         batchSize: training.batchSize,
-        optimizer: training.optimizer,
+        optimizer: chosenOptimizer(training),
         folder: path,
       });
       print(`would train ${architecture} on ${examples.size} examples, test on ${test.size}; ${path} (${state})`);

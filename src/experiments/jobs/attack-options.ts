@@ -9,29 +9,28 @@ import {
 } from '../../attacks/index.js';
 import type { DataSpec } from '../../data/index.js';
 import { InputError } from '../../registry/index.js';
+import {
+  chosenOptimizer,
+  chosenSchedule,
+  optimizers as optimizerEntries,
+  scheduleOptions,
+  searchedOptimizerOptions,
+  withOptimizers,
+} from '../../training/index.js';
 
 const seeds = z.array(z.int().min(0)).min(1);
 
-/** Optimizers that attacks search, with six decades of learning rates each, likely ones first. */
-export const commonOptimizers = [
-  { name: 'adamw', decades: [-3, -2, -4, -1, -5, 0] },
-  { name: 'sgd', options: { momentum: 0.9 }, decades: [-2, -3, -1, -4, 0, -5] },
-  { name: 'adadelta', decades: [0, 1, -1, -2, -3, -4] },
-] as const satisfies AttackSetting['optimizers'];
-
-const optimizerNames = commonOptimizers.map(({ name }) => name);
+/** Optimizers that attacks search unless others are named. */
+const usualOptimizers = ['adamw', 'sgd', 'adadelta'];
 
 /** The options of every attack, whatever is done to the weights first. */
 const ownOptions = {
-  optimizers: z
-    .array(z.enum(optimizerNames))
-    .min(1)
-    .default(optimizerNames)
-    .describe('optimizers to search, each over six decades of learning rates'),
+  ...searchedOptimizerOptions(usualOptimizers),
+  ...scheduleOptions('constant'),
   adaptiveOptimizers: z
     .int()
     .min(1)
-    .default(optimizerNames.length)
+    .default(usualOptimizers.length)
     .describe('how many of them, from the first, the adaptive attacks try'),
   target: z
     .number()
@@ -75,7 +74,7 @@ export function attackOptionsWith(which: (transform: Transform) => boolean = () 
   const entries = transforms.entries().filter(which);
   const ofTransforms = Object.fromEntries(entries.map((transform) => [transform.name, offered(transform)]));
   // By the registry's names, which the type of the options does not know: transformOptions reads them.
-  return z.strictObject({ ...ownOptions, ...(ofTransforms as Record<never, z.ZodType>) });
+  return withOptimizers(z.strictObject({ ...ownOptions, ...(ofTransforms as Record<never, z.ZodType>) }));
 }
 
 /** Options of an attack with all transforms. */
@@ -117,7 +116,13 @@ export function attackPlan(data: DataSpec, options: AttackOptions, learned: Tran
   if (again !== undefined) {
     throw new InputError(`seeds: expected none of the search, whose results are selected, got ${again} in both`);
   }
-  const optimizers = options.optimizers.flatMap((name) => commonOptimizers.filter((known) => known.name === name));
+  // Each with the learning rates that its entry has for a search.
+  const schedule = chosenSchedule(options);
+  const optimizers = options.optimizers.map((name) => ({
+    ...chosenOptimizer(options, name),
+    schedule,
+    decades: optimizerEntries.get(name).search.decades,
+  }));
   const shared = { data, optimizers, searchSeeds, seeds: reported };
   const cost = { ...shared, steps: options.costSteps, batchSize: options.costBatchSize, target };
   const score = { ...shared, steps: options.scoreSteps, batchSize: options.scoreBatchSize, perClass };

@@ -5,25 +5,24 @@ import type { RunFolder } from '../../evidence/index.js';
 import { type Model, parameterSet } from '../../models/index.js';
 import type { Evaluation } from '../../tasks/index.js';
 import {
+  chosenOptimizer,
   courseOptions,
   courseSchedule,
   courseSteps,
   createObjective,
+  createOptimizer,
   DivergedError,
   Evaluator,
-  optimizers,
+  optimizerOptions,
   runSteps,
   WeightsKeeper,
+  withOptimizers,
 } from '../../training/index.js';
 
-/** Options of training. */
-export const trainOptions = z.strictObject({
+const ownOptions = z.strictObject({
   ...courseOptions({ steps: 1500, schedule: 'cosine' }),
   batchSize: z.int().min(1).default(64).describe('examples a step'),
-  optimizer: z
-    .enum(optimizers.names() as [string, ...string[]])
-    .default('adamw')
-    .describe('optimizer'),
+  ...optimizerOptions({ optimizer: 'adamw' }),
   learningRate: z.number().positive().default(2e-3).describe('largest learning rate'),
   evaluateEvery: z.int().min(1).default(250).describe('steps between two evaluations'),
   patience: z
@@ -32,6 +31,9 @@ export const trainOptions = z.strictObject({
     .default(0)
     .describe('evaluations without improvement before training stops with the best weights; 0: never'),
 });
+
+/** Options of training. */
+export const trainOptions = withOptimizers(ownOptions);
 
 /** Parsed {@link trainOptions}. */
 export type TrainOptions = z.output<typeof trainOptions>;
@@ -100,7 +102,7 @@ export async function trainJob(
       params,
       shapes: objective.shapes,
       compute: (current, step) => objective.compute(current, step),
-      optimizer: optimizers.get(options.optimizer).create(),
+      optimizer: createOptimizer(chosenOptimizer(options), objective.shapes),
       schedule: courseSchedule(options, objective.stepsPerEpoch),
       learningRate: options.learningRate,
       steps,

@@ -30,7 +30,7 @@ export function lastScores(rows: readonly AttackRow[], start: string, optimizer?
 
 /** SpecDef as the paper prints it, without a leading stage and without a utility budget. */
 export function printedSpecDef(options: Partial<SpecDefOptions>): SpecDefOptions {
-  const printed = specDefOptions.parse({
+  return specDefOptions.parse({
     lead: { share: 0 },
     topK: 1,
     alpha: 0.5,
@@ -38,8 +38,8 @@ export function printedSpecDef(options: Partial<SpecDefOptions>): SpecDefOptions
     utilityFloor: 0,
     maxKl: null,
     evaluateEvery: 100_000,
+    ...options,
   });
-  return { ...printed, ...options };
 }
 
 /** The rows of one unauthorized task with what they say of the attacker's advantage. */

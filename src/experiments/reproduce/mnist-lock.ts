@@ -17,7 +17,8 @@ export async function lockOnMnist(
   { epochs }: { epochs: number },
 ) {
   const data = { train, validation };
-  const course = { epochs, schedule: 'step', gamma: 0.7, optimizer: 'adadelta', learningRate: 1, batchSize: 32 };
+  const schedule = { schedule: 'step', step: { gamma: 0.7 } };
+  const course = { epochs, ...schedule, optimizer: 'adadelta', learningRate: 1, batchSize: 32 };
   const training = trainOptions.parse({ ...course, evaluateEvery: 100_000 });
   const unlocked = await runner.train({ name: 'unlocked' }, { from: start, data, options: training });
   const locked = await runner.lock(

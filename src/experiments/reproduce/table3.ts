@@ -107,7 +107,7 @@ export const table3: Reproduction = {
       { name: 'unlearned' },
       { from: reload, data: others, options: training(unlearnEpochs) },
     );
-    const lockCourse = { epochs: lockEpochs, schedule: 'step', gamma: 0.7, optimizer: 'adam', batchSize };
+    const lockCourse = { epochs: lockEpochs, schedule: 'step', step: { gamma: 0.7 }, optimizer: 'adam', batchSize };
     const locked = await runner.lock(
       { name: 'locked' },
       { from: unlearned.model, data: others, method: specdef, options: printedSpecDef(lockCourse) },

@@ -3,12 +3,13 @@ import { ProgramCache } from '../../engine/index.js';
 import { parameterSet, weightMatrices } from '../../models/index.js';
 import { matchesAny } from '../../registry/index.js';
 import {
+  chosenOptimizer,
   courseSchedule,
   courseSteps,
   createObjective,
+  createOptimizer,
   Evaluator,
   type Objective,
-  optimizers,
   type RunState,
   runSteps,
 } from '../../training/index.js';
@@ -31,7 +32,7 @@ export const specdef: SpecDef = {
   options: specDefOptions,
   needsData: true,
   steps: (options, trainExamples) => courseSteps(options, trainExamples, options.batchSize),
-  training: ({ batchSize, optimizer }) => ({ batchSize, optimizer }),
+  training: (options) => ({ batchSize: options.batchSize, optimizer: chosenOptimizer(options) }),
   locks: (weights, options) => weightMatrices(weights, options).map(({ name }) => name),
   reveals: ({ topK, lead }) => ({
     raised: { topK, lead: { topK: lead.topK, include: lead.share > 0 ? lead.include : [] } },
@@ -156,7 +157,7 @@ function runStage(
       last = await specDefStep(current, step, { retain, matrices, alpha, targetSigma, programs });
       return last;
     },
-    optimizer: optimizers.get(options.optimizer).create(),
+    optimizer: createOptimizer(chosenOptimizer(options), retain.shapes),
     schedule: courseSchedule(options, retain.stepsPerEpoch),
     learningRate: options.learningRate,
     steps,

@@ -96,7 +96,7 @@ describe('every option of specdef does what its name says', () => {
     expect(Math.max(...stepped.map((by) => Math.abs(Math.abs(by) / learningRate - 1)))).toBeLessThan(1e-3);
   });
 
-  it('schedule and gamma: the second of two steps by another rate', async () => {
+  it('schedule and its options: the second of two steps by another rate', async () => {
     const ratio = async (options: object) => {
       const [first, second] = await strides({ learningRate: 1e-3, ...options });
       return second / first;
@@ -104,8 +104,34 @@ describe('every option of specdef does what its name says', () => {
     expect(await ratio({ schedule: 'constant' })).toBeCloseTo(1, 2);
     expect(await ratio({ schedule: 'linear' })).toBeCloseTo(0.5, 2);
     // All examples are one batch, so an epoch is a step.
-    expect(await ratio({ schedule: 'step', gamma: 0.25 })).toBeCloseTo(0.25, 2);
-    expect(await ratio({ schedule: 'step', gamma: 0.75 })).toBeCloseTo(0.75, 2);
+    expect(await ratio({ schedule: 'step', step: { gamma: 0.25 } })).toBeCloseTo(0.25, 2);
+    expect(await ratio({ schedule: 'step', step: { gamma: 0.75 } })).toBeCloseTo(0.75, 2);
+  });
+
+  it('the options of the chosen optimizer and schedule, warm-up among them', async () => {
+    const [first, second] = await strides({ learningRate: 1e-4 });
+    const heavy = await strides({ learningRate: 1e-4, sgd: { momentum: 0.5 } });
+    expect([heavy[0] / first, heavy[1] / second]).toEqual([1, expect.closeTo(1.5, 2)]);
+    const warmup = { schedule: 'constant', constant: { warmupSteps: 2, warmupStart: 0.25 } };
+    const warm = await strides({ learningRate: 1e-4, ...warmup });
+    expect([warm[0] / first, warm[1] / second]).toEqual([expect.closeTo(0.25, 3), expect.closeTo(0.625, 3)]);
+  });
+
+  it('clipNorm, decay, rateFactors: the longest gradient, what decays, which weights are slower', async () => {
+    expect((await strides({ clipNorm: 0.01, learningRate: 0.5 }))[0]).toBeCloseTo(0.005, 6);
+    const moved = async (options: object) => {
+      const [{ params }] = await stepsOf({ learningRate: 1e-3, steps: 1, ...options });
+      return (name: string) => distance(new Map([[name, start.get(name) ?? []]]) as ParameterSet, params);
+    };
+    const [plain, slow] = [await moved({}), await moved({ rateFactors: ['fc1*=0', '*.bias=0.5'] })];
+    expect([slow('fc1.weight'), slow('fc1.bias')]).toEqual([0, 0]);
+    expect(slow('fc2.bias') / plain('fc2.bias')).toBeCloseTo(0.5, 3);
+    expect(slow('fc2.weight')).toBe(plain('fc2.weight'));
+    const weightDecay = { sgd: { weightDecay: 100 } };
+    const [all, matrices] = [await moved(weightDecay), await moved({ ...weightDecay, decay: 'matrices' })];
+    expect(matrices('fc2.weight')).toBe(all('fc2.weight'));
+    expect(matrices('fc2.bias')).toBe(plain('fc2.bias'));
+    expect(all('fc2.bias')).toBeGreaterThan(1.5 * plain('fc2.bias'));
   });
 
   it('retain: the weights of task loss and KL divergence, which is none at the original', async () => {

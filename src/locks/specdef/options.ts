@@ -1,13 +1,12 @@
 import { z } from 'zod';
-import { courseOptions, optimizers } from '../../training/index.js';
+import { courseOptions, optimizerOptions, optimizers, withOptimizers } from '../../training/index.js';
 
 /** The push on singular values is no part of the graph, so an optimizer that asks for more than the gradient is refused. */
 const gradientOptimizers = optimizers.entries().filter((entry) => entry.create().needs === undefined);
 
 const patterns = z.array(z.string().min(1));
 
-/** Options of SpecDef; the defaults were found by measurement (docs/decisions/specdef.md). */
-export const specDefOptions = z.strictObject({
+const ownOptions = z.strictObject({
   alpha: z
     .number()
     .min(0)
@@ -22,10 +21,11 @@ export const specDefOptions = z.strictObject({
     .describe("how many of the largest singular values of each matrix are raised, the paper's k"),
   ...courseOptions({ steps: 4000, schedule: 'constant' }),
   learningRate: z.number().positive().default(1e-3).describe('learning rate η'),
-  optimizer: z
-    .enum(gradientOptimizers.map(({ name }) => name) as [string, ...string[]])
-    .default('adamw')
-    .describe('optimizer of the lock, one that needs the gradient alone'),
+  ...optimizerOptions({
+    optimizer: 'adamw',
+    among: gradientOptimizers,
+    description: 'optimizer of the lock, one that needs the gradient alone',
+  }),
   batchSize: z.int().min(1).default(64).describe('examples a step'),
   retain: z
     .strictObject({
@@ -77,6 +77,9 @@ export const specDefOptions = z.strictObject({
     .describe('checks in a row outside the utility budget before the lock stops; it ends with the last weights within'),
   exact: z.boolean().default(false).describe('take singular values from a full SVD at every step (slow, for checking)'),
 });
+
+/** Options of SpecDef; the defaults were found by measurement (docs/decisions/specdef.md). */
+export const specDefOptions = withOptimizers(ownOptions);
 
 /** Parsed options of SpecDef. */
 export type SpecDefOptions = z.output<typeof specDefOptions>;

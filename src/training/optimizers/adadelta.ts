@@ -69,5 +69,6 @@ export const adadeltaEntry: OptimizerEntry = {
   name: 'adadelta',
   description: 'Adadelta, meant for a learning rate of 1',
   options: adadeltaOptions,
+  search: { decades: [0, 1, -1, -2, -3, -4] },
   create: adadelta,
 };

@@ -76,5 +76,6 @@ export const adagradEntry: OptimizerEntry = {
   name: 'adagrad',
   description: 'Adagrad: steps shrink with the sum of squared gradients',
   options: adagradOptions,
+  search: { decades: [-2, -1, -3, 0, -4, -5] },
   create: adagrad,
 };

@@ -90,28 +90,40 @@ function build(name: string, options: z.output<typeof adamOptions>, decoupled: b
         const t = countGradient(state, name);
         const stepSize = learningRate / (1 - beta1 ** t);
         const scale = 1 / Math.sqrt(1 - beta2 ** t);
-        if (largest) moveBounded(param, grad, m, v, largest, beta1, beta2, stepSize, scale, eps, shrink, penalty);
-        else if (penalty !== 0) movePenalized(param, grad, m, v, beta1, beta2, stepSize, scale, eps, penalty);
-        else move(param, grad, m, v, beta1, beta2, stepSize, scale, eps, shrink);
+        const factors = { beta1, beta2, eps, stepSize, scale, shrink, penalty };
+        if (largest) moveBounded(param, grad, m, v, largest, factors);
+        else if (penalty !== 0) movePenalized(param, grad, m, v, factors);
+        else move(param, grad, m, v, factors);
       }
     },
   };
 }
 
-// Three loops and not one with branches: the branches alone cost a third (4.3 ns for each parameter, not 3.2).
-// v is rounded before its root is taken, so that a square beyond float32 stops the parameter, as in PyTorch.
+/** What the loops multiply by, the same for all values of a parameter in a step. */
+interface Factors {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+  /** Learning rate, corrected for the mean's start at 0. */
+  readonly stepSize: number;
+  /** Correction of the root for the square's start at 0. */
+  readonly scale: number;
+  /** What decoupled decay leaves of a weight. */
+  readonly shrink: number;
+  /** L2 penalty. */
+  readonly penalty: number;
+}
+
+// The smallest set of loops that is not slower (paired in one run, 30,000 to 2 million weights): one loop for all, whose bound is v
+// itself where none is kept, takes 13 to 60 % longer, a penalty of 0 and a decay of 1 in the first loop 4 to 14 %, branches in it a
+// third. v is rounded before its root is taken, so that a square beyond float32 stops the parameter, as in PyTorch.
 
 function move(
   param: Float32Array,
   grad: Float32Array,
   m: Float32Array,
   v: Float32Array,
-  beta1: number,
-  beta2: number,
-  stepSize: number,
-  scale: number,
-  eps: number,
-  shrink: number,
+  { beta1, beta2, eps, stepSize, scale, shrink }: Factors,
 ): void {
   const rest1 = 1 - beta1;
   const rest2 = 1 - beta2;
@@ -130,12 +142,7 @@ function movePenalized(
   grad: Float32Array,
   m: Float32Array,
   v: Float32Array,
-  beta1: number,
-  beta2: number,
-  stepSize: number,
-  scale: number,
-  eps: number,
-  penalty: number,
+  { beta1, beta2, eps, stepSize, scale, penalty }: Factors,
 ): void {
   const rest1 = 1 - beta1;
   const rest2 = 1 - beta2;
@@ -156,13 +163,7 @@ function moveBounded(
   m: Float32Array,
   v: Float32Array,
   largest: Float32Array,
-  beta1: number,
-  beta2: number,
-  stepSize: number,
-  scale: number,
-  eps: number,
-  shrink: number,
-  penalty: number,
+  { beta1, beta2, eps, stepSize, scale, shrink, penalty }: Factors,
 ): void {
   const rest1 = 1 - beta1;
   const rest2 = 1 - beta2;
@@ -184,6 +185,7 @@ export const adamEntry: OptimizerEntry = {
   name: 'adam',
   description: 'Adam, weight decay as an L2 penalty',
   options: adamOptions,
+  search: { decades: [-3, -2, -4, -1, -5, 0] },
   create: adam,
 };
 
@@ -192,5 +194,6 @@ export const adamwEntry: OptimizerEntry = {
   name: 'adamw',
   description: 'Adam with decoupled weight decay',
   options: adamwOptions,
+  search: { decades: [-3, -2, -4, -1, -5, 0] },
   create: adamw,
 };

@@ -17,6 +17,7 @@ export { naturalGradient } from './natural-gradient.js';
 export type {
   Optimizer,
   OptimizerEntry,
+  OptimizerSearch,
   OptimizerState,
   OracleNeed,
   ParameterSet,

@@ -322,5 +322,8 @@ export const lbfgsEntry: OptimizerEntry = {
   name: 'lbfgs',
   description: 'L-BFGS, several iterations on each batch, line search on demand',
   options: lbfgsOptions,
+  // Batches differ, so a fixed length fails; few iterations, since each costs an evaluation or two.
+  search: { decades: [-1, 0, -2, -3, 1, -4], options: { maxIterations: 4, lineSearch: 'strong-wolfe' } },
+  isJoint: true,
   create: lbfgs,
 };

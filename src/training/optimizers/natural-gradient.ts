@@ -10,7 +10,7 @@ import {
 } from './optimizer.js';
 
 const naturalGradientOptions = z.strictObject({
-  damping: z.number().min(0).default(1e-2).describe('λ, added to the diagonal of the Fisher matrix'),
+  damping: z.number().min(0).default(1e-2).describe('added to the diagonal of the Fisher matrix, λ'),
   maxIterations: z.int().min(1).default(10).describe('iterations of conjugate gradient a step at most'),
   tolerance: z
     .number()
@@ -113,5 +113,8 @@ export const naturalGradientEntry: OptimizerEntry = {
   name: 'natural-gradient',
   description: 'natural gradient: the Fisher matrix of the batch solved by conjugate gradient',
   options: naturalGradientOptions,
+  // Each iteration costs two evaluations.
+  search: { decades: [-1, 0, -2, -3, 1, -4], options: { maxIterations: 5 } },
+  isJoint: true,
   create: naturalGradient,
 };

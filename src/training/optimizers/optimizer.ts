@@ -78,6 +78,14 @@ export interface Optimizer {
   ): Promise<void> | void;
 }
 
+/** A search over the learning rates of an optimizer. */
+export interface OptimizerSearch {
+  /** Exponents of ten, likely ones first: a trial stops when an earlier one beats it. */
+  readonly decades: readonly number[];
+  /** Options that differ from the optimizer's defaults. */
+  readonly options?: Readonly<Record<string, unknown>>;
+}
+
 /** One row of the registry of optimizers. */
 export interface OptimizerEntry {
   /** Name on the command line and in files. */
@@ -86,6 +94,10 @@ export interface OptimizerEntry {
   readonly description: string;
   /** Strict schema of the options; its defaults are those of the implementation that it follows. */
   readonly options: z.ZodObject;
+  /** What an attacker who searches its learning rate tries. */
+  readonly search: OptimizerSearch;
+  /** Whether what one parameter does depends on the others, so that parameters cannot have learning rates of their own. */
+  readonly isJoint?: true;
   /**
    * Makes the optimizer.
    *

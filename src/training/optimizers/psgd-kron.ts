@@ -153,5 +153,7 @@ export const psgdKronEntry: OptimizerEntry = {
   name: 'psgd-kron',
   description: 'preconditioned SGD, Kronecker products of triangular matrices fitted to the Hessian',
   options: kronOptions,
+  search: { decades: [-2, -3, -1, -4, 0, -5] },
+  isJoint: true,
   create: psgdKron,
 };

@@ -170,5 +170,7 @@ export const psgdXmatEntry: OptimizerEntry = {
   name: 'psgd-xmat',
   description: 'preconditioned SGD, a diagonal and an anti-diagonal fitted to the Hessian',
   options: psgdOptions,
+  search: { decades: [-2, -3, -1, -4, 0, -5] },
+  isJoint: true,
   create: psgdXmat,
 };

@@ -121,5 +121,6 @@ export const sgdEntry: OptimizerEntry = {
   name: 'sgd',
   description: 'stochastic gradient descent, with momentum on demand',
   options: sgdOptions,
+  search: { decades: [-2, -3, -1, -4, 0, -5], options: { momentum: 0.9 } },
   create: sgd,
 };

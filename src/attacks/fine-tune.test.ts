@@ -1,0 +1,49 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { floatDataset } from '../data/index.js';
+import { ProgramCache } from '../engine/index.js';
+import { RandomStream } from '../linalg/index.js';
+import { initializeModel } from '../models/index.js';
+import { Evaluator } from '../training/index.js';
+import { type FineTuneOptimizer, fineTune } from './index.js';
+
+const model = initializeModel('mlp', { input_shape: [4], num_labels: 2, hidden_sizes: [6] }, 3);
+const stream = new RandomStream(1, 'points');
+const labels = Int32Array.from({ length: 64 }, (_, i) => i % 2);
+const train = floatDataset({
+  name: 'clouds',
+  shape: [4],
+  inputs: Float32Array.from({ length: 256 }, (_, i) => labels[i >> 2] - 0.5 + stream.normal()),
+  labels,
+  classes: ['a', 'b'],
+});
+const programs = new ProgramCache({ threads: 1 });
+const evaluator = new Evaluator(model, { threads: 1 });
+afterAll(async () => {
+  await programs.release();
+  await evaluator.release();
+});
+
+/** The score after each fourth step; all of a run's numbers depend on how its weights moved. */
+async function curveWith(optimizer: FineTuneOptimizer) {
+  const shared = { model, weights: model.weights, train, test: train, batchSize: 16, seed: 1, programs, evaluator };
+  const { curve } = await fineTune({ ...shared, steps: 12, learningRate: 0.5, giveUpBelow: -1, optimizer });
+  return curve.map(({ score }) => score);
+}
+
+describe('the optimizer of an attack', () => {
+  it.each<[string, FineTuneOptimizer]>([
+    ['the limit of the gradient', { name: 'sgd', clipNorm: 1e-12 }],
+    ['factors of the learning rate', { name: 'sgd', rateFactors: ['*=0'] }],
+    ['its schedule', { name: 'sgd', schedule: { name: 'constant', options: { initialFactor: 0, initialSteps: 12 } } }],
+    ['its options', { name: 'adam', options: { eps: 1e12 } }],
+  ])('%s can keep the weights where they are', async (_, optimizer) => {
+    const moved = await curveWith({ name: optimizer.name });
+    expect(new Set(moved).size).toBeGreaterThan(1);
+    expect(new Set(await curveWith(optimizer)).size).toBe(1);
+  });
+
+  it('is refused where it cannot do what it is told', async () => {
+    await expect(curveWith({ name: 'sgd', rateFactors: ['head*=2'] })).rejects.toThrow('parameters that fit head*');
+    await expect(curveWith({ name: 'sgd', options: { speed: 1 } })).rejects.toThrow('sgd: expected only momentum');
+  });
+});
