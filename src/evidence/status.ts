@@ -78,6 +78,6 @@ export async function readStatus(run: string): Promise<RunStatus> {
   const path = join(run, STATUS);
   const parsed = runStatus.safeParse(await readJsonFile(path));
   if (parsed.success) return parsed.data;
-  const [{ path: key, message }] = parsed.error.issues;
-  throw new InputError(`${path}: ${key.join('.')}: ${message}`);
+  const issues = parsed.error.issues.map(({ path: key, message }) => `${key.join('.')}: ${message}`);
+  throw new InputError(`${path}: ${issues.join('; ')}`);
 }

@@ -27,10 +27,10 @@ export const demo = defineCommand({
     if (dryRun) {
       const { path, state } = await context.locateRunFolder();
       const model = initializeModel('cnn', { num_labels: options.unauthorized.length }, options.seed);
-      const estimates = [options.train, options.specdef].map((part) =>
-        estimateRun({ model, batchSize: part.batchSize, optimizer: chosenOptimizer(part), folder: path }),
-      );
-      const [train, lock] = await Promise.all(estimates);
+      const estimate = (part: typeof options.train | typeof options.specdef) =>
+        estimateRun({ model, batchSize: part.batchSize, optimizer: chosenOptimizer(part), folder: path });
+      const train = await estimate(options.train);
+      const lock = await estimate(options.specdef);
       const needs = {
         memoryBytes: Math.max(train.memoryBytes, lock.memoryBytes),
         diskBytes: Math.max(train.diskBytes, lock.diskBytes),

@@ -53,7 +53,8 @@ export const evaluate = defineCommand({
     if (options.predictions !== undefined) {
       await writeFileAtomic(options.predictions, predictionLines(outputs, dataset));
     }
-    const [score, loss] = [task.roles.score, task.roles.loss].map((name) => evaluation.metrics[name] ?? Number.NaN);
+    const score = evaluation.metrics[task.roles.score] ?? Number.NaN;
+    const loss = evaluation.metrics[task.roles.loss] ?? Number.NaN;
     print(
       `${path}: ${scoreTitle(task)} ${percent(score, 2)}, loss ${loss.toFixed(4)} (${dataset.name}, n = ${evaluation.n})`,
     );
