@@ -38,12 +38,12 @@ const networks = {
 };
 
 /** A data set of noise in memory, as on PyTorch's side. */
-function randomImages(size, inputShape, classes) {
-  const inputs = new Float32Array(size * inputShape.reduce((product, length) => product * length, 1));
+function randomImages(size, shape, classes) {
+  const inputs = new Float32Array(size * shape.reduce((product, length) => product * length, 1));
   new RandomStream(0, 'images').fillNormal(inputs, 0, 1);
   return floatDataset({
     name: 'noise',
-    inputShape,
+    shape,
     inputs,
     labels: Int32Array.from({ length: size }, (_, index) => index % classes),
     classes: Array.from({ length: classes }, (_, label) => String(label)),
@@ -133,7 +133,7 @@ async function transformerStep(kind, engine, phases) {
   const feeds = { x: new Float32Array(16 * 64 * 256), target: new Float32Array(16 * 64 * 256) };
   new RandomStream(0, 'x').fillNormal(feeds.x, 0, 1);
   new RandomStream(0, 'target').fillNormal(feeds.target, 0, 1);
-  for (const [name, values] of params) feeds[name] = values;
+  for (const [name, values] of params) feeds[weightInput(name)] = values;
   const timed = clock(phases);
   const step = async () => {
     const results = await timed('graph', () => program.run(feeds));

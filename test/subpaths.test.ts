@@ -72,13 +72,23 @@ describe('what an import loads', () => {
 });
 
 describe('subpaths', () => {
-  it('are the root, one for each folder of src, and package.json', () => {
-    expect(Object.keys(exports)).toEqual(['.', ...folders.map((name) => `./${name}`), './package.json']);
-    const faces = Object.entries<{ types: string; default: string }>(exports).slice(0, -1);
+  it('are the root, one for each folder of src, the schemas and package.json', () => {
+    const names = folders.map((name) => `./${name}`);
+    expect(Object.keys(exports)).toEqual(['.', ...names, './schemas/*', './package.json']);
+    const faces = Object.entries<{ types: string; default: string }>(exports).slice(0, -2);
     for (const [name, face] of faces) {
       const file = `./dist/${name === '.' ? '' : `${name.slice(2)}/`}index`;
       expect(face).toEqual({ types: `${file}.d.ts`, default: `${file}.js` });
     }
+  });
+
+  it('give the schema of each result, and of the status of a run', () => {
+    const code = `import schema from 'weightlock/schemas/attack.json' with { type: 'json' };
+      if (schema.$id !== 'weightlock/attack/1' || !schema.required.includes('rows')) throw new Error(JSON.stringify(schema));`;
+    expect(packagesLoadedBy(code)).toEqual(['weightlock']);
+    expect(readdirSync('dist/schemas').sort()).toEqual(
+      ['attack', 'demo', 'lock', 'reproduce', 'status', 'train'].map((name) => `${name}.json`),
+    );
   });
 
   it('load what the root names, the command line aside', () => {

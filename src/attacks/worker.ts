@@ -2,6 +2,8 @@ import type { EngineOptions } from '../engine/index.js';
 import { endWithParent } from './end-with-parent.js';
 import type { Trial } from './fine-tune.js';
 import type { SearchResult } from './search.js';
+// Transforms and trained parts become known with the attacks that are made of them.
+import './registry.js';
 import { AttackRunner, type AttackTask } from './task.js';
 
 /** What the parent sends to a worker process: one task at a time. */

@@ -83,11 +83,6 @@ export interface CommandDefinition<A extends readonly ArgumentDefinition[], S ex
   readonly arguments: A;
   /** Its options: `z.strictObject`, each with `.describe()`, and a default where it can have one. */
   readonly schema: S;
-  /**
-   * Groups of options of which only the one that another option names counts, as `method: specdef` chooses `specdef.*`; the
-   * others are neither in `options` nor in the configuration, and giving one of theirs is an error.
-   */
-  readonly chosen?: { readonly by: string; readonly groups: readonly string[] };
   /** Whole command lines that work. */
   readonly examples: readonly string[];
   /** Does the work. Returns 0 when done, 1 when an asserted property does not hold; throws for everything else. */
@@ -189,7 +184,6 @@ async function execute<A extends readonly ArgumentDefinition[], S extends Option
   const values = { flags: given, file, fileName: mode.config };
   const argumentValues = readArguments(definition.arguments, command.args, file);
   const ownResolved = resolveOptions(definition.schema, own, values);
-  if (definition.chosen) keepChosen(definition.chosen, own, ownResolved);
   const common = resolveOptions(commonSchema, commonOptions, values);
   const config = {
     ...Object.fromEntries(Object.entries(argumentValues).filter(([, value]) => value !== undefined)),
@@ -248,24 +242,6 @@ async function execute<A extends readonly ArgumentDefinition[], S extends Option
     output.clearLive();
     for (const folder of opened) await folder.close();
     interrupts.dispose();
-  }
-}
-
-/** Takes out the groups of options that are not the chosen one, and refuses options of theirs. */
-function keepChosen(
-  { by, groups }: { by: string; groups: readonly string[] },
-  { specs }: OptionSet,
-  { options, sources }: { options: Record<string, unknown>; sources: ReadonlyMap<string, Source> },
-): void {
-  const chosen = options[by];
-  for (const group of groups.filter((name) => name !== chosen)) {
-    const given = specs.find(({ key }) => key.startsWith(`${group}.`) && sources.get(key) !== 'default');
-    if (given) {
-      throw new InputError(
-        `${given.key}: expected options of the ${by} ${JSON.stringify(chosen)} alone, got one of ${JSON.stringify(group)} (${sources.get(given.key)}); choose that with --${by} ${group}`,
-      );
-    }
-    delete options[group];
   }
 }
 

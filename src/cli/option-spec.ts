@@ -12,6 +12,7 @@ interface LeafSchema {
   items?: LeafSchema | false;
   prefixItems?: LeafSchema[];
   optionsOf?: string;
+  listedOptions?: boolean;
   properties?: Record<string, LeafSchema>;
   required?: string[];
   additionalProperties?: unknown;
@@ -96,7 +97,8 @@ function walk(
       const given = isRecord(inner.default) ? structuredClone(inner.default) : {};
       const exists = inner.default !== undefined || schema.required?.includes(name);
       if (exists) baseline[name] = given;
-      const chooser = inner.optionsOf && [prefix, inner.optionsOf].filter((part) => part).join('.');
+      const isSummed = inner.optionsOf !== undefined && inner.listedOptions !== true;
+      const chooser = isSummed ? [prefix, inner.optionsOf].filter((part) => part).join('.') : undefined;
       walk(inner, key, exists ? given : {}, found, chooser ?? optionOf);
     } else {
       found.specs.push({ ...describe(key, inner, baseline[name]), optionOf });

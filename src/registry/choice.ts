@@ -10,6 +10,9 @@ export interface Configurable extends Named {
 /** The group of options that one entry has. */
 export type OptionGroup = z.ZodOptional<z.ZodObject>;
 
+/** Where a group's schema notes that help lists each of its options, instead of one line for the group. */
+const listed = 'listedOptions';
+
 /** Where a group's schema notes the key that chooses its entry; in JSON Schema too, so that help can group the flags. */
 const noted = 'optionsOf';
 
@@ -18,10 +21,18 @@ const noted = 'optionsOf';
  * {@link withChoices} makes the rest of it.
  *
  * @param key - The key that chooses, such as `optimizer`.
+ * @param options - `inFull`: help lists every option, for what a command is about; default one line an entry.
  */
-export function optionsOf(key: string, entries: Iterable<Configurable>): Record<string, OptionGroup> {
+export function optionsOf(
+  key: string,
+  entries: Iterable<Configurable>,
+  { inFull = false }: { inFull?: boolean } = {},
+): Record<string, OptionGroup> {
   return Object.fromEntries(
-    Array.from(entries, ({ name, options }) => [name, options.optional().meta({ [noted]: key })]),
+    Array.from(entries, ({ name, options }) => [
+      name,
+      options.optional().meta({ [noted]: key, ...(inFull && { [listed]: true }) }),
+    ]),
   );
 }
 

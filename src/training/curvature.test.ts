@@ -51,7 +51,7 @@ beforeAll(async () => {
     }),
     batchSize: size,
     seed: 4,
-    loss: fixture.weights,
+    loss: { task: fixture.weights.task, divergence: fixture.weights.kl },
     reference: unpack(fixture.reference),
     engine: { threads: 1 },
   });

@@ -7,7 +7,7 @@ const [steps, cycles] = process.argv.slice(2).map(Number);
 const size = 256;
 const dataset = floatDataset({
   name: 'waves',
-  inputShape: [1, 28, 28],
+  shape: [1, 28, 28],
   inputs: Float32Array.from({ length: size * 784 }, (_, index) => Math.sin(index)),
   labels: Int32Array.from({ length: size }, (_, index) => index % 5),
   classes: ['0', '1', '2', '3', '4'],

@@ -128,10 +128,10 @@ describe('weightlock lock --method, of a method that is registered', () => {
     const refused = await weightlock(at('model'), at('no'), '--method', 'scale', '--specdef.alpha', '0.5');
     expect(refused.exitCode).toBe(2);
     expect(refused.stderr).toContain(
-      'specdef.alpha: expected options of the method "scale" alone, got one of "specdef" (flag); choose that with --method specdef',
+      'specdef.alpha: expected options of scale alone, the chosen method, got 0.5 (flag --specdef.alpha)',
     );
     expect((await weightlock(at('model'), at('no'), '--scale.factor', '2')).stderr).toContain(
-      'scale.factor: expected options of the method "specdef" alone',
+      'scale.factor: expected options of specdef alone, the chosen method',
     );
     expect((await weightlock(at('model'), at('no'), '--method', 'scael')).stderr).toContain('did you mean scale?');
     expect((await weightlock(at('model'), at('no'), '--method', 'scale', '--scale.include', 'no*')).stderr).toContain(

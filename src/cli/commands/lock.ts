@@ -3,7 +3,7 @@ import { digestOf } from '../../evidence/index.js';
 import { cardDisagreements, describeEstimate, estimateRun, type LockedInfo, Runner } from '../../experiments/index.js';
 import { type LockMethod, lockMethods } from '../../locks/index.js';
 import { findModelFiles, loadModel, type Model } from '../../models/index.js';
-import { quote } from '../../registry/index.js';
+import { optionsOf, optionsUnder, quote } from '../../registry/index.js';
 import { magnitude, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
 import { taskOf } from '../../tasks/index.js';
 import { requireTrainable } from '../../training/index.js';
@@ -14,11 +14,6 @@ import { givenConfig, modelConfigInput, modelOptions } from '../model-options.js
 import { requireOutside } from '../output-files.js';
 import { phaseProgress } from '../phase-progress.js';
 import { requireModelOutput, runOnce } from '../run-once.js';
-
-/** A group of options for each method; only those of the chosen one count. */
-const methodOptions = Object.fromEntries(
-  lockMethods.entries().map(({ name, options }) => [name, options.prefault({}).describe(`options of ${name}`)]),
-);
 
 /** `weightlock lock`: a locked copy of a model. */
 export const lock = defineCommand({
@@ -37,9 +32,8 @@ export const lock = defineCommand({
     data: modelData.prefault({}).describe("the authorized task, for the retain loss; default the model's own"),
     seed: z.int().min(0).default(1).describe('seed of all shuffles'),
     // By the registry's names, which the type of the options does not know.
-    ...(methodOptions as Record<never, z.ZodType>),
+    ...(optionsOf('method', lockMethods.entries(), { inFull: true }) as Record<never, z.ZodType>),
   }),
-  chosen: { by: 'method', groups: lockMethods.names() },
   examples: [
     'weightlock lock ./model ./locked --data.classes 0,1,2,3,4',
     'weightlock lock ./model ./locked --specdef.top-k 1 --specdef.alpha 0.5 --specdef.max-drop 0.02',
@@ -49,7 +43,7 @@ export const lock = defineCommand({
     const { model: source, output } = context.arguments;
     const { seed } = options;
     const method = lockMethods.get(options.method);
-    const own = (options as Readonly<Record<string, unknown>>)[method.name];
+    const own = optionsUnder(options, method.name);
     const model = await loadModel(source, { config: await givenConfig(options) });
     const task = await lockTask({ source, model, method, own, given: options.data }, note);
     warn(context, [...(model.notes ?? []), ...(task?.warnings ?? [])]);
