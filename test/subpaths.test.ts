@@ -83,9 +83,10 @@ describe('subpaths', () => {
   });
 
   it('give the schema of each result, and of the status of a run', () => {
-    const code = `import schema from 'weightlock/schemas/attack.json' with { type: 'json' };
+    const code = `import { createRequire } from 'node:module';
+      const schema = createRequire(import.meta.url)('weightlock/schemas/attack.json');
       if (schema.$id !== 'weightlock/attack/1' || !schema.required.includes('rows')) throw new Error(JSON.stringify(schema));`;
-    expect(packagesLoadedBy(code)).toEqual(['weightlock']);
+    expect(packagesLoadedBy(code)).toEqual([]);
     expect(readdirSync('dist/schemas').sort()).toEqual(
       ['attack', 'demo', 'lock', 'reproduce', 'status', 'train'].map((name) => `${name}.json`),
     );
