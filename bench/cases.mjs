@@ -5,7 +5,7 @@ import { Graph, gradients, meanSquaredError } from '../dist/graph/index.js';
 import { RandomStream } from '../dist/linalg/index.js';
 import { specDefStep, tripletSource } from '../dist/locks/index.js';
 import { initializeModel, initializeWeights, parameterSet, weightMatrices } from '../dist/models/index.js';
-import { Scope } from '../dist/nn/index.js';
+import { Scope, weightInput } from '../dist/nn/index.js';
 import { createObjective, optimizers } from '../dist/training/index.js';
 import { transformerBlock } from './transformer.mjs';
 

@@ -43,7 +43,7 @@ function warnings(...args: string[]): string[] {
   // Long lines are broken at the width of the screen.
   const lines = stderr
     .trim()
-    .replace(/\n(?!warning: )\s*/g, ' ')
+    .replace(/\n(?!warning: |Not tried )\s*/g, ' ')
     .split('\n');
   return lines.filter((line) => line.startsWith('warning: '));
 }
