@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { subset } from '../src/data/index.js';
+import { ProgramCache } from '../src/engine/index.js';
 import { lockContext, specDefOptions, specdef } from '../src/locks/index.js';
 import { architectures, cloneWeights, initializeModel, type Model, parameterSet } from '../src/models/index.js';
 import { tasks } from '../src/tasks/index.js';
@@ -72,6 +73,26 @@ describe('a task on texts of different lengths', () => {
     const [one, all] = [await evaluate(1), await evaluate(14)];
     expect(all.metrics.right).toBe(one.metrics.right);
     expect(all.metrics.loss).toBeCloseTo(one.metrics.loss ?? Number.NaN, 5);
+  });
+
+  it('gives the same where its programs do not all stay compiled', async () => {
+    const losses = async (limit: number) => {
+      const programs = new ProgramCache(engine, { limit });
+      const objective = await createObjective({ model, dataset: texts, batchSize: 2, seed: 4, programs });
+      const params = parameterSet(cloneWeights(model.weights));
+      const found: number[] = [];
+      await runSteps({
+        params,
+        compute: (current, step) => objective.compute(current, step),
+        optimizer: adamw(),
+        learningRate: 0.05,
+        steps: 12,
+        afterStep: ({ loss }) => void found.push(loss),
+      });
+      await programs.release();
+      return found;
+    };
+    expect(await losses(1)).toEqual(await losses(100));
   });
 
   it('can be locked, with its own score and divergence as the budget', async () => {

@@ -1,22 +1,43 @@
 import type { Tensor } from '../graph/index.js';
 import { compile, type EngineOptions, type Program } from './program.js';
 
+/** Programs that a cache keeps: batches of many shapes have one each, and each holds the memory of a step. */
+const defaultLimit = 64;
+
 /**
  * Compiled programs by key, so that many runs of one architecture share one session (sessions are slow to make, and
- * making them over and over leaks memory in ONNX Runtime). A program serves one run at a time.
+ * making them over and over leaks memory in ONNX Runtime). A program serves one run at a time. A bounded number is kept: the
+ * one that was longest unused goes, so ask for a program each time that it is run.
  */
 export class ProgramCache {
   readonly #programs = new Map<string, Promise<Program>>();
+  readonly #limit: number;
 
-  /** @param engine - Threads and device of all programs. */
-  constructor(readonly engine: EngineOptions = {}) {}
+  /**
+   * @param engine - Threads and device of all programs.
+   * @param options - `limit`: how many programs are kept; default 64.
+   */
+  constructor(
+    readonly engine: EngineOptions = {},
+    { limit = defaultLimit }: { limit?: number } = {},
+  ) {
+    this.#limit = limit;
+  }
 
   /** The program of a key, compiled from `outputs()` at its first use. */
-  get(key: string, outputs: () => Readonly<Record<string, Tensor>>): Promise<Program> {
-    const known = this.#programs.get(key);
-    if (known) return known;
-    const program = compile(outputs(), this.engine);
+  async get(key: string, outputs: () => Readonly<Record<string, Tensor>>): Promise<Program> {
+    const program = this.#programs.get(key) ?? compile(outputs(), this.engine);
+    // Last in the map: the one used last.
+    this.#programs.delete(key);
     this.#programs.set(key, program);
+    for (const [oldest, unused] of this.#programs) {
+      if (this.#programs.size <= this.#limit) break;
+      this.#programs.delete(oldest);
+      await unused.then(
+        (old) => old.release(),
+        () => undefined,
+      );
+    }
     return program;
   }
 

@@ -127,6 +127,7 @@ export class Program {
 
   /** Frees the session's memory; the program cannot run afterwards. */
   async release(): Promise<void> {
+    await this.#running?.catch(() => undefined);
     this.#wrapped.clear();
     if (this.#profiled) this.#session.endProfiling();
     await this.#session.release();

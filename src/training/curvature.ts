@@ -1,4 +1,4 @@
-import type { Feeds, ProgramCache } from '../engine/index.js';
+import type { Feeds, ProgramCache, Results } from '../engine/index.js';
 import { add, gradients, mul, reduceSum, type Tensor, type TypedArray } from '../graph/index.js';
 import type { ParameterSet, StepOracle } from './optimizers/index.js';
 
@@ -21,7 +21,7 @@ const productName = (name: string) => `product ${name}`;
 
 /** Products with second derivatives of one loss. A program is compiled when its product is first asked for. */
 export class CurvaturePrograms {
-  readonly #products = new Map<Curvature, ParameterSet>();
+  readonly #products = new Map<Curvature, { readonly of: Results; readonly values: ParameterSet }>();
 
   /**
    * @param cache - Keeps the programs, and frees them.
@@ -46,14 +46,14 @@ export class CurvaturePrograms {
     for (const [name, values] of v) all[vectorName(name)] = values;
     const results = await program.run(all);
     const known = this.#products.get(kind);
-    if (known) return known;
+    if (known?.of === results) return known.values;
     const product = new Map(
       Array.from(v, ([name, { length }]) => [
         name,
         (results[productName(name)] as Float32Array) ?? new Float32Array(length),
       ]),
     );
-    this.#products.set(kind, product);
+    this.#products.set(kind, { of: results, values: product });
     return product;
   }
 }

@@ -201,15 +201,16 @@ const keptLayouts = 16;
 
 /** A layout of batches, with all that a step on such a batch needs. */
 interface Prepared {
-  readonly program: Program;
+  /** The program; compiled again where the cache has let it go. */
+  readonly program: () => Promise<Program>;
   readonly batch: Batch;
   /** Arrays of one example of the batch. */
   readonly layout: ArraySpecs;
   readonly masks: readonly { spec: MaskSpec; values: Float32Array }[];
   readonly curvature: CurvaturePrograms;
   readonly loss: Pick<LossGraph, 'trained'> & { buffers: readonly string[]; counters: readonly string[] };
-  /** The gradients' arrays, made once: the program fills the same ones at every run. */
-  gradients?: ParameterSet;
+  /** The gradients among the results of a program, which fills the same arrays at every run. */
+  gradients?: { readonly of: Results; readonly values: ParameterSet };
 }
 
 class BatchObjective implements Objective {
@@ -235,7 +236,7 @@ class BatchObjective implements Objective {
   /** Compiles the program of the first batch. */
   async prepare(): Promise<void> {
     this.order.positions(0, this.#positions);
-    await this.#layoutOf(this.#positions);
+    await (await this.#layoutOf(this.#positions)).program();
   }
 
   async compute(params: ParameterSet, step: number): Promise<StepResult> {
@@ -277,7 +278,7 @@ class BatchObjective implements Objective {
   }
 
   async #prepare(key: string, layout: ArraySpecs, specs: ArraySpecs): Promise<Prepared> {
-    const { outputs, scope, output, trained } = this.loss.build(specs);
+    const { scope, output, trained } = this.loss.build(specs);
     this.shapes = new Map(scope.state.map(({ name, shape }) => [name, shape]));
     const { task, weights } = this.loss;
     const curvature = new CurvaturePrograms(this.cache, key, () => ({
@@ -291,7 +292,7 @@ class BatchObjective implements Objective {
     const more: Record<string, TypedArray> = Object.fromEntries(masks.map(({ spec, values }) => [spec.name, values]));
     if (this.reference) more[REFERENCE] = new Float32Array(output.size);
     return {
-      program: await this.cache.get(key, () => outputs),
+      program: () => this.cache.get(key, () => this.loss.build(specs).outputs),
       batch: { ...allocateBatch(specs), ...more },
       layout: { ...layout, ...this.loss.task.targets(layout) },
       masks,
@@ -326,9 +327,12 @@ async function run(
   prepared: Prepared,
   feeds: Readonly<Record<string, TypedArray>>,
 ): Promise<{ loss: number; gradients: ParameterSet; next: Results }> {
-  const results = await prepared.program.run(feeds);
-  prepared.gradients ??= new Map(prepared.loss.trained.map((name) => [name, results[`grad ${name}`] as Float32Array]));
-  return { loss: Number(results.loss[0]), gradients: prepared.gradients, next: results };
+  const results = await (await prepared.program()).run(feeds);
+  if (prepared.gradients?.of !== results) {
+    const values = new Map(prepared.loss.trained.map((name) => [name, results[`grad ${name}`] as Float32Array]));
+    prepared.gradients = { of: results, values };
+  }
+  return { loss: Number(results.loss[0]), gradients: prepared.gradients.values, next: results };
 }
 
 /** Moves on running statistics and counts of steps: once a step, however often an optimizer evaluates it. */

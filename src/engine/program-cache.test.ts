@@ -1,0 +1,26 @@
+import { expect, it } from 'vitest';
+import { add, Graph } from '../graph/index.js';
+import { ProgramCache } from './index.js';
+
+it('ProgramCache keeps a bounded number of programs: the longest unused goes, and is compiled again when it is asked for', async () => {
+  const cache = new ProgramCache({ threads: 1 }, { limit: 2 });
+  const compiled: number[] = [];
+  const sum = async (n: number) => {
+    const program = await cache.get(`plus ${n}`, () => {
+      compiled.push(n);
+      return { y: add(new Graph().input('x', [2]), n) };
+    });
+    return [...((await program.run({ x: Float32Array.of(1, 2) })).y as Float32Array)];
+  };
+  expect(await sum(1)).toEqual([2, 3]);
+  expect(await sum(2)).toEqual([3, 4]);
+  expect(await sum(1)).toEqual([2, 3]);
+  expect(compiled).toEqual([1, 2]);
+  // The third puts out the second, which was unused for longer than the first.
+  expect(await sum(3)).toEqual([4, 5]);
+  expect(await sum(1)).toEqual([2, 3]);
+  expect(compiled).toEqual([1, 2, 3]);
+  expect(await sum(2)).toEqual([3, 4]);
+  expect(compiled).toEqual([1, 2, 3, 2]);
+  await cache.release();
+});
