@@ -33,6 +33,7 @@ export class FloatExamples implements Examples {
   /** @param values - `[size, ...shape]`, row-major; kept, not copied. */
   constructor(
     readonly values: Float32Array,
+    /** Shape of one example. */
     readonly shape: readonly number[],
   ) {
     this.#stride = shape.reduce((product, length) => product * length, 1);

@@ -39,6 +39,7 @@ export interface ImageView {
  * torchvision computes it, after a random crop and flip where training asks for them.
  */
 export class ImageExamples implements Examples {
+  /** Shape of one example as the model sees it. */
   readonly shape: readonly [channels: number, height: number, width: number];
   readonly size: number;
   readonly augmented: boolean;

@@ -9,7 +9,7 @@ export const STATUS = 'status.json';
 
 const moment = z.iso.datetime();
 
-/** What {@link STATUS} holds: enough to watch a run from another process. */
+/** What `status.json` holds: enough to watch a run from another process. */
 export const runStatus = z.strictObject({
   version: z.literal(1).describe('of this form'),
   state: z

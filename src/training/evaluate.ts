@@ -23,6 +23,7 @@ export interface OutputOptions {
 
 /** The forward pass of one model, compiled once for each shape of batches and run with any weights on any data set. */
 export class Evaluator {
+  /** What the model is judged on. */
   readonly task: Task;
   readonly #batchSize: number;
   readonly #programs: ProgramCache;
