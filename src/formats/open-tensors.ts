@@ -118,8 +118,8 @@ export async function openTensors(
   const info = await stat(path).catch(() => undefined);
   if (!info) throw new InputError(`${path}: expected a safetensors file or a folder with ${SINGLE}, found nothing`);
   if (!info.isDirectory()) return single(path, maxBytes);
-  const { shardOf, names } = await findWeights(path);
-  if (!shardOf) return single(join(path, names[0]), maxBytes);
+  const { shardOf } = await findWeights(path);
+  if (!shardOf) return single(join(path, SINGLE), maxBytes);
   return openShards(path, shardOf, maxBytes, maxShards);
 }
 
@@ -138,25 +138,29 @@ async function openShards(
   if (names.length > maxShards)
     throw new InputError(`${source}: expected at most ${maxShards} shards, found ${names.length}`);
   // All names and sizes before the first header: a bad index must not cost much first.
-  const paths: string[] = [];
+  const located: { name: string; path: string }[] = [];
   for (const name of names) {
     const path = await locateInside(folder, name);
     if (path === undefined) {
       throw new InputError(`${join(folder, name)}: expected a shard that ${INDEX} names, found nothing`);
     }
-    paths.push(path);
+    located.push({ name, path });
   }
-  await checkTotal(paths, maxBytes, source);
+  await checkTotal(
+    located.map(({ path }) => path),
+    maxBytes,
+    source,
+  );
   const files: { name: string; file: TensorFile }[] = [];
   const found = new Set<string>();
-  for (const [i, name] of names.entries()) {
-    const file = await openTensorFile(paths[i], { maxBytes });
+  for (const { name, path } of located) {
+    const file = await openTensorFile(path, { maxBytes });
     for (const { name: tensor } of file.entries) {
       const expected = shardOf.get(tensor);
       if (expected !== name) {
         const where = expected === undefined ? 'missing from the index' : `placed in ${quote(expected)} by the index`;
         throw new InputError(
-          `${paths[i]}: expected only tensors the index places here, found ${quote(tensor)}, ${where}`,
+          `${path}: expected only tensors the index places here, found ${quote(tensor)}, ${where}`,
         );
       }
       found.add(tensor);

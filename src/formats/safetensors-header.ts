@@ -110,8 +110,8 @@ function readEntry(json: JsonScanner, name: string, dataBytes: number): HeaderEn
   });
   const missing = !dtype ? 'dtype' : !shape ? 'shape' : !offsets ? 'data_offsets' : undefined;
   if (!dtype || !shape || !offsets) throw json.fail('"dtype", "shape" and "data_offsets"', `no "${missing}"`);
-  if (offsets.length !== 2) throw json.fail('two data offsets', String(offsets.length));
   const [begin, end] = offsets;
+  if (begin === undefined || end === undefined) throw json.fail('two data offsets', String(offsets.length));
   const span = `data_offsets [${begin}, ${end}]`;
   if (begin > end) throw json.fail('data_offsets that do not run backwards', span);
   if (end > dataBytes) throw json.fail(`data_offsets within the ${dataBytes} bytes of data`, span);
@@ -193,8 +193,10 @@ export function encodeHeader(
 }
 
 function metadataJson(metadata: Record<string, string>, keys: readonly string[], source: string): string {
-  const ordered = new Set([...keys.filter((key) => Object.hasOwn(metadata, key)), ...Object.keys(metadata)]);
-  return `{${Array.from(ordered, (key) => `${jsonString(key, source)}:${jsonString(metadata[key], source)}`).join(',')}}`;
+  const values = new Map(Object.entries(metadata));
+  const ordered = new Set([...keys.filter((key) => values.has(key)), ...values.keys()]);
+  const field = (key: string) => `${jsonString(key, source)}:${jsonString(values.get(key) ?? '', source)}`;
+  return `{${Array.from(ordered, field).join(',')}}`;
 }
 
 /** JSON.stringify escapes the same characters in the same way as the reference's writer, lone surrogates apart. */
