@@ -217,6 +217,18 @@ describe('tasks', () => {
     expect(new Set(curves).size).toBe(5);
   });
 
+  it('measure the trials of a search as coarsely as it asks, and those that are reported as finely as before', async () => {
+    const runner = new AttackRunner();
+    const budget = { decades: [-2, -3], refine: false, searchSpacing: 3, searchSeeds: [7, 8], seeds: [1] };
+    const { search, trials } = await runner.run(task('coarse', { steps: 24, giveUpBelow: -1, budget }));
+    await runner.release();
+    const steps = ({ curve }: (typeof trials)[number]) => curve.map(({ step }) => step);
+    expect(search.length).toBe(4);
+    for (const trial of search) expect(steps(trial)).toEqual([0, 4, 12, 24]);
+    expect(steps(trials[0])).toEqual([0, ...evaluationSteps(24)]);
+    expect(evaluationSteps(24)).toEqual([4, 8, 12, 16, 20, 24]);
+  });
+
   it('train by the schedule of their optimizer, the classifier of frozen use too', async () => {
     const runner = new AttackRunner();
     const ends = async (more: Partial<AttackTask>) => {

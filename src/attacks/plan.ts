@@ -23,6 +23,8 @@ export interface AttackSetting
   readonly optimizers: readonly AttackOptimizer[];
   /** Whether half a decade to both sides of the best rate is tried as well; default true. */
   readonly refine?: boolean;
+  /** Ratio of steps between two measurements of the searches' trials; default that of the runs that are reported. */
+  readonly searchSpacing?: number;
   /** Seeds of the searches. */
   readonly searchSeeds: readonly number[];
   /** Seeds of the runs that are reported. */
@@ -119,7 +121,7 @@ export function learnedOptions(knowledge: LockKnowledge): TransformOptions {
 /** The searches of one setting: one for each starting point, attack and optimizer. */
 export function plannedSearches(
   { tried }: Pick<PlannedAttacks, 'tried'>,
-  { optimizers, refine, searchSeeds, seeds, ...shared }: AttackSetting,
+  { optimizers, refine, searchSpacing, searchSeeds, seeds, ...shared }: AttackSetting,
   { transforms: available = {}, adaptiveOptimizers }: AttackChoice = {},
 ): PlannedSearch[] {
   return tried.flatMap(({ attack, start: { start, from } }) => {
@@ -135,7 +137,7 @@ export function plannedSearches(
         transforms: steps,
         trained: { name: trained.name, options: trainedOptions },
         optimizer,
-        budget: { decades, refine, searchSeeds, seeds },
+        budget: { decades, refine, searchSpacing, searchSeeds, seeds },
       },
     }));
   });

@@ -8,6 +8,8 @@ export interface SearchBudget {
   readonly decades: readonly number[];
   /** Whether half a decade to both sides of the best is tried as well; default true. */
   readonly refine?: boolean;
+  /** Ratio of steps between two measurements of the search's trials; default that of the trials that are reported. */
+  readonly searchSpacing?: number;
   /** Seeds of the search, at least one: the first for all rates, the others for the two best. */
   readonly searchSeeds: readonly number[];
   /** Seeds that the chosen learning rate is run with again; results are reported over these only. */
@@ -52,7 +54,7 @@ const finalists = 2;
  */
 export async function searchLearningRate(
   setting: TrialSetting,
-  { decades, refine = true, searchSeeds: [first, ...others], seeds }: SearchBudget,
+  { decades, refine = true, searchSpacing, searchSeeds: [first, ...others], seeds }: SearchBudget,
   { finished = [], onTrial, signal }: TrialLog = {},
 ): Promise<SearchResult> {
   const search: Trial[] = [];
@@ -63,20 +65,25 @@ export async function searchLearningRate(
   const best = (trials: readonly Trial[]) =>
     continueAfterTarget ? trials.toSorted((a, b) => b.score - a.score) : ranked(trials);
   const gain = (trials: readonly Trial[]) => (continueAfterTarget ? meanScore(trials) : meanGain(trials, steps));
-  const attempt = async (learningRate: number, seed: number, beatenAfter?: number) => {
+  const searching = searchSpacing === undefined ? {} : { evaluationSpacing: searchSpacing };
+  const attempt = async (
+    learningRate: number,
+    seed: number,
+    more: Pick<FineTuneOptions, 'beatenAfter' | 'evaluationSpacing'> = {},
+  ) => {
     const known = before.shift();
     const index = done++;
     if (known?.learningRate === learningRate && known.seed === seed) return known;
     // Of another search, or another version of this one: what follows it is not of this one either.
     before.length = 0;
     if (signal?.aborted) throw new InterruptedError('interrupted between two trials');
-    const trial = await fineTune({ ...setting(seed), learningRate, seed, beatenAfter, signal });
+    const trial = await fineTune({ ...setting(seed), ...more, learningRate, seed, signal });
     await onTrial?.(trial, index);
     return trial;
   };
   const compete = async (learningRate: number) => {
     const beatenAfter = search.length > 0 && !continueAfterTarget ? best(search)[0].cost : undefined;
-    search.push(await attempt(learningRate, first, beatenAfter));
+    search.push(await attempt(learningRate, first, { ...searching, beatenAfter }));
   };
   const report = async (learningRate: number): Promise<SearchResult> => {
     const trials: Trial[] = [];
@@ -92,7 +99,7 @@ export async function searchLearningRate(
   const candidates = best(search).slice(0, finalists);
   const byRate = new Map(candidates.map((trial) => [trial.learningRate, [trial]]));
   for (const [learningRate, trials] of byRate) {
-    for (const seed of others) trials.push(await attempt(learningRate, seed));
+    for (const seed of others) trials.push(await attempt(learningRate, seed, searching));
     search.push(...trials.slice(1));
   }
   const [[learningRate]] = [...byRate].sort(([, a], [, b]) => gain(b) - gain(a));

@@ -159,9 +159,7 @@ async function openShards(
       const expected = shardOf.get(tensor);
       if (expected !== name) {
         const where = expected === undefined ? 'missing from the index' : `placed in ${quote(expected)} by the index`;
-        throw new InputError(
-          `${path}: expected only tensors the index places here, found ${quote(tensor)}, ${where}`,
-        );
+        throw new InputError(`${path}: expected only tensors the index places here, found ${quote(tensor)}, ${where}`);
       }
       found.add(tensor);
     }
