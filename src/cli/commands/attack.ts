@@ -60,6 +60,7 @@ export const attack = defineCommand({
       ...taskInput(data),
     };
     const models = { locked, unlocked: unlocked === undefined ? undefined : await loadModel(unlocked, { config }) };
+    for (const text of [...(models.locked.notes ?? []), ...(models.unlocked?.notes ?? [])]) note(text);
     for (const [name, path] of Object.entries(paths)) {
       const model = models[name as keyof typeof models];
       if (path === undefined || !model) continue;
