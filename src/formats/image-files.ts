@@ -94,9 +94,19 @@ async function refuseDamaged<T>(source: string, maxPixels: number, decode: () =>
     return await decode();
   } catch (error) {
     if (error instanceof InputError) throw error;
-    const reason = error instanceof Error ? error.message.replace(/\s+/g, ' ').trim() : String(error);
-    throw new InputError(`${source}: expected an undamaged image of at most ${maxPixels} pixels, ${reason}`);
+    throw new InputError(`${source}: expected an undamaged image of at most ${maxPixels} pixels, ${reasonOf(error)}`);
   }
+}
+
+/** Longest reason that is passed on. */
+const mostCharacters = 200;
+
+/** What the decoder says, as one short line: it repeats a complaint for each part of the file that has the same fault. */
+function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  const lines = text.split('\n').map((line) => line.replace(/\s+/g, ' ').trim());
+  const reason = [...new Set(lines.filter((line) => line !== ''))].join('; ');
+  return reason.length > mostCharacters ? `${reason.slice(0, mostCharacters)}...` : reason;
 }
 
 /**
