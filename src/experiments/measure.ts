@@ -4,22 +4,22 @@ import { type Model, parameterSet } from '../models/index.js';
 import type { Evaluation } from '../tasks/index.js';
 import { Evaluator } from '../training/index.js';
 
-/** What a model's task measures on a data set. */
-export async function evaluateModel(model: Model, dataset: Dataset, engine: EngineOptions): Promise<Evaluation> {
+/** Works with an evaluator of a model, which is released at the end. */
+async function withEvaluator<T>(model: Model, engine: EngineOptions, work: (own: Evaluator) => Promise<T>): Promise<T> {
   const evaluator = new Evaluator(model, engine);
   try {
-    return await evaluator.evaluate(parameterSet(model.weights), dataset);
+    return await work(evaluator);
   } finally {
     await evaluator.release();
   }
 }
 
+/** What a model's task measures on a data set. */
+export function evaluateModel(model: Model, dataset: Dataset, engine: EngineOptions): Promise<Evaluation> {
+  return withEvaluator(model, engine, (own) => own.evaluate(parameterSet(model.weights), dataset));
+}
+
 /** Outputs `[size, ...]` of a model on a data set: logits of a classifier. */
-export async function predict(model: Model, dataset: Dataset, engine: EngineOptions): Promise<Float32Array> {
-  const evaluator = new Evaluator(model, engine);
-  try {
-    return await evaluator.outputs(parameterSet(model.weights), dataset);
-  } finally {
-    await evaluator.release();
-  }
+export function predict(model: Model, dataset: Dataset, engine: EngineOptions): Promise<Float32Array> {
+  return withEvaluator(model, engine, (own) => own.outputs(parameterSet(model.weights), dataset));
 }

@@ -202,10 +202,11 @@ export class Runner {
     this.#stepOffset += steps;
     await this.#timed(name, async () => {
       if (await isMade(folder.path, path, noted, output !== undefined)) return;
-      this.#progress.begin(phase, steps);
+      // A model that is only taken over has no steps to show.
+      if (steps > 0) this.#progress.begin(phase, steps);
       const onStep = (step: number, text: string) => this.#progress.advance(step, text);
       const made = await make({ folder, phase, stepOffset, engine, signal, onStep });
-      this.#progress.end();
+      if (steps > 0) this.#progress.end();
       const { model, card } = made;
       if (output) await saveOutput(folder.path, path, model, { force: output.force, card });
       else await saveModel(path, model, { force: true, card });
