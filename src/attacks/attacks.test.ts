@@ -431,4 +431,5 @@ it('curves are measured at the same steps for every trial, the last at the budge
     expect(grid.at(-1)).toBe(steps);
     expect(grid.toSorted((a, b) => a - b)).toEqual(grid);
   }
+  expect(evaluationSteps(40, 1.15, 8)).toEqual([8, 16, 24, 32, 40]);
 });

@@ -52,6 +52,8 @@ export interface FineTuneOptions {
   giveUpBelow?: number;
   /** How far two measurements of the score lie apart, as a ratio of steps; default 1.15. */
   evaluationSpacing?: number;
+  /** Steps between two measurements at least; default 4. */
+  evaluateEvery?: number;
   /** Ends the run after so many steps, since a trial before reached the target by then; default none. */
   beatenAfter?: number;
   /** Compiled programs to share. */
@@ -86,11 +88,11 @@ export interface Trial {
   readonly end: 'target' | 'budget' | 'beaten' | 'diverged' | 'given up';
 }
 
-/** Steps at which the score is measured: every fourth at first, then by a ratio, 15 % apart by default. */
-export function evaluationSteps(steps: number, growth = 1.15): number[] {
+/** Steps at which the score is measured: every fourth at first by default, then by a ratio, 15 % apart by default. */
+export function evaluationSteps(steps: number, growth = 1.15, every = 4): number[] {
   const grid: number[] = [];
   for (let step = 0; step < steps; ) {
-    step = Math.min(Math.max(step + 4, Math.ceil((step * growth) / 4) * 4), steps);
+    step = Math.min(Math.max(step + every, Math.ceil((step * growth) / every) * every), steps);
     grid.push(step);
   }
   return grid;
@@ -120,6 +122,7 @@ export async function fineTune({
   continueAfterTarget = false,
   giveUpBelow = 0.25,
   evaluationSpacing,
+  evaluateEvery,
   beatenAfter = Number.POSITIVE_INFINITY,
   programs,
   evaluator,
@@ -129,7 +132,7 @@ export async function fineTune({
   const { name: metric } = task.metric(named ?? task.roles.score, test);
   const params = parameterSet(cloneWeights(weights));
   const objective = await createObjective({ model, task, dataset: train, batchSize, seed, programs });
-  const due = new Set(evaluationSteps(steps, evaluationSpacing));
+  const due = new Set(evaluationSteps(steps, evaluationSpacing, evaluateEvery));
   const guessing = task.guessing(test);
   const first = await evaluator.evaluate(params, test);
   const curve = [{ step: 0, score: measure(metric, first) }];

@@ -29,6 +29,8 @@ export interface FrozenUseOptions {
   giveUpBelow?: number;
   /** Ratio of steps between two measurements. */
   evaluationSpacing?: number;
+  /** Steps between two measurements at least; default 4. */
+  evaluateEvery?: number;
   /** Schedule of the classifier's learning rate; default constant. */
   schedule?: FineTuneOptimizer['schedule'];
   /** Learning rates and seeds; AdamW. */
@@ -57,7 +59,14 @@ export async function frozenUse(
   const { task } = evaluator;
   const raw = await outputs(test);
   const trains = new Map<number, Outputs>();
-  for (const seed of [...budget.searchSeeds, ...budget.seeds]) trains.set(seed, await outputs(train(seed)));
+  // Without a few-shot rule all seeds have the same examples.
+  const known = new Map<Dataset, Outputs>();
+  for (const seed of [...budget.searchSeeds, ...budget.seeds]) {
+    const dataset = train(seed);
+    const found = known.get(dataset) ?? (await outputs(dataset));
+    known.set(dataset, found);
+    trains.set(seed, found);
+  }
   const width = raw.values.length / test.size;
   const fitting = architectures.get('mlp').fit({ x: { shape: [width], dtype: 'float32' } }, task.headFor(test));
   const classifier = (seed: number) => initializeModel('mlp', { ...fitting, hidden_sizes: [hiddenSize] }, seed);

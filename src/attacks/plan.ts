@@ -18,7 +18,7 @@ export interface AttackOptimizer extends FineTuneOptimizer {
 /** What all attacks of one run share: the unauthorized task and the budget, the same for every starting point. */
 export interface AttackSetting
   extends Pick<AttackTask, 'data' | 'perClass' | 'steps' | 'batchSize' | 'metric' | 'target' | 'continueAfterTarget'>,
-    Pick<AttackTask, 'giveUpBelow' | 'evaluationSpacing'> {
+    Pick<AttackTask, 'giveUpBelow' | 'evaluationSpacing' | 'evaluateEvery'> {
   /** Optimizers to search. */
   readonly optimizers: readonly AttackOptimizer[];
   /** Whether half a decade to both sides of the best rate is tried as well; default true. */

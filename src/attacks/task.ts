@@ -44,6 +44,8 @@ export interface AttackTask {
   readonly giveUpBelow?: number;
   /** Ratio of steps between two measurements of a run; default 1.15. */
   readonly evaluationSpacing?: number;
+  /** Steps between two of its measurements at least; default 4. */
+  readonly evaluateEvery?: number;
   /** Learning rates and seeds. */
   readonly budget: SearchBudget;
 }
@@ -85,7 +87,8 @@ export class AttackRunner {
         : this.#transformed.get({ key: `${digest} ${seed}`, model, weights: fresh(seed), fresh }, transforms, seed);
     const part = trainedParts.get(trained.name);
     const engine = this.#engine(model);
-    const { steps, batchSize, metric, target, continueAfterTarget, giveUpBelow, evaluationSpacing } = task;
+    const { steps, batchSize, metric, target, continueAfterTarget, giveUpBelow, evaluationSpacing, evaluateEvery } =
+      task;
     return part.search(
       {
         model,
@@ -101,6 +104,7 @@ export class AttackRunner {
           continueAfterTarget,
           giveUpBelow,
           evaluationSpacing,
+          evaluateEvery,
         },
         budget,
         ...engine,

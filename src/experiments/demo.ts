@@ -21,7 +21,7 @@ import { trainOptions } from './jobs/train.js';
 import type { Runner, RunSpec } from './run/index.js';
 import type { UtilityChange } from './utility.js';
 
-const { optimizers, adaptiveOptimizers, costSteps } = attackOptions.shape;
+const { optimizers, adaptiveOptimizers, costSteps, evaluateEvery, seeds } = attackOptions.shape;
 
 /** The attacks of the demo, cut to what two cores do in a minute and a half; what an attacker can know of the lock is no option. */
 const demoAttackOptions = withOptimizers(
@@ -29,7 +29,18 @@ const demoAttackOptions = withOptimizers(
     ...attackOptionsWith(({ learn }) => learn === undefined).shape,
     optimizers: optimizers.unwrap().default(['adamw', 'adadelta']).describe(String(optimizers.description)),
     adaptiveOptimizers: adaptiveOptimizers.unwrap().default(1).describe(String(adaptiveOptimizers.description)),
-    costSteps: costSteps.unwrap().default(160).describe(String(costSteps.description)),
+    costSteps: costSteps.unwrap().default(128).describe(String(costSteps.description)),
+    evaluateEvery: evaluateEvery.unwrap().default(8).describe(String(evaluateEvery.description)),
+    seeds: seeds.unwrap().default([1, 2, 3, 4, 5]).describe(String(seeds.description)),
+  }),
+);
+
+/** The lock of the demo: as long as a first look can wait for. */
+const { steps } = specDefOptions.shape;
+const demoLockOptions = withOptimizers(
+  z.strictObject({
+    ...specDefOptions.shape,
+    steps: steps.unwrap().default(2600).describe(String(steps.description)),
   }),
 );
 
@@ -43,7 +54,7 @@ export const demoOptions = z.strictObject({
     .default([5, 6, 7, 8, 9])
     .describe('digits of the unauthorized task'),
   train: trainOptions.prefault({}).describe('training of the model that is released'),
-  specdef: specDefOptions.prefault({}).describe('the lock'),
+  specdef: demoLockOptions.prefault({}).describe('the lock'),
   attack: demoAttackOptions.prefault({}).describe('the attacks; they know what the lock raised'),
 });
 

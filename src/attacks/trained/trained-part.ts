@@ -19,7 +19,7 @@ export interface SearchContext {
   readonly optimizer: FineTuneOptimizer;
   /** What all trials share: test examples, steps, batch size, and what is measured. */
   readonly shared: Pick<FineTuneOptions, 'test' | 'steps' | 'batchSize' | 'metric' | 'target' | 'continueAfterTarget'> &
-    Pick<FineTuneOptions, 'giveUpBelow' | 'evaluationSpacing'>;
+    Pick<FineTuneOptions, 'giveUpBelow' | 'evaluationSpacing' | 'evaluateEvery'>;
   /** Learning rates and seeds. */
   readonly budget: SearchBudget;
   /** Compiled programs of the model. */

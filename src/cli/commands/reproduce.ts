@@ -28,7 +28,7 @@ export const reproduce = defineCommand({
       .enum(scales)
       .default('small')
       .describe(
-        'smoke: whether all parts run, about a minute; small: at most 40 minutes on two cores; paper: as the paper did',
+        'smoke: whether all parts run, about a minute; small: at most two hours on two cores; paper: as the paper did',
       ),
     data: z.string().optional().describe('folder of the data sets, one subfolder each; default WEIGHTLOCK_DATA'),
     seed: z.int().min(0).default(1).describe('seed of the split, the weights and all shuffles'),

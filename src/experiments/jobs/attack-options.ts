@@ -47,6 +47,7 @@ const ownOptions = {
   perClass: z.int().min(1).default(20).describe('labelled examples of each class where the score is measured'),
   scoreSteps: z.int().min(0).default(40).describe('steps at most where the score is measured; 0: not measured'),
   scoreBatchSize: z.int().min(1).default(32).describe('examples a step where the score is measured'),
+  evaluateEvery: z.int().min(1).default(4).describe('steps between two measurements of the score at least'),
   searchSpacing: z
     .number()
     .min(1)
@@ -118,7 +119,7 @@ export interface AttackPlan extends AttackChoice {
  * @param learned - Options of transforms that the attacker has from what is known of the lock, instead of those given.
  */
 export function attackPlan(data: DataSpec, options: AttackOptions, learned: TransformOptions = {}): AttackPlan {
-  const { searchSpacing, searchSeeds, seeds: reported, target, perClass, adaptive } = options;
+  const { evaluateEvery, searchSpacing, searchSeeds, seeds: reported, target, perClass, adaptive } = options;
   const again = searchSeeds.find((seed) => reported.includes(seed));
   if (again !== undefined) {
     throw new InputError(`seeds: expected none of the search, whose results are selected, got ${again} in both`);
@@ -130,7 +131,7 @@ export function attackPlan(data: DataSpec, options: AttackOptions, learned: Tran
     schedule,
     decades: optimizerEntries.get(name).search.decades,
   }));
-  const shared = { data, optimizers, searchSpacing, searchSeeds, seeds: reported };
+  const shared = { data, optimizers, evaluateEvery, searchSpacing, searchSeeds, seeds: reported };
   const cost = { ...shared, steps: options.costSteps, batchSize: options.costBatchSize, target };
   const score = { ...shared, steps: options.scoreSteps, batchSize: options.scoreBatchSize, perClass };
   return {

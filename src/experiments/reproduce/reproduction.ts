@@ -4,7 +4,7 @@ import type { RunFolder } from '../../evidence/index.js';
 import type { PhaseProgress } from '../progress.js';
 import type { UtilityChange } from '../utility.js';
 
-/** How much of an experiment is computed: a minute for a check, less than an hour on two cores, or what the paper did. */
+/** How much of an experiment is computed: a minute for a check, at most two hours on two cores, or what the paper did. */
 export const scales = ['smoke', 'small', 'paper'] as const;
 
 /** One of {@link scales}. */
