@@ -7,7 +7,11 @@ import type { StateDictPolicy } from './state-dict-policy.js';
 
 /** What a model's outputs are: a task asks for one kind of head. */
 export interface Head {
-  /** What a task asks for: `classifier` gives logits `[batch, size]`, one a class. */
+  /**
+   * What a task asks for: `classifier` gives `logits` `[batch, size]`, one a class; `token-classifier` the same of every token;
+   * `causal-lm` and `masked-lm` `logits` `[batch, tokens, size]`, one a token of the vocabulary; `embedding` gives
+   * `embedding` `[batch, size]`.
+   */
   readonly kind: string;
   /** Length of the output's last axis. */
   readonly size: number;
@@ -32,8 +36,11 @@ export interface Architecture<Config = unknown> {
   readonly description: string;
   /** Keys of `config.json` with their defaults: a strict object. */
   readonly config: z.ZodObject & z.ZodType<Config>;
-  /** Class that Hugging Face's `config.json` names under `architectures`; none where it has no such class. */
-  readonly huggingFaceClass?: string;
+  /**
+   * Classes of transformers that it reads, as `config.json` names them under `architectures`, and the kind of head of each:
+   * the first is that of a configuration that names none. Its name is then transformers' `model_type`.
+   */
+  readonly classes?: Readonly<Record<string, string>>;
   /** Arrays of one example. */
   inputs(config: Config): ExampleSpecs;
   /** What it gives. */

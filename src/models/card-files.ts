@@ -14,6 +14,7 @@ import {
   timmKeys,
 } from './card-preprocessing.js';
 import { cardSection, sectionJson, withSection } from './card-text.js';
+import { withJsonKeys } from './config-text.js';
 import { classNames, namingKeys } from './labels.js';
 
 const README = 'README.md';
@@ -154,8 +155,8 @@ export function configWithCard(text: string, spec: ModelSpec, card: ModelCard, i
   if (isTimm && card.preprocessing && shape) {
     const { preprocessing: own } = readTimmPreprocessing(config.pretrained_cfg, shape);
     if (!own || preprocessingDifferences(own, card.preprocessing).length > 0) {
-      config.pretrained_cfg = { ...(config.pretrained_cfg as object), ...timmKeys(card.preprocessing) };
-      result = `${JSON.stringify(config, null, 2)}\n`;
+      const pretrained_cfg = { ...(config.pretrained_cfg as object), ...timmKeys(card.preprocessing) };
+      result = withJsonKeys(text, { pretrained_cfg });
     }
   }
   const count = spec.head.size;
@@ -163,13 +164,7 @@ export function configWithCard(text: string, spec: ModelSpec, card: ModelCard, i
   const named = classes !== undefined && (isNew ? classes.length <= count : classes.length === count);
   if (!named || classNames(spec.config, count)) return result;
   const keys = namingKeys(classes, count, isTimm);
-  if (Object.keys(keys).some((key) => Object.hasOwn(config, key))) {
-    return `${JSON.stringify({ ...config, ...keys }, null, 2)}\n`;
-  }
-  // Put in as text: reading and writing would turn 1.0 into 1, which transformers' strict configurations refuse.
-  const body = result.trimEnd().slice(0, -1).trimEnd();
-  const inserted = JSON.stringify(keys, null, 2).slice(1).trimEnd();
-  return `${body}${Object.keys(config).length > 0 ? ',' : ''}${inserted}\n`;
+  return withJsonKeys(result, keys);
 }
 
 /** The shape of a model's examples, where they are images. */

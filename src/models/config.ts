@@ -38,16 +38,24 @@ export function readConfig(config: unknown, source: string): ModelSpec {
     const isTimm = 'pretrained_cfg' in architecture.config.shape;
     return parseConfig(architecture, isTimm ? fromTimm(object.data) : object.data, source);
   }
-  const known = architectures.entries().filter(({ huggingFaceClass }) => huggingFaceClass !== undefined);
-  const byClass = known.find(({ name: own, huggingFaceClass }) =>
-    Array.isArray(classes) ? classes.includes(huggingFaceClass) : classes == null && type === own,
-  );
-  if (byClass) return parseConfig(byClass, object.data, source);
-  const names = known.flatMap(({ huggingFaceClass }) => huggingFaceClass ?? []).join(', ') || 'none';
-  const found = classes === undefined ? 'neither' : JSON.stringify(classes).slice(0, 80);
-  throw new InputError(
-    `${source}: expected a key "architecture", or one of ${names} under "architectures", found ${found}`,
-  );
+  return parseConfig(transformersFamily(type, classes, source), object.data, source);
+}
+
+/** The architecture that transformers means by a `model_type`, or by a class under `architectures`. */
+function transformersFamily(type: unknown, classes: unknown, source: string): Architecture {
+  const families = architectures.entries().filter((entry) => entry.classes !== undefined);
+  const isOf = ({ classes: own = {} }: Architecture) =>
+    Array.isArray(classes) && classes.some((name) => Object.hasOwn(own, String(name)));
+  // A class says more than the family: it has the head. Where none is named, the family's first class counts.
+  const family = families.find(({ name }) => name === type);
+  const found = classes == null ? family : family && isOf(family) ? family : families.find(isOf);
+  if (found) return found;
+  const given = classes == null ? type : classes;
+  const what = given === undefined ? 'neither' : JSON.stringify(given).slice(0, 80);
+  const expected = family
+    ? `one of ${Object.keys(family.classes ?? {}).join(', ')} under "architectures"`
+    : `a key "architecture", or a "model_type" among ${families.map(({ name }) => name).join(', ')}`;
+  throw new InputError(`${source}: expected ${expected}, found ${what}`);
 }
 
 /**

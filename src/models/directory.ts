@@ -10,10 +10,12 @@ import {
   toFloat32,
 } from '../formats/index.js';
 import { InputError } from '../registry/index.js';
-import { modelState } from './architecture.js';
+import { type HeadNeed, modelState } from './architecture.js';
 import type { ModelCard } from './card.js';
 import { cardFiles, configWithCard } from './card-files.js';
 import { architectures, parseConfig, readConfig } from './config.js';
+import { withJsonKeys } from './config-text.js';
+import { keysOfHead } from './head.js';
 import type { Model } from './model.js';
 import { CONFIG_FILE, findModelFiles, findOldFiles, requireNoModel } from './model-files.js';
 import { initializeWeights, parameterSet } from './state-dict.js';
@@ -36,14 +38,16 @@ export function initializeModel(architecture: string, config: Readonly<Record<st
 /**
  * Reads a model directory: `config.json` and `model.safetensors` (or its shards).
  *
- * @param options - `config`: what `config.json` would say, for a folder that has none or in its place. `seed`: of weights that
- *   the folder lacks and that the architecture lets be drawn (default 1); the model's notes name them.
+ * @param options - `config`: what `config.json` would say, for a folder that has none or in its place. `head`: what a task
+ *   asks for (default the folder's own): where it has another, a new one is drawn, and the tensors of the other stay in the
+ *   folder as they are. `seed`: of weights that the folder lacks and that the architecture lets be drawn (default 1); the
+ *   model's notes name them.
  * @throws InputError when a file is missing or malformed, or the tensors are not those of the architecture,
  * or hold NaN or infinities.
  */
 export async function loadModel(
   folder: string,
-  { config, seed = 1 }: { config?: Readonly<Record<string, unknown>>; seed?: number } = {},
+  { config, head, seed = 1 }: { config?: Readonly<Record<string, unknown>>; head?: HeadNeed; seed?: number } = {},
 ): Promise<Model> {
   const info = await stat(folder).catch(() => undefined);
   if (!info?.isDirectory())
@@ -54,9 +58,13 @@ export async function loadModel(
       `${join(folder, CONFIG_FILE)}: expected a file, found nothing; --architecture says what weights without one are of, --model-config more`,
     );
   }
-  const spec = readConfig(configFile ? await readJsonFile(configFile) : config, configFile ?? 'config');
+  const source = configFile ?? 'config';
+  const given = configFile ? await readJsonFile(configFile) : config;
+  const own = readConfig(given, source);
+  const changedKeys = head && keysOfHead(own, head, folder);
+  const spec = changedKeys ? readConfig({ ...(given as Record<string, unknown>), ...changedKeys }, source) : own;
   const read = await readWeights(folder, spec, { configFile, seed });
-  return { ...spec, ...read, source: folder, configFile };
+  return { ...spec, ...read, source: folder, configFile, ...(changedKeys && { changedKeys }) };
 }
 
 /**
@@ -127,13 +135,13 @@ export function writtenParameters(
 
 /** The `config.json` that the model was read from as it is, or one of its own; with what the card adds. */
 async function configText(model: Model, card: ModelCard = {}): Promise<string | Uint8Array> {
-  const { architecture, config, configFile, source } = model;
+  const { architecture, config, configFile, source, changedKeys } = model;
   const isNew = source === undefined;
   if (configFile === undefined) {
     return configWithCard(`${JSON.stringify(architecture.toFile?.(config) ?? config, null, 2)}\n`, model, card, isNew);
   }
   const bytes = await readFileCapped(configFile, maxCompanionBytes);
   const text = new TextDecoder().decode(bytes);
-  const described = configWithCard(text, model, card, isNew);
+  const described = configWithCard(changedKeys ? withJsonKeys(text, changedKeys) : text, model, card, isNew);
   return described === text ? bytes : described;
 }

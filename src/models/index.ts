@@ -25,6 +25,7 @@ export { type CifarResNetConfig, cifarResnets } from './cifar-resnet.js';
 export { type CnnConfig, cnn } from './cnn.js';
 export { architectures, parseConfig, readConfig } from './config.js';
 export { initializeModel, loadModel, saveModel, writtenParameters } from './directory.js';
+export { classWithHead, familyKeys, headKind, keysOfHead } from './head.js';
 export { classNames } from './labels.js';
 export { type MlpConfig, mlp } from './mlp.js';
 export type { Model } from './model.js';

@@ -12,6 +12,8 @@ export interface Model extends ModelSpec {
   readonly source?: string;
   /** The `config.json` it was read from; none for a new model and where the configuration was given by the caller. */
   readonly configFile?: string;
+  /** Keys of its `config.json` that are other ones than in {@link configFile}: those of a head that it got. */
+  readonly changedKeys?: Readonly<Record<string, unknown>>;
   /** What a reader of the folder must know, a line each: weights that it lacked and that were drawn. */
   readonly notes?: readonly string[];
 }

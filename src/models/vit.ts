@@ -2,9 +2,10 @@ import { z } from 'zod';
 import { add, concat, expand, gelu, reshape, slice, type Tensor, transpose } from '../graph/index.js';
 import { conv2d, layerNorm, linear, multiHeadAttention, normal, type Scope, zeros } from '../nn/index.js';
 import { type Architecture, imageInput } from './architecture.js';
+import { familyKeys } from './head.js';
 import { labelKeys, maxClasses } from './labels.js';
 
-const huggingFaceClass = 'ViTForImageClassification';
+const classes = { ViTForImageClassification: 'classifier' } as const;
 
 /** transformers takes one number for a square, or height and width. */
 const sides = (most: number) =>
@@ -20,9 +21,7 @@ const pair = (value: number | readonly [number, number]): readonly [number, numb
 const dropout = z.number().min(0).lt(1).default(0);
 
 const keys = z.strictObject({
-  architectures: z.array(z.string()).default([huggingFaceClass]).describe("the model's class in transformers"),
-  architecture: z.literal('vit').optional().describe('name of the architecture, in place of architectures'),
-  model_type: z.literal('vit').default('vit').describe('family in transformers'),
+  ...familyKeys('vit', classes),
   num_channels: z.int().min(1).default(3).describe('channels of the input image'),
   image_size: sides(1024).default(224).describe('height and width of the input image: a number, or both'),
   patch_size: sides(1024)
@@ -109,7 +108,7 @@ export const vit: Architecture<VitConfig> = {
   name: 'vit',
   description: 'vision transformer (Hugging Face ViTForImageClassification)',
   config,
-  huggingFaceClass,
+  classes,
   inputs: ({ num_channels, image_size }) => imageInput([num_channels, ...pair(image_size)]),
   head: ({ num_labels }) => ({ kind: 'classifier', size: num_labels }),
   fit({ x }, { labels }) {

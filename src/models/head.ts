@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import { InputError } from '../registry/index.js';
+import type { Architecture, HeadNeed, ModelSpec } from './architecture.js';
+import { namingKeys } from './labels.js';
+
+/** The keys by which `config.json` says which family and class of transformers a model is of. */
+export function familyKeys<Name extends string>(modelType: Name, classes: Readonly<Record<string, string>>) {
+  const [first] = Object.keys(classes);
+  return {
+    architectures: z.array(z.string()).min(1).default([first]).describe("the model's class in transformers"),
+    architecture: z.literal(modelType).optional().describe('name of the architecture, in place of architectures'),
+    model_type: z.literal(modelType).default(modelType).describe('family in transformers'),
+  };
+}
+
+/** The kind of head of a configuration, by the class that it names. */
+export function headKind(
+  classes: Readonly<Record<string, string>>,
+  { architectures }: { readonly architectures: readonly string[] },
+): string {
+  const named = architectures.find((name) => Object.hasOwn(classes, name));
+  return named === undefined ? Object.values(classes)[0] : classes[named];
+}
+
+/** The class of an architecture that has a kind of head; none where it has no such class. */
+export function classWithHead({ classes = {} }: Pick<Architecture, 'classes'>, kind: string): string | undefined {
+  return Object.keys(classes).find((name) => classes[name] === kind);
+}
+
+/**
+ * The keys of `config.json` that give a model another head; none where it has one of that kind already.
+ *
+ * @param source - Where the model is from, for the message.
+ * @throws InputError when the architecture has no such head.
+ */
+export function keysOfHead(
+  { architecture, head }: ModelSpec,
+  need: HeadNeed,
+  source: string,
+): Record<string, unknown> | undefined {
+  if (head.kind === need.kind) return undefined;
+  const name = classWithHead(architecture, need.kind);
+  if (name === undefined) {
+    const kinds = [...new Set([head.kind, ...Object.values(architecture.classes ?? {})])];
+    throw new InputError(
+      `${source}: expected a head ${need.kind} for the task, ${architecture.name} has ${kinds.join(', ')}`,
+    );
+  }
+  const { labels } = need;
+  return {
+    architectures: [name],
+    ...(labels.length > 0 && { num_labels: labels.length, ...namingKeys(labels, labels.length, false) }),
+  };
+}
