@@ -4,7 +4,7 @@ import { ProgramCache } from '../src/engine/index.js';
 import { lockContext, specDefOptions, specdef } from '../src/locks/index.js';
 import { architectures, cloneWeights, initializeModel, type Model, parameterSet } from '../src/models/index.js';
 import { tasks } from '../src/tasks/index.js';
-import { adamw, createObjective, Evaluator, runSteps } from '../src/training/index.js';
+import { adamw, createObjective, Evaluator, type Original, runSteps } from '../src/training/index.js';
 import { largestDifference } from './support/compare.js';
 import { countingTexts, nextToken, tinyLanguageModel } from './support/next-token.js';
 
@@ -73,6 +73,28 @@ describe('a task on texts of different lengths', () => {
     const [one, all] = [await evaluate(1), await evaluate(14)];
     expect(all.metrics.right).toBe(one.metrics.right);
     expect(all.metrics.loss).toBeCloseTo(one.metrics.loss ?? Number.NaN, 5);
+  });
+
+  it('is compared with an original whose outputs were kept, or are computed again, alike', async () => {
+    // Texts of one length, so that their outputs can be kept.
+    const even = countingTexts([5, 5, 5, 5, 5, 5]);
+    const evaluator = evaluatorOf(4);
+    const weights = parameterSet(initializeModel('tiny-language-model', {}, 9).weights);
+    const params = parameterSet(model.weights);
+    const outputs = await evaluator.outputs(weights, even);
+    expect(await evaluator.original(weights, even)).toEqual({ outputs });
+    expect(await evaluator.original(weights, texts)).toEqual({ weights });
+    const measured = await evaluator.evaluate(params, even, { original: { outputs } });
+    expect(measured.metrics.far).toBeGreaterThan(0);
+    expect(await evaluator.evaluate(params, even, { original: { weights } })).toEqual(measured);
+    const loss = async (reference: Original) => {
+      const options = { model, dataset: even, batchSize: 4, seed: 1, loss: { task: 0, divergence: 1 }, engine };
+      const objective = await createObjective({ ...options, reference });
+      const { loss: found } = await objective.compute(params, 3);
+      await objective.release();
+      return found;
+    };
+    expect(await loss({ weights })).toBe(await loss({ outputs }));
   });
 
   it('gives the same where its programs do not all stay compiled', async () => {

@@ -41,6 +41,67 @@ export class BatchOrder {
   }
 }
 
+/** Batches that are sorted by length together at most: as many as can be shuffled and still be of like lengths. */
+const sortedBatches = 32;
+
+/**
+ * As {@link BatchOrder}, for examples of different lengths: the order of some batches at a time is sorted by length, so that
+ * little of a batch is padding, and then these batches are shuffled.
+ */
+class LengthOrder extends BatchOrder {
+  readonly #window: number;
+  #known = -1;
+  #sorted: Uint32Array = new Uint32Array();
+
+  /** @param lengths - Length of the example at each position. */
+  constructor(
+    size: number,
+    batchSize: number,
+    seed: number,
+    readonly lengths: Uint32Array,
+  ) {
+    super(size, batchSize, seed);
+    this.#window = Math.min(sortedBatches, Math.max(1, Math.floor(size / batchSize)));
+  }
+
+  override positions(step: number, out: Uint32Array): void {
+    const window = Math.floor(step / this.#window);
+    if (window !== this.#known) {
+      this.#sorted = this.#sort(window);
+      this.#known = window;
+    }
+    const start = (step - window * this.#window) * this.batchSize;
+    out.set(this.#sorted.subarray(start, start + this.batchSize));
+  }
+
+  #sort(window: number): Uint32Array {
+    const { batchSize, lengths } = this;
+    const all = new Uint32Array(this.#window * batchSize);
+    for (let batch = 0; batch < this.#window; batch++) {
+      super.positions(window * this.#window + batch, all.subarray(batch * batchSize, (batch + 1) * batchSize));
+    }
+    all.sort((a, b) => lengths[a] - lengths[b]);
+    const order = new RandomStream(this.seed, 'batches of like lengths', window).permutation(this.#window);
+    const shuffled = new Uint32Array(all.length);
+    for (const [to, from] of order.entries()) {
+      shuffled.set(all.subarray(from * batchSize, (from + 1) * batchSize), to * batchSize);
+    }
+    return shuffled;
+  }
+}
+
+/** The order in which training sees a data set: where its examples differ in length, batches are of like lengths. */
+export function batchOrder({ size, indices, examples }: Dataset, batchSize: number, seed: number): BatchOrder {
+  const { lengths } = examples;
+  if (lengths === undefined) return new BatchOrder(size, batchSize, seed);
+  return new LengthOrder(
+    size,
+    batchSize,
+    seed,
+    indices.map((index) => lengths[index]),
+  );
+}
+
 /** The arrays of one example of a batch that holds the examples at these positions. */
 export function layoutAt({ examples, indices }: Dataset, positions: Uint32Array): ArraySpecs {
   return examples.layout(positions.map((position) => indices[position]));

@@ -5,7 +5,9 @@ import { InputError } from '../registry/index.js';
 import {
   allocateBatch,
   BatchOrder,
+  batchOrder,
   dataSpec,
+  type Examples,
   fewShot,
   floatDataset,
   gatherBatch,
@@ -103,6 +105,32 @@ describe('BatchOrder', () => {
     expect(at(walked, 7)).toEqual(at(new BatchOrder(10, 4, 3), 7));
     expect(at(walked, 2)).toEqual(at(new BatchOrder(10, 4, 3), 2));
     expect(at(new BatchOrder(10, 4, 4), 7)).not.toEqual(at(walked, 7));
+  });
+
+  it('of examples that differ in length has batches of like lengths, all examples equally often', () => {
+    const size = 300;
+    const lengths = Uint32Array.from({ length: size }, (_, i) => 1 + ((i * 7919) % 97));
+    const plain = numbered(size);
+    const dataset = { ...plain, examples: Object.assign(Object.create(plain.examples), { lengths }) as Examples };
+    const order = batchOrder(dataset, 10, 5);
+    const batches = Array.from({ length: 60 }, (_, step) => {
+      const out = new Uint32Array(10);
+      order.positions(step, out);
+      return [...out];
+    });
+    const counts = new Array(size).fill(0);
+    for (const position of batches.flat()) counts[position]++;
+    expect(new Set(counts)).toEqual(new Set([2]));
+    const spread = (batch: number[]) => {
+      const of = batch.map((position) => lengths[position]);
+      return Math.max(...of) - Math.min(...of);
+    };
+    expect(Math.max(...batches.map(spread))).toBeLessThan(12);
+    const longest = batches.slice(0, 30).map((batch) => Math.max(...batch.map((position) => lengths[position])));
+    expect(longest).not.toEqual(longest.toSorted((a, b) => a - b));
+    const alone = new Uint32Array(10);
+    batchOrder(dataset, 10, 5).positions(41, alone);
+    expect([...alone]).toEqual(batches[41]);
   });
 
   it('gatherBatch copies the inputs of the positions', () => {

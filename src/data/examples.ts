@@ -7,6 +7,8 @@ export interface Examples {
   readonly size: number;
   /** Whether `read` with a random stream differs from `read` without one. */
   readonly augmented: boolean;
+  /** Length of each example, where they differ: tokens of a text. */
+  readonly lengths?: Uint32Array;
   /**
    * The arrays of one example of a batch that holds these: where examples differ in length, as long as the longest.
    *

@@ -1,4 +1,4 @@
-export { allocateBatch, BatchOrder, gatherBatch, layoutAt, readBatch } from './batches.js';
+export { allocateBatch, BatchOrder, batchOrder, gatherBatch, layoutAt, readBatch } from './batches.js';
 export { type CheckedData, checkData, type DuplicatePair, type Duplicates } from './check.js';
 export {
   type ImageCollection,

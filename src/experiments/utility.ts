@@ -26,7 +26,7 @@ export async function utilityChange(
 ): Promise<UtilityChange> {
   const evaluator = new Evaluator(model, engine);
   try {
-    const original = await evaluator.outputs(parameterSet(model.weights), dataset);
+    const original = await evaluator.original(parameterSet(model.weights), dataset);
     return {
       task: evaluator.task.name,
       guessing: evaluator.task.guessing(dataset),

@@ -44,7 +44,7 @@ export function lockContext(
     const dataset = await needed(validation, 'validation examples of the authorized task');
     const evaluator = new Evaluator(model, engine);
     evaluators.push(evaluator);
-    const original = await evaluator.outputs(parameterSet(weights), dataset);
+    const original = await evaluator.original(parameterSet(weights), dataset);
     const measure = () => evaluator.evaluate(written(), dataset, { original });
     return { task: evaluator.task, before: await measure(), measure };
   };

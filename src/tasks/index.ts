@@ -3,7 +3,7 @@ import { InputError, Registry } from '../registry/index.js';
 import { classification } from './classification/index.js';
 import type { Task } from './task.js';
 
-export type { Evaluation, Meter, Metric, Parts, TargetReader, Task } from './task.js';
+export type { Evaluation, Meter, Metric, Outputs, Parts, TargetReader, Task } from './task.js';
 
 /** All tasks by name. */
 export const tasks = new Registry<Task>('task', [classification]);

@@ -36,14 +36,22 @@ export interface Parts {
 /** Writes what the model is trained towards, of the example at a position, to its place in a batch. */
 export type TargetReader = (position: number, to: BatchRow) => void;
 
+/** What a model gave for some examples of a data set. */
+export interface Outputs {
+  /** Which examples, by their position in the data set. */
+  readonly positions: Uint32Array;
+  /** `[positions, ...]`, row-major. */
+  readonly values: Float32Array;
+  /** Their shape: the model's head gives the last axis. */
+  readonly shape: Shape;
+  /** What the original gave for the same examples, of the same shape; none where nothing is compared. */
+  readonly original?: Float32Array;
+}
+
 /** Takes the outputs of a data set piece by piece and says what they are worth. */
 export interface Meter {
-  /**
-   * Outputs of the next examples.
-   *
-   * @param shape - `[examples, ...]`, the model's head gives the last axis.
-   */
-  add(outputs: Float32Array, shape: Shape): void;
+  /** Outputs of further examples. */
+  add(outputs: Outputs): void;
   /** Of all that were added. */
   result(): Evaluation;
 }
@@ -103,17 +111,22 @@ export interface Task {
    * @param target - Graph inputs of the targets' arrays.
    */
   loss(output: Tensor, target: (name: string) => Tensor): Tensor;
-  /** Mean divergence of a batch's outputs from those of the original. */
-  divergence(output: Tensor, original: Tensor): Tensor;
+  /**
+   * Mean divergence of a batch's outputs from those of the original.
+   *
+   * @param target - Graph inputs of the targets' arrays, such as which tokens are none.
+   */
+  divergence(output: Tensor, original: Tensor, target: (name: string) => Tensor): Tensor;
   /** `H u`, H the second derivatives of the mean loss by the output, the same for the divergence; for Gauss-Newton products. */
   curvature(output: Tensor, u: Tensor): Tensor;
   /**
    * Measures outputs on a data set.
    *
    * @param width - Length of the output's last axis.
-   * @param original - Outputs of the original, all of them: then it measures what the model is still worth as well.
+   * @param options - `compares`: whether each piece has the outputs of the original beside it: then it measures what the
+   *   model is still worth as well; default false.
    */
-  meter(dataset: Dataset, width: number, original?: Float32Array): Meter;
+  meter(dataset: Dataset, width: number, options?: { compares?: boolean }): Meter;
   /** Score of a model that knows nothing but how often each answer is right, in the metric with this role. */
   guessing(dataset: Dataset): number;
   /** As many examples of each kind, drawn by a seed (all where there are fewer). */

@@ -52,7 +52,7 @@ beforeAll(async () => {
     batchSize: size,
     seed: 4,
     loss: { task: fixture.weights.task, divergence: fixture.weights.kl },
-    reference: unpack(fixture.reference),
+    reference: { outputs: unpack(fixture.reference) },
     engine: { threads: 1 },
   });
 });

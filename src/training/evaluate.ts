@@ -1,18 +1,21 @@
-import { type Dataset, layoutAt, readBatch } from '../data/index.js';
+import { allocateBatch, type Dataset, gatherBatch, layoutAt } from '../data/index.js';
 import { type EngineOptions, ProgramCache } from '../engine/index.js';
 import { type HalfType, rounded, type Shape, sizeOf } from '../graph/index.js';
 import type { ModelSpec } from '../models/index.js';
-import { type ArraySpecs, batchSpecs, feedsOf } from '../nn/index.js';
+import { type ArraySpecs, type Batch, batchSpecs, feedsOf } from '../nn/index.js';
 import { InputError } from '../registry/index.js';
-import { type Evaluation, type Task, taskOf } from '../tasks/index.js';
+import { type Evaluation, type Outputs, type Task, taskOf } from '../tasks/index.js';
 import type { ParameterSet } from './optimizers/index.js';
+import type { Original } from './original.js';
 
 /** Options of {@link Evaluator}. */
 export interface EvaluatorOptions {
   /** What the model is judged on; default the task of its head. */
   task?: Task;
-  /** Examples a run; default 256. */
+  /** Examples a run at most; default 256. */
   batchSize?: number;
+  /** Keeps the compiled programs, and frees them; default a cache of its own. */
+  programs?: ProgramCache;
 }
 
 /** How a model's outputs are computed. */
@@ -21,13 +24,21 @@ export interface OutputOptions {
   type?: HalfType;
 }
 
+/** Tokens of one run at most, so that a few long texts are computed at once, and many short ones. */
+const tokensARun = 4096;
+/** Outputs of one run at most: 256 MB. */
+const outputsARun = 2 ** 26;
+/** Outputs of a data set that are kept for comparison at most: 256 MB. More are computed again, which costs a forward pass. */
+const keptOutputs = 2 ** 26;
+
 /** The forward pass of one model, compiled once for each shape of batches and run with any weights on any data set. */
 export class Evaluator {
   /** What the model is judged on. */
   readonly task: Task;
   readonly #batchSize: number;
   readonly #programs: ProgramCache;
-  /** Shape of each program's output. */
+  readonly #isOwner: boolean;
+  /** Shape of the outputs of each layout of batches. */
   readonly #shapes = new Map<string, Shape>();
 
   /**
@@ -37,72 +48,158 @@ export class Evaluator {
   constructor(
     readonly model: ModelSpec,
     engine: EngineOptions = {},
-    { task = taskOf(model), batchSize = 256 }: EvaluatorOptions = {},
+    { task = taskOf(model), batchSize = 256, programs }: EvaluatorOptions = {},
   ) {
     this.task = task;
     this.#batchSize = batchSize;
-    this.#programs = new ProgramCache(engine);
+    this.#programs = programs ?? new ProgramCache(engine);
+    this.#isOwner = programs === undefined;
   }
 
-  /** The outputs that the task compares, `[size, ...]`: logits of a classifier. */
+  /**
+   * The outputs that the task compares, `[size, ...]`: logits of a classifier.
+   *
+   * @throws InputError where they differ in shape, as those of every token of texts do.
+   */
   async outputs(params: ParameterSet, dataset: Dataset, options: OutputOptions = {}): Promise<Float32Array> {
     let all: Float32Array | undefined;
-    await this.#run(params, dataset, options, (outputs, [count, ...shape], start) => {
+    await this.#run(params, dataset, options, ({ values, positions, shape: [, ...shape] }) => {
       const width = sizeOf(shape);
       all ??= new Float32Array(width * dataset.size);
       if (all.length !== width * dataset.size) {
-        throw new InputError(`${dataset.name}: expected outputs of one shape to keep, found others from ${start} on`);
+        throw new InputError(`${dataset.name}: expected outputs of one shape to keep, found others`);
       }
-      all.set(outputs.subarray(0, width * count), width * start);
+      for (const [row, position] of positions.entries()) {
+        all.set(values.subarray(width * row, width * (row + 1)), width * position);
+      }
     });
     return all ?? new Float32Array();
   }
 
   /**
+   * What other weights are compared with later: the outputs of these on a data set where they are few, else a copy of the
+   * weights.
+   */
+  async original(params: ParameterSet, dataset: Dataset): Promise<Original> {
+    if (this.#keeps(dataset)) return { outputs: await this.outputs(params, dataset) };
+    return { weights: new Map([...params].map(([name, values]) => [name, values.slice()])) };
+  }
+
+  /** Whether all outputs of a data set have one shape, and fit. */
+  #keeps(dataset: Dataset): boolean {
+    if (dataset.examples.lengths === undefined)
+      return sizeOf(this.#shapeOf(dataset, [0]).slice(1)) * dataset.size <= keptOutputs;
+    const lengths = [...dataset.indices].map((index) => dataset.examples.lengths?.[index] ?? 0);
+    const [shortest, longest] = [Math.min, Math.max].map((of) => lengths.indexOf(lengths.reduce((a, b) => of(a, b))));
+    const [least, most] = [shortest, longest].map((position) => sizeOf(this.#shapeOf(dataset, [position]).slice(1)));
+    return least === most && most * dataset.size <= keptOutputs;
+  }
+
+  /**
    * What the task measures.
    *
-   * @param options - `original`: outputs of the model whose behaviour is kept; then it is measured what that is worth still.
+   * @param options - `original`: what the model whose behaviour is kept gives; then it is measured what that is worth still.
    */
   async evaluate(
     params: ParameterSet,
     dataset: Dataset,
-    { original, ...options }: OutputOptions & { original?: Float32Array } = {},
+    { original, ...options }: OutputOptions & { original?: Original } = {},
   ): Promise<Evaluation> {
-    const meter = this.task.meter(dataset, this.model.head.size, original);
-    await this.#run(params, dataset, options, (outputs, shape) => meter.add(outputs, shape));
+    const meter = this.task.meter(dataset, this.model.head.size, { compares: original !== undefined });
+    await this.#run(params, dataset, { ...options, original }, (outputs) => meter.add(outputs));
     return meter.result();
   }
 
-  /** Frees all compiled programs. */
-  release(): Promise<void> {
-    return this.#programs.release();
+  /**
+   * Outputs of a batch by some weights.
+   *
+   * @param specs - The arrays of the batch.
+   * @returns The program's own array, which its next run writes over.
+   */
+  async forward(
+    params: ParameterSet,
+    batch: Batch,
+    specs: ArraySpecs,
+    { type }: OutputOptions = {},
+  ): Promise<{ values: Float32Array; shape: Shape }> {
+    const key = JSON.stringify(['forward', this.task.output, this.model.digest, specs, type]);
+    const program = await this.#programs.get(key, () => {
+      const output = this.#output(specs, type);
+      this.#shapes.set(key, output.shape);
+      return { output };
+    });
+    const { output } = await program.run(feedsOf(batch, params));
+    return { values: output as Float32Array, shape: this.#shapes.get(key) ?? [] };
+  }
+
+  /** Frees all compiled programs, unless they belong to a cache. */
+  async release(): Promise<void> {
+    if (this.#isOwner) await this.#programs.release();
   }
 
   async #run(
     params: ParameterSet,
     dataset: Dataset,
-    { type }: OutputOptions,
-    take: (outputs: Float32Array, shape: Shape, start: number) => void,
+    { original, ...options }: OutputOptions & { original?: Original },
+    take: (outputs: Outputs) => void,
   ): Promise<void> {
     this.task.requireFit(this.model, dataset);
-    for (let start = 0; start < dataset.size; start += this.#batchSize) {
-      // A last, smaller batch has a program of its own, so that no example is computed twice.
-      const count = Math.min(this.#batchSize, dataset.size - start);
-      const positions = Uint32Array.from({ length: count }, (_, row) => start + row);
-      const specs = batchSpecs(layoutAt(dataset, positions), count);
-      const key = JSON.stringify([specs, type]);
-      const program = await this.#programs.get(key, () => {
-        const output = this.#forward(specs, type);
-        this.#shapes.set(key, output.shape);
-        return { output };
-      });
-      const { output } = await program.run(feedsOf(readBatch(dataset, start, count), params));
-      take(output as Float32Array, this.#shapes.get(key) ?? [], start);
+    const order = byLength(dataset);
+    for (let start = 0; start < dataset.size; ) {
+      const positions = order.slice(start, start + this.#countFrom(dataset, order, start));
+      start += positions.length;
+      const layout = layoutAt(dataset, positions);
+      const specs = batchSpecs(layout, positions.length);
+      const batch = allocateBatch(specs);
+      gatherBatch(dataset, positions, { batch, layout });
+      const other = original && (await this.#originalOf(original, { positions, batch, specs, size: dataset.size }));
+      const { values, shape } = await this.forward(params, batch, specs, options);
+      take({ positions, values, shape, original: other });
     }
   }
 
-  #forward(specs: ArraySpecs, type: HalfType | undefined) {
+  /** What the original gives for a batch, in an array that outlives the next run. */
+  async #originalOf(
+    original: Original,
+    { positions, batch, specs, size }: { positions: Uint32Array; batch: Batch; specs: ArraySpecs; size: number },
+  ): Promise<Float32Array> {
+    if ('weights' in original) return (await this.forward(original.weights, batch, specs)).values.slice();
+    const width = original.outputs.length / size;
+    const rows = new Float32Array(width * positions.length);
+    for (const [row, position] of positions.entries()) {
+      rows.set(original.outputs.subarray(position * width, (position + 1) * width), row * width);
+    }
+    return rows;
+  }
+
+  /** How many examples from one on are computed at once. */
+  #countFrom(dataset: Dataset, order: Uint32Array, start: number): number {
+    const { lengths } = dataset.examples;
+    // A last, smaller batch has a program of its own, so that no example is computed twice.
+    const left = Math.min(this.#batchSize, dataset.size - start);
+    if (lengths === undefined) return left;
+    const outputs = sizeOf(this.#shapeOf(dataset, [order[start]]));
+    const tokens = lengths[dataset.indices[order[start]]];
+    return Math.max(1, Math.min(left, Math.floor(tokensARun / tokens), Math.floor(outputsARun / outputs)));
+  }
+
+  /** Shape of the outputs of a batch of the examples at some positions. */
+  #shapeOf(dataset: Dataset, positions: readonly number[]): Shape {
+    const specs = batchSpecs(layoutAt(dataset, Uint32Array.from(positions)), positions.length);
+    const key = `shape ${JSON.stringify(specs)}`;
+    const known = this.#shapes.get(key) ?? this.#output(specs).shape;
+    this.#shapes.set(key, known);
+    return known;
+  }
+
+  #output(specs: ArraySpecs, type?: HalfType) {
     const output = this.model.build(specs).outputs[this.task.output];
     return type === undefined ? output : rounded({ output }, type).output;
   }
+}
+
+/** The positions of a data set, the longest examples first, so that those of one run are padded little. */
+function byLength({ size, indices, examples: { lengths } }: Dataset): Uint32Array {
+  const positions = Uint32Array.from({ length: size }, (_, position) => position);
+  return lengths ? positions.sort((a, b) => lengths[indices[b]] - lengths[indices[a]] || a - b) : positions;
 }

@@ -32,6 +32,7 @@ export {
   withOptimizers,
 } from './optimizer-options.js';
 export * from './optimizers/index.js';
+export type { Original } from './original.js';
 export { type RunOptions, type RunResult, type RunState, runSteps, type StepReport } from './run.js';
 export {
   constantSchedule,

@@ -1,4 +1,4 @@
-import { allocateBatch, BatchOrder, type Dataset, gatherBatch, layoutAt } from '../data/index.js';
+import { allocateBatch, type BatchOrder, batchOrder, type Dataset, gatherBatch, layoutAt } from '../data/index.js';
 import { type EngineOptions, type Program, ProgramCache, type Results } from '../engine/index.js';
 import { add, ancestors, gradients, mul, type Tensor, type TypedArray } from '../graph/index.js';
 import { RandomStream } from '../linalg/index.js';
@@ -7,7 +7,9 @@ import { type ArraySpecs, type Batch, batchInput, batchSpecs, feedsOf, type Mask
 import { InputError } from '../registry/index.js';
 import { type TargetReader, type Task, taskOf } from '../tasks/index.js';
 import { BatchOracle, CurvaturePrograms } from './curvature.js';
+import { Evaluator } from './evaluate.js';
 import type { ParameterSet, ParameterShapes, StepOracle } from './optimizers/index.js';
+import type { Original } from './original.js';
 
 /** Loss and gradients of one step. The arrays belong to the objective: the next step writes over them. */
 export interface StepResult {
@@ -56,8 +58,8 @@ export interface ObjectiveOptions {
   seed: number;
   /** Parts of the loss; default the task's loss alone. */
   loss?: LossWeights;
-  /** Outputs `[size, ...]` of the model whose behaviour is kept; needed for the divergence. */
-  reference?: Float32Array;
+  /** What the model whose behaviour is kept gives; needed for the divergence. */
+  reference?: Original;
   /** Threads and device. */
   engine?: EngineOptions;
   /** Shares compiled programs with other objectives of the same model, batch size and loss; `engine` is then the cache's. */
@@ -91,18 +93,28 @@ export async function createObjective({
   const objective = new BatchObjective(
     loss,
     dataset,
-    new BatchOrder(dataset.size, size, seed),
+    batchOrder(dataset, size, seed),
     cache,
-    divergence !== 0 ? reference : undefined,
+    divergence !== 0 && reference
+      ? { original: reference, teacher: new Evaluator(model, {}, { task, programs: cache }) }
+      : undefined,
     programs ? undefined : () => cache.release(),
   );
   await objective.prepare();
   return objective;
 }
 
-function requireReference(dataset: Dataset, reference: Float32Array | undefined): void {
-  if (!reference || dataset.size === 0 || reference.length % dataset.size !== 0) {
-    const found = reference ? `${reference.length} numbers` : 'none';
+/** The outputs that a divergence is from, and what computes those that were not kept. */
+interface Reference {
+  readonly original: Original;
+  readonly teacher: Evaluator;
+}
+
+function requireReference(dataset: Dataset, reference: Original | undefined): void {
+  if (reference && 'weights' in reference) return;
+  const outputs = reference?.outputs;
+  if (!outputs || dataset.size === 0 || outputs.length % dataset.size !== 0) {
+    const found = outputs ? `${outputs.length} numbers` : 'none';
     throw new InputError(`objective: expected reference outputs of ${dataset.size} examples, got ${found}`);
   }
   if (dataset.examples.augmented) {
@@ -139,9 +151,9 @@ class LossGraphs {
     return JSON.stringify(['objective', task.name, model.digest, weights, batch]);
   }
 
-  /** The arrays of a batch whose examples are laid out so: those of the examples, and the targets' where the task's loss is in. */
+  /** The arrays of a batch whose examples are laid out so: those of the examples, and the targets'. */
   specs(layout: ArraySpecs, size: number): ArraySpecs {
-    return batchSpecs({ ...layout, ...(this.weights.task !== 0 && this.task.targets(layout)) }, size);
+    return batchSpecs({ ...layout, ...this.task.targets(layout) }, size);
   }
 
   /** The graph of loss, gradients and next buffers. */
@@ -150,13 +162,13 @@ class LossGraphs {
     const { graph, scope, outputs: found } = this.model.build(batch, { training: true });
     const output = found[task.output];
     const parts: Tensor[] = [];
+    const target = (name: string) => graph.input(batchInput(name), batch[name].shape, batch[name].dtype);
     if (weights.task !== 0) {
-      const target = (name: string) => graph.input(batchInput(name), batch[name].shape, batch[name].dtype);
       parts.push(mul(task.loss(output, target), weights.task));
     }
     if (weights.divergence !== 0) {
       const reference = graph.input(batchInput(REFERENCE), output.shape);
-      parts.push(mul(task.divergence(output, reference), weights.divergence));
+      parts.push(mul(task.divergence(output, reference, target), weights.divergence));
     }
     const loss = parts.reduce((a, b) => add(a, b));
     const parameters = scope.parameterInputs;
@@ -204,6 +216,8 @@ interface Prepared {
   /** The program; compiled again where the cache has let it go. */
   readonly program: () => Promise<Program>;
   readonly batch: Batch;
+  /** Arrays of the batch that the examples give. */
+  readonly specs: ArraySpecs;
   /** Arrays of one example of the batch. */
   readonly layout: ArraySpecs;
   readonly masks: readonly { spec: MaskSpec; values: Float32Array }[];
@@ -225,7 +239,7 @@ class BatchObjective implements Objective {
     readonly dataset: Dataset,
     readonly order: BatchOrder,
     readonly cache: ProgramCache,
-    readonly reference: Float32Array | undefined,
+    readonly reference: Reference | undefined,
     readonly releaseAll: (() => Promise<void>) | undefined,
   ) {
     this.stepsPerEpoch = order.stepsPerEpoch;
@@ -247,12 +261,10 @@ class BatchObjective implements Objective {
     const { examples } = this.dataset;
     const random = examples.augmented ? new RandomStream(this.order.seed, 'augmentation', step) : undefined;
     gatherBatch(this.dataset, positions, prepared, random);
-    if (this.loss.weights.task !== 0) {
-      positions.forEach((position, row) => {
-        this.#readTarget(position, { batch, row, layout });
-      });
-    }
-    if (this.reference) gatherRows(this.reference, this.dataset.size, positions, batch[REFERENCE] as Float32Array);
+    positions.forEach((position, row) => {
+      this.#readTarget(position, { batch, row, layout });
+    });
+    if (this.reference) await this.#readReference(this.reference, prepared);
     for (const { spec, values } of masks) {
       const stream = new RandomStream(this.order.seed, spec.name, step);
       stream.fillBernoulli(values, spec.keepProbability, 1 / spec.keepProbability);
@@ -262,6 +274,13 @@ class BatchObjective implements Objective {
     track(prepared, params, next);
     const oracle = new BatchOracle(loss, feeds, () => run(prepared, feeds), prepared.curvature);
     return { loss, gradients, oracle };
+  }
+
+  /** Writes what the original gives for the batch into it. */
+  async #readReference({ original, teacher }: Reference, { batch, specs }: Prepared): Promise<void> {
+    const rows = batch[REFERENCE] as Float32Array;
+    if ('outputs' in original) gatherRows(original.outputs, this.dataset.size, this.#positions, rows);
+    else rows.set((await teacher.forward(original.weights, batch, specs)).values);
   }
 
   /** What the layout of some examples needs; a bounded number is kept, the longest unused go first. */
@@ -294,6 +313,7 @@ class BatchObjective implements Objective {
     return {
       program: () => this.cache.get(key, () => this.loss.build(specs).outputs),
       batch: { ...allocateBatch(specs), ...more },
+      specs: batchSpecs(layout, this.#positions.length),
       layout: { ...layout, ...this.loss.task.targets(layout) },
       masks,
       curvature,

@@ -240,10 +240,10 @@ describe('createObjective', () => {
 
     it('evaluates the plain ones, and refuses them for the KL part', async () => {
       const evaluator = new Evaluator(model, { threads: 1 });
-      const reference = await evaluator.outputs(params, images);
-      expect(await evaluator.outputs(params, images)).toEqual(reference);
+      const outputs = await evaluator.outputs(params, images);
+      expect(await evaluator.outputs(params, images)).toEqual(outputs);
       await evaluator.release();
-      await expect(createObjective({ ...options, loss: { divergence: 1 }, reference })).rejects.toThrow(
+      await expect(createObjective({ ...options, loss: { divergence: 1 }, reference: { outputs } })).rejects.toThrow(
         'images: expected examples without crop and flip for the KL part',
       );
     });
@@ -253,7 +253,7 @@ describe('createObjective', () => {
     const model = fresh();
     const params = parameterSet(model.weights);
     const evaluator = new Evaluator(model, { threads: 1 });
-    const reference = await evaluator.outputs(params, dataset);
+    const reference = { outputs: await evaluator.outputs(params, dataset) };
     const kl = await createObjective({
       model,
       dataset,

@@ -7,7 +7,7 @@ it('utilityByType shows what accuracy in float32 hides: logits beyond float16 ar
   const model = initializeModel('cnn', { num_labels: 2 }, 1);
   const { test } = await loadData(dataSpec.parse({ classes: [0, 1] }));
   const evaluator = new Evaluator(model, { threads: 1 });
-  const original = await evaluator.outputs(parameterSet(model.weights), test);
+  const original = { outputs: await evaluator.outputs(parameterSet(model.weights), test) };
   const weights = cloneWeights(model.weights);
   // The same decisions with a hundred million times the logits.
   for (const name of ['fc4.weight', 'fc4.bias']) {

@@ -3,6 +3,7 @@ import type { HalfType } from '../graph/index.js';
 import type { Evaluation } from '../tasks/index.js';
 import type { Evaluator } from './evaluate.js';
 import type { ParameterSet } from './optimizers/index.js';
+import type { Original } from './original.js';
 
 /** Utility as it is computed by users: in float32, and with every value stored in 16 bits. */
 export type UtilityByType = Readonly<Record<'float32' | HalfType, Evaluation>>;
@@ -12,7 +13,7 @@ export async function utilityByType(
   evaluator: Evaluator,
   params: ParameterSet,
   dataset: Dataset,
-  original: Float32Array,
+  original: Original,
 ): Promise<UtilityByType> {
   const of = (type?: HalfType) => evaluator.evaluate(params, dataset, { type, original });
   return { float32: await of(), float16: await of('float16'), bfloat16: await of('bfloat16') };

@@ -43,6 +43,7 @@ export function countingTexts(lengths: readonly number[]): Texts {
     examples: {
       size: tokens.length,
       augmented: false,
+      lengths: Uint32Array.from(lengths),
       layout: (indices) => {
         const longest = Array.from(indices, (index) => tokens[index].length).reduce((a, b) => Math.max(a, b), 1);
         return {
@@ -121,12 +122,13 @@ export const nextToken: Task = {
   loss: (logits, target) => crossEntropy(rows(logits), reshape(target('labels'), [-1])),
   divergence: (logits, original) => meanSquaredError(logits, original),
   curvature: (logits, u) => mul(u, 2 / logits.size),
-  meter(dataset, width, original) {
+  meter(dataset, width, { compares = false } = {}) {
     const sums = { texts: 0, tokens: 0, right: 0, loss: 0, far: 0, values: 0, bad: 0 };
     return {
-      add(outputs, [count, tokens]) {
-        for (let text = 0; text < count; text++) {
-          const known = textsOf(dataset)[dataset.indices[sums.texts++]];
+      add({ values: outputs, shape: [, tokens], positions, original }) {
+        for (const [text, position] of positions.entries()) {
+          const known = textsOf(dataset)[dataset.indices[position]];
+          sums.texts++;
           for (let at = 0; at + 1 < known.length; at++) {
             const start = (text * tokens + at) * width;
             const logits = [...outputs.subarray(start, start + width)];
@@ -138,7 +140,7 @@ export const nextToken: Task = {
           }
         }
         outputs.forEach((value, index) => {
-          sums.far += ((original?.[sums.values + index] ?? value) - value) ** 2;
+          sums.far += ((original?.[index] ?? value) - value) ** 2;
         });
         sums.values += outputs.length;
       },
@@ -148,7 +150,7 @@ export const nextToken: Task = {
           right: sums.right / sums.tokens,
           loss: sums.loss / sums.tokens,
           notFinite: sums.bad / sums.tokens,
-          ...(original && { far: sums.far / sums.values }),
+          ...(compares && { far: sums.far / sums.values }),
         },
       }),
     };

@@ -48,7 +48,8 @@ export const evaluate = defineCommand({
     }
     const outputs = await predict(model, dataset, { threads, device });
     const meter = task.meter(dataset, model.head.size);
-    meter.add(outputs, [dataset.size, model.head.size]);
+    const positions = Uint32Array.from({ length: dataset.size }, (_, position) => position);
+    meter.add({ positions, values: outputs, shape: [dataset.size, model.head.size] });
     const evaluation = meter.result();
     if (options.predictions !== undefined) {
       await writeFileAtomic(options.predictions, predictionLines(outputs, dataset));

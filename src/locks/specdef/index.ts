@@ -10,6 +10,7 @@ import {
   createOptimizer,
   Evaluator,
   type Objective,
+  type Original,
   type RunState,
   runSteps,
 } from '../../training/index.js';
@@ -74,7 +75,7 @@ function stages(
 async function runSpecDef(context: LockContext, options: SpecDefOptions): Promise<Required<LockResult>> {
   const { model, seed, engine } = context;
   const train = await context.train();
-  const reference = options.retain.kl > 0 ? await outputsOf(context, train) : undefined;
+  const reference = options.retain.kl > 0 ? await originalOf(context, train) : undefined;
   const meter = await context.utility();
   const { before, task } = meter;
   const budget = {
@@ -110,11 +111,11 @@ async function runSpecDef(context: LockContext, options: SpecDefOptions): Promis
   }
 }
 
-/** What the model says of examples before the lock. */
-async function outputsOf({ model, weights, engine }: LockContext, dataset: Dataset): Promise<Float32Array> {
+/** What the retain loss compares with: what the model says of examples before the lock. */
+async function originalOf({ model, weights, engine }: LockContext, dataset: Dataset): Promise<Original> {
   const evaluator = new Evaluator(model, engine);
   try {
-    return await evaluator.outputs(parameterSet(weights), dataset);
+    return await evaluator.original(parameterSet(weights), dataset);
   } finally {
     await evaluator.release();
   }

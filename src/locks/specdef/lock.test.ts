@@ -195,7 +195,7 @@ describe('specdef', () => {
     expect(result.after.metrics.kl).toBeLessThanOrEqual(0.01);
     // What is reported is of the weights that were kept, beside the original's outputs.
     const evaluator = new Evaluator(model, engine);
-    const original = await evaluator.outputs(trained, validation);
+    const original = { outputs: await evaluator.outputs(trained, validation) };
     const again = await evaluator.evaluate(params, validation, { original });
     await evaluator.release();
     expect(again).toEqual(result.after);
@@ -225,7 +225,7 @@ describe('specdef', () => {
     const rounded = context.written();
     expect(differing(rounded, trained)).not.toEqual([]);
     const evaluator = new Evaluator(model, engine);
-    const original = await evaluator.outputs(trained, validation);
+    const original = { outputs: await evaluator.outputs(trained, validation) };
     const held = await evaluator.evaluate(rounded, validation, { original });
     await evaluator.release();
     const result = await specdef.run(context, optionsOf({ steps: 2, evaluateEvery: 1, maxDrop: 0 }));

@@ -57,16 +57,16 @@ export const classification: Task = {
     };
   },
   loss: (logits, target) => crossEntropy(logits, target('labels')),
-  divergence: klDivergence,
+  divergence: (logits, original) => klDivergence(logits, original),
   curvature(logits, u) {
     // The Fisher information of the predicted distribution, over the batch: p ∘ (u − ⟨p, u⟩) in each row.
     const p = softmax(logits, 1);
     const curved = mul(p, sub(u, reduceSum(mul(p, u), { axes: [1], keepDims: true })));
     return mul(curved, 1 / logits.shape[0]);
   },
-  meter(dataset, width, original) {
+  meter(dataset, width, { compares = false } = {}) {
     const { labels } = labelled(dataset);
-    return original ? new UtilityMeter(labels, width, original) : new ScoreMeter(labels, width);
+    return compares ? new UtilityMeter(labels, width) : new ScoreMeter(labels, width);
   },
   guessing: (dataset) => 1 / labelled(dataset).classes.length,
   fewShot: (dataset, perKind, seed) => fewShot(labelled(dataset), perKind, seed),

@@ -20,9 +20,13 @@ const { cases } = readFixture<{ cases: Case[] }>('utility.json');
 /** Judges logits in two pieces. */
 function judge(logits: readonly number[], original: readonly number[], labels: readonly number[]) {
   const width = logits.length / labels.length;
-  const meter = new UtilityMeter(Int32Array.from(labels), width, Float32Array.from(original));
-  meter.add(Float32Array.from(logits.slice(0, width)));
-  meter.add(Float32Array.from(logits.slice(width)));
+  const meter = new UtilityMeter(Int32Array.from(labels), width);
+  const rows = (all: readonly number[], from: number, to?: number) =>
+    Float32Array.from(all.slice(from * width, to === undefined ? undefined : to * width));
+  // The last ones first: an evaluation may take them in any order.
+  const rest = Uint32Array.from(labels.slice(1).keys(), (position) => position + 1);
+  meter.add({ positions: rest, values: rows(logits, 1), original: rows(original, 1) });
+  meter.add({ positions: Uint32Array.of(0), values: rows(logits, 0, 1), original: rows(original, 0, 1) });
   return meter.result();
 }
 
@@ -53,7 +57,7 @@ describe('UtilityMeter', () => {
 describe('ScoreMeter', () => {
   const score = (logits: Float32Array, labels: Int32Array) => {
     const meter = new ScoreMeter(labels, logits.length / labels.length);
-    meter.add(logits);
+    meter.add({ positions: Uint32Array.from(labels.keys()), values: logits });
     return meter.result().metrics;
   };
 

@@ -1,4 +1,5 @@
-import type { Evaluation, Meter } from '../task.js';
+import { WeightlockError } from '../../registry/index.js';
+import type { Evaluation, Meter, Outputs } from '../task.js';
 
 /** How often a class occurs and is predicted. */
 interface ClassCounts {
@@ -45,10 +46,11 @@ export class ScoreMeter implements Meter {
     this.#counts = Array.from({ length: width }, () => ({ examples: 0, predicted: 0, correct: 0 }));
   }
 
-  add(logits: Float32Array): void {
-    for (let start = 0; start < logits.length; start += this.width) {
-      const values = logits.subarray(start, start + this.width);
-      const label = this.labels[this.#rows++];
+  add({ values: logits, positions }: Pick<Outputs, 'values' | 'positions'>): void {
+    for (const [row, position] of positions.entries()) {
+      const values = logits.subarray(row * this.width, (row + 1) * this.width);
+      const label = this.labels[position];
+      this.#rows++;
       const predicted = predictedClass(values);
       this.#counts[label].examples++;
       if (predicted >= 0) this.#counts[predicted].predicted++;
@@ -85,7 +87,6 @@ export class UtilityMeter implements Meter {
   readonly #score: ScoreMeter;
   readonly #calibration = Array.from({ length: bins }, () => ({ confidence: 0, correct: 0 }));
   readonly #sums = { loss: 0, kl: 0, agreed: 0 };
-  #rows = 0;
   #finite = 0;
   #least = Number.POSITIVE_INFINITY;
   #most = Number.NEGATIVE_INFINITY;
@@ -93,28 +94,25 @@ export class UtilityMeter implements Meter {
   /**
    * @param labels - Class of each example.
    * @param width - Number of logits of each.
-   * @param original - The original's logits `[n, width]`.
    */
   constructor(
     readonly labels: Int32Array,
     readonly width: number,
-    readonly original: Float32Array,
   ) {
     this.#score = new ScoreMeter(labels, width);
   }
 
-  add(logits: Float32Array): void {
-    this.#score.add(logits);
-    for (let start = 0; start < logits.length; start += this.width) {
-      const row = this.#rows++;
-      const own = logits.subarray(start, start + this.width);
-      if (own.every(Number.isFinite)) this.#judge(own, row);
+  add(outputs: Pick<Outputs, 'values' | 'positions' | 'original'>): void {
+    const { values, positions, original } = outputs;
+    if (!original) throw new WeightlockError('utility: expected the outputs of the original beside those of the model');
+    this.#score.add(outputs);
+    for (const [row, position] of positions.entries()) {
+      const [own, other] = [values, original].map((all) => all.subarray(row * this.width, (row + 1) * this.width));
+      if (own.every(Number.isFinite)) this.#judge(own, other, this.labels[position]);
     }
   }
 
-  #judge(own: Float32Array, row: number): void {
-    const label = this.labels[row];
-    const other = this.original.subarray(row * this.width, (row + 1) * this.width);
+  #judge(own: Float32Array, other: Float32Array, label: number): void {
     const [p, q] = [logProbabilities(own), logProbabilities(other)];
     const predicted = predictedClass(own);
     const confidence = Math.exp(p[predicted]);
