@@ -1,12 +1,15 @@
 import type { ModelSpec } from '../models/index.js';
 import { InputError, Registry } from '../registry/index.js';
+import { causalLm } from './causal-lm/index.js';
 import { classification } from './classification/index.js';
+import { embedding } from './embedding/index.js';
 import type { Task } from './task.js';
 
+export type { Prompted } from './causal-lm/next-tokens.js';
 export type { Evaluation, Meter, Metric, Outputs, Parts, TargetReader, Task } from './task.js';
 
 /** All tasks by name. */
-export const tasks = new Registry<Task>('task', [classification]);
+export const tasks = new Registry<Task>('task', [classification, causalLm, embedding]);
 
 /** What a model's score is in a task, in words: `accuracy`. */
 export function scoreTitle({ metrics, roles }: Task): string {

@@ -117,8 +117,12 @@ export interface Task {
    * @param target - Graph inputs of the targets' arrays, such as which tokens are none.
    */
   divergence(output: Tensor, original: Tensor, target: (name: string) => Tensor): Tensor;
-  /** `H u`, H the second derivatives of the mean loss by the output, the same for the divergence; for Gauss-Newton products. */
-  curvature(output: Tensor, u: Tensor): Tensor;
+  /**
+   * `H u`, H the second derivatives of the mean loss by the output, the same for the divergence; for Gauss-Newton products.
+   *
+   * @param target - As for the divergence.
+   */
+  curvature(output: Tensor, u: Tensor, target: (name: string) => Tensor): Tensor;
   /**
    * Measures outputs on a data set.
    *

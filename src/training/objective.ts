@@ -162,7 +162,7 @@ class LossGraphs {
     const { graph, scope, outputs: found } = this.model.build(batch, { training: true });
     const output = found[task.output];
     const parts: Tensor[] = [];
-    const target = (name: string) => graph.input(batchInput(name), batch[name].shape, batch[name].dtype);
+    const target = targetsIn(output, batch);
     if (weights.task !== 0) {
       parts.push(mul(task.loss(output, target), weights.task));
     }
@@ -302,7 +302,8 @@ class BatchObjective implements Objective {
     const { task, weights } = this.loss;
     const curvature = new CurvaturePrograms(this.cache, key, () => ({
       ...this.loss.build(specs),
-      curvature: (found, u) => scaled(task.curvature(found, u), weights.task + weights.divergence),
+      curvature: (found, u) =>
+        scaled(task.curvature(found, u, targetsIn(found, specs)), weights.task + weights.divergence),
     }));
     const masks = scope.masks.map((spec) => ({
       spec,
@@ -328,6 +329,14 @@ class BatchObjective implements Objective {
   async release(): Promise<void> {
     await this.releaseAll?.();
   }
+}
+
+/** The arrays of a batch as inputs of the graph that a tensor is in, declared when they are asked for. */
+function targetsIn({ graph }: Tensor, batch: ArraySpecs): (name: string) => Tensor {
+  return (name) => {
+    const input = batchInput(name);
+    return graph.inputs.get(input) ?? graph.input(input, batch[name].shape, batch[name].dtype);
+  };
 }
 
 /** A product by one would be such a node as ONNX Runtime's optimization breaks. */

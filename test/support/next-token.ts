@@ -18,6 +18,7 @@ import type { Architecture } from '../../src/models/index.js';
 import { linear, normal } from '../../src/nn/index.js';
 import { InputError, Registry } from '../../src/registry/index.js';
 import type { Task } from '../../src/tasks/index.js';
+import { textExamples } from './texts.js';
 
 /** Label of a token that counts for nothing: padding, and the last of a text. */
 const ignored = -100;
@@ -40,25 +41,7 @@ export function countingTexts(lengths: readonly number[]): Texts {
     size: tokens.length,
     indices: Uint32Array.from(tokens.keys()),
     tokens,
-    examples: {
-      size: tokens.length,
-      augmented: false,
-      lengths: Uint32Array.from(lengths),
-      layout: (indices) => {
-        const longest = Array.from(indices, (index) => tokens[index].length).reduce((a, b) => Math.max(a, b), 1);
-        return {
-          input_ids: { shape: [longest], dtype: 'int64' },
-          attention_mask: { shape: [longest], dtype: 'int64' },
-        };
-      },
-      read: (index, { batch, row, layout }) => {
-        const [width] = layout.input_ids.shape;
-        for (let at = 0; at < width; at++) {
-          batch.input_ids[row * width + at] = BigInt(tokens[index][at] ?? 0);
-          batch.attention_mask[row * width + at] = BigInt(at < tokens[index].length ? 1 : 0);
-        }
-      },
-    },
+    examples: textExamples(tokens),
   };
 }
 

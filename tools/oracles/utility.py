@@ -8,7 +8,11 @@ from pathlib import Path
 
 import torch
 import torchmetrics
-from torchmetrics.functional.classification import multiclass_calibration_error
+from torchmetrics.functional.classification import (
+    multiclass_calibration_error,
+    multiclass_f1_score,
+    multiclass_matthews_corrcoef,
+)
 
 SEED = 7
 torch.manual_seed(SEED)
@@ -36,6 +40,8 @@ for name, n, classes, scale in [
             "ece": multiclass_calibration_error(
                 p.exp(), labels, num_classes=classes, n_bins=15, norm="l1"
             ).item(),
+            "f1": multiclass_f1_score(logits.argmax(1), labels, classes, average="macro").item(),
+            "matthews": multiclass_matthews_corrcoef(logits.argmax(1), labels, classes).item(),
             "agreement": (logits.argmax(1) == original.argmax(1)).double().mean().item(),
             "kl": torch.nn.functional.kl_div(p, q, log_target=True, reduction="batchmean").item(),
             "range": [logits.min().item(), logits.max().item()],

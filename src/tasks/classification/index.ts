@@ -1,7 +1,7 @@
 import { type Dataset, fewShot, type LabelledDataset } from '../../data/index.js';
 import { crossEntropy, klDivergence, mul, reduceSum, softmax, sub } from '../../graph/index.js';
-import { isLike, type ModelSpec } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
+import { requireExamples } from '../fit.js';
 import type { Metric, Task } from '../task.js';
 import { ScoreMeter, UtilityMeter } from './meter.js';
 import { authorizedClasses, classDisagreements } from './names.js';
@@ -15,6 +15,12 @@ const metrics: readonly Metric[] = [
   { name: 'leastLogit', title: 'least logit', unit: 'number', better: 'neither' },
   { name: 'largestLogit', title: 'largest logit', unit: 'number', better: 'neither' },
   { name: 'notFinite', title: 'outputs not finite', unit: 'share', better: 'less' },
+];
+
+/** Metrics that are measured and can be asked for, but are in no table unless they are. */
+const further: readonly Metric[] = [
+  { name: 'f1', title: 'mean F1', unit: 'share', better: 'more' },
+  { name: 'matthews', title: 'Matthews correlation', unit: 'number', better: 'more' },
 ];
 
 /** Titles of the metrics that each class has. */
@@ -47,7 +53,6 @@ export const classification: Task = {
         `${dataset.name}: expected at most ${model.head.size} classes for the model, found ${classes.length}`,
       );
     }
-    if (dataset.size === 0) throw new InputError(`${dataset.name}: expected at least one example, found none`);
   },
   targets: () => ({ labels: { shape: [], dtype: 'int32' } }),
   targetReader(dataset) {
@@ -76,7 +81,7 @@ export const classification: Task = {
 };
 
 function metricOf(name: string, dataset: Dataset): Metric {
-  const known = metrics.find((metric) => metric.name === name);
+  const known = [...metrics, ...further].find((metric) => metric.name === name);
   if (known) return known;
   const { classes } = labelled(dataset);
   const [kind, label, more] = name.split('.');
@@ -86,7 +91,7 @@ function metricOf(name: string, dataset: Dataset): Metric {
     return { name, title: `${title} of ${className}`, unit: 'share', better: 'more' };
   }
   throw new InputError(
-    `metric: expected one of ${metrics.map((metric) => metric.name).join(', ')}, or recall and f1 of a class such as f1.0, found ${JSON.stringify(name)}`,
+    `metric: expected one of ${[...metrics, ...further].map((metric) => metric.name).join(', ')}, or recall and f1 of a class such as f1.0, found ${JSON.stringify(name)}`,
   );
 }
 
@@ -94,16 +99,4 @@ function metricOf(name: string, dataset: Dataset): Metric {
 function labelled(dataset: Dataset): LabelledDataset {
   if ('labels' in dataset && 'classes' in dataset) return dataset as LabelledDataset;
   throw new InputError(`${dataset.name}: expected examples with classes, found none`);
-}
-
-function requireExamples({ inputs }: ModelSpec, { name, examples }: Dataset): void {
-  const layout = examples.layout([]);
-  for (const [input, expected] of Object.entries(inputs)) {
-    const found = layout[input];
-    if (found && isLike(expected, found)) continue;
-    const shape = expected.shape.map((length) => length ?? 'any').join(',');
-    throw new InputError(
-      `${name}: expected examples of shape [${shape}] for the model, found ${found ? `[${found.shape}]` : `no ${input}`}`,
-    );
-  }
 }

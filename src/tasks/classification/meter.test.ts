@@ -10,6 +10,8 @@ interface Case {
   accuracy: number;
   loss: number;
   ece: number;
+  f1: number;
+  matthews: number;
   agreement: number;
   kl: number;
   range: [number, number];
@@ -33,7 +35,7 @@ function judge(logits: readonly number[], original: readonly number[], labels: r
 describe('UtilityMeter', () => {
   it.each(cases.map((each) => [each.name, each] as const))('agrees with torch and torchmetrics: %s', (_, each) => {
     const { n, metrics } = judge(each.logits, each.original, each.labels);
-    for (const key of ['accuracy', 'loss', 'ece', 'agreement', 'kl'] as const) {
+    for (const key of ['accuracy', 'loss', 'ece', 'f1', 'matthews', 'agreement', 'kl'] as const) {
       expect(Math.abs((metrics[key] ?? Number.NaN) - each[key]), key).toBeLessThan(1e-6 * (1 + each[key]));
     }
     expect([metrics.leastLogit, metrics.largestLogit]).toEqual(each.range);

@@ -1,4 +1,5 @@
 import { WeightlockError } from '../../registry/index.js';
+import { logProbabilities, logSumExp, predictedClass } from '../rows.js';
 import type { Evaluation, Meter, Outputs } from '../task.js';
 
 /** How often a class occurs and is predicted. */
@@ -16,18 +17,21 @@ function f1({ examples, predicted, correct }: ClassCounts): number {
   return examples + predicted === 0 ? 0 : (2 * correct) / (examples + predicted);
 }
 
-/** Position of the largest logit, the first of equal ones; −1 where one is not finite: what it stands for is lost. */
-function predictedClass(logits: Float32Array): number {
-  let best = 0;
-  for (let index = 0; index < logits.length; index++) {
-    if (!Number.isFinite(logits[index])) return -1;
-    if (logits[index] > logits[best]) best = index;
-  }
-  return best;
+/**
+ * Matthews correlation, −1 to 1, of any number of classes (Gorodkin, "Comparing two K-category assignments", 2004); 0 where
+ * all examples are of one class, or taken for one. An example that is taken for no class counts as predicted of none.
+ */
+function matthews(counts: readonly ClassCounts[], n: number): number {
+  const sum = (of: (each: ClassCounts) => number) => counts.reduce((total, each) => total + of(each), 0);
+  const covariance = n * sum(({ correct }) => correct) - sum(({ predicted, examples }) => predicted * examples);
+  const spread = (of: (each: ClassCounts) => number) => n ** 2 - sum((each) => of(each) ** 2);
+  const scale = Math.sqrt(spread(({ predicted }) => predicted) * spread(({ examples }) => examples));
+  return scale === 0 ? 0 : covariance / scale;
 }
 
 /**
- * Accuracy, mean cross entropy, and recall and F1 of each class, of logits `[n, classes]`. A row with a logit that is not
+ * Accuracy, mean cross entropy, Matthews correlation, mean F1 over the classes that occur or are predicted, and recall and F1 of each class, of
+ * logits `[n, classes]`. A row with a logit that is not
  * finite counts as wrong. The first class is 0; the recall of a class without examples is null.
  */
 export class ScoreMeter implements Meter {
@@ -55,9 +59,7 @@ export class ScoreMeter implements Meter {
       this.#counts[label].examples++;
       if (predicted >= 0) this.#counts[predicted].predicted++;
       if (predicted === label) this.#counts[predicted].correct++;
-      const largest = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-      const sum = values.reduce((total, value) => total + Math.exp(value - largest), 0);
-      this.#loss += largest + Math.log(sum) - values[label];
+      this.#loss += logSumExp(values) - values[label];
     }
   }
 
@@ -69,6 +71,9 @@ export class ScoreMeter implements Meter {
       metrics[`recall.${label}`] = counts.examples > 0 ? counts.correct / counts.examples : null;
       metrics[`f1.${label}`] = f1(counts);
     });
+    const occurring = this.#counts.filter(({ examples, predicted }) => examples + predicted > 0);
+    metrics.f1 = occurring.reduce((sum, counts) => sum + f1(counts), 0) / occurring.length;
+    metrics.matthews = matthews(this.#counts, n);
     return { n, metrics };
   }
 }
@@ -148,11 +153,4 @@ export class UtilityMeter implements Meter {
       },
     };
   }
-}
-
-function logProbabilities(logits: Float32Array): Float64Array {
-  const values = Float64Array.from(logits);
-  const largest = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  const sum = values.reduce((total, value) => total + Math.exp(value - largest), 0);
-  return values.map((value) => value - largest - Math.log(sum));
 }

@@ -1,0 +1,31 @@
+import type { Dataset } from '../data/index.js';
+import { isLike, type ModelSpec } from '../models/index.js';
+import { InputError } from '../registry/index.js';
+
+/**
+ * Checks that a data set has examples, and that they are what a model takes.
+ *
+ * @throws InputError saying what does not fit.
+ */
+export function requireExamples({ inputs }: ModelSpec, { name, examples, size }: Dataset): void {
+  const layout = examples.layout([]);
+  for (const [input, expected] of Object.entries(inputs)) {
+    const found = layout[input];
+    if (found && isLike(expected, found)) continue;
+    const shape = expected.shape.map((length) => length ?? 'any').join(',');
+    throw new InputError(
+      `${name}: expected examples of shape [${shape}] for the model, found ${found ? `[${found.shape}]` : `no ${input}`}`,
+    );
+  }
+  if (size === 0) throw new InputError(`${name}: expected at least one example, found none`);
+}
+
+/**
+ * Checks that a model has a kind of head.
+ *
+ * @throws InputError naming both.
+ */
+export function requireHead({ head, architecture }: ModelSpec, kind: string): void {
+  if (head.kind === kind) return;
+  throw new InputError(`${architecture.name}: expected a head ${kind} for the task, found ${head.kind}`);
+}
