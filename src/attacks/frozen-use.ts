@@ -1,112 +1,166 @@
-import { type Dataset, withInputs } from '../data/index.js';
-import { type EngineOptions, ProgramCache } from '../engine/index.js';
-import { architectures, initializeModel, type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
-import { Evaluator } from '../training/index.js';
-import type { FineTuneOptimizer } from './fine-tune.js';
-import { type SearchBudget, type SearchResult, searchLearningRate, type TrialLog } from './search.js';
+import type { Dataset, LabelledDataset } from '../data/index.js';
+import { RandomStream } from '../linalg/index.js';
+import { parameterSet, type StateDict } from '../models/index.js';
+import { InputError, InterruptedError } from '../registry/index.js';
+import type { Evaluator } from '../training/index.js';
+import type { Trial } from './fine-tune.js';
+import { fitLogisticRegression, type LinearClassifier, logitsOf } from './logistic-regression.js';
+import { releasedFeatures } from './released-features.js';
+import type { SearchBudget, SearchResult, TrialLog } from './search.js';
 
 /** Options of {@link frozenUse}. */
 export interface FrozenUseOptions {
-  /** Architecture and configuration of the released model. */
-  model: ModelSpec;
-  /** Its weights, not changed. */
+  /** Weights of the released model, not changed. */
   weights: StateDict;
+  /** Computes the released model's outputs, by its own head. */
+  released: Evaluator;
   /** Labelled examples of the unauthorized task, by seed. */
   train: (seed: number) => Dataset;
   /** Examples on which the score is measured. */
   test: Dataset;
-  /** Optimizer steps at most. */
-  steps: number;
-  /** Examples a step. */
-  batchSize: number;
+  /** Judges the classifier. */
+  task: Evaluator['task'];
   /** Name of the metric that is the score; default the task's. */
   metric?: string;
-  /** Score that ends a run. */
+  /** Score that counts as success. */
   target?: number;
-  /** Whether a run goes on after the target; default false. */
-  continueAfterTarget?: boolean;
-  /** When a run is given up. */
-  giveUpBelow?: number;
-  /** Ratio of steps between two measurements. */
-  evaluationSpacing?: number;
-  /** Steps between two measurements at least; default 4. */
-  evaluateEvery?: number;
-  /** Schedule of the classifier's learning rate; default constant. */
-  schedule?: FineTuneOptimizer['schedule'];
-  /** Learning rates and seeds; AdamW. */
-  budget: SearchBudget;
-  /** Measures the released model. */
-  evaluator: Evaluator;
-  /** Device, and threads inside one operator (default 1), of the classifier. */
-  engine?: EngineOptions;
+  /** Seeds that are reported. */
+  budget: Pick<SearchBudget, 'seeds'>;
 }
 
-const hiddenSize = 64;
+/** Penalties that are tried, strong ones first: each solution is where the next one begins. */
+const penalties = [3, 2, 1, 0, -1, -2, -3, -4].map((exponent) => 10 ** exponent);
+/** Parts that the examples are cut into: each is held out once. */
+const folds = 5;
 
 /**
- * Frozen use: what an attacker gets from the released model's outputs alone. Its logits, normalized by the training
- * examples, feed a classifier with one hidden layer of 64, trained with AdamW; the released weights stay untouched.
+ * Frozen use: what an attacker gets from the released model's outputs alone, without a step of training on its weights. The
+ * outputs, normalized by the training examples, feed a multinomial logistic regression; its penalty is the one with the best
+ * score on held-out training examples (5-fold cross-validation), so nothing is chosen by what is reported.
+ *
+ * A trial's learning rate is the penalty, its cost 0 steps where the target is reached.
  */
 export async function frozenUse(
-  { model, weights, train, test, evaluator, budget, engine, schedule, ...rest }: FrozenUseOptions,
-  log?: TrialLog,
+  { weights, released, train, test, task, metric: named, target, budget }: FrozenUseOptions,
+  { finished = [], onTrial, signal }: TrialLog = {},
 ): Promise<SearchResult> {
   const params = parameterSet(weights);
-  const outputs = async (dataset: Dataset): Promise<Outputs> => ({
-    dataset,
-    values: await evaluator.outputs(params, dataset),
-  });
-  const { task } = evaluator;
-  const raw = await outputs(test);
-  const trains = new Map<number, Outputs>();
+  const { name: metric } = task.metric(named ?? task.roles.score, test);
   // Without a few-shot rule all seeds have the same examples.
-  const known = new Map<Dataset, Outputs>();
-  for (const seed of [...budget.searchSeeds, ...budget.seeds]) {
-    const dataset = train(seed);
-    const found = known.get(dataset) ?? (await outputs(dataset));
+  const known = new Map<Dataset, Promise<Float32Array>>();
+  const features = (dataset: Dataset) => {
+    const found = known.get(dataset) ?? releasedFeatures(released, params, dataset);
     known.set(dataset, found);
-    trains.set(seed, found);
+    return found;
+  };
+  const score = (logits: Float32Array, dataset: Dataset, classes: number) => {
+    const meter = task.meter(dataset, classes);
+    const positions = Uint32Array.from({ length: dataset.size }, (_, position) => position);
+    meter.add({ positions, values: logits, shape: [dataset.size, classes] });
+    return meter.result();
+  };
+  const trials: Trial[] = [];
+  for (const [index, seed] of budget.seeds.entries()) {
+    const done = finished[index];
+    if (done?.seed === seed) {
+      trials.push(done);
+      continue;
+    }
+    if (signal?.aborted) throw new InterruptedError('interrupted between two trials');
+    const examples = labelled(train(seed));
+    const classes = labelled(test).classes.length;
+    const own = await features(examples);
+    const normalize = normalization(own, examples.size);
+    const fit = { features: normalize(own), labels: examples.labels, classes, seed };
+    const penalty = await bestPenalty(fit, (logits, at) => {
+      const { metrics } = score(logits, partOf(examples, at), classes);
+      return metrics[metric] ?? Number.NEGATIVE_INFINITY;
+    });
+    const classifier = await along(fit, penalties.slice(0, penalties.indexOf(penalty) + 1));
+    const { metrics } = score(logitsOf(classifier, normalize(await features(test))), test, classes);
+    const reached = metrics[metric] ?? Number.NaN;
+    const isTarget = target !== undefined && reached >= target;
+    const trial: Trial = {
+      learningRate: penalty,
+      seed,
+      curve: [{ step: 0, score: reached }],
+      metrics,
+      score: reached,
+      ...(isTarget && { cost: 0 }),
+      evaluations: 0,
+      end: isTarget ? 'target' : 'budget',
+    };
+    await onTrial?.(trial, index);
+    trials.push(trial);
   }
-  const width = raw.values.length / test.size;
-  const fitting = architectures.get('mlp').fit({ x: { shape: [width], dtype: 'float32' } }, task.headFor(test));
-  const classifier = (seed: number) => initializeModel('mlp', { ...fitting, hidden_sizes: [hiddenSize] }, seed);
-  const programs = new ProgramCache({ threads: 1, ...engine });
-  const own = new Evaluator(classifier(0), { threads: 1, ...engine }, { task, batchSize: 1024 });
-  try {
-    return await searchLearningRate(
-      (seed) => {
-        const fresh = classifier(seed);
-        const examples = trains.get(seed) ?? raw;
-        const normalize = normalization(examples, width);
-        return {
-          ...rest,
-          model: fresh,
-          weights: fresh.weights,
-          train: normalize(examples),
-          test: normalize(raw),
-          optimizer: { name: 'adamw', schedule },
-          programs,
-          evaluator: own,
-        };
-      },
-      budget,
-      log,
-    );
-  } finally {
-    await programs.release();
-    await own.release();
-  }
+  const chosen = trials.map(({ learningRate }) => learningRate).toSorted((a, b) => a - b);
+  return { search: [], learningRate: chosen[Math.floor((chosen.length - 1) / 2)], trials };
 }
 
-/** Examples and what the released model says of them. */
-interface Outputs {
-  dataset: Dataset;
-  /** `[size, width]`. */
-  values: Float32Array;
+interface Fit {
+  readonly features: Float32Array;
+  readonly labels: Int32Array;
+  readonly classes: number;
+  readonly seed: number;
 }
 
-/** Turns outputs into a data set whose every column has mean 0 and deviation 1 on the training examples. */
-function normalization({ values, dataset: { size } }: Outputs, width: number): (outputs: Outputs) => Dataset {
+/** The penalty whose classifiers are best on the examples that they were not fitted to; of equal ones the strongest. */
+async function bestPenalty(
+  { features, labels, classes, seed }: Fit,
+  judge: (logits: Float32Array, positions: Uint32Array) => number,
+): Promise<number> {
+  const size = labels.length;
+  const width = features.length / size;
+  const order = new RandomStream(seed, 'folds').permutation(size);
+  const rows = (positions: Uint32Array) => {
+    const chosen = new Float32Array(positions.length * width);
+    positions.forEach((position, row) => {
+      chosen.set(features.subarray(position * width, (position + 1) * width), row * width);
+    });
+    return chosen;
+  };
+  const totals = penalties.map(() => 0);
+  const parts = Math.min(folds, size);
+  for (let part = 0; part < parts; part++) {
+    const heldOut = order.filter((_, at) => at % parts === part);
+    const others = order.filter((_, at) => at % parts !== part);
+    if (others.length === 0) continue;
+    const examples = { features: rows(others), labels: others.map((position) => labels[position]) };
+    const held = rows(heldOut);
+    let start: LinearClassifier | undefined;
+    for (const [index, penalty] of penalties.entries()) {
+      const fitted = { features: examples.features, labels: Int32Array.from(examples.labels) };
+      start = await fitLogisticRegression(fitted, { classes, penalty, start });
+      totals[index] += judge(logitsOf(start, held), heldOut) * heldOut.length;
+    }
+  }
+  const best = totals.reduce((a, b) => Math.max(a, b));
+  return penalties[totals.indexOf(best)];
+}
+
+/** The classifier of the last of some penalties. */
+async function along({ features, labels, classes }: Fit, path: readonly number[]): Promise<LinearClassifier> {
+  let classifier: LinearClassifier | undefined;
+  for (const penalty of path) {
+    classifier = await fitLogisticRegression({ features, labels }, { classes, penalty, start: classifier });
+  }
+  if (!classifier) throw new InputError('frozen use: expected a penalty');
+  return classifier;
+}
+
+function labelled(dataset: Dataset): LabelledDataset {
+  if ('labels' in dataset && 'classes' in dataset) return dataset as LabelledDataset;
+  throw new InputError(`${dataset.name}: expected examples with classes to fit a classifier to, found none`);
+}
+
+/** The labels at some positions, as a data set that is only judged. */
+function partOf(dataset: LabelledDataset, positions: Uint32Array): LabelledDataset {
+  return { ...dataset, size: positions.length, labels: Int32Array.from(positions, (at) => dataset.labels[at]) };
+}
+
+/** Gives outputs `[size, width]` mean 0 and deviation 1 on the training examples, column by column. */
+function normalization(values: Float32Array, size: number): (outputs: Float32Array) => Float32Array {
+  const width = values.length / size;
   const mean = new Float64Array(width);
   const variance = new Float64Array(width);
   values.forEach((value, index) => {
@@ -116,10 +170,5 @@ function normalization({ values, dataset: { size } }: Outputs, width: number): (
     variance[index % width] += (value - mean[index % width]) ** 2 / size;
   });
   const deviation = variance.map((value) => Math.sqrt(value) || 1);
-  return (outputs) =>
-    withInputs(
-      outputs.dataset,
-      outputs.values.map((value, index) => (value - mean[index % width]) / deviation[index % width]),
-      [width],
-    );
+  return (outputs) => outputs.map((value, index) => (value - mean[index % width]) / deviation[index % width]);
 }

@@ -74,7 +74,7 @@ export async function plannedStarts(targets: AttackTargets): Promise<PlannedStar
     const from = start.from(targets);
     if (!from) continue;
     const path = from.kind === 'model' ? from.path : from.like;
-    const model = models.get(path) ?? (await loadModel(path, { config: from.config }));
+    const model = models.get(path) ?? (await loadModel(path, { config: from.config, head: from.head }));
     models.set(path, model);
     found.push({ start, from, model });
   }
@@ -128,6 +128,7 @@ export function plannedSearches(
     const { trained, trainedOptions, adaptive } = attack;
     const some = adaptive ? optimizers.slice(0, adaptiveOptimizers) : optimizers;
     const facts = factsOf(attack, start);
+    const budget = (decades: readonly number[]) => ({ decades, refine, searchSpacing, searchSeeds, seeds });
     const steps = attack.transforms.map(({ name }): TransformStep => ({ name, options: available[name] ?? {} }));
     return (trained.choose?.(some) ?? some).map(({ decades, ...optimizer }) => ({
       facts,
@@ -137,7 +138,7 @@ export function plannedSearches(
         transforms: steps,
         trained: { name: trained.name, options: trainedOptions },
         optimizer,
-        budget: { decades, refine, searchSpacing, searchSeeds, seeds },
+        budget: trained.budget?.(budget(decades)) ?? budget(decades),
       },
     }));
   });

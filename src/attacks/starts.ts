@@ -1,3 +1,4 @@
+import type { HeadNeed } from '../models/index.js';
 import { Registry } from '../registry/index.js';
 
 /** What an attack starts from: plain data, so that it can be sent to another process. */
@@ -9,6 +10,8 @@ export type Start =
       readonly path: string;
       /** Its configuration, where the directory has no `config.json`. */
       readonly config?: Readonly<Record<string, unknown>>;
+      /** The head that the attacker's task needs, where it is not the model's own: drawn anew. */
+      readonly head?: HeadNeed;
     }
   | {
       /** Random weights of the same architecture, drawn anew for each seed: training from scratch. */
@@ -17,6 +20,8 @@ export type Start =
       readonly like: string;
       /** The architecture's configuration, where the directory has no `config.json`. */
       readonly config?: Readonly<Record<string, unknown>>;
+      /** The head that the attacker's task needs, where it is not the model's own. */
+      readonly head?: HeadNeed;
     };
 
 /** Model directories that are attacked. */
@@ -29,6 +34,8 @@ export interface AttackTargets {
   readonly others?: Readonly<Record<string, string | undefined>>;
   /** Their configuration, for directories without `config.json`. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** The head that the attacker's task needs, where it is not the models' own. */
+  readonly head?: HeadNeed;
 }
 
 /** What a row counts as in the attacker's advantage; `nothing`: it is shown beside the others. */
@@ -48,8 +55,8 @@ export interface StartingPoint {
   from(targets: AttackTargets): Start | undefined;
 }
 
-const modelAt = (path: string | undefined, { config }: AttackTargets): Start | undefined =>
-  path === undefined ? undefined : { kind: 'model', path, config };
+const modelAt = (path: string | undefined, { config, head }: AttackTargets): Start | undefined =>
+  path === undefined ? undefined : { kind: 'model', path, config, ...(head && { head }) };
 
 /** All starting points by name, in the order of tables. */
 export const starts = new Registry<StartingPoint>('starting point', [
@@ -72,6 +79,6 @@ export const starts = new Registry<StartingPoint>('starting point', [
     description: 'no model at all: training from scratch',
     isLocked: false,
     countsAs: 'floor',
-    from: ({ locked, config }) => ({ kind: 'random', like: locked, config }),
+    from: ({ locked, config, head }) => ({ kind: 'random', like: locked, config, ...(head && { head }) }),
   },
 ]);

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { type DataSpec, type Dataset, loadData } from '../data/index.js';
 import { type EngineOptions, ProgramCache } from '../engine/index.js';
-import { initializeModel, loadModel, type Model, type ModelSpec } from '../models/index.js';
+import { type HeadNeed, initializeModel, loadModel, type Model, type ModelSpec } from '../models/index.js';
 import { parseOptions } from '../registry/index.js';
 import { Evaluator } from '../training/index.js';
 import type { FineTuneOptimizer } from './fine-tune.js';
@@ -24,7 +24,7 @@ export interface AttackTask {
   readonly transforms?: readonly TransformStep[];
   /** What is trained then; default all weights. */
   readonly trained?: TrainedStep;
-  /** Optimizer, AdamW for frozen use, and schedule. */
+  /** Optimizer and schedule; of frozen use what fits its classifier. */
   readonly optimizer: FineTuneOptimizer;
   /** Unauthorized task. */
   readonly data: DataSpec;
@@ -75,10 +75,11 @@ export class AttackRunner {
     const { start, transforms = [], trained = { name: 'all' }, optimizer, perClass, budget } = task;
     const { train, test } = await this.#once(this.#data, JSON.stringify(task.data), () => loadData(task.data));
     const path = start.kind === 'model' ? start.path : start.like;
-    const { model, digest } = await this.#once(this.#models, JSON.stringify([path, start.config]), async () => {
-      const loaded = await loadModel(path, { config: start.config });
-      return { model: loaded, digest: modelDigest(loaded) };
-    });
+    const { model, digest } = await this.#load(path, start.config, start.head);
+    const released = async () => {
+      const own = start.head ? await this.#load(path, start.config) : { model, digest };
+      return { weights: own.model.weights, released: this.#engine(own.model).evaluator };
+    };
     const fresh = (seed: number) =>
       initializeModel(model.architecture.name, model.config as Record<string, unknown>, randomStartSeed + seed).weights;
     const weights = (seed: number) =>
@@ -93,6 +94,7 @@ export class AttackRunner {
       {
         model,
         weights,
+        released,
         train: (seed) => (perClass === undefined ? train : engine.evaluator.task.fewShot(train, perClass, seed)),
         optimizer,
         shared: {
@@ -108,7 +110,6 @@ export class AttackRunner {
         },
         budget,
         ...engine,
-        engine: this.engine,
         log,
       },
       parseOptions(part.options as z.ZodObject, trained.options ?? {}, trained.name),
@@ -122,6 +123,13 @@ export class AttackRunner {
       await evaluator.release();
     }
     this.#engines.clear();
+  }
+
+  #load(path: string, config: Start['config'], head?: HeadNeed): Promise<LoadedModel> {
+    return this.#once(this.#models, JSON.stringify([path, config, head]), async () => {
+      const model = await loadModel(path, { config, head });
+      return { model, digest: modelDigest(model) };
+    });
   }
 
   #engine(model: ModelSpec): { programs: ProgramCache; evaluator: Evaluator } {

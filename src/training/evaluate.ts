@@ -62,17 +62,23 @@ export class Evaluator {
    * @throws InputError where they differ in shape, as those of every token of texts do.
    */
   async outputs(params: ParameterSet, dataset: Dataset, options: OutputOptions = {}): Promise<Float32Array> {
+    this.task.requireFit(this.model, dataset);
     let all: Float32Array | undefined;
-    await this.#run(params, dataset, options, ({ values, positions, shape: [, ...shape] }) => {
-      const width = sizeOf(shape);
-      all ??= new Float32Array(width * dataset.size);
-      if (all.length !== width * dataset.size) {
-        throw new InputError(`${dataset.name}: expected outputs of one shape to keep, found others`);
-      }
-      for (const [row, position] of positions.entries()) {
-        all.set(values.subarray(width * row, width * (row + 1)), width * position);
-      }
-    });
+    await this.each(
+      params,
+      dataset,
+      ({ values, positions, shape: [, ...shape] }) => {
+        const width = sizeOf(shape);
+        all ??= new Float32Array(width * dataset.size);
+        if (all.length !== width * dataset.size) {
+          throw new InputError(`${dataset.name}: expected outputs of one shape to keep, found others`);
+        }
+        for (const [row, position] of positions.entries()) {
+          all.set(values.subarray(width * row, width * (row + 1)), width * position);
+        }
+      },
+      options,
+    );
     return all ?? new Float32Array();
   }
 
@@ -105,9 +111,35 @@ export class Evaluator {
     dataset: Dataset,
     { original, ...options }: OutputOptions & { original?: Original } = {},
   ): Promise<Evaluation> {
+    this.task.requireFit(this.model, dataset);
     const meter = this.task.meter(dataset, this.model.head.size, { compares: original !== undefined });
-    await this.#run(params, dataset, { ...options, original }, (outputs) => meter.add(outputs));
+    await this.each(params, dataset, (outputs) => meter.add(outputs), { ...options, original });
     return meter.result();
+  }
+
+  /**
+   * Computes the outputs of a data set piece by piece, in an order of the evaluator's.
+   *
+   * @param take - Hears of each piece; its arrays are written over when it has returned.
+   */
+  async each(
+    params: ParameterSet,
+    dataset: Dataset,
+    take: (outputs: Outputs) => void,
+    { original, ...options }: OutputOptions & { original?: Original } = {},
+  ): Promise<void> {
+    const order = byLength(dataset);
+    for (let start = 0; start < dataset.size; ) {
+      const positions = order.slice(start, start + this.#countFrom(dataset, order, start));
+      start += positions.length;
+      const layout = layoutAt(dataset, positions);
+      const specs = batchSpecs(layout, positions.length);
+      const batch = allocateBatch(specs);
+      gatherBatch(dataset, positions, { batch, layout });
+      const other = original && (await this.#originalOf(original, { positions, batch, specs, size: dataset.size }));
+      const { values, shape } = await this.forward(params, batch, specs, options);
+      take({ positions, values, shape, original: other });
+    }
   }
 
   /**
@@ -135,27 +167,6 @@ export class Evaluator {
   /** Frees all compiled programs, unless they belong to a cache. */
   async release(): Promise<void> {
     if (this.#isOwner) await this.#programs.release();
-  }
-
-  async #run(
-    params: ParameterSet,
-    dataset: Dataset,
-    { original, ...options }: OutputOptions & { original?: Original },
-    take: (outputs: Outputs) => void,
-  ): Promise<void> {
-    this.task.requireFit(this.model, dataset);
-    const order = byLength(dataset);
-    for (let start = 0; start < dataset.size; ) {
-      const positions = order.slice(start, start + this.#countFrom(dataset, order, start));
-      start += positions.length;
-      const layout = layoutAt(dataset, positions);
-      const specs = batchSpecs(layout, positions.length);
-      const batch = allocateBatch(specs);
-      gatherBatch(dataset, positions, { batch, layout });
-      const other = original && (await this.#originalOf(original, { positions, batch, specs, size: dataset.size }));
-      const { values, shape } = await this.forward(params, batch, specs, options);
-      take({ positions, values, shape, original: other });
-    }
   }
 
   /** What the original gives for a batch, in an array that outlives the next run. */

@@ -2,15 +2,18 @@ import { z } from 'zod';
 import { frozenUse } from '../frozen-use.js';
 import type { TrainedPart } from './trained-part.js';
 
-/** Frozen use: leaves the weights as they are and trains a small classifier on the outputs. */
+/** Frozen use: leaves the weights as they are and fits a logistic regression to the outputs. */
 export const noWeights: TrainedPart<Record<string, never>> = {
   name: 'none',
-  description: 'leave the weights as they are and fit a small classifier on the outputs',
+  description: 'leave the weights as they are and fit a logistic regression to the outputs',
   label: 'frozen use',
   options: z.strictObject({}),
   trains: false,
-  // The classifier is trained with AdamW: at that optimizer's rates, where they are searched.
-  choose: (optimizers) => [optimizers.find(({ name }) => name === 'adamw') ?? optimizers[0]],
-  search: ({ model, weights, train, optimizer: { schedule }, shared, budget, evaluator, engine, log }) =>
-    frozenUse({ ...shared, model, weights: weights(0), train, budget, evaluator, engine, schedule }, log),
+  // One search, whatever optimizers train the model: this is what fits the regression.
+  choose: ([first]) => [{ ...first, name: 'lbfgs', options: undefined, schedule: undefined }],
+  budget: (budget) => ({ ...budget, decades: [0], refine: false }),
+  applies: ({ model: { head } }) =>
+    head.kind === 'classifier' ? undefined : 'needs examples of classes, which the unauthorized task has not',
+  search: async ({ released, train, shared: { test, metric, target }, evaluator, budget, log }) =>
+    frozenUse({ ...(await released()), train, test, metric, target, task: evaluator.task, budget }, log),
 };

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Dataset } from '../../data/index.js';
-import type { EngineOptions, ProgramCache } from '../../engine/index.js';
+import type { ProgramCache } from '../../engine/index.js';
 import type { ModelSpec, StateDict } from '../../models/index.js';
 import type { Evaluator } from '../../training/index.js';
 import type { FineTuneOptimizer, FineTuneOptions } from '../fine-tune.js';
@@ -13,6 +13,8 @@ export interface SearchContext {
   readonly model: ModelSpec;
   /** Its weights by the trial's seed, all transforms applied; they stay as they are. */
   readonly weights: (seed: number) => StateDict;
+  /** The model as it is released, with its own head: its weights, and what computes its outputs. */
+  readonly released: () => Promise<{ readonly weights: StateDict; readonly released: Evaluator }>;
   /** Labelled examples of the unauthorized task, by the trial's seed. */
   readonly train: (seed: number) => Dataset;
   /** Optimizer and schedule of the search; the learning rate is what is searched. */
@@ -26,8 +28,6 @@ export interface SearchContext {
   readonly programs: ProgramCache;
   /** Measures the model. */
   readonly evaluator: Evaluator;
-  /** Device and threads. */
-  readonly engine: EngineOptions;
   /** Trials that were done before, and who hears of new ones. */
   readonly log: TrialLog;
 }
@@ -45,7 +45,9 @@ export interface TrainedPart<Options = unknown> {
   /** Whether the model itself learns; an attack that leaves it as it is belongs to the floor. */
   readonly trains: boolean;
   /** Which of the optimizers of a plan it is searched with; default all. */
-  choose?<T extends { readonly name: string }>(optimizers: readonly T[]): readonly T[];
+  choose?<T extends FineTuneOptimizer>(optimizers: readonly T[]): readonly T[];
+  /** What it searches of a plan's learning rates and seeds; default all. */
+  budget?(budget: SearchBudget): SearchBudget;
   /** Why it can train nothing of these weights, in words that follow its name; undefined where it can. Default: it can. */
   applies?(start: StartFacts, options: Options): string | undefined;
   /** The best learning rate of one optimizer, and the trials that measured it. */
