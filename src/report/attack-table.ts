@@ -95,10 +95,10 @@ export function attackTable(
         authorized: percent(authorized[label]),
         attack: row.trains ? optimizerLabel(row) : row.use,
         cost: group.cost ? formatCosts(group.cost) : MISSING,
-        costRate: group.cost ? rate(group.cost.result.learningRate) : MISSING,
+        costRate: rateOf(group.cost),
         slowdown: row.countsAs === 'locked' ? slowdown(median(group.cost), median(unlockedCost(group))) : MISSING,
         score: group.score ? formatScores(group.score) : MISSING,
-        scoreRate: group.score ? rate(group.score.result.learningRate) : MISSING,
+        scoreRate: rateOf(group.score),
       };
     }),
     notes: [
@@ -106,6 +106,11 @@ export function attackTable(
       `Slowdown: steps on the locked model over steps on the unlocked one, same attack and optimizer.${transformsNote(rows)}`,
       `Score: mean (least to most) over ${count(seeds, 'seed')} of the best ${metric} on the way, ${perClass === undefined ? 'same runs' : `${perClass} labelled examples of each class`}.`,
       `lr: the best learning rate, searched with other seeds over ${decadesOf(rows)} decades, the same trials and steps for all.`,
+      ...(rows.some(takesNoStep)
+        ? [
+            'Frozen use: logistic regression on the outputs, its penalty chosen on held-out training examples; it takes no step of training.',
+          ]
+        : []),
     ],
   };
 }
@@ -134,12 +139,23 @@ function decadesOf(rows: readonly AttackRow[]): string {
 
 function formatCosts(row: AttackRow): string {
   const { median, low, high } = medianInterval(costs(row));
-  return low.censored ? `not within ${row.budget}` : `${cost(median)} (${cost(low)} to ${cost(high)})`;
+  if (low.censored) return takesNoStep(row) ? 'never' : `not within ${row.budget}`;
+  return `${cost(median)} (${cost(low)} to ${cost(high)})`;
 }
 
 function formatScores(row: AttackRow): string {
   const values = scores(row);
   return `${percent(meanInterval(values).mean)} (${interval(100 * Math.min(...values), 100 * Math.max(...values))})`;
+}
+
+/** Whether an attack uses the model without a step of training; in results of versions before 0.2 frozen use took some. */
+function takesNoStep({ trains, result }: AttackRow): boolean {
+  return !trains && result.trials.every(({ evaluations }) => evaluations === 0);
+}
+
+/** The learning rate of a row; what is fitted without steps has none. */
+function rateOf(row: AttackRow | undefined): string {
+  return row && !takesNoStep(row) ? rate(row.result.learningRate) : MISSING;
 }
 
 function rate(learningRate: number): string {
@@ -175,6 +191,7 @@ function inWords(parts: readonly string[]): string {
 
 /** What an attack does before it trains, and then; `rescaling the layers, then AdamW at learning rate 3e−3`. */
 function how(row: AttackRow): string {
+  if (takesNoStep(row)) return [...row.first, `${row.use} of the outputs`].join(', then ');
   return [...row.first, `${optimizerLabel(row)} at learning rate ${rate(row.result.learningRate)}`].join(', then ');
 }
 
@@ -209,7 +226,8 @@ export function verdictSentence(advantages: readonly Advantage[]): string {
 function summary(row: AttackRow): string {
   if (row.measure === 'score') return percent(meanInterval(scores(row)).mean);
   const { median } = medianInterval(costs(row));
-  return median.censored ? `not within ${row.budget} steps` : `${cost(median)} steps`;
+  if (median.censored) return takesNoStep(row) ? 'never' : `not within ${row.budget} steps`;
+  return `${cost(median)} steps`;
 }
 
 /** Plain fine-tuning alone, in one sentence: what is known before any attack that knows of the lock was tried. */
