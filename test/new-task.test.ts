@@ -75,6 +75,20 @@ describe('a task on texts of different lengths', () => {
     expect(all.metrics.loss).toBeCloseTo(one.metrics.loss ?? Number.NaN, 5);
   });
 
+  it('is computed in parts as it is at once, by the tokens of each part', async () => {
+    const compute = async (accumulate: number) => {
+      const objective = await createObjective({ model, dataset: texts, batchSize: 7, accumulate, seed: 1, engine });
+      const { loss, gradients } = await objective.compute(parameterSet(model.weights), 2);
+      await objective.release();
+      return { loss, gradients };
+    };
+    const [whole, parts] = [await compute(1), await compute(3)];
+    expect(parts.loss).toBeCloseTo(whole.loss, 5);
+    for (const [name, gradient] of whole.gradients) {
+      expect(largestDifference(parts.gradients.get(name) ?? [], gradient).error, name).toBeLessThan(1e-5);
+    }
+  });
+
   it('is compared with an original whose outputs were kept, or are computed again, alike', async () => {
     // Texts of one length, so that their outputs can be kept.
     const even = countingTexts([5, 5, 5, 5, 5, 5]);

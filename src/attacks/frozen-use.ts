@@ -1,4 +1,4 @@
-import type { Dataset, LabelledDataset } from '../data/index.js';
+import { type Dataset, subset } from '../data/index.js';
 import { RandomStream } from '../linalg/index.js';
 import { parameterSet, type StateDict } from '../models/index.js';
 import { InputError, InterruptedError } from '../registry/index.js';
@@ -53,10 +53,16 @@ export async function frozenUse(
     known.set(dataset, found);
     return found;
   };
-  const score = (logits: Float32Array, dataset: Dataset, classes: number) => {
-    const meter = task.meter(dataset, classes);
+  const answersOf = (dataset: Dataset) => {
+    const answers = task.answers?.(dataset);
+    if (answers) return answers;
+    throw new InputError(`${dataset.name}: expected examples with an answer each to fit a classifier to, found none`);
+  };
+  const { count } = answersOf(test);
+  const score = (logits: Float32Array, dataset: Dataset) => {
+    const meter = task.meter(dataset, count);
     const positions = Uint32Array.from({ length: dataset.size }, (_, position) => position);
-    meter.add({ positions, values: logits, shape: [dataset.size, classes] });
+    meter.add({ positions, values: logits, shape: [dataset.size, count] });
     return meter.result();
   };
   const trials: Trial[] = [];
@@ -67,17 +73,17 @@ export async function frozenUse(
       continue;
     }
     if (signal?.aborted) throw new InterruptedError('interrupted between two trials');
-    const examples = labelled(train(seed));
-    const classes = labelled(test).classes.length;
+    const examples = train(seed);
+    const { of: labels } = answersOf(examples);
     const own = await features(examples);
     const normalize = normalization(own, examples.size);
-    const fit = { features: normalize(own), labels: examples.labels, classes, seed };
+    const fit = { features: normalize(own), labels, answers: count, seed };
     const penalty = await bestPenalty(fit, (logits, at) => {
-      const { metrics } = score(logits, partOf(examples, at), classes);
+      const { metrics } = score(logits, subset(examples, at));
       return metrics[metric] ?? Number.NEGATIVE_INFINITY;
     });
     const classifier = await along(fit, penalties.slice(0, penalties.indexOf(penalty) + 1));
-    const { metrics } = score(logitsOf(classifier, normalize(await features(test))), test, classes);
+    const { metrics } = score(logitsOf(classifier, normalize(await features(test))), test);
     const reached = metrics[metric] ?? Number.NaN;
     const isTarget = target !== undefined && reached >= target;
     const trial: Trial = {
@@ -100,13 +106,13 @@ export async function frozenUse(
 interface Fit {
   readonly features: Float32Array;
   readonly labels: Int32Array;
-  readonly classes: number;
+  readonly answers: number;
   readonly seed: number;
 }
 
 /** The penalty whose classifiers are best on the examples that they were not fitted to; of equal ones the strongest. */
 async function bestPenalty(
-  { features, labels, classes, seed }: Fit,
+  { features, labels, answers, seed }: Fit,
   judge: (logits: Float32Array, positions: Uint32Array) => number,
 ): Promise<number> {
   const size = labels.length;
@@ -130,7 +136,7 @@ async function bestPenalty(
     let start: LinearClassifier | undefined;
     for (const [index, penalty] of penalties.entries()) {
       const fitted = { features: examples.features, labels: Int32Array.from(examples.labels) };
-      start = await fitLogisticRegression(fitted, { classes, penalty, start });
+      start = await fitLogisticRegression(fitted, { answers, penalty, start });
       totals[index] += judge(logitsOf(start, held), heldOut) * heldOut.length;
     }
   }
@@ -139,23 +145,13 @@ async function bestPenalty(
 }
 
 /** The classifier of the last of some penalties. */
-async function along({ features, labels, classes }: Fit, path: readonly number[]): Promise<LinearClassifier> {
+async function along({ features, labels, answers }: Fit, path: readonly number[]): Promise<LinearClassifier> {
   let classifier: LinearClassifier | undefined;
   for (const penalty of path) {
-    classifier = await fitLogisticRegression({ features, labels }, { classes, penalty, start: classifier });
+    classifier = await fitLogisticRegression({ features, labels }, { answers, penalty, start: classifier });
   }
   if (!classifier) throw new InputError('frozen use: expected a penalty');
   return classifier;
-}
-
-function labelled(dataset: Dataset): LabelledDataset {
-  if ('labels' in dataset && 'classes' in dataset) return dataset as LabelledDataset;
-  throw new InputError(`${dataset.name}: expected examples with classes to fit a classifier to, found none`);
-}
-
-/** The labels at some positions, as a data set that is only judged. */
-function partOf(dataset: LabelledDataset, positions: Uint32Array): LabelledDataset {
-  return { ...dataset, size: positions.length, labels: Int32Array.from(positions, (at) => dataset.labels[at]) };
 }
 
 /** Gives outputs `[size, width]` mean 0 and deviation 1 on the training examples, column by column. */

@@ -17,12 +17,12 @@ const { cases } = readFixture<{ cases: Case[] }>('logistic-regression.json');
 
 describe('logistic regression', () => {
   it.each(cases.map((each) => [each.name, each] as const))('has the weights that torch finds: %s', async (_, each) => {
-    const { classes, penalty } = each;
+    const { classes: answers, penalty } = each;
     const examples = { features: Float32Array.from(each.features), labels: Int32Array.from(each.labels) };
-    const found = await fitLogisticRegression(examples, { classes, penalty });
+    const found = await fitLogisticRegression(examples, { answers, penalty });
     expect(largestDifference(found.weight, each.weight).error).toBeLessThan(2e-3);
     // The same for all classes is no difference.
-    const mean = found.bias.reduce((a, b) => a + b) / classes;
+    const mean = found.bias.reduce((a, b) => a + b) / answers;
     expect(
       largestDifference(
         found.bias.map((value) => value - mean),
@@ -30,11 +30,11 @@ describe('logistic regression', () => {
       ).error,
     ).toBeLessThan(2e-3);
     const far = { weight: found.weight.map((value) => value + 1), bias: found.bias.slice() };
-    const again = await fitLogisticRegression(examples, { classes, penalty, start: far });
+    const again = await fitLogisticRegression(examples, { answers, penalty, start: far });
     expect(largestDifference(again.weight, each.weight).error).toBeLessThan(2e-3);
   });
 
-  it('gives a logit for each class', () => {
+  it('gives a logit for each answer', () => {
     const classifier = { weight: Float32Array.of(1, 0, 0, 2), bias: Float32Array.of(0.5, -1) };
     expect([...logitsOf(classifier, Float32Array.of(3, 4, -1, 1))]).toEqual([3.5, 7, -0.5, 1]);
   });

@@ -3,9 +3,9 @@ import { lbfgs, type ParameterSet } from '../training/index.js';
 
 /** A linear classifier: logits `W x + b`. */
 export interface LinearClassifier {
-  /** `[classes, width]`, row-major. */
+  /** `[answers, width]`, row-major. */
   readonly weight: Float32Array;
-  /** `[classes]`. */
+  /** `[answers]`. */
   readonly bias: Float32Array;
 }
 
@@ -13,7 +13,7 @@ export interface LinearClassifier {
 export interface LabelledFeatures {
   /** `[size, width]`, row-major. */
   readonly features: Float32Array;
-  /** Class of each, `[size]`. */
+  /** The right answer of each, `[size]`. */
   readonly labels: Int32Array;
 }
 
@@ -28,12 +28,12 @@ const maxIterations = 200;
  */
 export async function fitLogisticRegression(
   { features, labels }: LabelledFeatures,
-  { classes, penalty, start }: { classes: number; penalty: number; start?: LinearClassifier },
+  { answers, penalty, start }: { answers: number; penalty: number; start?: LinearClassifier },
 ): Promise<LinearClassifier> {
   const width = features.length / labels.length;
   const classifier = {
-    weight: start?.weight.slice() ?? new Float32Array(classes * width),
-    bias: start?.bias.slice() ?? new Float32Array(classes),
+    weight: start?.weight.slice() ?? new Float32Array(answers * width),
+    bias: start?.bias.slice() ?? new Float32Array(answers),
   };
   const params: ParameterSet = new Map(Object.entries(classifier));
   const evaluate = async () => lossAndGradients({ features, labels }, classifier, penalty);
@@ -46,19 +46,19 @@ export async function fitLogisticRegression(
   return classifier;
 }
 
-/** Logits `[size, classes]` of features `[size, width]`. */
+/** Logits `[size, answers]` of features `[size, width]`. */
 export function logitsOf({ weight, bias }: LinearClassifier, features: Float32Array): Float32Array {
-  const classes = bias.length;
-  const width = weight.length / classes;
+  const answers = bias.length;
+  const width = weight.length / answers;
   const size = features.length / width;
-  const logits = new Float32Array(size * classes);
+  const logits = new Float32Array(size * answers);
   for (let row = 0; row < size; row++) {
     const from = row * width;
-    for (let label = 0; label < classes; label++) {
+    for (let label = 0; label < answers; label++) {
       const offset = label * width;
       let sum = bias[label];
       for (let i = 0; i < width; i++) sum += weight[offset + i] * features[from + i];
-      logits[row * classes + label] = sum;
+      logits[row * answers + label] = sum;
     }
   }
   return logits;
@@ -70,24 +70,24 @@ function lossAndGradients(
   penalty: number,
 ): { loss: number; gradients: ParameterSet } {
   const { weight, bias } = classifier;
-  const [size, classes] = [labels.length, bias.length];
-  const width = weight.length / classes;
+  const [size, answers] = [labels.length, bias.length];
+  const width = weight.length / answers;
   const logits = logitsOf(classifier, features);
   const ofWeight = new Float64Array(weight.length);
-  const ofBias = new Float64Array(classes);
-  const p = new Float64Array(classes);
+  const ofBias = new Float64Array(answers);
+  const p = new Float64Array(answers);
   let loss = 0;
   for (let row = 0; row < size; row++) {
-    const own = logits.subarray(row * classes, (row + 1) * classes);
+    const own = logits.subarray(row * answers, (row + 1) * answers);
     let largest = Number.NEGATIVE_INFINITY;
     for (const value of own) largest = Math.max(largest, value);
     let sum = 0;
-    for (let label = 0; label < classes; label++) {
+    for (let label = 0; label < answers; label++) {
       p[label] = Math.exp(own[label] - largest);
       sum += p[label];
     }
     loss += (largest + Math.log(sum) - own[labels[row]]) / size;
-    for (let label = 0; label < classes; label++) {
+    for (let label = 0; label < answers; label++) {
       const slope = (p[label] / sum - Number(label === labels[row])) / size;
       ofBias[label] += slope;
       const offset = label * width;

@@ -1,5 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import type { Dataset } from '../data/index.js';
 import type { ModelSpec, StateDict } from '../models/index.js';
 import { InputError } from '../registry/index.js';
 import { createOptimizer, type Optimizer, type OptimizerSpec, stepBytes } from '../training/index.js';
@@ -24,25 +25,31 @@ const workVectors = 6;
 /**
  * Estimates memory and disk of training or locking a model, and checks that both are there.
  *
- * @param run - `optimizer`: its state is what it really is for these weights. `folder`: where the run will be written; it need
+ * @param run - `accumulate`: parts that a batch is computed in. `examples`: what it is trained on, the longest of which counts;
+ * default the smallest that the model takes. `optimizer`: its state is what it really is for these weights. `folder`: where the run will be written; it need
  * not exist yet.
  * @throws InputError when less disk or memory is free than the run needs.
  */
 export async function estimateRun({
   model,
   batchSize,
+  accumulate = 1,
+  examples,
   optimizer,
   folder,
 }: {
   model: ModelSpec & { weights: StateDict };
   batchSize: number;
+  accumulate?: number;
+  examples?: Dataset;
   optimizer: OptimizerSpec;
   folder: string;
 }): Promise<RunEstimate> {
   const weightBytes = [...model.weights.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
   const made = createOptimizer(optimizer, new Map([...model.weights].map(([name, { shape }]) => [name, shape])));
   const state = stateBytes(made, model.weights);
-  const step = stepBytes(model, batchSize);
+  const size = Math.ceil(Math.min(batchSize, examples?.size ?? batchSize) / accumulate);
+  const step = stepBytes(model, size, examples?.examples.layout(examples.indices));
   const hasProducts = made.needs?.some((need) => need !== 'evaluate');
   const work = made.needs ? workVectors * 2 * weightBytes + (hasProducts ? productSteps * step : 0) : 0;
   const estimate = {

@@ -109,8 +109,12 @@ export interface LockMethod<Options = unknown> {
   readonly needsData: boolean;
   /** Steps at most, for progress, with so many training examples; 0 of them where it needs none. */
   steps(options: Options, trainExamples: number): number;
-  /** What its steps need memory for; none where it trains nothing. */
-  training?(options: Options): { readonly batchSize: number; readonly optimizer: OptimizerSpec };
+  /** What its steps need memory for, with the parts that a batch is computed in; none where it trains nothing. */
+  training?(options: Options): {
+    readonly batchSize: number;
+    readonly accumulate?: number;
+    readonly optimizer: OptimizerSpec;
+  };
   /**
    * Names of the weights that it locks.
    *

@@ -1,7 +1,7 @@
 import type { Dataset } from '../data/index.js';
 import type { Shape, Tensor } from '../graph/index.js';
 import type { HeadNeed, ModelCard, ModelSpec } from '../models/index.js';
-import type { ArraySpecs, BatchRow } from '../nn/index.js';
+import type { ArraySpecs, Batch, BatchRow } from '../nn/index.js';
 
 /** What is known of a model from some examples: numbers by the names of their metrics. */
 export interface Evaluation {
@@ -102,15 +102,17 @@ export interface Task {
   requireFit(model: ModelSpec, dataset: Dataset): void;
   /** Arrays that a batch holds beside its examples, for one example of such arrays: what the model is trained towards. */
   targets(example: ArraySpecs): ArraySpecs;
+  /** How many targets the mean loss of a batch is over; default its examples. */
+  count?(batch: Batch): number;
   /** Reads them. */
   targetReader(dataset: Dataset): TargetReader;
   /**
-   * Mean loss of a batch.
+   * Mean loss of a batch; none where there is nothing to train towards.
    *
    * @param output - The model's output, with the batch axis in front.
    * @param target - Graph inputs of the targets' arrays.
    */
-  loss(output: Tensor, target: (name: string) => Tensor): Tensor;
+  loss?(output: Tensor, target: (name: string) => Tensor): Tensor;
   /**
    * Mean divergence of a batch's outputs from those of the original.
    *
@@ -131,6 +133,8 @@ export interface Task {
    *   model is still worth as well; default false.
    */
   meter(dataset: Dataset, width: number, options?: { compares?: boolean }): Meter;
+  /** The right answer of each example, out of so many, where each has one: what can be fitted to outputs without training. */
+  answers?(dataset: Dataset): { readonly of: Int32Array; readonly count: number };
   /** Score of a model that knows nothing but how often each answer is right, in the metric with this role. */
   guessing(dataset: Dataset): number;
   /** As many examples of each kind, drawn by a seed (all where there are fewer). */

@@ -48,6 +48,12 @@ export function courseOptions({ steps, schedule }: { steps: number; schedule: st
       .positive()
       .optional()
       .describe('passes over the training examples, instead of steps; the last step of a part is done'),
+    accumulate: z
+      .int()
+      .min(1)
+      .max(4096)
+      .default(1)
+      .describe('parts that a batch is computed in, one after the other, to hold less in memory; the step is the same'),
     ...scheduleOptions(schedule),
   };
 }

@@ -54,6 +54,8 @@ export interface ObjectiveOptions {
   dataset: Dataset;
   /** Examples a step; at most the data set's size is used. */
   batchSize: number;
+  /** Parts that a batch is computed in, one after the other, to hold less in memory; default 1. */
+  accumulate?: number;
   /** Decides shuffles and dropout. */
   seed: number;
   /** Parts of the loss; default the task's loss alone. */
@@ -76,6 +78,7 @@ export async function createObjective({
   task = taskOf(model),
   dataset,
   batchSize,
+  accumulate = 1,
   seed,
   loss: { task: taskWeight = 1, divergence = 0 } = {},
   reference,
@@ -84,6 +87,11 @@ export async function createObjective({
 }: ObjectiveOptions): Promise<Objective> {
   task.requireFit(model, dataset);
   if (divergence !== 0) requireReference(dataset, reference);
+  if (taskWeight !== 0 && !task.loss) {
+    throw new InputError(
+      `${task.name}: expected a task with something to train towards, such as classification; here outputs can only be kept, with a weight of 0 for the task`,
+    );
+  }
   if (taskWeight === 0 && divergence === 0) {
     throw new InputError('objective: expected a weight of the task or of the divergence other than 0');
   }
@@ -93,7 +101,7 @@ export async function createObjective({
   const objective = new BatchObjective(
     loss,
     dataset,
-    batchOrder(dataset, size, seed),
+    { order: batchOrder(dataset, size, seed), parts: Math.min(accumulate, size) },
     cache,
     divergence !== 0 && reference
       ? { original: reference, teacher: new Evaluator(model, {}, { task, programs: cache }) }
@@ -163,7 +171,7 @@ class LossGraphs {
     const output = found[task.output];
     const parts: Tensor[] = [];
     const target = targetsIn(output, batch);
-    if (weights.task !== 0) {
+    if (weights.task !== 0 && task.loss) {
       parts.push(mul(task.loss(output, target), weights.task));
     }
     if (weights.divergence !== 0) {
@@ -187,10 +195,13 @@ class LossGraphs {
 /**
  * Bytes that one step's tensors take at most, parameters and gradients included: the sum over the graph, of which ONNX
  * Runtime reuses a part.
+ *
+ * @param layout - Arrays of one example; default the smallest that the model takes.
  */
-export function stepBytes(model: ModelSpec, batchSize: number, { task = 1, divergence = 0 }: LossWeights = {}): number {
-  const loss = new LossGraphs(model, taskOf(model), { task, divergence });
-  const outputs = Object.values(loss.build(loss.specs(smallestExample(model), batchSize)).outputs);
+export function stepBytes(model: ModelSpec, batchSize: number, layout: ArraySpecs = smallestExample(model)): number {
+  const task = taskOf(model);
+  const loss = new LossGraphs(model, task, task.loss ? { task: 1, divergence: 0 } : { task: 0, divergence: 1 });
+  const outputs = Object.values(loss.build(loss.specs(layout, batchSize)).outputs);
   const inputs = [...outputs[0].graph.inputs.values()];
   const computed = ancestors(outputs).flatMap((node) => node.outputs);
   // All element types here are float32 or int32 but for the pool's int64 indices; four bytes are near enough.
@@ -230,56 +241,96 @@ interface Prepared {
 class BatchObjective implements Objective {
   readonly stepsPerEpoch: number;
   shapes: ParameterShapes = new Map();
+  readonly order: BatchOrder;
   readonly #positions: Uint32Array;
+  /** The positions of each part of a batch, in the same memory. */
+  readonly #parts: readonly Uint32Array[];
+  /** Sums over the parts, where there are several. */
+  readonly #sums = new Map<string, Float32Array>();
   readonly #readTarget: TargetReader;
   readonly #prepared = new Map<string, Promise<Prepared>>();
 
   constructor(
     readonly loss: LossGraphs,
     readonly dataset: Dataset,
-    readonly order: BatchOrder,
+    { order, parts }: { order: BatchOrder; parts: number },
     readonly cache: ProgramCache,
     readonly reference: Reference | undefined,
     readonly releaseAll: (() => Promise<void>) | undefined,
   ) {
+    this.order = order;
     this.stepsPerEpoch = order.stepsPerEpoch;
     this.#positions = new Uint32Array(order.batchSize);
+    const cut = (part: number) => Math.round((part * order.batchSize) / parts);
+    this.#parts = Array.from({ length: parts }, (_, part) => this.#positions.subarray(cut(part), cut(part + 1)));
     this.#readTarget = loss.task.targetReader(dataset);
   }
 
   /** Compiles the program of the first batch. */
   async prepare(): Promise<void> {
     this.order.positions(0, this.#positions);
-    await (await this.#layoutOf(this.#positions)).program();
+    await (await this.#layoutOf(this.#parts[0])).program();
   }
 
   async compute(params: ParameterSet, step: number): Promise<StepResult> {
     this.order.positions(step, this.#positions);
-    const positions = this.#positions;
+    const [first, ...others] = this.#parts;
+    if (others.length === 0) return this.#computePart(params, first, step);
+    let loss = 0;
+    let counted = 0;
+    for (const values of this.#sums.values()) values.fill(0);
+    for (const [index, positions] of this.#parts.entries()) {
+      const part = await this.#computePart(params, positions, step * this.#parts.length + index);
+      loss += part.count * part.loss;
+      counted += part.count;
+      for (const [name, values] of part.gradients) addTo(this.#sums, name, values, part.count);
+    }
+    for (const values of this.#sums.values()) {
+      for (let i = 0; i < values.length; i++) values[i] /= Math.max(counted, 1);
+    }
+    return { loss: loss / Math.max(counted, 1), gradients: this.#sums };
+  }
+
+  /**
+   * One part of a batch.
+   *
+   * @param draw - Numbers what is drawn for it.
+   * @returns With `count`, the number of targets that its loss is a mean over.
+   */
+  async #computePart(
+    params: ParameterSet,
+    positions: Uint32Array,
+    draw: number,
+  ): Promise<StepResult & { readonly count: number }> {
     const prepared = await this.#layoutOf(positions);
     const { batch, layout, masks } = prepared;
     const { examples } = this.dataset;
-    const random = examples.augmented ? new RandomStream(this.order.seed, 'augmentation', step) : undefined;
+    const random = examples.augmented ? new RandomStream(this.order.seed, 'augmentation', draw) : undefined;
     gatherBatch(this.dataset, positions, prepared, random);
     positions.forEach((position, row) => {
       this.#readTarget(position, { batch, row, layout });
     });
-    if (this.reference) await this.#readReference(this.reference, prepared);
+    if (this.reference) await this.#readReference(this.reference, positions, prepared);
     for (const { spec, values } of masks) {
-      const stream = new RandomStream(this.order.seed, spec.name, step);
+      const stream = new RandomStream(this.order.seed, spec.name, draw);
       stream.fillBernoulli(values, spec.keepProbability, 1 / spec.keepProbability);
     }
     const feeds = feedsOf(batch, params);
     const { loss, gradients, next } = await run(prepared, feeds);
     track(prepared, params, next);
     const oracle = new BatchOracle(loss, feeds, () => run(prepared, feeds), prepared.curvature);
-    return { loss, gradients, oracle };
+    const count = this.loss.task.count?.(batch) ?? positions.length;
+    return { loss, gradients, oracle, count };
   }
 
   /** Writes what the original gives for the batch into it. */
-  async #readReference({ original, teacher }: Reference, { batch, specs }: Prepared): Promise<void> {
+  async #readReference(
+    { original, teacher }: Reference,
+    positions: Uint32Array,
+    { batch, specs }: Prepared,
+  ): Promise<void> {
     const rows = batch[REFERENCE] as Float32Array;
-    if ('outputs' in original) gatherRows(original.outputs, this.dataset.size, this.#positions, rows);
+    if ('outputs' in original) gatherRows(original.outputs, this.dataset.size, positions, rows);
     else rows.set((await teacher.forward(original.weights, batch, specs)).values);
   }
 
@@ -288,7 +339,7 @@ class BatchObjective implements Objective {
     const layout = layoutAt(this.dataset, positions);
     const specs = this.loss.specs(layout, positions.length);
     const key = this.loss.key(specs);
-    const known = this.#prepared.get(key) ?? this.#prepare(key, layout, specs);
+    const known = this.#prepared.get(key) ?? this.#prepare(key, layout, specs, positions.length);
     this.#prepared.delete(key);
     this.#prepared.set(key, known);
     const [oldest] = this.#prepared.keys();
@@ -296,7 +347,7 @@ class BatchObjective implements Objective {
     return known;
   }
 
-  async #prepare(key: string, layout: ArraySpecs, specs: ArraySpecs): Promise<Prepared> {
+  async #prepare(key: string, layout: ArraySpecs, specs: ArraySpecs, size: number): Promise<Prepared> {
     const { scope, output, trained } = this.loss.build(specs);
     this.shapes = new Map(scope.state.map(({ name, shape }) => [name, shape]));
     const { task, weights } = this.loss;
@@ -314,7 +365,7 @@ class BatchObjective implements Objective {
     return {
       program: () => this.cache.get(key, () => this.loss.build(specs).outputs),
       batch: { ...allocateBatch(specs), ...more },
-      specs: batchSpecs(layout, this.#positions.length),
+      specs: batchSpecs(layout, size),
       layout: { ...layout, ...this.loss.task.targets(layout) },
       masks,
       curvature,
@@ -362,6 +413,13 @@ async function run(
     prepared.gradients = { of: results, values };
   }
   return { loss: Number(results.loss[0]), gradients: prepared.gradients.values, next: results };
+}
+
+/** Adds a multiple of some values to those of a name. */
+function addTo(sums: Map<string, Float32Array>, name: string, values: Float32Array, factor: number): void {
+  const sum = sums.get(name) ?? new Float32Array(values.length);
+  for (let i = 0; i < sum.length; i++) sum[i] += factor * values[i];
+  sums.set(name, sum);
 }
 
 /** Moves on running statistics and counts of steps: once a step, however often an optimizer evaluates it. */

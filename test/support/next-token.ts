@@ -95,6 +95,7 @@ export const nextToken: Task = {
     if (model.head.kind !== 'next-token') throw new InputError(`expected a head next-token, found ${model.head.kind}`);
   },
   targets: ({ input_ids }) => ({ labels: { shape: input_ids.shape, dtype: 'int64' } }),
+  count: ({ labels }) => (labels as BigInt64Array).reduce((sum, label) => sum + Number(label !== BigInt(ignored)), 0),
   targetReader:
     (dataset) =>
     (position, { batch, row, layout }) => {

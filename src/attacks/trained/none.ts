@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { taskOf } from '../../tasks/index.js';
 import { frozenUse } from '../frozen-use.js';
 import type { TrainedPart } from './trained-part.js';
 
@@ -12,8 +13,8 @@ export const noWeights: TrainedPart<Record<string, never>> = {
   // One search, whatever optimizers train the model: this is what fits the regression.
   choose: ([first]) => [{ ...first, name: 'lbfgs', options: undefined, schedule: undefined }],
   budget: (budget) => ({ ...budget, decades: [0], refine: false }),
-  applies: ({ model: { head } }) =>
-    head.kind === 'classifier' ? undefined : 'needs examples of classes, which the unauthorized task has not',
+  applies: ({ model }) =>
+    taskOf(model).answers ? undefined : 'need examples with an answer each, which the unauthorized task has not',
   search: async ({ released, train, shared: { test, metric, target }, evaluator, budget, log }) =>
     frozenUse({ ...(await released()), train, test, metric, target, task: evaluator.task, budget }, log),
 };

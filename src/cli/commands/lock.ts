@@ -58,7 +58,7 @@ export const lock = defineCommand({
     if (leftOut.length > 0) note(`${source}: not copied: ${leftOut.map((name) => quote(name)).join(', ')}`);
     if (dryRun) {
       const training = method.training?.(own);
-      const needs = training && (await estimateRun({ model, ...training, folder: path }));
+      const needs = training && (await estimateRun({ model, ...training, examples: task?.parts.train, folder: path }));
       const { length } = method.locks(model.weights, own);
       const on = task ? `, ${task.examples} examples` : '';
       print(`would lock ${length} weight matrices of ${source} with ${method.name}${on}; ${path} (${state})`);

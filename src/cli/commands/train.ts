@@ -54,6 +54,8 @@ export const train = defineCommand({
       const needs = await estimateRun({
         model,
         batchSize: training.batchSize,
+        accumulate: training.accumulate,
+        examples,
         optimizer: chosenOptimizer(training),
         folder: path,
       });

@@ -92,7 +92,8 @@ export async function trainJob(
   const evaluator = new Evaluator(model, engine);
   const { roles } = evaluator.task;
   const scoreOf = ({ metrics }: Evaluation) => metrics[roles.score] ?? Number.NaN;
-  const objective = await createObjective({ model, dataset: train, batchSize: options.batchSize, seed, engine });
+  const { batchSize, accumulate } = options;
+  const objective = await createObjective({ model, dataset: train, batchSize, accumulate, seed, engine });
   const keeper = new WeightsKeeper(params, await evaluator.evaluate(params, validation));
   const steps = trainSteps(options, train);
   let sinceBest = 0;

@@ -33,7 +33,11 @@ export const specdef: SpecDef = {
   options: specDefOptions,
   needsData: true,
   steps: (options, trainExamples) => courseSteps(options, trainExamples, options.batchSize),
-  training: (options) => ({ batchSize: options.batchSize, optimizer: chosenOptimizer(options) }),
+  training: (options) => ({
+    batchSize: options.batchSize,
+    accumulate: options.accumulate,
+    optimizer: chosenOptimizer(options),
+  }),
   locks: (weights, options) => weightMatrices(weights, options).map(({ name }) => name),
   reveals: ({ topK, lead }) => ({
     raised: { topK, lead: { topK: lead.topK, include: lead.share > 0 ? lead.include : [] } },
@@ -83,9 +87,12 @@ async function runSpecDef(context: LockContext, options: SpecDefOptions): Promis
     maxKl: options.maxKl,
     patience: options.patience,
   };
-  const { batchSize } = options;
+  const { batchSize, accumulate } = options;
   const loss = { task: options.retain.task, divergence: options.retain.kl };
-  const retain = await createObjective({ model, task, dataset: train, batchSize, seed, loss, reference, engine });
+  const retain = await createObjective({
+    ...{ model, task, dataset: train, batchSize, accumulate },
+    ...{ seed, loss, reference, engine },
+  });
   // One thread each: a pool for every shape of matrix would spin and take the step's time (ResNet-18, two threads: 115 ms a step instead of 324).
   const programs = new ProgramCache({ ...engine, threads: 1 });
   try {

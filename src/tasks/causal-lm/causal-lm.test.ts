@@ -27,6 +27,8 @@ interface Case {
 
 const { vocabulary, cases } = readFixture<{ vocabulary: number; cases: Case[] }>('causal-lm.json');
 const task = tasks.get('causal-lm');
+const { loss } = task;
+if (!loss) throw new Error('expected a loss');
 
 function datasetOf({ ids, mask, prompts }: Case): Dataset & Prompted {
   const [texts, tokens] = ids.shape;
@@ -69,7 +71,7 @@ async function computed(
 
 describe.each(cases.map((each) => [each.name, each] as const))('causal language models: %s', (_, each) => {
   it('have the loss of transformers, and no gradient at padding and prompts', async () => {
-    const { value, gradient } = await computed(each, (logits, __, target) => task.loss(logits, target));
+    const { value, gradient } = await computed(each, (logits, __, target) => loss(logits, target));
     expect(value).toBeCloseTo(each.loss, 5);
     expect(largestDifference(gradient, decodeArray(each.gradient)).error).toBeLessThan(1e-6);
   });
@@ -93,7 +95,7 @@ describe.each(cases.map((each) => [each.name, each] as const))('causal language 
       (await computed(each, (logits, original, target) => reduceSum(mul(of(logits, original, target), original))))
         .value;
     const own = await product((logits, original, target) => task.curvature(logits, original, target));
-    const hessian = await product((logits, original, target) => along(task.loss(logits, target), logits, original));
+    const hessian = await product((logits, original, target) => along(loss(logits, target), logits, original));
     expect(own).toBeGreaterThan(0);
     expect(own).toBeCloseTo(hessian, 5);
   });

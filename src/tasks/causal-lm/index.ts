@@ -62,6 +62,7 @@ export const causalLm: Task = {
     }
   },
   targets: ({ input_ids }) => ({ labels: { shape: input_ids.shape, dtype: 'int64' } }),
+  count: ({ labels }) => (labels as BigInt64Array).reduce((sum, label) => sum + Number(label !== BigInt(ignored)), 0),
   targetReader: (dataset) => {
     const read = nextTokens(dataset);
     return (position, to) => read(position, to, to.batch.labels as BigInt64Array);

@@ -73,6 +73,10 @@ export const classification: Task = {
     const { labels } = labelled(dataset);
     return compares ? new UtilityMeter(labels, width) : new ScoreMeter(labels, width);
   },
+  answers(dataset) {
+    const { labels, classes } = labelled(dataset);
+    return { of: labels, count: classes.length };
+  },
   guessing: (dataset) => 1 / labelled(dataset).classes.length,
   fewShot: (dataset, perKind, seed) => fewShot(labelled(dataset), perKind, seed),
   disagreements: (card, model, dataset, { authorized = true } = {}) =>

@@ -1,6 +1,6 @@
 import { drawSome } from '../../data/index.js';
 import { mul, reduceSum, sub } from '../../graph/index.js';
-import { InputError, Registry, WeightlockError } from '../../registry/index.js';
+import { Registry, WeightlockError } from '../../registry/index.js';
 import { requireExamples, requireHead } from '../fit.js';
 import type { Meter, Metric, Task } from '../task.js';
 
@@ -38,11 +38,6 @@ export const embedding: Task = {
   },
   targets: () => ({}),
   targetReader: () => () => undefined,
-  loss() {
-    throw new InputError(
-      'embedding: expected a task with something to train towards, such as classification; embeddings can only be kept (a weight of the task of 0)',
-    );
-  },
   divergence: halfDistance,
   curvature: (output, u) => mul(u, 1 / output.shape[0]),
   meter: (_, width, { compares = false } = {}) => new CosineMeter(width, compares),
