@@ -180,12 +180,31 @@ def bert():
 FAMILIES = {"bert": bert}
 
 
-def compare(folder):
-    raise NotImplementedError
+def check(folder):
+    """Loads a directory that weightlock wrote into the class that its config.json names, and compares what it gives."""
+    torch.set_default_dtype(torch.float32)
+    expected = json.loads((folder / "outputs.json").read_text())
+    cls = json.loads((folder / "config.json").read_text())["architectures"][0]
+    model, info = getattr(transformers, cls).from_pretrained(folder, output_loading_info=True)
+    ids = torch.tensor(expected["texts"])
+    types = torch.tensor([[0, 0, 0, 1, 1, 1], [0] * 6])
+    given = {"token_type_ids": types} if getattr(model.config, "type_vocab_size", 0) > 1 else {}
+    with torch.no_grad():
+        out = model.eval()(input_ids=ids, attention_mask=torch.ones_like(ids), **given)
+    found = F.normalize(out.last_hidden_state.mean(1), dim=1) if expected["kind"] == "embedding" else out.logits
+    wanted = torch.tensor(expected["y"]).reshape(found.shape)
+    error = ((found - wanted).abs().max() / wanted.abs().max()).item()
+    keys = {name: sorted(info[name]) for name in ("missing_keys", "unexpected_keys", "mismatched_keys") if info[name]}
+    print(f"{folder.name}: {cls}, error {error:.1e}, {keys}")
+    assert error < 1e-5 and not info["mismatched_keys"]
+    # A model that never had a pooler has none to give; a head that is not this class's is left alone.
+    assert all("pooler" in name for name in info["missing_keys"]), info
 
 
 def main():
     wanted = sys.argv[1:] or list(FAMILIES)
+    if wanted[0] not in FAMILIES:
+        return [check(pathlib.Path(folder)) for folder in wanted]
     OUT.mkdir(exist_ok=True)
     about = {"script": "tools/oracles/language_models.py", "seed": SEED, "torch": torch.__version__}
     about["transformers"] = transformers.__version__
