@@ -39,16 +39,29 @@ export function keysOfHead(
   source: string,
 ): Record<string, unknown> | undefined {
   if (head.kind === need.kind) return undefined;
-  const name = classWithHead(architecture, need.kind);
-  if (name === undefined) {
-    const kinds = [...new Set([head.kind, ...Object.values(architecture.classes ?? {})])];
-    throw new InputError(
-      `${source}: expected a head ${need.kind} for the task, ${architecture.name} has ${kinds.join(', ')}`,
-    );
-  }
   const { labels } = need;
   return {
-    architectures: [name],
-    ...(labels.length > 0 && { num_labels: labels.length, ...namingKeys(labels, labels.length, false) }),
+    ...keysOfNewHead(architecture, need, { source, kinds: [head.kind, ...Object.values(architecture.classes ?? {})] }),
+    ...(labels.length > 0 && namingKeys(labels, labels.length, false)),
   };
+}
+
+/**
+ * The keys of `config.json` that say which head a model of transformers has, and how many classes.
+ *
+ * @param options - `source`: where the model is from, for the message. `kinds`: what it has instead, default the heads of its
+ *   classes.
+ * @throws InputError when the architecture has no such head.
+ */
+export function keysOfNewHead(
+  architecture: Pick<Architecture, 'name' | 'classes'>,
+  { kind, labels }: HeadNeed,
+  { source = 'model', kinds = Object.values(architecture.classes ?? {}) }: { source?: string; kinds?: string[] } = {},
+): Record<string, unknown> {
+  const name = classWithHead(architecture, kind);
+  if (name === undefined) {
+    const found = [...new Set(kinds)].join(', ');
+    throw new InputError(`${source}: expected a head ${kind} for the task, ${architecture.name} has ${found}`);
+  }
+  return { architectures: [name], ...(labels.length > 0 && { num_labels: labels.length }) };
 }

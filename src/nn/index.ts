@@ -1,3 +1,4 @@
+export { type ActivationName, activationNames, activations } from './activations.js';
 export {
   type ArraySpecs,
   type Batch,
@@ -8,7 +9,8 @@ export {
   feedsOf,
   weightInput,
 } from './arrays.js';
-export { multiHeadAttention } from './attention.js';
+export { attentionBias, multiHeadAttention } from './attention.js';
+export { type EmbeddingOptions, embedding, embeddingTable } from './embedding.js';
 export { type Initializer, kaimingNormal, kaimingUniform, normal, ones, uniformByFan, zeros } from './initializers.js';
 export { conv2d, type LayerOptions, linear } from './layers.js';
 export { batchNorm, layerNorm } from './norms.js';

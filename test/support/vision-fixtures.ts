@@ -3,7 +3,7 @@ import { type ModelSpec, modelState, type StateDict } from '../../src/models/ind
 import { hashed, readFixture } from './linalg-fixtures.js';
 
 /** Norm, projection on hashes, and four elements of a tensor. */
-type Digest = number[];
+export type Digest = number[];
 
 /** A model of tools/oracles/vision_models.py and what PyTorch computes with it. */
 export interface VisionCase {
@@ -56,11 +56,13 @@ export interface DigestError {
  * element relative to itself or, where it is smaller, to the tensor's root mean square.
  *
  * @param zero - Root mean square below which a tensor is zero but for rounding, and compared as if it had this one.
+ * @param from - The oracle's seed.
  */
 export function worstOfDigests(
   found: ReadonlyMap<string, Float32Array>,
   expected: Readonly<Record<string, Digest>>,
   zero: number,
+  from: number = seed,
 ): DigestError {
   const names = Object.keys(expected).sort();
   let worst: DigestError = { error: 0, where: 'none' };
@@ -71,7 +73,7 @@ export function worstOfDigests(
       worst = { error: Number.POSITIVE_INFINITY, where: `${name}, which is missing` };
       return;
     }
-    const along = hashed(seed + 9000 + index, values.length);
+    const along = hashed(from + 9000 + index, values.length);
     const rms = Math.max(norm / Math.sqrt(values.length), zero);
     const whole = rms * Math.sqrt(values.length);
     const compare = (what: string, a: number, b: number, scale: number) => {

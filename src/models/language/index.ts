@@ -1,0 +1,1 @@
+export { type BertConfig, bert } from './bert.js';

@@ -1,0 +1,34 @@
+import { gather, type Tensor } from '../graph/index.js';
+import { type Initializer, normal } from './initializers.js';
+import type { Scope } from './scope.js';
+
+/** A table of vectors and how it begins. */
+export interface EmbeddingOptions {
+  /** Number of vectors. */
+  readonly count: number;
+  /** Numbers of each. */
+  readonly width: number;
+  /** Deviation of the first values, normal around 0. */
+  readonly deviation: number;
+  /** The vector of padding, which begins at zero; default none. */
+  readonly paddingIndex?: number | null;
+}
+
+/** A table of vectors, as PyTorch's `nn.Embedding`: the parameter `weight` `[count, width]`. */
+export function embeddingTable(scope: Scope, { count, width, deviation, paddingIndex }: EmbeddingOptions): Tensor {
+  const initializer: Initializer = (out, shape, stream) => {
+    normal(deviation)(out, shape, stream);
+    if (paddingIndex != null) out.fill(0, paddingIndex * width, (paddingIndex + 1) * width);
+  };
+  return scope.parameter('weight', [count, width], initializer);
+}
+
+/**
+ * The vectors of numbers: {@link embeddingTable} looked up.
+ *
+ * @param ids - int64 of any shape, each from 0 and less than `count`.
+ * @returns `[...ids.shape, width]`.
+ */
+export function embedding(scope: Scope, ids: Tensor, options: EmbeddingOptions): Tensor {
+  return gather(embeddingTable(scope, options), ids);
+}
