@@ -8,7 +8,7 @@ export {
   feedsOf,
   weightInput,
 } from './arrays.js';
-export { multiHeadAttention } from './attention.js';
+export { attentionBias, multiHeadAttention } from './attention.js';
 export { type Initializer, kaimingNormal, kaimingUniform, normal, ones, uniformByFan, zeros } from './initializers.js';
 export { conv2d, type LayerOptions, linear } from './layers.js';
 export { batchNorm, layerNorm } from './norms.js';
