@@ -4,6 +4,7 @@ import { type Architecture, type ModelSpec, modelOf } from './architecture.js';
 import { cifarResnets } from './cifar-resnet.js';
 import { cnn } from './cnn.js';
 import { withClassCount } from './labels.js';
+import { llama } from './language/llama.js';
 import { mlp } from './mlp.js';
 import { resnets } from './resnet.js';
 import { vit } from './vit.js';
@@ -15,6 +16,7 @@ export const architectures = new Registry<Architecture>('architecture', [
   ...resnets,
   ...cifarResnets,
   vit,
+  llama,
 ] as Architecture[]);
 
 const jsonObject = z.record(z.string(), z.unknown());

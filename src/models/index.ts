@@ -27,6 +27,7 @@ export { architectures, parseConfig, readConfig } from './config.js';
 export { initializeModel, loadModel, saveModel, writtenParameters } from './directory.js';
 export { classWithHead, familyKeys, headKind, keysOfHead } from './head.js';
 export { classNames } from './labels.js';
+export { type LlamaConfig, llama } from './language/llama.js';
 export { type MlpConfig, mlp } from './mlp.js';
 export type { Model } from './model.js';
 export {

@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import { activationKey, checkHeads, decoderFamilyKeys, headWidth, llamaKeys } from './decoder-config.js';
+import { decoderFamily } from './decoder-family.js';
+import { decoderClasses } from './decoder-heads.js';
+import { ropeKeys, ropeOf } from './rope-parameters.js';
+
+const classes = decoderClasses('Llama');
+
+const keys = z.strictObject({
+  ...decoderFamilyKeys('llama', classes),
+  ...llamaKeys({ vocab_size: 32_000, intermediate_size: 11_008, max_position_embeddings: 2048 }),
+  hidden_act: activationKey('silu'),
+  ...ropeKeys,
+  attention_bias: z.boolean().default(false).describe('whether the projections of attention have a bias'),
+  mlp_bias: z.boolean().default(false).describe('whether those of the feed-forward layer have one'),
+});
+
+const config = keys.superRefine((given, context) => checkHeads(given, { rope_parameters: ropeOf(given) }, context));
+
+/** Configuration of {@link llama}: Hugging Face's keys. */
+export type LlamaConfig = z.infer<typeof config>;
+
+/**
+ * Llama 1 to 3, SmolLM2 and the many that have their form.
+ *
+ * @see Touvron et al., "LLaMA", 2023; transformers' `LlamaModel`.
+ */
+export const llama = decoderFamily<LlamaConfig>({
+  name: 'llama',
+  description: 'Llama 1 to 3, SmolLM2 (Hugging Face LlamaForCausalLM)',
+  classes,
+  config,
+  settings(given) {
+    const rope = ropeOf(given);
+    const { attention_bias: bias, mlp_bias: feedForward } = given;
+    return {
+      name: 'llama',
+      vocabulary: given.vocab_size,
+      width: given.hidden_size,
+      inner: given.intermediate_size,
+      layers: Array.from({ length: given.num_hidden_layers }, () => ({ rope })),
+      heads: given.num_attention_heads,
+      keyHeads: given.num_key_value_heads ?? given.num_attention_heads,
+      headWidth: headWidth(given),
+      context: given.max_position_embeddings,
+      activation: given.hidden_act,
+      epsilon: given.rms_norm_eps,
+      biases: { queryKeyValue: bias, output: bias, feedForward },
+      tied: given.tie_word_embeddings,
+      dropout: given.attention_dropout ?? 0,
+      deviation: given.initializer_range,
+      padding: given.pad_token_id,
+    };
+  },
+});
