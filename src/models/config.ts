@@ -4,7 +4,10 @@ import { type Architecture, type ModelSpec, modelOf } from './architecture.js';
 import { cifarResnets } from './cifar-resnet.js';
 import { cnn } from './cnn.js';
 import { withClassCount } from './labels.js';
+import { gemma3 } from './language/gemma3.js';
 import { llama } from './language/llama.js';
+import { mistral } from './language/mistral.js';
+import { qwen2, qwen3 } from './language/qwen.js';
 import { mlp } from './mlp.js';
 import { resnets } from './resnet.js';
 import { vit } from './vit.js';
@@ -17,6 +20,10 @@ export const architectures = new Registry<Architecture>('architecture', [
   ...cifarResnets,
   vit,
   llama,
+  mistral,
+  qwen2,
+  qwen3,
+  gemma3,
 ] as Architecture[]);
 
 const jsonObject = z.record(z.string(), z.unknown());

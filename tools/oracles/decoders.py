@@ -71,6 +71,29 @@ CASES = [
     llama(rope_scaling={"rope_type": "yarn", "factor": 2.0, "original_max_position_embeddings": 16, "truncate": False, "mscale": 1.5, "mscale_all_dim": 0.5, "beta_fast": 1.5, "beta_slow": 0.5}, rope_theta=8.0),
 ]
 
+for family, keys in (
+    ("mistral", {"sliding_window": 3}),
+    ("qwen2", {"use_sliding_window": True, "sliding_window": 3, "max_window_layers": 1}),
+    ("qwen3", {"head_dim": 6, "layer_types": ["sliding_attention", "full_attention"], "use_sliding_window": True, "sliding_window": 2}),
+):
+    for kind in ("ForCausalLM", "ForSequenceClassification", "ForTokenClassification", "Model"):
+        CASES.append({**LLAMA, "model_type": family, "architectures": [family.capitalize() + kind], **keys})
+CASES += [
+    {**CASES[-4], "attention_bias": True, "use_sliding_window": False, "layer_types": None, "tie_word_embeddings": False, "head_dim": 4},
+    {**LLAMA, "model_type": "mistral", "architectures": ["MistralForCausalLM"], "sliding_window": None, "head_dim": 6},
+]
+GEMMA = {
+    **LLAMA, "model_type": "gemma3_text", "num_hidden_layers": 3, "head_dim": 6, "query_pre_attn_scalar": 9, "sliding_window": 3,
+    "sliding_window_pattern": 2, "hidden_activation": "gelu_pytorch_tanh",
+}
+for kind in ("ForCausalLM", "TextForSequenceClassification", "TextModel"):
+    CASES.append({**GEMMA, "architectures": ["Gemma3" + kind], "rope_theta": 300.0, "rope_local_base_freq": 40.0, "rope_scaling": {"rope_type": "linear", "factor": 2.0}})
+CASES.append({
+    **GEMMA, "architectures": ["Gemma3ForCausalLM"], "final_logit_softcapping": 2.0, "attention_bias": True,
+    "layer_types": ["full_attention", "sliding_attention", "sliding_attention"],
+    "rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 90.0}, "sliding_attention": {"rope_type": "default", "rope_theta": 20.0}},
+})
+
 IDS = [[5, 17, 3, 9, 12, 3, 8, 18], [11, 4, 6, 6, 14, PAD, PAD, PAD], [PAD, PAD, 7, 16, 2, 10, 13, 15]]
 MASK = [[1] * 8, [1] * 5 + [0] * 3, [0] * 2 + [1] * 6]
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { familyKeys } from '../head.js';
 import { labelKeys, maxClasses } from '../labels.js';
-import { activationNames } from './decoder.js';
+import { type Activation, activationNames } from './decoder.js';
 import { missingRopeKey, type RopeParameters } from './rope-parameters.js';
 
 /** Names a part of a model that is not read: the key must be absent, `null`, or say that the part is not there. */
@@ -35,34 +35,57 @@ export function decoderFamilyKeys<Name extends string>(name: Name, classes: Read
   };
 }
 
-/** The defaults in which the families differ. */
+/** The defaults in which the families differ; those left out are Llama's. */
 interface Defaults {
   vocab_size: number;
+  hidden_size?: number;
   intermediate_size: number;
-  max_position_embeddings: number;
+  num_hidden_layers?: number;
+  num_attention_heads?: number;
+  /** Default as many as heads of queries. */
   num_key_value_heads?: number;
+  /** Default by the width. */
+  head_dim?: number;
+  max_position_embeddings: number;
+  tie_word_embeddings?: boolean;
 }
 
 /** Keys of the Llama family, with transformers' defaults. */
-export function llamaKeys(defaults: Defaults) {
-  const { vocab_size, intermediate_size, max_position_embeddings, num_key_value_heads } = defaults;
+export function llamaKeys({
+  vocab_size,
+  hidden_size = 4096,
+  intermediate_size,
+  num_hidden_layers = 32,
+  num_attention_heads = 32,
+  num_key_value_heads,
+  head_dim,
+  max_position_embeddings,
+  tie_word_embeddings = false,
+}: Defaults) {
   return {
     vocab_size: z.int().min(1).default(vocab_size).describe('tokens of the vocabulary'),
-    hidden_size: z.int().min(1).default(4096).describe('width of the residual stream'),
+    hidden_size: z.int().min(1).default(hidden_size).describe('width of the residual stream'),
     intermediate_size: z.int().min(1).default(intermediate_size).describe('width of the hidden layer of a block'),
-    num_hidden_layers: z.int().min(1).default(32).describe('number of blocks'),
-    num_attention_heads: z.int().min(1).default(32).describe('heads of queries'),
-    num_key_value_heads: (num_key_value_heads === undefined
-      ? z.int().min(1).nullish()
-      : z.int().min(1).nullable().default(num_key_value_heads)
-    ).describe('heads of keys and values; they divide those of queries'),
-    head_dim: z.int().min(2).nullish().describe('width of a head; default hidden_size / num_attention_heads'),
+    num_hidden_layers: z.int().min(1).default(num_hidden_layers).describe('number of blocks'),
+    num_attention_heads: z.int().min(1).default(num_attention_heads).describe('heads of queries'),
+    num_key_value_heads: unless(num_key_value_heads, z.int().min(1)).describe(
+      'heads of keys and values; they divide those of queries',
+    ),
+    head_dim: unless(head_dim, z.int().min(2)).describe('width of a head; default hidden_size / num_attention_heads'),
     max_position_embeddings: z.int().min(1).default(max_position_embeddings).describe('longest text, in tokens'),
     rms_norm_eps: z.number().positive().default(1e-6).describe('epsilon of norms'),
     initializer_range: z.number().min(0).default(0.02).describe('deviation of first weights'),
     attention_dropout: z.number().min(0).lt(1).nullish().describe('share of the attention weights that training drops'),
-    tie_word_embeddings: z.boolean().default(false).describe('whether the head is the table of token embeddings'),
+    tie_word_embeddings: z
+      .boolean()
+      .default(tie_word_embeddings)
+      .describe('whether the head is the table of token embeddings'),
   };
+}
+
+/** A number that may be left out, or be `null`: then it is the default where there is one. */
+function unless(value: number | undefined, type: z.ZodInt): z.ZodType<number | null | undefined> {
+  return value === undefined ? type.nullish() : type.nullable().default(value);
 }
 
 /** The key of the activation, under a family's name for it. */
@@ -73,14 +96,71 @@ export function activationKey(name: (typeof activationNames)[number]) {
 /** What {@link llamaKeys} parse to. */
 export type LlamaKeys = z.infer<z.ZodObject<ReturnType<typeof llamaKeys>>>;
 
+/** Keys by which some families see only so far back in some layers. */
+export const windowKeys = {
+  use_sliding_window: z.boolean().default(false).describe('whether some layers see only so far back'),
+  sliding_window: z.int().min(1).nullable().default(4096).describe('how many tokens such a layer sees'),
+  max_window_layers: z.int().min(0).default(28).describe('first layer that does, where layer_types does not say'),
+  layer_types: layerTypes(),
+};
+
+/** The key that says which layers see how far. */
+export function layerTypes() {
+  return z
+    .array(z.enum(['full_attention', 'sliding_attention']))
+    .nullish()
+    .describe('which layers see all, and which only so far back');
+}
+
+/** What {@link windowKeys} parse to. */
+type Windowed = z.infer<z.ZodObject<typeof windowKeys>>;
+
+/** What each layer sees, by {@link windowKeys}: the window of each, none where it sees all. */
+export function windowsOf(config: Windowed & Pick<LlamaKeys, 'num_hidden_layers'>): (number | undefined)[] {
+  const window = config.use_sliding_window ? (config.sliding_window ?? undefined) : undefined;
+  return Array.from({ length: config.num_hidden_layers }, (_, layer) => {
+    const type = config.layer_types?.[layer];
+    const isNear = type === undefined ? layer >= config.max_window_layers : type === 'sliding_attention';
+    return isNear ? window : undefined;
+  });
+}
+
+/** Settings that all members of the family read from the same keys. */
+export function commonSettings(
+  name: string,
+  config: LlamaKeys & { hidden_act: Activation; pad_token_id?: number | null },
+) {
+  return {
+    name,
+    vocabulary: config.vocab_size,
+    width: config.hidden_size,
+    inner: config.intermediate_size,
+    heads: config.num_attention_heads,
+    keyHeads: config.num_key_value_heads ?? config.num_attention_heads,
+    headWidth: headWidth(config),
+    context: config.max_position_embeddings,
+    activation: config.hidden_act,
+    epsilon: config.rms_norm_eps,
+    tied: config.tie_word_embeddings,
+    dropout: config.attention_dropout ?? 0,
+    deviation: config.initializer_range,
+    padding: config.pad_token_id,
+  };
+}
+
+/** Whether layers that see only so far back have no window: transformers refuses such a configuration too. */
+function nearLayersLackWindow({ use_sliding_window = true, sliding_window }: Partial<Windowed>): boolean {
+  return !use_sliding_window || sliding_window == null;
+}
+
 /** Width of a head. */
 export function headWidth({ head_dim, hidden_size, num_attention_heads }: LlamaKeys): number {
   return head_dim ?? Math.floor(hidden_size / num_attention_heads);
 }
 
-/** Refuses head counts and rotary embeddings that do not fit one another. */
-export function checkHeads(
-  config: LlamaKeys & { pad_token_id?: number | null },
+/** Refuses heads, layers, padding and rotary embeddings that do not fit one another. */
+export function checkDecoder(
+  config: LlamaKeys & Partial<Windowed> & { pad_token_id?: number | null },
   ropes: Readonly<Record<string, RopeParameters>>,
   context: z.RefinementCtx,
 ): void {
@@ -96,6 +176,11 @@ export function checkHeads(
   if (width % 2 !== 0) refuse('head_dim', `expected an even number, found ${width}`);
   if (pad_token_id != null && (pad_token_id < 0 || pad_token_id >= vocab_size)) {
     refuse('pad_token_id', `expected a token of the vocabulary, below ${vocab_size}, found ${pad_token_id}`);
+  }
+  const { num_hidden_layers: layers, layer_types: types } = config;
+  if (types && types.length < layers) refuse('layer_types', `expected ${layers} of them, found ${types.length}`);
+  if (types?.includes('sliding_attention') && nearLayersLackWindow(config)) {
+    refuse('layer_types', 'expected a sliding_window for layers of sliding_attention, found none');
   }
   for (const [path, rope] of Object.entries(ropes)) {
     const missing = missingRopeKey(rope);

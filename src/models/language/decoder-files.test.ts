@@ -5,21 +5,31 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeSafetensors, fromFloat32, parseSafetensors, type StoredTensor } from '../../formats/index.js';
 import { initializeModel, loadModel, type Model, saveModel } from '../index.js';
 
-/** A family, in the smallest form that has all of its parts, and how its files name them. */
+const llamaLike = {
+  config: {
+    hidden_size: 8,
+    intermediate_size: 12,
+    num_hidden_layers: 1,
+    num_attention_heads: 2,
+    num_key_value_heads: 1,
+    head_dim: 4,
+  },
+  base: 'model.',
+  table: 'model.embed_tokens.weight',
+  constant: 'model.layers.0.self_attn.rotary_emb.inv_freq',
+};
+
+/** Families, in the smallest form that has all of their parts, and how their files name them. */
 const families = [
+  { ...llamaLike, type: 'llama', causal: 'LlamaForCausalLM', classifier: 'LlamaForSequenceClassification' },
+  { ...llamaLike, type: 'mistral', causal: 'MistralForCausalLM', classifier: 'MistralForSequenceClassification' },
+  { ...llamaLike, type: 'qwen2', causal: 'Qwen2ForCausalLM', classifier: 'Qwen2ForSequenceClassification' },
+  { ...llamaLike, type: 'qwen3', causal: 'Qwen3ForCausalLM', classifier: 'Qwen3ForSequenceClassification' },
   {
-    config: {
-      model_type: 'llama',
-      hidden_size: 8,
-      intermediate_size: 12,
-      num_hidden_layers: 1,
-      num_attention_heads: 2,
-    },
-    causal: 'LlamaForCausalLM',
-    classifier: 'LlamaForSequenceClassification',
-    base: 'model.',
-    table: 'model.embed_tokens.weight',
-    constant: 'model.layers.0.self_attn.rotary_emb.inv_freq',
+    ...llamaLike,
+    type: 'gemma3_text',
+    causal: 'Gemma3ForCausalLM',
+    classifier: 'Gemma3TextForSequenceClassification',
   },
 ];
 
@@ -56,14 +66,14 @@ async function unchanged(folder: string): Promise<Model> {
   return model;
 }
 
-describe.each(families)('files of $config.model_type', ({ config, causal, classifier, base, table, constant }) => {
-  const keys = { ...config, vocab_size: 6, num_labels: 3 };
+describe.each(families)('files of $type', ({ type, config, causal, classifier, base, table, constant }) => {
+  const keys = { ...config, model_type: type, vocab_size: 6, num_labels: 3, pad_token_id: 0 };
   const [untied, tied] = [false, true].map((tie_word_embeddings) => ({
     ...keys,
     architectures: [causal],
     tie_word_embeddings,
   }));
-  const model = initializeModel(config.model_type, untied, 1);
+  const model = initializeModel(type, untied, 1);
   const body = tensorsOf(model).filter(({ name }) => name !== 'lm_head.weight');
   const saved: StoredTensor = { name: constant, dtype: 'F32', shape: [2], bytes: new Uint8Array(8).fill(7) };
   const head = (shape: number[]) =>

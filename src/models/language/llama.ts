@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { activationKey, checkHeads, decoderFamilyKeys, headWidth, llamaKeys } from './decoder-config.js';
+import { activationKey, checkDecoder, commonSettings, decoderFamilyKeys, llamaKeys } from './decoder-config.js';
 import { decoderFamily } from './decoder-family.js';
 import { decoderClasses } from './decoder-heads.js';
 import { ropeKeys, ropeOf } from './rope-parameters.js';
@@ -15,7 +15,7 @@ const keys = z.strictObject({
   mlp_bias: z.boolean().default(false).describe('whether those of the feed-forward layer have one'),
 });
 
-const config = keys.superRefine((given, context) => checkHeads(given, { rope_parameters: ropeOf(given) }, context));
+const config = keys.superRefine((given, context) => checkDecoder(given, { rope_parameters: ropeOf(given) }, context));
 
 /** Configuration of {@link llama}: Hugging Face's keys. */
 export type LlamaConfig = z.infer<typeof config>;
@@ -34,22 +34,9 @@ export const llama = decoderFamily<LlamaConfig>({
     const rope = ropeOf(given);
     const { attention_bias: bias, mlp_bias: feedForward } = given;
     return {
-      name: 'llama',
-      vocabulary: given.vocab_size,
-      width: given.hidden_size,
-      inner: given.intermediate_size,
+      ...commonSettings('llama', given),
       layers: Array.from({ length: given.num_hidden_layers }, () => ({ rope })),
-      heads: given.num_attention_heads,
-      keyHeads: given.num_key_value_heads ?? given.num_attention_heads,
-      headWidth: headWidth(given),
-      context: given.max_position_embeddings,
-      activation: given.hidden_act,
-      epsilon: given.rms_norm_eps,
       biases: { queryKeyValue: bias, output: bias, feedForward },
-      tied: given.tie_word_embeddings,
-      dropout: given.attention_dropout ?? 0,
-      deviation: given.initializer_range,
-      padding: given.pad_token_id,
     };
   },
 });
