@@ -5,6 +5,7 @@ import { cifarResnets } from './cifar-resnet.js';
 import { cnn } from './cnn.js';
 import { withClassCount } from './labels.js';
 import { gemma3 } from './language/gemma3.js';
+import { gpt2 } from './language/gpt2.js';
 import { llama } from './language/llama.js';
 import { mistral } from './language/mistral.js';
 import { qwen2, qwen3 } from './language/qwen.js';
@@ -24,6 +25,7 @@ export const architectures = new Registry<Architecture>('architecture', [
   qwen2,
   qwen3,
   gemma3,
+  gpt2,
 ] as Architecture[]);
 
 const jsonObject = z.record(z.string(), z.unknown());

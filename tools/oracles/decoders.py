@@ -94,6 +94,17 @@ CASES.append({
     "rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 90.0}, "sliding_attention": {"rope_type": "default", "rope_theta": 20.0}},
 })
 
+GPT2 = {
+    "model_type": "gpt2", "vocab_size": VOCABULARY, "n_embd": 16, "n_layer": 2, "n_head": 4, "n_inner": 24, "n_positions": 12,
+    "pad_token_id": PAD, "bos_token_id": 1, "eos_token_id": 2, "num_labels": 3,
+}
+for kind in ("LMHeadModel", "ForSequenceClassification", "ForTokenClassification", "Model"):
+    CASES.append({**GPT2, "architectures": ["GPT2" + kind]})
+CASES.append({
+    **GPT2, "architectures": ["GPT2LMHeadModel"], "n_inner": None, "tie_word_embeddings": False, "activation_function": "relu",
+    "scale_attn_by_inverse_layer_idx": True, "scale_attn_weights": False,
+})
+
 IDS = [[5, 17, 3, 9, 12, 3, 8, 18], [11, 4, 6, 6, 14, PAD, PAD, PAD], [PAD, PAD, 7, 16, 2, 10, 13, 15]]
 MASK = [[1] * 8, [1] * 5 + [0] * 3, [0] * 2 + [1] * 6]
 

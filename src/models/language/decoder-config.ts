@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { familyKeys } from '../head.js';
 import { labelKeys, maxClasses } from '../labels.js';
-import { type Activation, activationNames } from './decoder.js';
+import { type Activation, activationNames } from './activations.js';
 import { missingRopeKey, type RopeParameters } from './rope-parameters.js';
 
 /** Names a part of a model that is not read: the key must be absent, `null`, or say that the part is not there. */

@@ -31,6 +31,15 @@ const families = [
     causal: 'Gemma3ForCausalLM',
     classifier: 'Gemma3TextForSequenceClassification',
   },
+  {
+    type: 'gpt2',
+    config: { n_embd: 8, n_layer: 1, n_head: 2, n_positions: 4 },
+    base: 'transformer.',
+    table: 'transformer.wte.weight',
+    constant: 'transformer.h.0.attn.bias',
+    causal: 'GPT2LMHeadModel',
+    classifier: 'GPT2ForSequenceClassification',
+  },
 ];
 
 let root: string;

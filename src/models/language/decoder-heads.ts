@@ -14,6 +14,18 @@ export function decoderClasses(family: string, { tokens = true }: { tokens?: boo
   };
 }
 
+/** What a family of decoders calls its parts in files. */
+export interface DecoderNames {
+  /** Prefix of the base model. */
+  readonly base: string;
+  /** The table of token embeddings. */
+  readonly table: string;
+  /** The head that classifies tokens; the one of texts is `score`. */
+  readonly tokenHead: string;
+  /** Patterns of constants that old versions saved. */
+  readonly saved: readonly string[];
+}
+
 /** What of a configuration its head depends on. */
 export interface HeadConfig {
   readonly architectures: readonly string[];
@@ -42,15 +54,15 @@ export function fitDecoder(classes: Readonly<Record<string, string>>, { kind, la
  * with that token themselves (where it is also the end of a text), which it reads one or more tokens early, and for
  * configurations without one, where it takes the array's last token, padding or not.
  *
- * @param hidden - Normalized `[batch, tokens, width]`.
- * @param nextToken - Logits of the next token of it.
+ * @param inputs - `hidden`: normalized `[batch, tokens, width]`. `nextToken`: writes the logits of the next token.
  */
 export function decoderOutput(
   scope: Scope,
-  { hidden, mask, nextToken }: { hidden: Tensor; mask: Tensor; nextToken: (hidden: Tensor) => Tensor },
+  inputs: { hidden: Tensor; mask: Tensor; nextToken: () => Tensor; names: DecoderNames },
   kind: string,
   { num_labels, initializer_range, classifier_dropout }: HeadConfig,
 ): Tensors {
+  const { hidden, mask, nextToken, names } = inputs;
   const weightInitializer = normal(initializer_range);
   switch (kind) {
     case 'classifier': {
@@ -60,12 +72,12 @@ export function decoderOutput(
     case 'token-classifier': {
       const kept = scope.dropout(hidden, classifier_dropout ?? 0.1);
       const options = { weightInitializer, biasInitializer: zeros };
-      return { logits: linear(scope.child('score'), kept, num_labels, options) };
+      return { logits: linear(scope.child(names.tokenHead), kept, num_labels, options) };
     }
     case 'embedding':
       return { embedding: unitLength(meanPool(hidden, mask)) };
     default:
-      return { logits: nextToken(hidden) };
+      return { logits: nextToken() };
   }
 }
 
@@ -73,19 +85,24 @@ export function decoderOutput(
  * In what files of decoders differ: saved without the prefix of the base model or with that of DataParallel, without a head,
  * with another one, with a head that is the table of token embeddings, with constants that old versions saved.
  *
- * @param options - `base`: the prefix of the base model, `model.`. `table`: the table of token embeddings. `tied`: whether the
- *   head is that table. `saved`: patterns of constants.
+ * @param tied - Whether the head that gives the next token is the table of token embeddings.
  */
 export function decoderPolicy(
   kind: string,
-  { base, table, tied, saved }: { base: string; table: string; tied: boolean; saved: readonly string[] },
+  { base, table, tokenHead, saved }: DecoderNames,
+  tied: boolean,
 ): StateDictPolicy {
-  const isCausal = kind === 'causal-lm';
-  const hasScore = kind === 'classifier' || kind === 'token-classifier';
+  const heads: Readonly<Record<string, string>> = {
+    'causal-lm': 'lm_head.weight',
+    classifier: 'score.*',
+    'token-classifier': `${tokenHead}.*`,
+  };
+  const own = heads[kind];
+  const isTied = kind === 'causal-lm' && tied;
   return {
     prefixes: ['module.', base],
-    ...(isCausal && tied && { ties: { 'lm_head.weight': table } }),
-    ignorable: [...saved, ...(isCausal ? [] : ['lm_head.weight']), ...(hasScore ? [] : ['score.*'])],
-    initializable: [...(isCausal && !tied ? ['lm_head.weight'] : []), ...(hasScore ? ['score.*'] : [])],
+    ...(isTied && { ties: { 'lm_head.weight': table } }),
+    ignorable: [...saved, ...Object.values(heads).filter((head) => head !== own)],
+    initializable: own === undefined || isTied ? [] : [own],
   };
 }

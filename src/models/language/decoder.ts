@@ -1,25 +1,7 @@
-import {
-  add,
-  and,
-  gather,
-  gelu,
-  greater,
-  less,
-  lessOrEqual,
-  matMul,
-  mul,
-  relu,
-  reshape,
-  silu,
-  sub,
-  type Tensor,
-  tanh,
-  transpose,
-} from '../../graph/index.js';
+import { add, gather, matMul, mul, type Tensor, tanh, transpose } from '../../graph/index.js';
 import {
   type AttentionOptions,
   attend,
-  attentionBias,
   type Initializer,
   joinHeads,
   linear,
@@ -34,25 +16,10 @@ import {
   splitHeads,
   zeros,
 } from '../../nn/index.js';
-import { InputError } from '../../registry/index.js';
+import type { CacheShape, DecoderInputs, DecoderOutputs, KeyValue } from '../text-decoder.js';
+import { type Activation, activations } from './activations.js';
+import { CausalBiases, range, requireContext, roomOf, type SeenBiases } from './decoding.js';
 import { endsAtContext, type RopeParameters, ropeFrequencies } from './rope-parameters.js';
-
-/** Activations of a feed-forward layer, by the names that transformers has for them. */
-export const activations = {
-  silu,
-  swish: silu,
-  gelu: (x: Tensor) => gelu(x),
-  gelu_new: (x: Tensor) => gelu(x, { approximate: 'tanh' }),
-  gelu_pytorch_tanh: (x: Tensor) => gelu(x, { approximate: 'tanh' }),
-  relu,
-  tanh,
-} as const;
-
-/** The name of an activation. */
-export type Activation = keyof typeof activations;
-
-/** All names of activations. */
-export const activationNames = Object.keys(activations) as [Activation, ...Activation[]];
 
 /** What a layer sees: how far back, and how positions turn it. */
 export interface DecoderLayer {
@@ -110,56 +77,12 @@ export interface DecoderSettings {
   readonly padding?: number | null;
 }
 
-/** What a decoder is fed. */
-export interface DecoderInputs {
-  /** int64 `[batch, tokens]`. */
-  readonly input_ids: Tensor;
-  /** int64 `[batch, tokens]`: 1, or 0 for padding. */
-  readonly attention_mask: Tensor;
-  /** What came before these tokens; none at a text's beginning. */
-  readonly past?: DecoderPast;
-}
+/** Why texts must end at the context, of models with dynamic NTK. */
+const afterDynamic = ', after which dynamic rotary embeddings depend on the length of the batch';
 
-/** Keys and values of the tokens before, with room behind them. */
-export interface DecoderPast {
-  /** How many tokens there are, int64 `[]`. */
-  readonly length: Tensor;
-  /** A pair for each layer, `[batch, keyHeads, room, headWidth]` each. */
-  readonly layers: readonly KeyValue[];
-}
-
-/** Keys and values of a layer, `[batch, keyHeads, tokens, headWidth]` each. */
-export interface KeyValue {
-  /** Keys, turned by their positions. */
-  readonly key: Tensor;
-  /** Values. */
-  readonly value: Tensor;
-}
-
-/** What the layers give. */
-export interface DecoderOutputs {
-  /** Normalized `[batch, tokens, width]`. */
-  readonly hidden: Tensor;
-  /** Keys and values of these tokens, by layer. */
-  readonly present: readonly KeyValue[];
-}
-
-/** Whole numbers from 0 on as a constant. */
-function range(like: Tensor, length: number, shape: readonly number[]): Tensor {
-  return like.graph.constant(
-    Float64Array.from({ length }, (_, i) => i),
-    shape,
-    'int64',
-  );
-}
-
-/**
- * What tokens see of one another and of those before, and how they are turned: computed once for all layers of a kind, not in
- * each of them.
- */
-class Sight {
+/** How positions turn queries and keys: computed once for all layers of a kind, not in each of them. */
+class Rotations {
   readonly #tables = new Map<string, RotaryTables>();
-  readonly #biases = new Map<number | undefined, { own: Tensor; past?: Tensor }>();
 
   constructor(
     readonly settings: DecoderSettings,
@@ -170,7 +93,7 @@ class Sight {
    * Angles count from the beginning of the array: what padding stands before a text moves all its tokens alike, and only
    * distances count.
    */
-  tables({ rope }: DecoderLayer): RotaryTables {
+  of({ rope }: DecoderLayer): RotaryTables {
     const { settings, inputs } = this;
     const { input_ids: ids, past } = inputs;
     const key = JSON.stringify(rope);
@@ -178,37 +101,10 @@ class Sight {
     if (known) return known;
     const frequencies = ropeFrequencies(rope, { headWidth: settings.headWidth, positions: settings.context });
     const [, tokens] = ids.shape;
-    const room = past?.layers[0]?.key.shape[2] ?? 0;
-    const all = rotaryTables(ids.graph, frequencies, room + tokens);
-    const found = past ? rotaryRows(all, add(past.length, range(ids, tokens, [tokens]))) : all;
+    const all = rotaryTables(ids.graph, frequencies, roomOf(past) + tokens);
+    const found = past ? rotaryRows(all, add(past.length, range(ids.graph, tokens, [tokens]))) : all;
     this.#tables.set(key, found);
     return found;
-  }
-
-  /** What is added to the scores of a layer's tokens `[batch, 1, tokens, tokens]`, and of those before `[1, 1, tokens, room]`. */
-  biases({ window }: DecoderLayer): { own: Tensor; past?: Tensor } {
-    const known = this.#biases.get(window);
-    if (known) return known;
-    const { input_ids: ids, attention_mask: mask, past } = this.inputs;
-    const [batch, tokens] = ids.shape;
-    const queries = range(ids, tokens, [tokens, 1]);
-    const near = (allowed: Tensor, distance: Tensor) => (window ? and(allowed, less(distance, window)) : allowed);
-    const keys = range(ids, tokens, [1, tokens]);
-    const causal = near(lessOrEqual(keys, queries), sub(queries, keys)); // [tokens, tokens]
-    const own = attentionBias(and(reshape(greater(mask, 0), [batch, 1, 1, tokens]), causal));
-    const found = { own, ...(past && { past: this.#pastBias(past, queries, near) }) };
-    this.#biases.set(window, found);
-    return found;
-  }
-
-  #pastBias(
-    { length, layers }: DecoderPast,
-    queries: Tensor,
-    near: (allowed: Tensor, distance: Tensor) => Tensor,
-  ): Tensor {
-    const room = layers[0].key.shape[2];
-    const before = range(length, room, [1, room]);
-    return attentionBias(near(less(before, length), sub(add(queries, length), before)));
   }
 }
 
@@ -219,16 +115,10 @@ class Sight {
  * @throws InputError for more tokens than the model's context.
  */
 export function decoder(scope: Scope, inputs: DecoderInputs, settings: DecoderSettings): DecoderOutputs {
-  const [, tokens] = inputs.input_ids.shape;
   const { name, context, epsilon, normOffset: offset, embeddingScale = 1 } = settings;
-  const capped = settings.layers.some(({ rope }) => endsAtContext(rope));
-  if (tokens > context) {
-    const why = capped ? ', after which dynamic rotary embeddings depend on the length of the batch' : '';
-    throw new InputError(
-      `${name}: expected at most ${context} tokens (max_position_embeddings)${why}, found ${tokens}`,
-    );
-  }
-  const sight = new Sight(settings, inputs);
+  requireContext(inputs, name, context, settings.layers.some(({ rope }) => endsAtContext(rope)) ? afterDynamic : '');
+  const rotations = new Rotations(settings, inputs);
+  const biases = new CausalBiases(inputs);
   let h = mul(gather(tokenTable(scope, settings), inputs.input_ids), embeddingScale); // [batch, tokens, width]
   const present = settings.layers.map((layer, index) => {
     const at = scope.child('layers').child(`${index}`);
@@ -236,8 +126,8 @@ export function decoder(scope: Scope, inputs: DecoderInputs, settings: DecoderSe
     const norm = (of: string, x: Tensor) => rmsNorm(at.child(of), x, { epsilon, offset });
     const added = (of: string, x: Tensor) => add(h, settings.normalizesOutputs ? norm(of, x) : x);
     const { output, ...kept } = attention(at.child('self_attn'), norm('input_layernorm', h), settings, {
-      tables: sight.tables(layer),
-      biases: sight.biases(layer),
+      tables: rotations.of(layer),
+      biases: biases.of(layer.window),
       before,
     });
     h = added('post_attention_layernorm', output);
@@ -248,8 +138,13 @@ export function decoder(scope: Scope, inputs: DecoderInputs, settings: DecoderSe
   return { hidden: rmsNorm(scope.child('norm'), h, { epsilon, offset }), present };
 }
 
+/** What it keeps of each token. */
+export function decoderCache({ layers, keyHeads, headWidth, context }: DecoderSettings): CacheShape {
+  return { layers: layers.length, heads: keyHeads, headWidth, context };
+}
+
 /** The table of token embeddings, `[vocabulary, width]`. */
-export function tokenTable(scope: Scope, { vocabulary, width, deviation, padding }: DecoderSettings): Tensor {
+function tokenTable(scope: Scope, { vocabulary, width, deviation, padding }: DecoderSettings): Tensor {
   const draw: Initializer = (out, shape, stream) => {
     normal(deviation)(out, shape, stream);
     if (padding != null) out.fill(0, padding * width, (padding + 1) * width);
@@ -269,7 +164,7 @@ export function nextTokenLogits(scope: Scope, hidden: Tensor, settings: DecoderS
 
 interface Seen {
   readonly tables: RotaryTables;
-  readonly biases: { readonly own: Tensor; readonly past?: Tensor };
+  readonly biases: SeenBiases;
   readonly before?: KeyValue;
 }
 

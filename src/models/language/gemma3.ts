@@ -8,7 +8,7 @@ import {
   llamaKeys,
   unsupported,
 } from './decoder-config.js';
-import { decoderFamily } from './decoder-family.js';
+import { llamaFamily } from './decoder-family.js';
 import { type RopeParameters, ropeKeys, ropeParameters } from './rope-parameters.js';
 
 const classes = {
@@ -82,12 +82,9 @@ function ropes(given: z.infer<typeof keys>): Record<'full_attention' | 'sliding_
  *
  * @see Gemma Team, "Gemma 3 Technical Report", 2025; transformers' `Gemma3TextModel`.
  */
-export const gemma3 = decoderFamily<Gemma3Config>({
-  name: 'gemma3_text',
-  description: 'Gemma 3, text only (Hugging Face Gemma3ForCausalLM)',
-  classes,
-  config,
-  settings(given) {
+export const gemma3 = llamaFamily<Gemma3Config>(
+  { name: 'gemma3_text', description: 'Gemma 3, text only (Hugging Face Gemma3ForCausalLM)', classes, config },
+  (given) => {
     const { full_attention, sliding_attention } = ropes(given);
     const near = { rope: sliding_attention, window: given.sliding_window ?? undefined };
     const { layer_types: types, sliding_window_pattern: pattern, attention_bias: bias } = given;
@@ -106,4 +103,4 @@ export const gemma3 = decoderFamily<Gemma3Config>({
       logitCap: given.final_logit_softcapping ?? undefined,
     };
   },
-});
+);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { activationKey, checkDecoder, commonSettings, decoderFamilyKeys, llamaKeys } from './decoder-config.js';
-import { decoderFamily } from './decoder-family.js';
+import { llamaFamily } from './decoder-family.js';
 import { decoderClasses } from './decoder-heads.js';
 import { ropeKeys, ropeOf } from './rope-parameters.js';
 
@@ -25,12 +25,9 @@ export type LlamaConfig = z.infer<typeof config>;
  *
  * @see Touvron et al., "LLaMA", 2023; transformers' `LlamaModel`.
  */
-export const llama = decoderFamily<LlamaConfig>({
-  name: 'llama',
-  description: 'Llama 1 to 3, SmolLM2 (Hugging Face LlamaForCausalLM)',
-  classes,
-  config,
-  settings(given) {
+export const llama = llamaFamily<LlamaConfig>(
+  { name: 'llama', description: 'Llama 1 to 3, SmolLM2 (Hugging Face LlamaForCausalLM)', classes, config },
+  (given) => {
     const rope = ropeOf(given);
     const { attention_bias: bias, mlp_bias: feedForward } = given;
     return {
@@ -39,4 +36,4 @@ export const llama = decoderFamily<LlamaConfig>({
       biases: { queryKeyValue: bias, output: bias, feedForward },
     };
   },
-});
+);

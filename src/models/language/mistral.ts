@@ -7,7 +7,7 @@ import {
   llamaKeys,
   unsupported,
 } from './decoder-config.js';
-import { decoderFamily } from './decoder-family.js';
+import { llamaFamily } from './decoder-family.js';
 import { decoderClasses } from './decoder-heads.js';
 import { ropeKeys, ropeOf } from './rope-parameters.js';
 
@@ -42,16 +42,13 @@ export type MistralConfig = z.infer<typeof config>;
  *
  * @see Jiang et al., "Mistral 7B", 2023; transformers' `MistralModel`.
  */
-export const mistral = decoderFamily<MistralConfig>({
-  name: 'mistral',
-  description: 'Mistral 7B (Hugging Face MistralForCausalLM)',
-  classes,
-  config,
-  settings(given) {
+export const mistral = llamaFamily<MistralConfig>(
+  { name: 'mistral', description: 'Mistral 7B (Hugging Face MistralForCausalLM)', classes, config },
+  (given) => {
     const layer = { rope: ropeOf(given), window: given.sliding_window ?? undefined };
     return {
       ...commonSettings('mistral', given),
       layers: Array.from({ length: given.num_hidden_layers }, () => layer),
     };
   },
-});
+);

@@ -9,7 +9,7 @@ import {
   windowKeys,
   windowsOf,
 } from './decoder-config.js';
-import { decoderFamily } from './decoder-family.js';
+import { llamaFamily } from './decoder-family.js';
 import { decoderClasses } from './decoder-heads.js';
 import { ropeKeys, ropeOf } from './rope-parameters.js';
 
@@ -39,12 +39,14 @@ export type Qwen2Config = z.infer<typeof config2>;
  *
  * @see Yang et al., "Qwen2 Technical Report", 2024; transformers' `Qwen2Model`.
  */
-export const qwen2 = decoderFamily<Qwen2Config>({
-  name: 'qwen2',
-  description: 'Qwen2 and Qwen2.5 (Hugging Face Qwen2ForCausalLM)',
-  classes: classes2,
-  config: config2,
-  settings(given) {
+export const qwen2 = llamaFamily<Qwen2Config>(
+  {
+    name: 'qwen2',
+    description: 'Qwen2 and Qwen2.5 (Hugging Face Qwen2ForCausalLM)',
+    classes: classes2,
+    config: config2,
+  },
+  (given) => {
     const rope = ropeOf(given);
     return {
       ...commonSettings('qwen2', given),
@@ -52,7 +54,7 @@ export const qwen2 = decoderFamily<Qwen2Config>({
       biases: { queryKeyValue: true },
     };
   },
-});
+);
 
 const classes3 = decoderClasses('Qwen3');
 const keys3 = z.strictObject({
@@ -74,12 +76,14 @@ export type Qwen3Config = z.infer<typeof config3>;
  *
  * @see Yang et al., "Qwen3 Technical Report", 2025; transformers' `Qwen3Model`.
  */
-export const qwen3 = decoderFamily<Qwen3Config>({
-  name: 'qwen3',
-  description: 'Qwen3 without experts (Hugging Face Qwen3ForCausalLM)',
-  classes: classes3,
-  config: config3,
-  settings(given) {
+export const qwen3 = llamaFamily<Qwen3Config>(
+  {
+    name: 'qwen3',
+    description: 'Qwen3 without experts (Hugging Face Qwen3ForCausalLM)',
+    classes: classes3,
+    config: config3,
+  },
+  (given) => {
     const rope = ropeOf(given);
     const { attention_bias: bias } = given;
     return {
@@ -89,4 +93,4 @@ export const qwen3 = decoderFamily<Qwen3Config>({
       biases: { queryKeyValue: bias, output: bias },
     };
   },
-});
+);
