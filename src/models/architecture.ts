@@ -4,6 +4,7 @@ import { Graph, GraphError, type Tensor } from '../graph/index.js';
 import { type ArraySpecs, batchInput, batchSpecs, type ExampleSpecs, Scope, type StateSpec } from '../nn/index.js';
 import { InputError } from '../registry/index.js';
 import type { StateDictPolicy } from './state-dict-policy.js';
+import type { TextDecoder } from './text-decoder.js';
 
 /** What a model's outputs are: a task asks for one kind of head. */
 export interface Head {
@@ -51,6 +52,8 @@ export interface Architecture<Config = unknown> {
   toFile?(config: Config): Record<string, unknown>;
   /** In what files of weights may differ from the state that it declares; default strict. */
   stateDictPolicy?(config: Config): StateDictPolicy;
+  /** How it computes a text token by token; none where it cannot. */
+  readonly decoder?: TextDecoder<Config>;
   /** Outputs by name (`logits` of a classifier) of the inputs of a batch. */
   forward(scope: Scope, inputs: Tensors, config: Config): Tensors;
 }

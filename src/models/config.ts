@@ -4,7 +4,12 @@ import { type Architecture, type ModelSpec, modelOf } from './architecture.js';
 import { cifarResnets } from './cifar-resnet.js';
 import { cnn } from './cnn.js';
 import { withClassCount } from './labels.js';
+import { gemma3 } from './language/gemma3.js';
+import { gpt2 } from './language/gpt2.js';
 import { bert } from './language/index.js';
+import { llama } from './language/llama.js';
+import { mistral } from './language/mistral.js';
+import { qwen2, qwen3 } from './language/qwen.js';
 import { mlp } from './mlp.js';
 import { resnets } from './resnet.js';
 import { vit } from './vit.js';
@@ -17,6 +22,12 @@ export const architectures = new Registry<Architecture>('architecture', [
   ...cifarResnets,
   vit,
   bert,
+  llama,
+  mistral,
+  qwen2,
+  qwen3,
+  gemma3,
+  gpt2,
 ] as Architecture[]);
 
 const jsonObject = z.record(z.string(), z.unknown());

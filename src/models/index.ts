@@ -27,7 +27,12 @@ export { architectures, parseConfig, readConfig } from './config.js';
 export { initializeModel, loadModel, saveModel, writtenParameters } from './directory.js';
 export { classWithHead, familyKeys, headKind, keysOfHead } from './head.js';
 export { classNames } from './labels.js';
+export { type Gemma3Config, gemma3 } from './language/gemma3.js';
+export { type Gpt2Config, gpt2 } from './language/gpt2.js';
 export { type BertConfig, bert } from './language/index.js';
+export { type LlamaConfig, llama } from './language/llama.js';
+export { type MistralConfig, mistral } from './language/mistral.js';
+export { type Qwen2Config, type Qwen3Config, qwen2, qwen3 } from './language/qwen.js';
 export { type MlpConfig, mlp } from './mlp.js';
 export type { Model } from './model.js';
 export {
@@ -48,5 +53,6 @@ export {
   type Weight,
 } from './state-dict.js';
 export type { StateDictPolicy } from './state-dict-policy.js';
+export type { CacheShape, DecoderInputs, DecoderOutputs, DecoderPast, KeyValue, TextDecoder } from './text-decoder.js';
 export { type VitConfig, vit } from './vit.js';
 export { type MatrixShape, matrixShape, type WeightMatrix, weightMatrices } from './weight-matrices.js';

@@ -4,6 +4,9 @@ import {
   batchNormalizationTraining,
   layerNormalization,
   mul,
+  reciprocal,
+  reduceMean,
+  sqrt,
   type Tensor,
 } from '../graph/index.js';
 import { InputError } from '../registry/index.js';
@@ -51,4 +54,23 @@ export function layerNorm(scope: Scope, x: Tensor, { epsilon = 1e-5 }: { epsilon
   const shape = [x.shape[x.rank - 1]];
   const scale = scope.parameter('weight', shape, ones);
   return layerNormalization(x, scale, scope.parameter('bias', shape, zeros), { epsilon });
+}
+
+/**
+ * Root mean square normalization of the last axis, `x / √(mean x² + epsilon) · weight`, as transformers' `LlamaRMSNorm`:
+ * parameter `weight`.
+ *
+ * @param options - `epsilon`: default 1e-6. `offset`: added to the weight, whose first value is then `1 − offset`; 1 for Gemma,
+ *   default 0.
+ * @see Zhang and Sennrich, "Root Mean Square Layer Normalization", NeurIPS 2019.
+ */
+export function rmsNorm(
+  scope: Scope,
+  x: Tensor,
+  { epsilon = 1e-6, offset = 0 }: { epsilon?: number; offset?: 0 | 1 } = {},
+): Tensor {
+  const weight = scope.parameter('weight', [x.shape[x.rank - 1]], offset === 0 ? ones : zeros);
+  const square = reduceMean(mul(x, x), { axes: [-1], keepDims: true });
+  const normalized = mul(x, reciprocal(sqrt(add(square, epsilon))));
+  return mul(normalized, offset === 0 ? weight : add(weight, offset));
 }

@@ -24,13 +24,13 @@ export function inputsOf({ input, inputSeed }: Pick<VisionCase, 'input' | 'input
   return Float32Array.from(hashed(inputSeed, sizeOf(input)));
 }
 
-/** The weights that the oracle gives a model: by kind of entry, one seed a name in sorted order. */
-export function hashedWeights(spec: ModelSpec): StateDict {
+/** The weights that an oracle gives a model: by kind of entry, one seed a name in sorted order. */
+export function hashedWeights(spec: ModelSpec, first = seed): StateDict {
   const state = modelState(spec);
   const order = state.map(({ name }) => name).sort();
   return new Map(
     state.map(({ name, shape, kind }) => {
-      const values = hashed(seed + order.indexOf(name), sizeOf(shape));
+      const values = hashed(first + order.indexOf(name), sizeOf(shape));
       const inputs = Math.max(sizeOf(shape.slice(1)), 2);
       const scale = 2 ** (1 - Math.ceil(Math.log2(Math.sqrt(inputs))));
       const centred = !/(running_var|weight)$/.test(name);
@@ -56,13 +56,13 @@ export interface DigestError {
  * element relative to itself or, where it is smaller, to the tensor's root mean square.
  *
  * @param zero - Root mean square below which a tensor is zero but for rounding, and compared as if it had this one.
- * @param from - The oracle's seed.
+ * @param first - The oracle's seed.
  */
 export function worstOfDigests(
   found: ReadonlyMap<string, Float32Array>,
   expected: Readonly<Record<string, Digest>>,
   zero: number,
-  from: number = seed,
+  first = seed,
 ): DigestError {
   const names = Object.keys(expected).sort();
   let worst: DigestError = { error: 0, where: 'none' };
@@ -73,7 +73,7 @@ export function worstOfDigests(
       worst = { error: Number.POSITIVE_INFINITY, where: `${name}, which is missing` };
       return;
     }
-    const along = hashed(from + 9000 + index, values.length);
+    const along = hashed(first + 9000 + index, values.length);
     const rms = Math.max(norm / Math.sqrt(values.length), zero);
     const whole = rms * Math.sqrt(values.length);
     const compare = (what: string, a: number, b: number, scale: number) => {
