@@ -15,6 +15,9 @@ export const tokenizerFiles: Readonly<Record<string, number>> = {
   'special_tokens_map.json': 2 ** 20,
   'chat_template.jinja': 2 ** 20,
 };
+/** Words whose tokens are kept, and letters of the longest that is. */
+const KEPT_WORDS = 100_000;
+const LONGEST_KEPT = 64;
 /** Highest number of a token. */
 const MAX_ID = 2 ** 24;
 
@@ -47,6 +50,8 @@ export interface Tokenizer {
    * @throws InputError when `maxLength` leaves no room for the special tokens, or a text cannot be encoded.
    */
   encode(text: string, pair?: string, options?: EncodeOptions): Encoding;
+  /** Puts special tokens around the tokens of a text. */
+  withSpecialTokens(ids: readonly number[]): Encoding;
   /**
    * The text of some tokens; numbers without a token are left out.
    *
@@ -160,9 +165,16 @@ class MendedTokenizer implements Tokenizer {
     inner.decoder = mendDecoder(inner.decoder);
     inner.post_processor = null;
     const { model } = inner;
-    // Unknown characters are one token within a word, not across words.
+    // Unknown characters are one token within a word, not across words; and most words come again and again.
     const encodeWords = model._call.bind(model);
-    model._call = (words) => words.flatMap((word) => encodeWords([word]));
+    const known = new Map<string, string[]>();
+    model._call = (words) =>
+      words.flatMap((word) => {
+        const tokens = known.get(word) ?? encodeWords([word]);
+        if (known.size >= KEPT_WORDS) known.clear();
+        if (word.length <= LONGEST_KEPT) known.set(word, tokens);
+        return tokens;
+      });
     this.#inner = inner;
     const idOf = (token: string) => inner.token_to_id(token);
     this.#template = readTemplate(file.post_processor, idOf);
@@ -195,10 +207,11 @@ class MendedTokenizer implements Tokenizer {
       texts.first.length = first;
       texts.second.length = second;
     }
-    const idsOf = (part: TemplatePart) => (part.kind === 'special' ? part.ids : texts[part.kind]);
-    const ids = parts.flatMap(idsOf);
-    const typeIds = parts.flatMap((part) => idsOf(part).map(() => part.type));
-    return { ids, mask: ids.map(() => 1), typeIds };
+    return assemble(parts, texts);
+  }
+
+  withSpecialTokens(ids: readonly number[]): Encoding {
+    return assemble(this.#template.single, { first: ids, second: [] });
   }
 
   /** Numbers of a text's own tokens. */
@@ -229,6 +242,15 @@ class MendedTokenizer implements Tokenizer {
     if (!this.#chat) throw new InputError('expected a model with a chat template, found none beside its tokenizer');
     return this.#chat.render(messages, options);
   }
+}
+
+function assemble(
+  parts: readonly TemplatePart[],
+  texts: { readonly first: readonly number[]; readonly second: readonly number[] },
+): Encoding {
+  const idsOf = (part: TemplatePart) => (part.kind === 'special' ? part.ids : texts[part.kind]);
+  const ids = parts.flatMap(idsOf);
+  return { ids, mask: ids.map(() => 1), typeIds: parts.flatMap((part) => idsOf(part).map(() => part.type)) };
 }
 
 /**
