@@ -2,6 +2,7 @@
 const layers = [
   'registry',
   'formats',
+  'text',
   'graph',
   'engine',
   'linalg',

@@ -20,4 +20,5 @@ export * as nn from './nn/index.js';
 export * as registry from './registry/index.js';
 export * as report from './report/index.js';
 export * as tasks from './tasks/index.js';
+export * as text from './text/index.js';
 export * as training from './training/index.js';

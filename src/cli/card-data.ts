@@ -7,7 +7,20 @@ import { printable } from '../report/index.js';
 import type { RunInputs } from './command.js';
 import { taskData } from './data-folder.js';
 
-const { name, testShare, validationShare, splitSeed } = dataSpec.shape;
+const {
+  name,
+  testShare,
+  validationShare,
+  splitSeed,
+  text,
+  textPair,
+  label,
+  messages,
+  quoting,
+  chat,
+  maxLength,
+  pieces,
+} = dataSpec.shape;
 
 /** The data options of a command on a model: what is not given is taken from the model's card, then the usual default. */
 export const modelData = dataSpec.extend({
@@ -27,7 +40,18 @@ const remembered = {
   testShare: testShare.unwrap(),
   validationShare: validationShare.unwrap(),
   splitSeed: splitSeed.unwrap(),
+  text: text.unwrap(),
+  textPair: textPair.unwrap(),
+  label: label.unwrap(),
+  messages: messages.unwrap(),
+  chat: chat.unwrap(),
+  quoting: quoting.unwrap(),
+  maxLength: maxLength.unwrap(),
+  pieces: pieces.unwrap(),
 };
+/** Of these, what says how examples are split, and which columns of which files are read: other files have others. */
+const ofSplit = ['testShare', 'validationShare', 'splitSeed'] as const;
+const ofColumns = ['text', 'textPair', 'label', 'messages', 'quoting'] as const;
 
 /** Data for a model, and the model's card. */
 export interface ModelTask {
@@ -56,12 +80,18 @@ export async function dataForModel(
   const { card, problems } = await readModelCard(folder, model);
   const { options, problems: unread } = rememberedOptions(card);
   const chosen = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  const { name: known, classes, ...split } = options;
+  const { name: known, classes, ...usual } = options;
   // What lies at a path is found out there; the card's data set lies elsewhere.
   const named = given.path === undefined && known !== undefined ? { name: known } : {};
-  // Another data set has a split of its own.
+  // Another data set has a split and columns of its own.
   const isOther = given.name !== undefined && given.name !== known;
-  const parsed = taskData.safeParse({ ...(isOther ? {} : split), ...named, ...chosen });
+  const remembered = withoutKeys(
+    usual,
+    isOther ? [...ofSplit, ...ofColumns] : given.path === undefined ? [] : ofColumns,
+  );
+  // A model of texts reads them with its own tokenizer.
+  const reads = 'input_ids' in model.inputs && given.tokenizer === undefined ? { tokenizer: folder } : {};
+  const parsed = taskData.safeParse({ ...remembered, ...named, ...reads, ...chosen });
   if (!parsed.success) throw new InputError(parsed.error.issues.map(({ message }) => message).join('; '));
   const { preprocessing } = card;
   const data = preprocessing ? withPreprocessing(parsed.data, preprocessing) : parsed.data;
@@ -71,8 +101,15 @@ export async function dataForModel(
   return { data: { ...data, classes: same && classes ? classes : await classesByName(data, card.classes) }, ...found };
 }
 
-/** The resolved data options, for the run folder: what a card fills in is part of the configuration. */
-export function taskInput({ path: _, ...data }: DataSpec): RunInputs {
+function withoutKeys(options: object, keys: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(options).filter(([key]) => !keys.includes(key)));
+}
+
+/**
+ * The resolved data options, for the run folder: what a card fills in is part of the configuration. Files count by their
+ * content (`dataInputs`), not by their path.
+ */
+export function taskInput({ path: _, tokenizer: __, ...data }: DataSpec): RunInputs {
   return { task: canonicalJson(data) };
 }
 
@@ -107,7 +144,7 @@ async function classesByName(data: DataSpec, own: readonly string[] | undefined)
     data.name === undefined && data.path !== undefined
       ? await sourceAt(data.path)
       : dataSources.get(data.name ?? 'digits');
-  const { classes } = await source.open(data.path ?? '');
+  const { classes } = await source.open(data.path ?? '', data);
   const numbers = names.map((text) => classes.indexOf(text));
   const isAll = numbers.length === classes.length && numbers.every((number, label) => number === label);
   return isAll || numbers.includes(-1) || new Set(numbers).size < numbers.length ? [] : numbers;

@@ -2,8 +2,10 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type DataParts, type DataSpec, dataSources, dataSpec, loadData } from '../data/index.js';
-import { digestOfFolder } from '../evidence/index.js';
+import { digestOf, digestOfFolder } from '../evidence/index.js';
+import { TABLE_NAME } from '../formats/index.js';
 import { InputError } from '../registry/index.js';
+import { loadTokenizer } from '../text/index.js';
 import type { RunInputs } from './command.js';
 
 /** Where data sets that are not part of weightlock come from, as messages say it. */
@@ -55,8 +57,20 @@ export const taskData = dataSpec.transform((spec, { issues }): DataSpec => {
   return { ...spec, name, path };
 });
 
-/** Loads a task's data, and tells the user what of its files was left out. */
-export async function loadTask(data: DataSpec, note: (text: string) => void): Promise<DataParts> {
+/**
+ * Loads a task's data, and tells the user what of its files was left out.
+ *
+ * @param options - `measures`: whether nothing is trained on them; default false.
+ * @throws InputError as `loadData`, and when something is to be trained and all examples are test examples.
+ */
+export async function loadTask(
+  data: DataSpec,
+  note: (text: string) => void,
+  { measures = false }: { measures?: boolean } = {},
+): Promise<DataParts> {
+  if (data.testShare === 1 && !measures) {
+    throw new InputError('data.testShare: expected less than 1, as there must be examples to train on');
+  }
   const parts = await loadData(data);
   for (const sentence of parts.notes ?? []) note(sentence);
   return parts;
@@ -76,10 +90,15 @@ export function requireMeasured(data: DataSpec, part: 'train' | 'validation' | '
   }
 }
 
-/** The digest of a task's files, for the run folder: other files under the same path are another run. */
-export async function dataInputs({ path }: DataSpec): Promise<RunInputs> {
-  if (path === undefined) return {};
+/**
+ * The digests of a task's files and of the tokenizer that reads them, for the run folder: other files under the same path are
+ * another run.
+ */
+export async function dataInputs({ path, tokenizer }: DataSpec): Promise<RunInputs> {
+  const reads: RunInputs = tokenizer === undefined ? {} : { tokenizer: (await loadTokenizer(tokenizer)).digest };
+  if (path === undefined) return reads;
+  if (TABLE_NAME.test(path)) return { ...reads, data: await digestOf(path) };
   // Of one set among several in a folder, all are digested.
   const isFile = (await stat(path).catch(() => undefined))?.isFile();
-  return { data: await digestOfFolder(isFile ? dirname(path) : path) };
+  return { ...reads, data: await digestOfFolder(isFile ? dirname(path) : path) };
 }

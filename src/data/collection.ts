@@ -1,14 +1,18 @@
 import { ImageCollector, type ImageForm } from './convert.js';
 import type { ImageBytes } from './images.js';
 
-/** Labelled images as a source has them, in memory or in files. */
-export interface LabelledImages {
-  /** Class of each image, `[size]`. */
+/** One part of an opened data set, whatever its examples are. */
+export interface LabelledPart {
+  /** Class of each example, `[size]`; 0 where the data set has no classes. */
   readonly labels: Int32Array;
+  /** What an example is called in messages: its file, or its place in one. */
+  nameOf(index: number): string;
+}
+
+/** Labelled images as a source has them, in memory or in files. */
+export interface LabelledImages extends LabelledPart {
   /** Channels, height and width of the images; where they differ, of the first. */
   readonly image: Pick<ImageBytes, 'channels' | 'height' | 'width'>;
-  /** What an image is called in messages: its file, or its place in one. */
-  nameOf(index: number): string;
   /**
    * Loads some images, in the given order.
    *
@@ -27,6 +31,7 @@ export interface Normalization {
 
 /** An opened data set of images. */
 export interface ImageCollection {
+  readonly kind: 'images';
   /** Names of the classes. */
   readonly classes: readonly string[];
   /** Normalization in common use, or the statistics of the training images; for the images' own channels. */

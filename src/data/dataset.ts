@@ -27,6 +27,8 @@ export interface Dataset extends Selection {
   readonly examples: Examples;
   /** What an example of the store is called in its source: its file, or its file and place there. */
   readonly nameOf?: (index: number) => string;
+  /** The texts of an example of the store, one or two, as the source has them. */
+  readonly textsOf?: (index: number) => readonly string[];
   /** What was done to the images, so that a model can say how it is to be fed; none where the inputs are plain numbers. */
   readonly preprocessing?: Preprocessing;
 }
@@ -83,6 +85,7 @@ export function withInputs<T extends Dataset>(dataset: T, inputs: Float32Array, 
     examples: new FloatExamples(inputs, shape),
     preprocessing: undefined,
     nameOf: undefined,
+    textsOf: undefined,
   };
 }
 

@@ -1,15 +1,30 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CIFAR_SIZE, listFolder, readCifar, readIdx } from '../formats/index.js';
+import { CIFAR_SIZE, listFolder, readCifar, readIdx, TABLE_NAME } from '../formats/index.js';
 import { InputError } from '../registry/index.js';
-import { type ImageCollection, imagesInMemory, type LabelledImages, type Normalization } from './collection.js';
+import {
+  type ImageCollection,
+  imagesInMemory,
+  type LabelledImages,
+  type LabelledPart,
+  type Normalization,
+} from './collection.js';
+import type { ColumnChoice } from './columns.js';
 import { KNOWN_LAYOUTS, sourceOfFolder } from './detect.js';
-import type { DataLayout, DataSource } from './registry.js';
+import { type DataLayout, type DataSource, dataSources } from './registry.js';
 import { CIFAR_CLASSES } from './sources/cifar.js';
 import { idxImages } from './sources/idx.js';
+import type { LabelledTexts } from './texts.js';
 
 /** What lies at a path. */
-export type DataKind = 'IDX labels' | 'IDX images' | 'IDX folder' | 'CIFAR file' | 'CIFAR folder' | 'image folder';
+export type DataKind =
+  | 'IDX labels'
+  | 'IDX images'
+  | 'IDX folder'
+  | 'CIFAR file'
+  | 'CIFAR folder'
+  | 'image folder'
+  | 'texts';
 
 const FOLDER_KINDS: Readonly<Record<DataLayout, DataKind>> = {
   // Never found in a folder.
@@ -17,6 +32,8 @@ const FOLDER_KINDS: Readonly<Record<DataLayout, DataKind>> = {
   idx: 'IDX folder',
   cifar: 'CIFAR folder',
   images: 'image folder',
+  table: 'texts',
+  prompts: 'texts',
 };
 
 /** A split of a data set: how many examples of each class. */
@@ -29,7 +46,7 @@ export interface SplitDescription {
   readonly counts: readonly number[];
 }
 
-/** A data set of images, described. */
+/** A data set, described. */
 export interface DataDescription {
   /** Where it lies. */
   readonly path: string;
@@ -49,57 +66,81 @@ export interface DataDescription {
   readonly notes: readonly string[];
 }
 
-/** A described data set, and its images where there are some. */
+/** A described data set, and its images or texts where there are some. */
 export interface FoundData extends DataDescription {
-  /** The images of each split, in the order of `splits`. */
+  /** The images of each split, in the order of `splits`; none where there are texts. */
   readonly images: readonly LabelledImages[];
+  /** The texts of each split, in the order of `splits`; none where there are images. */
+  readonly texts: readonly LabelledTexts[];
 }
 
 /**
- * Finds out what data a path holds: an IDX or CIFAR file, a folder of these, a folder of images, or a folder that
- * holds several of such folders.
+ * Finds out what data a path holds: an IDX or CIFAR file, a folder of these, a folder of images, a file or folder of texts, or
+ * a folder that holds several of such folders.
  *
+ * @param columns - Which columns texts are in; default found by their names.
  * @throws InputError when it is none of them, or its files are malformed.
  */
-export async function findData(path: string): Promise<FoundData[]> {
+export async function findData(path: string, columns?: ColumnChoice): Promise<FoundData[]> {
   const info = await stat(path).catch(() => undefined);
-  if (info?.isFile()) return [await findFile(path)];
+  if (info?.isFile())
+    return [TABLE_NAME.test(path) ? await open(path, dataSources.get('texts'), columns) : await findFile(path)];
   const listing = await listFolder(path);
   const source = await sourceOfFolder(path, listing);
-  if (source) return [await open(path, source)];
+  if (source) return [await open(path, source, columns)];
   const inner: FoundData[] = [];
   for (const name of listing.folders) {
     const folder = join(path, name);
     const innerSource = await sourceOfFolder(folder, await listFolder(folder));
-    if (innerSource) inner.push(await open(folder, innerSource));
+    if (innerSource) inner.push(await open(folder, innerSource, columns));
   }
   if (inner.length > 0) return inner;
   throw new InputError(`${path}: expected ${KNOWN_LAYOUTS}, or folders of these, found none`);
 }
 
-/** What findData found, without the images. */
-export function describeData({ images: _, ...description }: FoundData): DataDescription {
+/** What findData found, without the images and texts. */
+export function describeData({ images: _, texts: __, ...description }: FoundData): DataDescription {
   return description;
 }
 
-async function open(path: string, source: DataSource): Promise<FoundData> {
-  const collection = await source.open(path);
-  const { normalization } = collection;
-  return { ...collected(path, FOLDER_KINDS[source.layout], collection), name: source.name, normalization };
+async function open(path: string, source: DataSource, columns?: ColumnChoice): Promise<FoundData> {
+  const collection = await source.open(path, columns);
+  const { name } = source;
+  const kind = FOLDER_KINDS[source.layout];
+  if (collection.kind === 'images') {
+    return { ...describedImages(path, kind, collection), name, normalization: collection.normalization };
+  }
+  const { classes, notes = [] } = collection;
+  const { splits, parts } = splitsOf(collection);
+  return { path, kind, classes, splits, images: [], texts: parts, notes, name };
 }
 
-function collected(
+function describedImages(
   path: string,
   kind: DataKind,
-  { classes, train, validation, test, notes = [] }: Omit<ImageCollection, 'normalization'>,
+  collection: Pick<ImageCollection, 'classes' | 'train' | 'validation' | 'test' | 'notes'>,
 ): FoundData {
-  const { channels, height, width } = train.image;
-  const parts: [string, LabelledImages][] = [[test || validation ? 'train' : 'all', train]];
+  const { channels, height, width } = collection.train.image;
+  const { classes, notes = [] } = collection;
+  const { splits, parts } = splitsOf(collection);
+  return { path, kind, image: [channels, height, width], classes, splits, images: parts, texts: [], notes };
+}
+
+/** The parts of an opened data set under their names, and how many examples of each class each has. */
+function splitsOf<P extends LabelledPart>(opened: {
+  readonly classes: readonly string[];
+  readonly train: P;
+  readonly validation?: P;
+  readonly test?: P;
+}): { splits: SplitDescription[]; parts: P[] } {
+  const { classes, train, validation, test } = opened;
+  const parts: [string, P][] = [[test || validation ? 'train' : 'all', train]];
   if (validation) parts.push(['validation', validation]);
   if (test) parts.push(['test', test]);
-  const splits = parts.map(([name, { labels }]) => splitOf(name, labels, classes.length));
-  const images = parts.map(([, each]) => each);
-  return { path, kind, image: [channels, height, width], classes, splits, images, notes };
+  return {
+    splits: parts.map(([name, { labels }]) => splitOf(name, labels, classes.length)),
+    parts: parts.map(([, each]) => each),
+  };
 }
 
 function splitOf(name: string, labels: ArrayLike<number>, classes: number): SplitDescription {
@@ -113,14 +154,22 @@ async function findFile(path: string): Promise<FoundData> {
     const { labels, pixels } = await readCifar(path);
     const bytes = { pixels, channels: 3, height: CIFAR_SIZE, width: CIFAR_SIZE } as const;
     const images = imagesInMemory(path, bytes, Int32Array.from(labels));
-    return collected(path, 'CIFAR file', { classes: CIFAR_CLASSES, train: images });
+    return describedImages(path, 'CIFAR file', { classes: CIFAR_CLASSES, train: images });
   }
   const { shape, data } = await readIdx(path);
   const [size] = shape;
   if (shape.length === 1) {
     const classes = data.reduce((most, label) => Math.max(most, label + 1), 0);
     const names = Array.from({ length: classes }, (_, label) => String(label));
-    return { path, kind: 'IDX labels', classes: names, splits: [splitOf('all', data, classes)], images: [], notes: [] };
+    return {
+      path,
+      kind: 'IDX labels',
+      classes: names,
+      splits: [splitOf('all', data, classes)],
+      images: [],
+      texts: [],
+      notes: [],
+    };
   }
   const bytes = idxImages(path, shape, data);
   const images = imagesInMemory(path, bytes, new Int32Array(size));
@@ -131,6 +180,7 @@ async function findFile(path: string): Promise<FoundData> {
     classes: [],
     splits: [{ name: 'all', size, counts: [] }],
     images: [images],
+    texts: [],
     notes: [],
   };
 }

@@ -1,18 +1,21 @@
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { type FolderListing, listFolder } from '../formats/index.js';
+import { type FolderListing, listFolder, TABLE_NAME } from '../formats/index.js';
 import { InputError } from '../registry/index.js';
 import { type DataSource, dataSources } from './registry.js';
 import { isCifarFolder } from './sources/cifar.js';
 import { isImageFolder } from './sources/folder.js';
 import { isIdxFolder, isIdxImages } from './sources/idx.js';
+import { isPromptFolder } from './sources/prompts.js';
+import { isTextFolder } from './sources/table.js';
 
 /** What is looked for in a folder, for messages. */
-export const KNOWN_LAYOUTS = 'IDX files, CIFAR batches, or subfolders of images';
+export const KNOWN_LAYOUTS =
+  'IDX files, CIFAR batches, subfolders of images, or files of texts (train.tsv and the like)';
 
 /**
  * Finds out which source opens a path by its file names: one of the registry's names where the folder is called so and
- * holds such files, or else `idx`, `cifar` or `images`.
+ * holds such files, or else `idx`, `cifar`, `images` or `texts`.
  *
  * @throws InputError when it is none of them.
  */
@@ -20,8 +23,9 @@ export async function sourceAt(path: string): Promise<DataSource> {
   const info = await stat(path).catch(() => undefined);
   if (info?.isFile()) {
     if (isIdxImages(path)) return dataSources.get('idx');
+    if (TABLE_NAME.test(path)) return dataSources.get('texts');
     throw new InputError(
-      `${path}: expected a folder of ${KNOWN_LAYOUTS}, or the training images of an IDX set, found another file`,
+      `${path}: expected a folder of ${KNOWN_LAYOUTS}, a file .tsv, .csv, .jsonl, .parquet or .txt, or the training images of an IDX set, found another file`,
     );
   }
   const listing = await listFolder(path);
@@ -43,8 +47,12 @@ export async function sourceOfFolder(path: string, listing: FolderListing): Prom
       ? 'cifar'
       : (await isImageFolder(path, listing))
         ? 'images'
-        : undefined;
+        : isPromptFolder(listing)
+          ? 'prompts'
+          : isTextFolder(listing)
+            ? 'table'
+            : undefined;
   if (!layout) return undefined;
   const called = dataSources.entries().find(({ name }) => name === basename(path));
-  return called?.layout === layout ? called : dataSources.get(layout);
+  return called?.layout === layout ? called : dataSources.get(layout === 'table' ? 'texts' : layout);
 }

@@ -1,9 +1,11 @@
 export { allocateBatch, BatchOrder, batchOrder, gatherBatch, layoutAt, readBatch } from './batches.js';
+export { bucketOf } from './buckets.js';
 export { type CheckedData, checkData, type DuplicatePair, type Duplicates } from './check.js';
 export {
   type ImageCollection,
   imagesInMemory,
   type LabelledImages,
+  type LabelledPart,
   type Normalization,
   statisticsOf,
 } from './collection.js';
@@ -36,8 +38,12 @@ export {
 export { sourceAt } from './detect.js';
 export { type Examples, FloatExamples } from './examples.js';
 export { type Augmentation, type ImageBytes, ImageExamples, type ImageView } from './images.js';
-export { type DataParts, type DataSpec, dataSpec, loadData, loadDigits } from './load.js';
+export { loadData, loadDigits } from './load.js';
+export type { DataParts } from './parts.js';
 export { withPreprocessing } from './prepared-spec.js';
 export type { Preprocessing } from './preprocessing.js';
-export { type DataLayout, type DataSource, dataSources } from './registry.js';
+export { type Collection, type DataLayout, type DataSource, dataSources } from './registry.js';
 export type { Interpolation } from './resize.js';
+export { type DataSpec, dataSpec } from './spec.js';
+export { TextExamples, type TextForm } from './text-examples.js';
+export type { LabelledTexts, TextCollection, TextRecord } from './texts.js';

@@ -1,5 +1,5 @@
-import type { DataSpec } from './load.js';
 import type { Preprocessing } from './preprocessing.js';
+import type { DataSpec } from './spec.js';
 
 /**
  * A data spec in which what it leaves open (channels, size, mean, deviation, interpolation) is as a model was trained;

@@ -1,12 +1,19 @@
 import { Registry } from '../registry/index.js';
 import type { ImageCollection } from './collection.js';
+import type { ColumnChoice } from './columns.js';
 import { CIFAR_CLASSES, openCifar } from './sources/cifar.js';
 import { MNIST_NORMALIZATION, openDigits } from './sources/digits.js';
 import { openImageFolder } from './sources/folder.js';
 import { openIdx } from './sources/idx.js';
+import { openPrompts } from './sources/prompts.js';
+import { openTexts } from './sources/table.js';
+import type { TextCollection } from './texts.js';
 
 /** How the files of a data set lie in their folder; `embedded` has none. */
-export type DataLayout = 'embedded' | 'idx' | 'cifar' | 'images';
+export type DataLayout = 'embedded' | 'idx' | 'cifar' | 'images' | 'table' | 'prompts';
+
+/** An opened data set. */
+export type Collection = ImageCollection | TextCollection;
 
 /** A labelled data set that weightlock can load: an entry of the registry. */
 export interface DataSource {
@@ -14,16 +21,19 @@ export interface DataSource {
   readonly name: string;
   /** One line for help. */
   readonly description: string;
+  /** What its examples are. */
+  readonly kind: 'images' | 'texts';
   /** Which files it consists of. */
   readonly layout: DataLayout;
   /** Whether it lies in a folder that has to be given. */
   readonly needsPath: boolean;
   /**
-   * Opens it; `path` is its folder.
+   * Opens it; `path` is its folder, or its file.
    *
+   * @param columns - Which columns texts are in; default found by their names.
    * @throws InputError when its files are missing or malformed.
    */
-  open(path: string): Promise<ImageCollection>;
+  open(path: string, columns?: ColumnChoice): Promise<Collection>;
 }
 
 const digits = Array.from({ length: 10 }, (_, digit) => String(digit));
@@ -36,6 +46,7 @@ export const dataSources = new Registry<DataSource>('data set', [
   {
     name: 'digits',
     description: '10,000 real MNIST digits, 28×28 grey, from the mnist package',
+    kind: 'images',
     layout: 'embedded',
     needsPath: false,
     open: openDigits,
@@ -43,6 +54,7 @@ export const dataSources = new Registry<DataSource>('data set', [
   {
     name: 'mnist',
     description: 'handwritten digits, 28×28 grey, IDX files',
+    kind: 'images',
     layout: 'idx',
     needsPath: true,
     open: (path) => openIdx(path, { classes: digits, normalization: MNIST_NORMALIZATION }),
@@ -50,6 +62,7 @@ export const dataSources = new Registry<DataSource>('data set', [
   {
     name: 'fashion-mnist',
     description: 'clothing articles, 28×28 grey, IDX files',
+    kind: 'images',
     layout: 'idx',
     needsPath: true,
     open: (path) => openIdx(path, { classes: clothes, normalization: { mean: [0.286], std: [0.353] } }),
@@ -57,6 +70,7 @@ export const dataSources = new Registry<DataSource>('data set', [
   {
     name: 'kmnist',
     description: 'cursive Japanese characters, 28×28 grey, IDX files',
+    kind: 'images',
     layout: 'idx',
     needsPath: true,
     open: (path) => openIdx(path, { classes: characters, normalization: { mean: [0.1918], std: [0.3483] } }),
@@ -64,6 +78,7 @@ export const dataSources = new Registry<DataSource>('data set', [
   {
     name: 'cifar10',
     description: 'photos of ten classes, 32×32 colour, binary version',
+    kind: 'images',
     layout: 'cifar',
     needsPath: true,
     open: (path) => openCifar(path, { classes: CIFAR_CLASSES, normalization: cifar10 }),
@@ -72,6 +87,7 @@ export const dataSources = new Registry<DataSource>('data set', [
     name: 'idx',
     description:
       'any images in IDX files, such as EMNIST; classes, mean and deviation are those of its training images',
+    kind: 'images',
     layout: 'idx',
     needsPath: true,
     open: (path) => openIdx(path),
@@ -79,6 +95,7 @@ export const dataSources = new Registry<DataSource>('data set', [
   {
     name: 'cifar',
     description: "any images in CIFAR's binary version, such as CIFAR-100; mean and deviation of its training images",
+    kind: 'images',
     layout: 'cifar',
     needsPath: true,
     open: (path) => openCifar(path),
@@ -86,8 +103,35 @@ export const dataSources = new Registry<DataSource>('data set', [
   {
     name: 'images',
     description: 'PNG, JPEG and other images, one subfolder a class, with or without train, val and test above',
+    kind: 'images',
     layout: 'images',
     needsPath: true,
-    open: openImageFolder,
+    open: (path) => openImageFolder(path),
+  },
+  glue('mrpc', 'whether two sentences say the same, TSV files', ['not equivalent', 'equivalent']),
+  glue('rte', 'whether a sentence follows from another, TSV files', ['entailment', 'not entailment']),
+  glue('qnli', 'whether a sentence answers a question, TSV files', ['entailment', 'not entailment']),
+  glue('qqp', 'whether two questions ask the same, TSV files', ['not duplicate', 'duplicate']),
+  {
+    name: 'prompts',
+    description: 'jailbreak prompts and as many benign ones, JSONL files',
+    kind: 'texts',
+    layout: 'prompts',
+    needsPath: true,
+    open: openPrompts,
+  },
+  {
+    name: 'texts',
+    description: 'any texts in TSV, CSV, JSONL, Parquet or plain text files, one file or train, dev and test',
+    kind: 'texts',
+    layout: 'table',
+    needsPath: true,
+    open: openTexts,
   },
 ]);
+
+/** A task of GLUE; its classes have numbers in the files. */
+function glue(name: string, description: string, classes: readonly string[]): DataSource {
+  const open = (path: string, columns?: ColumnChoice) => openTexts(path, columns, classes);
+  return { name, description, kind: 'texts', layout: 'table', needsPath: true, open };
+}

@@ -14,8 +14,8 @@ import type { UtilityChange } from './utility.js';
 
 /** Keys of a data spec that say how images are prepared: the card holds them as what was done, not as what was asked. */
 const preparation = new Set(['size', 'interpolation', 'channels', 'mean', 'std']);
-/** Keys that training alone has, and the path, which is this machine's. */
-const leftOut = new Set(['path', 'crop', 'flip', 'limit', 'testLimit']);
+/** Keys that training alone has, and paths, which are this machine's. */
+const leftOut = new Set(['path', 'tokenizer', 'crop', 'flip', 'limit', 'testLimit']);
 
 /** What a model's card says of the data that it was trained or locked on. */
 export function cardOfData(train: LabelledDataset, spec?: DataSpec): ModelCard {

@@ -50,6 +50,8 @@ export {
 } from './safetensors.js';
 export type { HeaderMetadata } from './safetensors-header.js';
 export { findWeights, INDEX, readIndex, SINGLE, type WeightFiles } from './sharded.js';
+export { PLAIN_TEXT, readTable } from './tables/index.js';
+export { TABLE_NAME, type Table, type TableFormat, type TableRow, tableFormat, tableLimits } from './tables/table.js';
 export type { SafetensorsLimits } from './tensor-file.js';
 export {
   asOutputError,

@@ -33,7 +33,7 @@ export const evaluate = defineCommand({
     const model = await loadModel(path, { config: await givenConfig(options) });
     const { data, card, problems } = await dataForModel(path, model, options.data);
     requireMeasured(data, options.part);
-    const dataset = (await loadTask(data, note))[options.part];
+    const dataset = (await loadTask(data, note, { measures: true }))[options.part];
     const task = taskOf(model);
     task.requireFit(model, dataset);
     const warnings = [...(model.notes ?? []), ...problems, ...cardDisagreements(card, model, dataset)];

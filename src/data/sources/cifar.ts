@@ -74,6 +74,7 @@ export async function openCifar(folder: string, known?: KnownSet): Promise<Image
   const classes = named ?? Array.from({ length: count }, (_, label) => String(label));
   const hasTest = [layout.test, `${layout.test}.gz`].some((name) => listing.files.includes(name));
   return {
+    kind: 'images',
     classes,
     normalization: known?.normalization ?? statisticsOf(train.bytes),
     train: train.images,

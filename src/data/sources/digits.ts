@@ -42,6 +42,7 @@ export async function openDigits(): Promise<ImageCollection> {
   });
   const bytes = { pixels: all, channels: 1, height: size, width: size } as const;
   return {
+    kind: 'images',
     classes: Array.from({ length: 10 }, (_, digit) => String(digit)),
     normalization: MNIST_NORMALIZATION,
     train: imagesInMemory('digits', bytes, Int32Array.from(labels)),

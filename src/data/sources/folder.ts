@@ -59,6 +59,7 @@ export async function openImageFolder(folder: string): Promise<ImageCollection> 
   const image = await formOf([train, validation, test].flatMap((part) => part?.files ?? []));
   const images = (part: ListedImages) => imagesInFiles(part, train.classes, image);
   return {
+    kind: 'images',
     classes: train.classes,
     normalization: NORMALIZATION,
     train: images(train),

@@ -61,6 +61,7 @@ export async function openIdx(path: string, known?: KnownSet): Promise<ImageColl
     throw new InputError(`${test.imagesPath}: expected images of ${sizeOf(train)}, found ${sizeOf(test)}`);
   }
   return {
+    kind: 'images',
     classes: names,
     normalization: known?.normalization ?? statisticsOf(train.images),
     train: images(train),
