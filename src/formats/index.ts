@@ -24,6 +24,7 @@ export {
   resolveInside,
   writeFileAtomic,
 } from './files.js';
+export { findWeights, INDEX, readIndex, SINGLE, type WeightFiles, type WeightFormat } from './find-weights.js';
 export { describeNotFinite, findNotFinite, type NotFinite } from './finite.js';
 export { readMaybeGzip } from './gzip.js';
 export { type IdxFile, parseIdx, readIdx } from './idx.js';
@@ -49,7 +50,6 @@ export {
   writeSafetensors,
 } from './safetensors.js';
 export type { HeaderMetadata } from './safetensors-header.js';
-export { findWeights, INDEX, readIndex, SINGLE, type WeightFiles } from './sharded.js';
 export type { SafetensorsLimits } from './tensor-file.js';
 export {
   asOutputError,
