@@ -26,6 +26,7 @@ export {
 } from './files.js';
 export { findWeights, INDEX, readIndex, SINGLE, type WeightFiles, type WeightFormat } from './find-weights.js';
 export { describeNotFinite, findNotFinite, type NotFinite } from './finite.js';
+export { type GgufValue, readGgufMetadata, requireCount } from './gguf/index.js';
 export { readMaybeGzip } from './gzip.js';
 export { type IdxFile, parseIdx, readIdx } from './idx.js';
 export {

@@ -34,10 +34,12 @@ export {
   findModelFiles,
   findOldFiles,
   type ModelFiles,
+  modelFolder,
   type OldFiles,
   requireApart,
   requireNoModel,
 } from './model-files.js';
+export { requirePlainFolder } from './plain-weights.js';
 export { type ResNetConfig, resnets } from './resnet.js';
 export {
   cloneWeights,

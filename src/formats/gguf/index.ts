@@ -23,11 +23,13 @@ interface Place {
   readonly change: Change;
 }
 
-/** What a GGUF file says of its model, whatever llama.cpp calls it: the metadata of its header. */
-export async function readGgufMetadata(path: string): Promise<ReadonlyMap<string, GgufValue>> {
+/** What a GGUF file says of its model: the metadata of its header, and the names of its tensors as they stand there. */
+export async function readGgufMetadata(
+  path: string,
+): Promise<{ metadata: ReadonlyMap<string, GgufValue>; names: ReadonlySet<string> }> {
   return lookInto(path, Number.MAX_SAFE_INTEGER, async (handle, size) => {
-    const { metadata } = await readHeader(handle, size, path);
-    return metadata;
+    const { metadata, tensors } = await readHeader(handle, size, path);
+    return { metadata, names: new Set(tensors.map(({ name }) => name)) };
   });
 }
 

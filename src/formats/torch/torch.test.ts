@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { seededRandom } from '../../../test/support/safetensors-mutations.js';
+import { pickle } from '../../../test/support/torch-writer.js';
 import { type ZipRecordText, zipFile } from '../../../test/support/zip-writer.js';
 import { InputError } from '../../registry/index.js';
 import { openTensors, readSafetensors, type StoredTensor } from '../index.js';
@@ -85,22 +86,14 @@ describe('a folder', () => {
   });
 });
 
-/** Parts of a pickle of protocol 2, one character a byte. */
-const text = (value: string) => `X${String.fromCharCode(value.length, 0, 0, 0)}${value}`;
-const int = (value: number) => `J${String.fromCharCode(...[0, 8, 16, 24].map((shift) => (value >> shift) & 255))}`;
-const storage = (count: number, key = '0', type = 'torch\nFloatStorage') =>
-  `(${text('storage')}c${type}\n${text(key)}${text('cpu')}${int(count)}tQ`;
-const tensor = (offset: string, size: string, strides: string, of = storage(6)) =>
-  `ctorch._utils\n_rebuild_tensor_v2\n(${of}${offset}${size}${strides}\x89ccollections\nOrderedDict\n)RtR`;
-const dict = (...items: string[]) => `}(${items.join('')}u`;
+const { text, int, dict, storage, tensor, bytes: pickled } = pickle;
 const plain = () => dict(text('x'), tensor(int(0), `${int(2)}${int(3)}\x86`, `${int(3)}${int(1)}\x86`));
-const pickled = (body: string) => Buffer.from(`\x80\x02${body}.`, 'latin1');
 const record = (name: string, data: Uint8Array | string): ZipRecordText => ({
   name,
   data: typeof data === 'string' ? Buffer.from(data, 'latin1') : data,
 });
-const archive = (pickle: Uint8Array, ...more: ZipRecordText[]) =>
-  zipFile([record('m/data.pkl', pickle), record('m/data/0', new Uint8Array(24).fill(1)), ...more]);
+const archive = (body: Uint8Array, ...more: ZipRecordText[]) =>
+  zipFile([record('m/data.pkl', body), record('m/data/0', new Uint8Array(24).fill(1)), ...more]);
 
 let files = 0;
 function file(bytes: Uint8Array): string {
@@ -303,44 +296,40 @@ describe('pickles that no state dict has', () => {
 });
 
 describe('archives that torch.save does not write', () => {
-  const pickle = record('m/data.pkl', pickled(plain()));
+  const whole = record('m/data.pkl', pickled(plain()));
   const data = record('m/data/0', new Uint8Array(24));
   it.each<[string, Uint8Array, string]>([
     [
       'compressed records, as of a zip bomb',
-      zipFile([pickle, { ...data, method: 8, unpacked: 2 ** 31 }]),
+      zipFile([whole, { ...data, method: 8, unpacked: 2 ** 31 }]),
       'found a compressed one, "m/data/0"',
     ],
     [
       'a stored record of another size',
-      zipFile([pickle, { ...data, unpacked: 25 }]),
+      zipFile([whole, { ...data, unpacked: 25 }]),
       'found a compressed one, "m/data/0"',
     ],
-    ['encrypted records', zipFile([pickle, { ...data, flags: 1 }]), 'found an encrypted one, "m/data/0"'],
-    ['a record twice', zipFile([pickle, data, data]), 'expected each record once, found "m/data/0" twice'],
+    ['encrypted records', zipFile([whole, { ...data, flags: 1 }]), 'found an encrypted one, "m/data/0"'],
+    ['a record twice', zipFile([whole, data, data]), 'expected each record once, found "m/data/0" twice'],
     [
       'records that overlap',
-      zipFile([pickle, data, { ...record('m/data/1', new Uint8Array(24)), local: 0 }]),
+      zipFile([whole, data, { ...record('m/data/1', new Uint8Array(24)), local: 0 }]),
       'expected records that share no bytes',
     ],
-    [
-      'a record beyond the file',
-      zipFile([pickle, { ...data, local: 2 ** 31 }]),
-      'expected records that share no bytes',
-    ],
+    ['a record beyond the file', zipFile([whole, { ...data, local: 2 ** 31 }]), 'expected records that share no bytes'],
     ['no pickle', zipFile([data]), 'expected an archive of torch.save with one data.pkl, found 0'],
-    ['two pickles', zipFile([pickle, data, record('n/data.pkl', '')]), 'with one data.pkl, found 2'],
+    ['two pickles', zipFile([whole, data, record('n/data.pkl', '')]), 'with one data.pkl, found 2'],
     [
       'a program',
-      zipFile([pickle, data, record('m/constants.pkl', '')]),
+      zipFile([whole, data, record('m/constants.pkl', '')]),
       'expected a state dict, found a TorchScript program',
     ],
     [
       'big-endian numbers',
-      zipFile([pickle, data, record('m/byteorder', 'big')]),
+      zipFile([whole, data, record('m/byteorder', 'big')]),
       'expected little-endian numbers, found byteorder "big"',
     ],
-    ['a cut file', zipFile([pickle, data]).subarray(0, -1), 'expected a zip archive with its directory at the end'],
+    ['a cut file', zipFile([whole, data]).subarray(0, -1), 'expected a zip archive with its directory at the end'],
     ['nothing behind the mark', Buffer.from('PK\x03\x04'), 'expected a zip archive with its directory at the end'],
     ['NumPy arrays', zipFile([record('a.npy', '')]), 'with one data.pkl, found 0'],
   ])('%s', async (_, bytes, expected) => {
