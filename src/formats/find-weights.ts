@@ -9,8 +9,10 @@ export const SINGLE = 'model.safetensors';
 /** The name of the file that says which shard holds which tensor. */
 export const INDEX = 'model.safetensors.index.json';
 
-/** What `torch.save` wrote: transformers' names. */
-const TORCH = { single: 'pytorch_model.bin', index: 'pytorch_model.bin.index.json' };
+/** The name of weights that `torch.save` wrote, in transformers. */
+export const TORCH_SINGLE = 'pytorch_model.bin';
+/** The name of the index of their shards. */
+export const TORCH_INDEX = 'pytorch_model.bin.index.json';
 
 /** The index of a model of 700 billion parameters is 9 MB; seven times that is room enough. */
 const MAX_INDEX_BYTES = 64 * 2 ** 20;
@@ -46,8 +48,8 @@ export async function findWeights(path: string): Promise<WeightFiles> {
   if (await locateInside(folder, SINGLE)) return { format: 'safetensors', folder, names: [SINGLE] };
   const shards = await sharded(folder, INDEX);
   if (shards) return { format: 'safetensors', folder, ...shards };
-  if (await locateInside(folder, TORCH.single)) return { format: 'torch', folder, names: [TORCH.single] };
-  const pickled = await sharded(folder, TORCH.index);
+  if (await locateInside(folder, TORCH_SINGLE)) return { format: 'torch', folder, names: [TORCH_SINGLE] };
+  const pickled = await sharded(folder, TORCH_INDEX);
   if (pickled) return { format: 'torch', folder, ...pickled };
   const names = (await readdir(folder)).filter((name) => weightFile.test(name)).sort();
   for (const [format, pattern] of lone) {

@@ -24,7 +24,16 @@ export {
   resolveInside,
   writeFileAtomic,
 } from './files.js';
-export { findWeights, INDEX, readIndex, SINGLE, type WeightFiles, type WeightFormat } from './find-weights.js';
+export {
+  findWeights,
+  INDEX,
+  readIndex,
+  SINGLE,
+  TORCH_INDEX,
+  TORCH_SINGLE,
+  type WeightFiles,
+  type WeightFormat,
+} from './find-weights.js';
 export { describeNotFinite, findNotFinite, type NotFinite } from './finite.js';
 export { type GgufValue, readGgufMetadata, requireCount } from './gguf/index.js';
 export { readMaybeGzip } from './gzip.js';

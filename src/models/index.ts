@@ -26,6 +26,15 @@ export { type CnnConfig, cnn } from './cnn.js';
 export { architectures, parseConfig, readConfig } from './config.js';
 export { initializeModel, loadModel, saveModel, writtenParameters } from './directory.js';
 export { classWithHead, familyKeys, headKind, keysOfHead } from './head.js';
+export {
+  type HubContext,
+  type HubFile,
+  type HubId,
+  type HubPlan,
+  type HubSettings,
+  openHubModel,
+  parseHubId,
+} from './hub/index.js';
 export { classNames } from './labels.js';
 export { type BertConfig, bert } from './language/index.js';
 export { type MlpConfig, mlp } from './mlp.js';

@@ -35,6 +35,11 @@ export interface ModelFiles {
   readonly leftOut: readonly string[];
 }
 
+/** Whether a file of a repository belongs to the model there beside its weights, by its path. */
+export function belongsToModel(path: string): boolean {
+  return path === CONFIG_FILE || path === README || COMPANION.test(path) || MODULE.test(path);
+}
+
 /** The folder of a model that may be given by the path of its only file of weights. */
 export async function modelFolder(path: string): Promise<string> {
   const info = await stat(path).catch(() => undefined);
