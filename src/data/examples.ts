@@ -9,6 +9,8 @@ export interface Examples {
   readonly augmented: boolean;
   /** Length of each example, where they differ: tokens of a text. */
   readonly lengths?: Uint32Array;
+  /** How much of each example was given and is not to be learned: tokens of a prompt; none where all counts. */
+  readonly promptLengths?: Uint32Array;
   /**
    * The arrays of one example of a batch that holds these: where examples differ in length, as long as the longest.
    *

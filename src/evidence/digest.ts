@@ -16,12 +16,20 @@ import { InputError } from '../registry/index.js';
 export async function digestOf(path: string): Promise<string> {
   const info = await stat(path).catch(() => undefined);
   if (!info) throw new InputError(`${path}: expected a file or a model directory, found nothing`);
-  if (!info.isDirectory()) return digestOfFile(path);
+  return info.isDirectory() ? digestOfModel(path) : digestOfFile(path);
+}
+
+/**
+ * {@link digestOf} a model that may be given by its only file of weights: what lies beside it counts as in a directory.
+ *
+ * @throws InputError when there is no model.
+ */
+export async function digestOfModel(path: string): Promise<string> {
   const digest = createHash('sha256');
-  const { read, companions } = await findModelFiles(path);
+  const { folder, read, companions } = await findModelFiles(path);
   for (const name of [...read, ...companions].sort()) {
     // By its own digest, so that no content can pass for the next file's name.
-    digest.update(`${name}\0${await digestOfFile((await locateInside(path, name)) ?? join(path, name))}\n`);
+    digest.update(`${name}\0${await digestOfFile((await locateInside(folder, name)) ?? join(folder, name))}\n`);
   }
   return digest.digest('hex');
 }

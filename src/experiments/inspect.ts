@@ -8,7 +8,7 @@ import {
   type TensorHeader,
 } from '../formats/index.js';
 import { EXACT_SIDE, exactSingularValues, leadingSingularValues } from '../linalg/index.js';
-import { type MatrixShape, matrixShape } from '../models/index.js';
+import { type MatrixShape, matrixShape, modelFolder, requirePlainFolder } from '../models/index.js';
 import { InputError } from '../registry/index.js';
 
 /** What there is to say of one weight matrix. */
@@ -78,6 +78,7 @@ const doubleEpsilon = 2 ** -52;
  */
 export async function openMatrices(path: string): Promise<{ tensors: OpenTensors; matrices: readonly TensorHeader[] }> {
   const tensors = await openTensors(path);
+  await requirePlainFolder(await modelFolder(path), tensors.headers);
   const matrices = tensors.headers.filter((header) => isFloat(header) && matrixShape(header.shape) !== undefined);
   if (matrices.length === 0) {
     const found = describeTensors(tensors.headers, tensors.headers.filter(isFloat));

@@ -27,16 +27,6 @@ describe('what is no safetensors file', () => {
     ['config.json', text('{"architecture": "cnn"}'), 'a text file'],
     ['cut', text(`${'x'.repeat(511)}é`), 'a text file'],
     ['short.txt', text('hi'), 'a text file'],
-    [
-      'model.gguf',
-      bytes('GGUF\x03'),
-      'a GGUF file (llama.cpp); it holds quantized weights; give the safetensors that it',
-    ],
-    [
-      'pytorch_model.bin',
-      bytes('PK\x03\x04\0\0\b\b'),
-      'a zip archive (PyTorch .bin or .pt, or NumPy .npz); save the model as',
-    ],
     ['old.pt', bytes('\x80\x02\x8a\nl\xfc\x9cF\xf9'), 'a Python pickle; save the model as safetensors'],
     ['model.h5', bytes('\x89HDF\r\n\x1a\n'), 'an HDF5 file (Keras); save'],
     [
@@ -60,9 +50,32 @@ describe('what is no safetensors file', () => {
     );
   });
 
+  it.each([
+    ['GGUF\x03', 'a GGUF file (llama.cpp); give it under a name that ends in .gguf'],
+    [
+      'PK\x03\x04\0\0\b\b',
+      'a zip archive (PyTorch .bin or .pt, or NumPy .npz); if torch.save wrote it, give it under the',
+    ],
+  ])('is named where model.safetensors is of another format: %j', async (start, expected) => {
+    const folder = await mkdtemp(join(root, 'named-'));
+    const path = join(folder, 'model.safetensors');
+    await writeFile(path, bytes(start));
+    await expect(openTensors(folder)).rejects.toThrow(`${path}: expected a safetensors file, found ${expected}`);
+  });
+
   it('in a folder, is named', async () => {
-    await expect(openTensors(root)).rejects.toThrow(
-      'expected model.safetensors or model.safetensors.index.json in this folder, found "empty.safetensors", "model.gguf", "model.h5" and 2 more; save the model as safetensors in its own framework',
+    const folder = await mkdtemp(join(root, 'other-'));
+    for (const name of ['a.onnx', 'b.h5', 'c.msgpack', 'd.ckpt']) await writeFile(join(folder, name), '');
+    await expect(openTensors(folder)).rejects.toThrow(
+      'expected model.safetensors or model.safetensors.index.json in this folder, found "a.onnx", "b.h5", "c.msgpack" and 1 more; save the model as safetensors in its own framework',
+    );
+  });
+
+  it('and of several files of which each could be the model, one must be named', async () => {
+    const folder = await mkdtemp(join(root, 'several-'));
+    for (const name of ['b.gguf', 'a.gguf']) await writeFile(join(folder, name), '');
+    await expect(openTensors(folder)).rejects.toThrow(
+      `${folder}: expected one file of weights, found "a.gguf", "b.gguf"; give the path of the one that is meant`,
     );
   });
 });

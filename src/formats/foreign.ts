@@ -14,10 +14,16 @@ const signatures: readonly (readonly [start: string, file: ForeignFile])[] = [
     'GGUF',
     {
       what: 'a GGUF file (llama.cpp)',
-      advice: 'it holds quantized weights; give the safetensors that it was made from',
+      advice: 'give it under a name that ends in .gguf',
     },
   ],
-  ['PK\x03\x04', { what: 'a zip archive (PyTorch .bin or .pt, or NumPy .npz)', advice: convert }],
+  [
+    'PK\x03\x04',
+    {
+      what: 'a zip archive (PyTorch .bin or .pt, or NumPy .npz)',
+      advice: 'if torch.save wrote it, give it under the name pytorch_model.bin',
+    },
+  ],
   ['\x80\x02', { what: 'a Python pickle', advice: convert }],
   ['\x80\x03', { what: 'a Python pickle', advice: convert }],
   ['\x80\x04', { what: 'a Python pickle', advice: convert }],

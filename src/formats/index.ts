@@ -24,7 +24,18 @@ export {
   resolveInside,
   writeFileAtomic,
 } from './files.js';
+export {
+  findWeights,
+  INDEX,
+  readIndex,
+  SINGLE,
+  TORCH_INDEX,
+  TORCH_SINGLE,
+  type WeightFiles,
+  type WeightFormat,
+} from './find-weights.js';
 export { describeNotFinite, findNotFinite, type NotFinite } from './finite.js';
+export { type GgufValue, readGgufMetadata, requireCount } from './gguf/index.js';
 export { readMaybeGzip } from './gzip.js';
 export { type IdxFile, parseIdx, readIdx } from './idx.js';
 export {
@@ -49,7 +60,6 @@ export {
   writeSafetensors,
 } from './safetensors.js';
 export type { HeaderMetadata } from './safetensors-header.js';
-export { findWeights, INDEX, readIndex, SINGLE, type WeightFiles } from './sharded.js';
 export { PLAIN_TEXT, readTable } from './tables/index.js';
 export { TABLE_NAME, type Table, type TableFormat, type TableRow, tableFormat, tableLimits } from './tables/table.js';
 export type { SafetensorsLimits } from './tensor-file.js';

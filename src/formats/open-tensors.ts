@@ -1,11 +1,15 @@
 import { stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { InputError, quote } from '../registry/index.js';
-import { DTYPE_BYTES, decodeInto, type StoredTensor, type TensorHeader } from './dtypes.js';
+import { DTYPE_BYTES, decodeInto, type StoredTensor, storedByteLength, type TensorHeader } from './dtypes.js';
 import { locateInside } from './files.js';
-import type { HeaderEntry, HeaderMetadata } from './safetensors-header.js';
-import { findWeights, INDEX, SINGLE } from './sharded.js';
-import { openTensorFile, readPieces, readTensor, type TensorFile, tensorsOf } from './tensor-file.js';
+import { findWeights, SINGLE, type WeightFiles, type WeightFormat } from './find-weights.js';
+import { openGguf } from './gguf/index.js';
+import { allocate } from './known-file.js';
+import type { HeaderMetadata } from './safetensors-header.js';
+import { openSafetensors } from './tensor-file.js';
+import type { LazyTensor, TensorSource } from './tensor-source.js';
+import { openTorch } from './torch/index.js';
 
 const MAX_SHARDS = 1024;
 const MAX_TOTAL_BYTES = 64 * 2 ** 30;
@@ -28,26 +32,34 @@ export interface TensorFilesLimits {
   maxShards?: number;
 }
 
+/** How a file of each format is opened. */
+const OPENERS: Record<WeightFormat, (path: string, limits: { maxBytes: number }) => Promise<TensorSource>> = {
+  safetensors: openSafetensors,
+  torch: openTorch,
+  gguf: openGguf,
+};
+
 /**
- * A model's weights on the disk: all headers have been read and checked, tensors are read one at a time. Looped over, it
- * gives all of them, shard by shard. Files are open while one of them is read, and no longer.
+ * A model's weights on the disk, whatever their format: all headers have been read and checked, tensors are read one at a time.
+ * Looped over, it gives all of them, shard by shard. Files are open while one of them is read, and no longer.
  */
 export class OpenTensors implements AsyncIterable<StoredTensor> {
+  /** What they are written in. */
+  readonly format: WeightFormat;
   /** In the order the index first names them. */
   readonly shards: readonly Shard[];
-  /** All tensors, shard by shard. */
+  /** All tensors, shard by shard. Of quantized ones, dtype and bytes are those of their values. */
   readonly headers: readonly TensorHeader[];
-  readonly #files: readonly TensorFile[];
-  readonly #places = new Map<string, { file: TensorFile; entry: HeaderEntry }>();
+  readonly #tensors = new Map<string, LazyTensor>();
 
   /** @internal */
-  constructor(files: readonly { name: string; file: TensorFile }[]) {
-    this.#files = files.map(({ file }) => file);
-    this.shards = files.map(({ name, file }) => {
-      const { path, entries, metadata, metadataKeys } = file;
-      const tensors = entries.map(({ name: tensor, dtype, shape }) => ({ name: tensor, dtype, shape }));
-      for (const entry of entries) this.#places.set(entry.name, { file, entry });
-      return { name, path, tensors, metadata, ...(metadataKeys && { metadataKeys }) };
+  constructor(format: WeightFormat, files: readonly { name: string; source: TensorSource }[]) {
+    this.format = format;
+    this.shards = files.map(({ name, source }) => {
+      const { path, tensors, metadata, metadataKeys } = source;
+      for (const tensor of tensors) this.#tensors.set(tensor.header.name, tensor);
+      const headers = tensors.map(({ header }) => header);
+      return { name, path, tensors: headers, metadata, ...(metadataKeys && { metadataKeys }) };
     });
     this.headers = this.shards.flatMap(({ tensors }) => tensors);
   }
@@ -58,46 +70,51 @@ export class OpenTensors implements AsyncIterable<StoredTensor> {
    * @throws InputError when there is none of that name, or the file has changed since its header was read.
    */
   async tensor(name: string): Promise<StoredTensor> {
-    const { file, entry } = this.#place(name);
-    return readTensor(file, entry);
+    const { header, pieces } = this.#named(name);
+    // Readers refuse what has no size of its own.
+    const bytes = allocate(storedByteLength(header.dtype, header.shape) ?? 0, this.#source());
+    await pieces((piece, offset) => bytes.set(piece, offset));
+    return { ...header, bytes };
   }
 
   /**
    * Reads one tensor piece by piece, its bytes never in memory together.
    *
-   * @param onPiece - Sees the stored bytes in their order; each piece is overwritten when it returns.
+   * @param onPiece - Sees the bytes in their order; each piece is overwritten when it returns.
    * @throws InputError as {@link tensor}.
    */
   async pieces(name: string, onPiece: (piece: Uint8Array) => void): Promise<void> {
-    const { file, entry } = this.#place(name);
-    await readPieces(file, entry, onPiece);
+    await this.#named(name).pieces(onPiece);
   }
 
   /**
    * Reads the float32 values of one tensor, piece by piece, so that its stored bytes are not in memory beside them.
    *
    * @param values - Receives them, as many as the shape has elements.
-   * @param onPiece - Sees the stored bytes as well, as {@link pieces} gives them; for digests.
+   * @param onPiece - Sees the bytes as well, as {@link pieces} gives them; for digests.
    * @throws InputError as {@link tensor}, and when a BOOL byte is neither 0 nor 1.
    */
   async values(name: string, values: Float32Array, onPiece?: (piece: Uint8Array) => void): Promise<void> {
-    const { file, entry } = this.#place(name);
-    await readPieces(file, entry, (piece, offset) => {
+    const { header, pieces } = this.#named(name);
+    await pieces((piece, offset) => {
       onPiece?.(piece);
-      decodeInto(values, offset / DTYPE_BYTES[entry.dtype], entry, piece);
+      decodeInto(values, offset / DTYPE_BYTES[header.dtype], header, piece);
     });
   }
 
   /** All tensors one after another, each in memory of its own. */
   async *[Symbol.asyncIterator](): AsyncGenerator<StoredTensor> {
-    for (const file of this.#files) yield* tensorsOf(file);
+    for (const { name } of this.headers) yield await this.tensor(name);
   }
 
-  #place(name: string): { file: TensorFile; entry: HeaderEntry } {
-    const place = this.#places.get(name);
-    if (place) return place;
-    const source = this.shards.map(({ path }) => path).join(', ');
-    throw new InputError(`${source}: expected a tensor ${quote(name)}, found none`);
+  #named(name: string): LazyTensor {
+    const tensor = this.#tensors.get(name);
+    if (tensor) return tensor;
+    throw new InputError(`${this.#source()}: expected a tensor ${quote(name)}, found none`);
+  }
+
+  #source(): string {
+    return this.shards.map(({ path }) => path).join(', ');
   }
 }
 
@@ -105,8 +122,9 @@ export class OpenTensors implements AsyncIterable<StoredTensor> {
  * Opens a model's weights, a Hugging Face folder or a single file: reads and checks the headers, and then single tensors
  * when they are asked for.
  *
- * @param path - A folder with `model.safetensors`, or else `model.safetensors.index.json` and its shards; or the path of
- *   one safetensors file. As in transformers, the single file wins when a folder has both.
+ * @param path - A folder with `model.safetensors`, or else `model.safetensors.index.json` and its shards, `pytorch_model.bin`, its
+ *   shards, or a GGUF file; or the path of one safetensors, GGUF or `torch.save` file. As in transformers, safetensors win over the
+ *   others and the single file over shards.
  * @throws InputError when files are missing or malformed, a name leaves the folder, or index and shards disagree.
  * @example
  * for await (const { name, shape } of await openTensors('all-MiniLM-L6-v2')) console.log(name, shape);
@@ -117,45 +135,44 @@ export async function openTensors(
 ): Promise<OpenTensors> {
   const info = await stat(path).catch(() => undefined);
   if (!info) throw new InputError(`${path}: expected a safetensors file or a folder with ${SINGLE}, found nothing`);
-  if (!info.isDirectory()) return single(path, maxBytes);
-  const { shardOf } = await findWeights(path);
-  if (!shardOf) return single(join(path, SINGLE), maxBytes);
-  return openShards(path, shardOf, maxBytes, maxShards);
-}
-
-async function single(path: string, maxBytes: number): Promise<OpenTensors> {
-  return new OpenTensors([{ name: basename(path), file: await openTensorFile(path, { maxBytes }) }]);
+  const found = await findWeights(path);
+  const { format, folder, index } = found;
+  if (index) return openShards(found, index, { maxBytes, maxShards });
+  const [name = ''] = found.names;
+  // A file's path as it was given: messages name it so.
+  const source = await OPENERS[format](info.isDirectory() ? join(folder, name) : path, { maxBytes });
+  return new OpenTensors(format, [{ name, source }]);
 }
 
 async function openShards(
-  folder: string,
-  shardOf: ReadonlyMap<string, string>,
-  maxBytes: number,
-  maxShards: number,
+  { format, folder }: Pick<WeightFiles, 'format' | 'folder'>,
+  { name: indexName, shardOf }: NonNullable<WeightFiles['index']>,
+  { maxBytes, maxShards }: Required<TensorFilesLimits>,
 ): Promise<OpenTensors> {
-  const source = join(folder, INDEX);
+  const index = join(folder, indexName);
   const names = [...new Set(shardOf.values())];
   if (names.length > maxShards)
-    throw new InputError(`${source}: expected at most ${maxShards} shards, found ${names.length}`);
+    throw new InputError(`${index}: expected at most ${maxShards} shards, found ${names.length}`);
   // All names and sizes before the first header: a bad index must not cost much first.
   const located: { name: string; path: string }[] = [];
   for (const name of names) {
     const path = await locateInside(folder, name);
     if (path === undefined) {
-      throw new InputError(`${join(folder, name)}: expected a shard that ${INDEX} names, found nothing`);
+      throw new InputError(`${join(folder, name)}: expected a shard that ${indexName} names, found nothing`);
     }
     located.push({ name, path });
   }
   await checkTotal(
     located.map(({ path }) => path),
     maxBytes,
-    source,
+    index,
   );
-  const files: { name: string; file: TensorFile }[] = [];
+  const files: { name: string; source: TensorSource }[] = [];
   const found = new Set<string>();
   for (const { name, path } of located) {
-    const file = await openTensorFile(path, { maxBytes });
-    for (const { name: tensor } of file.entries) {
+    const source = await OPENERS[format](path, { maxBytes });
+    for (const { header } of source.tensors) {
+      const { name: tensor } = header;
       const expected = shardOf.get(tensor);
       if (expected !== name) {
         const where = expected === undefined ? 'missing from the index' : `placed in ${quote(expected)} by the index`;
@@ -163,13 +180,13 @@ async function openShards(
       }
       found.add(tensor);
     }
-    files.push({ name, file });
+    files.push({ name, source });
   }
   for (const [name, shard] of shardOf) {
     if (!found.has(name))
-      throw new InputError(`${source}: expected tensor ${quote(name)} in ${quote(shard)}, found none there`);
+      throw new InputError(`${index}: expected tensor ${quote(name)} in ${quote(shard)}, found none there`);
   }
-  return new OpenTensors(files);
+  return new OpenTensors(format, files);
 }
 
 async function checkTotal(paths: readonly string[], maxBytes: number, source: string): Promise<void> {

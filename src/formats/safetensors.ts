@@ -8,7 +8,7 @@ import {
   MAX_HEADER_BYTES,
   parseHeader,
 } from './safetensors-header.js';
-import { openTensorFile, type SafetensorsLimits, tensorsOf } from './tensor-file.js';
+import { openTensorFile, readTensors, type SafetensorsLimits } from './tensor-file.js';
 
 /** Largest single write: some systems take no more at once. */
 const WRITE_BYTES = 2 ** 30;
@@ -59,10 +59,9 @@ export function parseSafetensors(
  * const { tensors, metadata } = await readSafetensors('model.safetensors');
  */
 export async function readSafetensors(path: string, limits: SafetensorsLimits = {}): Promise<SafetensorsFile> {
-  const { metadata, metadataKeys, ...file } = await openTensorFile(path, limits);
-  const tensors: StoredTensor[] = [];
-  for await (const tensor of tensorsOf(file)) tensors.push(tensor);
-  return { tensors, metadata, metadataKeys };
+  const file = await openTensorFile(path, limits);
+  const { metadata, metadataKeys } = file;
+  return { tensors: await readTensors(file), metadata, metadataKeys };
 }
 
 /**

@@ -16,6 +16,7 @@ import {
 import { cardSection, sectionJson, withSection } from './card-text.js';
 import { withJsonKeys } from './config-text.js';
 import { classNames, namingKeys } from './labels.js';
+import { modelFolder } from './model-files.js';
 
 const README = 'README.md';
 const PROCESSOR = 'preprocessor_config.json';
@@ -49,9 +50,11 @@ const readFacts = z.object({
  * `preprocessor_config.json`, and the weightlock section of `README.md`. The files are untrusted, and a model is complete
  * without them: what cannot be used becomes a problem, not an error. Links out of the folder are not followed.
  *
+ * @param path - The directory, or its only file of weights.
  * @param spec - The model, from the directory's configuration.
  */
-export async function readModelCard(folder: string, spec: ModelSpec): Promise<ReadCard> {
+export async function readModelCard(path: string, spec: ModelSpec): Promise<ReadCard> {
+  const folder = await modelFolder(path);
   const { files } = await listFolder(folder);
   const problems: string[] = [];
   const { config, head } = spec;

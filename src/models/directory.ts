@@ -1,9 +1,12 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  findWeights,
   fromFloat32,
+  INDEX,
   locateInside,
   type NewFile,
+  openTensors,
   readFileCapped,
   readJsonFile,
   replaceFiles,
@@ -15,9 +18,11 @@ import type { ModelCard } from './card.js';
 import { cardFiles, configWithCard } from './card-files.js';
 import { architectures, parseConfig, readConfig } from './config.js';
 import { withJsonKeys } from './config-text.js';
+import { ggufConfig } from './gguf-config.js';
 import { keysOfHead } from './head.js';
 import type { Model } from './model.js';
-import { CONFIG_FILE, findModelFiles, findOldFiles, requireNoModel } from './model-files.js';
+import { CONFIG_FILE, findModelFiles, findOldFiles, modelFolder, requireNoModel } from './model-files.js';
+import { requirePlainWeights } from './plain-weights.js';
 import { initializeWeights, parameterSet } from './state-dict.js';
 import { readWeights, weightFiles } from './weight-files.js';
 
@@ -36,7 +41,8 @@ export function initializeModel(architecture: string, config: Readonly<Record<st
 }
 
 /**
- * Reads a model directory: `config.json` and `model.safetensors` (or its shards).
+ * Reads a model directory: `config.json` and `model.safetensors` (or its shards, or weights of another format that `openTensors`
+ * reads); or the only file of its weights, with what lies beside it.
  *
  * @param options - `config`: what `config.json` would say, for a folder that has none or in its place. `head`: what a task
  *   asks for (default the folder's own): where it has another, a new one is drawn, and the tensors of the other stay in the
@@ -46,30 +52,48 @@ export function initializeModel(architecture: string, config: Readonly<Record<st
  * or hold NaN or infinities.
  */
 export async function loadModel(
-  folder: string,
+  path: string,
   { config, head, seed = 1 }: { config?: Readonly<Record<string, unknown>>; head?: HeadNeed; seed?: number } = {},
 ): Promise<Model> {
-  const info = await stat(folder).catch(() => undefined);
-  if (!info?.isDirectory())
-    throw new InputError(`${folder}: expected a model directory, found ${info ? 'a file' : 'nothing'}`);
+  const info = await stat(path).catch(() => undefined);
+  if (!info) throw new InputError(`${path}: expected a model directory, found nothing`);
+  const folder = await modelFolder(path);
   const configFile = config ? undefined : await locateInside(folder, CONFIG_FILE);
-  if (!config && configFile === undefined) {
-    throw new InputError(
-      `${join(folder, CONFIG_FILE)}: expected a file, found nothing; --architecture says what weights without one are of, --model-config more`,
-    );
-  }
+  const given = config ?? (configFile ? await readJsonFile(configFile) : await configOfWeights(path));
   const source = configFile ?? 'config';
-  const given = configFile ? await readJsonFile(configFile) : config;
   const own = readConfig(given, source);
-  const changedKeys = head && keysOfHead(own, head, folder);
-  const spec = changedKeys ? readConfig({ ...(given as Record<string, unknown>), ...changedKeys }, source) : own;
-  const read = await readWeights(folder, spec, { configFile, seed });
-  return { ...spec, ...read, source: folder, configFile, ...(changedKeys && { changedKeys }) };
+  const tensors = await openTensors(path);
+  if (!info.isDirectory() && tensors.format === 'safetensors') {
+    throw new InputError(`${path}: expected a model directory, found a file`);
+  }
+  requirePlainWeights(tensors.headers, given, path);
+  const headKeys = head && keysOfHead(own, head, path);
+  const spec = headKeys ? readConfig({ ...(given as Record<string, unknown>), ...headKeys }, source) : own;
+  const read = await readWeights(path, spec, { configFile, seed });
+  const changedKeys = { ...headKeys, ...(tensors.format === 'gguf' && float32Keys(given as Record<string, unknown>)) };
+  return { ...spec, ...read, source: path, configFile, ...(Object.keys(changedKeys).length > 0 && { changedKeys }) };
+}
+
+/** What weights without `config.json` say of their model themselves, which one format does. */
+async function configOfWeights(path: string): Promise<Record<string, unknown>> {
+  const format = (await findWeights(path).catch(() => undefined))?.format;
+  if (format === 'gguf') return ggufConfig(await openTensors(path));
+  throw new InputError(
+    `${join(await modelFolder(path), CONFIG_FILE)}: expected a file, found nothing; --architecture says what weights without one are of, --model-config more`,
+  );
+}
+
+/** What a configuration must say else of weights that are stored as float32: transformers would round them to what it says. */
+function float32Keys(config: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const keys = ['dtype', 'torch_dtype'].filter((key) => config[key] != null && config[key] !== 'float32');
+  return Object.fromEntries(keys.map((key) => [key, 'float32']));
 }
 
 /**
  * Writes a model directory that the original framework loads unchanged. A model that was read from a folder keeps that
- * folder's tensor names, order, stored types, `config.json`, metadata and tokenizer files; a new one is stored as float32.
+ * folder's tensor names, order, stored types, `config.json`, metadata and tokenizer files; a new one is stored as float32. What
+ * was read from a GGUF or `torch.save` file is written as safetensors: quantized tensors as float32, which holds their values
+ * exactly as no 16-bit type does, others in their own type, tied ones each under its name.
  * Weights, indexes and tokenizer files of an older model in the folder are removed, so that no loader prefers them. A
  * process that is killed leaves the old model, the new one, or a folder without `config.json`.
  *
@@ -87,8 +111,9 @@ export async function saveModel(
   const put = (file: NewFile) => files.set(file.name, file);
   for (const file of [...(await copiedFiles(model)), ...(await weightFiles(folder, model))]) put(file);
   // The text of a README that the user put there stays; an older model's gives way to that of the source.
-  const readmes = stale.includes(CONFIG_FILE) ? [model.source, folder] : [folder, model.source];
-  for (const file of await cardFiles({ folder: model.source, readmes }, model, card)) put(file);
+  const own = model.source === undefined ? undefined : await modelFolder(model.source);
+  const readmes = stale.includes(CONFIG_FILE) ? [own, folder] : [folder, own];
+  for (const file of await cardFiles({ folder: own, readmes }, model, card)) put(file);
   // Last, so that a folder that has it is whole.
   put({ name: CONFIG_FILE, content: () => configText(model, card) });
   await replaceFiles(
@@ -101,10 +126,11 @@ export async function saveModel(
 /** What lies beside a model's weights in the folder that it was read from: the index and companions. */
 async function copiedFiles({ source }: Model): Promise<NewFile[]> {
   if (source === undefined) return [];
-  const { read, companions } = await findModelFiles(source);
-  return [...read.filter((name) => name.endsWith('.index.json')), ...companions].map((name) => ({
+  const { folder, read, companions } = await findModelFiles(source);
+  // That of another format names files that are not written.
+  return [...read.filter((name) => name === INDEX), ...companions].map((name) => ({
     name,
-    content: () => readInside(source, name),
+    content: () => readInside(folder, name),
   }));
 }
 

@@ -26,6 +26,15 @@ export { type CnnConfig, cnn } from './cnn.js';
 export { architectures, parseConfig, readConfig } from './config.js';
 export { initializeModel, loadModel, saveModel, writtenParameters } from './directory.js';
 export { classWithHead, familyKeys, headKind, keysOfHead } from './head.js';
+export {
+  type HubContext,
+  type HubFile,
+  type HubId,
+  type HubPlan,
+  type HubSettings,
+  openHubModel,
+  parseHubId,
+} from './hub/index.js';
 export { classNames } from './labels.js';
 export { type Gemma3Config, gemma3 } from './language/gemma3.js';
 export { type Gpt2Config, gpt2 } from './language/gpt2.js';
@@ -39,10 +48,12 @@ export {
   findModelFiles,
   findOldFiles,
   type ModelFiles,
+  modelFolder,
   type OldFiles,
   requireApart,
   requireNoModel,
 } from './model-files.js';
+export { requirePlainFolder } from './plain-weights.js';
 export { type ResNetConfig, resnets } from './resnet.js';
 export {
   cloneWeights,

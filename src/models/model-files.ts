@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { findWeights, listFolder, readIndex } from '../formats/index.js';
 import { InputError } from '../registry/index.js';
 
@@ -23,8 +23,10 @@ const LOADED =
 /** What a training leaves beside them, which no loader takes for weights. */
 const TRAINING = /^(optimizer|scheduler|scaler|rng_state.*|training_args)\./;
 
-/** The files of a model directory, by their path in it. */
+/** The files of a model, by their path in its folder. */
 export interface ModelFiles {
+  /** Where they lie. */
+  readonly folder: string;
   /** `config.json` (where there is one), then the weights and their index: what a model is read from. */
   readonly read: readonly string[];
   /** Tokenizer and like files, which are copied with it. */
@@ -33,18 +35,31 @@ export interface ModelFiles {
   readonly leftOut: readonly string[];
 }
 
+/** Whether a file of a repository belongs to the model there beside its weights, by its path. */
+export function belongsToModel(path: string): boolean {
+  return path === CONFIG_FILE || path === README || COMPANION.test(path) || MODULE.test(path);
+}
+
+/** The folder of a model that may be given by the path of its only file of weights. */
+export async function modelFolder(path: string): Promise<string> {
+  const info = await stat(path).catch(() => undefined);
+  return info && !info.isDirectory() ? dirname(path) : path;
+}
+
 /**
- * Finds what belongs to the model in a folder. Links are followed inside the folder and, from a snapshot of the Hugging
- * Face hub cache, into its `blobs`; what another link leads to is left out.
+ * Finds what belongs to the model in a folder, or beside its only file of weights. Links are followed inside the folder and, from a
+ * snapshot of the Hugging Face hub cache, into its `blobs`; what another link leads to is left out.
  *
  * @throws InputError when there are no weights, or a link of theirs leaves the folder.
  */
-export async function findModelFiles(folder: string): Promise<ModelFiles> {
+export async function findModelFiles(path: string): Promise<ModelFiles> {
+  const { folder, names } = await findWeights(path);
   const { files, folders, outside } = await listFolder(folder);
-  const { names } = await findWeights(folder);
   const read = [...(files.includes(CONFIG_FILE) ? [CONFIG_FILE] : []), ...names];
   const taken = new Set(read);
   const companions = files.filter((name) => COMPANION.test(name) && !taken.has(name));
+  // Around a file there may be anything, which is no part of the model and not worth a word.
+  if (folder !== path) return { folder, read, companions, leftOut: [] };
   const isCopied = (name: string) => taken.has(name) || companions.includes(name) || name === README;
   const leftOut = [...files.filter((name) => !isCopied(name)), ...outside];
   for (const name of folders) {
@@ -61,7 +76,7 @@ export async function findModelFiles(folder: string): Promise<ModelFiles> {
       else leftOut.push(...others.filter((path) => !copied.includes(path)), ...below(name, inner));
     }
   }
-  return { read, companions, leftOut };
+  return { folder, read, companions, leftOut };
 }
 
 function below(name: string, { folders, outside }: { folders: readonly string[]; outside: readonly string[] }) {
@@ -139,7 +154,8 @@ export async function requireNoModel(folder: string, { force = false }: { force?
  * @throws InputError when both are one folder.
  */
 export async function requireApart(source: string, output: string): Promise<void> {
-  const [from, to] = await Promise.all([source, output].map((path) => stat(resolve(path)).catch(() => undefined)));
+  const folder = await modelFolder(source);
+  const [from, to] = await Promise.all([folder, output].map((path) => stat(resolve(path)).catch(() => undefined)));
   if (from && to && from.dev === to.dev && from.ino === to.ino) {
     throw new InputError(`${output}: expected another folder than the model's own, which is not changed`);
   }

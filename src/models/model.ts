@@ -8,11 +8,11 @@ export interface Model extends ModelSpec {
   readonly weights: StateDict;
   /** Stored type of each weight in the folder that it was read from; none for a new model, which is stored as float32. */
   readonly stored?: ReadonlyMap<string, StoredDType>;
-  /** The folder it was read from; none for a new model. */
+  /** The folder or file it was read from; none for a new model. */
   readonly source?: string;
   /** The `config.json` it was read from; none for a new model and where the configuration was given by the caller. */
   readonly configFile?: string;
-  /** Keys of its `config.json` that are other ones than in {@link configFile}: those of a head that it got. */
+  /** Keys of its `config.json` that are other ones than in {@link configFile}: those of a head that it got, and the type of weights that were stored otherwise. */
   readonly changedKeys?: Readonly<Record<string, unknown>>;
   /** What a reader of the folder must know, a line each: weights that it lacked and that were drawn. */
   readonly notes?: readonly string[];

@@ -96,7 +96,7 @@ function freshNote(folder: string, fresh: MatchedTensors['fresh'], seed: number)
 
 /**
  * The files of a model's weights, converted tensor by tensor as they are written: those of the folder that it was read from,
- * names, order, types and all, or one new file.
+ * names, order, types and all, or one new file. Files of another format become safetensors, one for each.
  */
 export async function weightFiles(folder: string, model: Model): Promise<NewFile[]> {
   const { source } = model;
@@ -108,16 +108,23 @@ export async function weightFiles(folder: string, model: Model): Promise<NewFile
   const { declared, fresh } = matchFiles(files, model, source, modelState(model));
   const added = fresh.flatMap((entry) => pending(model, { ...entry, dtype: 'F32' }, entry.name) ?? []);
   const last = files.shards.at(-1);
-  const shards = files.shards.map((shard) => {
+  const isForeign = files.format !== 'safetensors';
+  const shards = files.shards.map((shard, index) => {
+    const name = isForeign ? shardName(index, files.shards.length) : shard.name;
     const kept = shard.tensors.map((header): PendingTensor => {
       const entry = declared.get(header.name);
       const read = async () => (await files.tensor(header.name)).bytes;
       return (entry === undefined ? undefined : pending(model, header, entry)) ?? { ...header, read };
     });
-    const file = { ...shard, tensors: shard === last ? [...kept, ...added] : kept };
-    return { name: shard.name, content: () => safetensorsChunks(file, join(folder, shard.name)) };
+    const file = {
+      ...shard,
+      ...(isForeign && { metadata: { format: 'pt' } }),
+      tensors: shard === last ? [...kept, ...added] : kept,
+    };
+    return { name, tensors: file.tensors, content: () => safetensorsChunks(file, join(folder, name)) };
   });
   if (files.shards.length === 1 && shards[0].name === SINGLE) return shards;
+  if (isForeign) return [...shards, { name: INDEX, content: () => newIndex(shards) }];
   if (added.length === 0 || last === undefined) return shards;
   return [...shards, { name: INDEX, content: () => extendedIndex(source, added, last) }];
 }
@@ -135,6 +142,20 @@ function newTensors(model: Model): PendingTensor[] {
     const header = { name, dtype: counts.has(name) ? ('I64' as const) : ('F32' as const), shape };
     return pending(model, header, name) ?? [];
   });
+}
+
+/** A shard's name as transformers writes it. */
+function shardName(index: number, count: number): string {
+  if (count === 1) return SINGLE;
+  const [own, all] = [index + 1, count].map((number) => String(number).padStart(5, '0'));
+  return `model-${own}-of-${all}.safetensors`;
+}
+
+function newIndex(shards: readonly { name: string; tensors: readonly TensorHeader[] }[]): string {
+  const tensors = shards.flatMap(({ name, tensors: own }) => own.map((tensor) => ({ shard: name, ...tensor })));
+  const total = tensors.reduce((sum, { dtype, shape }) => sum + (storedByteLength(dtype, shape) ?? 0), 0);
+  const map = Object.fromEntries(tensors.map(({ name, shard }) => [name, shard]));
+  return `${JSON.stringify({ metadata: { total_size: total }, weight_map: map }, null, 2)}\n`;
 }
 
 /** The index of a folder's shards with tensors that one of them has more. */

@@ -5,7 +5,6 @@ import { classification } from './classification/index.js';
 import { embedding } from './embedding/index.js';
 import type { Task } from './task.js';
 
-export type { Prompted } from './causal-lm/next-tokens.js';
 export type { Evaluation, Meter, Metric, Outputs, Parts, TargetReader, Task } from './task.js';
 
 /** All tasks by name. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { digestOf, readOrigin } from '../../evidence/index.js';
+import { digestOfModel, readOrigin } from '../../evidence/index.js';
 import {
   assessAttack,
   attackDoubts,
@@ -69,7 +69,7 @@ export const attack = defineCommand({
       requireTrainable(model, few, attacking.scoreBatchSize);
       const shapes = new Map([...model.weights].map(([weight, { shape }]) => [weight, shape]));
       for (const optimizer of attacking.optimizers) createOptimizer(chosenOptimizer(attacking, optimizer), shapes);
-      inputs[name] = await digestOf(path);
+      inputs[name] = await digestOfModel(path);
     }
     const warnings = [
       ...problems,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { digestOf } from '../../evidence/index.js';
+import { digestOfModel } from '../../evidence/index.js';
 import { cardDisagreements, describeEstimate, estimateRun, type LockedInfo, Runner } from '../../experiments/index.js';
 import { type LockMethod, lockMethods } from '../../locks/index.js';
 import { findModelFiles, loadModel, type Model } from '../../models/index.js';
@@ -48,7 +48,7 @@ export const lock = defineCommand({
     const task = await lockTask({ source, model, method, own, given: options.data }, note);
     warn(context, [...(model.notes ?? []), ...(task?.warnings ?? [])]);
     const inputs = {
-      model: await digestOf(source),
+      model: await digestOfModel(source),
       ...(await modelConfigInput(options.modelConfig)),
       ...(task && { ...(await dataInputs(task.data)), ...taskInput(task.data) }),
     };

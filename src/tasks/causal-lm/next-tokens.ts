@@ -4,15 +4,9 @@ import { type Batch, type BatchRow, batchSpecs } from '../../nn/index.js';
 /** Label of a token that counts for nothing, as in PyTorch: padding, prompts, and the last token of a text. */
 export const ignored = -100;
 
-/** A data set of which a part of each text was given, and is not to be learnt: prompts before answers. */
-export interface Prompted extends Dataset {
-  /** Tokens of the prompt of each example of the store. */
-  readonly promptLengths: Uint32Array;
-}
-
 /** Writes the next token of each token of an example into its row of labels `[batch, tokens]`; its arrays are in the batch. */
 export function nextTokens(dataset: Dataset): (position: number, at: BatchRow, labels: BigInt64Array) => void {
-  const { promptLengths } = dataset as Partial<Prompted>;
+  const { promptLengths } = dataset.examples;
   return (position, { batch, row, layout }, labels) => {
     const [tokens] = layout.input_ids.shape;
     const ids = batch.input_ids as BigInt64Array;
