@@ -14,9 +14,19 @@ async function withEvaluator<T>(model: Model, engine: EngineOptions, work: (own:
   }
 }
 
-/** What a model's task measures on a data set. */
-export function evaluateModel(model: Model, dataset: Dataset, engine: EngineOptions): Promise<Evaluation> {
-  return withEvaluator(model, engine, (own) => own.evaluate(parameterSet(model.weights), dataset));
+/**
+ * What a model's task measures on a data set.
+ *
+ * @param original - Weights of the same architecture whose outputs are compared with; default none.
+ */
+export function evaluateModel(
+  model: Model,
+  dataset: Dataset,
+  engine: EngineOptions,
+  original?: Pick<Model, 'weights'>,
+): Promise<Evaluation> {
+  const compared = original && { original: { weights: parameterSet(original.weights) } };
+  return withEvaluator(model, engine, (own) => own.evaluate(parameterSet(model.weights), dataset, compared));
 }
 
 /** Outputs `[size, ...]` of a model on a data set: logits of a classifier. */

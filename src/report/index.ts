@@ -29,5 +29,5 @@ export {
 export { reproductionPage, reproductionReport, summarizeReproduction } from './reproduction-report.js';
 export { type Table, type TableColumn, tableToHtml, tableToMarkdown, tableToText } from './table.js';
 export { fitColumns, printable, printableJson, printableLines } from './text.js';
-export { utilitySentence, utilityTable } from './utility-table.js';
+export { showMetric, utilitySentence, utilityTable } from './utility-table.js';
 export { screenColumns, sentenceColumns, wrap } from './wrap.js';

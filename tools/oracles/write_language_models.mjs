@@ -21,7 +21,11 @@ const texts = [
 
 async function write(folder, model) {
   // Biases and norms that are not what they begin as.
-  for (const { data } of model.weights.values()) data.forEach((value, at) => (data[at] = value + ((at % 7) - 3) / 40));
+  for (const { data } of model.weights.values()) {
+    data.forEach((value, at) => {
+      data[at] = value + ((at % 7) - 3) / 40;
+    });
+  }
   await saveModel(folder, model, { force: true });
   const specs = Object.fromEntries(Object.keys(model.inputs).map((name) => [name, { shape: [2, 6], dtype: 'int64' }]));
   const { outputs } = model.build(specs);

@@ -12,7 +12,6 @@ import {
 import { writeFileAtomic } from '../../formats/index.js';
 import { loadModel } from '../../models/index.js';
 import { attackReport, reportOrigin, summarizeAttack, tableToText } from '../../report/index.js';
-import { taskOf } from '../../tasks/index.js';
 import { chosenOptimizer, createOptimizer, requireTrainable } from '../../training/index.js';
 import { dataForModel, modelData, taskInput, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
@@ -20,6 +19,7 @@ import { dataInputs, loadTask } from '../data-folder.js';
 import { givenConfig, modelConfigInput, modelOptions } from '../model-options.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
+import { attackTask, taskOption } from '../task-option.js';
 
 /** `weightlock attack`: the cheapest way to train a model anyway. */
 export const attack = defineCommand({
@@ -33,6 +33,9 @@ export const attack = defineCommand({
       .describe('model directory before the lock, attacked in the same way for comparison'),
     ...modelOptions.shape,
     data: modelData.prefault({}).describe('the unauthorized task'),
+    task: taskOption.describe(
+      "what the attacker wants of the data; default classification where the examples have classes, else the model's own",
+    ),
     workers: z
       .int()
       .min(0)
@@ -47,25 +50,31 @@ export const attack = defineCommand({
   ],
   run: async (context) => {
     const { options, threads, device, signal, print, note, result, dryRun } = context;
-    const { unlocked, data: given, workers, architecture, modelConfig, ...attacking } = options;
+    const { unlocked, data: given, task: named, workers, architecture, modelConfig, ...attacking } = options;
     const config = await givenConfig({ architecture, modelConfig });
     const paths = { locked: context.arguments.model, unlocked };
-    const targets = { ...paths, config };
-    const locked = await loadModel(paths.locked, { config });
-    const { data, card, problems } = await dataForModel(paths.locked, locked, given, { authorized: false });
+    const released = await loadModel(paths.locked, { config });
+    const { data, card, problems } = await dataForModel(paths.locked, released, given, { authorized: false });
     const { train, test } = await loadTask(data, context.note);
+    const task = attackTask(named, released, train);
+    const head = task.head === released.head.kind ? undefined : task.headFor(train);
+    const targets = { ...paths, config, head };
+    const locked = head ? await loadModel(paths.locked, { config, head }) : released;
     const inputs: Record<string, string> = {
       ...(await modelConfigInput(modelConfig)),
       ...(await dataInputs(data)),
       ...taskInput(data),
     };
-    const models = { locked, unlocked: unlocked === undefined ? undefined : await loadModel(unlocked, { config }) };
+    const models = {
+      locked,
+      unlocked: unlocked === undefined ? undefined : await loadModel(unlocked, { config, head }),
+    };
     for (const text of [...(models.locked.notes ?? []), ...(models.unlocked?.notes ?? [])]) note(text);
     for (const [name, path] of Object.entries(paths)) {
       const model = models[name as keyof typeof models];
       if (path === undefined || !model) continue;
       requireTrainable(model, train, attacking.costBatchSize);
-      const few = taskOf(model).fewShot(train, attacking.perClass, 0);
+      const few = task.fewShot(train, attacking.perClass, 0);
       requireTrainable(model, few, attacking.scoreBatchSize);
       const shapes = new Map([...model.weights].map(([weight, { shape }]) => [weight, shape]));
       for (const optimizer of attacking.optimizers) createOptimizer(chosenOptimizer(attacking, optimizer), shapes);
@@ -92,7 +101,7 @@ export const attack = defineCommand({
           { folder: run, signal, progress: phaseProgress(context) },
         )
           .attack(targets, attackPlan(data, attacking))
-          .then((attacked) => assessAttack(attacked, taskOf(locked))),
+          .then((attacked) => assessAttack(attacked, task)),
       write: async (attacked, run) => {
         const origin = reportOrigin(await readOrigin(run.path));
         await writeFileAtomic(run.file('report.html'), await attackReport(attacked, attacking, origin));

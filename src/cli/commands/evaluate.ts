@@ -1,8 +1,9 @@
 import { z } from 'zod';
-import { cardDisagreements, predict } from '../../experiments/index.js';
+import { cardDisagreements, evaluateModel, predict } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { loadModel } from '../../models/index.js';
-import { percent, tableToText } from '../../report/index.js';
+import { InputError } from '../../registry/index.js';
+import { percent, showMetric, tableToText } from '../../report/index.js';
 import { scoreTitle, taskOf } from '../../tasks/index.js';
 import { dataForModel, modelData, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
@@ -14,11 +15,15 @@ import { arePredictions, predictionLines } from '../predictions.js';
 /** `weightlock evaluate`: what a model is worth on a data set. */
 export const evaluate = defineCommand({
   name: 'evaluate',
-  summary: 'Measure what a model is worth on a data set: accuracy and loss of a classifier.',
+  summary: 'Measure what a model is worth on a data set: accuracy of a classifier, perplexity of a language model.',
   arguments: [{ name: 'model', description: 'Model directory.', required: true }],
   schema: z.strictObject({
     ...modelOptions.shape,
     data: modelData.prefault({}).describe("the task; default the model's own"),
+    original: z
+      .string()
+      .optional()
+      .describe('model directory whose outputs on the same examples are compared with: the model before a lock'),
     part: z.enum(['test', 'validation', 'train']).default('test').describe('which examples'),
     predictions: z
       .string()
@@ -27,6 +32,7 @@ export const evaluate = defineCommand({
   }),
   examples: [
     'weightlock evaluate ./locked',
+    'weightlock evaluate ./locked --original ./model',
     'weightlock evaluate ./locked --data.classes 0,1,2,3,4 --predictions predictions.jsonl --json',
   ],
   run: async ({ arguments: { model: path }, options, threads, device, dryRun, print, note, result }) => {
@@ -36,6 +42,18 @@ export const evaluate = defineCommand({
     const dataset = (await loadTask(data, note, { measures: true }))[options.part];
     const task = taskOf(model);
     task.requireFit(model, dataset);
+    const original = options.original === undefined ? undefined : await loadModel(options.original);
+    if (original && original.digest !== model.digest) {
+      throw new InputError(`${options.original}: expected a model that is built as ${path} is, found another`);
+    }
+    if (
+      original === undefined &&
+      task.metrics.every(({ compares, name }) => compares || name === task.roles.notFinite)
+    ) {
+      throw new InputError(
+        `--original: expected a model to compare with, as ${task.name} measures nothing else, got none`,
+      );
+    }
     const warnings = [...(model.notes ?? []), ...problems, ...cardDisagreements(card, model, dataset)];
     warn({ note }, warnings);
     if (options.predictions !== undefined) {
@@ -46,34 +64,41 @@ export const evaluate = defineCommand({
       print(`would evaluate ${path} on ${dataset.size} examples`);
       return 0;
     }
-    const outputs = await predict(model, dataset, { threads, device });
-    const meter = task.meter(dataset, model.head.size);
-    const positions = Uint32Array.from({ length: dataset.size }, (_, position) => position);
-    meter.add({ positions, values: outputs, shape: [dataset.size, model.head.size] });
-    const evaluation = meter.result();
+    const engine = { threads, device };
+    const evaluation = await evaluateModel(model, dataset, engine, original);
     if (options.predictions !== undefined) {
+      const outputs = await predict(model, dataset, engine);
       await writeFileAtomic(options.predictions, predictionLines(outputs, dataset));
     }
-    const score = evaluation.metrics[task.roles.score] ?? Number.NaN;
-    const loss = evaluation.metrics[task.roles.loss] ?? Number.NaN;
-    print(
-      `${path}: ${scoreTitle(task)} ${percent(score, 2)}, loss ${loss.toFixed(4)} (${dataset.name}, n = ${evaluation.n})`,
-    );
-    const parts = task.parts(dataset);
+    print(`${path}: ${dataset.name}, n = ${evaluation.n}`);
     print(
       tableToText({
         columns: [
-          { key: 'name', header: parts.kind },
-          { key: 'n', header: 'n', align: 'right' },
-          { key: 'score', header: scoreTitle(task), align: 'right' },
+          { key: 'what', header: 'measured' },
+          { key: 'value', header: 'value', align: 'right' },
         ],
-        rows: parts.entries.map(({ name, n, metric }) => ({
-          name,
-          n: String(n),
-          score: percent(evaluation.metrics[metric] ?? Number.NaN),
-        })),
+        rows: task.metrics
+          .filter(({ name }) => evaluation.metrics[name] !== undefined)
+          .map((metric) => ({ what: metric.title, value: showMetric(metric, evaluation) })),
       }),
     );
+    const parts = task.parts(dataset);
+    if (parts.entries.length > 0) {
+      print(
+        `\n${tableToText({
+          columns: [
+            { key: 'name', header: parts.kind },
+            { key: 'n', header: 'n', align: 'right' },
+            { key: 'score', header: scoreTitle(task), align: 'right' },
+          ],
+          rows: parts.entries.map(({ name, n, metric }) => ({
+            name,
+            n: String(n),
+            score: percent(evaluation.metrics[metric] ?? Number.NaN),
+          })),
+        })}`,
+      );
+    }
     if (options.predictions !== undefined) print(options.predictions);
     result({ model: path, dataset: dataset.name, ...evaluation, predictions: options.predictions, warnings });
     return 0;

@@ -5,7 +5,6 @@ import { type LockMethod, lockMethods } from '../../locks/index.js';
 import { findModelFiles, loadModel, type Model } from '../../models/index.js';
 import { optionsOf, optionsUnder, quote } from '../../registry/index.js';
 import { magnitude, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
-import { taskOf } from '../../tasks/index.js';
 import { requireTrainable } from '../../training/index.js';
 import { dataForModel, modelData, taskInput, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
@@ -14,6 +13,7 @@ import { givenConfig, modelConfigInput, modelOptions } from '../model-options.js
 import { requireOutside } from '../output-files.js';
 import { phaseProgress } from '../phase-progress.js';
 import { requireModelOutput, runOnce } from '../run-once.js';
+import { fitToTask, taskOption } from '../task-option.js';
 
 /** `weightlock lock`: a locked copy of a model. */
 export const lock = defineCommand({
@@ -30,6 +30,7 @@ export const lock = defineCommand({
       .describe('lock method'),
     ...modelOptions.shape,
     data: modelData.prefault({}).describe("the authorized task, for the retain loss; default the model's own"),
+    task: taskOption.describe("what the model is released for; default the task of the model's head"),
     seed: z.int().min(0).default(1).describe('seed of all shuffles'),
     // By the registry's names, which the type of the options does not know.
     ...(optionsOf('method', lockMethods.entries(), { inFull: true }) as Record<never, z.ZodType>),
@@ -44,8 +45,10 @@ export const lock = defineCommand({
     const { seed } = options;
     const method = lockMethods.get(options.method);
     const own = optionsUnder(options, method.name);
-    const model = await loadModel(source, { config: await givenConfig(options) });
-    const task = await lockTask({ source, model, method, own, given: options.data }, note);
+    const config = await givenConfig(options);
+    const released = await loadModel(source, { config });
+    const task = await lockTask({ source, released, method, own, config, options }, note);
+    const model = task?.model ?? released;
     warn(context, [...(model.notes ?? []), ...(task?.warnings ?? [])]);
     const inputs = {
       model: await digestOfModel(source),
@@ -95,22 +98,37 @@ export const lock = defineCommand({
 async function lockTask(
   {
     source,
-    model,
+    released,
     method,
     own,
-    given,
-  }: { source: string; model: Model; method: LockMethod; own: unknown; given: z.output<typeof modelData> },
+    config,
+    options: { data: given, task: name, seed },
+  }: {
+    source: string;
+    released: Model;
+    method: LockMethod;
+    own: unknown;
+    config?: Readonly<Record<string, unknown>>;
+    options: { data: z.output<typeof modelData>; task?: string; seed: number };
+  },
   note: (text: string) => void,
 ) {
   const isGiven = JSON.stringify(given) !== JSON.stringify(modelData.parse({}));
-  if (!method.needsData && !isGiven) return undefined;
-  const { data, card, problems } = await dataForModel(source, model, given);
+  if (!method.needsData && !isGiven && name === undefined) return undefined;
+  const { data, card, problems } = await dataForModel(source, released, given);
   const parts = await loadTask(data, note);
   const { train } = parts;
+  const { model, task } = await fitToTask(released, train, { name, path: source, config, seed });
   const training = method.training?.(own);
   if (training) requireTrainable(model, train, training.batchSize);
-  else taskOf(model).requireFit(model, train);
-  return { data, parts, warnings: [...problems, ...cardDisagreements(card, model, train)], examples: train.size };
+  else task.requireFit(model, train);
+  return {
+    data,
+    parts,
+    model,
+    warnings: [...problems, ...cardDisagreements(card, model, train)],
+    examples: train.size,
+  };
 }
 
 /** The largest singular values before and after. */

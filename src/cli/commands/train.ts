@@ -1,27 +1,31 @@
 import { z } from 'zod';
+import type { Dataset } from '../../data/index.js';
+import { digestOfModel } from '../../evidence/index.js';
 import { describeEstimate, estimateRun, Runner, trainOptions } from '../../experiments/index.js';
-import { readJsonFile } from '../../formats/index.js';
-import { architectures, initializeModel } from '../../models/index.js';
+import { architectures, initializeModel, loadModel, type Model } from '../../models/index.js';
 import { percent } from '../../report/index.js';
-import { scoreTitle, tasks } from '../../tasks/index.js';
+import { scoreTitle, type Task, tasks } from '../../tasks/index.js';
 import { chosenOptimizer, requireTrainable } from '../../training/index.js';
+import { dataForModel, taskInput, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
 import { dataInputs, loadTask, taskData } from '../data-folder.js';
-import { modelConfigInput } from '../model-options.js';
+import { givenConfig, modelConfigInput } from '../model-options.js';
 import { requireOutside } from '../output-files.js';
 import { phaseProgress } from '../phase-progress.js';
 import { requireModelOutput, runOnce } from '../run-once.js';
+import { fitToTask } from '../task-option.js';
 
 /** `weightlock train`: a new model from a data set. */
 export const train = defineCommand({
   name: 'train',
-  summary: 'Train a model from random weights and write a model directory.',
+  summary: 'Train a model, from random weights or those of another, and write a model directory.',
   arguments: [{ name: 'output', description: 'Model directory to write.', required: true }],
   schema: z.strictObject({
+    from: z.string().optional().describe('model directory to go on from; it is not changed'),
     architecture: z
       .enum(architectures.names() as [string, ...string[]])
-      .default('cnn')
-      .describe('architecture of the model'),
+      .optional()
+      .describe('architecture of a new model, or of a directory without config.json; default cnn'),
     task: z
       .enum(tasks.names() as [string, ...string[]])
       .default('classification')
@@ -38,18 +42,27 @@ export const train = defineCommand({
   ],
   run: async (context) => {
     const { options, threads, device, signal, print, result, force, dryRun } = context;
-    const { architecture, task: taskName, modelConfig, data, seed, ...training } = options;
+    const { from: source, architecture, task: taskName, modelConfig, data: given, seed, ...training } = options;
     const { output } = context.arguments;
+    const config = await givenConfig({ architecture, modelConfig });
+    const own = source === undefined ? undefined : await loadModel(source, { config });
+    const { data } = own && source ? await dataForModel(source, own, given, { authorized: false }) : { data: given };
     const parts = await loadTask(data, context.note);
     const { train: examples, test } = parts;
-    const extra = modelConfig === undefined ? {} : ((await readJsonFile(modelConfig)) as Record<string, unknown>);
     const task = tasks.get(taskName);
-    const fitting = architectures.get(architecture).fit(examples.examples.layout([]), task.headFor(examples));
-    const model = initializeModel(architecture, { ...fitting, ...extra }, seed);
+    const model =
+      own && source
+        ? (await fitToTask(own, examples, { name: taskName, path: source, config, seed })).model
+        : newModel({ architecture, config, seed }, examples, task);
+    warn(context, model.notes ?? []);
     requireTrainable(model, examples, training.batchSize);
-    const inputs = { ...(await modelConfigInput(modelConfig)), ...(await dataInputs(data)) };
+    const inputs = {
+      ...(await modelConfigInput(modelConfig)),
+      ...(await dataInputs(data)),
+      ...(source !== undefined && { from: await digestOfModel(source), ...taskInput(data) }),
+    };
     await requireOutside(data.path, output);
-    const { path, state } = await requireModelOutput(context, { inputs, output, model });
+    const { path, state } = await requireModelOutput(context, { inputs, output, model, source });
     if (dryRun) {
       const needs = await estimateRun({
         model,
@@ -59,7 +72,9 @@ export const train = defineCommand({
         optimizer: chosenOptimizer(training),
         folder: path,
       });
-      print(`would train ${architecture} on ${examples.size} examples, test on ${test.size}; ${path} (${state})`);
+      print(
+        `would train ${model.architecture.name} on ${examples.size} examples, test on ${test.size}; ${path} (${state})`,
+      );
       print(describeEstimate(needs));
       return 0;
     }
@@ -83,3 +98,17 @@ export const train = defineCommand({
     return 0;
   },
 });
+
+/** A new model that takes such examples and gives what a task needs; keys of a given configuration come before both. */
+function newModel(
+  {
+    architecture: name = 'cnn',
+    config: { architecture: _, ...extra } = {},
+    seed,
+  }: { architecture?: string; config?: Record<string, unknown>; seed: number },
+  examples: Dataset,
+  task: Task,
+): Model {
+  const fitting = architectures.get(name).fit(examples.examples.layout([]), task.headFor(examples));
+  return initializeModel(name, { ...fitting, ...extra }, seed);
+}
