@@ -45,7 +45,8 @@ export const train = defineCommand({
     const extra = modelConfig === undefined ? {} : ((await readJsonFile(modelConfig)) as Record<string, unknown>);
     const task = tasks.get(taskName);
     const fitting = architectures.get(architecture).fit(examples.examples.layout([]), task.headFor(examples));
-    const model = initializeModel(architecture, { ...fitting, ...extra }, seed);
+    const fresh = initializeModel(architecture, { ...fitting, ...extra }, seed);
+    const model = data.tokenizer === undefined ? fresh : { ...fresh, tokenizer: data.tokenizer };
     requireTrainable(model, examples, training.batchSize);
     const inputs = { ...(await modelConfigInput(modelConfig)), ...(await dataInputs(data)) };
     await requireOutside(data.path, output);
