@@ -54,6 +54,52 @@ describe('weightlock data', () => {
     expect(stdout).toMatch(/t10k-images-idx3-ubyte 0 is .*train-images-idx3-ubyte 0$/m);
   });
 
+  it('describes and checks texts, within 80 columns', async () => {
+    const rows = Array.from(
+      { length: 30 },
+      (_, i) => `the fox number ${i} jumps over ${i * 7} dogs\t${i % 3 ? 'yes' : 'no'}`,
+    );
+    await write(join(root, 'texts/train.tsv'), Buffer.from(`sentence\tlabel\n${rows.join('\n')}\n`));
+    const copied = `${rows[4]}\n${rows[5].replace('the', 'a')}\n`;
+    await write(join(root, 'texts/dev.tsv'), Buffer.from(`sentence\tlabel\n${copied}`));
+    const { status, stdout } = weightlock('data', 'check', 'texts', '--quiet');
+    expect(status).toBe(1);
+    expect(stdout).toMatch(/^1 +yes +20 +2$/m);
+    expect(stdout).toMatch(/^words +median +95 % +most$/m);
+    expect(stdout).toMatch(/^train +8 +8 +8$/m);
+    expect(stdout).toContain('Copies between splits: 1.');
+    expect(stdout).toContain('Near copies between splits (half of the word 5-grams): 1.');
+    expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
+    const options = ['--tokenizer', resolve('test/fixtures/tokenizers/wordpiece'), '--max-length', '10'];
+    const { data } = JSON.parse(weightlock('data', 'ls', 'texts/dev.tsv', '--json', ...options).stdout);
+    expect(data[0].lengths[0]).toMatchObject({ unit: 'tokens', truncated: 2 });
+    expect(data[0].splits).toEqual([{ name: 'all', size: 2, counts: [2] }]);
+  });
+
+  it.each([
+    [
+      ['data', 'ls', 'texts', '--text', 'x'],
+      'data.text: expected a column of texts/train.tsv, got "x"; found "sentence", "label"',
+    ],
+    [['data', 'ls', 'texts', '--max-length', '9'], 'maxLength: expected tokenizer beside it, got none'],
+    [['data', 'ls', 'data/mnist', '--label', 'x'], 'label: expected none, as data/mnist holds no texts'],
+    [
+      ['data', 'check', 'texts', '--contact-sheet', 'x.png'],
+      'texts: expected labelled images for a contact sheet, found texts',
+    ],
+    [
+      ['train', 'out', '--data.path', 'texts'],
+      'data.tokenizer: expected a model directory whose tokenizer reads the texts, got none',
+    ],
+    [
+      ['train', 'out', '--data.path', 'texts', '--data.tokenizer', resolve('test/fixtures/tokenizers/wordpiece')],
+      'architecture: expected one that takes input_ids, attention_mask, token_type_ids, as the data are no images, got cnn',
+    ],
+  ])('refuses %j', (args, message) => {
+    const { status, stderr } = weightlock(...args, '--quiet');
+    expect([status, stderr.replaceAll('\n', ' ')]).toEqual([2, expect.stringContaining(message)]);
+  });
+
   it.each([
     [['data', 'look'], 'action: expected ls or check, got "look"'],
     [['data', 'ls', 'nothing'], 'nothing: expected a folder, found nothing'],

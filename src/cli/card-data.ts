@@ -1,7 +1,7 @@
 import type { z } from 'zod';
-import { type DataSpec, dataSources, dataSpec, sourceAt, withPreprocessing } from '../data/index.js';
+import { type DataSource, type DataSpec, dataSources, dataSpec, sourceAt, withPreprocessing } from '../data/index.js';
 import { canonicalJson } from '../evidence/index.js';
-import { type Model, type ModelCard, readModelCard } from '../models/index.js';
+import { type Model, type ModelCard, modelFolder, readModelCard } from '../models/index.js';
 import { InputError } from '../registry/index.js';
 import { printable } from '../report/index.js';
 import type { RunInputs } from './command.js';
@@ -90,9 +90,15 @@ export async function dataForModel(
     isOther ? [...ofSplit, ...ofColumns] : given.path === undefined ? [] : ofColumns,
   );
   // A model of texts reads them with its own tokenizer.
-  const reads = 'input_ids' in model.inputs && given.tokenizer === undefined ? { tokenizer: folder } : {};
+  const readsTexts = 'input_ids' in model.inputs;
+  const reads = readsTexts && given.tokenizer === undefined ? { tokenizer: await modelFolder(folder) } : {};
   const parsed = taskData.safeParse({ ...remembered, ...named, ...reads, ...chosen });
   if (!parsed.success) throw new InputError(parsed.error.issues.map(({ message }) => message).join('; '));
+  const { name: called, kind } = await sourceOf(parsed.data);
+  if (readsTexts !== (kind === 'texts')) {
+    const wanted = readsTexts ? 'texts' : 'images';
+    throw new InputError(`${folder}: expected data of ${wanted}, as the model takes, got ${called}, which has ${kind}`);
+  }
   const { preprocessing } = card;
   const data = preprocessing ? withPreprocessing(parsed.data, preprocessing) : parsed.data;
   const found = { card, problems: [...problems, ...unread] };
@@ -135,16 +141,17 @@ function rememberedOptions({ data }: ModelCard): {
   return { options: Object.fromEntries(entries), problems };
 }
 
+/** The source of a spec: by its name, or what lies at its path. */
+async function sourceOf({ name, path }: DataSpec): Promise<DataSource> {
+  return name === undefined && path !== undefined ? sourceAt(path) : dataSources.get(name ?? 'digits');
+}
+
 /** The numbers of the model's classes in a data set that has all of them; none where it has not, or they are all it has. */
 async function classesByName(data: DataSpec, own: readonly string[] | undefined): Promise<number[]> {
   // Outputs that no class was trained for stand at the end, without a name.
   const names = own?.filter((text, label) => text !== `LABEL_${label}`) ?? [];
   if (names.length === 0 || names.some((text, label) => own?.[label] !== text)) return [];
-  const source =
-    data.name === undefined && data.path !== undefined
-      ? await sourceAt(data.path)
-      : dataSources.get(data.name ?? 'digits');
-  const { classes } = await source.open(data.path ?? '', data);
+  const { classes } = await (await sourceOf(data)).open(data.path ?? '', data);
   const numbers = names.map((text) => classes.indexOf(text));
   const isAll = numbers.length === classes.length && numbers.every((number, label) => number === label);
   return isAll || numbers.includes(-1) || new Set(numbers).size < numbers.length ? [] : numbers;

@@ -1,29 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { LabelledImages } from './collection.js';
+import { checkTexts, type NearDuplicates } from './check-texts.js';
 import { type DataDescription, describeData, type FoundData } from './describe.js';
+import { DuplicateFinder, type Duplicates } from './duplicates.js';
 import type { ImageBytes } from './images.js';
-
-/** Two places of one image. */
-export interface DuplicatePair {
-  /** Where it was seen first. */
-  readonly first: string;
-  /** Where it was seen again. */
-  readonly second: string;
-  /** Whether both places have the same label. */
-  readonly sameLabel: boolean;
-}
-
-/** Exact copies of images, by their pixels. */
-export interface Duplicates {
-  /** Images of each split that repeat an earlier one of it, by the split's name. */
-  readonly within: Readonly<Record<string, number>>;
-  /** Images of later splits that occur in an earlier one. */
-  readonly between: number;
-  /** Copies, within or between, whose labels differ. */
-  readonly otherLabel: number;
-  /** The first ten pairs, those between splits before the others. */
-  readonly pairs: readonly DuplicatePair[];
-}
 
 /** A data set that was read in full. */
 export interface CheckedData extends DataDescription {
@@ -31,56 +10,43 @@ export interface CheckedData extends DataDescription {
   readonly sizes?: { readonly smallest: readonly [number, number]; readonly largest: readonly [number, number] };
   /** Exact copies. */
   readonly duplicates: Duplicates;
+  /** Near copies; of texts alone. */
+  readonly near?: NearDuplicates;
 }
 
-const SHOWN_PAIRS = 10;
 /** Images as they are: grey stays grey, and nothing is resized. */
 const asTheyAre = { channels: 3, interpolation: 'bilinear' } as const;
 
 /**
- * Reads every image of a data set, and finds exact copies within and between its splits by SHA-256 of size and pixels.
+ * Reads every example of a data set, and finds copies within and between its splits: images by SHA-256 of size and pixels,
+ * texts by their letters, and near copies of texts.
  *
- * @param onImage - Hears after each image.
+ * @param onExample - Hears after each example.
  * @throws InputError when a file is damaged.
  */
-export async function checkData(found: FoundData, onImage?: () => void): Promise<CheckedData> {
-  const seen = new Map<string, { split: number; index: number }>();
-  const within: Record<string, number> = {};
-  const pairs: { between: DuplicatePair[]; within: DuplicatePair[] } = { between: [], within: [] };
-  let [between, otherLabel] = [0, 0];
+export async function checkData(found: FoundData, onExample?: () => void): Promise<CheckedData> {
+  const names = found.splits.map(({ name }) => name);
+  if (found.texts.length > 0) {
+    const splits = found.texts.map((texts, split) => ({ name: names[split], texts }));
+    return { ...describeData(found), ...checkTexts(splits, onExample) };
+  }
+  const finder = new DuplicateFinder(names);
   let smallest: ImageBytes | undefined;
   let largest: ImageBytes | undefined;
   const area = ({ height, width }: ImageBytes) => height * width;
   for (const [split, images] of found.images.entries()) {
-    const { name } = found.splits[split];
-    within[name] = 0;
     for (let index = 0; index < images.labels.length; index++) {
       const image = await images.read([index], asTheyAre);
-      onImage?.();
+      onExample?.();
       if (!smallest || area(image) < area(smallest)) smallest = image;
       if (!largest || area(image) > area(largest)) largest = image;
-      const key = hashOf(image);
-      const earlier = seen.get(key);
-      if (!earlier) {
-        seen.set(key, { split, index });
-        continue;
-      }
-      const first: LabelledImages = found.images[earlier.split];
-      const sameLabel = first.labels[earlier.index] === images.labels[index];
-      if (!sameLabel) otherLabel++;
-      const isBetween = earlier.split !== split;
-      if (isBetween) between++;
-      else within[name]++;
-      const known = isBetween ? pairs.between : pairs.within;
-      if (known.length < SHOWN_PAIRS) {
-        known.push({ first: first.nameOf(earlier.index), second: images.nameOf(index), sameLabel });
-      }
+      finder.add(hashOf(image), { split, label: images.labels[index], name: () => images.nameOf(index) });
     }
   }
   return {
     ...describeData(found),
     sizes: smallest && largest && { smallest: sizeOf(smallest), largest: sizeOf(largest) },
-    duplicates: { within, between, otherLabel, pairs: [...pairs.between, ...pairs.within].slice(0, SHOWN_PAIRS) },
+    duplicates: finder.found,
   };
 }
 

@@ -1,6 +1,7 @@
 export { allocateBatch, BatchOrder, batchOrder, gatherBatch, layoutAt, readBatch } from './batches.js';
 export { bucketOf } from './buckets.js';
-export { type CheckedData, checkData, type DuplicatePair, type Duplicates } from './check.js';
+export { type CheckedData, checkData } from './check.js';
+export type { NearDuplicates } from './check-texts.js';
 export {
   type ImageCollection,
   imagesInMemory,
@@ -36,14 +37,17 @@ export {
   type SplitDescription,
 } from './describe.js';
 export { sourceAt } from './detect.js';
+export type { DuplicatePair, Duplicates } from './duplicates.js';
 export { type Examples, FloatExamples } from './examples.js';
 export { type Augmentation, type ImageBytes, ImageExamples, type ImageView } from './images.js';
 export { loadData, loadDigits } from './load.js';
 export type { DataParts } from './parts.js';
 export { withPreprocessing } from './prepared-spec.js';
 export type { Preprocessing } from './preprocessing.js';
+export { type TextEncoding, textEncoding } from './present-texts.js';
 export { type Collection, type DataLayout, type DataSource, dataSources } from './registry.js';
 export type { Interpolation } from './resize.js';
 export { type DataSpec, dataSpec } from './spec.js';
 export { TextExamples, type TextForm } from './text-examples.js';
+export { type TextLengths, textLengths } from './text-lengths.js';
 export type { LabelledTexts, TextCollection, TextRecord } from './texts.js';

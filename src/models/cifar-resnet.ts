@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { add, globalAveragePool, pad, relu, reshape, slice, type Tensor } from '../graph/index.js';
 import { batchNorm, conv2d, kaimingNormal, linear, type Scope } from '../nn/index.js';
 import { type Architecture, imageInput } from './architecture.js';
+import { imageShape } from './image-input.js';
 import { labelKeys } from './labels.js';
 
 const configOf = (name: string) =>
@@ -44,11 +45,10 @@ function cifarResnet(depth: number): Architecture<CifarResNetConfig> {
     config: configOf(name),
     inputs: ({ num_channels, image_size }) => imageInput([num_channels, image_size, image_size]),
     head: ({ num_labels }) => ({ kind: 'classifier', size: num_labels }),
-    fit: ({ x: { shape } }, { labels }) => ({
-      num_channels: shape[0],
-      image_size: shape[1],
-      num_labels: labels.length,
-    }),
+    fit(example, { labels }) {
+      const shape = imageShape(name, example);
+      return { num_channels: shape[0], image_size: shape[1], num_labels: labels.length };
+    },
     forward(scope, { x }, { num_labels }) {
       let h = relu(convNorm(scope, x, 1, 16));
       [16, 32, 64].forEach((channels, stage) => {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { maxPool, relu, reshape } from '../graph/index.js';
 import { conv2d, linear } from '../nn/index.js';
 import { type Architecture, imageInput } from './architecture.js';
+import { imageShape } from './image-input.js';
 import { labelKeys } from './labels.js';
 
 const keys = z.strictObject({
@@ -44,7 +45,10 @@ export const cnn: Architecture<CnnConfig> = {
   config,
   inputs: ({ num_channels, image_size }) => imageInput([num_channels, image_size, image_size]),
   head: ({ num_labels }) => ({ kind: 'classifier', size: num_labels }),
-  fit: ({ x: { shape } }, { labels }) => ({ num_channels: shape[0], image_size: shape[1], num_labels: labels.length }),
+  fit(example, { labels }) {
+    const shape = imageShape('cnn', example);
+    return { num_channels: shape[0], image_size: shape[1], num_labels: labels.length };
+  },
   forward(scope, { x }, { channels, kernel_size, hidden_sizes, num_labels }) {
     // ReLU after the pool gives the same values and gradients as before it, from a quarter of the elements.
     let h = relu(maxPool(conv2d(scope.child('conv1'), x, channels[0], kernel_size), { kernel: 2 }));

@@ -13,6 +13,7 @@ import {
   toFloat32,
 } from '../formats/index.js';
 import { InputError } from '../registry/index.js';
+import { tokenizerFiles } from '../text/index.js';
 import { type HeadNeed, modelState } from './architecture.js';
 import type { ModelCard } from './card.js';
 import { cardFiles, configWithCard } from './card-files.js';
@@ -124,14 +125,22 @@ export async function saveModel(
 }
 
 /** What lies beside a model's weights in the folder that it was read from: the index and companions. */
-async function copiedFiles({ source }: Model): Promise<NewFile[]> {
-  if (source === undefined) return [];
+async function copiedFiles({ source, tokenizer }: Model): Promise<NewFile[]> {
+  if (source === undefined) return tokenizer === undefined ? [] : copiedTokenizer(tokenizer);
   const { folder, read, companions } = await findModelFiles(source);
   // That of another format names files that are not written.
   return [...read.filter((name) => name === INDEX), ...companions].map((name) => ({
     name,
     content: () => readInside(folder, name),
   }));
+}
+
+async function copiedTokenizer(folder: string): Promise<NewFile[]> {
+  const names = Object.keys(tokenizerFiles);
+  const paths = await Promise.all(names.map((name) => locateInside(folder, name)));
+  return names
+    .filter((_, index) => paths[index] !== undefined)
+    .map((name) => ({ name, content: () => readInside(folder, name) }));
 }
 
 /** The content of a file of a model's folder, which may be a link as far as {@link locateInside} follows one. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { relu, reshape } from '../graph/index.js';
 import { linear } from '../nn/index.js';
 import { type Architecture, imageInput } from './architecture.js';
+import { imageShape } from './image-input.js';
 import { labelKeys } from './labels.js';
 
 const config = z.strictObject({
@@ -22,7 +23,7 @@ export const mlp: Architecture<MlpConfig> = {
   config,
   inputs: ({ input_shape }) => imageInput(input_shape),
   head: ({ num_labels }) => ({ kind: 'classifier', size: num_labels }),
-  fit: ({ x }, { labels }) => ({ input_shape: x.shape, num_labels: labels.length }),
+  fit: (example, { labels }) => ({ input_shape: imageShape('mlp', example), num_labels: labels.length }),
   forward(scope, { x }, { hidden_sizes, num_labels }) {
     let h = reshape(x, [x.shape[0], -1]);
     hidden_sizes.forEach((size, index) => {

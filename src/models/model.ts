@@ -14,6 +14,8 @@ export interface Model extends ModelSpec {
   readonly configFile?: string;
   /** Keys of its `config.json` that are other ones than in {@link configFile}: those of a head that it got, and the type of weights that were stored otherwise. */
   readonly changedKeys?: Readonly<Record<string, unknown>>;
+  /** The folder whose tokenizer reads its texts, where that is another one: its files are written beside the weights. */
+  readonly tokenizer?: string;
   /** What a reader of the folder must know, a line each: weights that it lacked and that were drawn. */
   readonly notes?: readonly string[];
 }

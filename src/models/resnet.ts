@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { add, globalAveragePool, maxPool, relu, reshape, type Tensor } from '../graph/index.js';
 import { batchNorm, conv2d, kaimingNormal, linear, type Scope } from '../nn/index.js';
 import { type Architecture, imageInput } from './architecture.js';
+import { imageShape } from './image-input.js';
 import { labelKeys } from './labels.js';
 
 type Block = 'basic' | 'bottleneck';
@@ -92,7 +93,10 @@ function resnet(name: string, block: Block, depths: readonly number[]): Architec
     }),
     inputs: (config) => imageInput(imageSize(config)),
     head: ({ num_classes }) => ({ kind: 'classifier', size: num_classes }),
-    fit: ({ x: { shape } }, { labels }) => ({ in_chans: shape[0], image_size: shape[1], num_classes: labels.length }),
+    fit(example, { labels }) {
+      const shape = imageShape(name, example);
+      return { in_chans: shape[0], image_size: shape[1], num_classes: labels.length };
+    },
     toFile(config) {
       if (config.stem === 'cifar') return config;
       const { num_classes, global_pool, pretrained_cfg, model_args } = config;

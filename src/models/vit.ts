@@ -3,6 +3,7 @@ import { add, concat, expand, gelu, reshape, slice, type Tensor, transpose } fro
 import { conv2d, layerNorm, linear, multiHeadAttention, normal, type Scope, zeros } from '../nn/index.js';
 import { type Architecture, imageInput } from './architecture.js';
 import { familyKeys } from './head.js';
+import { imageShape } from './image-input.js';
 import { labelKeys, maxClasses } from './labels.js';
 
 const classes = { ViTForImageClassification: 'classifier' } as const;
@@ -111,8 +112,8 @@ export const vit: Architecture<VitConfig> = {
   classes,
   inputs: ({ num_channels, image_size }) => imageInput([num_channels, ...pair(image_size)]),
   head: ({ num_labels }) => ({ kind: 'classifier', size: num_labels }),
-  fit({ x }, { labels }) {
-    const [num_channels, height, width] = x.shape;
+  fit(example, { labels }) {
+    const [num_channels, height, width] = imageShape('vit', example);
     return { num_channels, image_size: height === width ? height : [height, width], num_labels: labels.length };
   },
   forward(scope, { x }, settings) {

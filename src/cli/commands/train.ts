@@ -53,7 +53,7 @@ export const train = defineCommand({
     const model =
       own && source
         ? (await fitToTask(own, examples, { name: taskName, path: source, config, seed })).model
-        : newModel({ architecture, config, seed }, examples, task);
+        : newModel({ architecture, config, seed, tokenizer: data.tokenizer }, examples, task);
     warn(context, model.notes ?? []);
     requireTrainable(model, examples, training.batchSize);
     const inputs = {
@@ -105,10 +105,12 @@ function newModel(
     architecture: name = 'cnn',
     config: { architecture: _, ...extra } = {},
     seed,
-  }: { architecture?: string; config?: Record<string, unknown>; seed: number },
+    tokenizer,
+  }: { architecture?: string; config?: Record<string, unknown>; seed: number; tokenizer?: string },
   examples: Dataset,
   task: Task,
 ): Model {
   const fitting = architectures.get(name).fit(examples.examples.layout([]), task.headFor(examples));
-  return initializeModel(name, { ...fitting, ...extra }, seed);
+  const model = initializeModel(name, { ...fitting, ...extra }, seed);
+  return tokenizer === undefined ? model : { ...model, tokenizer };
 }

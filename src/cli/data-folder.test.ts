@@ -1,0 +1,68 @@
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { dataSpec } from '../data/index.js';
+import { initializeModel, loadModel, saveModel } from '../models/index.js';
+import { dataForModel, modelData, taskInput } from './card-data.js';
+import { dataInputs, loadTask } from './data-folder.js';
+
+const tokenizer = 'test/fixtures/tokenizers/wordpiece';
+const bert = { vocab_size: 420, hidden_size: 8, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 8 };
+
+let root: string;
+let file: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'weightlock-task-'));
+  file = join(root, 'some.csv');
+  await writeFile(file, 'text,label\nfox,0\ndog,1\n');
+  const fresh = initializeModel('bert', { ...bert, architectures: ['BertForSequenceClassification'] }, 1);
+  await saveModel(join(root, 'model'), { ...fresh, tokenizer });
+});
+afterAll(() => rm(root, { recursive: true }));
+const spec = (more: object) => dataSpec.parse({ path: file, tokenizer, ...more });
+
+describe('what a run depends on', () => {
+  it('is the content of its texts and of its tokenizer, wherever they lie', async () => {
+    const inputs = await dataInputs(spec({}));
+    expect(Object.keys(inputs).toSorted()).toEqual(['data', 'tokenizer']);
+    await cp(file, join(root, 'moved.csv'));
+    await cp(tokenizer, join(root, 'tokenizer'), { recursive: true });
+    const moved = spec({ path: join(root, 'moved.csv'), tokenizer: join(root, 'tokenizer') });
+    expect(await dataInputs(moved)).toEqual(inputs);
+    expect(taskInput(moved)).toEqual(taskInput(spec({})));
+    await writeFile(join(root, 'moved.csv'), 'text,label\nfox,0\ndog,0\n');
+    await writeFile(join(root, 'tokenizer/special_tokens_map.json'), '{}');
+    const changed = await dataInputs(moved);
+    expect(changed.data).not.toBe(inputs.data);
+    expect(changed.tokenizer).not.toBe(inputs.tokenizer);
+  });
+
+  it('what texts are read with is part of the configuration', () => {
+    expect(taskInput(spec({ maxLength: 8 }))).not.toEqual(taskInput(spec({})));
+  });
+});
+
+describe('data for a model of texts', () => {
+  const forModel = async (given: object) => {
+    const folder = join(root, 'model');
+    return dataForModel(folder, await loadModel(folder), modelData.parse(given));
+  };
+
+  it('are read with its own tokenizer, which is written beside a new model', async () => {
+    const { data } = await forModel({ path: file });
+    expect(data.tokenizer).toBe(join(root, 'model'));
+    const { test } = await loadTask({ ...data, testShare: 1 }, () => undefined, { measures: true });
+    expect(test.examples.lengths).toHaveLength(2);
+    expect((await forModel({ path: file, tokenizer })).data.tokenizer).toBe(tokenizer);
+  });
+
+  it('are texts', async () => {
+    await expect(forModel({})).rejects.toThrow(
+      'model: expected data of texts, as the model takes, got digits, which has images',
+    );
+    await expect(loadTask(spec({ testShare: 1 }), () => undefined)).rejects.toThrow(
+      'data.testShare: expected less than 1, as there must be examples to train on',
+    );
+  });
+});
