@@ -69,6 +69,10 @@ export class HubClient {
         if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(etag) || !Number.isSafeInteger(size) || files.length === MAX_FILES) {
           throw new InputError(`${name}: expected a listing with sizes and digests from the hub, found something else`);
         }
+        // A path is put into URLs and below the cache.
+        if (!/^[^/\\?#%]+(\/[^/\\?#%]+)*$/.test(path) || path.split('/').includes('..')) {
+          throw new InputError(`${name}: expected file names inside the repository from the hub, found ${quote(path)}`);
+        }
         files.push({ path, size: lfs?.size ?? size, etag });
       }
       return files;
