@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { type DataSpec, dataSources, dataSpec, sourceAt, withPreprocessing } from '../data/index.js';
 import { canonicalJson } from '../evidence/index.js';
-import { type Model, type ModelCard, readModelCard } from '../models/index.js';
+import { type Model, type ModelCard, modelFolder, readModelCard } from '../models/index.js';
 import { InputError } from '../registry/index.js';
 import { printable } from '../report/index.js';
 import type { RunInputs } from './command.js';
@@ -90,7 +90,8 @@ export async function dataForModel(
     isOther ? [...ofSplit, ...ofColumns] : given.path === undefined ? [] : ofColumns,
   );
   // A model of texts reads them with its own tokenizer.
-  const reads = 'input_ids' in model.inputs && given.tokenizer === undefined ? { tokenizer: folder } : {};
+  const reads =
+    'input_ids' in model.inputs && given.tokenizer === undefined ? { tokenizer: await modelFolder(folder) } : {};
   const parsed = taskData.safeParse({ ...remembered, ...named, ...reads, ...chosen });
   if (!parsed.success) throw new InputError(parsed.error.issues.map(({ message }) => message).join('; '));
   const { preprocessing } = card;
