@@ -33,7 +33,7 @@ export function describeDataSet(
 }
 
 function lengthsTable(splits: DataDescription['splits'], lengths: readonly TextLengths[]): string {
-  const [{ unit }] = lengths;
+  const unit = lengths[0]?.unit ?? 'tokens';
   const hasLimit = lengths.some(({ truncated }) => truncated !== undefined);
   return tableToText({
     columns: [
@@ -43,13 +43,16 @@ function lengthsTable(splits: DataDescription['splits'], lengths: readonly TextL
       { key: 'max', header: 'most', align: 'right' as const },
       ...(hasLimit ? [{ key: 'truncated', header: 'too long', align: 'right' as const }] : []),
     ],
-    rows: lengths.map(({ median, p95, max, truncated = 0 }, split) => ({
-      name: splits[split].name,
-      median: String(median),
-      p95: String(p95),
-      max: String(max),
-      truncated: `${truncated} (${percent(truncated / splits[split].size, 1)})`,
-    })),
+    rows: splits.map(({ name, size }, split) => {
+      const { median, p95, max, truncated = 0 } = lengths[split] ?? { median: 0, p95: 0, max: 0 };
+      return {
+        name,
+        median: String(median),
+        p95: String(p95),
+        max: String(max),
+        truncated: `${truncated} (${percent(truncated / size, 1)})`,
+      };
+    }),
   });
 }
 

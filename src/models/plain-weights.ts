@@ -41,7 +41,12 @@ function scaleNames(name: string): string[] {
   ];
 }
 
-/** {@link requirePlainWeights} of a folder whose configuration has not been read; one that cannot be is left aside. */
+/**
+ * Refuses weights that need scales which stand elsewhere, of a folder whose configuration has not been read; one that cannot be read
+ * is left aside.
+ *
+ * @throws InputError naming the method, or the tensor and its scales.
+ */
 export async function requirePlainFolder(folder: string, headers: readonly TensorHeader[]): Promise<void> {
   const file = await locateInside(folder, 'config.json').catch(() => undefined);
   const config = file === undefined ? undefined : await readJsonFile(file).catch(() => undefined);

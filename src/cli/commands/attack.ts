@@ -16,6 +16,7 @@ import { chosenOptimizer, createOptimizer, requireTrainable } from '../../traini
 import { dataForModel, modelData, taskInput, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
 import { dataInputs, loadTask } from '../data-folder.js';
+import { modelArgument } from '../model-argument.js';
 import { givenConfig, modelConfigInput, modelOptions } from '../model-options.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
@@ -25,12 +26,19 @@ import { attackTask, taskOption } from '../task-option.js';
 export const attack = defineCommand({
   name: 'attack',
   summary: 'Attack a model: search the cheapest way to train it on an unauthorized task.',
-  arguments: [{ name: 'model', description: 'Model directory to attack; it is not changed.', required: true }],
+  arguments: [
+    {
+      name: 'model',
+      description:
+        'Model to attack, which is not changed: a directory, a GGUF file, or an id of the Hugging Face hub (owner/name).',
+      required: true,
+    },
+  ],
   schema: z.strictObject({
     unlocked: z
       .string()
       .optional()
-      .describe('model directory before the lock, attacked in the same way for comparison'),
+      .describe('model before the lock, as the argument is given, attacked in the same way for comparison'),
     ...modelOptions.shape,
     data: modelData.prefault({}).describe('the unauthorized task'),
     task: taskOption.describe(
@@ -52,7 +60,10 @@ export const attack = defineCommand({
     const { options, threads, device, signal, print, note, result, dryRun } = context;
     const { unlocked, data: given, task: named, workers, architecture, modelConfig, ...attacking } = options;
     const config = await givenConfig({ architecture, modelConfig });
-    const paths = { locked: context.arguments.model, unlocked };
+    const at = await modelArgument(context.arguments.model, context);
+    const before = unlocked === undefined ? undefined : await modelArgument(unlocked, context);
+    if (at === undefined || (unlocked !== undefined && before === undefined)) return 0;
+    const paths = { locked: at, unlocked: before };
     const released = await loadModel(paths.locked, { config });
     const { data, card, problems } = await dataForModel(paths.locked, released, given, { authorized: false });
     const { train, test } = await loadTask(data, context.note);
@@ -65,10 +76,7 @@ export const attack = defineCommand({
       ...(await dataInputs(data)),
       ...taskInput(data),
     };
-    const models = {
-      locked,
-      unlocked: unlocked === undefined ? undefined : await loadModel(unlocked, { config, head }),
-    };
+    const models = { locked, unlocked: before === undefined ? undefined : await loadModel(before, { config, head }) };
     for (const text of [...(models.locked.notes ?? []), ...(models.unlocked?.notes ?? [])]) note(text);
     for (const [name, path] of Object.entries(paths)) {
       const model = models[name as keyof typeof models];

@@ -8,6 +8,7 @@ import { scoreTitle, taskOf } from '../../tasks/index.js';
 import { dataForModel, modelData, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
 import { loadTask, requireMeasured } from '../data-folder.js';
+import { modelArgument } from '../model-argument.js';
 import { givenConfig, modelOptions } from '../model-options.js';
 import { requireOutside, requireOwnFile } from '../output-files.js';
 import { arePredictions, predictionLines } from '../predictions.js';
@@ -16,7 +17,13 @@ import { arePredictions, predictionLines } from '../predictions.js';
 export const evaluate = defineCommand({
   name: 'evaluate',
   summary: 'Measure what a model is worth on a data set: accuracy of a classifier, perplexity of a language model.',
-  arguments: [{ name: 'model', description: 'Model directory.', required: true }],
+  arguments: [
+    {
+      name: 'model',
+      description: 'Model directory, GGUF file, or id of the Hugging Face hub (owner/name).',
+      required: true,
+    },
+  ],
   schema: z.strictObject({
     ...modelOptions.shape,
     data: modelData.prefault({}).describe("the task; default the model's own"),
@@ -35,7 +42,10 @@ export const evaluate = defineCommand({
     'weightlock evaluate ./locked --original ./model',
     'weightlock evaluate ./locked --data.classes 0,1,2,3,4 --predictions predictions.jsonl --json',
   ],
-  run: async ({ arguments: { model: path }, options, threads, device, dryRun, print, note, result }) => {
+  run: async (context) => {
+    const { options, threads, device, dryRun, print, note, result } = context;
+    const path = await modelArgument(context.arguments.model, context);
+    if (path === undefined) return 0;
     const model = await loadModel(path, { config: await givenConfig(options) });
     const { data, card, problems } = await dataForModel(path, model, options.data);
     requireMeasured(data, options.part);

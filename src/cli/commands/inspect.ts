@@ -4,13 +4,20 @@ import { describeNotFinite } from '../../formats/index.js';
 import { EXACT_SIDE } from '../../linalg/index.js';
 import { decimal, MISSING, magnitude, tableToText } from '../../report/index.js';
 import { defineCommand } from '../command.js';
+import { modelArgument } from '../model-argument.js';
 
 /** `weightlock inspect`: the singular values of a model's weights. */
 export const inspect = defineCommand({
   name: 'inspect',
   summary:
     'Show the largest singular values, condition number and norm of every weight matrix, and digests of all tensors.',
-  arguments: [{ name: 'path', description: 'safetensors file or model directory.', required: true }],
+  arguments: [
+    {
+      name: 'path',
+      description: 'Model directory, file of weights, or id of the Hugging Face hub (owner/name).',
+      required: true,
+    },
+  ],
   schema: z.strictObject({
     topK: z.int().min(1).max(64).default(4).describe('how many singular values to show'),
     exact: z
@@ -21,7 +28,11 @@ export const inspect = defineCommand({
       ),
   }),
   examples: ['weightlock inspect ./locked', 'weightlock inspect ./model.safetensors --top-k 8 --json'],
-  run: async ({ arguments: { path }, options: { topK, exact }, dryRun, signal, progress, print, result }) => {
+  run: async (context) => {
+    const { topK, exact } = context.options;
+    const { dryRun, signal, progress, print, result } = context;
+    const path = await modelArgument(context.arguments.path, context);
+    if (path === undefined) return 0;
     const { tensors, matrices: found } = await openMatrices(path);
     if (dryRun) {
       print(`would inspect ${found.length} weight matrices of ${path}`);

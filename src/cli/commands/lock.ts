@@ -9,6 +9,7 @@ import { requireTrainable } from '../../training/index.js';
 import { dataForModel, modelData, taskInput, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
 import { dataInputs, loadTask } from '../data-folder.js';
+import { modelArgument } from '../model-argument.js';
 import { givenConfig, modelConfigInput, modelOptions } from '../model-options.js';
 import { requireOutside } from '../output-files.js';
 import { phaseProgress } from '../phase-progress.js';
@@ -20,7 +21,12 @@ export const lock = defineCommand({
   name: 'lock',
   summary: 'Lock a model against fine-tuning and write the locked model directory.',
   arguments: [
-    { name: 'model', description: 'Model directory to lock; it is not changed.', required: true },
+    {
+      name: 'model',
+      description:
+        'Model to lock, which is not changed: a directory, a GGUF file, or an id of the Hugging Face hub (owner/name).',
+      required: true,
+    },
     { name: 'output', description: 'Model directory to write.', required: true },
   ],
   schema: z.strictObject({
@@ -41,7 +47,9 @@ export const lock = defineCommand({
   ],
   run: async (context) => {
     const { options, threads, device, signal, print, note, result, force, dryRun } = context;
-    const { model: source, output } = context.arguments;
+    const { output } = context.arguments;
+    const source = await modelArgument(context.arguments.model, context);
+    if (source === undefined) return 0;
     const { seed } = options;
     const method = lockMethods.get(options.method);
     const own = optionsUnder(options, method.name);

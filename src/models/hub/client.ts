@@ -1,4 +1,3 @@
-import { fileDownloadInfo, HubApiError, listFiles, modelInfo } from '@huggingface/hub';
 import { fileErrorCode } from '../../formats/index.js';
 import { InputError, quote } from '../../registry/index.js';
 import type { HubId } from './id.js';
@@ -28,6 +27,13 @@ export interface HubFile {
 /** The hub cannot be reached, or is not to be asked. */
 export class HubUnreachable extends InputError {}
 
+/** What every request of the library takes. */
+interface Params {
+  readonly hubUrl: string;
+  readonly accessToken?: string;
+  readonly fetch: typeof fetch;
+}
+
 /** More files than any model has. */
 const MAX_FILES = 20_000;
 
@@ -46,7 +52,9 @@ export class HubClient {
   /** The commit that the revision is at now. */
   async commit(): Promise<string> {
     const { name, revision } = this.id;
-    const { sha } = await this.#ask((params) => modelInfo({ ...params, name, revision, additionalFields: ['sha'] }));
+    const { sha } = await this.#ask((params, { modelInfo }) =>
+      modelInfo({ ...params, name, revision, additionalFields: ['sha'] }),
+    );
     if (/^[0-9a-f]{40}$/.test(String(sha))) return String(sha);
     throw new InputError(
       `${name}: expected a commit of 40 hexadecimal digits from the hub, found ${quote(String(sha))}`,
@@ -56,7 +64,7 @@ export class HubClient {
   /** All files of a commit. */
   async files(commit: string): Promise<HubFile[]> {
     const { name } = this.id;
-    return this.#ask(async (params) => {
+    return this.#ask(async (params, { listFiles }) => {
       const files: HubFile[] = [];
       for await (const { type, path, size, oid, lfs } of listFiles({
         ...params,
@@ -69,6 +77,10 @@ export class HubClient {
         if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(etag) || !Number.isSafeInteger(size) || files.length === MAX_FILES) {
           throw new InputError(`${name}: expected a listing with sizes and digests from the hub, found something else`);
         }
+        // A path is put into URLs and below the cache.
+        if (!/^[^/\\?#%]+(\/[^/\\?#%]+)*$/.test(path) || path.split('/').includes('..')) {
+          throw new InputError(`${name}: expected file names inside the repository from the hub, found ${quote(path)}`);
+        }
         files.push({ path, size: lfs?.size ?? size, etag });
       }
       return files;
@@ -77,7 +89,7 @@ export class HubClient {
 
   /** Asks for a file of a commit from one of its bytes on. */
   async open(path: string, commit: string, from: number): Promise<Response> {
-    return this.#ask(async (params) => {
+    return this.#ask(async (params, { fileDownloadInfo, HubApiError }) => {
       const info = await fileDownloadInfo({ ...params, repo: this.id.name, path, revision: commit });
       if (!info)
         throw new InputError(`${this.id.name}: expected a file ${quote(path)}, which the hub lists, found none`);
@@ -93,17 +105,14 @@ export class HubClient {
     return token === undefined ? {} : { Authorization: `Bearer ${token}` };
   }
 
-  async #ask<T>(
-    request: (params: { hubUrl: string; accessToken?: string; fetch: typeof fetch }) => Promise<T>,
-  ): Promise<T> {
+  async #ask<T>(request: (params: Params, hub: typeof import('@huggingface/hub')) => Promise<T>): Promise<T> {
     const { endpoint, token, offline } = this.#settings;
     if (offline) throw this.unreachable('HF_HUB_OFFLINE is set');
     try {
-      return await request({
-        hubUrl: endpoint,
-        ...(token !== undefined && { accessToken: token }),
-        fetch: this.#fetch,
-      });
+      // Where no one asks for the hub, nothing of it is loaded.
+      const hub = await import('@huggingface/hub');
+      const own = token === undefined ? {} : { accessToken: token };
+      return await request({ hubUrl: endpoint, ...own, fetch: this.#fetch }, hub);
     } catch (error) {
       throw this.explained(error);
     }
@@ -123,7 +132,9 @@ export class HubClient {
     if (error instanceof InputError) return error;
     const { name, revision } = this.id;
     const { endpoint } = this.#settings;
-    if (error instanceof HubApiError) return new InputError(`${name}: ${this.#refusal(error.statusCode)}`);
+    if (error instanceof Error && 'statusCode' in error) {
+      return new InputError(`${name}: ${this.#refusal(Number(error.statusCode))}`);
+    }
     // The library checks it before it asks.
     if (error instanceof TypeError && error.message.includes("start with 'hf_'")) {
       return new InputError('HF_TOKEN: expected a token of the hub, which begins with hf_');

@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { asOutputError, fileErrorCode } from '../../formats/index.js';
+import { asOutputError } from '../../formats/index.js';
 import { InputError, quote } from '../../registry/index.js';
 import type { HubCache } from './cache.js';
 import { type HubClient, type HubFile, reasonOf } from './client.js';
@@ -79,19 +79,13 @@ async function fetchRest(
     for await (const chunk of response.body ?? []) {
       done += chunk.length;
       if (done > size) break;
-      await file.appendFile(chunk);
+      // A full disk is no fault of the connection.
+      await file.appendFile(chunk).catch((error: unknown) => {
+        throw asOutputError(client.id.name, error);
+      });
       onBytes(chunk.length);
     }
   } catch (error) {
-    // A full disk is no fault of the connection.
-    if (
-      fileErrorCode(error)?.startsWith('E') &&
-      error instanceof Error &&
-      'syscall' in error &&
-      error.syscall === 'write'
-    ) {
-      throw asOutputError(path, error);
-    }
     const explained = client.explained(error);
     if (explained === error || !(explained instanceof InputError)) throw explained;
     throw new InputError(
@@ -99,7 +93,8 @@ async function fetchRest(
     );
   }
   if (done === size) return;
-  if (done > size) await file.truncate(0);
+  // No connection broke: this is another file than the one that is listed, and nothing to go on from.
+  await file.truncate(0);
   const found = done > size ? 'more' : String(done);
   throw new InputError(`${name}: expected ${size} bytes, found ${found}; run the same command again`);
 }

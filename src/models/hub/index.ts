@@ -21,6 +21,7 @@ export interface HubPlan {
 
 /** Who hears of a download, and may end it. */
 export interface HubContext {
+  /** Ends it; what has come is kept. */
   readonly signal: AbortSignal;
   /** Hears what is to be downloaded, before it is; false ends it there. */
   onPlan(plan: HubPlan): boolean;
