@@ -19,8 +19,9 @@ export interface StepSize {
  */
 export function requireDecoder({ architecture, head }: ModelSpec): TextDecoder<unknown> {
   if (architecture.decoder && head.kind === 'causal-lm') return architecture.decoder;
-  const found = architecture.decoder ? `a head ${head.kind}` : 'none';
-  throw new InputError(`${architecture.name}: expected a model that gives the next token (causal-lm), found ${found}`);
+  throw new InputError(
+    `${architecture.name}: expected a model that gives the next token (causal-lm), found a head ${head.kind}`,
+  );
 }
 
 /**
