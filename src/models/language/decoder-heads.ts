@@ -99,7 +99,8 @@ export function decoderPolicy(
   return {
     prefixes: ['module.', base],
     ...(isTied && { ties: { 'lm_head.weight': table } }),
-    ignorable: [...saved, ...Object.values(heads).filter((head) => head !== own)],
+    // Tokens' head has a bias and may have the name of that of texts, which has none.
+    ignorable: [...saved, ...Object.values(heads)],
     initializable: own === undefined || isTied ? [] : [own],
   };
 }
