@@ -1,4 +1,16 @@
-import { add, and, type Graph, greater, less, lessOrEqual, reshape, sub, type Tensor } from '../../graph/index.js';
+import {
+  add,
+  and,
+  equal,
+  type Graph,
+  greater,
+  less,
+  lessOrEqual,
+  or,
+  reshape,
+  sub,
+  type Tensor,
+} from '../../graph/index.js';
 import { attentionBias } from '../../nn/index.js';
 import type { DecoderInputs, DecoderPast } from '../text-decoder.js';
 
@@ -37,7 +49,9 @@ export class CausalBiases {
     const keys = range(ids.graph, tokens, [1, tokens]);
     const near = (allowed: Tensor, distance: Tensor) => (window ? and(allowed, less(distance, window)) : allowed);
     const causal = near(lessOrEqual(keys, queries), sub(queries, keys)); // [tokens, tokens]
-    const own = attentionBias(and(reshape(greater(mask, 0), [batch, 1, 1, tokens]), causal));
+    // Padding sees itself: else it would see nothing before a text, and be no number in 16 bits.
+    const real = or(reshape(greater(mask, 0), [batch, 1, 1, tokens]), equal(keys, queries));
+    const own = attentionBias(and(real, causal));
     const found = { own, ...(past && { past: pastBias(past, queries, near) }) };
     this.#known.set(window, found);
     return found;
