@@ -11,6 +11,7 @@ const layers = [
   'data',
   'tasks',
   'training',
+  'generation',
   'locks',
   'attacks',
   'theory',

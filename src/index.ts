@@ -12,6 +12,7 @@ export * as engine from './engine/index.js';
 export * as evidence from './evidence/index.js';
 export * as experiments from './experiments/index.js';
 export * as formats from './formats/index.js';
+export * as generation from './generation/index.js';
 export * as graph from './graph/index.js';
 export * as linalg from './linalg/index.js';
 export * as locks from './locks/index.js';

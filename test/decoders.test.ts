@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { compile, type Program } from '../src/engine/index.js';
-import { crossEntropy, gradients, mul, reduceSum, reshape, type Tensor } from '../src/graph/index.js';
+import { crossEntropy, gradients, mul, reduceSum, reshape, rounded, type Tensor } from '../src/graph/index.js';
 import { type ModelSpec, parameterSet, readConfig, type StateDict } from '../src/models/index.js';
 import { batchInput, feedsOf } from '../src/nn/index.js';
 import { largestDifference } from './support/compare.js';
@@ -128,4 +128,25 @@ describe('decoders against transformers', () => {
       expect(error, name).toBeLessThan(tolerances.gradients);
     }
   });
+});
+
+it('a text behind padding, with activations whose squares overflow, is a number in float16', async () => {
+  const spec = readConfig({ ...cases[0].config, num_hidden_layers: 1 }, 'fixture');
+  const weights = new Map(hashedWeights(spec, seed));
+  const name = 'model.layers.0.mlp.down_proj.weight';
+  const large = weights.get(name);
+  weights.set(name, { shape: large?.shape ?? [], data: large?.data.map((value) => 500 * value) ?? new Float32Array() });
+  const shape = [1, 6];
+  const array = { shape, dtype: 'int64' } as const;
+  const { outputs } = spec.build({ input_ids: array, attention_mask: array });
+  const batch = { input_ids: int64([[0, 0, 5, 17, 3, 9]]), attention_mask: int64([[0, 0, 1, 1, 1, 1]]) };
+  const [exact, half] = await Promise.all(
+    [{ y: outputs.logits }, rounded({ y: outputs.logits }, 'float16')].map(async (wanted) => {
+      const program = await compile(wanted, engine);
+      programs.push(program);
+      const { y } = await program.run(feedsOf(batch, parameterSet(weights)));
+      return (y as Float32Array).slice(2 * spec.head.size);
+    }),
+  );
+  expect(largestDifference(half, exact).error).toBeLessThan(0.1);
 });

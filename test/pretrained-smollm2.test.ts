@@ -2,44 +2,36 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compile, type Program } from '../src/engine/index.js';
+import { endTokens, generate } from '../src/generation/index.js';
 import { crossEntropy, reshape, slice } from '../src/graph/index.js';
 import { loadModel, type Model, parameterSet } from '../src/models/index.js';
 import { feedsOf } from '../src/nn/index.js';
+import { type ChatMessage, loadTokenizer } from '../src/text/index.js';
 
 const data = resolve(process.env.WEIGHTLOCK_DATA ?? '../shared/data');
 const folder = join(data, 'models/smollm2-135m-instruct');
 
 /** What transformers computes with it, by the data folder's README. */
 interface Expected {
+  chat: { messages: ChatMessage[]; rendered: string; prompt_ids: number[]; greedy_continuation: string };
   texts: { input_ids: number[]; causal_lm_loss: number; last_position_logits_first8: number[] }[];
 }
 
-/** The model, where it is there and this version reads the form that it has. */
-async function found(): Promise<Model | undefined> {
-  if (!existsSync(folder)) {
-    console.log(`skipped: no models/smollm2-135m-instruct in ${data} (set WEIGHTLOCK_DATA)`);
-    return undefined;
-  }
-  try {
-    return await loadModel(folder);
-  } catch (error) {
-    if (existsSync(join(folder, 'model.safetensors'))) throw error;
-    console.log(`skipped: ${error instanceof Error ? error.message : error}`);
-    return undefined;
-  }
-}
+const present = existsSync(folder);
+if (!present) console.log(`skipped: no models/smollm2-135m-instruct in ${data} (set WEIGHTLOCK_DATA)`);
 
-describe('SmolLM2-135M-Instruct', () => {
-  let model: Model | undefined;
+describe.skipIf(!present)('SmolLM2-135M-Instruct', () => {
+  let model: Model;
+  let expected: Expected;
   beforeAll(async () => {
-    model = await found();
+    model = await loadModel(folder);
+    expected = JSON.parse(readFileSync(join(folder, 'expected.json'), 'utf8')) as Expected;
   }, 120_000);
   const programs: Program[] = [];
   afterAll(() => Promise.all(programs.map((program) => program.release())));
 
-  it('gives the logits and losses that transformers gives', async (context) => {
-    if (!model) return context.skip();
-    const { texts } = JSON.parse(readFileSync(join(folder, 'expected.json'), 'utf8')) as Expected;
+  it('gives the logits and losses that transformers gives', async () => {
+    const { texts } = expected;
     const params = parameterSet(model.weights);
     for (const { input_ids: ids, causal_lm_loss, last_position_logits_first8: logits } of texts) {
       const array = { shape: [1, ids.length], dtype: 'int64' } as const;
@@ -59,5 +51,16 @@ describe('SmolLM2-135M-Instruct', () => {
         expect(Math.abs(Number(results.last[index]) - value), `logit ${index}`).toBeLessThan(1e-3);
       });
     }
+  }, 120_000);
+  it('goes on as with transformers, until its token that ends texts', async () => {
+    const { messages, rendered, prompt_ids: prompt, greedy_continuation: text } = expected.chat;
+    const tokenizer = await loadTokenizer(folder);
+    const written = tokenizer.applyChatTemplate(messages, { addGenerationPrompt: true });
+    expect(written).toBe(rendered);
+    expect(tokenizer.encode(written, undefined, { addSpecialTokens: false }).ids).toEqual(prompt);
+    const params = parameterSet(model.weights);
+    const ends = await endTokens(model);
+    const found = await generate({ model, params, engine: { threads: 1 }, prompt, maxTokens: 24, endTokens: ends });
+    expect({ text: tokenizer.decode(found.tokens), stop: found.stop }).toEqual({ text, stop: 'end' });
   }, 120_000);
 });

@@ -61,6 +61,8 @@ export interface CommandContext<A extends readonly ArgumentDefinition[], S exten
   signal: AbortSignal;
   /** Prints to stdout for people; nothing with --json. */
   print(text: string): void;
+  /** Writes a piece of a text to stdout for people, without a line break of its own; nothing with --json. */
+  write(text: string): void;
   /** Prints the result to stdout with --json; nothing without. */
   result(value: unknown): void;
   /** Prints a remark to stderr; nothing with --json or --quiet. */
@@ -221,6 +223,9 @@ async function execute<A extends readonly ArgumentDefinition[], S extends Option
       signal: interrupts.signal,
       print: (text) => {
         if (!mode.json) output.print(wrap(text));
+      },
+      write: (text) => {
+        if (!mode.json) output.write(text);
       },
       result: (value) => {
         if (mode.json) output.json(toJson(value, 2));

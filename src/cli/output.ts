@@ -40,6 +40,13 @@ export class Output {
     this.#stdout.write(ended(printableLines(text)));
   }
 
+  /** Writes a piece of a text to stdout as it is, but for unprintable characters, which are `�`. */
+  write(text: string): void {
+    if (text === '') return;
+    this.clearLive();
+    this.#stdout.write(printableLines(text));
+  }
+
   /** Writes JSON to stdout, with a newline at its end; unprintable characters as escapes, so that its values stay. */
   json(text: string): void {
     this.clearLive();

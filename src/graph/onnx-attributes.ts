@@ -90,6 +90,7 @@ const writers: { readonly [K in OpType]: Writer<K> } = {
   Softmax: axisOnly,
   LogSoftmax: axisOnly,
   LayerNormalization: ({ axis, epsilon }) => ({ attributes: { axis, epsilon: { float: epsilon } } }),
+  RMSNormalization: ({ axis, epsilon }) => ({ attributes: { axis, epsilon: { float: epsilon } } }),
   BatchNormalization: ({ epsilon }) => ({ attributes: { epsilon: { float: epsilon } } }),
   Transpose: ({ perm }) => ({ attributes: { perm } }),
   // allowzero: a 0 in the shape is an empty axis, not "copy from the input".

@@ -4,10 +4,11 @@ import { ancestors, type Node, type Tensor } from './graph.js';
 import { type OnnxForm, onnxDataType, onnxForm } from './onnx-attributes.js';
 import type { OpType } from './ops.js';
 
-/** The operator set that files are written for. */
-const opset = 20;
-/** The file format version that goes with it. */
-const irVersion = 9;
+/** The operator set that files are written for, and the version of the file format that goes with it. */
+const plain = { opset: 20, irVersion: 9 };
+/** Those of files with operators that came later. */
+const later = { opset: 23, irVersion: 11 };
+const laterOperators: ReadonlySet<OpType> = new Set<OpType>(['RMSNormalization']);
 
 /**
  * Writes the part of a graph that the given outputs need as an ONNX model. Inputs keep their names and order of
@@ -40,6 +41,7 @@ export function toOnnx(
   for (const [name, tensor] of results) writer.output(name, tensor);
   if (sentinel !== undefined) writer.emptySequence(sentinel);
   const inputs = [...graph.inputs.values()].filter((input) => writer.used.has(input));
+  const { opset, irVersion } = nodes.some(({ op }) => laterOperators.has(op)) ? later : plain;
   return onnx.encodeOnnx(
     onnx.createOnnxModel({
       irVersion: BigInt(irVersion),

@@ -67,6 +67,7 @@ export interface ReductionOps {
   Softmax: { axis: number };
   LogSoftmax: { axis: number };
   LayerNormalization: { axis: number; epsilon: number };
+  RMSNormalization: { axis: number; epsilon: number };
   BatchNormalization: { epsilon: number };
 }
 
@@ -90,7 +91,7 @@ interface Reduction {
 }
 
 /**
- * Every operator of the graph and its attributes. Names and meaning are ONNX's (opset 20); where ONNX takes a static
+ * Every operator of the graph and its attributes. Names and meaning are ONNX's (opset 20, and 23 for RMSNormalization); where ONNX takes a static
  * shape, axis list or the like as a constant input, it is an attribute here and becomes that input in the file.
  */
 export interface OpAttributes extends ElementwiseOps, MatrixOps, ReductionOps, MovementOps {}

@@ -4,9 +4,7 @@ import {
   batchNormalizationTraining,
   layerNormalization,
   mul,
-  reciprocal,
-  reduceMean,
-  sqrt,
+  rmsNormalization,
   type Tensor,
 } from '../graph/index.js';
 import { InputError } from '../registry/index.js';
@@ -70,7 +68,5 @@ export function rmsNorm(
   { epsilon = 1e-6, offset = 0 }: { epsilon?: number; offset?: 0 | 1 } = {},
 ): Tensor {
   const weight = scope.parameter('weight', [x.shape[x.rank - 1]], offset === 0 ? ones : zeros);
-  const square = reduceMean(mul(x, x), { axes: [-1], keepDims: true });
-  const normalized = mul(x, reciprocal(sqrt(add(square, epsilon))));
-  return mul(normalized, offset === 0 ? weight : add(weight, offset));
+  return rmsNormalization(x, offset === 0 ? weight : add(weight, offset), { epsilon });
 }

@@ -125,6 +125,7 @@ export const cases: Readonly<Record<string, BuildCase>> = {
   logSoftmax: (op, { x }, { axis }) => op.logSoftmax(x, axis),
 
   layerNormalization: (op, { x, scale, bias }, options) => op.layerNormalization(x, scale, bias, options),
+  rmsNormalization: (op, { x, scale }, options) => op.rmsNormalization(x, scale, options),
   batchNormalization: (op, { x, scale, bias, mean, variance }, options) =>
     op.batchNormalization(x, { scale, bias, mean, variance }, options),
   batchNormalizationTraining: (op, { x, scale, bias }) => {

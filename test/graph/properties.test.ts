@@ -140,6 +140,10 @@ const properties: Record<string, fc.Arbitrary<Drawn>> = {
     inputs: { x: [2, rows, width], scale: [width], bias: [width] },
     build: ({ x, scale, bias }) => op.layerNormalization(x, scale, bias, { epsilon: 0.1 }),
   })),
+  rmsNormalization: fc.record({ rows: length, width: length }).map(({ rows, width }) => ({
+    inputs: { x: [2, rows, width], scale: [width] },
+    build: ({ x, scale }) => op.rmsNormalization(x, scale, { epsilon: 0.1 }),
+  })),
   'batchNormalization, training': fc
     .record({ batch: fc.integer({ min: 2, max: 4 }), c: length, n: length })
     .map(({ batch, c, n }) => ({

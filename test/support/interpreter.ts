@@ -246,6 +246,16 @@ function layerNormalization([x, scale, bias]: Value[], { axis, epsilon }: OpAttr
   return [y, mean, deviation];
 }
 
+function rmsNormalization([x, scale]: Value[], { axis, epsilon }: OpAttributes['RMSNormalization']): Value[] {
+  const axes = x.shape.map((_, i) => i).slice(axis);
+  const kept = x.shape.map((length, i) => (i < axis ? length : 1));
+  const square = reduced(x, axes, kept, (values) => sum(values.map((value) => value ** 2)) / values.length);
+  const y = filled(x.shape, (index, flat) => {
+    return (x.data[flat] / Math.sqrt(broadcastAt(square, index) + epsilon)) * broadcastAt(scale, index);
+  });
+  return [y];
+}
+
 const operators: { readonly [K in OpType]: Evaluate<K> } = {
   Add: elementwise((a, b) => a + b),
   Sub: elementwise((a, b) => a - b),
@@ -303,6 +313,7 @@ const operators: { readonly [K in OpType]: Evaluate<K> } = {
   Softmax: softmax(false),
   LogSoftmax: softmax(true),
   LayerNormalization: layerNormalization,
+  RMSNormalization: rmsNormalization,
   BatchNormalization: ([x, scale, bias, mean, variance], { epsilon }) =>
     filled(x.shape, ([, c], flat) => {
       return ((x.data[flat] - mean.data[c]) / Math.sqrt(variance.data[c] + epsilon)) * scale.data[c] + bias.data[c];

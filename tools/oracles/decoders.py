@@ -4,7 +4,7 @@
 
 Weights are not stored: both sides make them of the same hashes, one seed a name in sorted order. A batch has a whole text, one
 with padding behind it and one with padding before it; of logits, those of real tokens are stored, of each gradient the norm, a
-fixed projection and four elements. Computed in float32: in float64 the rows of padding before a text would be NaN, whose mask
+fixed projection and four elements, and how the first text's three first tokens go on greedily. Computed in float32: in float64 the rows of padding before a text would be NaN, whose mask
 transformers casts to float32.
 """
 
@@ -129,6 +129,10 @@ def write_case(config):
             named[key].copy_(torch.tensor(value(key, tuple(named[key].shape), SEED + index)))
     # Learned positions count real tokens, as generation does; rotary ones do not care.
     positions = (mask.cumsum(1) - 1).clamp(min=0)
+    greedy = {}
+    if "ForCausalLM" in name or "LMHead" in name:
+        tokens = model.generate(ids[:1, :3], attention_mask=mask[:1, :3], do_sample=False, max_new_tokens=8, eos_token_id=None)
+        greedy = {"greedy": tokens[0, 3:].tolist()}
     output = model(input_ids=ids, attention_mask=mask, use_cache=False, position_ids=positions)
     if "ForCausalLM" in name or "LMHead" in name:
         labels = torch.where((mask[:, 1:] * mask[:, :-1]).bool(), ids[:, 1:], -100)
@@ -150,7 +154,7 @@ def write_case(config):
     loss.backward()
     gradients = {key: parameter.grad for key, parameter in named.items() if parameter.grad is not None}
     return {
-        "config": config, "output": rounded(stored), "loss": loss.item(),
+        "config": config, "output": rounded(stored), "loss": loss.item(), **greedy,
         "gradients": {key: digest(gradients[key], SEED + 9000 + i) for i, key in enumerate(sorted(gradients))},
     }
 

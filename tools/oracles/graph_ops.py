@@ -438,6 +438,17 @@ def normalization():
         lambda x, scale, bias: F.layer_norm(x, (4,), scale, bias, 1e-2),
         {"axis": -1, "epsilon": 1e-2},
     )
+    for s, axis in (((2, 3, 4), -1), ((3, 2, 4), 1), ((4, 5), 1), ((2, 5), 0), ((6,), 0), ((3, 2), 1), ((0, 4), 1)):
+        tail = s[axis % len(s) :]
+        function = lambda x, scale, t=tail: F.rms_norm(x, t, scale, 1e-5)
+        case(g, f"rmsNormalization/{label(s)} {axis}", {"x": real(*s), "scale": real(*tail)}, function, {"axis": axis})
+    case(
+        g,
+        "rmsNormalization/epsilon",
+        {"x": real(3, 4, low=-0.1, high=0.1), "scale": real(4)},
+        lambda x, scale: F.rms_norm(x, (4,), scale, 1e-2),
+        {"axis": -1, "epsilon": 1e-2},
+    )
     for s in ((4, 3), (2, 3, 4), (2, 2, 3, 3), (1, 1, 2, 2), (2, 1, 3), (1, 2, 2, 1, 3), (0, 2, 3)):
         c = s[1]
         inputs = {"x": real(*s), "scale": real(c), "bias": real(c)}

@@ -3,16 +3,30 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compile } from '../../dist/engine/index.js';
-import { initializeModel, loadModel, parameterSet, saveModel } from '../../dist/models/index.js';
+import { architectures, initializeModel, loadModel, parameterSet, saveModel } from '../../dist/models/index.js';
 import { feedsOf } from '../../dist/nn/index.js';
 
 const bert = {
   ...{ vocab_size: 29, hidden_size: 12, num_hidden_layers: 2, num_attention_heads: 3, intermediate_size: 20 },
   ...{ max_position_embeddings: 16 },
 };
-const families = { bert };
-
-const heads = ['embedding', 'classifier', 'token-classifier', 'masked-lm'];
+const llama = {
+  ...{ vocab_size: 29, hidden_size: 12, num_hidden_layers: 2, num_attention_heads: 3, num_key_value_heads: 1 },
+  ...{ intermediate_size: 20, max_position_embeddings: 16, head_dim: 4, pad_token_id: 0 },
+};
+const gpt2 = { vocab_size: 29, n_embd: 12, n_layer: 2, n_head: 3, n_positions: 16, pad_token_id: 0 };
+const families = {
+  bert,
+  llama: { ...llama, rope_parameters: { rope_type: 'linear', factor: 2, rope_theta: 50 } },
+  'llama tied': { ...llama, tie_word_embeddings: true },
+  mistral: llama,
+  qwen2: llama,
+  qwen3: llama,
+  gemma3_text: llama,
+  gpt2,
+};
+const typeOf = (family) => family.split(' ')[0];
+const headsOf = (family) => [...new Set(Object.values(architectures.get(typeOf(family)).classes))];
 const labels = (kind) => (kind.endsWith('classifier') ? ['a', 'b', 'c'] : []);
 const texts = [
   [3, 11, 7, 2, 19, 5],
@@ -42,8 +56,9 @@ async function write(folder, model) {
 }
 
 for (const [family, config] of Object.entries(families)) {
+  const heads = headsOf(family);
   for (const kind of heads) {
-    const made = initializeModel(family, { ...config, ...fitted(family, kind) }, 1);
+    const made = initializeModel(typeOf(family), { ...config, ...fitted(family, kind) }, 1);
     const folder = join(process.argv[2], `${family}-${kind}`);
     await write(folder, made);
     for (const other of heads.filter((each) => each !== kind)) {
@@ -54,6 +69,5 @@ for (const [family, config] of Object.entries(families)) {
 }
 
 function fitted(family, kind) {
-  const { architecture } = initializeModel(family, { ...families[family] }, 1);
-  return architecture.fit({}, { kind, labels: labels(kind) });
+  return architectures.get(typeOf(family)).fit({}, { kind, labels: labels(kind) });
 }

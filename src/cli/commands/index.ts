@@ -4,6 +4,7 @@ import { data } from './data.js';
 import { demo } from './demo.js';
 import { doctor } from './doctor.js';
 import { evaluate } from './evaluate.js';
+import { generate } from './generate.js';
 import { inspect } from './inspect.js';
 import { list } from './list.js';
 import { lock } from './lock.js';
@@ -19,6 +20,7 @@ export const commands: readonly CliCommand[] = [
   attack,
   evaluate,
   inspect,
+  generate,
   reproduce,
   report,
   data,

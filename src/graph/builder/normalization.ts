@@ -19,6 +19,19 @@ export function layerNormalization(
   return x.graph.apply('LayerNormalization', bias ? [x, scale, bias] : [x, scale], attributes)[0];
 }
 
+/**
+ * `x / √(mean x² + epsilon) · scale` over the axes from `axis` on.
+ *
+ * @param scale - Shaped like those axes.
+ */
+export function rmsNormalization(
+  x: Tensor,
+  scale: Tensor,
+  { axis = -1, epsilon = 1e-5 }: { axis?: number; epsilon?: number } = {},
+): Tensor {
+  return x.graph.apply('RMSNormalization', [x, scale], { axis: resolveAxis(axis, x.rank), epsilon })[0];
+}
+
 /** Parameters of a batch normalization, each `[channels]`. */
 export interface BatchNormParameters {
   /** Factor (PyTorch's `weight`). */

@@ -78,6 +78,16 @@ export const reductionRules: GradientRules<ReductionOps> = {
       parts.push(mul(normalized, mul(gDeviation, mul(mul(deviation, deviation), -1 / Math.max(count, 1)))));
     return [parts.reduce((a, b) => add(a, b)), g && mul(g, normalized), g];
   },
+  /** With r = 1/√(mean x² + ε), x̂ = x·r and h = g·scale: r·(h − x̂·mean(h·x̂)). */
+  RMSNormalization: ({ inputs: [x, scale], attributes: { axis, epsilon } }, [g]) => {
+    const axes = x.shape.map((_, index) => index).slice(axis);
+    const square = reduceMean(mul(x, x), { axes, keepDims: true });
+    const factor = reciprocal(sqrt(add(square, epsilon)));
+    const normalized = mul(x, factor);
+    const h = mul(g, scale);
+    const along = mul(normalized, reduceMean(mul(h, normalized), { axes, keepDims: true }));
+    return [mul(factor, sub(h, along)), mul(g, normalized)];
+  },
   /** With x̂ = (x − mean)/√(var + ε): the running statistics are inputs like any other. */
   BatchNormalization: ({ inputs: [x, scale, , mean, variance], attributes: { epsilon } }, [g]) => {
     const perChannel = (tensor: Tensor) => reshape(tensor, [x.shape[1], ...x.shape.slice(2).map(() => 1)]);

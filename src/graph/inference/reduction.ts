@@ -51,6 +51,15 @@ const layerNormalization: InferenceRule<'LayerNormalization'> = (inputs, { axis 
   return [{ shape: x.shape, dtype: x.dtype }, statistics, statistics];
 };
 
+const rmsNormalization: InferenceRule<'RMSNormalization'> = (inputs, { axis }, op) => {
+  const [x, scale] = exactly(op, inputs, 2);
+  requireFloat(op, x);
+  requireAxis(op, x, axis);
+  requireSameDType(op, [x, scale]);
+  requireShape(op, 'a scale', scale.shape, x.shape.slice(axis));
+  return [{ shape: x.shape, dtype: x.dtype }];
+};
+
 const batchNormalization: InferenceRule<'BatchNormalization'> = (inputs, _attributes, op) => {
   const [x, ...perChannel] = exactly(op, inputs, 5);
   requireFloat(op, x);
@@ -75,5 +84,6 @@ export const reductionInference: InferenceRules<ReductionOps> = {
   Softmax: alongAxis(),
   LogSoftmax: alongAxis(),
   LayerNormalization: layerNormalization,
+  RMSNormalization: rmsNormalization,
   BatchNormalization: batchNormalization,
 };

@@ -90,6 +90,10 @@ export const reductionScales: ScaleRules<ReductionOps> = {
     system.fix(at(inputs, 0));
     return system.equate(at(inputs, 1), at(inputs, 2));
   },
+  RMSNormalization: (inputs, _node, system) => {
+    system.fix(at(inputs, 0));
+    return at(inputs, 1);
+  },
   // (x − mean) / √(var + ε) · scale + bias: the statistics scale with x, var + ε with its square (see ScaleSymmetries.variances).
   BatchNormalization: (inputs, _node, system) => {
     system.equateAll([at(inputs, 0), at(inputs, 3), times(at(inputs, 4), 0.5)]);

@@ -1,7 +1,8 @@
 import { z } from 'zod';
+import type { ActivationName } from '../../nn/index.js';
 import { familyKeys } from '../head.js';
 import { labelKeys, maxClasses } from '../labels.js';
-import { type Activation, activationNames } from './activations.js';
+import { activation } from './keys.js';
 import { missingRopeKey, type RopeParameters } from './rope-parameters.js';
 
 /** Names a part of a model that is not read: the key must be absent, `null`, or say that the part is not there. */
@@ -89,8 +90,8 @@ function unless(value: number | undefined, type: z.ZodInt): z.ZodType<number | n
 }
 
 /** The key of the activation, under a family's name for it. */
-export function activationKey(name: (typeof activationNames)[number]) {
-  return z.enum(activationNames).default(name).describe('activation of the gate');
+export function activationKey(name: ActivationName) {
+  return activation(name).describe('activation of the gate');
 }
 
 /** What {@link llamaKeys} parse to. */
@@ -128,7 +129,7 @@ export function windowsOf(config: Windowed & Pick<LlamaKeys, 'num_hidden_layers'
 /** Settings that all members of the family read from the same keys. */
 export function commonSettings(
   name: string,
-  config: LlamaKeys & { hidden_act: Activation; pad_token_id?: number | null },
+  config: LlamaKeys & { hidden_act: ActivationName; pad_token_id?: number | null },
 ) {
   return {
     name,

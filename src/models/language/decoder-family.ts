@@ -1,16 +1,10 @@
 import type { z } from 'zod';
 import type { Architecture } from '../architecture.js';
-import { headKind } from '../head.js';
+import { headKind, keysOfNewHead } from '../head.js';
 import type { TextDecoder } from '../text-decoder.js';
 import { type DecoderSettings, decoder, decoderCache, nextTokenLogits } from './decoder.js';
-import {
-  type DecoderNames,
-  decoderHead,
-  decoderOutput,
-  decoderPolicy,
-  fitDecoder,
-  type HeadConfig,
-} from './decoder-heads.js';
+import { type DecoderNames, decoderHead, decoderOutput, decoderPolicy, type HeadConfig } from './decoder-heads.js';
+import { textInputs } from './tokens.js';
 
 /** What a family of decoders is. */
 interface DecoderFamily<Config> {
@@ -37,12 +31,9 @@ export function decoderArchitecture<Config extends HeadConfig>(
     config,
     classes,
     decoder,
-    inputs: () => ({
-      input_ids: { shape: [null], dtype: 'int64' },
-      attention_mask: { shape: [null], dtype: 'int64' },
-    }),
+    inputs: () => textInputs,
     head: (given) => decoderHead(classes, given, width(given)),
-    fit: (_example, need) => fitDecoder(classes, need),
+    fit: (_example, need) => keysOfNewHead({ name, classes }, need),
     stateDictPolicy: (given) => decoderPolicy(kindOf(given), names, tied(given)),
     forward(scope, { input_ids, attention_mask: mask }, given) {
       const { hidden } = decoder.layers(scope, { input_ids, attention_mask: mask }, given);

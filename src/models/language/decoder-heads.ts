@@ -1,8 +1,11 @@
 import type { Tensor } from '../../graph/index.js';
-import { lastToken, linear, meanPool, normal, type Scope, unitLength, zeros } from '../../nn/index.js';
-import type { Head, HeadNeed, Tensors } from '../architecture.js';
-import { classWithHead, headKind } from '../head.js';
+import { linear, normal, type Scope } from '../../nn/index.js';
+import type { Head, Tensors } from '../architecture.js';
+import { headKind } from '../head.js';
 import type { StateDictPolicy } from '../state-dict-policy.js';
+import { initial } from './keys.js';
+import { lastToken, sentenceEmbedding } from './pooling.js';
+import { realTokens } from './tokens.js';
 
 /** Kind of head by class of transformers, for classes that are all named after their family. */
 export function decoderClasses(family: string, { tokens = true }: { tokens?: boolean } = {}): Record<string, string> {
@@ -42,12 +45,6 @@ export function decoderHead(classes: Readonly<Record<string, string>>, config: H
   return { kind, size: sizes[kind] ?? config.num_labels };
 }
 
-/** Keys of a new decoder with a head. */
-export function fitDecoder(classes: Readonly<Record<string, string>>, { kind, labels }: HeadNeed) {
-  const name = classWithHead({ classes }, kind);
-  return { ...(name && { architectures: [name] }), ...(labels.length > 0 && { num_labels: labels.length }) };
-}
-
 /**
  * The output of a decoder's head, under transformers' names. The classifier reads a text's last token that the attention mask
  * counts. transformers has no mask there and takes the last token that is not `pad_token_id`: the same but for texts that end
@@ -60,22 +57,22 @@ export function decoderOutput(
   scope: Scope,
   inputs: { hidden: Tensor; mask: Tensor; nextToken: () => Tensor; names: DecoderNames },
   kind: string,
-  { num_labels, initializer_range, classifier_dropout }: HeadConfig,
+  config: HeadConfig,
 ): Tensors {
   const { hidden, mask, nextToken, names } = inputs;
-  const weightInitializer = normal(initializer_range);
+  const { num_labels: classes, initializer_range: deviation } = config;
+  const real = realTokens(mask);
   switch (kind) {
     case 'classifier': {
-      const last = lastToken(hidden, mask); // [batch, width]
-      return { logits: linear(scope.child('score'), last, num_labels, { bias: false, weightInitializer }) };
+      const options = { bias: false, weightInitializer: normal(deviation) };
+      return { logits: linear(scope.child('score'), lastToken(hidden, real), classes, options) };
     }
     case 'token-classifier': {
-      const kept = scope.dropout(hidden, classifier_dropout ?? 0.1);
-      const options = { weightInitializer, biasInitializer: zeros };
-      return { logits: linear(scope.child(names.tokenHead), kept, num_labels, options) };
+      const kept = scope.dropout(hidden, config.classifier_dropout ?? 0.1);
+      return { logits: linear(scope.child(names.tokenHead), kept, classes, initial(config)) };
     }
     case 'embedding':
-      return { embedding: unitLength(meanPool(hidden, mask)) };
+      return { embedding: sentenceEmbedding(hidden, real) };
     default:
       return { logits: nextToken() };
   }
@@ -102,7 +99,8 @@ export function decoderPolicy(
   return {
     prefixes: ['module.', base],
     ...(isTied && { ties: { 'lm_head.weight': table } }),
-    ignorable: [...saved, ...Object.values(heads).filter((head) => head !== own)],
+    // Tokens' head has a bias and may have the name of that of texts, which has none.
+    ignorable: [...saved, ...Object.values(heads)],
     initializable: own === undefined || isTied ? [] : [own],
   };
 }

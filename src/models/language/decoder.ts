@@ -1,8 +1,11 @@
-import { add, gather, matMul, mul, type Tensor, tanh, transpose } from '../../graph/index.js';
+import { add, matMul, mul, type Tensor, tanh, transpose } from '../../graph/index.js';
 import {
+  type ActivationName,
   type AttentionOptions,
+  activations,
   attend,
-  type Initializer,
+  embedding,
+  embeddingTable,
   joinHeads,
   linear,
   normal,
@@ -17,9 +20,9 @@ import {
   zeros,
 } from '../../nn/index.js';
 import type { CacheShape, DecoderInputs, DecoderOutputs, KeyValue } from '../text-decoder.js';
-import { type Activation, activations } from './activations.js';
-import { CausalBiases, range, requireContext, roomOf, type SeenBiases } from './decoding.js';
+import { CausalBiases, range, roomOf, type SeenBiases } from './decoding.js';
 import { endsAtContext, type RopeParameters, ropeFrequencies } from './rope-parameters.js';
+import { requireContext } from './tokens.js';
 
 /** What a layer sees: how far back, and how positions turn it. */
 export interface DecoderLayer {
@@ -50,7 +53,7 @@ export interface DecoderSettings {
   /** Longest text. */
   readonly context: number;
   /** Activation of the gate. */
-  readonly activation: Activation;
+  readonly activation: ActivationName;
   /** Epsilon of norms. */
   readonly epsilon: number;
   /** What norms add to their weights: 1 in Gemma. */
@@ -116,10 +119,11 @@ class Rotations {
  */
 export function decoder(scope: Scope, inputs: DecoderInputs, settings: DecoderSettings): DecoderOutputs {
   const { name, context, epsilon, normOffset: offset, embeddingScale = 1 } = settings;
-  requireContext(inputs, name, context, settings.layers.some(({ rope }) => endsAtContext(rope)) ? afterDynamic : '');
+  const why = settings.layers.some(({ rope }) => endsAtContext(rope)) ? afterDynamic : '';
+  requireContext(name, inputs.input_ids.shape[1], context, why);
   const rotations = new Rotations(settings, inputs);
   const biases = new CausalBiases(inputs);
-  let h = mul(gather(tokenTable(scope, settings), inputs.input_ids), embeddingScale); // [batch, tokens, width]
+  let h = mul(embedding(scope.child('embed_tokens'), inputs.input_ids, tableOptions(settings)), embeddingScale); // [batch, tokens, width]
   const present = settings.layers.map((layer, index) => {
     const at = scope.child('layers').child(`${index}`);
     const before = inputs.past?.layers[index];
@@ -143,20 +147,16 @@ export function decoderCache({ layers, keyHeads, headWidth, context }: DecoderSe
   return { layers: layers.length, heads: keyHeads, headWidth, context };
 }
 
-/** The table of token embeddings, `[vocabulary, width]`. */
-function tokenTable(scope: Scope, { vocabulary, width, deviation, padding }: DecoderSettings): Tensor {
-  const draw: Initializer = (out, shape, stream) => {
-    normal(deviation)(out, shape, stream);
-    if (padding != null) out.fill(0, padding * width, (padding + 1) * width);
-  };
-  return scope.child('embed_tokens').parameter('weight', [vocabulary, width], draw);
+/** The table of token embeddings. */
+function tableOptions({ vocabulary: count, width, deviation, padding: paddingIndex }: DecoderSettings) {
+  return { count, width, deviation, paddingIndex };
 }
 
 /** Logits of the next token, `[..., vocabulary]`, of the layers' outputs `[..., width]`. */
 export function nextTokenLogits(scope: Scope, hidden: Tensor, settings: DecoderSettings): Tensor {
   const { tied, vocabulary, width, deviation, logitCap: cap } = settings;
   const table = tied
-    ? tokenTable(scope.child('model'), settings)
+    ? embeddingTable(scope.child('model').child('embed_tokens'), tableOptions(settings))
     : scope.child('lm_head').parameter('weight', [vocabulary, width], normal(deviation));
   const logits = matMul(hidden, transpose(table));
   return cap ? mul(tanh(mul(logits, 1 / cap)), cap) : logits;

@@ -1,6 +1,17 @@
-import { add, and, type Graph, greater, less, lessOrEqual, reshape, sub, type Tensor } from '../../graph/index.js';
+import {
+  add,
+  and,
+  equal,
+  type Graph,
+  greater,
+  less,
+  lessOrEqual,
+  or,
+  reshape,
+  sub,
+  type Tensor,
+} from '../../graph/index.js';
 import { attentionBias } from '../../nn/index.js';
-import { InputError } from '../../registry/index.js';
 import type { DecoderInputs, DecoderPast } from '../text-decoder.js';
 
 /** Whole numbers from 0 on as a constant. */
@@ -12,17 +23,6 @@ export function range(graph: Graph, length: number, shape: readonly number[]): T
 /** For how many tokens before there is room. */
 export function roomOf(past: DecoderPast | undefined): number {
   return past?.layers[0]?.key.shape[2] ?? 0;
-}
-
-/**
- * Refuses a text that is longer than a model's context.
- *
- * @param why - What would go wrong, for the message.
- */
-export function requireContext({ input_ids: ids }: DecoderInputs, model: string, context: number, why = ''): void {
-  const [, tokens] = ids.shape;
-  if (tokens <= context) return;
-  throw new InputError(`${model}: expected at most ${context} tokens, its context${why}, found ${tokens}`);
 }
 
 /** What is added to the scores of a layer. */
@@ -49,7 +49,9 @@ export class CausalBiases {
     const keys = range(ids.graph, tokens, [1, tokens]);
     const near = (allowed: Tensor, distance: Tensor) => (window ? and(allowed, less(distance, window)) : allowed);
     const causal = near(lessOrEqual(keys, queries), sub(queries, keys)); // [tokens, tokens]
-    const own = attentionBias(and(reshape(greater(mask, 0), [batch, 1, 1, tokens]), causal));
+    // Padding sees itself: else it would see nothing before a text, and be no number in 16 bits.
+    const real = or(reshape(greater(mask, 0), [batch, 1, 1, tokens]), equal(keys, queries));
+    const own = attentionBias(and(real, causal));
     const found = { own, ...(past && { past: pastBias(past, queries, near) }) };
     this.#known.set(window, found);
     return found;

@@ -1,11 +1,24 @@
 import { z } from 'zod';
-import { add, cast, gather, lessOrEqual, matMul, max, split, sub, type Tensor, transpose } from '../../graph/index.js';
-import { attend, joinHeads, layerNorm, normal, type Past, type Scope, splitHeads, zeros } from '../../nn/index.js';
+import { add, cast, lessOrEqual, matMul, max, split, sub, type Tensor, transpose } from '../../graph/index.js';
+import {
+  activations,
+  attend,
+  embedding,
+  embeddingTable,
+  joinHeads,
+  layerNorm,
+  normal,
+  type Past,
+  type Scope,
+  splitHeads,
+  zeros,
+} from '../../nn/index.js';
 import type { DecoderInputs, DecoderOutputs, KeyValue, TextDecoder } from '../text-decoder.js';
-import { activationNames, activations } from './activations.js';
 import { decoderFamilyKeys, unsupported } from './decoder-config.js';
 import { decoderArchitecture } from './decoder-family.js';
-import { CausalBiases, range, requireContext } from './decoding.js';
+import { CausalBiases, range } from './decoding.js';
+import { activation, count, dropout } from './keys.js';
+import { requireContext } from './tokens.js';
 
 const classes = {
   GPT2LMHeadModel: 'causal-lm',
@@ -14,20 +27,18 @@ const classes = {
   GPT2Model: 'embedding',
 } as const;
 
-const dropout = z.number().min(0).lt(1).default(0.1);
-
 const keys = z.strictObject({
   ...decoderFamilyKeys('gpt2', classes),
-  vocab_size: z.int().min(1).default(50_257).describe('tokens of the vocabulary'),
-  n_positions: z.int().min(1).default(1024).describe('longest text, in tokens'),
-  n_embd: z.int().min(1).default(768).describe('width of the residual stream'),
-  n_layer: z.int().min(1).default(12).describe('number of blocks'),
-  n_head: z.int().min(1).default(12).describe('attention heads; they divide the width'),
+  vocab_size: count(50_257).describe('tokens of the vocabulary'),
+  n_positions: count(1024).describe('longest text, in tokens'),
+  n_embd: count(768).describe('width of the residual stream'),
+  n_layer: count(12).describe('number of blocks'),
+  n_head: count(12).describe('attention heads; they divide the width'),
   n_inner: z.int().min(1).nullish().describe('width of the hidden layer of a block; default 4 · n_embd'),
-  activation_function: z.enum(activationNames).default('gelu_new').describe('activation of a block'),
-  resid_pdrop: dropout.describe('share of the residual stream that training drops'),
-  embd_pdrop: dropout.describe('share of the embeddings that training drops'),
-  attn_pdrop: dropout.describe('share of the attention weights that training drops'),
+  activation_function: activation('gelu_new').describe('activation of a block'),
+  resid_pdrop: dropout(0.1).describe('share of the residual stream that training drops'),
+  embd_pdrop: dropout(0.1).describe('share of the embeddings that training drops'),
+  attn_pdrop: dropout(0.1).describe('share of the attention weights that training drops'),
   layer_norm_epsilon: z.number().positive().default(1e-5).describe('epsilon of layer norms'),
   initializer_range: z.number().min(0).default(0.02).describe('deviation of first weights'),
   scale_attn_weights: z.boolean().default(true).describe('whether attention divides scores by √(n_embd / n_head)'),
@@ -71,9 +82,9 @@ function positions({ attention_mask: mask, past }: DecoderInputs): Tensor {
   return past ? add(own, past.length) : own;
 }
 
-/** The table of token embeddings, `[vocabulary, width]`. */
-function tokenTable(scope: Scope, { vocab_size, n_embd, initializer_range }: Gpt2Config): Tensor {
-  return scope.child('wte').parameter('weight', [vocab_size, n_embd], normal(initializer_range));
+/** The table of token embeddings. */
+function tableOptions({ vocab_size: count, n_embd: width, initializer_range: deviation }: Gpt2Config) {
+  return { count, width, deviation };
 }
 
 /** Causal attention of a block, and what it keeps. */
@@ -109,11 +120,11 @@ const decoder: TextDecoder<Gpt2Config> = {
   }),
   layers(scope, inputs, given): DecoderOutputs {
     const { n_positions, n_embd: width, initializer_range: deviation, layer_norm_epsilon: epsilon } = given;
-    requireContext(inputs, 'gpt2', n_positions);
+    requireContext('gpt2', inputs.input_ids.shape[1], n_positions);
     const model = scope.child('transformer');
-    const tokens = gather(tokenTable(model, given), inputs.input_ids);
-    const places = model.child('wpe').parameter('weight', [n_positions, width], normal(deviation));
-    let h = scope.dropout(add(tokens, gather(places, positions(inputs))), given.embd_pdrop); // [batch, tokens, width]
+    const tokens = embedding(model.child('wte'), inputs.input_ids, tableOptions(given));
+    const places = embedding(model.child('wpe'), positions(inputs), { count: n_positions, width, deviation });
+    let h = scope.dropout(add(tokens, places), given.embd_pdrop); // [batch, tokens, width]
     const biases = new CausalBiases(inputs).of();
     const present = Array.from({ length: given.n_layer }, (_, layer) => {
       const block = model.child('h').child(`${layer}`);
@@ -131,7 +142,7 @@ const decoder: TextDecoder<Gpt2Config> = {
   nextToken(scope, hidden, given) {
     const { tie_word_embeddings: tied, vocab_size, n_embd, initializer_range } = given;
     const table = tied
-      ? tokenTable(scope.child('transformer'), given)
+      ? embeddingTable(scope.child('transformer').child('wte'), tableOptions(given))
       : scope.child('lm_head').parameter('weight', [vocab_size, n_embd], normal(initializer_range));
     return matMul(hidden, transpose(table));
   },

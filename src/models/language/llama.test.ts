@@ -46,7 +46,7 @@ describe('a configuration of llama', () => {
     const spec = readConfig({ ...tiny, max_position_embeddings: 4 }, 'c');
     const array = { shape: [1, 5], dtype: 'int64' } as const;
     expect(() => spec.build({ input_ids: array, attention_mask: array })).toThrow(
-      'llama: expected at most 4 tokens, its context, found 5',
+      'llama: expected texts of at most 4 tokens, found one of 5',
     );
   });
 });

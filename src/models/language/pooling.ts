@@ -11,7 +11,7 @@ import {
   sqrt,
   type Tensor,
 } from '../../graph/index.js';
-import { firstReal } from './tokens.js';
+import { firstReal, lastReal } from './tokens.js';
 
 /**
  * The vector of each text's first token that is no padding.
@@ -21,10 +21,20 @@ import { firstReal } from './tokens.js';
  * @returns `[batch, width]`.
  */
 export function firstToken(h: Tensor, real: Tensor): Tensor {
+  return tokenAt(h, firstReal(real));
+}
+
+/** The same of its last one. */
+export function lastToken(h: Tensor, real: Tensor): Tensor {
+  return tokenAt(h, lastReal(real));
+}
+
+/** The vector of one token of each text, by its place, int64 `[batch, 1]`. */
+function tokenAt(h: Tensor, place: Tensor): Tensor {
   const [batch, tokens, width] = h.shape;
   const places = h.graph.constant([...Array(tokens).keys()], [1, tokens], 'int64');
-  const isFirst = cast(equal(places, firstReal(real)), h.dtype); // one in each row
-  return reshape(matMul(reshape(isFirst, [batch, 1, tokens]), h), [batch, width]);
+  const isIt = cast(equal(places, place), h.dtype); // one in each row
+  return reshape(matMul(reshape(isIt, [batch, 1, tokens]), h), [batch, width]);
 }
 
 /** Least mean square that a vector is divided by, so that one of zeros stays zeros. */

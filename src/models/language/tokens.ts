@@ -1,4 +1,4 @@
-import { argMax, cast, equal, max, not, or, reduceMax, reshape, sub, type Tensor } from '../../graph/index.js';
+import { argMax, cast, equal, max, mul, not, or, reduceMax, reshape, sub, type Tensor } from '../../graph/index.js';
 import { attentionBias, type ExampleSpecs } from '../../nn/index.js';
 import { InputError } from '../../registry/index.js';
 
@@ -44,8 +44,23 @@ export function firstReal(real: Tensor): Tensor {
   return argMax(cast(real, 'float32'), 1, { keepDims: true });
 }
 
-/** @throws InputError where a text has more tokens than a model has positions. */
-export function requireContext(model: string, tokens: number, most: number): void {
+/** The place of each text's last token that is no padding, int64 `[batch, 1]`. */
+export function lastReal(real: Tensor): Tensor {
+  const tokens = real.shape[1];
+  const counted = real.graph.constant(
+    Array.from({ length: tokens }, (_, place) => place + 1),
+    [1, tokens],
+  );
+  return argMax(mul(cast(real, 'float32'), counted), 1, { keepDims: true });
+}
+
+/**
+ * Refuses texts that have more tokens than a model has positions.
+ *
+ * @param why - What would go wrong, for the message.
+ * @throws InputError saying how many there are.
+ */
+export function requireContext(model: string, tokens: number, most: number, why = ''): void {
   if (tokens <= most) return;
-  throw new InputError(`${model}: expected texts of at most ${most} tokens, found one of ${tokens}`);
+  throw new InputError(`${model}: expected texts of at most ${most} tokens${why}, found one of ${tokens}`);
 }
