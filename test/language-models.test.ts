@@ -5,7 +5,7 @@ import { compute, computeRounded, hashedParameters, readLanguageFixture, specOf 
 import { worstOfDigests } from './support/vision-fixtures.js';
 
 /** Families of tools/oracles/language_models.py. */
-const families = ['bert'];
+const families = ['bert', 'roberta', 'distilbert'];
 
 /** Largest errors measured, each relative to its own element or the tensor's root mean square. */
 const tolerances = { output: 2e-6, loss: 1e-6, gradients: 1e-5 };

@@ -177,7 +177,30 @@ def bert():
     yield case("BertForMaskedLM", loose, "masked-lm", TYPED, BERT_DROPOUTS, ["cls.predictions.bias"])
 
 
-FAMILIES = {"bert": bert}
+def roberta():
+    untyped, plain = ("input_ids", "attention_mask"), {**BERT, "pad_token_id": 1, "type_vocab_size": 1}
+    typed = {**plain, "type_vocab_size": 2, "hidden_act": "relu"}
+    yield case("RobertaModel", plain, "embedding", untyped, BERT_DROPOUTS, ["pooler."])
+    yield case("RobertaForSequenceClassification", plain, "classifier", untyped, BERT_DROPOUTS)
+    yield case("RobertaForTokenClassification", typed, "token-classifier", TYPED[:3], BERT_DROPOUTS)
+    yield case("RobertaForMaskedLM", plain, "masked-lm", untyped, BERT_DROPOUTS)
+    loose = {**plain, "tie_word_embeddings": False}
+    yield case("XLMRobertaForMaskedLM", loose, "masked-lm", untyped, BERT_DROPOUTS, ["lm_head.bias"])
+
+
+def distilbert():
+    takes = ("input_ids", "attention_mask", "position_ids")
+    keys = {"vocab_size": 29, "dim": 12, "n_layers": 2, "n_heads": 3, "hidden_dim": 20, "max_position_embeddings": 16}
+    keys |= {"num_labels": 3, "pad_token_id": 0}
+    drops = ("dropout", "attention_dropout", "seq_classif_dropout")
+    yield case("DistilBertModel", keys, "embedding", takes, drops)
+    yield case("DistilBertForSequenceClassification", keys, "classifier", takes, drops)
+    yield case("DistilBertForTokenClassification", {**keys, "activation": "relu"}, "token-classifier", takes, drops)
+    yield case("DistilBertForMaskedLM", keys, "masked-lm", takes, drops)
+    yield case("DistilBertForMaskedLM", {**keys, "tie_word_embeddings": False}, "masked-lm", takes, drops)
+
+
+FAMILIES = {"bert": bert, "roberta": roberta, "distilbert": distilbert}
 
 
 def check(folder):

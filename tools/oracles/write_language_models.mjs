@@ -10,7 +10,8 @@ const bert = {
   ...{ vocab_size: 29, hidden_size: 12, num_hidden_layers: 2, num_attention_heads: 3, intermediate_size: 20 },
   ...{ max_position_embeddings: 16 },
 };
-const families = { bert };
+const distilbert = { vocab_size: 29, dim: 12, n_layers: 2, n_heads: 3, hidden_dim: 20, max_position_embeddings: 16 };
+const families = { bert, roberta: bert, 'xlm-roberta': { ...bert, type_vocab_size: 2 }, distilbert };
 
 const heads = ['embedding', 'classifier', 'token-classifier', 'masked-lm'];
 const labels = (kind) => (kind.endsWith('classifier') ? ['a', 'b', 'c'] : []);
