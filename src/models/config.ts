@@ -6,7 +6,7 @@ import { cnn } from './cnn.js';
 import { withClassCount } from './labels.js';
 import { gemma3 } from './language/gemma3.js';
 import { gpt2 } from './language/gpt2.js';
-import { bert, distilbert, roberta, xlmRoberta } from './language/index.js';
+import { bert, debertaV2, distilbert, roberta, xlmRoberta } from './language/index.js';
 import { llama } from './language/llama.js';
 import { mistral } from './language/mistral.js';
 import { qwen2, qwen3 } from './language/qwen.js';
@@ -25,6 +25,7 @@ export const architectures = new Registry<Architecture>('architecture', [
   roberta,
   xlmRoberta,
   distilbert,
+  debertaV2,
   llama,
   mistral,
   qwen2,
