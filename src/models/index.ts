@@ -38,7 +38,16 @@ export {
 export { classNames } from './labels.js';
 export { type Gemma3Config, gemma3 } from './language/gemma3.js';
 export { type Gpt2Config, gpt2 } from './language/gpt2.js';
-export { type BertConfig, bert, type DebertaV2Config, debertaV2, type DistilBertConfig, distilbert, roberta, xlmRoberta } from './language/index.js';
+export {
+  type BertConfig,
+  bert,
+  type DebertaV2Config,
+  type DistilBertConfig,
+  debertaV2,
+  distilbert,
+  roberta,
+  xlmRoberta,
+} from './language/index.js';
 export { type LlamaConfig, llama } from './language/llama.js';
 export { type MistralConfig, mistral } from './language/mistral.js';
 export { type Qwen2Config, type Qwen3Config, qwen2, qwen3 } from './language/qwen.js';

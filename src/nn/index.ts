@@ -23,6 +23,6 @@ export { type Initializer, kaimingNormal, kaimingUniform, normal, ones, uniformB
 export { conv2d, type LayerOptions, linear } from './layers.js';
 export { batchNorm, layerNorm, rmsNorm } from './norms.js';
 export { lastToken, meanPool, unitLength } from './pooling.js';
-export { type RotaryFrequencies, type RotaryTables, rotaryRows, rotaryTables, rotate } from './rotary.js';
 export { alignByDistance, type LogBuckets, logBucket } from './relative-positions.js';
+export { type RotaryFrequencies, type RotaryTables, rotaryRows, rotaryTables, rotate } from './rotary.js';
 export { type MaskSpec, Scope, type StateKind, type StateSpec } from './scope.js';
