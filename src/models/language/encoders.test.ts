@@ -136,11 +136,22 @@ describe.each(table)('$name with a head $kind', ({ name, kind }) => {
             ),
           ),
       );
-      // A classifier of texts of one name with one of tokens is taken over, as transformers does.
       const drawn = fresh.map(({ name: own, shape }) => `${own} [${shape.join(', ')}]`).join(', ');
-      expect(model.notes).toEqual(
-        drawn === '' ? [] : [`${folder} has no ${drawn}: drawn anew from seed 3, not trained.`],
-      );
+      // Classifiers of texts and of tokens have one name but in RoBERTa.
+      const shared = [kind, other].every((each) => each.endsWith('classifier')) && !name.endsWith('roberta');
+      expect(model.notes).toEqual([
+        ...(shared
+          ? [
+              `${folder}: classifier.weight, classifier.bias are of its head ${kind} and begin the head ${other}, which has their names.`,
+            ]
+          : []),
+        ...(drawn === '' ? [] : [`${folder} has no ${drawn}: drawn anew from seed 3, not trained.`]),
+      ]);
+      if (shared) {
+        await expect(loadModel(folder, { head: { kind: other, labels: ['x', 'y'] } })).rejects.toThrow(
+          `${folder}: expected "classifier.weight" to be [2,8] for a head ${other}, found [3,8] of its head ${kind}, which has no other name to be kept under`,
+        );
+      }
       const copy = join(folder, other);
       await saveModel(copy, model);
       const after = parseSafetensors(await readFile(join(copy, 'model.safetensors')), 'f').tensors;
@@ -172,6 +183,25 @@ describe.each(table)('$name with a head $kind', ({ name, kind }) => {
     );
     expect(() => spec.build(long)).toThrow(InputError);
   });
+});
+
+it('words that are predicted by other vectors than their own need a configuration that says so', async () => {
+  const folder = join(root, 'untied');
+  const tied = initializeModel('bert', keysOf('bert', 'masked-lm'), 1);
+  await saveModel(folder, tied);
+  const file = join(folder, 'model.safetensors');
+  const { tensors, metadata } = parseSafetensors(await readFile(file), 'f');
+  const decoder = (name: string, shape: number[], value: number) =>
+    fromFloat32(new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(value), { name, dtype: 'F32', shape });
+  const own = [decoder('cls.predictions.decoder.weight', [20, 8], 2), decoder('cls.predictions.decoder.bias', [20], 3)];
+  await writeFile(file, encodeSafetensors({ tensors: [...tensors, ...own], metadata }));
+  await expect(loadModel(folder)).rejects.toThrow(
+    'tensor "cls.predictions.decoder.weight": expected the values of "bert.embeddings.word_embeddings.weight", to which it is tied, found others; where they are to differ, config.json says "tie_word_embeddings": false',
+  );
+  const config = { ...keysOf('bert', 'masked-lm'), model_type: 'bert', tie_word_embeddings: false };
+  const { weights } = await loadModel(folder, { config });
+  expect(weights.get('cls.predictions.decoder.weight')?.data[0]).toBe(2);
+  expect(weights.has('cls.predictions.bias')).toBe(false);
 });
 
 describe('a key that cannot be', () => {
