@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { modelState } from '../src/models/index.js';
+import { initializeWeights, modelState } from '../src/models/index.js';
 import { largestDifference } from './support/compare.js';
 import { compute, computeRounded, hashedParameters, readLanguageFixture, specOf } from './support/language-fixtures.js';
 import { worstOfDigests } from './support/vision-fixtures.js';
 
 /** Families of tools/oracles/language_models.py. */
-const families = ['bert'];
+const families = ['bert', 'roberta', 'distilbert', 'deberta-v2'];
 
 /** Largest errors measured, each relative to its own element or the tensor's root mean square. */
 const tolerances = { output: 2e-6, loss: 1e-6, gradients: 1e-5 };
@@ -31,13 +31,34 @@ describe.each(families)('%s against transformers', (family) => {
       modelState(spec)
         .map(({ name }) => name)
         .sort(),
-    ).toEqual(one.names);
+    ).toEqual(Object.keys(one.first));
     const weights = hashedParameters(spec, seed);
     const found = await compute(spec, weights, { texts, types, padding: padding(one) }, { seed });
     expect(largestDifference(found.output, one.batch.output).error).toBeLessThan(tolerances.output);
     expect(Math.abs(found.loss - one.batch.loss)).toBeLessThan(tolerances.loss * Math.max(1, Math.abs(one.batch.loss)));
     const gradient = worstOfDigests(found.gradients, one.gradients, zero, seed);
     expect(gradient.error, `gradient of ${gradient.where}`).toBeLessThan(tolerances.gradients);
+  });
+
+  it.each(table)('$name: a new one begins as in transformers', (one) => {
+    const spec = specOf(one);
+    const weights = initializeWeights(modelState(spec), 1);
+    const deviation = (values: number[]) => Math.sqrt(values.reduce((sum, v) => sum + v * v, 0) / values.length);
+    const all: number[] = [];
+    for (const [name, first] of Object.entries(one.first)) {
+      const { data, shape } = weights.get(name) ?? { data: new Float32Array(0), shape: [0] };
+      if ('constant' in first) expect([...data], name).toEqual(Array(data.length).fill(first.constant));
+      else {
+        const width = data.length / shape[0];
+        const rows = [...Array(shape[0]).keys()].map((row) => [...data.slice(row * width, (row + 1) * width)]);
+        const zeros = rows.flatMap((row, at) => (row.every((value) => value === 0) ? [at] : []));
+        expect(zeros, name).toEqual(first.zeros);
+        all.push(...rows.filter((_, at) => !zeros.includes(at)).flat());
+      }
+    }
+    // Thousands of numbers: within a few percent of initializer_range.
+    expect(deviation(all)).toBeGreaterThan(0.019);
+    expect(deviation(all)).toBeLessThan(0.021);
   });
 
   it.each(table)('$name: the same padded on the left, and further', async (one) => {

@@ -4,7 +4,19 @@ import { type Architecture, type ModelSpec, modelOf } from './architecture.js';
 import { cifarResnets } from './cifar-resnet.js';
 import { cnn } from './cnn.js';
 import { withClassCount } from './labels.js';
-import { bert, gemma3, gpt2, llama, mistral, qwen2, qwen3 } from './language/index.js';
+import {
+  bert,
+  debertaV2,
+  distilbert,
+  gemma3,
+  gpt2,
+  llama,
+  mistral,
+  qwen2,
+  qwen3,
+  roberta,
+  xlmRoberta,
+} from './language/index.js';
 import { mlp } from './mlp.js';
 import { resnets } from './resnet.js';
 import { vit } from './vit.js';
@@ -17,6 +29,10 @@ export const architectures = new Registry<Architecture>('architecture', [
   ...cifarResnets,
   vit,
   bert,
+  roberta,
+  xlmRoberta,
+  distilbert,
+  debertaV2,
   llama,
   mistral,
   qwen2,

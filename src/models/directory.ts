@@ -70,7 +70,7 @@ export async function loadModel(
   requirePlainWeights(tensors.headers, given, path);
   const headKeys = head && keysOfHead(own, head, path);
   const spec = headKeys ? readConfig({ ...(given as Record<string, unknown>), ...headKeys }, source) : own;
-  const read = await readWeights(path, spec, { configFile, seed });
+  const read = await readWeights(path, spec, { configFile, seed, ...(headKeys && { own }) });
   const changedKeys = { ...headKeys, ...(tensors.format === 'gguf' && float32Keys(given as Record<string, unknown>)) };
   return { ...spec, ...read, source: path, configFile, ...(Object.keys(changedKeys).length > 0 && { changedKeys }) };
 }

@@ -19,8 +19,10 @@ import { InputError, quote } from '../registry/index.js';
 import { type ModelSpec, modelState } from './architecture.js';
 import { requireClassCount } from './class-count.js';
 import type { Model } from './model.js';
+import { CONFIG_FILE } from './model-files.js';
 import { initializeWeights, requireFinite, requireWeights, type Weight } from './state-dict.js';
 import { type MatchedTensors, matchTensors } from './state-dict-policy.js';
+import { takenOver } from './taken-over.js';
 
 const maxIndexBytes = 64 * 2 ** 20;
 
@@ -31,13 +33,13 @@ export type ReadWeights = Pick<Model, 'weights' | 'notes'> & Required<Pick<Model
  * Reads the weights of a folder for a model, a tensor at a time: its stored bytes are never in memory beside its values.
  *
  * @param options - `configFile`: where the configuration is from; undefined where the caller gave it. `seed`: of the weights
- *   that the folder lacks and that may be drawn.
+ *   that the folder lacks and that may be drawn. `own`: the model as the folder has it, where this one has another head.
  * @throws InputError when the tensors are not those of the architecture, or hold NaN or infinities.
  */
 export async function readWeights(
   folder: string,
   spec: ModelSpec,
-  { configFile, seed }: { configFile?: string; seed: number },
+  { configFile, seed, own }: { configFile?: string; seed: number; own?: ModelSpec },
 ): Promise<ReadWeights> {
   const files = await openTensors(folder);
   const state = modelState(spec);
@@ -47,6 +49,7 @@ export async function readWeights(
     const name = declared.get(header.name);
     if (name !== undefined && !shapes.has(name)) shapes.set(name, header);
   }
+  const notes = own ? takenOver(folder, { model: spec, own }, state, shapes) : [];
   for (const header of unknown) shapes.set(header.name, header);
   requireClassCount(shapes, state, spec, { source: folder, configFile });
   requireWeights(new Map([...shapes, ...fresh.map((entry) => [entry.name, entry] as const)]), state, folder);
@@ -60,7 +63,7 @@ export async function readWeights(
       await files.values(name, weight.data);
       requireFinite(name, weight, path);
       const tied = weights.get(entry);
-      if (tied) requireEqual(name, weight, entry, tied, path);
+      if (tied) requireEqual({ name, weight }, { name: entry, weight: tied }, spec, path);
       else {
         weights.set(entry, weight);
         stored.set(entry, dtype);
@@ -68,7 +71,7 @@ export async function readWeights(
     }
   }
   for (const [name, weight] of initializeWeights(fresh, seed)) weights.set(name, weight);
-  return { weights, stored, notes: fresh.length > 0 ? [freshNote(folder, fresh, seed)] : [] };
+  return { weights, stored, notes: fresh.length > 0 ? [...notes, freshNote(folder, fresh, seed)] : notes };
 }
 
 function matchFiles(
@@ -81,11 +84,18 @@ function matchFiles(
 }
 
 /** Tensors that are one parameter must be one in the file too: training would change them together. */
-function requireEqual(name: string, weight: Weight, entry: string, tied: Weight, source: string): void {
-  const isSame = String(weight.shape) === String(tied.shape) && weight.data.every((value, i) => value === tied.data[i]);
-  if (isSame) return;
+function requireEqual(
+  { name, weight }: { name: string; weight: Weight },
+  entry: { name: string; weight: Weight },
+  { config }: ModelSpec,
+  source: string,
+): void {
+  const { shape, data } = entry.weight;
+  if (String(weight.shape) === String(shape) && weight.data.every((value, i) => value === data[i])) return;
+  const key = 'tie_word_embeddings';
+  const hint = key in (config as object) ? `; where they are to differ, ${CONFIG_FILE} says "${key}": false` : '';
   throw new InputError(
-    `${source}: tensor ${quote(name)}: expected the values of ${quote(entry)}, to which it is tied, found others`,
+    `${source}: tensor ${quote(name)}: expected the values of ${quote(entry.name)}, to which it is tied, found others${hint}`,
   );
 }
 

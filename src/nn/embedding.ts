@@ -1,5 +1,5 @@
 import { gather, type Tensor } from '../graph/index.js';
-import { type Initializer, normal } from './initializers.js';
+import { type Initializer, normal, sinusoids } from './initializers.js';
 import type { Scope } from './scope.js';
 
 /** A table of vectors and how it begins. */
@@ -12,12 +12,17 @@ export interface EmbeddingOptions {
   readonly deviation: number;
   /** The vector of padding, which begins at zero; default none. */
   readonly paddingIndex?: number | null;
+  /** Whether the first values are sines and cosines of the vector's number instead (Vaswani et al. 2017); default false. */
+  readonly sinusoidal?: boolean;
 }
 
 /** A table of vectors, as PyTorch's `nn.Embedding`: the parameter `weight` `[count, width]`. */
-export function embeddingTable(scope: Scope, { count, width, deviation, paddingIndex }: EmbeddingOptions): Tensor {
+export function embeddingTable(
+  scope: Scope,
+  { count, width, deviation, paddingIndex, sinusoidal = false }: EmbeddingOptions,
+): Tensor {
   const initializer: Initializer = (out, shape, stream) => {
-    normal(deviation)(out, shape, stream);
+    (sinusoidal ? sinusoids : normal(deviation))(out, shape, stream);
     if (paddingIndex != null) out.fill(0, paddingIndex * width, (paddingIndex + 1) * width);
   };
   return scope.parameter('weight', [count, width], initializer);

@@ -22,5 +22,6 @@ export { type EmbeddingOptions, embedding, embeddingTable } from './embedding.js
 export { type Initializer, kaimingNormal, kaimingUniform, normal, ones, uniformByFan, zeros } from './initializers.js';
 export { conv2d, type LayerOptions, linear } from './layers.js';
 export { batchNorm, layerNorm, rmsNorm } from './norms.js';
+export { alignByDistance, type LogBuckets, logBucket } from './relative-positions.js';
 export { type RotaryFrequencies, type RotaryTables, rotaryRows, rotaryTables, rotate } from './rotary.js';
 export { type MaskSpec, Scope, type StateKind, type StateSpec } from './scope.js';

@@ -43,3 +43,12 @@ export function kaimingNormal(fan: 'in' | 'out'): Initializer {
   return (out, shape, stream) =>
     stream.fillNormal(out, 0, Math.sqrt(2 / Math.max(fan === 'in' ? fanIn(shape) : fanOut(shape), 1)));
 }
+
+/** Row i of `[rows, width]` holds the sine, in odd columns the cosine, of `i / 10000^(2·⌊column / 2⌋ / width)`. */
+export const sinusoids: Initializer = (out, [, width]) => {
+  out.forEach((_, at) => {
+    const [row, column] = [Math.floor(at / width), at % width];
+    const angle = row / 10_000 ** ((2 * Math.floor(column / 2)) / width);
+    out[at] = column % 2 === 0 ? Math.sin(angle) : Math.cos(angle);
+  });
+};

@@ -22,8 +22,8 @@ export interface LanguageCase {
   config: Record<string, unknown>;
   /** Keys that hold shares of dropout. */
   dropouts: string[];
-  /** Its parameters, sorted. */
-  names: string[];
+  /** How each of its parameters begins, by its name. */
+  first: Record<string, { constant: number } | { normal: true; zeros: number[] }>;
   batch: { output: number[]; loss: number };
   alone: { output: number[]; loss: number };
   gradients: Record<string, Digest>;
@@ -37,6 +37,8 @@ export interface LanguageFixture {
   types: number[][];
   single: { text: number[]; types: number[] };
   dropout: number;
+  /** Of deberta-v2: the buckets of the distances from 0 on. */
+  logBuckets?: { buckets: number; most: number; of: number[] }[];
   cases: LanguageCase[];
 }
 

@@ -116,6 +116,26 @@ class Masks:
         return x * mask
 
 
+def first_values(parameter):
+    """How a new parameter begins: constant, or normal, with the rows that are zero."""
+    values = parameter.detach().numpy()
+    if (values == values.flat[0]).all():
+        return {"constant": float(values.flat[0])}
+    return {"normal": True, "zeros": [row for row, value in enumerate(values) if not value.any()]}
+
+
+def log_buckets():
+    """Buckets of the distances from 0 on, by transformers, in float32 as models have it."""
+    torch.set_default_dtype(torch.float32)
+    cases = [(256, 512, 700), (256, 1024, 1200), (32, 128, 140), (7, 40, 50), (4, 16, 20)]
+    table = []
+    for buckets, most, count in cases:
+        found = transformers.models.deberta_v2.modeling_deberta_v2.make_log_bucket_position(torch.arange(count), buckets, most)
+        table.append({"buckets": buckets, "most": most, "of": [int(v) for v in found]})
+    torch.set_default_dtype(torch.float64)
+    return table
+
+
 def case(cls, keys, kind, takes, dropouts=(), unused=()):
     model_class = getattr(transformers, cls)
     config = model_class.config_class(**keys, **{name: 0.0 for name in dropouts})
@@ -123,6 +143,7 @@ def case(cls, keys, kind, takes, dropouts=(), unused=()):
     model = model_class(config).double().eval()
     names = sorted(name for name, _ in model.named_parameters() if not name.startswith(tuple(unused) or "-"))
     parameters = dict(model.named_parameters())
+    first = {name: first_values(parameters[name]) for name in names}
     with torch.no_grad():
         for index, name in enumerate(names):
             shape = parameters[name].shape
@@ -140,7 +161,7 @@ def case(cls, keys, kind, takes, dropouts=(), unused=()):
     result = {
         **{"class": cls, "kind": kind, "config": {**keys, "architectures": [cls], "model_type": config.model_type}},
         "dropouts": list(dropouts),
-        "names": names,
+        "first": first,
         "batch": {"output": [number(v) for v in output.flatten()], "loss": number(loss)},
         "alone": {"output": [number(v) for v in alone[0].flatten()], "loss": number(alone[1])},
         "gradients": {n: digest(grads[n], SEED + 9000 + i) for i, n in enumerate(names)},
@@ -177,7 +198,50 @@ def bert():
     yield case("BertForMaskedLM", loose, "masked-lm", TYPED, BERT_DROPOUTS, ["cls.predictions.bias"])
 
 
-FAMILIES = {"bert": bert}
+def roberta():
+    untyped, plain = ("input_ids", "attention_mask"), {**BERT, "pad_token_id": 1, "type_vocab_size": 1}
+    typed = {**plain, "type_vocab_size": 2, "hidden_act": "relu"}
+    yield case("RobertaModel", plain, "embedding", untyped, BERT_DROPOUTS, ["pooler."])
+    yield case("RobertaForSequenceClassification", plain, "classifier", untyped, BERT_DROPOUTS)
+    yield case("RobertaForTokenClassification", typed, "token-classifier", TYPED[:3], BERT_DROPOUTS)
+    yield case("RobertaForMaskedLM", plain, "masked-lm", untyped, BERT_DROPOUTS)
+    loose = {**plain, "tie_word_embeddings": False}
+    yield case("XLMRobertaForMaskedLM", loose, "masked-lm", untyped, BERT_DROPOUTS, ["lm_head.bias"])
+
+
+def distilbert():
+    takes = ("input_ids", "attention_mask", "position_ids")
+    keys = {"vocab_size": 29, "dim": 12, "n_layers": 2, "n_heads": 3, "hidden_dim": 20, "max_position_embeddings": 16}
+    keys |= {"num_labels": 3, "pad_token_id": 0}
+    drops = ("dropout", "attention_dropout", "seq_classif_dropout")
+    yield case("DistilBertModel", keys, "embedding", takes, drops)
+    yield case("DistilBertForSequenceClassification", keys, "classifier", takes, drops)
+    yield case("DistilBertForTokenClassification", {**keys, "activation": "relu"}, "token-classifier", takes, drops)
+    yield case("DistilBertForMaskedLM", keys, "masked-lm", takes, drops)
+    yield case("DistilBertForMaskedLM", {**keys, "tie_word_embeddings": False}, "masked-lm", takes, drops)
+
+
+def deberta_v2():
+    plain = {**{k: v for k, v in BERT.items() if k != "type_vocab_size"}, "relative_attention": True}
+    drops = (*BERT_DROPOUTS, "pooler_dropout")
+    # As v3: log buckets (of few distances, so that these texts reach far ones), shared projections.
+    v3 = {**plain, "position_buckets": 4, "share_att_key": True, "norm_rel_ebd": "layer_norm"}
+    v3 |= {"pos_att_type": "p2c|c2p", "position_biased_input": False, "type_vocab_size": 0, "layer_norm_eps": 1e-7}
+    # As v2: a convolution, positions in the input, types; projections of distances that are their own.
+    v2 = {**plain, "pos_att_type": ["c2p", "p2c"], "conv_kernel_size": 3, "conv_act": "gelu", "type_vocab_size": 2}
+    v2 |= {"max_relative_positions": 3, "hidden_act": "gelu", "conv_groups": 2}
+    untyped, all = ("input_ids", "attention_mask"), TYPED
+    yield case("DebertaV2ForSequenceClassification", v3, "classifier", untyped, drops)
+    yield case("DebertaV2Model", v3, "embedding", untyped, drops)
+    yield case("DebertaV2ForTokenClassification", v2, "token-classifier", all, drops)
+    yield case("DebertaV2ForSequenceClassification", {**v2, "pos_att_type": "p2c"}, "classifier", all, drops)
+    yield case("DebertaV2ForMaskedLM", {**v3, "pos_att_type": ["c2p"], "legacy": False}, "masked-lm", untyped, drops)
+    yield case("DebertaV2ForMaskedLM", {**v2, "embedding_size": 8}, "masked-lm", all, drops)
+    absolute = {**v2, "relative_attention": False, "tie_word_embeddings": False}
+    yield case("DebertaV2ForMaskedLM", absolute, "masked-lm", all, drops, ["cls.predictions.bias"])
+
+
+FAMILIES = {"bert": bert, "roberta": roberta, "distilbert": distilbert, "deberta-v2": deberta_v2}
 
 
 def check(folder):
@@ -211,7 +275,8 @@ def main():
     texts = {"texts": TEXTS, "types": TYPES, "single": {"text": SINGLE, "types": [0, 0, 1, 1]}, "dropout": DROPOUT}
     for name in wanted:
         cases = list(FAMILIES[name]())
-        (OUT / f"{name}.json").write_text(json.dumps({**about, **texts, "cases": cases}) + "\n")
+        more = {"logBuckets": log_buckets()} if name == "deberta-v2" else {}
+        (OUT / f"{name}.json").write_text(json.dumps({**about, **texts, **more, "cases": cases}) + "\n")
         print(name, len(cases), "cases")
 
 

@@ -10,6 +10,7 @@ const bert = {
   ...{ vocab_size: 29, hidden_size: 12, num_hidden_layers: 2, num_attention_heads: 3, intermediate_size: 20 },
   ...{ max_position_embeddings: 16 },
 };
+const distilbert = { vocab_size: 29, dim: 12, n_layers: 2, n_heads: 3, hidden_dim: 20, max_position_embeddings: 16 };
 const llama = {
   ...{ vocab_size: 29, hidden_size: 12, num_hidden_layers: 2, num_attention_heads: 3, num_key_value_heads: 1 },
   ...{ intermediate_size: 20, max_position_embeddings: 16, head_dim: 4, pad_token_id: 0 },
@@ -17,6 +18,17 @@ const llama = {
 const gpt2 = { vocab_size: 29, n_embd: 12, n_layer: 2, n_head: 3, n_positions: 16, pad_token_id: 0 };
 const families = {
   bert,
+  roberta: bert,
+  'xlm-roberta': { ...bert, type_vocab_size: 2 },
+  distilbert,
+  'deberta-v2': {
+    ...bert,
+    relative_attention: true,
+    pos_att_type: 'p2c|c2p',
+    share_att_key: true,
+    position_buckets: 4,
+    position_biased_input: false,
+  },
   llama: { ...llama, rope_parameters: { rope_type: 'linear', factor: 2, rope_theta: 50 } },
   'llama tied': { ...llama, tie_word_embeddings: true },
   mistral: llama,
@@ -35,11 +47,7 @@ const texts = [
 
 async function write(folder, model) {
   // Biases and norms that are not what they begin as.
-  for (const { data } of model.weights.values()) {
-    data.forEach((value, at) => {
-      data[at] = value + ((at % 7) - 3) / 40;
-    });
-  }
+  for (const { data } of model.weights.values()) data.set(data.map((value, at) => value + ((at % 7) - 3) / 40));
   await saveModel(folder, model, { force: true });
   const specs = Object.fromEntries(Object.keys(model.inputs).map((name) => [name, { shape: [2, 6], dtype: 'int64' }]));
   const { outputs } = model.build(specs);
@@ -48,10 +56,15 @@ async function write(folder, model) {
   const batch = {
     input_ids: BigInt64Array.from(texts.flat().map(BigInt)),
     attention_mask: new BigInt64Array(12).fill(1n),
-    ...('token_type_ids' in model.inputs && { token_type_ids: BigInt64Array.from([0n, 0n, 0n, 1n, 1n, 1n, 0n, 0n, 0n, 0n, 0n, 0n]) }),
+    ...('token_type_ids' in model.inputs && {
+      token_type_ids: BigInt64Array.from([0n, 0n, 0n, 1n, 1n, 1n, 0n, 0n, 0n, 0n, 0n, 0n]),
+    }),
   };
   const { y } = await program.run(feedsOf(batch, parameterSet(model.weights)));
-  writeFileSync(join(folder, 'outputs.json'), JSON.stringify({ kind: model.head.kind, texts, y: [...y], notes: model.notes ?? [] }));
+  writeFileSync(
+    join(folder, 'outputs.json'),
+    JSON.stringify({ kind: model.head.kind, texts, y: [...y], notes: model.notes ?? [] }),
+  );
   await program.release();
 }
 

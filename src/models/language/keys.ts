@@ -38,12 +38,21 @@ export const bertKeys = {
   layer_norm_eps: z.number().positive().default(1e-12).describe('epsilon of layer norms'),
 };
 
+/** Share dropped before a classifier, which may be that of the residual stream. */
+export const classifierDropout = z
+  .number()
+  .min(0)
+  .lt(1)
+  .nullable()
+  .default(null)
+  .describe('share that training drops before the classifier; null: hidden_dropout_prob');
+
 /** What {@link checkSizes} looks at. */
 export interface Sizes {
-  readonly width: number;
-  readonly heads: number;
-  readonly vocabulary: number;
-  readonly padding: number | null;
+  readonly hidden_size: number;
+  readonly num_attention_heads: number;
+  readonly vocab_size: number;
+  readonly pad_token_id: number | null;
 }
 
 /**
@@ -52,16 +61,16 @@ export interface Sizes {
  * @param keys - What the configuration calls the width and the number of heads.
  */
 export function checkSizes(
+  { hidden_size: width, num_attention_heads: heads, vocab_size, pad_token_id: padding }: Sizes,
   context: z.RefinementCtx,
-  { width, heads, vocabulary, padding }: Sizes,
   keys: { width: string; heads: string } = { width: 'hidden_size', heads: 'num_attention_heads' },
 ): void {
   if (width % heads !== 0) {
     const message = `expected a divisor of ${keys.width} ${width}, found ${heads}`;
     context.addIssue({ code: 'custom', path: [keys.heads], message });
   }
-  if (padding !== null && padding >= vocabulary) {
-    const message = `expected a token of the vocabulary of ${vocabulary}, found ${padding}`;
+  if (padding !== null && padding >= vocab_size) {
+    const message = `expected a token of the vocabulary of ${vocab_size}, found ${padding}`;
     context.addIssue({ code: 'custom', path: ['pad_token_id'], message });
   }
 }
