@@ -68,7 +68,8 @@ export async function findWeights(path: string): Promise<WeightFiles> {
 /** Formats whose files have any name, so that one alone in a folder is the model. */
 const lone: readonly (readonly [WeightFormat, RegExp])[] = [
   ['gguf', /\.gguf$/i],
-  ['torch', /\.pth?$/i],
+  // What a training leaves beside the weights is none.
+  ['torch', /^(?!(optimizer|scheduler|scaler|training_args)\.|rng_state).*\.pth?$/i],
 ];
 
 /** What a file is by its first bytes; a safetensors file, or taken for one, where they say nothing else. */

@@ -64,6 +64,11 @@ describe('a folder', () => {
     expect(await all(folderOf({ 'resnet.pth': 'module.bin' }))).toEqual(expected);
   });
 
+  it('of other files too: what a training leaves is no model', async () => {
+    const folder = folderOf({ 'net.pt': 'module.bin', 'optimizer.pt': 'views.bin', 'rng_state_0.pth': 'views.bin' });
+    expect(await all(folder)).toEqual(await all(fixture('module.bin')));
+  });
+
   it('of shards, which the index names', async () => {
     const folder = folderOf({ 'a.bin': 'module.bin', 'b.bin': 'views.bin' });
     const { tensors } = await readSafetensors(fixture('module.safetensors'));
@@ -274,6 +279,13 @@ describe('pickles that no state dict has', () => {
     );
     const deep = `${'('.repeat(10 ** 6)}${'t'.repeat(10 ** 6)}`;
     expect(await refusal(archive(pickled(deep)))).toContain('expected a dict of tensors, found a tuple');
+    // What costs a hundred times its bytes is counted.
+    expect(await refusal(archive(pickled('}'.repeat(300_000))))).toContain(
+      'expected at most 262144 dicts and lists, found more',
+    );
+    expect(await refusal(archive(pickled('N'.repeat(2 ** 22 + 1))))).toContain(
+      'expected at most 4194304 steps, found more',
+    );
     const inItself = `}q\0(${text('x')}h\0u`;
     expect(await refusal(archive(pickled(inItself)))).toContain('found a dict as "x"');
   });

@@ -7,7 +7,7 @@ const mark = Symbol('mark');
 
 /**
  * Reads the pickle of a state dict. It is data, not a program: nothing is imported or called, of all functions only those of
- * {@link isAllowed} mean something, and that is done here. Work and memory grow with its bytes alone.
+ * {@link isAllowed} mean something, and that is done here. Work and memory grow with its bytes, up to a limit.
  *
  * @param source - The file, for messages.
  * @throws InputError naming the first thing in it that no state dict has.
@@ -58,6 +58,10 @@ const OPCODES: Readonly<Record<number, (machine: Machine) => void>> = {
   106: (machine) => machine.recall(machine.u32()),
 };
 const PROTO = 0x80;
+/** A tensor takes about 35; models of a trillion parameters have 100,000. */
+const MAX_STEPS = 2 ** 22;
+/** A tensor has an empty dict of hooks; each costs some hundred bytes here and one or two there. */
+const MAX_COLLECTIONS = 2 ** 18;
 const STOP = 0x2e;
 
 /** The stack machine that a pickle is written for, with a stack of values and a memo. */
@@ -68,6 +72,7 @@ class Machine {
   #position = 0;
   readonly #stack: (PickleValue | typeof mark)[] = [];
   readonly #memo = new Map<number, PickleValue>();
+  #collections = 0;
 
   constructor(bytes: Uint8Array, source: string) {
     this.#bytes = bytes;
@@ -79,7 +84,8 @@ class Machine {
     if (this.u8() !== PROTO || this.u8() !== 2) {
       throw this.#fail('a pickle of protocol 2, as torch.save writes it', 'another one');
     }
-    for (let opcode = this.u8(); opcode !== STOP; opcode = this.u8()) {
+    for (let opcode = this.u8(), steps = 0; opcode !== STOP; opcode = this.u8(), steps++) {
+      if (steps === MAX_STEPS) throw this.#fail(`at most ${MAX_STEPS} steps`, 'more');
       const step = OPCODES[opcode];
       if (!step) throw this.#fail('opcodes of a state dict', `0x${opcode.toString(16).padStart(2, '0')}`);
       step(this);
@@ -177,6 +183,8 @@ class Machine {
   }
 
   push(value: PickleValue): void {
+    if (value instanceof Map || Array.isArray(value)) this.#collections++;
+    if (this.#collections > MAX_COLLECTIONS) throw this.#fail(`at most ${MAX_COLLECTIONS} dicts and lists`, 'more');
     this.#stack.push(value);
   }
 

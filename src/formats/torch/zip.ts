@@ -15,7 +15,7 @@ const END_BYTES = 22;
 const LOCATOR_BYTES = 20;
 const MAX_TAIL_BYTES = END_BYTES + LOCATOR_BYTES + 65_535;
 /** A model of 100,000 tensors needs 10 MB. */
-const MAX_DIRECTORY_BYTES = 64 * 2 ** 20;
+const MAX_DIRECTORY_BYTES = 16 * 2 ** 20;
 const SIGNATURES = { local: 0x04034b50, entry: 0x02014b50, end: 0x06054b50, locator: 0x07064b50, end64: 0x06064b50 };
 /** In the place of a number that is too large for its field; an extra field has it. */
 const ELSEWHERE = 0xffffffff;
