@@ -52,7 +52,9 @@ export const evaluate = defineCommand({
     const dataset = (await loadTask(data, note, { measures: true }))[options.part];
     const task = taskOf(model);
     task.requireFit(model, dataset);
-    const original = options.original === undefined ? undefined : await loadModel(options.original);
+    const before = options.original === undefined ? undefined : await modelArgument(options.original, context);
+    if (options.original !== undefined && before === undefined) return 0;
+    const original = before === undefined ? undefined : await loadModel(before);
     if (original && original.digest !== model.digest) {
       throw new InputError(`${options.original}: expected a model that is built as ${path} is, found another`);
     }

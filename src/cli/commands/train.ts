@@ -9,6 +9,7 @@ import { chosenOptimizer, requireTrainable } from '../../training/index.js';
 import { dataForModel, taskInput, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
 import { dataInputs, loadTask, taskData } from '../data-folder.js';
+import { modelArgument } from '../model-argument.js';
 import { givenConfig, modelConfigInput } from '../model-options.js';
 import { requireOutside } from '../output-files.js';
 import { phaseProgress } from '../phase-progress.js';
@@ -21,7 +22,10 @@ export const train = defineCommand({
   summary: 'Train a model, from random weights or those of another, and write a model directory.',
   arguments: [{ name: 'output', description: 'Model directory to write.', required: true }],
   schema: z.strictObject({
-    from: z.string().optional().describe('model directory to go on from; it is not changed'),
+    from: z
+      .string()
+      .optional()
+      .describe('model to go on from, which is not changed: a directory, a GGUF file, or an id of the hub'),
     architecture: z
       .enum(architectures.names() as [string, ...string[]])
       .optional()
@@ -42,9 +46,11 @@ export const train = defineCommand({
   ],
   run: async (context) => {
     const { options, threads, device, signal, print, result, force, dryRun } = context;
-    const { from: source, architecture, task: taskName, modelConfig, data: given, seed, ...training } = options;
+    const { from, architecture, task: taskName, modelConfig, data: given, seed, ...training } = options;
     const { output } = context.arguments;
     const config = await givenConfig({ architecture, modelConfig });
+    const source = from === undefined ? undefined : await modelArgument(from, context);
+    if (from !== undefined && source === undefined) return 0;
     const own = source === undefined ? undefined : await loadModel(source, { config });
     const { data } = own && source ? await dataForModel(source, own, given, { authorized: false }) : { data: given };
     const parts = await loadTask(data, context.note);
