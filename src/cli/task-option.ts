@@ -41,6 +41,6 @@ export async function fitToTask(
 /** The task of an attack, where none is named: of examples that have an answer each to tell them by it, else the model's own. */
 export function attackTask(name: string | undefined, model: Model, dataset: Dataset): Task {
   if (name !== undefined) return tasks.get(name);
-  const classes = 'classes' in dataset && Array.isArray(dataset.classes) ? dataset.classes.length : 0;
-  return classes > 1 ? tasks.get('classification') : taskOf(model);
+  const answered = tasks.entries().find(({ answers }) => (answers?.(dataset)?.count ?? 0) > 1);
+  return answered ?? taskOf(model);
 }

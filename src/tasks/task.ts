@@ -134,7 +134,7 @@ export interface Task {
    */
   meter(dataset: Dataset, width: number, options?: { compares?: boolean }): Meter;
   /** The right answer of each example, out of so many, where each has one: what can be fitted to outputs without training. */
-  answers?(dataset: Dataset): { readonly of: Int32Array; readonly count: number };
+  answers?(dataset: Dataset): { readonly of: Int32Array; readonly count: number } | undefined;
   /** Score of a model that knows nothing but how often each answer is right, in the metric with this role. */
   guessing(dataset: Dataset): number;
   /** As many examples of each kind, drawn by a seed (all where there are fewer). */

@@ -2,6 +2,7 @@ import { Registry } from '../../registry/index.js';
 import { fig4 } from './fig4.js';
 import { pretrainedVision } from './pretrained-vision.js';
 import type { Reproduction } from './reproduction.js';
+import { table1Text } from './table1-text.js';
 import { table1Vision } from './table1-vision.js';
 import { table3 } from './table3.js';
 
@@ -18,4 +19,10 @@ export {
 } from './reproduction.js';
 
 /** All experiments that can be reproduced, by name. */
-export const reproductions = new Registry<Reproduction>('experiment', [table1Vision, table3, fig4, pretrainedVision]);
+export const reproductions = new Registry<Reproduction>('experiment', [
+  table1Vision,
+  table1Text,
+  table3,
+  fig4,
+  pretrainedVision,
+]);

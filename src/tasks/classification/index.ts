@@ -74,8 +74,8 @@ export const classification: Task = {
     return compares ? new UtilityMeter(labels, width) : new ScoreMeter(labels, width);
   },
   answers(dataset) {
-    const { labels, classes } = labelled(dataset);
-    return { of: labels, count: classes.length };
+    if (!isLabelled(dataset)) return undefined;
+    return { of: dataset.labels, count: dataset.classes.length };
   },
   guessing: (dataset) => 1 / labelled(dataset).classes.length,
   fewShot: (dataset, perKind, seed) => fewShot(labelled(dataset), perKind, seed),
@@ -99,8 +99,12 @@ function metricOf(name: string, dataset: Dataset): Metric {
   );
 }
 
+function isLabelled(dataset: Dataset): dataset is LabelledDataset {
+  return 'labels' in dataset && 'classes' in dataset;
+}
+
 /** A data set with classes. */
 function labelled(dataset: Dataset): LabelledDataset {
-  if ('labels' in dataset && 'classes' in dataset) return dataset as LabelledDataset;
+  if (isLabelled(dataset)) return dataset;
   throw new InputError(`${dataset.name}: expected examples with classes, found none`);
 }

@@ -1,0 +1,206 @@
+import type { AttackOptimizer } from '../../attacks/index.js';
+import { type LabelledDataset, loadData } from '../../data/index.js';
+import type { Evaluation } from '../../tasks/index.js';
+import { evaluateModel } from '../measure.js';
+import { keepsProbabilities, keepsUtility, preventsAtAnyRate, preventsAtBest, preventsAtSetting } from './claims.js';
+import { assessed, lastScores, runnerOf } from './common.js';
+import type { Claim, Reproduction, ResultAttack, ResultCell, Scale } from './reproduction.js';
+import { type SweepSettings, singleSetting, sweep } from './sweep.js';
+import {
+  lockedClassifier,
+  presentModels,
+  type TextCourse,
+  type TextModel,
+  textBatch,
+  textOptimizer,
+  textRate,
+  textsOf,
+} from './text-models.js';
+
+const models: readonly TextModel[] = [
+  { label: 'MiniLM', folder: 'all-minilm-l6-v2' },
+  { label: 'SmolLM2', folder: 'smollm2-135m-instruct' },
+  { label: 'DeBERTa', folder: 'deberta-v3-xsmall' },
+];
+
+/** Tasks of GLUE: which metric the paper gives, and the score that the cost is counted to. */
+const tasks = [
+  { name: 'rte', label: 'RTE', metric: 'accuracy', target: 0.58 },
+  { name: 'qqp', label: 'QQP', metric: 'f1.1', target: 0.65 },
+  { name: 'qnli', label: 'QNLI', metric: 'accuracy', target: 0.65 },
+] as const;
+
+interface Settings extends SweepSettings {
+  /** Models by their folder; those of them that are there. */
+  readonly models: readonly string[];
+  /** Names of the tasks. */
+  readonly tasks: readonly string[];
+  /** Training and lock on MRPC. */
+  readonly course: TextCourse;
+  /** Epochs of each attack. */
+  readonly attackEpochs: number;
+  /** Training examples of each attack. */
+  readonly attackLimit: number;
+  /** Most tokens of a pair of sentences; longer ones are cut. */
+  readonly maxLength: number;
+}
+
+const adamw = (decades: readonly number[]): AttackOptimizer => ({ ...textOptimizer, decades });
+
+const settings: Readonly<Record<Scale, Settings>> = {
+  smoke: {
+    models: ['all-minilm-l6-v2'],
+    tasks: ['qqp'],
+    course: { trainEpochs: 0.1, lockEpochs: 0.1, lockRate: 2e-4, alpha: 0.99, topK: 2 },
+    attackEpochs: 1,
+    limit: 80,
+    attackLimit: 32,
+    testLimit: 32,
+    maxLength: 32,
+    budget: { batchSize: textBatch, searchSeeds: [11], seeds: [1], evaluationSpacing: 4, refine: false },
+    optimizers: [adamw([-4])],
+  },
+  small: {
+    models: ['all-minilm-l6-v2'],
+    tasks: ['qqp', 'qnli'],
+    course: { trainEpochs: 3, lockEpochs: 3, lockRate: 2e-4, alpha: 0.99, topK: 2 },
+    attackEpochs: 1,
+    attackLimit: 2000,
+    testLimit: 500,
+    maxLength: 96,
+    budget: { batchSize: textBatch, searchSeeds: [11], seeds: [1, 2, 3], evaluationSpacing: 2, refine: false },
+    optimizers: [adamw([-4, -3, -5])],
+  },
+  paper: {
+    models: ['all-minilm-l6-v2', 'smollm2-135m-instruct', 'deberta-v3-xsmall'],
+    tasks: ['rte', 'qqp', 'qnli'],
+    course: { trainEpochs: 3, lockEpochs: 10, lockRate: textRate, alpha: 0.99, topK: 2 },
+    attackEpochs: 3,
+    attackLimit: 5000,
+    maxLength: 256,
+    budget: { batchSize: textBatch, searchSeeds: [11], seeds: [1, 2, 3], evaluationSpacing: 1.5 },
+    optimizers: [adamw([-4, -3, -5, -6])],
+  },
+};
+
+/** The paper's Table 1, lower part. */
+const paper: Readonly<Record<string, Readonly<Record<string, { unlocked: number; locked: number }>>>> = {
+  DeBERTa: {
+    MRPC: { unlocked: 0.9, locked: 0.9 },
+    RTE: { unlocked: 0.69, locked: 0.52 },
+    QQP: { unlocked: 0.83, locked: 0.42 },
+    QNLI: { unlocked: 0.85, locked: 0.45 },
+  },
+  SmolLM2: {
+    MRPC: { unlocked: 0.85, locked: 0.84 },
+    RTE: { unlocked: 0.71, locked: 0.52 },
+    QQP: { unlocked: 0.71, locked: 0.2 },
+    QNLI: { unlocked: 0.84, locked: 0.52 },
+  },
+};
+
+const source = 'paper, Table 1';
+
+/** F1 of the second class, as the paper gives it for MRPC and QQP. */
+function f1({ metrics }: Evaluation): number {
+  return metrics['f1.1'] ?? Number.NaN;
+}
+
+/** Score of the better of guessing by the classes' frequency and always answering with the second class. */
+function guessingOf({ labels }: LabelledDataset, metric: string): number {
+  const share = labels.reduce((sum, label) => sum + label, 0) / labels.length;
+  return metric === 'f1.1' ? (2 * share) / (1 + share) : Math.max(share, 1 - share);
+}
+
+/** `table1-text`: language models trained and locked on MRPC, then fine-tuned on other pairs of sentences. */
+export const table1Text: Reproduction = {
+  name: 'table1-text',
+  description:
+    "language models trained and locked on MRPC, then fine-tuned on other tasks of GLUE (the paper's Table 1, text)",
+  data: ['mrpc', 'rte', 'qqp', 'qnli', 'models/all-minilm-l6-v2', 'models/smollm2-135m-instruct'],
+  async run(scale, context) {
+    const { course, attackEpochs, attackLimit, limit, testLimit, maxLength, ...rest } = settings[scale];
+    const runner = runnerOf(context);
+    const { engine } = runner.spec;
+    const claims: Claim[] = [];
+    const attacks: ResultAttack[] = [];
+    const utility: Record<string, Awaited<ReturnType<typeof lockedClassifier>>['utility']> = {};
+    const rows: { label: string; cells: ResultCell[] }[] = [];
+    const setup: string[] = [];
+    const wanted = tasks.filter(({ name }) => rest.tasks.includes(name));
+    for (const model of presentModels(
+      context,
+      models.filter(({ folder }) => rest.models.includes(folder)),
+    )) {
+      const { label } = model;
+      const mrpc = textsOf(context, model, 'mrpc', { maxLength, limit, testLimit });
+      const made = await lockedClassifier(runner, context, model, mrpc, course);
+      utility[label] = made.utility;
+      setup.push(
+        `${label}: ${made.parts.train.size} pairs of MRPC, σ1 from ${made.sigma.before.toFixed(1)} to ${made.sigma.after.toFixed(1)} at most.`,
+      );
+      claims.push(keepsUtility(`MRPC (${label})`, source, made.utility));
+      claims.push(keepsProbabilities(`MRPC (${label})`, made.utility));
+      const onMrpc = {
+        unlocked: f1(await evaluateModel(made.unlocked, made.parts.test, engine)),
+        locked: f1(await evaluateModel(made.locked, made.parts.test, engine)),
+      };
+      const cells = { unlocked: [] as ResultCell[], locked: [] as ResultCell[] };
+      for (const { name, label: task, metric, target } of wanted) {
+        const data = textsOf(context, model, name, { maxLength, limit: attackLimit, testLimit });
+        const { train, test } = await loadData(data);
+        const steps = Math.max(1, Math.round((attackEpochs * train.size) / textBatch));
+        const budget = { ...rest.budget, steps };
+        const goal = { label: `${model.folder}-${name}`, data, target, metric };
+        const guessing = guessingOf(test, metric);
+        const { rows: single } = await runner.attack(
+          made.paths,
+          singleSetting(goal, { ...textOptimizer, learningRate: textRate }, budget),
+        );
+        const ended = { unlocked: lastScores(single, 'unlocked'), locked: lastScores(single, 'locked') };
+        for (const which of ['unlocked', 'locked'] as const) {
+          cells[which].push({ paper: paper[label]?.[task]?.[which], ours: ended[which] });
+        }
+        const what = `${task} (${label})`;
+        const setting = `AdamW at learning rate ${textRate} (the paper's setting), ${steps} steps`;
+        claims.push(preventsAtSetting({ task: what, setting, source, guessing }, ended.unlocked, ended.locked));
+        const transforms = { clip: { topK: course.topK, lead: { topK: course.topK, include: [] } }, rescale: {} };
+        const { rows: found } = await runner.attack(
+          made.paths,
+          sweep(goal, rest.optimizers, budget, { transforms, adaptiveOptimizers: 1 }),
+        );
+        const title = metric === 'accuracy' ? 'accuracy' : 'F1';
+        const result = assessed({ task: what, metric: title, target, guessing }, found);
+        attacks.push(result);
+        claims.push(preventsAtAnyRate(result, 'paper, Section 3 and Figure 3 (effective across learning rates)'));
+        claims.push(preventsAtBest(result, 'weightlock'));
+      }
+      for (const which of ['unlocked', 'locked'] as const) {
+        const own: ResultCell = { paper: paper[label]?.MRPC?.[which], ours: [onMrpc[which]] };
+        rows.push({ label: which === 'unlocked' ? label : `${label}, SpecDef`, cells: [own, ...cells[which]] });
+      }
+    }
+    return {
+      name: 'table1-text',
+      title: 'Table 1 (text): a lock against unauthorized training of language models',
+      scale,
+      setup: [
+        ...setup,
+        `A new classifier; trained for ${course.trainEpochs} epochs of MRPC with AdamW ${textRate}, weight decay 0.01, falling linearly, batches of ${textBatch}; locked for ${course.lockEpochs} epochs with the same course, α ${course.alpha}, k ${course.topK}, learning rate ${course.lockRate} (the paper gives none), retain loss of the task and KL to the original, without a utility budget. Texts are cut at ${maxLength} tokens.`,
+        `Attacks: ${attackEpochs} epoch${attackEpochs === 1 ? '' : 's'} over at most ${attackLimit} pairs of each task, ${rest.budget.seeds.length} seeds, the same trials and steps for the unlocked model, the locked one, the locked one with its raised singular values clipped, and random weights; frozen use beside them. GLUE's validation texts are the test texts.`,
+      ],
+      tables: [
+        {
+          title: `After fine-tuning with the paper's setting (AdamW ${textRate}); F1 for MRPC and QQP`,
+          columns: ['MRPC', ...wanted.map(({ label }) => label)],
+          rows,
+        },
+      ],
+      utility,
+      attacks,
+      claims,
+      notes: [...runner.notes],
+      seconds: runner.seconds,
+    };
+  },
+};

@@ -1,0 +1,112 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { z } from 'zod';
+import { type DataParts, type DataSpec, dataSpec, loadData } from '../../data/index.js';
+import { specDefOptions, specdef } from '../../locks/index.js';
+import { loadModel, type Model } from '../../models/index.js';
+import { taskOf } from '../../tasks/index.js';
+import { trainOptions } from '../jobs/train.js';
+import type { Runner } from '../run/index.js';
+import { utilityChange } from '../utility.js';
+import type { ReproductionContext } from './reproduction.js';
+
+/** A language model of the data folder that is locked and attacked. */
+export interface TextModel {
+  /** What tables call it. */
+  readonly label: string;
+  /** Its folder below the data folder's `models`. */
+  readonly folder: string;
+}
+
+/** Those whose folder is there. */
+export function presentModels({ data }: ReproductionContext, models: readonly TextModel[]): TextModel[] {
+  return models.filter(({ folder }) => existsSync(join(data, 'models', folder)));
+}
+
+/** Texts of a data set in the experiment's folder, as a model reads them. */
+export function textsOf(
+  { data, seed }: ReproductionContext,
+  { folder }: TextModel,
+  name: string,
+  options: z.input<typeof dataSpec>,
+): DataSpec {
+  const path = join(data, name);
+  return dataSpec.parse({ path, splitSeed: seed, tokenizer: join(data, 'models', folder), ...options });
+}
+
+/** How a model is made good at its task, and locked. */
+export interface TextCourse {
+  /** Epochs of training before the lock. */
+  readonly trainEpochs: number;
+  /** Epochs of the lock. */
+  readonly lockEpochs: number;
+  /** Learning rate of the lock. */
+  readonly lockRate: number;
+  /** Weight of the retain loss. */
+  readonly alpha: number;
+  /** Singular values of each matrix that are raised. */
+  readonly topK: number;
+}
+
+/** The paper's optimizer for texts: AdamW with weight decay 0.01, falling linearly to 0 without warm-up, batches of 8. */
+export const textOptimizer = { name: 'adamw', options: { weightDecay: 0.01 }, schedule: { name: 'linear' } } as const;
+export const textBatch = 8;
+export const textRate = 5e-5;
+
+/** A model with a classifier for a task, trained on it and locked on it; both on disk. */
+export async function lockedClassifier(
+  runner: Runner,
+  context: ReproductionContext,
+  model: TextModel,
+  spec: DataSpec,
+  { trainEpochs, lockEpochs, lockRate, alpha, topK }: TextCourse,
+) {
+  const parts = await loadData(spec);
+  const data = { ...parts, spec };
+  const start = () => withClassifier(join(context.data, 'models', model.folder), parts, context.seed);
+  const course = { optimizer: 'adamw', schedule: 'linear', adamw: { weightDecay: 0.01 }, batchSize: textBatch };
+  const training = trainOptions.parse({
+    ...course,
+    epochs: trainEpochs,
+    learningRate: textRate,
+    evaluateEvery: 100_000,
+  });
+  const unlocked = await runner.train({ name: `${model.folder}-unlocked` }, { from: start, data, options: training });
+  const options = specDefOptions.parse({
+    ...course,
+    epochs: lockEpochs,
+    learningRate: lockRate,
+    alpha,
+    topK,
+    lead: { share: 0 },
+    // As printed: the task's loss and KL to the original, and no budget that would end it.
+    retain: { task: 1, kl: 1 },
+    utilityFloor: 0,
+    maxKl: null,
+    evaluateEvery: 100_000,
+  });
+  const locked = await runner.lock(
+    { name: `${model.folder}-locked` },
+    { from: unlocked.model, data, method: specdef, options },
+  );
+  return {
+    paths: { unlocked: unlocked.path, locked: locked.path },
+    unlocked: unlocked.model,
+    locked: locked.model,
+    parts,
+    utility: await utilityChange(unlocked.model, locked.model.weights, parts.test, runner.spec.engine),
+    /** The largest singular value of any matrix before and after the lock. */
+    sigma: {
+      before: Math.max(...locked.info.spectra.map(({ before }) => before[0])),
+      after: Math.max(...locked.info.spectra.map(({ after }) => after[0])),
+    },
+  };
+}
+
+/** A model of the data folder with a new classifier for the classes of a task. */
+async function withClassifier(folder: string, { train }: DataParts, seed: number): Promise<Model> {
+  const head = { kind: 'classifier', labels: train.classes };
+  const model = await loadModel(folder, { head, seed });
+  taskOf(model).requireFit(model, train);
+  return model;
+}
