@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { dataSpec } from '../data/index.js';
 import { initializeModel, loadModel, saveModel } from '../models/index.js';
+import { taskOf } from '../tasks/index.js';
 import { dataForModel, modelData, taskInput } from './card-data.js';
 import { dataInputs, loadTask } from './data-folder.js';
 
@@ -55,6 +56,25 @@ describe('data for a model of texts', () => {
     const { test } = await loadTask({ ...data, testShare: 1 }, () => undefined, { measures: true });
     expect(test.examples.lengths).toHaveLength(2);
     expect((await forModel({ path: file, tokenizer })).data.tokenizer).toBe(tokenizer);
+  });
+
+  it('have tokens and lengths that the model knows', async () => {
+    const { test } = await loadTask(spec({ testShare: 1 }), () => undefined, { measures: true });
+    const classifier = (more: object) => {
+      const config = { ...bert, ...more, architectures: ['BertForSequenceClassification'] };
+      return initializeModel('bert', config, 1);
+    };
+    const requireFit = (more: object) => {
+      const fresh = classifier(more);
+      taskOf(fresh).requireFit(fresh, test);
+    };
+    expect(() => requireFit({})).not.toThrow();
+    expect(() => requireFit({ vocab_size: 20 })).toThrow(
+      /expected tokens of the model's vocabulary of 20, found number \d+; is the/,
+    );
+    expect(() => requireFit({ max_position_embeddings: 4 })).toThrow(
+      'expected texts of at most the 4 tokens that the model reads, found one padded to 8; give data.maxLength',
+    );
   });
 
   it('are texts', async () => {

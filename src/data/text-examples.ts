@@ -24,6 +24,8 @@ export class TextExamples implements Examples {
   readonly lengths: Uint32Array;
   /** Tokens of each text that are its prompt, `[size]`: a language model is given and not taught them; undefined where there are none. */
   readonly promptLengths: Uint32Array | undefined;
+  /** Highest number of a token, the padding's included. */
+  readonly highest: number;
   readonly #starts: Float64Array;
   readonly #ids: Int32Array;
   readonly #types: Uint8Array;
@@ -42,6 +44,7 @@ export class TextExamples implements Examples {
       this.#ids.set(ids, this.#starts[index]);
       this.#types.set(typeIds, this.#starts[index]);
     }
+    this.highest = this.#ids.reduce((highest, id) => Math.max(highest, id), form.padId);
   }
 
   layout(indices: ArrayLike<number>): ArraySpecs {

@@ -1,4 +1,4 @@
-import type { Dataset } from '../data/index.js';
+import { type Dataset, TextExamples } from '../data/index.js';
 import { isLike, type ModelSpec } from '../models/index.js';
 import { InputError } from '../registry/index.js';
 
@@ -7,7 +7,7 @@ import { InputError } from '../registry/index.js';
  *
  * @throws InputError saying what does not fit.
  */
-export function requireExamples({ inputs }: ModelSpec, { name, examples, size }: Dataset): void {
+export function requireExamples({ inputs, config }: ModelSpec, { name, examples, indices, size }: Dataset): void {
   const layout = examples.layout([]);
   for (const [input, expected] of Object.entries(inputs)) {
     const found = layout[input];
@@ -18,6 +18,19 @@ export function requireExamples({ inputs }: ModelSpec, { name, examples, size }:
     );
   }
   if (size === 0) throw new InputError(`${name}: expected at least one example, found none`);
+  if (!(examples instanceof TextExamples)) return;
+  const { vocab_size: vocabulary, max_position_embeddings: positions } = config as Readonly<Record<string, unknown>>;
+  if (typeof vocabulary === 'number' && examples.highest >= vocabulary) {
+    throw new InputError(
+      `${name}: expected tokens of the model's vocabulary of ${vocabulary}, found number ${examples.highest}; is the tokenizer another model's?`,
+    );
+  }
+  const [width] = examples.layout(indices).input_ids.shape;
+  if (typeof positions === 'number' && width > positions) {
+    throw new InputError(
+      `${name}: expected texts of at most the ${positions} tokens that the model reads, found one padded to ${width}; give data.maxLength`,
+    );
+  }
 }
 
 /**

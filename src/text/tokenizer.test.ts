@@ -68,7 +68,22 @@ for (const name of ['all-minilm-l6-v2', 'smollm2-135m-instruct']) {
   const path = join(models, name);
   const present = existsSync(path);
   if (!present) console.log(`skipped: no model in ${path} (set WEIGHTLOCK_DATA)`);
-  describe.skipIf(!present)(name, () => compare(name, path));
+  describe.skipIf(!present)(name, () => {
+    compare(name, path);
+
+    it('gives the tokens that lie beside the model', async () => {
+      const beside = JSON.parse(readFileSync(join(path, 'expected.json'), 'utf8')) as {
+        sentences?: string[];
+        input_ids?: number[][];
+        texts?: { text: string; input_ids: number[] }[];
+      };
+      const { sentences = [], input_ids = [], texts = [] } = beside;
+      const tokenizer = await loadTokenizer(path);
+      const all = [...sentences.map((text, i) => ({ text, input_ids: input_ids[i] })), ...texts];
+      expect(all.length).toBeGreaterThan(1);
+      for (const each of all) expect(tokenizer.encode(each.text).ids, each.text).toEqual(each.input_ids);
+    });
+  });
 }
 
 describe('a tokenizer', () => {

@@ -1,4 +1,4 @@
-import { parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';
+import { parquetMetadataAsync, parquetRead, parquetReadObjects, parquetSchema } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { InputError } from '../../registry/index.js';
 import { type Table, tableLimits } from './table.js';
@@ -9,9 +9,17 @@ import { type Table, tableLimits } from './table.js';
  * @throws InputError when it is damaged, too large, or has no rows.
  */
 export async function parseParquet(path: string, bytes: Uint8Array): Promise<Table> {
+  let failed = false;
   const file = {
     byteLength: bytes.length,
-    slice: (start: number, end?: number) => bytes.slice(start, end).buffer as ArrayBuffer,
+    // Where the library fails over one column while others are still to be read, these would fail with nobody to hear of it,
+    // which ends the process: they wait a moment, and then for ever.
+    slice: (start: number, end?: number) =>
+      new Promise<ArrayBuffer>((resolve) => {
+        setImmediate(() => {
+          if (!failed) resolve(bytes.slice(start, end).buffer as ArrayBuffer);
+        });
+      }),
   };
   try {
     const metadata = await parquetMetadataAsync(file);
@@ -24,6 +32,8 @@ export async function parseParquet(path: string, bytes: Uint8Array): Promise<Tab
       );
     }
     if (count === 0) throw new InputError('expected rows, found none');
+    // Reads all columns once, and waits for all: those that the next call leaves out must not fail unheard either.
+    await parquetRead({ file, metadata, compressors });
     const found = await parquetReadObjects({ file, metadata, compressors });
     if (found.length !== count) throw new InputError(`expected ${count} rows, found ${found.length}`);
     const rows = found.map((row, index) => {
@@ -32,6 +42,7 @@ export async function parseParquet(path: string, bytes: Uint8Array): Promise<Tab
     });
     return { columns, rows };
   } catch (error) {
+    failed = true;
     const message = error instanceof Error ? error.message : String(error);
     const reason = error instanceof InputError ? message : `expected a Parquet file: ${message.slice(0, 200)}`;
     throw new InputError(`${path}: ${reason}`);

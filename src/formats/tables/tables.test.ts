@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { InputError } from '../../registry/index.js';
 import { readTable } from '../index.js';
 
 let root: string;
@@ -182,6 +183,30 @@ describe('a Parquet file', () => {
     ]) {
       expect(await fails('cut.parquet', part)).toMatch(/^InputError cut.parquet: expected/);
     }
+  });
+
+  it.each(['none', 'snappy', 'zstd'])('with changed bytes is read or refused, and ends nothing: %s', async (codec) => {
+    const whole = readFileSync(join(folder, `${codec}.parquet`));
+    const path = join(root, 'mutated.parquet');
+    let refused = 0;
+    for (let round = 0; round < 60; round++) {
+      const bytes = Buffer.from(whole);
+      // Half of them in what describes the columns, at the end.
+      for (let i = 0; i < 2; i++) {
+        const at = (round * 7919 + i * 104_729 + round * round) % (round % 2 ? bytes.length : 800);
+        bytes[bytes.length - 1 - at] ^= 1 << ((round + i) % 8);
+      }
+      await writeFile(path, bytes);
+      const failure = await readTable(path).then(
+        () => undefined,
+        (error: Error) => error,
+      );
+      if (failure) {
+        expect(failure).toBeInstanceOf(InputError);
+        refused++;
+      }
+    }
+    expect(refused).toBeGreaterThan(10);
   });
 
   it('that is damaged is refused', async () => {
