@@ -47,11 +47,9 @@ export function firstReal(real: Tensor): Tensor {
 /** The place of each text's last token that is no padding, int64 `[batch, 1]`. */
 export function lastReal(real: Tensor): Tensor {
   const tokens = real.shape[1];
-  const counted = real.graph.constant(
-    Array.from({ length: tokens }, (_, place) => place + 1),
-    [1, tokens],
-  );
-  return argMax(mul(cast(real, 'float32'), counted), 1, { keepDims: true });
+  const places = Array.from({ length: tokens }, (_, place) => place + 1);
+  // In float64, which is rounded to no 16 bits: places beyond 256 would be the same.
+  return argMax(mul(cast(real, 'float64'), real.graph.constant(places, [1, tokens], 'float64')), 1, { keepDims: true });
 }
 
 /**
