@@ -127,6 +127,14 @@ describe.each(families)('files of $type', ({ type, config, causal, classifier, b
     expect(await bytesOf(`${kept}-causal`)).toEqual(await bytesOf(kept));
   });
 
+  it('keep the bias of a head of tokens where that of texts has none', async () => {
+    const bias: StoredTensor = { name: 'score.bias', dtype: 'F32', shape: [3], bytes: new Uint8Array(12).fill(9) };
+    const { weights } = await unchanged(
+      await write({ ...tied, architectures: [classifier] }, [...body, head([3, 8]), bias]),
+    );
+    expect([...weights.keys()]).not.toContain('score.bias');
+  });
+
   it('that lack a head which is not tied are read with a new one', async () => {
     const { notes } = await loadModel(await write(untied, body));
     expect(notes).toEqual([expect.stringContaining('has no lm_head.weight [6, 8]')]);
