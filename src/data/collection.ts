@@ -31,6 +31,7 @@ export interface Normalization {
 
 /** An opened data set of images. */
 export interface ImageCollection {
+  /** What its examples are. */
   readonly kind: 'images';
   /** Names of the classes. */
   readonly classes: readonly string[];

@@ -8,6 +8,7 @@ import {
   selectAll,
   selectClasses,
   splitTrainTest,
+  subset,
 } from './dataset.js';
 import { sourceAt } from './detect.js';
 import type { ChosenParts, DataParts } from './parts.js';
@@ -58,7 +59,10 @@ function chooseParts<P extends LabelledPart>(
   const select = ({ labels }: LabelledPart) => selectAll({ name, labels, classes });
   const { train: learned, test } = ownTest
     ? { train: { ...select(own), name: `${name} train` }, test: select(ownTest) }
-    : splitTrainTest(select(own), spec.testShare ?? TEST_SHARE, splitSeed);
+    : spec.testShare === 1
+      ? // All of them, in the order of the files.
+        { train: subset(select(own), []), test: select(own) }
+      : splitTrainTest(select(own), spec.testShare ?? TEST_SHARE, splitSeed);
   const { validationShare = VALIDATION_SHARE } = spec;
   const holdsBack = validationShare > 0;
   const { train, test: validation } = ownValidation

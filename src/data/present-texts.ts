@@ -13,6 +13,7 @@ const PIECE_LENGTH = 256;
 
 /** How texts become tokens. */
 export interface TextEncoding {
+  /** Reads the texts. */
   readonly tokenizer: Tokenizer;
   /** Most tokens that a text may have; undefined where none is known. */
   readonly limit: number | undefined;

@@ -19,6 +19,7 @@ export interface LabelledTexts extends LabelledPart {
 
 /** An opened data set of texts. */
 export interface TextCollection {
+  /** What its examples are. */
   readonly kind: 'texts';
   /** Names of the classes; none where the texts have none. */
   readonly classes: readonly string[];

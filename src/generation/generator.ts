@@ -30,7 +30,7 @@ export interface Generated {
 
 /**
  * Continues texts, a token at a time. Keys and values of earlier tokens are kept, so that each new token costs one token's
- * work (see {@link TextSteps}).
+ * work (see `TextSteps`).
  *
  * @example
  * const generator = new TextGenerator(model, parameterSet(model.weights));

@@ -3,8 +3,7 @@ import { gelu, relu, sigmoid, silu, type Tensor, tanh } from '../graph/index.js'
 const byErf = (x: Tensor) => gelu(x);
 const byTanh = (x: Tensor) => gelu(x, { approximate: 'tanh' });
 
-/** Functions of one number by the names that configurations of transformers give them (its `ACT2FN`). */
-export const activations = {
+const functions = {
   gelu: byErf,
   gelu_python: byErf,
   gelu_new: byTanh,
@@ -20,7 +19,10 @@ export const activations = {
 } as const;
 
 /** Name of an activation. */
-export type ActivationName = keyof typeof activations;
+export type ActivationName = keyof typeof functions;
 
-/** All of them. */
-export const activationNames = Object.keys(activations) as ActivationName[];
+/** Functions of one number by the names that configurations of transformers give them (its `ACT2FN`). */
+export const activations: Readonly<Record<ActivationName, (x: Tensor) => Tensor>> = functions;
+
+/** Names of all of them. */
+export const activationNames = Object.keys(functions) as ActivationName[];

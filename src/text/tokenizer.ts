@@ -55,7 +55,7 @@ export interface Tokenizer {
   /**
    * The text of some tokens; numbers without a token are left out.
    *
-   * @param skipSpecialTokens - Default false.
+   * @param options - `skipSpecialTokens`: default false.
    */
   decode(ids: readonly number[], options?: { readonly skipSpecialTokens?: boolean }): string;
   /** Number for padding: `pad_token`, else `eos_token`, else 0. Whatever it is, the mask hides it. */

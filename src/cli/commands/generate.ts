@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { endTokens, type GenerateOptions, type StopReason, TextGenerator, TextStream } from '../../generation/index.js';
-import { loadModel, parameterSet } from '../../models/index.js';
+import { loadModel, modelFolder, parameterSet } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
 import { loadTokenizer, type Tokenizer } from '../../text/index.js';
 import { warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
+import { modelArgument } from '../model-argument.js';
 import { givenConfig, modelOptions } from '../model-options.js';
 
 const schema = z.strictObject({
@@ -28,17 +29,26 @@ const ends: Partial<Record<StopReason, string>> = {
 export const generate = defineCommand({
   name: 'generate',
   summary: 'Continue a text with a language model, or answer in a chat; the text comes as it is computed.',
-  arguments: [{ name: 'model', description: 'Model directory.', required: true }],
+  arguments: [
+    {
+      name: 'model',
+      description: 'Model directory, GGUF file, or id of the Hugging Face hub (owner/name).',
+      required: true,
+    },
+  ],
   schema,
   examples: [
     'weightlock generate ./smollm2 --prompt "The capital of France is" --max-tokens 20',
     'weightlock generate ./smollm2 --chat "What is a lock?" --temperature 0.7 --top-p 0.9 --seed 3 --json',
   ],
-  run: async ({ arguments: { model: path }, options, threads, device, dryRun, signal, write, print, note, result }) => {
+  run: async (context) => {
+    const { options, threads, device, dryRun, signal, write, print, note, result } = context;
     const sampling = samplingOf(options);
+    const path = await modelArgument(context.arguments.model, context);
+    if (path === undefined) return 0;
     const model = await loadModel(path, { config: await givenConfig(options) });
     warn({ note }, model.notes ?? []);
-    const tokenizer = await loadTokenizer(path);
+    const tokenizer = await loadTokenizer(await modelFolder(path));
     const prompt = promptOf(options, tokenizer);
     const generator = new TextGenerator(model, parameterSet(model.weights), { threads, device });
     if (dryRun) {

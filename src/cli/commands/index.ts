@@ -3,6 +3,7 @@ import { attack } from './attack.js';
 import { data } from './data.js';
 import { demo } from './demo.js';
 import { doctor } from './doctor.js';
+import { embed } from './embed.js';
 import { evaluate } from './evaluate.js';
 import { generate } from './generate.js';
 import { inspect } from './inspect.js';
@@ -20,6 +21,7 @@ export const commands: readonly CliCommand[] = [
   attack,
   evaluate,
   inspect,
+  embed,
   generate,
   reproduce,
   report,
