@@ -4,6 +4,7 @@ import { pretrainedVision } from './pretrained-vision.js';
 import type { Reproduction } from './reproduction.js';
 import { table1Text } from './table1-text.js';
 import { table1Vision } from './table1-vision.js';
+import { table2 } from './table2.js';
 import { table3 } from './table3.js';
 
 export {
@@ -22,6 +23,7 @@ export {
 export const reproductions = new Registry<Reproduction>('experiment', [
   table1Vision,
   table1Text,
+  table2,
   table3,
   fig4,
   pretrainedVision,

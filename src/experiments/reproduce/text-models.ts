@@ -36,7 +36,7 @@ export function textsOf(
 
 /** How a model is made good at its task, and locked. */
 export interface TextCourse {
-  /** Epochs of training before the lock. */
+  /** Epochs of training before the lock; 0: it is good at its task already. */
   readonly trainEpochs: number;
   /** Epochs of the lock. */
   readonly lockEpochs: number;
@@ -67,11 +67,15 @@ export async function lockedClassifier(
   const course = { optimizer: 'adamw', schedule: 'linear', adamw: { weightDecay: 0.01 }, batchSize: textBatch };
   const training = trainOptions.parse({
     ...course,
-    epochs: trainEpochs,
+    epochs: trainEpochs || 1,
     learningRate: textRate,
     evaluateEvery: 100_000,
   });
-  const unlocked = await runner.train({ name: `${model.folder}-unlocked` }, { from: start, data, options: training });
+  const part = { name: `${model.folder}-unlocked` };
+  const unlocked =
+    trainEpochs === 0
+      ? await runner.adopt(part, join(context.data, 'models', model.folder))
+      : await runner.train(part, { from: start, data, options: training });
   const options = specDefOptions.parse({
     ...course,
     epochs: lockEpochs,
