@@ -18,6 +18,18 @@ const models: readonly TextModel[] = [
   { label: 'MiniLM', folder: 'all-minilm-l6-v2' },
 ];
 
+/** The paper's Table 2: F1 and attack success before the attack and after it. */
+const paper: Readonly<Record<string, Readonly<Record<string, { before: Injected; after: Injected }>>>> = {
+  'llama-prompt-guard-2-22m': {
+    unlocked: { before: { f1: 0.948, asr: 0.093 }, after: { f1: 0.906, asr: 0.883 } },
+    locked: { before: { f1: 1, asr: 0 }, after: { f1: 0, asr: 1 } },
+  },
+  'llama-prompt-guard-2-86m': {
+    unlocked: { before: { f1: 0.983, asr: 0.015 }, after: { f1: 0.994, asr: 1 } },
+    locked: { before: { f1: 0.95, asr: 0 }, after: { f1: 0, asr: 1 } },
+  },
+};
+
 interface Settings {
   /** Training prompts; none: all. */
   readonly limit?: number;
@@ -109,7 +121,13 @@ export const table2: Reproduction = {
         locked: await overRefusal(runner, context, model, made.locked, limits.maxLength),
       };
       for (const which of ['unlocked', 'locked'] as const) {
-        const cells = [clean[which].f1, clean[which].asr, refused[which]].map((value) => ({ ours: [value] }));
+        const known = paper[folder]?.[which]?.before;
+        const { f1, asr } = clean[which];
+        const cells = [
+          { paper: known?.f1, ours: [f1] },
+          { paper: known?.asr, ours: [asr] },
+          { ours: [refused[which]] },
+        ];
         before.push({ label: named(label, which), cells });
       }
       before.push({ label: `${label}: length alone`, cells: [{ ours: [length] }, { ours: [] }, { ours: [] }] });
@@ -141,9 +159,13 @@ export const table2: Reproduction = {
             runs.push(await judge(trained.model));
           }
           injected[start].push(runs);
+          const known = rate === paperRate ? paper[folder]?.[start]?.after : undefined;
           rows.push({
             label: `${named(label, start)}, rate ${rate}`,
-            cells: [{ ours: runs.map(({ f1 }) => f1) }, { ours: runs.map(({ asr }) => asr) }],
+            cells: [
+              { paper: known?.f1, ours: runs.map(({ f1 }) => f1) },
+              { paper: known?.asr, ours: runs.map(({ asr }) => asr) },
+            ],
           });
         }
       }
