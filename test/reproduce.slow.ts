@@ -15,6 +15,9 @@ describe.skipIf(!hasSharedData)('reproduce, at scale smoke', () => {
     ['table1-vision', 4, 1],
     ['table3', 10, 1],
     ['fig4', 6, 1],
+    ['table1-text', 2, 1],
+    ['table2', 3, 0],
+    ['fig3', 2, 0],
   ])('%s has the columns and tasks of the paper', (name, columns, tasks) => {
     const { tables, attacks } = reproduceSmoke(name, root);
     expect(tables[0].columns).toHaveLength(columns);

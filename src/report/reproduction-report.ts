@@ -2,7 +2,7 @@ import type { Claim, ReproductionResult, ResultAttack, ResultCell, ResultTable }
 import { meanInterval } from '../linalg/index.js';
 import { attackCurves, type ReportOrigin } from './attack-report.js';
 import { advantageSentence, attackTable, cheapestAttackSentence } from './attack-table.js';
-import { learningCurves, picture } from './charts.js';
+import { learningCurves, picture, rateCurves } from './charts.js';
 import { type ReportSection, renderReport } from './html.js';
 import { decimal, formatMean, MISSING } from './numbers.js';
 import { type Table, tableToMarkdown } from './table.js';
@@ -89,7 +89,7 @@ async function parts(result: ReproductionResult): Promise<Part[]> {
   }
   return [
     { heading: 'What was done', paragraphs: [...result.setup, ...(result.notes ?? [])] },
-    ...result.tables.map((table) => ({ heading: table.title, table: { ...sideBySide(table), title: undefined } })),
+    ...(await Promise.all(result.tables.map(tablePart))),
     ...Object.entries(result.utility).map(([model, change]) => ({
       heading: `What the lock costs: ${model}`,
       table: utilityTable(change),
@@ -97,6 +97,27 @@ async function parts(result: ReproductionResult): Promise<Part[]> {
     { heading: 'Claims', table: { ...claimTable(result.claims), title: undefined } },
     ...attacks,
   ];
+}
+
+/** A table, and its lines over the learning rates where its columns are such. */
+async function tablePart(table: ResultTable): Promise<Part> {
+  const { title, rates, rows } = table;
+  const part: Part = { heading: title, table: { ...sideBySide(table), title: undefined } };
+  if (!rates) return part;
+  const curves = rows.map(({ label, cells }) => ({
+    label,
+    points: rates.values.flatMap((rate, column) => {
+      const { ours: scores = [] } = cells[column] ?? {};
+      return scores.length > 0 ? [{ rate, scores }] : [];
+    }),
+  }));
+  const { metric, guessing } = rates;
+  return {
+    ...part,
+    ...picture(await rateCurves(curves, { metric, guessing })),
+    chart: 'rates',
+    caption: `${title}; the dashed line is guessing, the bars reach from the worst to the best seed.`,
+  };
 }
 
 /** The paper's table with our numbers beside the paper's, `ours / paper`. */

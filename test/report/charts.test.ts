@@ -6,6 +6,8 @@ import {
   learningCurves,
   learningCurvesSpec,
   type RenderOptions,
+  rateCurves,
+  rateCurvesSpec,
   renderChart,
   spectra,
   spectraSpec,
@@ -21,6 +23,14 @@ const strict: RenderOptions = {
   },
 };
 
+const exampleRates = [
+  {
+    label: 'unlocked',
+    points: [1e-3, 1e-5, 1e-8].map((rate, i) => ({ rate, scores: [0.6 - 0.05 * i, 0.62 - 0.05 * i] })),
+  },
+  { label: 'locked', points: [1e-3, 1e-5, 1e-8].map((rate) => ({ rate, scores: [0.53] })) },
+];
+
 const gallery: Record<string, () => Promise<Chart>> = {
   'learning-curves': () => learningCurves(exampleCurves(), { ...strict, metric: 'accuracy' }),
   'learning-curves-linear': () => {
@@ -29,6 +39,7 @@ const gallery: Record<string, () => Promise<Chart>> = {
   },
   spectra: () => spectra(exampleSpectra(), strict),
   'trade-off': () => tradeOff(exampleTradeOff(), strict),
+  'rate-curves': () => rateCurves(exampleRates, { ...strict, metric: 'accuracy', guessing: 0.53 }),
 };
 
 describe.each(Object.entries(gallery))('%s', (name, draw) => {
@@ -278,4 +289,19 @@ describe('tradeOff', () => {
     ['metric from 0 to 1', [{ label: 'a', authorized: 98, advantage: 1 }]],
     ['a finite advantage', [{ label: 'a', authorized: 0.98, advantage: Number.NaN }]],
   ])('refuses: %s', (message, points) => expect(() => tradeOffSpec(points)).toThrow(message));
+});
+
+describe('rateCurves', () => {
+  const curve = (rate: number, score: number) => [{ label: 'a', points: [{ rate, scores: [score] }] }];
+  it.each([
+    ['expected at least one point, got none', []],
+    ['expected a positive learning rate for "a", got 0', curve(0, 0.5)],
+    ['expected scores from 0 to 1 for "a", got 2 to 2', curve(1e-3, 2)],
+  ])('refuses: %s', (message, curves) => expect(() => rateCurvesSpec(curves, { metric: 'accuracy' })).toThrow(message));
+
+  it('has a table with a row for each rate, the largest first', async () => {
+    const { data } = await rateCurves(exampleRates, { ...strict, metric: 'accuracy' });
+    expect(data.rows.map(({ rate }) => rate)).toEqual(['1e-3', '1e-5', '1e-8']);
+    expect(data.rows[0]).toMatchObject({ 'of unlocked': '61.0 %', 'of locked': '53.0 %' });
+  });
 });

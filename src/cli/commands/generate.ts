@@ -13,7 +13,7 @@ const schema = z.strictObject({
   prompt: z.string().optional().describe('text to go on with, as it is'),
   chat: z.string().optional().describe("what a user says, put into the model's chat template"),
   maxTokens: z.int().min(1).max(1_000_000).default(128).describe('most new tokens'),
-  temperature: z.number().min(0).default(0).describe('0: the likeliest token; above, tokens are drawn'),
+  temperature: z.number().min(0).default(0).describe('how freely tokens are drawn; 0: not, the likeliest is taken'),
   topK: z.int().min(1).optional().describe('draw among so many of the likeliest tokens; default all'),
   topP: z.number().gt(0).lte(1).optional().describe('draw among the likeliest with this probability; default all'),
   seed: z.int().min(0).optional().describe('seed of the draws; default 1'),

@@ -1,4 +1,5 @@
 import { Registry } from '../../registry/index.js';
+import { fig3 } from './fig3.js';
 import { fig4 } from './fig4.js';
 import { pretrainedVision } from './pretrained-vision.js';
 import type { Reproduction } from './reproduction.js';
@@ -25,6 +26,7 @@ export const reproductions = new Registry<Reproduction>('experiment', [
   table1Text,
   table2,
   table3,
+  fig3,
   fig4,
   pretrainedVision,
 ]);

@@ -26,6 +26,15 @@ export interface ResultTable {
   readonly reference?: string;
   /** Headings of the numbers. */
   readonly columns: readonly string[];
+  /** What the columns are, where they are learning rates: the lines are then drawn over them. */
+  readonly rates?: {
+    /** One a column. */
+    readonly values: readonly number[];
+    /** What the numbers are, in words. */
+    readonly metric: string;
+    /** Score of guessing. */
+    readonly guessing: number;
+  };
   /** Labelled lines, one cell a column. */
   readonly rows: readonly { readonly label: string; readonly cells: readonly ResultCell[] }[];
 }
