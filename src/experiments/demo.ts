@@ -21,7 +21,7 @@ import { trainOptions } from './jobs/train.js';
 import type { Runner, RunSpec } from './run/index.js';
 import type { UtilityChange } from './utility.js';
 
-const { optimizers, adaptiveOptimizers, costSteps, evaluateEvery, seeds } = attackOptions.shape;
+const { optimizers, adaptiveOptimizers, costSteps } = attackOptions.shape;
 
 /** The attacks of the demo, cut to what two cores do in a minute and a half; what an attacker can know of the lock is no option. */
 const demoAttackOptions = withOptimizers(
@@ -30,8 +30,6 @@ const demoAttackOptions = withOptimizers(
     optimizers: optimizers.unwrap().default(['adamw', 'adadelta']).describe(String(optimizers.description)),
     adaptiveOptimizers: adaptiveOptimizers.unwrap().default(1).describe(String(adaptiveOptimizers.description)),
     costSteps: costSteps.unwrap().default(128).describe(String(costSteps.description)),
-    evaluateEvery: evaluateEvery.unwrap().default(8).describe(String(evaluateEvery.description)),
-    seeds: seeds.unwrap().default([1, 2, 3, 4, 5]).describe(String(seeds.description)),
   }),
 );
 

@@ -127,9 +127,10 @@ function transformsNote(rows: readonly AttackRow[]): string {
 
 /** Decades between the smallest and the largest learning rate that any optimizer tried. */
 function decadesOf(rows: readonly AttackRow[]): string {
-  const spans = [...new Set(rows.map(({ optimizer }) => optimizer))].map((name) => {
-    const rates = rows
-      .filter((row) => row.optimizer === name && row.trains)
+  const trained = rows.filter(({ trains }) => trains);
+  const spans = [...new Set(trained.map(({ optimizer }) => optimizer))].map((name) => {
+    const rates = trained
+      .filter((row) => row.optimizer === name)
       .flatMap(({ result }) => result.search.map(({ learningRate }) => Math.log10(learningRate)));
     return rates.length === 0 ? 0 : Math.max(...rates) - Math.min(...rates);
   });
