@@ -35,8 +35,9 @@ const folds = 5;
 
 /**
  * Frozen use: what an attacker gets from the released model's outputs alone, without a step of training on its weights. The
- * outputs, normalized by the training examples, feed a multinomial logistic regression; its penalty is the one with the best
- * score on held-out training examples (5-fold cross-validation), so nothing is chosen by what is reported.
+ * outputs, normalized by the training examples, feed a multinomial logistic regression, alone or, where they are few, with
+ * their products; that and its penalty are those with the best score on held-out training examples (5-fold
+ * cross-validation), so nothing is chosen by what is reported.
  *
  * A trial's learning rate is the penalty, its cost 0 steps where the target is reached.
  */
@@ -46,11 +47,10 @@ export async function frozenUse(
 ): Promise<SearchResult> {
   const params = parameterSet(weights);
   const { name: metric } = task.metric(named ?? task.roles.score, test);
-  // Without a few-shot rule all seeds have the same examples.
-  const known = new Map<Dataset, Promise<Float32Array>>();
+  const computed = new Map<Dataset, Promise<Float32Array>>();
   const features = (dataset: Dataset) => {
-    const found = known.get(dataset) ?? releasedFeatures(released, params, dataset);
-    known.set(dataset, found);
+    const found = computed.get(dataset) ?? releasedFeatures(released, params, dataset);
+    computed.set(dataset, found);
     return found;
   };
   const answersOf = (dataset: Dataset) => {
@@ -65,6 +65,24 @@ export async function frozenUse(
     meter.add({ positions, values: logits, shape: [dataset.size, count] });
     return meter.result();
   };
+  /** The best classifier of some examples, judged on the test examples. */
+  const fitTo = async (examples: Dataset, seed: number) => {
+    const { of: labels } = answersOf(examples);
+    const own = await features(examples);
+    const heldOut = (logits: Float32Array, at: Uint32Array) =>
+      score(logits, subset(examples, at)).metrics[metric] ?? Number.NEGATIVE_INFINITY;
+    const found = [];
+    for (const prepare of preparations(own, examples.size)) {
+      const fit = { features: prepare(own), labels, answers: count, seed };
+      found.push({ prepare, fit, ...(await bestPenalty(fit, heldOut)) });
+    }
+    // Of equal ones the first: products only where they help.
+    const { prepare, fit, penalty } = found.reduce((a, b) => (b.score > a.score ? b : a));
+    const classifier = await along(fit, penalties.slice(0, penalties.indexOf(penalty) + 1));
+    return { penalty, ...score(logitsOf(classifier, prepare(await features(test))), test) };
+  };
+  // Without a few-shot rule all seeds have the same examples.
+  const fitted = new Map<Dataset, ReturnType<typeof fitTo>>();
   const trials: Trial[] = [];
   for (const [index, seed] of budget.seeds.entries()) {
     const done = finished[index];
@@ -74,16 +92,9 @@ export async function frozenUse(
     }
     if (signal?.aborted) throw new InterruptedError('interrupted between two trials');
     const examples = train(seed);
-    const { of: labels } = answersOf(examples);
-    const own = await features(examples);
-    const normalize = normalization(own, examples.size);
-    const fit = { features: normalize(own), labels, answers: count, seed };
-    const penalty = await bestPenalty(fit, (logits, at) => {
-      const { metrics } = score(logits, subset(examples, at));
-      return metrics[metric] ?? Number.NEGATIVE_INFINITY;
-    });
-    const classifier = await along(fit, penalties.slice(0, penalties.indexOf(penalty) + 1));
-    const { metrics } = score(logitsOf(classifier, normalize(await features(test))), test);
+    const known = fitted.get(examples) ?? fitTo(examples, seed);
+    fitted.set(examples, known);
+    const { penalty, metrics } = await known;
     const reached = metrics[metric] ?? Number.NaN;
     const isTarget = target !== undefined && reached >= target;
     const trial: Trial = {
@@ -110,11 +121,11 @@ interface Fit {
   readonly seed: number;
 }
 
-/** The penalty whose classifiers are best on the examples that they were not fitted to; of equal ones the strongest. */
+/** The penalty whose classifiers are best on the examples that they were not fitted to, of equal ones the strongest, and their score. */
 async function bestPenalty(
   { features, labels, answers, seed }: Fit,
   judge: (logits: Float32Array, positions: Uint32Array) => number,
-): Promise<number> {
+): Promise<{ penalty: number; score: number }> {
   const size = labels.length;
   const width = features.length / size;
   const order = new RandomStream(seed, 'folds').permutation(size);
@@ -141,7 +152,7 @@ async function bestPenalty(
     }
   }
   const best = totals.reduce((a, b) => Math.max(a, b));
-  return penalties[totals.indexOf(best)];
+  return { penalty: penalties[totals.indexOf(best)], score: best };
 }
 
 /** The classifier of the last of some penalties. */
@@ -152,6 +163,33 @@ async function along({ features, labels, answers }: Fit, path: readonly number[]
   }
   if (!classifier) throw new InputError('frozen use: expected a penalty');
   return classifier;
+}
+
+/** Outputs whose products are tried as well at most: what a linear classifier can see of few numbers is little. */
+const mostWithProducts = 32;
+
+/** How outputs become features: normalized, and where they are few also with the products of each two of them. */
+function preparations(outputs: Float32Array, size: number): ((outputs: Float32Array) => Float32Array)[] {
+  const width = outputs.length / size;
+  const normalize = normalization(outputs, size);
+  if (width > mostWithProducts) return [normalize];
+  const expanded = withProducts(normalize(outputs), width);
+  const normalizeAll = normalization(expanded, size);
+  return [normalize, (given) => normalizeAll(withProducts(normalize(given), width))];
+}
+
+/** Rows of `width` numbers followed by the products of each two of them, squares included. */
+function withProducts(values: Float32Array, width: number): Float32Array {
+  const size = values.length / width;
+  const all = width + (width * (width + 1)) / 2;
+  const result = new Float32Array(size * all);
+  for (let row = 0; row < size; row++) {
+    const own = values.subarray(row * width, (row + 1) * width);
+    result.set(own, row * all);
+    let at = row * all + width;
+    for (let i = 0; i < width; i++) for (let j = i; j < width; j++) result[at++] = own[i] * own[j];
+  }
+  return result;
 }
 
 /** Gives outputs `[size, width]` mean 0 and deviation 1 on the training examples, column by column. */

@@ -1,0 +1,44 @@
+import { expect, it } from 'vitest';
+import { floatDataset } from '../data/index.js';
+import { RandomStream } from '../linalg/index.js';
+import { initializeModel } from '../models/index.js';
+import { taskOf } from '../tasks/index.js';
+import { Evaluator } from '../training/index.js';
+import { frozenUse } from './frozen-use.js';
+
+/** Points of a square, the class by whether both coordinates have the same sign: no line tells them apart. */
+function corners(size: number, seed: number) {
+  const inputs = new Float32Array(2 * size);
+  new RandomStream(seed, 'corners').fillUniform(inputs, -1, 1);
+  const labels = Int32Array.from({ length: size }, (_, i) => Number(inputs[2 * i] * inputs[2 * i + 1] > 0));
+  return floatDataset({ name: 'corners', shape: [2], inputs, labels, classes: ['differ', 'same'] });
+}
+
+it('learns from few outputs what no linear classifier can, without a step, and says which penalty', async () => {
+  const model = initializeModel('mlp', { input_shape: [2], num_labels: 2, hidden_sizes: [] }, 1);
+  // Its outputs are its inputs.
+  model.weights.get('fc1.weight')?.data.set([1, 0, 0, 1]);
+  model.weights.get('fc1.bias')?.data.fill(0);
+  const released = new Evaluator(model, { threads: 1 });
+  const [train, test] = [corners(200, 1), corners(200, 2)];
+  const options = { weights: model.weights, released, test, task: taskOf(model) };
+  const heard: number[] = [];
+  const found = await frozenUse(
+    { ...options, train: () => train, target: 0.9, budget: { seeds: [1, 2] } },
+    { onTrial: (_, index) => void heard.push(index) },
+  );
+  expect(heard).toEqual([0, 1]);
+  for (const trial of found.trials) {
+    expect(trial.score).toBeGreaterThan(0.9);
+    expect(trial).toMatchObject({ cost: 0, evaluations: 0, end: 'target', learningRate: found.learningRate });
+  }
+  // Trials that are done are not done again.
+  const [done] = found.trials;
+  const resumed = await frozenUse(
+    { ...options, train: () => train, target: 0.9, budget: { seeds: [1, 2] } },
+    { finished: [done] },
+  );
+  expect(resumed).toEqual(found);
+  expect(resumed.trials[0]).toBe(done);
+  await released.release();
+});
