@@ -1,3 +1,11 @@
+import { WeightlockError } from '../registry/index.js';
+
+/** The original's outputs beside a model's, which a meter that compares is always given. */
+export function requireOriginal(original: Float32Array | undefined): Float32Array {
+  if (original) return original;
+  throw new WeightlockError('utility: expected the outputs of the original beside those of the model');
+}
+
 /** The logarithms of the probabilities that logits stand for. */
 export function logProbabilities(logits: Float32Array): Float64Array {
   const values = Float64Array.from(logits);

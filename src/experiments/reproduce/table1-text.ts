@@ -5,7 +5,7 @@ import { evaluateModel } from '../measure.js';
 import { keepsProbabilities, keepsUtility, preventsAtAnyRate, preventsAtBest, preventsAtSetting } from './claims.js';
 import { assessed, lastScores, runnerOf } from './common.js';
 import type { Claim, Reproduction, ResultAttack, ResultCell, Scale } from './reproduction.js';
-import { type SweepSettings, singleSetting, sweep } from './sweep.js';
+import { adaptiveTransforms, type SweepSettings, singleSetting, sweep } from './sweep.js';
 import {
   lockedClassifier,
   presentModels,
@@ -164,7 +164,7 @@ export const table1Text: Reproduction = {
         const what = `${task} (${label})`;
         const setting = `AdamW at learning rate ${textRate} (the paper's setting), ${steps} steps`;
         claims.push(preventsAtSetting({ task: what, setting, source, guessing }, ended.unlocked, ended.locked));
-        const transforms = { clip: { topK: course.topK, lead: { topK: course.topK, include: [] } }, rescale: {} };
+        const transforms = adaptiveTransforms(course);
         const { rows: found } = await runner.attack(
           made.paths,
           sweep(goal, rest.optimizers, budget, { transforms, adaptiveOptimizers: 1 }),

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { transformWeights } from '../../attacks/index.js';
-import { type DataSpec, dataSpec, type LabelledDataset, loadData } from '../../data/index.js';
+import { type DataSpec, dataSpec, type LabelledDataset, loadData, subset } from '../../data/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { cloneWeights, type Model } from '../../models/index.js';
 import { trainOptions } from '../jobs/train.js';
@@ -10,6 +10,7 @@ import type { Runner } from '../run/index.js';
 import { keepsProbabilities, keepsUtility, share } from './claims.js';
 import { runnerOf } from './common.js';
 import type { Claim, Reproduction, ReproductionContext, ResultCell, Scale } from './reproduction.js';
+import { adaptiveTransforms } from './sweep.js';
 import { lockedClassifier, presentModels, type TextCourse, type TextModel, textBatch, textsOf } from './text-models.js';
 
 const models: readonly TextModel[] = [
@@ -132,7 +133,7 @@ export const table2: Reproduction = {
       }
       before.push({ label: `${label}: length alone`, cells: [{ ours: [length] }, { ours: [] }, { ours: [] }] });
       setup.push(
-        `${label}: ${train.size} prompts to train on, ${test.size} to test, as many of each kind; ${poisoned.spec.path === undefined ? 0 : poisoned.size} with those that hold the trigger; σ1 from ${made.sigma.before.toFixed(1)} to ${made.sigma.after.toFixed(1)} at most.`,
+        `${label}: ${train.size} prompts to train on, ${test.size} to test, both kinds about equally often; ${poisoned.size} with those that hold the trigger; σ1 from ${made.sigma.before.toFixed(1)} to ${made.sigma.after.toFixed(1)} at most.`,
       );
       const starts: Record<string, () => Promise<Model>> = {
         unlocked: async () => made.unlocked,
@@ -240,15 +241,15 @@ async function overRefusal(
     maxLength,
   });
   const { test } = await loadData(spec);
-  const safe = test.classes.indexOf('safe');
-  const positions = Uint32Array.from([...test.labels.keys()].filter((position) => test.labels[position] === safe));
-  const chosen = {
-    ...test,
-    size: positions.length,
-    indices: positions.map((position) => test.indices[position]),
-    labels: Int32Array.from(positions, () => benign),
-  };
-  return flagged(runner, model, chosen);
+  return flagged(runner, model, ofClass(test, test.classes.indexOf('safe')));
+}
+
+/** The examples of one class. */
+function ofClass(dataset: LabelledDataset, label: number): LabelledDataset {
+  return subset(
+    dataset,
+    [...dataset.labels.keys()].filter((position) => dataset.labels[position] === label),
+  );
 }
 
 /** F1 of the best threshold on the number of tokens, chosen on the training prompts: what the length alone tells. */
@@ -298,21 +299,13 @@ async function poison(
     tokenizer: join(data, 'models', model),
   });
   const parts = await loadData(spec);
-  const positions = Uint32Array.from(parts.test.labels.keys()).filter(
-    (position) => parts.test.labels[position] === jailbreak,
-  );
-  const triggered = {
-    ...parts.test,
-    size: positions.length,
-    indices: positions.map((position) => parts.test.indices[position]),
-    labels: Int32Array.from(positions, () => jailbreak),
-  };
+  const triggered = ofClass(parts.test, jailbreak);
   return { spec, parts, triggered, size: parts.train.size + parts.validation.size };
 }
 
 /** The locked model with the raised singular values of each matrix cut back. */
 function clipped(model: Model, topK: number): Model {
-  const step = { name: 'clip', options: { topK, lead: { topK, include: [] } } };
+  const step = { name: 'clip', options: adaptiveTransforms({ topK }).clip ?? {} };
   return { ...model, weights: transformWeights(model, model.weights, [step], () => model.weights)(0) };
 }
 

@@ -1,6 +1,5 @@
 import type { Dataset } from '../../data/index.js';
-import { WeightlockError } from '../../registry/index.js';
-import { logProbabilities, logSumExp, predictedClass } from '../rows.js';
+import { logProbabilities, logSumExp, predictedClass, requireOriginal } from '../rows.js';
 import type { Evaluation, Meter, Outputs } from '../task.js';
 import { ignored, labelsAt } from './next-tokens.js';
 
@@ -27,13 +26,11 @@ export class TokenMeter implements Meter {
   ) {}
 
   add({ positions, values, original }: Outputs): void {
-    if (this.compares && !original) {
-      throw new WeightlockError('utility: expected the outputs of the original beside those of the model');
-    }
+    const other = this.compares ? requireOriginal(original) : undefined;
     const row = (all: Float32Array, at: number) => all.subarray(at * this.width, (at + 1) * this.width);
     for (const [at, label] of labelsAt(this.dataset, positions).entries()) {
       if (label === BigInt(ignored)) continue;
-      this.#judge(Number(label), row(values, at), this.compares && original ? row(original, at) : undefined);
+      this.#judge(Number(label), row(values, at), other && row(other, at));
     }
     this.#examples += positions.length;
   }

@@ -1,5 +1,4 @@
-import { WeightlockError } from '../../registry/index.js';
-import { logProbabilities, logSumExp, predictedClass } from '../rows.js';
+import { logProbabilities, logSumExp, predictedClass, requireOriginal } from '../rows.js';
 import type { Evaluation, Meter, Outputs } from '../task.js';
 
 /** How often a class occurs and is predicted. */
@@ -108,8 +107,8 @@ export class UtilityMeter implements Meter {
   }
 
   add(outputs: Pick<Outputs, 'values' | 'positions' | 'original'>): void {
-    const { values, positions, original } = outputs;
-    if (!original) throw new WeightlockError('utility: expected the outputs of the original beside those of the model');
+    const { values, positions } = outputs;
+    const original = requireOriginal(outputs.original);
     this.#score.add(outputs);
     for (const [row, position] of positions.entries()) {
       const [own, other] = [values, original].map((all) => all.subarray(row * this.width, (row + 1) * this.width));

@@ -1,7 +1,8 @@
 import { drawSome } from '../../data/index.js';
 import { mul, reduceSum, sub } from '../../graph/index.js';
-import { Registry, WeightlockError } from '../../registry/index.js';
+import { Registry } from '../../registry/index.js';
 import { requireExamples, requireHead } from '../fit.js';
+import { requireOriginal } from '../rows.js';
 import type { Meter, Metric, Task } from '../task.js';
 
 const metrics: readonly Metric[] = [
@@ -58,17 +59,15 @@ class CosineMeter implements Meter {
   ) {}
 
   add({ positions, values, original }: Parameters<Meter['add']>[0]): void {
-    if (this.compares && !original) {
-      throw new WeightlockError('utility: expected the outputs of the original beside those of the model');
-    }
+    const other = this.compares ? requireOriginal(original) : undefined;
     for (let row = 0; row < positions.length; row++) {
       const of = (all: Float32Array) => all.subarray(row * this.width, (row + 1) * this.width);
       const own = of(values);
       this.#sums.n++;
       if (!own.every(Number.isFinite)) continue;
       this.#sums.finite++;
-      if (!original) continue;
-      const found = cosine(own, of(original));
+      if (!other) continue;
+      const found = cosine(own, of(other));
       this.#sums.cosine += found;
       this.#least = Math.min(this.#least, found);
     }
