@@ -94,7 +94,7 @@ export function attackersAdvantage(
   measure: Measure,
   { only = () => true }: { only?: (row: AttackRow) => boolean } = {},
 ): Advantage | undefined {
-  const of = rows.filter((row) => row.measure === measure && (!row.trains || only(row)));
+  const of = rows.filter((row) => row.measure === measure && (row.countsAs === 'floor' || only(row)));
   // Of two that gain the same, training is named.
   const counted = [...of.filter(({ trains }) => trains), ...of.filter(({ trains }) => !trains)];
   const best = (side: CountsAs) => bestRow(counted.filter(({ countsAs }) => countsAs === side));

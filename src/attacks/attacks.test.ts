@@ -353,7 +353,7 @@ describe('the registry', () => {
       expect(attack.description).toMatch(/^[a-z].{20,}$/);
       const made = plannedSearches({ tried: [{ attack, start: onModel('locked') }] }, setting, { transforms: options });
       expect(made.map(({ task: { optimizer } }) => optimizer.name)).toEqual(
-        name === 'frozen' ? ['lbfgs'] : ['sgd', 'adamw'],
+        ['frozen', 'white-box'].includes(name) ? ['lbfgs'] : ['sgd', 'adamw'],
       );
       const words = name.split('-');
       expect(structuredClone(made)).toEqual(made);
@@ -361,7 +361,7 @@ describe('the registry', () => {
       expect(facts).toMatchObject({
         start: 'locked',
         kind: name,
-        trains: name !== 'frozen',
+        trains: !['frozen', 'white-box'].includes(name),
         plain: name === 'fine-tune',
       });
       expect(facts.countsAs).toBe(name === 'frozen' ? 'floor' : 'locked');
@@ -385,7 +385,7 @@ describe('the registry', () => {
 
   it('leaves out what an attacker has no options for', () => {
     const { tried, notes } = planAttacks([onModel('locked')], { transforms: { rescale: {} } });
-    expect(tried.map(({ attack }) => attack.name)).toEqual(['fine-tune', 'rescale', 'frozen']);
+    expect(tried.map(({ attack }) => attack.name)).toEqual(['fine-tune', 'rescale', 'frozen', 'white-box']);
     expect(notes).toEqual([]);
   });
 
@@ -397,12 +397,15 @@ describe('the registry', () => {
       'unlocked fine-tune',
       'unlocked rescale',
       'unlocked frozen',
+      'unlocked white-box',
       'locked fine-tune',
       'locked rescale',
       'locked clip',
       'locked clip-rescale',
       'locked frozen',
+      'locked white-box',
       'random weights fine-tune',
+      'random weights white-box',
     ]);
     expect(notes).toEqual([
       'Not tried on unlocked: attacks with clip, which needs singular values that a lock raised.',
@@ -416,10 +419,10 @@ describe('the registry', () => {
     expect(notes).toEqual(['clip.lead: no weight matches cnov*.', 'reset: no weight matches hed*.']);
   });
 
-  it('has one plain attack, and from random weights nothing else is tried', () => {
+  it('has one plain attack, and from random weights what needs no model is tried', () => {
     expect(attacks.entries().filter(({ plain }) => plain)).toHaveLength(1);
     const { tried } = planAttacks([onModel('random weights')], { transforms: options });
-    expect(tried.map(({ attack }) => attack.name)).toEqual(['fine-tune']);
+    expect(tried.map(({ attack }) => attack.name)).toEqual(['fine-tune', 'white-box']);
     const plain = planAttacks(['unlocked', 'locked'].map(onModel), { transforms: options, plainFrom: ['locked'] });
     expect(plain.tried.map(({ attack, start }) => [attack.name, start.start.name])).toEqual([['fine-tune', 'locked']]);
   });

@@ -21,9 +21,9 @@ export interface AttackFacts {
   readonly label?: string;
   /** The same in a sentence, one step after another: `rescaling the layers`. */
   readonly first: readonly string[];
-  /** What was trained, in tables: `fine-tuning`, `frozen use`. */
+  /** What was trained, in tables: `fine-tuning`, `frozen use`, `white-box use`. */
   readonly use: string;
-  /** Whether the model itself was trained, and not only a classifier on its outputs. */
+  /** Whether the model itself was trained, and not only a classifier on what it gives. */
   readonly trains: boolean;
   /** Whether it is what anyone would try first: all weights trained, as they were released. */
   readonly plain: boolean;
@@ -53,7 +53,7 @@ export function factsOf(
     plain,
     adaptive,
     knows: adaptive ? ['that there is a lock', ...known] : known,
-    countsAs: trained.trains ? start.countsAs : unused,
+    countsAs: trained.outputsAlone ? unused : start.countsAs,
   };
 }
 

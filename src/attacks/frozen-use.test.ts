@@ -1,9 +1,10 @@
 import { expect, it } from 'vitest';
-import { floatDataset } from '../data/index.js';
+import { type Dataset, floatDataset } from '../data/index.js';
 import { RandomStream } from '../linalg/index.js';
-import { initializeModel } from '../models/index.js';
+import { initializeModel, parameterSet } from '../models/index.js';
 import { taskOf } from '../tasks/index.js';
 import { Evaluator } from '../training/index.js';
+import { featuresOf } from './features.js';
 import { frozenUse } from './frozen-use.js';
 
 /** Points of a square, the class by whether both coordinates have the same sign: no line tells them apart. */
@@ -21,7 +22,13 @@ it('learns from few outputs what no linear classifier can, without a step, and s
   model.weights.get('fc1.bias')?.data.fill(0);
   const released = new Evaluator(model, { threads: 1 });
   const [train, test] = [corners(200, 1), corners(200, 2)];
-  const options = { weights: model.weights, released, test, task: taskOf(model) };
+  const known = new Map<Dataset, Promise<Float32Array>>();
+  const features = (dataset: Dataset) => {
+    const found = known.get(dataset) ?? featuresOf(released, parameterSet(model.weights), dataset, 1024);
+    known.set(dataset, found);
+    return found;
+  };
+  const options = { features, test, task: taskOf(model) };
   const heard: number[] = [];
   const found = await frozenUse(
     { ...options, train: () => train, target: 0.9, budget: { seeds: [1, 2] } },

@@ -1,19 +1,16 @@
 import { type Dataset, subset } from '../data/index.js';
 import { RandomStream } from '../linalg/index.js';
-import { parameterSet, type StateDict } from '../models/index.js';
 import { InputError, InterruptedError } from '../registry/index.js';
 import type { Evaluator } from '../training/index.js';
 import type { Trial } from './fine-tune.js';
 import { fitLogisticRegression, type LinearClassifier, logitsOf } from './logistic-regression.js';
-import { releasedFeatures } from './released-features.js';
+import { sparseProjection } from './projection.js';
 import type { SearchBudget, SearchResult, TrialLog } from './search.js';
 
 /** Options of {@link frozenUse}. */
 export interface FrozenUseOptions {
-  /** Weights of the released model, not changed. */
-  weights: StateDict;
-  /** Computes the released model's outputs, by its own head. */
-  released: Evaluator;
+  /** What a classifier sees of each example, `[size, width]`: outputs of the released model, or more of it, by seed. */
+  features: (dataset: Dataset, seed: number) => Promise<Float32Array>;
   /** Labelled examples of the unauthorized task, by seed. */
   train: (seed: number) => Dataset;
   /** Examples on which the score is measured. */
@@ -34,25 +31,18 @@ const penalties = [3, 2, 1, 0, -1, -2, -3, -4].map((exponent) => 10 ** exponent)
 const folds = 5;
 
 /**
- * Frozen use: what an attacker gets from the released model's outputs alone, without a step of training on its weights. The
- * outputs, normalized by the training examples, feed a multinomial logistic regression, alone or, where they are few, with
- * their products; that and its penalty are those with the best score on held-out training examples (5-fold
- * cross-validation), so nothing is chosen by what is reported.
+ * Frozen use: what an attacker gets from what a released model gives, such as its outputs alone, without a step of training on
+ * its weights. The features, normalized by the training examples, feed a multinomial logistic regression, alone or, where they
+ * are few, with their products (more than 2048 are projected at random to so many); that and its penalty are those with the best
+ * score on held-out training examples (5-fold cross-validation), so nothing is chosen by what is reported.
  *
  * A trial's learning rate is the penalty, its cost 0 steps where the target is reached.
  */
 export async function frozenUse(
-  { weights, released, train, test, task, metric: named, target, budget }: FrozenUseOptions,
+  { features, train, test, task, metric: named, target, budget }: FrozenUseOptions,
   { finished = [], onTrial, signal }: TrialLog = {},
 ): Promise<SearchResult> {
-  const params = parameterSet(weights);
   const { name: metric } = task.metric(named ?? task.roles.score, test);
-  const computed = new Map<Dataset, Promise<Float32Array>>();
-  const features = (dataset: Dataset) => {
-    const found = computed.get(dataset) ?? releasedFeatures(released, params, dataset);
-    computed.set(dataset, found);
-    return found;
-  };
   const answersOf = (dataset: Dataset) => {
     const answers = task.answers?.(dataset);
     if (answers) return answers;
@@ -66,9 +56,8 @@ export async function frozenUse(
     return meter.result();
   };
   /** The best classifier of some examples, judged on the test examples. */
-  const fitTo = async (examples: Dataset, seed: number) => {
+  const fitTo = async (own: Float32Array, examples: Dataset, seed: number) => {
     const { of: labels } = answersOf(examples);
-    const own = await features(examples);
     const heldOut = (logits: Float32Array, at: Uint32Array) =>
       score(logits, subset(examples, at)).metrics[metric] ?? Number.NEGATIVE_INFINITY;
     const found = [];
@@ -79,10 +68,10 @@ export async function frozenUse(
     // Of equal ones the first: products only where they help.
     const { prepare, fit, penalty } = found.reduce((a, b) => (b.score > a.score ? b : a));
     const classifier = await along(fit, penalties.slice(0, penalties.indexOf(penalty) + 1));
-    return { penalty, ...score(logitsOf(classifier, prepare(await features(test))), test) };
+    return { penalty, ...score(logitsOf(classifier, prepare(await features(test, seed))), test) };
   };
-  // Without a few-shot rule all seeds have the same examples.
-  const fitted = new Map<Dataset, ReturnType<typeof fitTo>>();
+  // Without a few-shot rule all seeds have the same examples, and of a model that was not changed the same features.
+  const fitted = new Map<Float32Array, ReturnType<typeof fitTo>>();
   const trials: Trial[] = [];
   for (const [index, seed] of budget.seeds.entries()) {
     const done = finished[index];
@@ -92,8 +81,9 @@ export async function frozenUse(
     }
     if (signal?.aborted) throw new InterruptedError('interrupted between two trials');
     const examples = train(seed);
-    const known = fitted.get(examples) ?? fitTo(examples, seed);
-    fitted.set(examples, known);
+    const own = await features(examples, seed);
+    const known = fitted.get(own) ?? fitTo(own, examples, seed);
+    fitted.set(own, known);
     const { penalty, metrics } = await known;
     const reached = metrics[metric] ?? Number.NaN;
     const isTarget = target !== undefined && reached >= target;
@@ -168,10 +158,19 @@ async function along({ features, labels, answers }: Fit, path: readonly number[]
 /** Outputs whose products are tried as well at most: what a linear classifier can see of few numbers is little. */
 const mostWithProducts = 32;
 
-/** How outputs become features: normalized, and where they are few also with the products of each two of them. */
+/** Numbers that a classifier is fitted to at most: what is wider is projected. */
+const mostFitted = 2048;
+
+/** What is fitted to: the features normalized, and where they are few also with the products of each two of them. */
 function preparations(outputs: Float32Array, size: number): ((outputs: Float32Array) => Float32Array)[] {
   const width = outputs.length / size;
   const normalize = normalization(outputs, size);
+  if (width > mostFitted) {
+    const project = sparseProjection(width, mostFitted);
+    const narrowed = (given: Float32Array) => project(normalize(given));
+    const normalizeAll = normalization(narrowed(outputs), size);
+    return [(given) => normalizeAll(narrowed(given))];
+  }
   if (width > mostWithProducts) return [normalize];
   const expanded = withProducts(normalize(outputs), width);
   const normalizeAll = normalization(expanded, size);

@@ -151,16 +151,17 @@ export function compositionOf(task: Omit<AttackTask, 'id'>): Composition {
 }
 
 /**
- * Whether an attack is one of a plan's: an attacker who may use its transforms can run it, and from random weights, which
- * nobody released, there is only training from scratch.
+ * Whether an attack is one of a plan's: an attacker who may use its transforms can run it; from random weights, which nobody
+ * released, there is training from scratch and what says so.
  */
 function isChosen(
-  { plain = false, transforms: steps }: Attack,
+  { plain = false, alsoFromRandom = plain, transforms: steps }: Attack,
   { start, from }: PlannedStart,
   { transforms: available = {}, plainFrom }: AttackChoice,
 ): boolean {
   if (plainFrom) return plain && plainFrom.includes(start.name);
-  return from.kind === 'random' ? plain : steps.every(({ name }) => available[name] !== undefined);
+  if (from.kind === 'random' && !alsoFromRandom) return false;
+  return steps.every(({ name }) => available[name] !== undefined);
 }
 
 /** What entries say of one starting point; a transform of several attacks is asked once. */

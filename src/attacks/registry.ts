@@ -1,5 +1,5 @@
 import { Registry } from '../registry/index.js';
-import { allWeights, noWeights, type TrainedPart, trainedParts } from './trained/index.js';
+import { allWeights, hiddenLayers, noWeights, type TrainedPart, trainedParts } from './trained/index.js';
 import { clipTransform, rescaleTransform, resetTransform, type Transform, transforms } from './transforms/index.js';
 
 /** An attack: an entry of the registry, a composition of transforms of the weights and of what is trained then. */
@@ -10,6 +10,8 @@ export interface Attack {
   readonly description: string;
   /** Whether it is what anyone would try first: all weights trained, as they were released. Of one entry. */
   readonly plain?: boolean;
+  /** Whether random weights are tried as well: what it gives without a released model. Default as `plain`. */
+  readonly alsoFromRandom?: boolean;
   /** Whether it knows of the lock. */
   readonly adaptive: boolean;
   /** What is done to the released weights first, in this order. */
@@ -33,7 +35,7 @@ class AttackRegistry extends Registry<Attack> {
 }
 
 const [clip, rescale, reset] = [clipTransform, rescaleTransform, resetTransform] as Transform[];
-const [all, none] = [allWeights, noWeights] as TrainedPart[];
+const [all, none, hidden] = [allWeights, noWeights, hiddenLayers] as TrainedPart[];
 
 /** Fine-tuning after some transforms. */
 function transformed(steps: readonly Transform[], description: string): Attack {
@@ -64,5 +66,14 @@ export const attacks: Registry<Attack> = new AttackRegistry('attack', [
     adaptive: false,
     transforms: [],
     trained: none,
+  },
+  {
+    name: 'white-box',
+    description: 'leave the weights alone and fit a small classifier on what all hidden layers hold',
+    // The hidden layers of random weights are random features, which a regression can do much with.
+    alsoFromRandom: true,
+    adaptive: false,
+    transforms: [],
+    trained: hidden,
   },
 ]);

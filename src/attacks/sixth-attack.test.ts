@@ -114,11 +114,14 @@ describe('an attack of a transform and a trained part of its own', () => {
     expect(searches.map(({ facts }) => `${facts.start} ${facts.kind}`)).toEqual([
       'unlocked fine-tune',
       'unlocked frozen',
+      'unlocked white-box',
       'unlocked zero-patterns',
       'locked fine-tune',
       'locked frozen',
+      'locked white-box',
       'locked zero-patterns',
       'random weights fine-tune',
+      'random weights white-box',
     ]);
     const runner = new AttackRunner();
     const rows = [];
@@ -128,7 +131,7 @@ describe('an attack of a transform and a trained part of its own', () => {
       rows.push({ ...facts, composition, measure: 'score' as const, optimizer: 'sgd', budget: 6, result });
     }
     await runner.release();
-    expect(rows[5]).toMatchObject({
+    expect(rows[7]).toMatchObject({
       kind: 'zero-patterns',
       label: 'zero',
       first: ['zero'],
@@ -144,7 +147,7 @@ describe('an attack of a transform and a trained part of its own', () => {
         data: { perClass: 8 },
       },
     });
-    expect(new Set(rows.map(({ result }) => JSON.stringify(result.trials.map(({ curve }) => curve)))).size).toBe(7);
+    expect(new Set(rows.map(({ result }) => JSON.stringify(result.trials.map(({ curve }) => curve)))).size).toBe(10);
     const only = attackersAdvantage(rows, 'score', {
       only: ({ kind, countsAs }) => kind === 'zero-patterns' || countsAs === 'floor',
     });
@@ -197,6 +200,7 @@ describe('an attack of a transform and a trained part of its own', () => {
     expect(of.map(({ facts }) => [facts.kind, facts.countsAs])).toEqual([
       ['fine-tune', 'nothing'],
       ['frozen', 'nothing'],
+      ['white-box', 'nothing'],
       ['zero-patterns', 'nothing'],
       ['spied', 'nothing'],
     ]);

@@ -61,13 +61,17 @@ export class Program {
   readonly #wrapped = new Map<string, ort.Tensor>();
   #running: Promise<unknown> | undefined;
 
+  /** Shapes of the results, by name. */
+  readonly shapes: Readonly<Record<string, Shape>>;
+
   /** @internal Use {@link compile}. */
   constructor(
     runtime: Runtime,
     session: ort.InferenceSession,
     outputs: Readonly<Record<string, Tensor>>,
-    { profiled, refusal }: { profiled: boolean; refusal?: string },
+    { profiled, refusal, shapes }: { profiled: boolean; refusal?: string; shapes: Readonly<Record<string, Shape>> },
   ) {
+    this.shapes = shapes;
     this.#runtime = runtime;
     this.#session = session;
     this.#profiled = profiled;
@@ -173,7 +177,8 @@ export async function compile(
       logSeverityLevel: 4,
       ...(profilePrefix ? { enableProfiling: true, profileFilePrefix: profilePrefix } : {}),
     });
-    return new Program(runtime, session, stored, { profiled: profilePrefix !== undefined, refusal });
+    const shapes = Object.fromEntries(Object.entries(outputs).map(([name, { shape }]) => [name, shape]));
+    return new Program(runtime, session, stored, { profiled: profilePrefix !== undefined, refusal, shapes });
   } catch (error) {
     if (error instanceof WeightlockError) throw error;
     throw new EngineError(`compile: ${error instanceof Error ? error.message : String(error)}`);

@@ -21,7 +21,7 @@ import { trainOptions } from './jobs/train.js';
 import type { Runner, RunSpec } from './run/index.js';
 import type { UtilityChange } from './utility.js';
 
-const { optimizers, adaptiveOptimizers, costSteps } = attackOptions.shape;
+const { optimizers, adaptiveOptimizers, costSteps, seeds } = attackOptions.shape;
 
 /** The attacks of the demo, cut to what two cores do in a minute and a half; what an attacker can know of the lock is no option. */
 const demoAttackOptions = withOptimizers(
@@ -29,7 +29,8 @@ const demoAttackOptions = withOptimizers(
     ...attackOptionsWith(({ learn }) => learn === undefined).shape,
     optimizers: optimizers.unwrap().default(['adamw', 'adadelta']).describe(String(optimizers.description)),
     adaptiveOptimizers: adaptiveOptimizers.unwrap().default(1).describe(String(adaptiveOptimizers.description)),
-    costSteps: costSteps.unwrap().default(128).describe(String(costSteps.description)),
+    costSteps: costSteps.unwrap().default(96).describe(String(costSteps.description)),
+    seeds: seeds.unwrap().default([1, 2, 3, 4, 5]).describe(String(seeds.description)),
   }),
 );
 
@@ -38,7 +39,7 @@ const { steps } = specDefOptions.shape;
 const demoLockOptions = withOptimizers(
   z.strictObject({
     ...specDefOptions.shape,
-    steps: steps.unwrap().default(2600).describe(String(steps.description)),
+    steps: steps.unwrap().default(2000).describe(String(steps.description)),
   }),
 );
 
@@ -73,16 +74,20 @@ export interface DemoResult extends AttackedModel {
   readonly unauthorized: { readonly train: number; readonly test: number };
 }
 
+/** Test images of the unauthorized task: every trial is measured on them many times, which takes longer than its steps. */
+const attackTests = 500;
+
 /** What the demo is computed with and on. */
 export function demoSpec(options: DemoOptions, engine: EngineOptions, workers: number): RunSpec {
   const { seed, authorized, unauthorized } = options;
-  const digits = (classes: number[]) => dataSpec.parse({ name: 'digits', classes, splitSeed: seed });
+  const digits = (classes: number[], testLimit?: number) =>
+    dataSpec.parse({ name: 'digits', classes, splitSeed: seed, testLimit });
   return {
     engine,
     workers,
     seed,
     model: { architecture: 'cnn', config: { num_labels: Math.max(authorized.length, unauthorized.length) } },
-    data: { authorized: digits(authorized), unauthorized: digits(unauthorized) },
+    data: { authorized: digits(authorized), unauthorized: digits(unauthorized, attackTests) },
   };
 }
 

@@ -56,7 +56,7 @@ function cifarResnet(depth: number): Architecture<CifarResNetConfig> {
           const stride = stage > 0 && index === 0 ? 2 : 1;
           const block = scope.child(`layer${stage + 1}`).child(`${index}`);
           const inner = convNorm(block, relu(convNorm(block, h, 1, channels, stride)), 2, channels);
-          h = relu(add(inner, shortcut(h, channels, stride)));
+          h = scope.hiddenLayer(relu(add(inner, shortcut(h, channels, stride))));
         }
       });
       const weightInitializer = kaimingNormal('in');

@@ -51,11 +51,11 @@ export const cnn: Architecture<CnnConfig> = {
   },
   forward(scope, { x }, { channels, kernel_size, hidden_sizes, num_labels }) {
     // ReLU after the pool gives the same values and gradients as before it, from a quarter of the elements.
-    let h = relu(maxPool(conv2d(scope.child('conv1'), x, channels[0], kernel_size), { kernel: 2 }));
+    let h = scope.hiddenLayer(relu(maxPool(conv2d(scope.child('conv1'), x, channels[0], kernel_size), { kernel: 2 })));
     h = relu(maxPool(conv2d(scope.child('conv2'), h, channels[1], kernel_size), { kernel: 2 }));
-    h = reshape(h, [x.shape[0], -1]);
+    h = scope.hiddenLayer(reshape(h, [x.shape[0], -1]));
     hidden_sizes.forEach((size, index) => {
-      h = relu(linear(scope.child(`fc${index + 1}`), h, size));
+      h = scope.hiddenLayer(relu(linear(scope.child(`fc${index + 1}`), h, size)));
     });
     return { logits: linear(scope.child(`fc${hidden_sizes.length + 1}`), h, num_labels) };
   },

@@ -27,7 +27,7 @@ export const mlp: Architecture<MlpConfig> = {
   forward(scope, { x }, { hidden_sizes, num_labels }) {
     let h = reshape(x, [x.shape[0], -1]);
     hidden_sizes.forEach((size, index) => {
-      h = relu(linear(scope.child(`fc${index + 1}`), h, size));
+      h = scope.hiddenLayer(relu(linear(scope.child(`fc${index + 1}`), h, size)));
     });
     return { logits: linear(scope.child(`fc${hidden_sizes.length + 1}`), h, num_labels) };
   },

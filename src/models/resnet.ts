@@ -118,7 +118,8 @@ function resnet(name: string, block: Block, depths: readonly number[]): Architec
       depths.forEach((depth, stage) => {
         for (let index = 0; index < depth; index++) {
           const stride = stage > 0 && index === 0 ? 2 : 1;
-          h = residual(scope.child(`layer${stage + 1}`).child(`${index}`), h, block, 64 * 2 ** stage, stride);
+          const at = scope.child(`layer${stage + 1}`).child(`${index}`);
+          h = scope.hiddenLayer(residual(at, h, block, 64 * 2 ** stage, stride));
         }
       });
       const pooled = reshape(globalAveragePool(h), [x.shape[0], features]);

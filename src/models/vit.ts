@@ -121,7 +121,7 @@ export const vit: Architecture<VitConfig> = {
     const model = scope.child('vit');
     let h = embeddings(model.child('embeddings'), x, settings);
     for (let layer = 0; layer < num_hidden_layers; layer++) {
-      h = block(model.child('encoder').child('layer').child(`${layer}`), h, settings);
+      h = scope.hiddenLayer(block(model.child('encoder').child('layer').child(`${layer}`), h, settings));
     }
     const first = reshape(slice(layerNorm(model.child('layernorm'), h, { epsilon }), [{ axis: 1, end: 1 }]), [
       x.shape[0],

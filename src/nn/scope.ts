@@ -35,6 +35,7 @@ interface Root {
   readonly inputs: Map<string, Tensor>;
   readonly updates: Map<string, Tensor>;
   readonly masks: MaskSpec[];
+  readonly hidden: Tensor[];
 }
 
 /**
@@ -54,7 +55,9 @@ export class Scope {
     private readonly prefix = '',
     parent?: Scope,
   ) {
-    this.#root = parent ? parent.#root : { state: new Map(), inputs: new Map(), updates: new Map(), masks: [] };
+    this.#root = parent
+      ? parent.#root
+      : { state: new Map(), inputs: new Map(), updates: new Map(), masks: [], hidden: [] };
   }
 
   /** The name of the part that this scope is of, `layer4.0.bn1`; empty for the whole model. */
@@ -81,6 +84,11 @@ export class Scope {
   /** Dropout masks that must be fed at every run. */
   get masks(): readonly MaskSpec[] {
     return this.#root.masks;
+  }
+
+  /** What the hidden layers hold, in the order of computation: `[batch, width]`, `[batch, tokens, width]` or `[batch, channels, height, width]`. */
+  get hidden(): readonly Tensor[] {
+    return this.#root.hidden;
   }
 
   /** The scope of a named part: `child('fc1')` declares `fc1.weight`. */
@@ -115,6 +123,12 @@ export class Scope {
   counter(name: string): void {
     const full = this.prefix + name;
     this.#root.state.set(full, { name: full, shape: [], initializer: zeros, kind: 'counter' });
+  }
+
+  /** Says that a value is what a hidden layer or block gives, and returns it. */
+  hiddenLayer(x: Tensor): Tensor {
+    this.#root.hidden.push(x);
+    return x;
   }
 
   /** Dropout with probability `p`; the identity outside training and for p = 0. */

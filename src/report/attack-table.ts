@@ -43,7 +43,9 @@ function groups(rows: readonly AttackRow[]): Group[] {
     group[row.measure] = row;
     found.set(key, group);
   }
-  return [...found.values()];
+  // An attack that only one measure has comes last in the rows, and still stands with its starting point.
+  const starts = [...new Set(rows.map(({ start }) => start))];
+  return [...found.values()].toSorted((a, b) => starts.indexOf(a.row.start) - starts.indexOf(b.row.start));
 }
 
 /** Optimizers as people write them. */
@@ -111,6 +113,11 @@ export function attackTable(
             'Frozen use: logistic regression on the outputs, its penalty chosen on held-out training examples; it takes no step of training.',
           ]
         : []),
+      ...(rows.some(({ kind }) => kind === 'white-box')
+        ? [
+            'White-box use: the same on what all hidden layers hold, averaged over places or tokens; of random weights those are random features.',
+          ]
+        : []),
     ],
   };
 }
@@ -173,7 +180,7 @@ export const advantageScale =
 export function advantageSentence(advantage: Advantage): string {
   const { measure, value, unlocked, floor, isUpperBound } = advantage;
   const what = measure === 'cost' ? 'cost' : 'score';
-  const floorName = floor.trains ? 'training from scratch' : `${floor.use} of the outputs`;
+  const floorName = floor.trains ? 'training from scratch' : `${floor.use} (${startLabel(floor)})`;
   if (!isMeasured(advantage)) {
     return (
       `In ${what}, nothing is measured: the unlocked model (${summary(unlocked)}) cannot be told from the floor, ` +
@@ -192,7 +199,7 @@ function inWords(parts: readonly string[]): string {
 
 /** What an attack does before it trains, and then; `rescaling the layers, then AdamW at learning rate 3e−3`. */
 function how(row: AttackRow): string {
-  if (takesNoStep(row)) return [...row.first, `${row.use} of the outputs`].join(', then ');
+  if (takesNoStep(row)) return [...row.first, row.use].join(', then ');
   return [...row.first, `${optimizerLabel(row)} at learning rate ${rate(row.result.learningRate)}`].join(', then ');
 }
 

@@ -155,13 +155,9 @@ export class Evaluator {
     { type }: OutputOptions = {},
   ): Promise<{ values: Float32Array; shape: Shape }> {
     const key = JSON.stringify(['forward', this.task.output, this.model.digest, specs, type]);
-    const program = await this.#programs.get(key, () => {
-      const output = this.#output(specs, type);
-      this.#shapes.set(key, output.shape);
-      return { output };
-    });
+    const program = await this.#programs.get(key, () => ({ output: this.#output(specs, type) }));
     const { output } = await program.run(feedsOf(batch, params));
-    return { values: output as Float32Array, shape: this.#shapes.get(key) ?? [] };
+    return { values: output as Float32Array, shape: program.shapes.output };
   }
 
   /** Frees all compiled programs, unless they belong to a cache. */
@@ -197,7 +193,7 @@ export class Evaluator {
   /** Shape of the outputs of a batch of the examples at some positions. */
   #shapeOf(dataset: Dataset, positions: readonly number[]): Shape {
     const specs = batchSpecs(layoutAt(dataset, Uint32Array.from(positions)), positions.length);
-    const key = `shape ${JSON.stringify(specs)}`;
+    const key = JSON.stringify(specs);
     const known = this.#shapes.get(key) ?? this.#output(specs).shape;
     this.#shapes.set(key, known);
     return known;

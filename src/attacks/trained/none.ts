@@ -1,7 +1,13 @@
 import { z } from 'zod';
-import { taskOf } from '../../tasks/index.js';
+import type { Dataset } from '../../data/index.js';
+import { parameterSet } from '../../models/index.js';
+import { featuresOf } from '../features.js';
 import { frozenUse } from '../frozen-use.js';
+import { fittedPart, once } from './fitted-part.js';
 import type { TrainedPart } from './trained-part.js';
+
+/** Outputs that are kept of an example at most; wider ones, such as of a vocabulary, are projected. */
+const most = 1024;
 
 /** Frozen use: leaves the weights as they are and fits a logistic regression to the outputs. */
 export const noWeights: TrainedPart<Record<string, never>> = {
@@ -9,12 +15,12 @@ export const noWeights: TrainedPart<Record<string, never>> = {
   description: 'leave the weights as they are and fit a logistic regression to the outputs',
   label: 'frozen use',
   options: z.strictObject({}),
-  trains: false,
-  // One search, whatever optimizers train the model: this is what fits the regression.
-  choose: ([first]) => [{ ...first, name: 'lbfgs', options: undefined, schedule: undefined }],
-  budget: (budget) => ({ ...budget, decades: [0], refine: false }),
-  applies: ({ model }) =>
-    taskOf(model).answers ? undefined : 'need examples with an answer each, which the unauthorized task has not',
-  search: async ({ released, train, shared: { test, metric, target }, evaluator, budget, log }) =>
-    frozenUse({ ...(await released()), train, test, metric, target, task: evaluator.task, budget }, log),
+  ...fittedPart,
+  outputsAlone: true,
+  search: async ({ released, train, shared: { test, metric, target }, evaluator, budget, log }) => {
+    const { weights, released: own } = await released();
+    const params = parameterSet(weights);
+    const features = once((dataset: Dataset) => featuresOf(own, params, dataset, most));
+    return frozenUse({ features, train, test, metric, target, task: evaluator.task, budget }, log);
+  },
 };

@@ -32,7 +32,7 @@ export interface SearchContext {
   readonly log: TrialLog;
 }
 
-/** What an attack trains, once it has its weights: all of them, some, factors beside them, or a classifier on their outputs. */
+/** What an attack trains, once it has its weights: all of them, some, factors beside them, or a classifier on what they give. */
 export interface TrainedPart<Options = unknown> {
   /** Name in compositions. */
   readonly name: string;
@@ -42,8 +42,12 @@ export interface TrainedPart<Options = unknown> {
   readonly label: string;
   /** Options with defaults: a strict object. */
   readonly options: z.ZodType<Options>;
-  /** Whether the model itself learns; an attack that leaves it as it is belongs to the floor. */
+  /** Whether the model itself learns. */
   readonly trains: boolean;
+  /** Whether it uses the released model's outputs alone, which need none of its weights: then it belongs to the floor. Default false. */
+  readonly outputsAlone?: boolean;
+  /** Whether an optimizer's steps say what it costs; default true. Else its score alone is measured. */
+  readonly countsSteps?: boolean;
   /** Which of the optimizers of a plan it is searched with; default all. */
   choose?<T extends FineTuneOptimizer>(optimizers: readonly T[]): readonly T[];
   /** What it searches of a plan's learning rates and seeds; default all. */

@@ -133,7 +133,9 @@ export function attackPlan(data: DataSpec, options: AttackOptions, learned: Tran
   }));
   const shared = { data, optimizers, evaluateEvery, searchSpacing, searchSeeds, seeds: reported };
   const cost = { ...shared, steps: options.costSteps, batchSize: options.costBatchSize, target };
-  const score = { ...shared, steps: options.scoreSteps, batchSize: options.scoreBatchSize, perClass };
+  // Its runs are short and their best score counts, not when it came: measured as coarsely as a search's.
+  const coarse = { ...shared, evaluationSpacing: searchSpacing };
+  const score = { ...coarse, steps: options.scoreSteps, batchSize: options.scoreBatchSize, perClass };
   return {
     budgets: [
       ...(options.costSteps > 0 ? [{ measures: ['cost'] as const, setting: cost }] : []),

@@ -184,15 +184,18 @@ describe('an attack that is registered', () => {
     expect(rows.map(({ start, kind }) => `${start} ${kind}`)).toEqual([
       'unlocked fine-tune',
       'unlocked frozen',
+      'unlocked white-box',
       'unlocked shrink',
       'locked fine-tune',
       'locked frozen',
+      'locked white-box',
       'locked shrink',
       'random weights fine-tune',
+      'random weights white-box',
     ]);
-    expect(rows[5]).toMatchObject({ label: 'shrink', adaptive: true, countsAs: 'locked', optimizer: 'sgd', budget: 4 });
-    expect(rows[5].composition.transforms).toEqual([{ name: 'shrink', options: { factor: 0.25 } }]);
-    expect(rows[5].result.trials[0].curve).not.toEqual(rows[3].result.trials[0].curve);
+    expect(rows[7]).toMatchObject({ label: 'shrink', adaptive: true, countsAs: 'locked', optimizer: 'sgd', budget: 4 });
+    expect(rows[7].composition.transforms).toEqual([{ name: 'shrink', options: { factor: 0.25 } }]);
+    expect(rows[7].result.trials[0].curve).not.toEqual(rows[4].result.trials[0].curve);
 
     const idle = { ...only, transforms: { shrink: { factor: 1 } } };
     const extent = await attackExtent(targets(), idle);

@@ -12,6 +12,7 @@ import {
   runAttackTasks,
   type SearchResult,
   type Trial,
+  trainedParts,
   trialCount,
 } from '../../attacks/index.js';
 import type { EngineOptions } from '../../engine/index.js';
@@ -32,10 +33,13 @@ interface LabelledTask {
 async function labelledTasks(targets: AttackTargets, { budgets, label, ...choice }: AttackPlan) {
   const planned = planAttacks(await plannedStarts(targets), choice);
   const tasks = budgets.flatMap(({ measures, setting }) =>
-    plannedSearches(planned, setting, choice).map(({ facts, task }): LabelledTask => {
+    plannedSearches(planned, setting, choice).flatMap(({ facts, task }): LabelledTask[] => {
       const { kind, start } = facts;
-      const parts = [label, measures.join('-'), kind, task.optimizer.name, start.replace(' ', '-')];
-      return { facts, measures, task: { ...task, id: parts.filter((part) => part !== undefined).join('-') } };
+      const { countsSteps = true } = trainedParts.get(task.trained?.name ?? 'all');
+      const own = countsSteps ? measures : measures.filter((measure) => measure === 'score');
+      if (own.length === 0) return [];
+      const parts = [label, own.join('-'), kind, task.optimizer.name, start.replace(' ', '-')];
+      return [{ facts, measures: own, task: { ...task, id: parts.filter((part) => part !== undefined).join('-') } }];
     }),
   );
   return { tasks, notes: planned.notes };

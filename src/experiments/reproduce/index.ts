@@ -2,6 +2,7 @@ import { Registry } from '../../registry/index.js';
 import { fig3 } from './fig3.js';
 import { fig4 } from './fig4.js';
 import { pretrainedVision } from './pretrained-vision.js';
+import { releases } from './releases.js';
 import type { Reproduction } from './reproduction.js';
 import { table1Text } from './table1-text.js';
 import { table1Vision } from './table1-vision.js';
@@ -29,4 +30,5 @@ export const reproductions = new Registry<Reproduction>('experiment', [
   fig3,
   fig4,
   pretrainedVision,
+  releases,
 ]);

@@ -1,9 +1,10 @@
 import type { AttackOptimizer } from '../../attacks/index.js';
-import { type LabelledDataset, loadData } from '../../data/index.js';
+import { loadData } from '../../data/index.js';
 import type { Evaluation } from '../../tasks/index.js';
 import { evaluateModel } from '../measure.js';
 import { keepsProbabilities, keepsUtility, preventsAtAnyRate, preventsAtBest, preventsAtSetting } from './claims.js';
 import { assessed, lastScores, runnerOf } from './common.js';
+import { guessingOf, pairTasks } from './pair-tasks.js';
 import type { Claim, Reproduction, ResultAttack, ResultCell, Scale } from './reproduction.js';
 import { adaptiveTransforms, type SweepSettings, singleSetting, sweep } from './sweep.js';
 import {
@@ -22,13 +23,6 @@ const models: readonly TextModel[] = [
   { label: 'SmolLM2', folder: 'smollm2-135m-instruct' },
   { label: 'DeBERTa', folder: 'deberta-v3-xsmall' },
 ];
-
-/** Tasks of GLUE: which metric the paper gives, and the score that the cost is counted to. */
-const tasks = [
-  { name: 'rte', label: 'RTE', metric: 'accuracy', target: 0.58 },
-  { name: 'qqp', label: 'QQP', metric: 'f1.1', target: 0.65 },
-  { name: 'qnli', label: 'QNLI', metric: 'accuracy', target: 0.65 },
-] as const;
 
 interface Settings extends SweepSettings {
   /** Models by their folder; those of them that are there. */
@@ -106,12 +100,6 @@ function f1({ metrics }: Evaluation): number {
   return metrics['f1.1'] ?? Number.NaN;
 }
 
-/** Score of the better of guessing by the classes' frequency and always answering with the second class. */
-function guessingOf({ labels }: LabelledDataset, metric: string): number {
-  const share = labels.reduce((sum, label) => sum + label, 0) / labels.length;
-  return metric === 'f1.1' ? (2 * share) / (1 + share) : Math.max(share, 1 - share);
-}
-
 /** `table1-text`: language models trained and locked on MRPC, then fine-tuned on other pairs of sentences. */
 export const table1Text: Reproduction = {
   name: 'table1-text',
@@ -127,7 +115,7 @@ export const table1Text: Reproduction = {
     const utility: Record<string, Awaited<ReturnType<typeof lockedClassifier>>['utility']> = {};
     const rows: { label: string; cells: ResultCell[] }[] = [];
     const setup: string[] = [];
-    const wanted = tasks.filter(({ name }) => rest.tasks.includes(name));
+    const wanted = pairTasks.filter(({ name }) => rest.tasks.includes(name));
     for (const model of presentModels(
       context,
       models.filter(({ folder }) => rest.models.includes(folder)),

@@ -53,6 +53,37 @@ export const textOptimizer = { name: 'adamw', options: { weightDecay: 0.01 }, sc
 export const textBatch = 8;
 export const textRate = 5e-5;
 
+const course = { optimizer: 'adamw', schedule: 'linear', adamw: { weightDecay: 0.01 }, batchSize: textBatch };
+
+/** A model of the data folder as it is, on disk. */
+export function releasedAsIs(runner: Runner, { data }: ReproductionContext, { folder }: TextModel) {
+  return runner.adopt({ name: `${folder}-as-it-is` }, join(data, 'models', folder));
+}
+
+/** A model with a classifier for a task, trained on it, on disk; without epochs as it is, good at the task already. */
+export async function trainedClassifier(
+  runner: Runner,
+  context: ReproductionContext,
+  model: TextModel,
+  spec: DataSpec,
+  epochs: number,
+) {
+  const parts = await loadData(spec);
+  const data = { ...parts, spec };
+  const folder = join(context.data, 'models', model.folder);
+  const part = { name: `${model.folder}-unlocked` };
+  const options = { ...course, epochs: epochs || 1, learningRate: textRate, evaluateEvery: 100_000 };
+  const made =
+    epochs === 0
+      ? await runner.adopt(part, folder)
+      : await runner.train(part, {
+          from: () => withClassifier(folder, parts, context.seed),
+          data,
+          options: trainOptions.parse(options),
+        });
+  return { made, data };
+}
+
 /** A model with a classifier for a task, trained on it and locked on it; both on disk. */
 export async function lockedClassifier(
   runner: Runner,
@@ -61,21 +92,7 @@ export async function lockedClassifier(
   spec: DataSpec,
   { trainEpochs, lockEpochs, lockRate, alpha, topK }: TextCourse,
 ) {
-  const parts = await loadData(spec);
-  const data = { ...parts, spec };
-  const start = () => withClassifier(join(context.data, 'models', model.folder), parts, context.seed);
-  const course = { optimizer: 'adamw', schedule: 'linear', adamw: { weightDecay: 0.01 }, batchSize: textBatch };
-  const training = trainOptions.parse({
-    ...course,
-    epochs: trainEpochs || 1,
-    learningRate: textRate,
-    evaluateEvery: 100_000,
-  });
-  const part = { name: `${model.folder}-unlocked` };
-  const unlocked =
-    trainEpochs === 0
-      ? await runner.adopt(part, join(context.data, 'models', model.folder))
-      : await runner.train(part, { from: start, data, options: training });
+  const { made: unlocked, data } = await trainedClassifier(runner, context, model, spec, trainEpochs);
   const options = specDefOptions.parse({
     ...course,
     epochs: lockEpochs,
@@ -97,8 +114,8 @@ export async function lockedClassifier(
     paths: { unlocked: unlocked.path, locked: locked.path },
     unlocked: unlocked.model,
     locked: locked.model,
-    parts,
-    utility: await utilityChange(unlocked.model, locked.model.weights, parts.test, runner.spec.engine),
+    parts: data,
+    utility: await utilityChange(unlocked.model, locked.model.weights, data.test, runner.spec.engine),
     /** The largest singular value of any matrix before and after the lock. */
     sigma: {
       before: Math.max(...locked.info.spectra.map(({ before }) => before[0])),

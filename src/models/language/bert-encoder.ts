@@ -73,7 +73,7 @@ export function bertEncoder(
   let h = embeddings(scope.child('embeddings'), inputs, positions, settings);
   for (let layer = 0; layer < settings.num_hidden_layers; layer++) {
     const block = scope.child('encoder').child('layer').child(`${layer}`);
-    h = bertBlock(block, h, settings, (inner, x) => attention(inner, x, bias, settings));
+    h = scope.hiddenLayer(bertBlock(block, h, settings, (inner, x) => attention(inner, x, bias, settings)));
   }
   return h;
 }

@@ -182,6 +182,7 @@ function encode(base: Scope, inputs: Tensors, real: Tensor, settings: DebertaV2C
     const block = encoder.child('layer').child(`${layer}`);
     h = bertBlock(block, h, settings, (inner, x) => disentangledAttention(inner, x, given, settings));
     if (layer === 0 && settings.conv_kernel_size > 0) h = convolved(encoder.child('conv'), first, h, real, settings);
+    base.hiddenLayer(h);
   }
   return h;
 }

@@ -136,7 +136,7 @@ export function decoder(scope: Scope, inputs: DecoderInputs, settings: DecoderSe
     });
     h = added('post_attention_layernorm', output);
     const second = settings.normalizesOutputs ? 'pre_feedforward_layernorm' : 'post_attention_layernorm';
-    h = added('post_feedforward_layernorm', feedForward(at.child('mlp'), norm(second, h), settings));
+    h = scope.hiddenLayer(added('post_feedforward_layernorm', feedForward(at.child('mlp'), norm(second, h), settings)));
     return kept;
   });
   return { hidden: rmsNorm(scope.child('norm'), h, { epsilon, offset }), present };

@@ -81,7 +81,7 @@ export const distilbert = encoderArchitecture<DistilBertConfig>({
     const bias = paddingBias(real);
     let h = embeddings(base.child('embeddings'), input_ids, real, settings);
     for (let layer = 0; layer < settings.n_layers; layer++) {
-      h = block(base.child('transformer').child('layer').child(`${layer}`), h, bias, settings);
+      h = base.hiddenLayer(block(base.child('transformer').child('layer').child(`${layer}`), h, bias, settings));
     }
     return h;
   },

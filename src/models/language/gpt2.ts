@@ -134,7 +134,7 @@ const decoder: TextDecoder<Gpt2Config> = {
       h = add(h, output);
       const mlp = block.child('mlp');
       const wide = conv1d(mlp.child('c_fc'), layerNorm(block.child('ln_2'), h, { epsilon }), inner(given), deviation);
-      h = add(h, residual(mlp, activations[given.activation_function](wide), given));
+      h = scope.hiddenLayer(add(h, residual(mlp, activations[given.activation_function](wide), given)));
       return kept;
     });
     return { hidden: layerNorm(model.child('ln_f'), h, { epsilon }), present };

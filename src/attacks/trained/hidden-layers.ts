@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import type { Dataset } from '../../data/index.js';
+import { parameterSet, type StateDict, smallestBatch } from '../../models/index.js';
+import { taskOf } from '../../tasks/index.js';
+import { Evaluator } from '../../training/index.js';
+import { featuresOf } from '../features.js';
+import { frozenUse } from '../frozen-use.js';
+import { hiddenLayersOf, hiddenOutput } from '../hidden-layers.js';
+import { fittedPart, once } from './fitted-part.js';
+import type { TrainedPart } from './trained-part.js';
+
+/** Numbers of all hidden layers that are kept of an example at most: 4096 examples take 512 MB. */
+const most = 2 ** 15;
+
+/** White-box frozen use: leaves the weights as they are and fits a logistic regression to what all hidden layers hold. */
+export const hiddenLayers: TrainedPart<Record<string, never>> = {
+  name: 'hidden-layers',
+  description: 'leave the weights as they are and fit a logistic regression to all hidden layers',
+  label: 'white-box use',
+  options: z.strictObject({}),
+  ...fittedPart,
+  // It takes none, but hours of a regression would then cost less than one step.
+  countsSteps: false,
+  applies: (start) =>
+    fittedPart.applies(start) ??
+    (start.model.build(smallestBatch(start.model)).scope.hidden.length > 0
+      ? undefined
+      : 'need a model with hidden layers, which this one has not'),
+  search: async ({ model, weights, train, shared: { test, metric, target }, evaluator, programs, budget, log }) => {
+    const task = { ...taskOf(model), output: hiddenOutput };
+    const inside = new Evaluator(hiddenLayersOf(model), {}, { task, programs });
+    // Weights that some transform draws anew are others for each seed.
+    const of = once((state: StateDict) => {
+      const params = parameterSet(state);
+      return once((dataset: Dataset) => featuresOf(inside, params, dataset, most));
+    });
+    const features = (dataset: Dataset, seed: number) => of(weights(seed))(dataset);
+    return frozenUse({ features, train, test, metric, target, task: evaluator.task, budget }, log);
+  },
+};
