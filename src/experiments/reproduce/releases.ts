@@ -48,10 +48,10 @@ const settings: Readonly<Record<Scale, Settings>> = {
     tasks: ['qqp', 'qnli'],
     trainEpochs: 3,
     attackEpochs: 1,
-    attackLimit: 2000,
-    testLimit: 500,
+    attackLimit: 1500,
+    testLimit: 400,
     maxLength: 96,
-    budget: { batchSize: textBatch, searchSeeds: [11], seeds: [1, 2, 3], evaluationSpacing: 2, refine: false },
+    budget: { batchSize: textBatch, searchSeeds: [11], seeds: [1, 2, 3], evaluationSpacing: 4, refine: false },
     optimizers: [{ ...textOptimizer, decades: [-4, -3] }],
   },
   paper: {

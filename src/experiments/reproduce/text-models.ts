@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import { type DataParts, type DataSpec, dataSpec, loadData } from '../../data/index.js';
 import { specDefOptions, specdef } from '../../locks/index.js';
-import { loadModel, type Model } from '../../models/index.js';
+import { architectures, initializeModel, loadModel, type Model } from '../../models/index.js';
 import { taskOf } from '../../tasks/index.js';
 import { trainOptions } from '../jobs/train.js';
 import type { Runner } from '../run/index.js';
@@ -16,22 +16,44 @@ export interface TextModel {
   readonly label: string;
   /** Its folder below the data folder's `models`. */
   readonly folder: string;
+  /** What stands in for it where its folder is not there: a new model, trained from scratch. */
+  readonly standIn?: {
+    /** What tables call that. */
+    readonly label: string;
+    /** Its architecture. */
+    readonly architecture: string;
+    /** Its keys of `config.json`. */
+    readonly config: Readonly<Record<string, unknown>>;
+    /** The folder below `models` whose tokenizer it has. */
+    readonly tokenizer: string;
+    /** Learning rate of its training, which is no fine-tuning. */
+    readonly rate: number;
+  };
 }
 
-/** Those whose folder is there. */
+/** Those whose folder is there, and stand-ins for the others that have one. */
 export function presentModels({ data }: ReproductionContext, models: readonly TextModel[]): TextModel[] {
-  return models.filter(({ folder }) => existsSync(join(data, 'models', folder)));
+  const isThere = (folder: string) => existsSync(join(data, 'models', folder));
+  return models.flatMap(({ standIn, ...model }) => {
+    if (isThere(model.folder)) return [model];
+    return standIn && isThere(standIn.tokenizer) ? [{ ...model, label: standIn.label, standIn }] : [];
+  });
 }
 
 /** Texts of a data set in the experiment's folder, as a model reads them. */
 export function textsOf(
   { data, seed }: ReproductionContext,
-  { folder }: TextModel,
+  { folder, standIn }: TextModel,
   name: string,
   options: z.input<typeof dataSpec>,
 ): DataSpec {
   const path = join(data, name);
-  return dataSpec.parse({ path, splitSeed: seed, tokenizer: join(data, 'models', folder), ...options });
+  return dataSpec.parse({
+    path,
+    splitSeed: seed,
+    tokenizer: join(data, 'models', standIn?.tokenizer ?? folder),
+    ...options,
+  });
 }
 
 /** How a model is made good at its task, and locked. */
@@ -72,12 +94,17 @@ export async function trainedClassifier(
   const data = { ...parts, spec };
   const folder = join(context.data, 'models', model.folder);
   const part = { name: `${model.folder}-unlocked` };
-  const options = { ...course, epochs: epochs || 1, learningRate: textRate, evaluateEvery: 100_000 };
+  const options = {
+    ...course,
+    epochs: epochs || 1,
+    learningRate: model.standIn?.rate ?? textRate,
+    evaluateEvery: 100_000,
+  };
   const made =
     epochs === 0
       ? await runner.adopt(part, folder)
       : await runner.train(part, {
-          from: () => withClassifier(folder, parts, context.seed),
+          from: () => withClassifier(context, model, parts),
           data,
           options: trainOptions.parse(options),
         });
@@ -124,10 +151,20 @@ export async function lockedClassifier(
   };
 }
 
-/** A model of the data folder with a new classifier for the classes of a task. */
-async function withClassifier(folder: string, { train }: DataParts, seed: number): Promise<Model> {
+/** A model of the data folder, or its stand-in, with a new classifier for the classes of a task. */
+async function withClassifier(
+  { data, seed }: ReproductionContext,
+  { folder, standIn }: TextModel,
+  { train }: DataParts,
+): Promise<Model> {
   const head = { kind: 'classifier', labels: train.classes };
-  const model = await loadModel(folder, { head, seed });
+  if (standIn) {
+    const { architecture, config, tokenizer } = standIn;
+    const fitting = architectures.get(architecture).fit(train.examples.layout([]), head);
+    const model = initializeModel(architecture, { ...fitting, ...config }, seed);
+    return { ...model, tokenizer: join(data, 'models', tokenizer) };
+  }
+  const model = await loadModel(join(data, 'models', folder), { head, seed });
   taskOf(model).requireFit(model, train);
   return model;
 }
