@@ -89,6 +89,20 @@ describe('tableToText', () => {
     );
   });
 
+  it('breaks long names before it breaks a number', () => {
+    const row = { matrix: 'encoder.layer.0.attention.output.dense.weight', shape: '1536×384' };
+    const columns = ['matrix', 'shape', 'σ1', 'σ2', 'condition', 'Frobenius'].map((key) => ({ key, header: key }));
+    const numbers = { σ1: '28.72', σ2: '11.18', condition: '31,137', Frobenius: '190.43' };
+    const lines = tableToText({ columns, rows: [{ ...row, ...numbers }] }, { maxWidth: 80 }).split('\n');
+    for (const number of Object.values(numbers)) expect(lines[2]).toContain(number);
+    expect(
+      lines
+        .slice(2)
+        .map((line) => line.split(' ')[0])
+        .join(''),
+    ).toBe(row.matrix);
+  });
+
   it('folds columns that no wrapping brings side by side, and repeats the first', () => {
     const sigmas = Array.from({ length: 12 }, (_, index) => `σ${index + 1}`);
     const text = tableToText(

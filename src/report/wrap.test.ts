@@ -40,6 +40,7 @@ describe('breakLines', () => {
     ['87.8 % (86.1 to 90.0)', 14, ['87.8 %', '(86.1 to 90.0)']],
     ['SGD + momentum', 8, ['SGD +', 'momentum']],
     ['encoder.layer.0.attention', 14, ['encoder.layer.', '0.attention']],
+    ['layer4.0.bn1', 9, ['layer4.0.', 'bn1']],
     ['abcdefgh', 3, ['abc', 'def', 'gh']],
     ['1.234 5.678', 6, ['1.234', '5.678']],
     ['漢字漢字', 5, ['漢字', '漢字']],

@@ -28,7 +28,11 @@ const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
 const WAYS: readonly { split: (text: string) => string[]; joint: string }[] = [
   { split: (text) => text.split(/ (?=\()/), joint: ' ' },
   { split: (text) => text.split(BREAKABLE_SPACE), joint: ' ' },
-  { split: (text) => text.split(/(?<=[\p{L}\p{N}][./_-])(?=[\p{L}\p{N}])/u), joint: '' },
+  // Behind punctuation, but within no decimal number.
+  {
+    split: (text) => text.split(/(?<=[\p{L}\p{N}][./_-])(?<!\p{N}\.)(?=[\p{L}\p{N}])|(?<=\p{N}\.)(?=\p{L})/u),
+    joint: '',
+  },
   { split: (text) => Array.from(graphemes.segment(text), ({ segment }) => segment), joint: '' },
 ];
 
