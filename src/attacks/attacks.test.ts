@@ -256,6 +256,31 @@ describe('tasks', () => {
     await runner.release();
   });
 
+  it('take one of several draws by the seed, searches and frozen use too', async () => {
+    const other = join(root, 'other-draw');
+    await saveModel(other, initializeModel('cnn', config, 2));
+    const runner = new AttackRunner();
+    const run = async (path: string, draws: readonly string[] | undefined, more: Partial<AttackTask> = {}) => {
+      const own = task('draws', { start: { kind: 'model', path, ...(draws && { draws }) }, ...more });
+      return runner.run({ ...own, budget: { ...own.budget, decades: [-2], refine: false, seeds: [1, 2, 3, 4] } });
+    };
+    for (const more of [{}, { trained: { name: 'none' } }, { trained: { name: 'hidden-layers' } }]) {
+      const [first, second, both] = [
+        await run(released, undefined, more),
+        await run(other, undefined, more),
+        await run(released, [other], more),
+      ];
+      // Seeds 2 and 4 take the first, 1 and 3 the second.
+      const picked = [second.trials[0], first.trials[1], second.trials[2], first.trials[3]];
+      expect(both.trials).toEqual(picked);
+      expect(first.trials).not.toEqual(second.trials);
+    }
+    const wider = join(root, 'wider');
+    await saveModel(wider, initializeModel('cnn', { ...config, hidden_sizes: [9, 8, 8] }, 1));
+    await expect(run(released, [wider])).rejects.toThrow('expected draws of one model');
+    await runner.release();
+  });
+
   it('never change the released weights in memory, whatever is done to them first', async () => {
     const loaded = await loadModel(released);
     const copy = cloneWeights(loaded.weights);

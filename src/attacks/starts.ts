@@ -8,6 +8,8 @@ export type Start =
       readonly kind: 'model';
       /** Its model directory. */
       readonly path: string;
+      /** Further draws of it, which differ in their seeds alone: a trial takes one of all by its own seed. */
+      readonly draws?: readonly string[];
       /** Its configuration, where the directory has no `config.json`. */
       readonly config?: Readonly<Record<string, unknown>>;
       /** The head that the attacker's task needs, where it is not the model's own: drawn anew. */
@@ -28,6 +30,8 @@ export type Start =
 export interface AttackTargets {
   /** The released, locked model. */
   readonly locked: string;
+  /** Further draws of the same lock: what is measured over seeds is then measured over locks, too. */
+  readonly lockedDraws?: readonly string[];
   /** The model before the lock, for comparison; without it nothing says what the lock costs an attacker. */
   readonly unlocked?: string;
   /** Further models by the name of their starting point. */
@@ -55,8 +59,12 @@ export interface StartingPoint {
   from(targets: AttackTargets): Start | undefined;
 }
 
-const modelAt = (path: string | undefined, { config, head }: AttackTargets): Start | undefined =>
-  path === undefined ? undefined : { kind: 'model', path, config, ...(head && { head }) };
+const modelAt = (
+  path: string | undefined,
+  { config, head }: AttackTargets,
+  draws?: readonly string[],
+): Start | undefined =>
+  path === undefined ? undefined : { kind: 'model', path, ...(draws && { draws }), config, ...(head && { head }) };
 
 /** All starting points by name, in the order of tables. */
 export const starts = new Registry<StartingPoint>('starting point', [
@@ -72,7 +80,7 @@ export const starts = new Registry<StartingPoint>('starting point', [
     description: 'the released, locked model',
     isLocked: true,
     countsAs: 'locked',
-    from: (targets) => modelAt(targets.locked, targets),
+    from: (targets) => modelAt(targets.locked, targets, targets.lockedDraws),
   },
   {
     name: 'random weights',

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { type DataSpec, type Dataset, loadData } from '../data/index.js';
 import { type EngineOptions, ProgramCache } from '../engine/index.js';
 import { type HeadNeed, initializeModel, loadModel, type Model, type ModelSpec } from '../models/index.js';
-import { parseOptions } from '../registry/index.js';
+import { InputError, parseOptions } from '../registry/index.js';
 import { Evaluator } from '../training/index.js';
 import type { FineTuneOptimizer } from './fine-tune.js';
 import type { SearchBudget, SearchResult, TrialLog } from './search.js';
@@ -75,17 +75,28 @@ export class AttackRunner {
     const { start, transforms = [], trained = { name: 'all' }, optimizer, perClass, budget } = task;
     const { train, test } = await this.#once(this.#data, JSON.stringify(task.data), () => loadData(task.data));
     const path = start.kind === 'model' ? start.path : start.like;
-    const { model, digest } = await this.#load(path, start.config, start.head);
-    const released = async () => {
-      const own = start.head ? await this.#load(path, start.config) : { model, digest };
-      return { weights: own.model.weights, released: this.#engine(own.model).evaluator };
+    const paths = [path, ...((start.kind === 'model' && start.draws) || [])];
+    const draws = await Promise.all(paths.map((one) => this.#load(one, start.config, start.head)));
+    const [{ model, digest }] = draws;
+    for (const other of draws) {
+      if (other.model.digest === model.digest) continue;
+      throw new InputError(`${paths.join(', ')}: expected draws of one model, found different configurations`);
+    }
+    const ofSeed = (seed: number) => seed % paths.length;
+    const released = async (seed: number) => {
+      const own = start.head ? await this.#load(paths[ofSeed(seed)], start.config) : draws[ofSeed(seed)];
+      return { weights: own.model.weights, evaluator: this.#engine(own.model).evaluator };
     };
     const fresh = (seed: number) =>
       initializeModel(model.architecture.name, model.config as Record<string, unknown>, randomStartSeed + seed).weights;
-    const weights = (seed: number) =>
-      start.kind === 'model'
-        ? this.#transformed.get({ key: digest, model, weights: model.weights, fresh }, transforms, seed)
-        : this.#transformed.get({ key: `${digest} ${seed}`, model, weights: fresh(seed), fresh }, transforms, seed);
+    const weights = (seed: number) => {
+      if (start.kind === 'random') {
+        const from = { key: `${digest} ${seed}`, model, weights: fresh(seed), fresh };
+        return this.#transformed.get(from, transforms, seed);
+      }
+      const drawn = draws[ofSeed(seed)];
+      return this.#transformed.get({ key: drawn.digest, model, weights: drawn.model.weights, fresh }, transforms, seed);
+    };
     const part = trainedParts.get(trained.name);
     const engine = this.#engine(model);
     const { steps, batchSize, metric, target, continueAfterTarget, giveUpBelow, evaluationSpacing, evaluateEvery } =

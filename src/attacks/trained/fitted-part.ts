@@ -1,4 +1,8 @@
+import type { Dataset } from '../../data/index.js';
+import { parameterSet, type StateDict } from '../../models/index.js';
 import { taskOf } from '../../tasks/index.js';
+import type { Evaluator } from '../../training/index.js';
+import { featuresOf } from '../features.js';
 import type { TrainedPart } from './trained-part.js';
 
 /** What parts that fit a logistic regression have in common: the model stays as it is, and there is no learning rate. */
@@ -11,12 +15,23 @@ export const fittedPart = {
     taskOf(model).answers ? undefined : 'need examples with an answer each, which the unauthorized task has not',
 } satisfies Partial<TrainedPart>;
 
-/** A function that computes what it gives for an argument once. */
-export function once<K, V>(compute: (argument: K) => V): (argument: K) => V {
-  const computed = new Map<K, V>();
-  return (argument) => {
-    const found = computed.get(argument) ?? compute(argument);
-    computed.set(argument, found);
+/**
+ * What a regression is fitted to, by data set and seed, computed once for each weights.
+ *
+ * @param given - The weights of a seed, and what computes the features with them.
+ * @param most - See {@link featuresOf}.
+ */
+export function featuresBySeed(
+  given: (seed: number) => Promise<{ readonly weights: StateDict; readonly evaluator: Evaluator }>,
+  most: number,
+): (dataset: Dataset, seed: number) => Promise<Float32Array> {
+  const known = new Map<StateDict, Map<Dataset, Promise<Float32Array>>>();
+  return async (dataset, seed) => {
+    const { weights, evaluator } = await given(seed);
+    const own = known.get(weights) ?? new Map<Dataset, Promise<Float32Array>>();
+    known.set(weights, own);
+    const found = own.get(dataset) ?? featuresOf(evaluator, parameterSet(weights), dataset, most);
+    own.set(dataset, found);
     return found;
   };
 }

@@ -1,12 +1,10 @@
 import { z } from 'zod';
-import type { Dataset } from '../../data/index.js';
-import { parameterSet, type StateDict, smallestBatch } from '../../models/index.js';
+import { smallestBatch } from '../../models/index.js';
 import { taskOf } from '../../tasks/index.js';
 import { Evaluator } from '../../training/index.js';
-import { featuresOf } from '../features.js';
 import { frozenUse } from '../frozen-use.js';
 import { hiddenLayersOf, hiddenOutput } from '../hidden-layers.js';
-import { fittedPart, once } from './fitted-part.js';
+import { featuresBySeed, fittedPart } from './fitted-part.js';
 import type { TrainedPart } from './trained-part.js';
 
 /** Numbers of all hidden layers that are kept of an example at most: 4096 examples take 512 MB. */
@@ -29,12 +27,7 @@ export const hiddenLayers: TrainedPart<Record<string, never>> = {
   search: async ({ model, weights, train, shared: { test, metric, target }, evaluator, programs, budget, log }) => {
     const task = { ...taskOf(model), output: hiddenOutput };
     const inside = new Evaluator(hiddenLayersOf(model), {}, { task, programs });
-    // Weights that some transform draws anew are others for each seed.
-    const of = once((state: StateDict) => {
-      const params = parameterSet(state);
-      return once((dataset: Dataset) => featuresOf(inside, params, dataset, most));
-    });
-    const features = (dataset: Dataset, seed: number) => of(weights(seed))(dataset);
+    const features = featuresBySeed(async (seed) => ({ weights: weights(seed), evaluator: inside }), most);
     return frozenUse({ features, train, test, metric, target, task: evaluator.task, budget }, log);
   },
 };

@@ -1,9 +1,6 @@
 import { z } from 'zod';
-import type { Dataset } from '../../data/index.js';
-import { parameterSet } from '../../models/index.js';
-import { featuresOf } from '../features.js';
 import { frozenUse } from '../frozen-use.js';
-import { fittedPart, once } from './fitted-part.js';
+import { featuresBySeed, fittedPart } from './fitted-part.js';
 import type { TrainedPart } from './trained-part.js';
 
 /** Outputs that are kept of an example at most; wider ones, such as of a vocabulary, are projected. */
@@ -17,10 +14,9 @@ export const noWeights: TrainedPart<Record<string, never>> = {
   options: z.strictObject({}),
   ...fittedPart,
   outputsAlone: true,
-  search: async ({ released, train, shared: { test, metric, target }, evaluator, budget, log }) => {
-    const { weights, released: own } = await released();
-    const params = parameterSet(weights);
-    const features = once((dataset: Dataset) => featuresOf(own, params, dataset, most));
-    return frozenUse({ features, train, test, metric, target, task: evaluator.task, budget }, log);
-  },
+  search: async ({ released, train, shared: { test, metric, target }, evaluator, budget, log }) =>
+    frozenUse(
+      { features: featuresBySeed(released, most), train, test, metric, target, task: evaluator.task, budget },
+      log,
+    ),
 };

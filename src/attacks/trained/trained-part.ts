@@ -13,8 +13,8 @@ export interface SearchContext {
   readonly model: ModelSpec;
   /** Its weights by the trial's seed, all transforms applied; they stay as they are. */
   readonly weights: (seed: number) => StateDict;
-  /** The model as it is released, with its own head: its weights, and what computes its outputs. */
-  readonly released: () => Promise<{ readonly weights: StateDict; readonly released: Evaluator }>;
+  /** The model as it is released, with its own head, by the trial's seed: its weights, and what computes its outputs. */
+  readonly released: (seed: number) => Promise<{ readonly weights: StateDict; readonly evaluator: Evaluator }>;
   /** Labelled examples of the unauthorized task, by the trial's seed. */
   readonly train: (seed: number) => Dataset;
   /** Optimizer and schedule of the search; the learning rate is what is searched. */

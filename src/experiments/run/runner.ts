@@ -54,6 +54,8 @@ interface Part {
   readonly name: string;
   /** What the progress calls it; default its name. */
   readonly phase?: string;
+  /** Seed of its shuffles and draws; default the run's. */
+  readonly seed?: number;
   /** Model directory to write; default a folder of the run with the part's name. */
   readonly output?: { readonly path: string; readonly force: boolean };
 }
@@ -106,7 +108,8 @@ export class Runner {
     }: { from?: () => Promise<Model>; data: TaskData; options: TrainOptions },
   ): Promise<MadeModel<TrainedInfo>> {
     const steps = trainSteps(options, data.train);
-    const { engine, seed } = this.spec;
+    const { engine } = this.spec;
+    const { seed = this.spec.seed } = part;
     return this.#make<TrainResult, TrainedInfo>(part, steps, {
       make: async (job) => {
         const model = await from();
@@ -146,7 +149,8 @@ export class Runner {
     },
   ): Promise<MadeModel<LockedInfo>> {
     const chosen = typeof method === 'string' ? (lockMethods.get(method) as LockMethod<Options>) : method;
-    const { engine, seed } = this.spec;
+    const { engine } = this.spec;
+    const { seed = this.spec.seed } = part;
     let original: Model;
     return this.#make<LockJobResult, LockedInfo>(part, chosen.steps(options, data?.train.size ?? 0), {
       make: async (job) => {
