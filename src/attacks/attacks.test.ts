@@ -231,6 +231,15 @@ describe('tasks', () => {
     expect(evaluationSteps(24)).toEqual([4, 8, 12, 16, 20, 24]);
   });
 
+  it('search with fewer steps than are reported, where they are told to', async () => {
+    const runner = new AttackRunner();
+    const budget = { decades: [-2, -3], refine: false, searchSteps: 8, searchSeeds: [7], seeds: [1] };
+    const { search, trials } = await runner.run(task('short', { steps: 24, giveUpBelow: -1, budget }));
+    await runner.release();
+    const last = ({ curve }: (typeof trials)[number]) => curve.at(-1)?.step;
+    expect([search.map(last), trials.map(last)]).toEqual([[8, 8], [24]]);
+  });
+
   it('train by the schedule of their optimizer', async () => {
     const runner = new AttackRunner();
     const ends = async (more: Partial<AttackTask>) => {

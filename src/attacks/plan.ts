@@ -25,6 +25,8 @@ export interface AttackSetting
   readonly refine?: boolean;
   /** Ratio of steps between two measurements of the searches' trials; default that of the runs that are reported. */
   readonly searchSpacing?: number;
+  /** Steps of the searches' trials at most; default those of the runs that are reported. */
+  readonly searchSteps?: number;
   /** Seeds of the searches. */
   readonly searchSeeds: readonly number[];
   /** Seeds of the runs that are reported. */
@@ -121,14 +123,17 @@ export function learnedOptions(knowledge: LockKnowledge): TransformOptions {
 /** The searches of one setting: one for each starting point, attack and optimizer. */
 export function plannedSearches(
   { tried }: Pick<PlannedAttacks, 'tried'>,
-  { optimizers, refine, searchSpacing, searchSeeds, seeds, ...shared }: AttackSetting,
+  { optimizers, refine, searchSpacing, searchSteps, searchSeeds, seeds, ...shared }: AttackSetting,
   { transforms: available = {}, adaptiveOptimizers }: AttackChoice = {},
 ): PlannedSearch[] {
   return tried.flatMap(({ attack, start: { start, from } }) => {
     const { trained, trainedOptions, adaptive } = attack;
     const some = adaptive ? optimizers.slice(0, adaptiveOptimizers) : optimizers;
     const facts = factsOf(attack, start);
-    const budget = (decades: readonly number[]) => ({ decades, refine, searchSpacing, searchSeeds, seeds });
+    const budget = (decades: readonly number[]) => ({
+      ...{ decades, refine, searchSpacing, searchSeeds, seeds },
+      ...(searchSteps !== undefined && { searchSteps }),
+    });
     const steps = attack.transforms.map(({ name }): TransformStep => ({ name, options: available[name] ?? {} }));
     return (trained.choose?.(some) ?? some).map(({ decades, ...optimizer }) => ({
       facts,

@@ -10,6 +10,8 @@ export interface SearchBudget {
   readonly refine?: boolean;
   /** Ratio of steps between two measurements of the search's trials; default that of the trials that are reported. */
   readonly searchSpacing?: number;
+  /** Steps of the search's trials at most; default those of the trials that are reported. */
+  readonly searchSteps?: number;
   /** Seeds of the search, at least one: the first for all rates, the others for the two best. */
   readonly searchSeeds: readonly number[];
   /** Seeds that the chosen learning rate is run with again; results are reported over these only. */
@@ -54,22 +56,23 @@ const finalists = 2;
  */
 export async function searchLearningRate(
   setting: TrialSetting,
-  { decades, refine = true, searchSpacing, searchSeeds: [first, ...others], seeds }: SearchBudget,
+  { decades, refine = true, searchSpacing, searchSteps, searchSeeds: [first, ...others], seeds }: SearchBudget,
   { finished = [], onTrial, signal }: TrialLog = {},
 ): Promise<SearchResult> {
   const search: Trial[] = [];
   const before = [...finished];
   let done = 0;
-  const { steps, continueAfterTarget = false } = setting(first);
+  const { steps: reported, continueAfterTarget = false } = setting(first);
+  const steps = searchSteps ?? reported;
   // Runs that go on after the target are judged by the score alone.
   const best = (trials: readonly Trial[]) =>
     continueAfterTarget ? trials.toSorted((a, b) => b.score - a.score) : ranked(trials);
   const gain = (trials: readonly Trial[]) => (continueAfterTarget ? meanScore(trials) : meanGain(trials, steps));
-  const searching = searchSpacing === undefined ? {} : { evaluationSpacing: searchSpacing };
+  const searching = { steps, ...(searchSpacing !== undefined && { evaluationSpacing: searchSpacing }) };
   const attempt = async (
     learningRate: number,
     seed: number,
-    more: Pick<FineTuneOptions, 'beatenAfter' | 'evaluationSpacing'> = {},
+    more: Partial<Pick<FineTuneOptions, 'steps' | 'beatenAfter' | 'evaluationSpacing'>> = {},
   ) => {
     const known = before.shift();
     const index = done++;

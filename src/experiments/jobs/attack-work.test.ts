@@ -28,6 +28,8 @@ describe('attackWork', () => {
     expect(attackWork({ steps: 240, budget })).toBe(3120);
     expect(attackWork({ steps: 40, budget })).toBe(520);
     expect(attackWork({ steps: 40, budget: { ...budget, decades: [-3], refine: false } })).toBe(120);
+    // Ten trials of the search are shorter.
+    expect(attackWork({ steps: 240, budget: { ...budget, searchSteps: 24 } })).toBe(960);
   });
 });
 
@@ -44,6 +46,19 @@ describe('trackTrials', () => {
       ['advanceBy', 240, '1 of 26 trials'],
       ['advanceBy', 40, '2 of 26 trials'],
       ['end', '2 trials'],
+    ]);
+  });
+
+  it('comes to its total where searches are shorter than what is reported', () => {
+    const { calls, progress } = recorded();
+    const own = { id: 'short', steps: 240, budget: { ...budget, searchSteps: 24 } };
+    const tracker = trackTrials(progress, 'attack', [own]);
+    tracker.skipTrials(own, 9);
+    for (let trial = 9; trial < 13; trial++) tracker.trial(own);
+    expect(calls.slice(1).map(([name, steps]) => [name, steps])).toEqual([
+      ['skip', 216],
+      ['advanceBy', 24],
+      ...[1, 2, 3].map(() => ['advanceBy', 240]),
     ]);
   });
 

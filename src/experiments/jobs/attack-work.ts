@@ -5,8 +5,16 @@ import type { PhaseProgress } from '../progress.js';
 export type SearchWork = Pick<AttackTask, 'id' | 'steps' | 'budget'>;
 
 /** Optimizer steps of all trials of a search, at most: what a search of 240 steps a trial weighs beside one of 40. */
-export function attackWork({ steps, budget }: Omit<SearchWork, 'id'>): number {
-  return steps * trialCount(budget);
+export function attackWork(search: Omit<SearchWork, 'id'>): number {
+  return stepsOfTrials(search, 0, trialCount(search.budget));
+}
+
+/** Steps of some of its trials at most, by their place: those of the search come first. */
+function stepsOfTrials({ steps, budget }: Omit<SearchWork, 'id'>, from: number, to: number): number {
+  const searching = trialCount(budget) - budget.seeds.length;
+  const of = (trials: number) =>
+    Math.min(trials, searching) * (budget.searchSteps ?? steps) + Math.max(0, trials - searching) * steps;
+  return of(to) - of(from);
 }
 
 /** Shows how far the searches of an attack have come. */
@@ -25,7 +33,8 @@ export interface TrialTracker {
 export function trackTrials(progress: PhaseProgress, label: string, tasks: readonly SearchWork[]): TrialTracker {
   const total = tasks.reduce((sum, { budget }) => sum + trialCount(budget), 0);
   let done = 0;
-  const counted = new Set<string>();
+  /** Trials of each search so far. */
+  const counted = new Map<string, number>();
   progress.begin(
     label,
     tasks.reduce((sum, task) => sum + attackWork(task), 0),
@@ -34,20 +43,21 @@ export function trackTrials(progress: PhaseProgress, label: string, tasks: reado
   return {
     skip: (task) => {
       if (counted.has(task.id)) return;
-      counted.add(task.id);
+      counted.set(task.id, trialCount(task.budget));
       done += trialCount(task.budget);
       progress.skip(attackWork(task));
     },
-    skipTrials: ({ id, steps }, count) => {
+    skipTrials: (task, count) => {
       if (count === 0) return;
-      counted.add(id);
+      counted.set(task.id, count);
       done += count;
-      progress.skip(steps * count);
+      progress.skip(stepsOfTrials(task, 0, count));
     },
-    trial: ({ id, steps }) => {
-      counted.add(id);
+    trial: (task) => {
+      const before = counted.get(task.id) ?? 0;
+      counted.set(task.id, before + 1);
       done++;
-      progress.advanceBy(steps, `${done} of ${total} trials`);
+      progress.advanceBy(stepsOfTrials(task, before, before + 1), `${done} of ${total} trials`);
     },
     end: () => progress.end(`${done} ${done === 1 ? 'trial' : 'trials'}`),
   };
