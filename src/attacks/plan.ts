@@ -44,6 +44,8 @@ export interface AttackChoice {
   readonly adaptiveOptimizers?: number;
   /** Trains as anyone would, from these starting points alone, and tries nothing else; default all attacks from all. */
   readonly plainFrom?: readonly string[];
+  /** Names of the starting points that are attacked; default all. */
+  readonly from?: readonly string[];
 }
 
 /** A search of a plan, not yet named. */
@@ -162,8 +164,9 @@ export function compositionOf(task: Omit<AttackTask, 'id'>): Composition {
 function isChosen(
   { plain = false, alsoFromRandom = plain, transforms: steps }: Attack,
   { start, from }: PlannedStart,
-  { transforms: available = {}, plainFrom }: AttackChoice,
+  { transforms: available = {}, plainFrom, from: chosen }: AttackChoice,
 ): boolean {
+  if (chosen && !chosen.includes(start.name)) return false;
   if (plainFrom) return plain && plainFrom.includes(start.name);
   if (from.kind === 'random' && !alsoFromRandom) return false;
   return steps.every(({ name }) => available[name] !== undefined);

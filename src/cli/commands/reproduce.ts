@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { digestOfFolder, readOrigin } from '../../evidence/index.js';
-import { reproductions, scales } from '../../experiments/index.js';
+import { type Reproduction, reproductions, type Scale, type Sweep, scales, sweeps } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
+import { InputError } from '../../registry/index.js';
 import { reportOrigin, reproductionReport, summarizeReproduction, tableToText } from '../../report/index.js';
 import { defineCommand } from '../command.js';
 import { dataFolder, dataSetFolder } from '../data-folder.js';
@@ -28,8 +29,12 @@ export const reproduce = defineCommand({
       .enum(scales)
       .default('small')
       .describe(
-        'smoke: whether all parts run, about a minute; small: at most two hours on two cores; paper: as the paper did',
+        'smoke: whether all parts run, some minutes; small: at most two hours on two cores; medium: at most eight, three draws of each lock; paper: as the paper did',
       ),
+    sweep: z
+      .enum(sweeps)
+      .default('full')
+      .describe('full: searches learning rates and tries all attacks beside; none: the cells of the paper alone'),
     data: z.string().optional().describe('folder of the data sets, one subfolder each; default WEIGHTLOCK_DATA'),
     seed: z.int().min(0).default(1).describe('seed of the split, the weights and all shuffles'),
     page: z.string().optional().describe('folder to write the results to as a Markdown page with its charts'),
@@ -37,11 +42,13 @@ export const reproduce = defineCommand({
   examples: [
     'weightlock reproduce table1-vision --scale smoke',
     'weightlock reproduce table3 --scale small --data ./data --page docs/results',
+    'weightlock reproduce fig4 --scale paper --sweep none',
   ],
   run: async (context) => {
     const { options, threads, device, signal, print, result, dryRun } = context;
-    const { scale, seed, page } = options;
+    const { scale, sweep, seed, page } = options;
     const experiment = reproductions.get(context.arguments.experiment);
+    requireOffered(experiment, scale, sweep);
     const data = options.data ?? dataFolder('give --data');
     if (page !== undefined) await requirePage(experiment.name, page);
     const inputs: Record<string, string> = {};
@@ -64,6 +71,7 @@ export const reproduce = defineCommand({
           progress: phaseProgress(context),
           data,
           seed,
+          sweep,
         }),
       write: async (reproduced, run) => {
         const origin = reportOrigin(await readOrigin(run.path));
@@ -83,3 +91,17 @@ export const reproduce = defineCommand({
     return found.claims.some(({ verdict }) => verdict === 'fails') ? 1 : 0;
   },
 });
+
+/**
+ * Refuses what an experiment has not.
+ *
+ * @throws InputError naming the option.
+ */
+function requireOffered({ name, scales: offered, canSkipSweep }: Reproduction, scale: Scale, sweep: Sweep): void {
+  if (!offered.includes(scale)) {
+    throw new InputError(`--scale: expected one of ${offered.join(', ')} for ${name}, found ${scale}`);
+  }
+  if (sweep === 'none' && !canSkipSweep) {
+    throw new InputError(`--sweep none: expected an experiment that searches beside the paper's cells, found ${name}`);
+  }
+}

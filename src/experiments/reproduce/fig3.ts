@@ -2,7 +2,14 @@ import { loadData } from '../../data/index.js';
 import { mean } from '../../linalg/index.js';
 import { isGuessing, keepsProbabilities, keepsUtility, share } from './claims.js';
 import { lastScores, runnerOf } from './common.js';
-import type { Claim, Reproduction, ResultCell, Scale } from './reproduction.js';
+import {
+  type Claim,
+  type Reproduction,
+  type ResultCell,
+  type SettingsByScale,
+  scalesOf,
+  settingsOf,
+} from './reproduction.js';
 import { type SweepBudget, singleSetting } from './sweep.js';
 import {
   lockedClassifier,
@@ -34,7 +41,7 @@ interface Settings {
 /** The paper's: 1e-3 to 1e-8. */
 const decades = [-3, -4, -5, -6, -7, -8].map((exponent) => 10 ** exponent);
 
-const settings: Readonly<Record<Scale, Settings>> = {
+const settings: SettingsByScale<Settings> = {
   smoke: {
     limit: 80,
     attackLimit: 32,
@@ -68,8 +75,13 @@ export const fig3: Reproduction = {
   name: 'fig3',
   description: 'a language model locked on MRPC, then trained on RTE at learning rates from 1e-3 to 1e-8 (Figure 3)',
   data: ['mrpc', 'rte', 'models/all-minilm-l6-v2'],
+  scales: scalesOf(settings),
+  canSkipSweep: false,
   async run(scale, context) {
-    const { limit, attackLimit, testLimit, maxLength, course, attackEpochs, rates, budget } = settings[scale];
+    const { limit, attackLimit, testLimit, maxLength, course, attackEpochs, rates, budget } = settingsOf(
+      settings,
+      scale,
+    );
     const runner = runnerOf(context);
     const [model] = presentModels(context, models);
     const mrpc = textsOf(context, model, 'mrpc', { maxLength, limit, testLimit });

@@ -18,7 +18,9 @@ export {
   type ResultCell,
   type ResultTable,
   type Scale,
+  type Sweep,
   scales,
+  sweeps,
 } from './reproduction.js';
 
 /** All experiments that can be reproduced, by name. */

@@ -4,7 +4,14 @@ import { evaluateModel } from '../measure.js';
 import { type UtilityChange, utilityChange } from '../utility.js';
 import { accuracy, keepsProbabilities, keepsUtility, preventsAtAnyRate, preventsAtBest, share } from './claims.js';
 import { assessed, examplesOf, runnerOf } from './common.js';
-import type { Claim, Reproduction, ResultAttack, Scale } from './reproduction.js';
+import {
+  type Claim,
+  type Reproduction,
+  type ResultAttack,
+  type SettingsByScale,
+  scalesOf,
+  settingsOf,
+} from './reproduction.js';
 import { adaptiveTransforms, type SweepSettings, sweep } from './sweep.js';
 
 /** What differs between the scales. */
@@ -15,7 +22,7 @@ interface Settings extends SweepSettings {
   readonly steps: number;
 }
 
-const settings: Readonly<Record<Scale, Settings>> = {
+const settings: SettingsByScale<Settings> = {
   smoke: {
     architectures: ['resnet20'],
     limit: 64,
@@ -64,9 +71,13 @@ export const pretrainedVision: Reproduction = {
   description:
     'published CIFAR-10 ResNets, locked, then trained on Fashion-MNIST, all images and few (not in the paper)',
   data: ['models/cifar10-resnet20', 'models/cifar10-resnet32', 'cifar10', 'fashion-mnist'],
+  scales: scalesOf(settings),
+  canSkipSweep: false,
   async run(scale, context) {
-    const { architectures, limit, testLimit, lockSteps, steps, optimizers, adaptiveOptimizers, ...rest } =
-      settings[scale];
+    const { architectures, limit, testLimit, lockSteps, steps, optimizers, adaptiveOptimizers, ...rest } = settingsOf(
+      settings,
+      scale,
+    );
     const { data: root, engine } = context;
     const runner = runnerOf(context);
     const spec = (name: string, share: number) =>

@@ -4,7 +4,14 @@ import { mean, ratioInterval } from '../../linalg/index.js';
 import { share } from './claims.js';
 import { runnerOf } from './common.js';
 import { guessingOf, pairTasks } from './pair-tasks.js';
-import type { Claim, Reproduction, ResultCell, Scale } from './reproduction.js';
+import {
+  type Claim,
+  type Reproduction,
+  type ResultCell,
+  type SettingsByScale,
+  scalesOf,
+  settingsOf,
+} from './reproduction.js';
 import { type SweepSettings, sweep } from './sweep.js';
 import {
   presentModels,
@@ -32,7 +39,7 @@ interface Settings extends SweepSettings {
   readonly maxLength: number;
 }
 
-const settings: Readonly<Record<Scale, Settings>> = {
+const settings: SettingsByScale<Settings> = {
   smoke: {
     tasks: ['qqp'],
     trainEpochs: 0.1,
@@ -81,8 +88,13 @@ export const releases: Reproduction = {
   description:
     'what embeddings and the logits of one classifier give an attacker without the weights, and with them (ours)',
   data: ['mrpc', 'rte', 'qqp', 'qnli', 'models/all-minilm-l6-v2'],
+  scales: scalesOf(settings),
+  canSkipSweep: false,
   async run(scale, context) {
-    const { tasks, trainEpochs, attackEpochs, attackLimit, limit, testLimit, maxLength, ...rest } = settings[scale];
+    const { tasks, trainEpochs, attackEpochs, attackLimit, limit, testLimit, maxLength, ...rest } = settingsOf(
+      settings,
+      scale,
+    );
     const runner = runnerOf(context);
     const [model] = presentModels(context, models);
     const mrpc = textsOf(context, model, 'mrpc', { maxLength, limit, testLimit });

@@ -1,14 +1,24 @@
 import type { Advantage, AttackRow } from '../../attacks/index.js';
 import type { EngineOptions } from '../../engine/index.js';
 import type { RunFolder } from '../../evidence/index.js';
+import { WeightlockError } from '../../registry/index.js';
 import type { PhaseProgress } from '../progress.js';
 import type { UtilityChange } from '../utility.js';
 
-/** How much of an experiment is computed: a minute for a check, at most two hours on two cores, or what the paper did. */
-export const scales = ['smoke', 'small', 'paper'] as const;
+/**
+ * How much of an experiment is computed: a minute for a check, at most two hours on two cores, at most eight (what the paper
+ * did, at the best rate of a shorter search, over three draws of each lock), or what the paper did, with whole searches.
+ */
+export const scales = ['smoke', 'small', 'medium', 'paper'] as const;
 
 /** One of {@link scales}. */
 export type Scale = (typeof scales)[number];
+
+/** What is computed beside the cells of the paper: a search of learning rates and all attacks, or nothing. */
+export const sweeps = ['full', 'none'] as const;
+
+/** One of {@link sweeps}. */
+export type Sweep = (typeof sweeps)[number];
 
 /** One number of the paper and what stands in its place here, 0 to 1. */
 export interface ResultCell {
@@ -69,6 +79,21 @@ export interface Claim {
   readonly finding: string;
 }
 
+/** What an experiment sets for one of its scales. */
+export function settingsOf<Settings>(of: SettingsByScale<Settings>, scale: Scale): Settings {
+  const found = of[scale];
+  if (!found) throw new WeightlockError(`reproduce: expected one of ${Object.keys(of).join(', ')}, found ${scale}`);
+  return found;
+}
+
+/** What an experiment sets, for each of its scales. */
+export type SettingsByScale<Settings> = Readonly<Partial<Record<Scale, Settings>>>;
+
+/** The scales of which an experiment has settings. */
+export function scalesOf(settings: SettingsByScale<unknown>): Scale[] {
+  return scales.filter((scale) => settings[scale] !== undefined);
+}
+
 /** What an experiment found. */
 export interface ReproductionResult {
   /** Name of the experiment. */
@@ -109,6 +134,8 @@ export interface ReproductionContext {
   readonly data: string;
   /** Seed of the split, the weights and all shuffles. */
   readonly seed: number;
+  /** Whether anything is searched beside the cells of the paper; of an experiment that can leave it out. */
+  readonly sweep: Sweep;
 }
 
 /** An experiment: an entry of the registry. */
@@ -119,6 +146,10 @@ export interface Reproduction {
   readonly description: string;
   /** Folders that it reads, within the folder of the data sets. */
   readonly data: readonly string[];
+  /** Its scales. */
+  readonly scales: readonly Scale[];
+  /** Whether it can leave out everything but the cells of the paper (`--sweep none`). */
+  readonly canSkipSweep: boolean;
   /** Runs it; what was finished before an interruption is not done again. */
   run(scale: Scale, context: ReproductionContext): Promise<ReproductionResult>;
 }

@@ -9,6 +9,8 @@ export interface SweepBudget {
   readonly steps: number;
   /** Examples a step. */
   readonly batchSize: number;
+  /** Steps of the searches' trials; default the same. */
+  readonly searchSteps?: number;
   /** Seeds of the searches. */
   readonly searchSeeds: readonly number[];
   /** Seeds of the runs that are reported. */
@@ -49,10 +51,10 @@ export interface SweepGoal {
 
 /**
  * What the attackers of a reproduction do to the weights first: they clip the `topK` singular values of each matrix that the
- * lock raised, rescale the layers, or both.
+ * lock raised, rescale the layers, draw those of some names anew, or several of it.
  */
-export function adaptiveTransforms({ topK }: { topK: number }): TransformOptions {
-  return { clip: { topK, lead: { topK, include: [] } }, rescale: {} };
+export function adaptiveTransforms({ topK, reset }: { topK: number; reset?: readonly string[] }): TransformOptions {
+  return { clip: { topK, lead: { topK, include: [] } }, rescale: {}, ...(reset && { reset: { include: reset } }) };
 }
 
 /** Share of the training examples that is held back: the paper holds back none. */
@@ -93,7 +95,9 @@ export function singleSetting(
   budget: SweepBudget,
 ): AttackPlan {
   const optimizers = [{ ...optimizer, decades: [Math.log10(learningRate)] }];
-  const whole = { ...setting(goal, budget), optimizers, refine: false, giveUpBelow: -1 };
+  // What a run ends with is all that is reported of it.
+  const evaluationSpacing = Math.max(4, budget.evaluationSpacing);
+  const whole = { ...setting(goal, budget), evaluationSpacing, optimizers, refine: false, giveUpBelow: -1 };
   return {
     label: `${goal.label}-single`,
     budgets: [{ measures: ['score'], setting: whole }],

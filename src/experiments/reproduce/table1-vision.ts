@@ -1,6 +1,7 @@
-import type { AttackOptimizer } from '../../attacks/index.js';
+import type { AttackOptimizer, AttackRow } from '../../attacks/index.js';
 import { loadData } from '../../data/index.js';
 import { initializeModel } from '../../models/index.js';
+import type { UtilityChange } from '../utility.js';
 import {
   accuracy,
   keepsProbabilities,
@@ -10,8 +11,16 @@ import {
   preventsAtSetting,
 } from './claims.js';
 import { assessed, examplesOf, lastScores, runnerOf } from './common.js';
-import { lockOnMnist } from './mnist-lock.js';
-import type { Claim, Reproduction, ResultAttack, Scale } from './reproduction.js';
+import { type LockCourse, lockOnMnist, utilityByDraw } from './mnist-lock.js';
+import {
+  type Claim,
+  type Reproduction,
+  type ResultAttack,
+  type ResultCell,
+  type SettingsByScale,
+  scalesOf,
+  settingsOf,
+} from './reproduction.js';
 import { adaptiveTransforms, heldBack, type SweepSettings, singleSetting, sweep } from './sweep.js';
 
 const tasks = ['cifar10', 'kmnist', 'fashion-mnist'] as const;
@@ -23,8 +32,14 @@ interface Settings extends SweepSettings {
   readonly attackLimit?: number;
   /** Epochs of training and of the lock. */
   readonly epochs: number;
+  /** Patterns of the layers that an attack draws anew; default none are. */
+  readonly reset?: readonly string[];
+  /** Draws and kinds of the lock; default one, as printed. */
+  readonly locks?: Omit<LockCourse, 'epochs'>;
   /** Budget of each attack, in epochs over its training examples. */
   readonly attackEpochs: number;
+  /** Budget of the trials that search its learning rate; default the same. */
+  readonly searchEpochs?: number;
   /** Score to which the cost is counted, by task; others are left out. */
   readonly targets: Readonly<Partial<Record<Task, number>>>;
 }
@@ -35,7 +50,7 @@ const wide: readonly AttackOptimizer[] = [
   { name: 'adadelta', decades: [0, 1, -1, -2, -3, -4] },
 ];
 
-const settings: Readonly<Record<Scale, Settings>> = {
+const settings: SettingsByScale<Settings> = {
   smoke: {
     limit: 64,
     attackLimit: 64,
@@ -60,6 +75,17 @@ const settings: Readonly<Record<Scale, Settings>> = {
     ],
     adaptiveOptimizers: 1,
     targets: { cifar10: 0.25, kmnist: 0.4, 'fashion-mnist': 0.6 },
+  },
+  medium: {
+    epochs: 10,
+    locks: { draws: 3, alsoBudgeted: true },
+    attackEpochs: 10,
+    attackLimit: 10_000,
+    searchEpochs: 1,
+    reset: ['layer4.*', 'fc.*'],
+    budget: { batchSize: 32, searchSeeds: [11, 12, 13], seeds: [1, 2, 3], evaluationSpacing: 2, refine: false },
+    optimizers: [{ name: 'adamw', decades: [-3, -4, -2] }],
+    targets: { cifar10: 0.5, kmnist: 0.8, 'fashion-mnist': 0.8 },
   },
   paper: {
     epochs: 10,
@@ -88,8 +114,13 @@ export const table1Vision: Reproduction = {
   description:
     "ResNet-18 trained and locked on MNIST, then fine-tuned on CIFAR-10, KMNIST and Fashion-MNIST (the paper's Table 1)",
   data: ['mnist', ...tasks],
+  scales: scalesOf(settings),
+  canSkipSweep: true,
   async run(scale, context) {
-    const { limit, attackLimit, testLimit, epochs, attackEpochs, ...rest } = settings[scale];
+    const { limit, attackLimit, testLimit, epochs, attackEpochs, searchEpochs, reset, locks, ...rest } = settingsOf(
+      settings,
+      scale,
+    );
     const { optimizers, adaptiveOptimizers, targets } = rest;
     const { seed } = context;
     const runner = runnerOf(context);
@@ -104,64 +135,87 @@ export const table1Vision: Reproduction = {
     const mnist = await loadData(spec('mnist', limit));
 
     const start = async () => initializeModel('resnet18', { num_classes: 10, image_size: imageSize }, seed);
-    const { paths, utility, sigma } = await lockOnMnist(runner, start, mnist, { epochs });
+    const locked = await lockOnMnist(runner, start, mnist, { epochs, ...locks });
 
-    const claims: Claim[] = [keepsUtility('MNIST', source, utility), keepsProbabilities('MNIST', utility)];
-    const onMnist = { unlocked: accuracy(utility.before.float32), locked: accuracy(utility.after.float32) };
+    const utility = utilityByDraw(locked, 'ResNet-18');
+    const claims: Claim[] = Object.entries(utility).flatMap(([name, change]) => [
+      keepsUtility(`MNIST (${name})`, source, change),
+      keepsProbabilities(`MNIST (${name})`, change),
+    ]);
     const attacks: ResultAttack[] = [];
-    const atSetting: { unlocked: (readonly number[])[]; locked: (readonly number[])[] } = { unlocked: [], locked: [] };
+    const onMnist = (which: 'before' | 'after', changes: readonly UtilityChange[]): ResultCell => ({
+      paper: paper.mnist[which === 'before' ? 'unlocked' : 'locked'],
+      ours: changes.map((change) => accuracy(change[which].float32)),
+    });
+    const table = [
+      { label: 'ResNet-18', cells: [onMnist('before', locked[0].utilities.slice(0, 1))] },
+      ...locked.map(({ label, utilities }) => ({ label, cells: [onMnist('after', utilities)] })),
+    ];
     for (const task of tasks) {
       const target = targets[task];
       if (target === undefined) {
-        atSetting.unlocked.push([]);
-        atSetting.locked.push([]);
+        for (const { cells } of table) cells.push({ ours: [] });
         continue;
       }
       const data = spec(task, attackLimit);
       const { train } = await loadData(data);
-      const steps = Math.max(1, Math.round((attackEpochs * train.size) / rest.budget.batchSize));
-      const budget = { ...rest.budget, steps };
-      const goal = { label: task, data, target };
-      const { rows: single } = await runner.attack(
-        paths,
-        singleSetting(goal, { name: 'adamw', learningRate: 0.1 }, budget),
-      );
-      const [ended, endedLocked] = [lastScores(single, 'unlocked'), lastScores(single, 'locked')];
-      atSetting.unlocked.push(ended);
-      atSetting.locked.push(endedLocked);
-      const setting = `AdamW at learning rate 0.1 (the paper's setting), ${steps} steps`;
-      claims.push(preventsAtSetting({ task, setting, source, guessing: 0.1 }, ended, endedLocked));
-      const transforms = adaptiveTransforms({ topK: 1 });
-      const { rows } = await runner.attack(paths, sweep(goal, optimizers, budget, { transforms, adaptiveOptimizers }));
-      const found = assessed({ task, metric: 'accuracy', target: goal.target, guessing: 0.1 }, rows);
-      attacks.push(found);
-      claims.push(preventsAtAnyRate(found, 'paper, Section 3 and Figure 3 (effective across learning rates)'));
-      claims.push(preventsAtBest(found, 'weightlock'));
+      const stepsOf = (epochs: number) => Math.max(1, Math.round((epochs * train.size) / rest.budget.batchSize));
+      const steps = stepsOf(attackEpochs);
+      const budget = { ...rest.budget, steps, ...(searchEpochs && { searchSteps: stepsOf(searchEpochs) }) };
+      const ended: number[][] = [];
+      const swept: AttackRow[] = [];
+      for (const [index, { suffix, label, paths }] of locked.entries()) {
+        const goal = { label: `${task}${suffix}`, data, target };
+        const single = singleSetting(goal, { name: 'adamw', learningRate: 0.1 }, budget);
+        // The unlocked model and random weights are the same for every kind of lock.
+        const from = index === 0 ? undefined : ['locked'];
+        const { rows } = await runner.attack(paths, { ...single, from });
+        if (index === 0) ended.push(lastScores(rows, 'unlocked'));
+        ended.push(lastScores(rows, 'locked'));
+        const setting = `AdamW at learning rate 0.1 (the paper's setting), ${steps} steps`;
+        const what = suffix ? `${task} (${label})` : task;
+        claims.push(preventsAtSetting({ task: what, setting, source, guessing: 0.1 }, ended[0], ended[index + 1]));
+        if (context.sweep === 'none') continue;
+        const transforms = adaptiveTransforms({ topK: 1, reset });
+        const plan = { ...sweep(goal, optimizers, budget, { transforms, adaptiveOptimizers }), from };
+        const { rows: own } = await runner.attack(paths, plan);
+        if (index === 0) swept.push(...own.filter(({ start }) => start !== 'locked'));
+        const all = index === 0 ? own : [...swept, ...own];
+        const found = assessed({ task: what, metric: 'accuracy', target: goal.target, guessing: 0.1 }, all);
+        attacks.push(found);
+        claims.push(preventsAtAnyRate(found, 'paper, Section 3 and Figure 3 (effective across learning rates)'));
+        claims.push(preventsAtBest(found, 'weightlock'));
+      }
+      for (const [index, { cells }] of table.entries()) {
+        cells.push({ paper: paper[task][index === 0 ? 'unlocked' : 'locked'], ours: ended[index] });
+      }
     }
 
+    const sigmas = locked.map(({ label, sigmas }) => `${label}: ${sigmas.map((sigma) => sigma.toFixed(0)).join(', ')}`);
     return {
       name: 'table1-vision',
       title: 'Table 1 (vision): a lock against unauthorized training',
       scale,
       setup: [
         `ResNet-18 with torchvision's ImageNet stem on 3×${imageSize}×${imageSize} images; ${mnist.train.size} MNIST training images, ${mnist.test.size} test images.`,
-        `Trained for ${epochs} epochs with Adadelta, learning rate 1, falling by 0.7 each epoch, batches of 32; locked with the same course, α 0.5, k 1, as printed in Algorithm 1 and without a utility budget. σ1 rose to ${sigma.toFixed(0)} at most.`,
-        `Attacks: ${attackEpochs} epoch${attackEpochs === 1 ? '' : 's'} over at most ${attackLimit ?? 'all'} images of each task, batches of 32, constant learning rate; the best of a sweep over AdamW, SGD with momentum 0.9 and Adadelta, ${rest.budget.seeds.length} seeds, same trials and steps for the unlocked model, the locked one, the locked one with its raised singular values clipped, its layers rescaled, or both (${adaptiveOptimizers === undefined ? 'all optimizers' : 'AdamW alone'}), and random weights; frozen use beside them.`,
+        `Trained for ${epochs} epochs with Adadelta, learning rate 1, falling by 0.7 each epoch, batches of 32; locked with the same course, α 0.5, k 1, as printed in Algorithm 1 and without a utility budget${locks?.alsoBudgeted ? ', and once more within the budget that locks have by default' : ''}. The largest σ1 after the lock, one a draw: ${sigmas.join('; ')}.`,
+        ...(locks?.draws
+          ? [
+              `${locks.draws} draws of each lock (seeds of its shuffles); each attack takes one by its own seed, so that intervals cover locks.`,
+            ]
+          : []),
+        context.sweep === 'none'
+          ? `Attacks: ${attackEpochs} epochs over at most ${attackLimit ?? 'all'} images of each task at the paper's one setting, ${rest.budget.seeds.length} seeds; no search.`
+          : `Attacks: ${attackEpochs} epoch${attackEpochs === 1 ? '' : 's'} over at most ${attackLimit ?? 'all'} images of each task, batches of 32, constant learning rate; the best of a sweep over ${names(optimizers)}${searchEpochs ? ` (trials of ${searchEpochs} epoch${searchEpochs === 1 ? '' : 's'})` : ''}, ${rest.budget.seeds.length} seeds, same trials and steps for the unlocked model, the locked one, the locked one with its raised singular values clipped, its layers rescaled, or both (${adaptiveOptimizers === undefined ? 'all optimizers' : 'AdamW alone'}), and random weights; frozen use beside them.`,
       ],
       tables: [
         {
           title: "After fine-tuning with the paper's single setting (AdamW, learning rate 0.1)",
           columns: ['MNIST', 'CIFAR-10', 'KMNIST', 'Fashion-MNIST'],
-          rows: (['unlocked', 'locked'] as const).map((which) => ({
-            label: which === 'unlocked' ? 'ResNet-18' : 'SpecDef',
-            cells: [
-              { paper: paper.mnist[which], ours: [onMnist[which]] },
-              ...tasks.map((task, index) => ({ paper: paper[task][which], ours: atSetting[which][index] })),
-            ],
-          })),
+          rows: table,
         },
       ],
-      utility: { 'ResNet-18': utility },
+      utility,
       attacks,
       claims,
       notes: [...runner.notes],
@@ -169,3 +223,9 @@ export const table1Vision: Reproduction = {
     };
   },
 };
+
+/** Optimizers of a sweep in words. */
+function names(optimizers: readonly AttackOptimizer[]): string {
+  const momentum = ({ options }: AttackOptimizer) => (options?.momentum ? ` with momentum ${options.momentum}` : '');
+  return optimizers.map((optimizer) => `${optimizer.name}${momentum(optimizer)}`).join(', ');
+}

@@ -9,7 +9,15 @@ import { evaluateModel, predict } from '../measure.js';
 import type { Runner } from '../run/index.js';
 import { keepsProbabilities, keepsUtility, share } from './claims.js';
 import { runnerOf } from './common.js';
-import type { Claim, Reproduction, ReproductionContext, ResultCell, Scale } from './reproduction.js';
+import {
+  type Claim,
+  type Reproduction,
+  type ReproductionContext,
+  type ResultCell,
+  type SettingsByScale,
+  scalesOf,
+  settingsOf,
+} from './reproduction.js';
 import { adaptiveTransforms } from './sweep.js';
 import { lockedClassifier, presentModels, type TextCourse, type TextModel, textBatch, textsOf } from './text-models.js';
 
@@ -48,7 +56,7 @@ interface Settings {
 
 const paperRate = 1e-4;
 
-const settings: Readonly<Record<Scale, Settings>> = {
+const settings: SettingsByScale<Settings> = {
   smoke: {
     limit: 48,
     testLimit: 24,
@@ -90,8 +98,11 @@ export const table2: Reproduction = {
   name: 'table2',
   description: "a classifier of jailbreak prompts, locked, and a back door trained into it (the paper's Table 2)",
   data: ['prompts', 'models/all-minilm-l6-v2'],
+  scales: scalesOf(settings),
+  canSkipSweep: true,
   async run(scale, context) {
-    const { course, rates, seeds, ...limits } = settings[scale];
+    const { course, rates: searched, seeds, ...limits } = settingsOf(settings, scale);
+    const rates = context.sweep === 'none' ? [paperRate] : searched;
     const runner = runnerOf(context);
     const found = presentModels(context, models);
     // The paper's own models where they are there.
