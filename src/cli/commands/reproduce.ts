@@ -1,12 +1,28 @@
 import { z } from 'zod';
 import { digestOfFolder, readOrigin } from '../../evidence/index.js';
-import { type Reproduction, reproductions, type Scale, type Sweep, scales, sweeps } from '../../experiments/index.js';
+import {
+  type PlannedPart,
+  planReproduction,
+  type Reproduction,
+  reproductions,
+  type Scale,
+  type Sweep,
+  scales,
+  sweeps,
+} from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { InputError } from '../../registry/index.js';
-import { reportOrigin, reproductionReport, summarizeReproduction, tableToText } from '../../report/index.js';
+import {
+  reportOrigin,
+  reproductionReport,
+  summarizeReproduction,
+  type Table,
+  tableToText,
+} from '../../report/index.js';
 import { defineCommand } from '../command.js';
 import { dataFolder, dataSetFolder } from '../data-folder.js';
 import { phaseProgress } from '../phase-progress.js';
+import { formatDuration } from '../progress.js';
 import { runOnce } from '../run-once.js';
 import { requirePage, writePage } from '../write-page.js';
 
@@ -58,6 +74,9 @@ export const reproduce = defineCommand({
       print(
         `would run ${experiment.name} at scale ${scale} on ${experiment.data.join(', ')} in ${data}; ${path} (${state})`,
       );
+      const engine = { threads, device };
+      const parts = await planReproduction(experiment, scale, { sweep, seed, data, signal, engine, workers: threads });
+      print(`\n${tableToText(planTable(parts))}`);
       return 0;
     }
     const { found, folder } = await runOnce(context, 'reproduce', {
@@ -104,4 +123,34 @@ function requireOffered({ name, scales: offered, canSkipSweep }: Reproduction, s
   if (sweep === 'none' && !canSkipSweep) {
     throw new InputError(`--sweep none: expected an experiment that searches beside the paper's cells, found ${name}`);
   }
+}
+
+/** What would be done, part by part, and all of it. */
+function planTable(parts: readonly PlannedPart[]): Table {
+  const sum = (of: (part: PlannedPart) => number) => parts.reduce((total, part) => total + of(part), 0);
+  const all: PlannedPart = {
+    name: 'all',
+    runs: sum(({ runs }) => runs),
+    steps: sum(({ steps }) => steps),
+    seconds: sum(({ seconds }) => seconds),
+    bytes: Math.max(...parts.map(({ bytes }) => bytes)),
+  };
+  const right = { align: 'right' as const };
+  return {
+    title: 'What would be done, at most',
+    columns: [
+      { key: 'name', header: 'part' },
+      { key: 'runs', header: 'runs', ...right },
+      { key: 'steps', header: 'steps', ...right },
+      { key: 'time', header: 'time', ...right },
+      { key: 'memory', header: 'memory', ...right },
+    ],
+    rows: [...parts, all].map(({ name, runs, steps, seconds, bytes }) => ({
+      ...{ name, runs: runs.toLocaleString('en'), steps: steps.toLocaleString('en') },
+      ...{ time: formatDuration(seconds), memory: `${Math.ceil(bytes / 1e6).toLocaleString('en')} MB` },
+    })),
+    notes: [
+      'Time: at the pace of one step, just measured here; trials that are given up take less. Memory: of the tensors of a step, in all processes.',
+    ],
+  };
 }

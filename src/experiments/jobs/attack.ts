@@ -23,14 +23,15 @@ import type { PhaseProgress } from '../progress.js';
 import type { AttackPlan } from './attack-options.js';
 import { trackTrials } from './attack-work.js';
 
-interface LabelledTask {
+/** A search of a plan, and what its rows say of it. */
+export interface LabelledTask {
   readonly facts: AttackFacts;
   readonly measures: readonly Measure[];
   readonly task: AttackTask;
 }
 
 /** The searches of a plan, in the order of its table, and what is left out. */
-async function labelledTasks(targets: AttackTargets, { budgets, label, ...choice }: AttackPlan) {
+export async function labelledTasks(targets: AttackTargets, { budgets, label, ...choice }: AttackPlan) {
   const planned = planAttacks(await plannedStarts(targets), choice);
   const tasks = budgets.flatMap(({ measures, setting }) =>
     plannedSearches(planned, setting, choice).flatMap(({ facts, task }): LabelledTask[] => {
@@ -132,7 +133,12 @@ export async function attackJob(
     },
   );
   tracker.end();
-  const rows = tasks.flatMap(({ task, facts, measures }) => {
+  return { rows: rowsOf(tasks, results), notes };
+}
+
+/** One row for each search and measure, of those that have a result. */
+export function rowsOf(tasks: readonly LabelledTask[], results: ReadonlyMap<string, SearchResult>): AttackRow[] {
+  return tasks.flatMap(({ task, facts, measures }) => {
     const result = results.get(task.id);
     if (!result) return [];
     const { name: optimizer, options } = task.optimizer;
@@ -140,7 +146,6 @@ export async function attackJob(
       return { ...facts, composition: compositionOf(task), measure, optimizer, options, budget: task.steps, result };
     });
   });
-  return { rows, notes };
 }
 
 /** What a file holds, where there is one. Numbers that JSON lacks are strings in it; in files of versions before 0.2, null. */

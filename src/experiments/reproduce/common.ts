@@ -3,12 +3,13 @@ import type { z } from 'zod';
 import { type AttackRow, attackersAdvantage } from '../../attacks/index.js';
 import { type DataSpec, dataSpec } from '../../data/index.js';
 import { type SpecDefOptions, specDefOptions } from '../../locks/index.js';
-import { Runner } from '../run/index.js';
+import { PlannedRunner, Runner } from '../run/index.js';
 import type { ReproductionContext, ResultAttack } from './reproduction.js';
 
-/** What trains, locks and attacks the models of an experiment. */
-export function runnerOf({ engine, workers, seed, ...context }: ReproductionContext): Runner {
-  return new Runner({ engine, workers, seed }, context);
+/** What trains, locks and attacks the models of an experiment, or plans it. */
+export function runnerOf({ plan, engine, workers, seed, ...context }: ReproductionContext): Runner {
+  const spec = { engine, workers, seed };
+  return plan ? new PlannedRunner(spec, context, plan) : new Runner(spec, context);
 }
 
 /** Which examples of a data set in the experiment's folder; the split is by the run's seed. */

@@ -9,6 +9,7 @@ import { table1Vision } from './table1-vision.js';
 import { table2 } from './table2.js';
 import { table3 } from './table3.js';
 
+export { planReproduction } from './plan.js';
 export {
   type Claim,
   type Reproduction,

@@ -4,7 +4,7 @@ import { type SpecDefOptions, specDefOptions, specdef } from '../../locks/index.
 import type { Model } from '../../models/index.js';
 import { trainOptions } from '../jobs/train.js';
 import type { Runner } from '../run/index.js';
-import { type UtilityChange, utilityChange } from '../utility.js';
+import type { UtilityChange } from '../utility.js';
 import { printedSpecDef } from './common.js';
 
 /** A lock of one kind, drawn once or several times. */
@@ -61,7 +61,7 @@ export async function lockOnMnist(
     }
     const utilities: UtilityChange[] = [];
     for (const { model } of locked) {
-      utilities.push(await utilityChange(unlocked.model, model.weights, test, runner.spec.engine));
+      utilities.push(await runner.utility(unlocked.model, model, test));
     }
     const [first, ...others] = locked.map(({ path }) => path);
     made.push({

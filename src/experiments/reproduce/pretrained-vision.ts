@@ -1,7 +1,6 @@
 import { loadData, subset } from '../../data/index.js';
 import { specDefOptions, specdef } from '../../locks/index.js';
-import { evaluateModel } from '../measure.js';
-import { type UtilityChange, utilityChange } from '../utility.js';
+import type { UtilityChange } from '../utility.js';
 import { accuracy, keepsProbabilities, keepsUtility, preventsAtAnyRate, preventsAtBest, share } from './claims.js';
 import { assessed, examplesOf, runnerOf } from './common.js';
 import {
@@ -78,7 +77,7 @@ export const pretrainedVision: Reproduction = {
       settings,
       scale,
     );
-    const { data: root, engine } = context;
+    const { data: root } = context;
     const runner = runnerOf(context);
     const spec = (name: string, share: number) =>
       examplesOf(context, name, { size: 32, channels: 3, ...normalization, validationShare: share, limit, testLimit });
@@ -116,8 +115,8 @@ export const pretrainedVision: Reproduction = {
           options: lock,
         },
       );
-      const first = await evaluateModel(unlocked.model, firstThousand, engine);
-      const change = await utilityChange(unlocked.model, locked.model.weights, cifar.test, engine);
+      const first = await runner.evaluate(unlocked.model, firstThousand);
+      const change = await runner.utility(unlocked.model, locked.model, cifar.test);
       utility[architecture] = change;
       const { spectra, steps: lockedSteps, stepsTried } = locked.info;
       const factors = spectra.map((spectrum) => spectrum.after[0] / spectrum.before[0]);

@@ -3,6 +3,7 @@ import type { EngineOptions } from '../../engine/index.js';
 import type { RunFolder } from '../../evidence/index.js';
 import { WeightlockError } from '../../registry/index.js';
 import type { PhaseProgress } from '../progress.js';
+import type { PlannedPart } from '../run/index.js';
 import type { UtilityChange } from '../utility.js';
 
 /**
@@ -134,6 +135,8 @@ export interface ReproductionContext {
   readonly data: string;
   /** Seed of the split, the weights and all shuffles. */
   readonly seed: number;
+  /** Where it is only noted what would be done, and nothing is computed; none where it is done. */
+  readonly plan?: PlannedPart[];
   /** Whether anything is searched beside the cells of the paper; of an experiment that can leave it out. */
   readonly sweep: Sweep;
 }

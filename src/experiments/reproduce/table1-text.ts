@@ -1,7 +1,6 @@
 import type { AttackOptimizer } from '../../attacks/index.js';
 import { loadData } from '../../data/index.js';
 import type { Evaluation } from '../../tasks/index.js';
-import { evaluateModel } from '../measure.js';
 import { keepsProbabilities, keepsUtility, preventsAtAnyRate, preventsAtBest, preventsAtSetting } from './claims.js';
 import { assessed, lastScores, runnerOf } from './common.js';
 import { guessingOf, pairTasks } from './pair-tasks.js';
@@ -143,7 +142,6 @@ export const table1Text: Reproduction = {
   async run(scale, context) {
     const { course, attackEpochs, attackLimit, limit, testLimit, maxLength, ...rest } = settingsOf(settings, scale);
     const runner = runnerOf(context);
-    const { engine } = runner.spec;
     const claims: Claim[] = [];
     const attacks: ResultAttack[] = [];
     const utility: Record<string, Awaited<ReturnType<typeof lockedClassifier>>['utility']> = {};
@@ -167,8 +165,8 @@ export const table1Text: Reproduction = {
       claims.push(keepsUtility(`MRPC (${label})`, source, made.utility));
       claims.push(keepsProbabilities(`MRPC (${label})`, made.utility));
       const onMrpc = {
-        unlocked: f1(await evaluateModel(made.unlocked, made.parts.test, engine)),
-        locked: f1(await evaluateModel(made.locked, made.parts.test, engine)),
+        unlocked: f1(await runner.evaluate(made.unlocked, made.parts.test)),
+        locked: f1(await runner.evaluate(made.locked, made.parts.test)),
       };
       const cells = { unlocked: [] as ResultCell[], locked: [] as ResultCell[] };
       for (const { name, label: task, metric, target } of wanted) {

@@ -5,7 +5,6 @@ import { type DataSpec, dataSpec, type LabelledDataset, loadData, subset } from 
 import { writeFileAtomic } from '../../formats/index.js';
 import { cloneWeights, type Model } from '../../models/index.js';
 import { trainOptions } from '../jobs/train.js';
-import { evaluateModel, predict } from '../measure.js';
 import type { Runner } from '../run/index.js';
 import { keepsProbabilities, keepsUtility, share } from './claims.js';
 import { runnerOf } from './common.js';
@@ -218,14 +217,13 @@ async function judged(
   test: LabelledDataset,
   triggered: LabelledDataset,
 ): Promise<Injected> {
-  const { engine } = runner.spec;
-  const clean = await evaluateModel(model, test, engine);
+  const clean = await runner.evaluate(model, test);
   return { f1: clean.metrics[`f1.${jailbreak}`] ?? 0, asr: 1 - (await flagged(runner, model, triggered)) };
 }
 
 /** Share of prompts that are called a jailbreak. */
 async function flagged(runner: Runner, model: Model, prompts: LabelledDataset): Promise<number> {
-  const logits = await predict(model, prompts, runner.spec.engine);
+  const logits = await runner.predict(model, prompts);
   const { size } = model.head;
   let count = 0;
   for (let row = 0; row < prompts.size; row++) {

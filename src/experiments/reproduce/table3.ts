@@ -5,9 +5,7 @@ import { specdef } from '../../locks/index.js';
 import { initializeModel, loadModel, type Model } from '../../models/index.js';
 import type { Evaluation } from '../../tasks/index.js';
 import { trainOptions } from '../jobs/train.js';
-import { evaluateModel } from '../measure.js';
 import type { TaskData } from '../run/index.js';
-import { utilityChange } from '../utility.js';
 import { isGuessing, keepsProbabilities, preventsAtAnyRate, preventsAtBest, share } from './claims.js';
 import { assessed, examplesOf, printedSpecDef, runnerOf } from './common.js';
 import {
@@ -99,7 +97,7 @@ export const table3: Reproduction = {
   async run(scale, context) {
     const { limit, testLimit, trainEpochs, unlearnEpochs, lockEpochs, optimizers, adaptiveOptimizers, ...rest } =
       settingsOf(settings, scale);
-    const { seed, engine } = context;
+    const { seed } = context;
     const runner = runnerOf(context);
     const data = examplesOf(context, 'cifar10', { validationShare: heldBack(scale), limit, testLimit });
     const { train, validation, test } = await loadData(data);
@@ -138,8 +136,8 @@ export const table3: Reproduction = {
       attacks.push(assessed(facts, (await runner.attack(paths, plan)).rows));
     }
 
-    const utility = await utilityChange(unlearned.model, locked.model.weights, without(test, car), engine);
-    const byClass = async (model: Model) => recalls((await evaluateModel(model, test, engine)).metrics);
+    const utility = await runner.utility(unlearned.model, locked.model, without(test, car));
+    const byClass = async (model: Model) => recalls((await runner.evaluate(model, test)).metrics);
     const before = {
       original: await byClass(original.model),
       unlearned: await byClass(unlearned.model),

@@ -7,7 +7,6 @@ import { architectures, initializeModel, loadModel, type Model } from '../../mod
 import { taskOf } from '../../tasks/index.js';
 import { trainOptions } from '../jobs/train.js';
 import type { Runner } from '../run/index.js';
-import { utilityChange } from '../utility.js';
 import type { ReproductionContext } from './reproduction.js';
 
 /** A language model of the data folder that is locked and attacked. */
@@ -142,7 +141,7 @@ export async function lockedClassifier(
     unlocked: unlocked.model,
     locked: locked.model,
     parts: data,
-    utility: await utilityChange(unlocked.model, locked.model.weights, data.test, runner.spec.engine),
+    utility: await runner.utility(unlocked.model, locked.model, data.test),
     /** The largest singular value of any matrix before and after the lock. */
     sigma: {
       before: Math.max(...locked.info.spectra.map(({ before }) => before[0])),

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AttackTargets } from '../../attacks/index.js';
-import { type DataParts, type DataSpec, loadData } from '../../data/index.js';
+import { type DataParts, type DataSpec, type Dataset, loadData } from '../../data/index.js';
 import { modelState, saveOutput } from '../../evidence/index.js';
 import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
 import { type LockMethod, lockMethods } from '../../locks/index.js';
@@ -12,7 +12,7 @@ import { type AttackJobResult, attackJob } from '../jobs/attack.js';
 import type { AttackPlan } from '../jobs/attack-options.js';
 import { type LockJobResult, lockJob } from '../jobs/lock.js';
 import { type JobContext, type TrainOptions, type TrainResult, trainJob, trainSteps } from '../jobs/train.js';
-import { evaluateModel } from '../measure.js';
+import { evaluateModel, predict } from '../measure.js';
 import { notedProgress, type PhaseProgress } from '../progress.js';
 import { type UtilityChange, utilityChange, utilityWarnings } from '../utility.js';
 import { openModel, type RunContext, type RunSpec } from './spec.js';
@@ -49,7 +49,7 @@ export type TaskData = Pick<DataParts, 'train' | 'validation'> & {
 };
 
 /** A part of a run that makes a model. */
-interface Part {
+export interface Part {
   /** Its name: of its model's folder, checkpoint and metrics. */
   readonly name: string;
   /** What the progress calls it; default its name. */
@@ -185,6 +185,21 @@ export class Runner {
     );
     for (const note of found.notes) this.notes.add(note);
     return found;
+  }
+
+  /** What a model's task measures on a data set. */
+  evaluate(model: Model, dataset: Dataset): Promise<Evaluation> {
+    return evaluateModel(model, dataset, this.spec.engine);
+  }
+
+  /** Utility of a model and of a locked copy of it. */
+  utility(model: Model, { weights }: Model, dataset: Dataset): Promise<UtilityChange> {
+    return utilityChange(model, weights, dataset, this.spec.engine);
+  }
+
+  /** Outputs `[size, ...]` of a model on a data set. */
+  predict(model: Model, dataset: Dataset): Promise<Float32Array> {
+    return predict(model, dataset, this.spec.engine);
   }
 
   async #make<Made, Info extends Made = Made>(

@@ -1,0 +1,63 @@
+import { readdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { expect, it } from 'vitest';
+import { dataSpec, loadData } from '../../data/index.js';
+import { specdef } from '../../locks/index.js';
+import { initializeModel, loadModel } from '../../models/index.js';
+import { trainOptions } from '../jobs/train.js';
+import { printedSpecDef, runnerOf } from './common.js';
+import { planReproduction } from './plan.js';
+import type { Reproduction } from './reproduction.js';
+import { singleSetting, sweep } from './sweep.js';
+
+const limits = { limit: 40, testLimit: 10 };
+const budget = { steps: 20, searchSteps: 5, batchSize: 8, searchSeeds: [11], seeds: [1, 2], evaluationSpacing: 2 };
+
+/** Trains, trains on from disk, locks, attacks and measures: what experiments do. */
+const experiment: Reproduction = {
+  name: 'planned',
+  description: 'for tests',
+  data: [],
+  scales: ['smoke'],
+  canSkipSweep: true,
+  async run(scale, context) {
+    const runner = runnerOf(context);
+    const data = await loadData(dataSpec.parse({ classes: [0, 1], ...limits }));
+    const options = trainOptions.parse({ steps: 1_000_000, batchSize: 8 });
+    const from = async () => initializeModel('cnn', { num_labels: 2 }, 1);
+    const first = await runner.train({ name: 'first' }, { from, data, options });
+    const again = { from: () => loadModel(first.path), data, options: { ...options, steps: 7 } };
+    const unlocked = await runner.train({ name: 'unlocked' }, again);
+    const lock = { from: unlocked.model, data, method: specdef, options: printedSpecDef({ steps: 30, batchSize: 8 }) };
+    const locked = await runner.lock({ name: 'locked' }, lock);
+    const paths = { unlocked: unlocked.path, locked: locked.path };
+    const goal = { label: 'other', data: dataSpec.parse({ classes: [2, 3], ...limits }), target: 0.9 };
+    const { rows } = await runner.attack(paths, singleSetting(goal, { name: 'sgd', learningRate: 0.1 }, budget));
+    await runner.attack(paths, sweep(goal, [{ name: 'sgd', decades: [-1, -2] }], budget));
+    const utility = await runner.utility(unlocked.model, locked.model, data.test);
+    expect(utility.after.float32.n).toBe(8);
+    return {
+      ...{ name: 'planned', title: '', scale, setup: [], tables: [], attacks: [], claims: [], seconds: {} },
+      utility: {},
+      notes: rows.map(({ start }) => start),
+    };
+  },
+};
+
+it('plans what an experiment would do by its own code, computes nothing of it and leaves nothing behind', async () => {
+  const before = await readdir(tmpdir());
+  const signal = new AbortController().signal;
+  const context = { engine: { threads: 1 }, workers: 1, signal, data: '', seed: 1, sweep: 'full' as const };
+  const parts = await planReproduction(experiment, 'smoke', context);
+  expect(parts.map(({ name, runs, steps }) => [name, runs, steps])).toEqual([
+    ['train first', 1, 1_000_000],
+    ['train unlocked', 1, 7],
+    ['lock locked', 1, 30],
+    ['attack other-single', 4, 80],
+    // Three starts: two rates and two beside the best of 5 steps each, two seeds of 20; five regressions on two seeds take none.
+    ['attack other', 3 * 6 + 5 * 2, 3 * (4 * 5 + 2 * 20)],
+  ]);
+  for (const { seconds, bytes } of parts) expect(Math.min(seconds, bytes)).toBeGreaterThan(0);
+  const left = (await readdir(tmpdir())).filter((name) => name.startsWith('weightlock-plan-'));
+  expect(left.filter((name) => !before.includes(name))).toEqual([]);
+});

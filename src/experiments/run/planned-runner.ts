@@ -1,0 +1,205 @@
+import { mkdtemp } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { AttackTargets, AttackTask, SearchResult, Trial } from '../../attacks/index.js';
+import { evaluationSteps, trainedParts, trialCount } from '../../attacks/index.js';
+import { type Dataset, type LabelledDataset, loadData, subset } from '../../data/index.js';
+import { type LockMethod, lockMethods } from '../../locks/index.js';
+import { loadModel, type Model, parameterSet, saveModel, weightMatrices } from '../../models/index.js';
+import type { Evaluation } from '../../tasks/index.js';
+import { createObjective, createOptimizer, stepBytes } from '../../training/index.js';
+import { type AttackJobResult, labelledTasks, rowsOf } from '../jobs/attack.js';
+import type { AttackPlan } from '../jobs/attack-options.js';
+import { attackWork } from '../jobs/attack-work.js';
+import { type TrainOptions, trainSteps } from '../jobs/train.js';
+import type { UtilityChange } from '../utility.js';
+import { type LockedInfo, type MadeModel, type Part, Runner, type TaskData, type TrainedInfo } from './runner.js';
+import type { RunContext, RunSpec } from './spec.js';
+
+/** A part of a run that was planned and not done. */
+export interface PlannedPart {
+  /** What it is: `train unlocked`, `attack cifar10`. */
+  readonly name: string;
+  /** Runs: 1, or the trials of an attack, at most. */
+  readonly runs: number;
+  /** Optimizer steps of all runs, at most. */
+  readonly steps: number;
+  /** Seconds, from the time that one step takes here. */
+  readonly seconds: number;
+  /** Memory of one step at most, in each process that computes them. */
+  readonly bytes: number;
+}
+
+/** Examples that stand for a whole data set where something is measured only so that the plan goes on. */
+const sample = 8;
+/** A forward pass beside a step. */
+const forwardShare = 1 / 3;
+/** A lock's step beside a training step: the original's outputs, and singular values. */
+const lockShare = 1.5;
+
+/**
+ * Goes through the parts of a run without doing them: a model is what training would begin with, an attack finds nothing, and
+ * what is measured is measured on a few examples. So whatever follows is planned by the same code that would do it.
+ */
+export class PlannedRunner extends Runner {
+  readonly #rates = new Map<string, number>();
+
+  /** @param parts - Takes what is planned. */
+  constructor(
+    spec: RunSpec,
+    context: RunContext,
+    private readonly parts: PlannedPart[],
+  ) {
+    super(spec, context);
+  }
+
+  override async train(
+    part: Part,
+    {
+      from = () => this.start(),
+      data,
+      options,
+    }: { from?: () => Promise<Model>; data: TaskData; options: TrainOptions },
+  ): Promise<MadeModel<TrainedInfo>> {
+    const model = await from();
+    const steps = trainSteps(options, data.train);
+    const seconds = steps * (await this.#secondsAStep(model, data.train, options.batchSize));
+    const bytes = bytesOfStep(model, data.train, options.batchSize);
+    this.parts.push({ name: `train ${part.name}`, runs: 1, steps, seconds, bytes });
+    return { ...(await this.#made(model)), info: { steps, evaluation: { n: 0, metrics: {} } } };
+  }
+
+  override async adopt(_part: Part, path: string, config?: Readonly<Record<string, unknown>>): Promise<MadeModel> {
+    return this.#made(await loadModel(path, { config })).then((made) => ({ ...made, info: { path } }));
+  }
+
+  override async lock<Options>(
+    part: Part,
+    {
+      from,
+      data,
+      method,
+      options,
+    }: { from?: Model; data?: TaskData; method: LockMethod<Options> | string; options: Options },
+  ): Promise<MadeModel<LockedInfo>> {
+    const chosen = typeof method === 'string' ? (lockMethods.get(method) as LockMethod<Options>) : method;
+    const model = from ?? (await this.start());
+    const steps = chosen.steps(options, data?.train.size ?? 0);
+    const { batchSize = 1 } = options as { batchSize?: number };
+    const perStep = data ? await this.#secondsAStep(model, data.train, batchSize) : 0;
+    const bytes = data ? bytesOfStep(model, data.train, batchSize) : 0;
+    this.parts.push({ name: `lock ${part.name}`, runs: 1, steps, seconds: steps * perStep * lockShare, bytes });
+    const spectra = weightMatrices(model.weights).map(({ name }) => ({ name, before: [1], after: [1] }));
+    const info = { steps, stepsTried: steps, stoppedByBudget: false, spectra, warnings: [] };
+    return { ...(await this.#made(model)), info };
+  }
+
+  override async attack(targets: AttackTargets, plan: AttackPlan): Promise<AttackJobResult> {
+    const { tasks, notes } = await labelledTasks(targets, plan);
+    const results = new Map(tasks.map(({ task }) => [task.id, nothingFound(task)]));
+    let [runs, steps, seconds, bytes] = [0, 0, 0, 0];
+    for (const { task } of tasks) {
+      const trials = trialCount(task.budget);
+      runs += trials;
+      if (!trainedParts.get(task.trained?.name ?? 'all').trains) continue;
+      const work = attackWork(task);
+      steps += work;
+      const cost = await this.#costOfSearch(task, work, trials);
+      seconds += cost.seconds;
+      bytes = Math.max(bytes, cost.bytes);
+    }
+    const name = `attack ${plan.label ?? ''}`.trim();
+    this.parts.push({ name, runs, steps, seconds: seconds / this.#workers, bytes: bytes * this.#workers });
+    for (const note of notes) this.notes.add(note);
+    return { rows: rowsOf(tasks, results), notes };
+  }
+
+  override evaluate(model: Model, dataset: Dataset): Promise<Evaluation> {
+    return super.evaluate(model, few(dataset));
+  }
+
+  override utility(model: Model, locked: Model, dataset: Dataset): Promise<UtilityChange> {
+    return super.utility(model, locked, few(dataset));
+  }
+
+  override async predict(model: Model, dataset: Dataset): Promise<Float32Array> {
+    const some = few(dataset);
+    const outputs = await super.predict(model, some);
+    return new Float32Array((outputs.length / some.size) * dataset.size);
+  }
+
+  get #workers(): number {
+    return Math.max(1, this.spec.workers ?? 1);
+  }
+
+  async #costOfSearch({ start, data, batchSize, steps, optimizer, ...task }: AttackTask, work: number, runs: number) {
+    const { train, test } = await loadData(data);
+    const path = start.kind === 'model' ? start.path : start.like;
+    const model = await loadModel(path, { config: start.config, head: start.head });
+    const step = await this.#secondsAStep(model, train, batchSize, 1);
+    const made = createOptimizer(optimizer, new Map([...model.weights].map(([name, { shape }]) => [name, shape])));
+    const { maxIterations = 1 } = (optimizer.options ?? {}) as { maxIterations?: number };
+    const each = made.needs ? 1 + maxIterations * (made.needs.some((need) => need !== 'evaluate') ? 2 : 1) : 1;
+    const measured = evaluationSteps(steps, task.evaluationSpacing, task.evaluateEvery).length + 1;
+    const seconds = work * step * each + (runs * measured * test.size * step * forwardShare) / batchSize;
+    return { seconds, bytes: bytesOfStep(model, train, batchSize) };
+  }
+
+  /** Seconds of a training step, measured once for each model, batch size and number of threads. */
+  async #secondsAStep(
+    model: Model,
+    train: Dataset,
+    batchSize: number,
+    threads = this.spec.engine.threads,
+  ): Promise<number> {
+    const key = JSON.stringify([model.digest, train.name, batchSize, threads]);
+    const known = this.#rates.get(key);
+    if (known !== undefined) return known;
+    const engine = { ...this.spec.engine, threads };
+    const objective = await createObjective({ model, dataset: train, batchSize, seed: this.spec.seed, engine });
+    const params = parameterSet(model.weights);
+    await objective.compute(params, 0);
+    const started = performance.now();
+    await objective.compute(params, 0);
+    const seconds = (performance.now() - started) / 1000;
+    await objective.release();
+    this.#rates.set(key, seconds);
+    return seconds;
+  }
+
+  async #made(model: Model): Promise<{ path: string; model: Model }> {
+    const path = join(await mkdtemp(join(this.context.folder.path, 'planned-')), 'model');
+    await saveModel(path, model);
+    return { path, model: await loadModel(path) };
+  }
+}
+
+/** What a search would find that finds nothing, with as many trials as it has at most. */
+function nothingFound({ budget, steps }: AttackTask): SearchResult {
+  const { decades, refine = true, searchSeeds, seeds } = budget;
+  const trial = (learningRate: number, seed: number): Trial => ({
+    learningRate,
+    seed,
+    curve: [0, steps].map((step) => ({ step, score: 0 })),
+    metrics: {},
+    score: 0,
+    evaluations: steps,
+    end: 'budget',
+  });
+  const learningRate = 10 ** decades[0];
+  const isSearched = decades.length > 1 || refine;
+  const rates = isSearched ? decades.map((decade) => 10 ** decade) : [];
+  return {
+    search: rates.flatMap((rate) => searchSeeds.map((seed) => trial(rate, seed))),
+    learningRate,
+    trials: seeds.map((seed) => trial(learningRate, seed)),
+  };
+}
+
+function bytesOfStep(model: Model, train: Dataset, batchSize: number): number {
+  return stepBytes(model, Math.min(batchSize, train.size), train.examples.layout(train.indices));
+}
+
+function few(dataset: Dataset): Dataset {
+  const positions = [...Array(Math.min(sample, dataset.size)).keys()];
+  return 'labels' in dataset ? subset(dataset as LabelledDataset, positions) : subset(dataset, positions);
+}
