@@ -17,6 +17,7 @@ function weightlock(...args: string[]): SpawnSyncReturns<string> {
 
 it('demo trains, locks, attacks and reports; again it reads what it found', () => {
   const small = [
+    ...['--locks', '2'],
     ...[
       '--train.steps',
       '40',
@@ -44,5 +45,6 @@ it('demo trains, locks, attacks and reports; again it reads what it found', () =
   // Three charts, each for wide and narrow screens.
   expect(page.match(/<svg/g)).toHaveLength(6);
   expect(first.stdout).toContain('Authorized accuracy:');
+  expect(first.stdout.replaceAll('\n', ' ')).toContain('Over 2 draws of the lock: authorized score');
   expect(weightlock('demo', ...small, '--quiet').stdout).toBe(first.stdout);
 });

@@ -54,6 +54,11 @@ export const demoOptions = z.strictObject({
     .describe('digits of the unauthorized task'),
   train: trainOptions.prefault({}).describe('training of the model that is released'),
   specdef: demoLockOptions.prefault({}).describe('the lock'),
+  locks: z
+    .int()
+    .min(1)
+    .default(1)
+    .describe('draws of the lock, which differ in their seed: each trial of an attack takes one by its own seed'),
   attack: demoAttackOptions.prefault({}).describe('the attacks; they know what the lock raised'),
 });
 
@@ -68,8 +73,10 @@ export interface DemoResult extends AttackedModel {
   readonly warnings: readonly string[];
   /** Authorized score after the transforms of the attacks that draw nothing anew, by the attack's name. */
   readonly transformed: Readonly<Record<string, number>>;
-  /** How the lock ended, and the singular values before and after. */
+  /** How the lock ended, and the singular values before and after; of several draws the first. */
   readonly lock: LockJobResult;
+  /** The further draws of the lock; none where it was drawn once. */
+  readonly draws?: readonly { readonly test: UtilityChange; readonly lock: LockJobResult }[];
   /** Examples of the unauthorized task: to train on, and that scores are measured on. */
   readonly unauthorized: { readonly train: number; readonly test: number };
 }
@@ -105,27 +112,32 @@ export async function runDemo(
   if (!authorized || !unauthorized) throw new WeightlockError('demo: expected data of both tasks');
   const training = { data: authorized, options: options.train };
   const unlocked = await runner.train({ name: 'unlocked', phase: 'train' }, training);
-  const locked = await runner.lock(
-    { name: 'locked', phase: 'lock' },
-    { from: unlocked.model, data: authorized, method: specdef, options: options.specdef },
-  );
+  const lock = { from: unlocked.model, data: authorized, method: specdef, options: options.specdef };
+  const locked = await runner.lock({ name: 'locked', phase: 'lock' }, lock);
+  const others = [];
+  for (let draw = 2; draw <= options.locks; draw++) {
+    const part = { name: `locked-${draw}`, phase: `lock ${draw}`, seed: options.seed + draw - 1 };
+    others.push(await runner.lock(part, lock));
+  }
 
   const learned = learnedOptions(specdef.reveals(options.specdef));
   const plan = attackPlan(unauthorized.spec, options.attack, learned);
-  const paths = { unlocked: unlocked.path, locked: locked.path };
+  const lockedDraws = others.map(({ path }) => path);
+  const paths = { unlocked: unlocked.path, locked: locked.path, ...(others.length > 0 && { lockedDraws }) };
   // What anyone would try comes first, so that there is something to read soon; the whole plan finds it done.
   onFirst?.((await runner.attack(paths, { ...plainPart(plan), title: 'attack, plain' })).rows);
   const attacked = assessAttack(await runner.attack(paths, plan), taskOf(locked.model));
 
-  const { test, warnings, ...lock } = locked.info;
-  if (!test) throw new WeightlockError('demo: expected a utility on test examples');
+  const [first, ...draws] = [locked, ...others].map(({ info: { test, warnings, ...lock } }) => {
+    if (!test) throw new WeightlockError('demo: expected a utility on test examples');
+    return { test, warnings, lock };
+  });
   const { engine } = runner.spec;
   return {
     ...attacked,
-    test,
-    warnings,
+    ...first,
+    ...(draws.length > 0 && { draws: draws.map(({ test, lock }) => ({ test, lock })) }),
     transformed: await transformedScores(locked.model, plan.transforms ?? {}, authorized.test, engine),
-    lock,
     unauthorized: { train: unauthorized.train.size, test: unauthorized.test.size },
   };
 }

@@ -104,6 +104,7 @@ const demo = attacked.extend({
   warnings: z.array(text),
   transformed: z.record(text, share),
   lock: lockJob,
+  draws: z.array(z.strictObject({ test: utilityChange, lock: lockJob })).optional(),
   unauthorized: z.strictObject({ train: count, test: count }),
 });
 

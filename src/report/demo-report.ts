@@ -5,7 +5,7 @@ import { startLabel } from './attack-names.js';
 import { attackSections, type ReportOrigin, type Summary, summarizeAttack } from './attack-report.js';
 import { picture, spectra } from './charts.js';
 import { renderReport } from './html.js';
-import { decimal } from './numbers.js';
+import { decimal, percent } from './numbers.js';
 import { utilitySentence, utilityTable } from './utility-table.js';
 
 /** Puts the demo's findings into a table and plain sentences. */
@@ -29,8 +29,28 @@ export function summarizeDemo(result: DemoResult, options: DemoOptions): Summary
   const [verdict, ...rest] = sentences;
   return {
     table,
-    sentences: [verdict, utilitySentence(result.test), ...result.warnings, lock, ...rest],
+    sentences: [verdict, utilitySentence(result.test), ...result.warnings, lock, drawsSentence(result), ...rest],
   };
+}
+
+/** How far draws of the lock differ, or that there was one. */
+function drawsSentence({ test, lock, draws = [] }: DemoResult): string {
+  if (draws.length === 0) {
+    return 'The lock was drawn once; another seed of it may give another result (`--locks 5` takes five).';
+  }
+  const all = [{ test, lock }, ...draws];
+  const { roles } = tasks.get(test.task);
+  const range = (of: (draw: (typeof all)[number]) => number, show: (value: number) => string) => {
+    const values = all.map(of);
+    return `${show(Math.min(...values))} to ${show(Math.max(...values))}`;
+  };
+  const metric = (name: string) => (draw: (typeof all)[number]) => draw.test.after.float32.metrics[name] ?? Number.NaN;
+  const sigma = (draw: (typeof all)[number]) => Math.max(...draw.lock.spectra.map(({ after }) => after[0]));
+  return (
+    `Over ${all.length} draws of the lock: authorized score ${range(metric(roles.score), percent)}, KL to the original ` +
+    `${range(metric(roles.divergence), (value) => decimal(value, 4))} nats, largest singular value ${range(sigma, (value) => decimal(value, 0))}; ` +
+    'each trial of an attack takes one of them by its seed, so that intervals cover locks.'
+  );
 }
 
 /** The demo as a self-contained HTML page. */
