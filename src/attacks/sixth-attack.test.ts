@@ -185,18 +185,18 @@ describe('an attack of a transform and a trained part of its own', () => {
 
   it('may also be tried from a further starting point, which is one more entry', async () => {
     starts.register({
-      name: 'sham-locked',
+      name: 'distilled',
       description: 'the model after the same retain training without the lock',
       isLocked: false,
       countsAs: 'nothing',
       from: ({ others, config }) => {
-        const path = others?.['sham-locked'];
+        const path = others?.distilled;
         return path === undefined ? undefined : { kind: 'model', path, config };
       },
     });
-    const sham = { others: { 'sham-locked': at('unlocked') } };
-    const planned = planAttacks(await plannedStarts({ ...targets(), ...sham }), choice);
-    const of = plannedSearches(planned, setting, choice).filter(({ facts }) => facts.start === 'sham-locked');
+    const distilled = { others: { distilled: at('unlocked') } };
+    const planned = planAttacks(await plannedStarts({ ...targets(), ...distilled }), choice);
+    const of = plannedSearches(planned, setting, choice).filter(({ facts }) => facts.start === 'distilled');
     expect(of.map(({ facts }) => [facts.kind, facts.countsAs])).toEqual([
       ['fine-tune', 'nothing'],
       ['frozen', 'nothing'],
@@ -204,6 +204,6 @@ describe('an attack of a transform and a trained part of its own', () => {
       ['zero-patterns', 'nothing'],
       ['spied', 'nothing'],
     ]);
-    expect((await plannedStarts(targets())).map(({ start }) => start.name)).not.toContain('sham-locked');
+    expect((await plannedStarts(targets())).map(({ start }) => start.name)).not.toContain('distilled');
   });
 });

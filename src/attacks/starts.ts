@@ -34,6 +34,8 @@ export interface AttackTargets {
   readonly lockedDraws?: readonly string[];
   /** The model before the lock, for comparison; without it nothing says what the lock costs an attacker. */
   readonly unlocked?: string;
+  /** The sham lock: a model that had the training of the lock without the lock, the control beside it. */
+  readonly sham?: string;
   /** Further models by the name of their starting point. */
   readonly others?: Readonly<Record<string, string | undefined>>;
   /** Their configuration, for directories without `config.json`. */
@@ -81,6 +83,13 @@ export const starts = new Registry<StartingPoint>('starting point', [
     isLocked: true,
     countsAs: 'locked',
     from: (targets) => modelAt(targets.locked, targets, targets.lockedDraws),
+  },
+  {
+    name: 'sham-locked',
+    description: 'the model after the training of the lock without the lock',
+    isLocked: false,
+    countsAs: 'nothing',
+    from: (targets) => modelAt(targets.sham, targets),
   },
   {
     name: 'random weights',

@@ -123,6 +123,8 @@ export interface LockMethod<Options = unknown> {
   locks(weights: StateDict, options: Options): readonly string[];
   /** What an adaptive attacker may know of a lock with these options; default nothing. */
   reveals?(options: Options): LockKnowledge;
+  /** Options with which it does all but lock, the control beside every lock; none where nothing is left then. */
+  sham?(options: Options): Options;
   /** What is worth a glance while it runs; default nothing but the step. */
   glance?(report: LockStepReport): string;
   /** Locks: changes `context.weights` in place. */

@@ -98,7 +98,7 @@ export function attackTable(
         attack: row.trains ? optimizerLabel(row) : row.use,
         cost: group.cost ? formatCosts(group.cost) : MISSING,
         costRate: rateOf(group.cost),
-        slowdown: row.countsAs === 'locked' ? slowdown(median(group.cost), median(unlockedCost(group))) : MISSING,
+        slowdown: isCompared(row) ? slowdown(median(group.cost), median(unlockedCost(group))) : MISSING,
         score: group.score ? formatScores(group.score) : MISSING,
         scoreRate: rateOf(group.score),
       };
@@ -120,6 +120,11 @@ export function attackTable(
         : []),
     ],
   };
+}
+
+/** Whether a row has an unlocked one to be compared with: the locked model, and controls beside it. */
+function isCompared({ start, countsAs }: AttackRow): boolean {
+  return start !== 'unlocked' && (countsAs === 'locked' || countsAs === 'nothing');
 }
 
 /** What is done to the weights first, in the order of the registry: of the transforms that the rows are made of. */

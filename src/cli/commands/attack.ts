@@ -39,6 +39,12 @@ export const attack = defineCommand({
       .string()
       .optional()
       .describe('model before the lock, as the argument is given, attacked in the same way for comparison'),
+    sham: z
+      .string()
+      .optional()
+      .describe(
+        'sham-locked model (`lock --sham`), the control: attacked in the same way, and shown beside the others',
+      ),
     ...modelOptions.shape,
     data: modelData.prefault({}).describe('the unauthorized task'),
     task: taskOption.describe(
@@ -58,12 +64,14 @@ export const attack = defineCommand({
   ],
   run: async (context) => {
     const { options, threads, device, signal, print, note, result, dryRun } = context;
-    const { unlocked, data: given, task: named, workers, architecture, modelConfig, ...attacking } = options;
+    const { unlocked, sham, data: given, task: named, workers, architecture, modelConfig, ...attacking } = options;
     const config = await givenConfig({ architecture, modelConfig });
     const at = await modelArgument(context.arguments.model, context);
     const before = unlocked === undefined ? undefined : await modelArgument(unlocked, context);
+    const control = sham === undefined ? undefined : await modelArgument(sham, context);
     if (at === undefined || (unlocked !== undefined && before === undefined)) return 0;
-    const paths = { locked: at, unlocked: before };
+    if (sham !== undefined && control === undefined) return 0;
+    const paths = { locked: at, unlocked: before, sham: control };
     const released = await loadModel(paths.locked, { config });
     const { data, card, problems } = await dataForModel(paths.locked, released, given, { authorized: false });
     const { train, test } = await loadTask(data, context.note);
@@ -76,8 +84,10 @@ export const attack = defineCommand({
       ...(await dataInputs(data)),
       ...taskInput(data),
     };
-    const models = { locked, unlocked: before === undefined ? undefined : await loadModel(before, { config, head }) };
-    for (const text of [...(models.locked.notes ?? []), ...(models.unlocked?.notes ?? [])]) note(text);
+    const beside = async (path: string | undefined) =>
+      path === undefined ? undefined : loadModel(path, { config, head });
+    const models = { locked, unlocked: await beside(before), sham: await beside(control) };
+    for (const text of Object.values(models).flatMap((model) => model?.notes ?? [])) note(text);
     for (const [name, path] of Object.entries(paths)) {
       const model = models[name as keyof typeof models];
       if (path === undefined || !model) continue;

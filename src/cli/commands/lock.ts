@@ -3,7 +3,7 @@ import { digestOfModel } from '../../evidence/index.js';
 import { cardDisagreements, describeEstimate, estimateRun, type LockedInfo, Runner } from '../../experiments/index.js';
 import { type LockMethod, lockMethods } from '../../locks/index.js';
 import { findModelFiles, loadModel, type Model } from '../../models/index.js';
-import { optionsOf, optionsUnder, quote } from '../../registry/index.js';
+import { InputError, optionsOf, optionsUnder, quote } from '../../registry/index.js';
 import { magnitude, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
 import { requireTrainable } from '../../training/index.js';
 import { dataForModel, modelData, taskInput, warn } from '../card-data.js';
@@ -34,6 +34,10 @@ export const lock = defineCommand({
       .enum(lockMethods.names() as [string, ...string[]])
       .default('specdef')
       .describe('lock method'),
+    sham: z
+      .boolean()
+      .default(false)
+      .describe('all that the method does but lock: the control that shows what its training alone does'),
     ...modelOptions.shape,
     data: modelData.prefault({}).describe("the authorized task, for the retain loss; default the model's own"),
     task: taskOption.describe("what the model is released for; default the task of the model's head"),
@@ -52,7 +56,7 @@ export const lock = defineCommand({
     if (source === undefined) return 0;
     const { seed } = options;
     const method = lockMethods.get(options.method);
-    const own = optionsUnder(options, method.name);
+    const own = lockOptions(method, optionsUnder(options, method.name), options.sham);
     const config = await givenConfig(options);
     const released = await loadModel(source, { config });
     const task = await lockTask({ source, released, method, own, config, options }, note);
@@ -101,6 +105,17 @@ export const lock = defineCommand({
     return 0;
   },
 });
+
+/**
+ * The options that a method runs with.
+ *
+ * @throws InputError for a sham of a method that has none.
+ */
+function lockOptions({ name, sham }: LockMethod, options: unknown, isSham: boolean): unknown {
+  if (!isSham) return options;
+  if (sham) return sham(options);
+  throw new InputError(`--sham: expected a lock method that trains, found ${name}`);
+}
 
 /** The authorized task; none for a method that needs no data, where the user gave none either. */
 async function lockTask(

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import type { z } from 'zod';
-import { type AttackRow, attackersAdvantage } from '../../attacks/index.js';
+import { type AttackRow, type AttackTargets, attackersAdvantage } from '../../attacks/index.js';
 import { type DataSpec, dataSpec } from '../../data/index.js';
-import { type SpecDefOptions, specDefOptions } from '../../locks/index.js';
-import { PlannedRunner, Runner } from '../run/index.js';
+import { type SpecDefOptions, specDefOptions, specdef } from '../../locks/index.js';
+import { type MadeModel, PlannedRunner, Runner, type TaskData } from '../run/index.js';
 import type { ReproductionContext, ResultAttack } from './reproduction.js';
 
 /** What trains, locks and attacks the models of an experiment, or plans it. */
@@ -41,6 +41,19 @@ export function printedSpecDef(options: Partial<SpecDefOptions>): SpecDefOptions
     evaluateEvery: 100_000,
     ...options,
   });
+}
+
+/** The control beside a lock: a copy that had its training and no lock, as a target of attacks. */
+export async function shamLock(
+  runner: Runner,
+  unlocked: MadeModel,
+  data: TaskData,
+  options: SpecDefOptions,
+  name = 'sham-locked',
+): Promise<Pick<AttackTargets, 'sham'>> {
+  const own = specdef.sham?.(options) ?? options;
+  const { path } = await runner.lock({ name }, { from: unlocked.model, data, method: specdef, options: own });
+  return { sham: path };
 }
 
 /** The rows of one unauthorized task with what they say of the attacker's advantage. */

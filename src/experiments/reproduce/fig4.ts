@@ -81,7 +81,7 @@ const settings: SettingsByScale<Settings> = {
   },
   medium: {
     epochs: 10,
-    locks: { draws: 3, alsoBudgeted: true },
+    locks: { draws: 3, alsoBudgeted: true, withSham: true },
     attackEpochs: 10,
     searchEpochs: 1,
     reset: ['fc*'],

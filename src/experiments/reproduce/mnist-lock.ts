@@ -5,7 +5,7 @@ import type { Model } from '../../models/index.js';
 import { trainOptions } from '../jobs/train.js';
 import type { Runner } from '../run/index.js';
 import type { UtilityChange } from '../utility.js';
-import { printedSpecDef } from './common.js';
+import { printedSpecDef, shamLock } from './common.js';
 
 /** A lock of one kind, drawn once or several times. */
 export interface DrawnLock {
@@ -29,6 +29,8 @@ export interface LockCourse {
   readonly draws?: number;
   /** Whether it is also locked with the budget on utility that locks have by default; default false. */
   readonly alsoBudgeted?: boolean;
+  /** Whether there is a sham lock of the first kind, the control: all of its training but the lock; default false. */
+  readonly withSham?: boolean;
 }
 
 /**
@@ -39,7 +41,7 @@ export async function lockOnMnist(
   runner: Runner,
   start: () => Promise<Model>,
   { train, validation, test }: DataParts,
-  { epochs, draws = 1, alsoBudgeted = false }: LockCourse,
+  { epochs, draws = 1, alsoBudgeted = false, withSham = false }: LockCourse,
 ): Promise<DrawnLock[]> {
   const data = { train, validation };
   const schedule = { schedule: 'step', step: { gamma: 0.7 } };
@@ -52,6 +54,7 @@ export async function lockOnMnist(
       ? [{ suffix: '-budgeted', label: 'SpecDef within a utility budget', options: budgeted(course) }]
       : []),
   ];
+  const sham = withSham ? await shamLock(runner, unlocked, data, kinds[0].options) : undefined;
   const made: DrawnLock[] = [];
   for (const { suffix, label, options } of kinds) {
     const locked = [];
@@ -67,7 +70,7 @@ export async function lockOnMnist(
     made.push({
       suffix,
       label,
-      paths: { unlocked: unlocked.path, locked: first, ...(others.length > 0 && { lockedDraws: others }) },
+      paths: { unlocked: unlocked.path, locked: first, ...(others.length > 0 && { lockedDraws: others }), ...sham },
       utilities,
       sigmas: locked.map(({ info }) => Math.max(...info.spectra.map(({ after }) => after[0]))),
     });

@@ -78,7 +78,7 @@ const settings: SettingsByScale<Settings> = {
   },
   medium: {
     epochs: 10,
-    locks: { draws: 3, alsoBudgeted: true },
+    locks: { draws: 3, alsoBudgeted: true, withSham: true },
     attackEpochs: 10,
     attackLimit: 10_000,
     searchEpochs: 1,

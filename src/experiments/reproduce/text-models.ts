@@ -7,6 +7,7 @@ import { architectures, initializeModel, loadModel, type Model } from '../../mod
 import { taskOf } from '../../tasks/index.js';
 import { trainOptions } from '../jobs/train.js';
 import type { Runner } from '../run/index.js';
+import { shamLock } from './common.js';
 import type { ReproductionContext } from './reproduction.js';
 
 /** A language model of the data folder that is locked and attacked. */
@@ -67,6 +68,8 @@ export interface TextCourse {
   readonly alpha: number;
   /** Singular values of each matrix that are raised. */
   readonly topK: number;
+  /** Whether there is a sham lock, the control; default false. */
+  readonly withSham?: boolean;
 }
 
 /** The paper's optimizer for texts: AdamW with weight decay 0.01, falling linearly to 0 without warm-up, batches of 8. */
@@ -116,7 +119,7 @@ export async function lockedClassifier(
   context: ReproductionContext,
   model: TextModel,
   spec: DataSpec,
-  { trainEpochs, lockEpochs, lockRate, alpha, topK }: TextCourse,
+  { trainEpochs, lockEpochs, lockRate, alpha, topK, withSham }: TextCourse,
 ) {
   const { made: unlocked, data } = await trainedClassifier(runner, context, model, spec, trainEpochs);
   const options = specDefOptions.parse({
@@ -136,8 +139,9 @@ export async function lockedClassifier(
     { name: `${model.folder}-locked` },
     { from: unlocked.model, data, method: specdef, options },
   );
+  const sham = withSham && (await shamLock(runner, unlocked, data, options, `${model.folder}-sham-locked`));
   return {
-    paths: { unlocked: unlocked.path, locked: locked.path },
+    paths: { unlocked: unlocked.path, locked: locked.path, ...sham },
     unlocked: unlocked.model,
     locked: locked.model,
     parts: data,

@@ -42,6 +42,8 @@ export const specdef: SpecDef = {
   reveals: ({ topK, lead }) => ({
     raised: { topK, lead: { topK: lead.topK, include: lead.share > 0 ? lead.include : [] } },
   }),
+  // The retain training alone, with the same batches, steps and budget.
+  sham: (options) => ({ ...options, alpha: 1 }),
   glance: ({ meanSigma }) => `mean σ ${Number(meanSigma).toFixed(1)}`,
   run: runSpecDef,
 };

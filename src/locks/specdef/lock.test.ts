@@ -313,3 +313,16 @@ describe('specdef', () => {
     expect(differing(second.params, first.params)).toEqual([]);
   });
 });
+
+it('a sham lock has its steps and its training, and raises nothing: the weights are those of the retain loss alone', async () => {
+  const largest = ({ params }: { params: ParameterSet }) =>
+    svd(params.get('fc1.weight') ?? new Float32Array(), 24, 784).sigma[0];
+  const options = optionsOf({ steps: 40, alpha: 0.5, maxKl: null, utilityFloor: 0 });
+  const [plain, locked, sham] = [contextOf(), contextOf(), contextOf()];
+  const done = await specdef.run(locked, options);
+  const own = specdef.sham?.(options) ?? options;
+  expect(await specdef.run(sham, own)).toMatchObject({ steps: done.steps, stepsTried: done.stepsTried });
+  expect(largest(locked)).toBeGreaterThan(1.5 * largest(plain));
+  expect(largest(sham)).toBeLessThan(1.1 * largest(plain));
+  expect(sham.params.get('fc1.weight')).not.toEqual(plain.params.get('fc1.weight'));
+});
