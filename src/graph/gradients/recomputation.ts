@@ -3,7 +3,8 @@ import type { Node, Tensor } from '../graph.js';
 
 /**
  * Forward values that gradients need, computed a second time when they are needed, so that the first ones can be let go at
- * once: between two values that are kept, such as the outputs of two blocks, all that depends on the earlier one.
+ * once: between two values that are kept, such as the outputs of two blocks, all that depends on the earlier one. What comes
+ * before the first kept value and after the last one is held as ever.
  *
  * What is computed again must come after the gradients of all later blocks, or everything would still be held at once. So it
  * begins with a choice between the kept value and itself that waits for these gradients. That also makes it other nodes than
