@@ -7,6 +7,8 @@ import { specDefStep, tripletSource } from '../dist/locks/index.js';
 import { initializeModel, initializeWeights, parameterSet, weightMatrices } from '../dist/models/index.js';
 import { Scope, weightInput } from '../dist/nn/index.js';
 import { createObjective, optimizers } from '../dist/training/index.js';
+import { generateStep, inspectStep, languageTrainStep, preparedLanguage } from './language.mjs';
+import { languageModels } from './language-models.mjs';
 import { transformerBlock } from './transformer.mjs';
 
 /** Models of the benchmarks, what they see, and how they are trained. */
@@ -62,18 +64,28 @@ function clock(phases) {
 }
 
 async function prepared(name, engine) {
+  if (name in languageModels) return preparedLanguage(name, engine, { keeps: true });
   const { architecture, config, shape, classes, batchSize, optimizer } = networks[name];
   const model = initializeModel(architecture, config, 0);
   const dataset = randomImages(1024, shape, classes);
   const objective = await createObjective({ model, dataset, batchSize, seed: 0, engine });
   const params = parameterSet(model.weights);
   const update = optimizers.get(optimizer).create();
-  return { model, params, objective, optimizer: update, state: update.init(params, objective.shapes) };
+  return {
+    model,
+    params,
+    objective,
+    optimizer: update,
+    state: update.init(params, objective.shapes),
+    alpha: 0.1,
+    learningRate: 1e-3,
+  };
 }
 
 async function trainStep(name, engine, phases) {
-  const { params, objective, optimizer, state } = await prepared(name, engine);
   const timed = clock(phases);
+  if (name in languageModels) return languageTrainStep(name, engine, timed);
+  const { params, objective, optimizer, state } = await prepared(name, engine);
   let count = 0;
   const step = async () => {
     const { loss, gradients } = await timed('gather and graph', () => objective.compute(params, count++));
@@ -84,7 +96,7 @@ async function trainStep(name, engine, phases) {
 }
 
 async function lockStep(name, engine, phases) {
-  const { model, params, objective, optimizer, state } = await prepared(name, engine);
+  const { model, params, objective, optimizer, state, alpha, learningRate } = await prepared(name, engine);
   const timed = clock(phases);
   const programs = new ProgramCache({ threads: 1 });
   const matrices = weightMatrices(model.weights).map((matrix) => {
@@ -105,9 +117,9 @@ async function lockStep(name, engine, phases) {
     // Locked for thousands of steps on noise, weights overflow: begin again now and then, as PyTorch's side does.
     if (count % 100 === 0) for (const [key, values] of start) params.get(key).set(values);
     const result = await timed('whole lock step', () =>
-      specDefStep(params, count++, { retain, matrices, alpha: 0.1, programs }),
+      specDefStep(params, count++, { retain, matrices, alpha, programs }),
     );
-    await timed('optimizer', () => optimizer.update(result.gradients, state, params, 1e-3));
+    await timed('optimizer', () => optimizer.update(result.gradients, state, params, learningRate));
     return result.loss;
   };
   return { step, release: () => Promise.all([objective.release(), programs.release()]) };
@@ -144,9 +156,17 @@ async function transformerStep(kind, engine, phases) {
   return { step, release: () => program.release() };
 }
 
+const makers = {
+  train: trainStep,
+  recompute: (name, engine, phases) => languageTrainStep(name, engine, clock(phases), { recompute: true }),
+  lock: lockStep,
+  transformer: transformerStep,
+  inspect: inspectStep,
+  generate: generateStep,
+};
+
 /** Makes the step of a benchmark and what frees it; `phases` collects milliseconds by phase. */
 export function makeStep(name, engine, phases) {
   const [kind, ...rest] = name.split(':');
-  if (kind === 'transformer') return transformerStep(rest[0], engine, phases);
-  return kind === 'lock' ? lockStep(rest[0], engine, phases) : trainStep(rest[0], engine, phases);
+  return makers[kind](rest[0], engine, phases);
 }

@@ -3,10 +3,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const steps = 50;
-
 /** Prints where the time of a step goes: by phase, by operator, and the costliest nodes. */
-export async function printProfile(name, threads) {
+export async function printProfile(name, threads, steps) {
   const folder = mkdtempSync(join(tmpdir(), 'weightlock-bench-'));
   // ONNX Runtime writes its profile when the session ends: a process of its own makes that certain.
   const worker = join(import.meta.dirname, 'profile-worker.mjs');
@@ -20,8 +18,11 @@ export async function printProfile(name, threads) {
   const events = JSON.parse(readFileSync(join(folder, readdirSync(folder)[0]), 'utf8'));
   const kernels = events.filter((event) => event.cat === 'Node' && event.name.endsWith('_kernel_time'));
   const half = kernels.slice(Math.floor(kernels.length / 2));
-  printTop('by operator', half, ({ args }) => args.op_name, 12);
-  printTop('by node', half, ({ name: node, args }) => `${node.replace('_kernel_time', '')} ${shapes(args)}`, 25);
+  printTop('by operator', half, ({ args }) => args.op_name, { count: 12, steps });
+  printTop('by node', half, ({ name: node, args }) => `${node.replace('_kernel_time', '')} ${shapes(args)}`, {
+    count: 25,
+    steps,
+  });
   rmSync(folder, { recursive: true });
 }
 
@@ -36,7 +37,7 @@ function row(label, milliseconds) {
   return `  ${milliseconds.toFixed(3).padStart(9)}  ${label}`;
 }
 
-function printTop(title, kernels, keyOf, count) {
+function printTop(title, kernels, keyOf, { count, steps }) {
   const totals = new Map();
   for (const kernel of kernels) totals.set(keyOf(kernel), (totals.get(keyOf(kernel)) ?? 0) + kernel.dur);
   console.log(` ${title}`);

@@ -58,26 +58,44 @@ def batches(size, classes, *shape):
         step += 1
 
 
-def prepared(name):
-    """A network, its batches, and its optimizer."""
+LANGUAGE = {"minilm", "deberta", "smollm2"}
+
+
+def prepared(name, keeps=False):
+    """A network, a function that computes its loss on the next batch, and its optimizer."""
+    if name in LANGUAGE:
+        import torch_language
+
+        return torch_language.prepared(name, keeps)
     if name == "cnn":
         net = Cnn(5)
-        return net, batches(64, 5, 1, 28, 28), torch.optim.AdamW(net.parameters(), 1e-3)
-    import torchvision
+        source, optimizer = batches(64, 5, 1, 28, 28), torch.optim.AdamW(net.parameters(), 1e-3)
+    else:
+        import torchvision
 
-    net = torchvision.models.resnet18(num_classes=10)
-    if name == "resnet18-cifar":
-        net.conv1, net.maxpool = nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.Identity()
-    return net, batches(32, 10, 3, 32, 32), torch.optim.SGD(net.parameters(), 1e-3)
+        net = torchvision.models.resnet18(num_classes=10)
+        if name == "resnet18-cifar":
+            net.conv1, net.maxpool = nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.Identity()
+        source, optimizer = batches(32, 10, 3, 32, 32), torch.optim.SGD(net.parameters(), 1e-3)
+
+    def loss():
+        x, labels = next(source)
+        return F.cross_entropy(net(x), labels)
+
+    return net, loss, optimizer
+
+
+def alpha_of(name):
+    """Weight of the retain loss of a lock."""
+    return 0.99 if name in LANGUAGE else 0.1
 
 
 def train_step(name):
-    net, source, optimizer = prepared(name)
+    _, next_loss, optimizer = prepared(name)
 
     def step():
-        x, labels = next(source)
         optimizer.zero_grad()
-        loss = F.cross_entropy(net(x), labels)
+        loss = next_loss()
         loss.backward()
         optimizer.step()
         return loss.item()
@@ -115,17 +133,16 @@ def restart(net):
     return count
 
 
-def literal_step(name, k=4, alpha=0.1):
+def literal_step(name, k=4):
     """Algorithm 1 as written: torch.linalg.svd through autograd."""
-    net, source, optimizer = prepared(name)
-    matrices, begin = [p for p in net.parameters() if p.dim() >= 2], restart(net)
+    net, next_loss, optimizer = prepared(name, keeps=True)
+    matrices, begin, alpha = [p for p in net.parameters() if p.dim() >= 2], restart(net), alpha_of(name)
 
     def step():
         begin()
-        x, labels = next(source)
         optimizer.zero_grad()
         sigma = torch.cat([torch.linalg.svd(w.flatten(1), full_matrices=False).S[:k] for w in matrices])
-        loss = alpha * F.cross_entropy(net(x), labels) - (1 - alpha) * sigma.mean()
+        loss = alpha * next_loss() - (1 - alpha) * sigma.mean()
         loss.backward()
         optimizer.step()
         return loss.item()
@@ -133,18 +150,17 @@ def literal_step(name, k=4, alpha=0.1):
     return step
 
 
-def subspace_step(name, k=4, alpha=0.1, guard=4):
+def subspace_step(name, k=4, guard=4):
     """The same with weightlock's method: one warm block iteration a step, the gradient by hand."""
-    net, source, optimizer = prepared(name)
-    matrices, begin = [p for p in net.parameters() if p.dim() >= 2], restart(net)
+    net, next_loss, optimizer = prepared(name, keeps=True)
+    matrices, begin, alpha = [p for p in net.parameters() if p.dim() >= 2], restart(net), alpha_of(name)
     bases = [torch.randn(w.flatten(1).shape[1], min(k + guard, *w.flatten(1).shape)) for w in matrices]
     count = sum(min(k, *w.flatten(1).shape) for w in matrices)
 
     def step():
         begin()
-        x, labels = next(source)
         optimizer.zero_grad()
-        retain = alpha * F.cross_entropy(net(x), labels)
+        retain = alpha * next_loss()
         retain.backward()
         total = 0.0
         with torch.no_grad():
@@ -162,8 +178,24 @@ def subspace_step(name, k=4, alpha=0.1, guard=4):
     return step
 
 
+def language_step(kind):
+    """A step of torch_language, which needs transformers."""
+
+    def make(name):
+        import torch_language
+
+        return {
+            "svd": torch_language.svd_step,
+            "svdvals": lambda name: torch_language.svd_step(name, values_only=True),
+            "generate": torch_language.generate_step,
+        }[kind](name)
+
+    return make
+
+
 kind, _, name = case.partition(":")
 step = {
+    **{kind: language_step(kind) for kind in ("svd", "svdvals", "generate")},
     "train": train_step,
     "transformer": transformer_step,
     "literal": literal_step,

@@ -131,7 +131,10 @@ export async function fineTune({
   const { task } = evaluator;
   const { name: metric } = task.metric(named ?? task.roles.score, test);
   const params = parameterSet(cloneWeights(weights));
-  const objective = await createObjective({ model, task, dataset: train, batchSize, seed, programs });
+  const plain = optimizers.get(optimizer.name).create(optimizer.options);
+  // What a part is trained by is made of whole gradients.
+  const byRows = trainable || !plain.idleFactor ? undefined : () => true;
+  const objective = await createObjective({ model, task, dataset: train, batchSize, seed, programs, byRows });
   const due = new Set(evaluationSteps(steps, evaluationSpacing, evaluateEvery));
   const guessing = task.guessing(test);
   const first = await evaluator.evaluate(params, test);
@@ -140,13 +143,14 @@ export async function fineTune({
   let best = curve[0].score;
   let last = first;
   let evaluations = 0;
-  const part = partRun(objective, params, optimizers.get(optimizer.name).create(optimizer.options), trainable);
+  const part = partRun(objective, params, plain, trainable);
   // Names of the whole model may be given factors, whichever of them are trained.
   const made = createOptimizer(optimizer, new Map([...objective.shapes, ...part.shapes]));
   await runSteps({
     params: part.params,
     shapes: part.shapes,
     compute: part.compute,
+    rows: objective.rows,
     optimizer: made,
     learningRate,
     schedule: optimizer.schedule && createSchedule(optimizer.schedule, objective.stepsPerEpoch),
@@ -157,10 +161,11 @@ export async function fineTune({
       end = 'diverged';
       return 'stop';
     },
-    afterStep: async ({ step, evaluations: spent }) => {
+    afterStep: async ({ step, evaluations: spent, settled }) => {
       evaluations += spent;
       part.write();
       if (!due.has(step)) return undefined;
+      await settled();
       const evaluation = await evaluator.evaluate(params, test);
       const score = measure(metric, evaluation);
       curve.push({ step, score });

@@ -25,7 +25,7 @@ const workVectors = 6;
 /**
  * Estimates memory and disk of training or locking a model, and checks that both are there.
  *
- * @param run - `accumulate`: parts that a batch is computed in. `examples`: what it is trained on, the longest of which counts;
+ * @param run - `accumulate`: parts that a batch is computed in. `recompute`: whether blocks are computed twice. `examples`: what it is trained on, the longest of which counts;
  * default the smallest that the model takes. `optimizer`: its state is what it really is for these weights. `folder`: where the run will be written; it need
  * not exist yet.
  * @throws InputError when less disk or memory is free than the run needs.
@@ -34,6 +34,7 @@ export async function estimateRun({
   model,
   batchSize,
   accumulate = 1,
+  recompute,
   examples,
   optimizer,
   folder,
@@ -41,6 +42,7 @@ export async function estimateRun({
   model: ModelSpec & { weights: StateDict };
   batchSize: number;
   accumulate?: number;
+  recompute?: boolean;
   examples?: Dataset;
   optimizer: OptimizerSpec;
   folder: string;
@@ -49,7 +51,7 @@ export async function estimateRun({
   const made = createOptimizer(optimizer, new Map([...model.weights].map(([name, { shape }]) => [name, shape])));
   const state = stateBytes(made, model.weights);
   const size = Math.ceil(Math.min(batchSize, examples?.size ?? batchSize) / accumulate);
-  const step = stepBytes(model, size, examples?.examples.layout(examples.indices));
+  const step = stepBytes(model, size, { layout: examples?.examples.layout(examples.indices), recompute });
   const hasProducts = made.needs?.some((need) => need !== 'evaluate');
   const work = made.needs ? workVectors * 2 * weightBytes + (hasProducts ? productSteps * step : 0) : 0;
   const estimate = {

@@ -109,10 +109,11 @@ export interface LockMethod<Options = unknown> {
   readonly needsData: boolean;
   /** Steps at most, for progress, with so many training examples; 0 of them where it needs none. */
   steps(options: Options, trainExamples: number): number;
-  /** What its steps need memory for, with the parts that a batch is computed in; none where it trains nothing. */
+  /** What its steps need memory for, with how a batch is computed in less; none where it trains nothing. */
   training?(options: Options): {
     readonly batchSize: number;
     readonly accumulate?: number;
+    readonly recompute?: boolean;
     readonly optimizer: OptimizerSpec;
   };
   /**

@@ -54,6 +54,12 @@ export function courseOptions({ steps, schedule }: { steps: number; schedule: st
       .max(4096)
       .default(1)
       .describe('parts that a batch is computed in, one after the other, to hold less in memory; the step is the same'),
+    recompute: z
+      .boolean()
+      .default(false)
+      .describe(
+        'compute each block a second time for its gradients instead of holding it in memory; the step is the same',
+      ),
     ...scheduleOptions(schedule),
   };
 }

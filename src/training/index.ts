@@ -12,6 +12,7 @@ export {
 } from './course.js';
 export { DivergedError, type Divergence } from './diverged.js';
 export { Evaluator, type EvaluatorOptions, type OutputOptions } from './evaluate.js';
+export { stepBytes } from './loss-graphs.js';
 export {
   createObjective,
   type LossWeights,
@@ -19,7 +20,6 @@ export {
   type ObjectiveOptions,
   requireTrainable,
   type StepResult,
-  stepBytes,
 } from './objective.js';
 export {
   chosenOptimizer,
@@ -33,6 +33,8 @@ export {
 } from './optimizer-options.js';
 export * from './optimizers/index.js';
 export type { Original } from './original.js';
+export type { NamedRows } from './row-tables.js';
+export { type RowRun, RowUpdates } from './row-updates.js';
 export { type RunOptions, type RunResult, type RunState, runSteps, type StepReport } from './run.js';
 export {
   constantSchedule,

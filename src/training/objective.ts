@@ -1,21 +1,23 @@
 import { allocateBatch, type BatchOrder, batchOrder, type Dataset, gatherBatch, layoutAt } from '../data/index.js';
 import { type EngineOptions, type Program, ProgramCache, type Results } from '../engine/index.js';
-import { add, ancestors, gradients, mul, type Tensor, type TypedArray } from '../graph/index.js';
+import { mul, type Tensor, type TypedArray } from '../graph/index.js';
 import { RandomStream } from '../linalg/index.js';
-import { type ForwardPass, type ModelSpec, smallestExample } from '../models/index.js';
-import { type ArraySpecs, type Batch, batchInput, batchSpecs, feedsOf, type MaskSpec } from '../nn/index.js';
+import type { ModelSpec } from '../models/index.js';
+import { type ArraySpecs, type Batch, batchSpecs, feedsOf, type MaskSpec } from '../nn/index.js';
 import { InputError } from '../registry/index.js';
 import { type TargetReader, type Task, taskOf } from '../tasks/index.js';
 import { BatchOracle, CurvaturePrograms } from './curvature.js';
 import { Evaluator } from './evaluate.js';
+import { type LossGraph, LossGraphs, REFERENCE, targetsIn } from './loss-graphs.js';
 import type { ParameterSet, ParameterShapes, StepOracle } from './optimizers/index.js';
 import type { Original } from './original.js';
+import { type NamedRows, rowGradients } from './row-tables.js';
 
 /** Loss and gradients of one step. The arrays belong to the objective: the next step writes over them. */
 export interface StepResult {
   /** Mean loss of the batch. */
   readonly loss: number;
-  /** Gradient of every trained parameter. */
+  /** Gradient of every trained parameter; of a table by rows that of the rows that the batch names, one behind the other. */
   readonly gradients: ParameterSet;
   /** Answers further questions about the same batch, until the next step is computed; none where only the gradient is known. */
   readonly oracle?: StepOracle;
@@ -27,6 +29,11 @@ export interface Objective {
   readonly stepsPerEpoch: number;
   /** Shapes of the model's parameters, buffers and counters. */
   readonly shapes: ParameterShapes;
+  /**
+   * The rows that the batch of a step names, of tables whose other rows have a gradient of zero; undefined where all gradients
+   * are whole.
+   */
+  readonly rows?: (step: number) => Promise<NamedRows>;
   /**
    * Computes one step; the same parameters and step give the same bits. What training tracks without a gradient (running
    * statistics, counts of steps) is moved on in `params`, in place.
@@ -56,6 +63,13 @@ export interface ObjectiveOptions {
   batchSize: number;
   /** Parts that a batch is computed in, one after the other, to hold less in memory; default 1. */
   accumulate?: number;
+  /** Whether blocks are computed a second time for their gradients, to hold less in memory; default false. */
+  recompute?: boolean;
+  /**
+   * Parameters of which the gradient of the rows that a batch names is enough, where they are large tables of embeddings that are
+   * used for nothing else: for optimizers that move each value by itself, see {@link RowUpdates}. Default none.
+   */
+  byRows?: (name: string) => boolean;
   /** Decides shuffles and dropout. */
   seed: number;
   /** Parts of the loss; default the task's loss alone. */
@@ -79,6 +93,8 @@ export async function createObjective({
   dataset,
   batchSize,
   accumulate = 1,
+  recompute = false,
+  byRows,
   seed,
   loss: { task: taskWeight = 1, divergence = 0 } = {},
   reference,
@@ -97,7 +113,10 @@ export async function createObjective({
   }
   const size = Math.min(batchSize, dataset.size);
   const cache = programs ?? new ProgramCache(engine);
-  const loss = new LossGraphs(model, task, { task: taskWeight, divergence });
+  const weights = { task: taskWeight, divergence };
+  const plain = new LossGraphs(model, task, { weights, recompute });
+  const tables = byRows && plain.largeTables(plain.specs(dataset.examples.layout(dataset.indices), size), byRows);
+  const loss = new LossGraphs(model, task, { weights, recompute, byRows: tables });
   const objective = new BatchObjective(
     loss,
     dataset,
@@ -132,82 +151,6 @@ function requireReference(dataset: Dataset, reference: Original | undefined): vo
   }
 }
 
-/** Name of the batch's array that holds the reference outputs. */
-const REFERENCE = 'reference';
-
-/** A loss, written into a graph for one layout of batches. */
-interface LossGraph {
-  readonly outputs: Readonly<Record<string, Tensor>>;
-  readonly scope: ForwardPass['scope'];
-  readonly output: Tensor;
-  readonly parameters: ReadonlyMap<string, Tensor>;
-  /** Parameters that have a gradient. */
-  readonly trained: readonly string[];
-}
-
-/** Writes the loss of a model, for the layout of a batch. */
-class LossGraphs {
-  constructor(
-    readonly model: ModelSpec,
-    readonly task: Task,
-    readonly weights: { readonly task: number; readonly divergence: number },
-  ) {}
-
-  /** Names the loss of a batch among the programs of a cache. */
-  key(batch: ArraySpecs): string {
-    const { task, model, weights } = this;
-    return JSON.stringify(['objective', task.name, model.digest, weights, batch]);
-  }
-
-  /** The arrays of a batch whose examples are laid out so: those of the examples, and the targets'. */
-  specs(layout: ArraySpecs, size: number): ArraySpecs {
-    return batchSpecs({ ...layout, ...this.task.targets(layout) }, size);
-  }
-
-  /** The graph of loss, gradients and next buffers. */
-  build(batch: ArraySpecs): LossGraph {
-    const { task, weights } = this;
-    const { graph, scope, outputs: found } = this.model.build(batch, { training: true });
-    const output = found[task.output];
-    const parts: Tensor[] = [];
-    const target = targetsIn(output, batch);
-    if (weights.task !== 0 && task.loss) {
-      parts.push(mul(task.loss(output, target), weights.task));
-    }
-    if (weights.divergence !== 0) {
-      const reference = graph.input(batchInput(REFERENCE), output.shape);
-      parts.push(mul(task.divergence(output, reference, target), weights.divergence));
-    }
-    const loss = parts.reduce((a, b) => add(a, b));
-    const parameters = scope.parameterInputs;
-    const names = [...parameters.keys()];
-    const slopes = gradients(loss, [...parameters.values()]);
-    const outputs: Record<string, Tensor> = { loss };
-    names.forEach((name, index) => {
-      const gradient = slopes[index];
-      if (gradient) outputs[`grad ${name}`] = gradient;
-    });
-    for (const [name, value] of scope.bufferUpdates) outputs[`next ${name}`] = value;
-    return { outputs, scope, output, parameters, trained: names.filter((_, index) => slopes[index]) };
-  }
-}
-
-/**
- * Bytes that one step's tensors take at most, parameters and gradients included: the sum over the graph, of which ONNX
- * Runtime reuses a part.
- *
- * @param layout - Arrays of one example; default the smallest that the model takes.
- */
-export function stepBytes(model: ModelSpec, batchSize: number, layout: ArraySpecs = smallestExample(model)): number {
-  const task = taskOf(model);
-  const loss = new LossGraphs(model, task, task.loss ? { task: 1, divergence: 0 } : { task: 0, divergence: 1 });
-  const outputs = Object.values(loss.build(loss.specs(layout, batchSize)).outputs);
-  const inputs = [...outputs[0].graph.inputs.values()];
-  const computed = ancestors(outputs).flatMap((node) => node.outputs);
-  // All element types here are float32 or int32 but for the pool's int64 indices; four bytes are near enough.
-  return 4 * [...inputs, ...computed].reduce((sum, tensor) => sum + tensor.size, 0);
-}
-
 /**
  * Refuses a data set that the model cannot take, or a batch with which it cannot be trained: ask before any work.
  *
@@ -233,7 +176,7 @@ interface Prepared {
   readonly layout: ArraySpecs;
   readonly masks: readonly { spec: MaskSpec; values: Float32Array }[];
   readonly curvature: CurvaturePrograms;
-  readonly loss: Pick<LossGraph, 'trained'> & { buffers: readonly string[]; counters: readonly string[] };
+  readonly loss: Pick<LossGraph, 'trained' | 'tables'> & { buffers: readonly string[]; counters: readonly string[] };
   /** The gradients among the results of a program, which fills the same arrays at every run. */
   gradients?: { readonly of: Results; readonly values: ParameterSet };
 }
@@ -245,6 +188,8 @@ class BatchObjective implements Objective {
   readonly #positions: Uint32Array;
   /** The positions of each part of a batch, in the same memory. */
   readonly #parts: readonly Uint32Array[];
+  /** The rows that the batch of a step names. */
+  #named: { readonly step: number; readonly rows: NamedRows } | undefined;
   /** Sums over the parts, where there are several. */
   readonly #sums = new Map<string, Float32Array>();
   readonly #readTarget: TargetReader;
@@ -266,6 +211,29 @@ class BatchObjective implements Objective {
     this.#readTarget = loss.task.targetReader(dataset);
   }
 
+  get rows(): Objective['rows'] {
+    return this.loss.form.byRows?.size ? (step) => this.#rows(step) : undefined;
+  }
+
+  async #rows(step: number): Promise<NamedRows> {
+    if (this.#named?.step === step) return this.#named.rows;
+    this.order.positions(step, this.#positions);
+    const named = new Map<string, Set<number>>();
+    for (const positions of this.#parts) {
+      const prepared = await this.#layoutOf(positions);
+      gatherBatch(this.dataset, positions, prepared);
+      const feeds = feedsOf(prepared.batch, []);
+      for (const { name, ids } of prepared.loss.tables) {
+        const rows = named.get(name) ?? new Set();
+        for (const id of feeds[ids]) rows.add(Number(id));
+        named.set(name, rows);
+      }
+    }
+    const rows = new Map([...named].map(([name, ids]) => [name, Uint32Array.from(ids).sort()]));
+    this.#named = { step, rows };
+    return rows;
+  }
+
   /** Compiles the program of the first batch. */
   async prepare(): Promise<void> {
     this.order.positions(0, this.#positions);
@@ -273,14 +241,15 @@ class BatchObjective implements Objective {
   }
 
   async compute(params: ParameterSet, step: number): Promise<StepResult> {
+    const named = await this.rows?.(step);
     this.order.positions(step, this.#positions);
     const [first, ...others] = this.#parts;
-    if (others.length === 0) return this.#computePart(params, first, step);
+    if (others.length === 0) return this.#computePart(params, first, { draw: step, named });
     let loss = 0;
     let counted = 0;
     for (const values of this.#sums.values()) values.fill(0);
     for (const [index, positions] of this.#parts.entries()) {
-      const part = await this.#computePart(params, positions, step * this.#parts.length + index);
+      const part = await this.#computePart(params, positions, { draw: step * this.#parts.length + index, named });
       loss += part.count * part.loss;
       counted += part.count;
       for (const [name, values] of part.gradients) addTo(this.#sums, name, values, part.count);
@@ -294,13 +263,13 @@ class BatchObjective implements Objective {
   /**
    * One part of a batch.
    *
-   * @param draw - Numbers what is drawn for it.
+   * @param options - `draw`: numbers what is drawn for it. `named`: the rows that the whole batch names, of tables by rows.
    * @returns With `count`, the number of targets that its loss is a mean over.
    */
   async #computePart(
     params: ParameterSet,
     positions: Uint32Array,
-    draw: number,
+    { draw, named }: { draw: number; named: NamedRows | undefined },
   ): Promise<StepResult & { readonly count: number }> {
     const prepared = await this.#layoutOf(positions);
     const { batch, layout, masks } = prepared;
@@ -316,8 +285,10 @@ class BatchObjective implements Objective {
       stream.fillBernoulli(values, spec.keepProbability, 1 / spec.keepProbability);
     }
     const feeds = feedsOf(batch, params);
-    const { loss, gradients, next } = await run(prepared, feeds);
+    const { loss, gradients: whole, next } = await run(prepared, feeds);
     track(prepared, params, next);
+    const byRows = named ? rowGradients(prepared.loss.tables, { named, feeds, results: next }) : [];
+    const gradients = named ? new Map([...whole, ...byRows]) : whole;
     const oracle = new BatchOracle(loss, feeds, () => run(prepared, feeds), prepared.curvature);
     const count = this.loss.task.count?.(batch) ?? positions.length;
     return { loss, gradients, oracle, count };
@@ -348,13 +319,13 @@ class BatchObjective implements Objective {
   }
 
   async #prepare(key: string, layout: ArraySpecs, specs: ArraySpecs, size: number): Promise<Prepared> {
-    const { scope, output, trained } = this.loss.build(specs);
+    const { scope, output, trained, tables } = this.loss.build(specs);
     this.shapes = new Map(scope.state.map(({ name, shape }) => [name, shape]));
-    const { task, weights } = this.loss;
+    const { task, form } = this.loss;
     const curvature = new CurvaturePrograms(this.cache, key, () => ({
-      ...this.loss.build(specs),
+      ...this.loss.build(specs, { whole: true }),
       curvature: (found, u) =>
-        scaled(task.curvature(found, u, targetsIn(found, specs)), weights.task + weights.divergence),
+        scaled(task.curvature(found, u, targetsIn(found.graph, specs)), form.weights.task + form.weights.divergence),
     }));
     const masks = scope.masks.map((spec) => ({
       spec,
@@ -371,6 +342,7 @@ class BatchObjective implements Objective {
       curvature,
       loss: {
         trained,
+        tables,
         buffers: [...scope.bufferUpdates.keys()],
         counters: scope.state.filter(({ kind }) => kind === 'counter').map(({ name }) => name),
       },
@@ -380,14 +352,6 @@ class BatchObjective implements Objective {
   async release(): Promise<void> {
     await this.releaseAll?.();
   }
-}
-
-/** The arrays of a batch as inputs of the graph that a tensor is in, declared when they are asked for. */
-function targetsIn({ graph }: Tensor, batch: ArraySpecs): (name: string) => Tensor {
-  return (name) => {
-    const input = batchInput(name);
-    return graph.inputs.get(input) ?? graph.input(input, batch[name].shape, batch[name].dtype);
-  };
 }
 
 /** A product by one would be such a node as ONNX Runtime's optimization breaks. */
@@ -417,7 +381,8 @@ async function run(
 
 /** Adds a multiple of some values to those of a name. */
 function addTo(sums: Map<string, Float32Array>, name: string, values: Float32Array, factor: number): void {
-  const sum = sums.get(name) ?? new Float32Array(values.length);
+  const known = sums.get(name);
+  const sum = known?.length === values.length ? known : new Float32Array(values.length);
   for (let i = 0; i < sum.length; i++) sum[i] += factor * values[i];
   sums.set(name, sum);
 }

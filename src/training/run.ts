@@ -5,6 +5,8 @@ import { checkpointToTensors, tensorsToCheckpoint } from './checkpoint.js';
 import { DivergedError, describeDivergedWeights } from './diverged.js';
 import type { StepResult } from './objective.js';
 import type { Optimizer, OptimizerState, ParameterSet, ParameterShapes } from './optimizers/index.js';
+import type { NamedRows } from './row-tables.js';
+import { RowUpdates } from './row-updates.js';
 import { constantSchedule, type Schedule } from './schedules.js';
 
 /** What is known after a step. */
@@ -17,8 +19,10 @@ export interface StepReport {
   readonly learningRate: number;
   /** What the step cost in evaluations of the gradient: 1 for optimizers that need no more. */
   readonly evaluations: number;
-  /** Parameters after the update. */
+  /** Parameters after the update; with tables by rows, only after {@link settled}. */
   readonly params: ParameterSet;
+  /** Does what rows of tables have missed that no batch has named lately: to be waited for before parameters are read. */
+  settled(): Promise<void>;
 }
 
 /** State that a run keeps beside parameters and optimizer, and that must survive a restart. */
@@ -37,6 +41,11 @@ export interface RunOptions {
   shapes?: ParameterShapes;
   /** Loss and gradients at the parameters, for the batch of a step (from 0). */
   compute(params: ParameterSet, step: number): Promise<StepResult>;
+  /**
+   * The rows of tables that the batch of a step names, where gradients are of these alone ({@link Objective.rows}); needs `shapes`
+   * and an optimizer with `idleFactor`. The result is the same, bit for bit. Default: all gradients are whole.
+   */
+  rows?: (step: number) => Promise<NamedRows>;
   /** Optimizer. */
   optimizer: Optimizer;
   /** Base learning rate. */
@@ -86,6 +95,7 @@ export async function runSteps({
   params,
   shapes,
   compute,
+  rows,
   optimizer,
   learningRate,
   schedule = constantSchedule(),
@@ -101,31 +111,43 @@ export async function runSteps({
   let optimizerState = optimizer.init(params, shapes);
   let step = 0;
   let stopped = false;
+  const rateAt = (at: number) => learningRate * schedule.factor(at, steps);
+  let byRows: RowUpdates | undefined;
+  const settled = async () => byRows?.settle(step);
   const save = async () => {
     if (!checkpoint) return;
+    await settled();
     beforeCheckpoint?.();
     await saveCheckpoint(checkpoint.path, { step, params, optimizerState, state, stopped });
   };
   const found = checkpoint && (await loadCheckpoint(checkpoint.path, { params, optimizerState, state }));
   if (found) ({ step, optimizerState, stopped } = found);
   const resumedFrom = step;
+  if (rows) byRows = createRowUpdates({ optimizer, params, shapes, state: optimizerState, rateAt }, step);
   if (step < steps && !stopped) await onStart?.(step);
 
   let lastLoss: number | undefined;
   while (step < steps && !stopped) {
+    const named = await rows?.(step);
+    if (named) await byRows?.prepare(named, step);
     const { loss, gradients, oracle } = await compute(params, step);
-    const rate = learningRate * schedule.factor(step, steps);
-    if (Number.isFinite(loss)) await optimizer.update(gradients, optimizerState, params, rate, oracle);
+    const rate = rateAt(step);
+    let changed = params;
+    if (Number.isFinite(loss)) {
+      if (named && byRows) changed = await byRows.update(named, gradients, step);
+      else await optimizer.update(gradients, optimizerState, params, rate, oracle);
+    }
     step++;
-    const report = { step, loss, learningRate: rate, evaluations: oracle?.evaluations ?? 1, params };
+    const report = { step, loss, learningRate: rate, evaluations: oracle?.evaluations ?? 1, params, settled };
     const what = Number.isFinite(loss)
-      ? describeDivergedUpdate(params, optimizerState, loss)
+      ? describeDivergedUpdate(changed, optimizerState, loss)
       : describeDivergedLoss(loss, lastLoss);
     if (what !== undefined) {
       const error = new DivergedError({ step, steps, loss, learningRate: rate, what });
       if (onDiverged?.(error, report) !== 'stop') throw error;
       if (checkpoint && describeDivergedWeights(params)) throw error;
       stopped = true;
+      byRows = undefined;
       // Of no further use, and it may hold what no checkpoint can.
       optimizerState = optimizer.init(params, shapes);
       await save();
@@ -139,7 +161,19 @@ export async function runSteps({
     }
     if (checkpoint && (step % checkpoint.every === 0 || step === steps || stopped)) await save();
   }
+  await settled();
   return { steps: step, reason: stopped ? 'stopped' : 'finished', resumedFrom };
+}
+
+function createRowUpdates(
+  run: Omit<ConstructorParameters<typeof RowUpdates>[0], 'shapes'> & { shapes?: ParameterShapes },
+  start: number,
+): RowUpdates {
+  const { shapes, optimizer } = run;
+  if (shapes && optimizer.idleFactor) return new RowUpdates({ ...run, shapes }, start);
+  throw new InputError(
+    `${optimizer.name}: expected shapes and an optimizer that moves each value by itself for gradients by rows`,
+  );
 }
 
 function describeDivergedLoss(loss: number, last: number | undefined): string {

@@ -74,6 +74,7 @@ export const train = defineCommand({
         model,
         batchSize: training.batchSize,
         accumulate: training.accumulate,
+        recompute: training.recompute,
         examples,
         optimizer: chosenOptimizer(training),
         folder: path,

@@ -92,8 +92,14 @@ export async function trainJob(
   const evaluator = new Evaluator(model, engine);
   const { roles } = evaluator.task;
   const scoreOf = ({ metrics }: Evaluation) => metrics[roles.score] ?? Number.NaN;
-  const { batchSize, accumulate } = options;
-  const objective = await createObjective({ model, dataset: train, batchSize, accumulate, seed, engine });
+  const { batchSize, accumulate, recompute } = options;
+  const shapes = new Map([...model.weights].map(([name, { shape }]) => [name, shape]));
+  const optimizer = createOptimizer(chosenOptimizer(options), shapes);
+  const byRows = optimizer.idleFactor && (() => true);
+  const objective = await createObjective({
+    ...{ model, dataset: train, batchSize, accumulate, recompute },
+    ...{ seed, engine, byRows },
+  });
   const keeper = new WeightsKeeper(params, await evaluator.evaluate(params, validation));
   const steps = trainSteps(options, train);
   let sinceBest = 0;
@@ -103,7 +109,8 @@ export async function trainJob(
       params,
       shapes: objective.shapes,
       compute: (current, step) => objective.compute(current, step),
-      optimizer: createOptimizer(chosenOptimizer(options), objective.shapes),
+      rows: objective.rows,
+      optimizer,
       schedule: courseSchedule(options, objective.stepsPerEpoch),
       learningRate: options.learningRate,
       steps,
@@ -120,8 +127,9 @@ export async function trainJob(
           sinceBest = Number(meta.sinceBest);
         },
       },
-      afterStep: async ({ step, loss, learningRate }) => {
+      afterStep: async ({ step, loss, learningRate, settled }) => {
         const due = step % options.evaluateEvery === 0 || step === steps;
+        if (due) await settled();
         const evaluation = due ? await evaluator.evaluate(params, validation) : undefined;
         if (evaluation && !Number.isFinite(evaluation.metrics[roles.loss])) {
           throw new DivergedError({

@@ -5,6 +5,7 @@ import type { OpAttributes, OpType } from '../ops.js';
 import { elementwiseRules } from './elementwise.js';
 import { matrixRules } from './matrix.js';
 import { movementRules } from './movement.js';
+import { Recomputation } from './recomputation.js';
 import { reductionRules } from './reduction.js';
 import type { GradientNode, GradientRule, GradientRules, OutputGradients } from './rule.js';
 
@@ -17,6 +18,8 @@ const rules: GradientRules<OpAttributes> = { ...elementwiseRules, ...matrixRules
  * @param output - Float tensor; a scalar unless `outputGradient` is given.
  * @param wrt - Float tensors to differentiate by.
  * @param outputGradient - Shaped like `output`; default 1 for a scalar.
+ * @param options - `kept`: values between which what the gradients need is computed a second time and not held, such as the
+ *   outputs of blocks; default none, and all is held.
  * @returns One tensor of its shape for each of `wrt`, or `undefined` where the output does not depend on it
  *   differentiably ("no gradient", which is not the same as zero).
  * @throws GraphError when the output is no scalar and has no `outputGradient`, or types are not float.
@@ -25,7 +28,12 @@ const rules: GradientRules<OpAttributes> = { ...elementwiseRules, ...matrixRules
  * const [dw] = gradients(loss, [w]);
  * const [hv] = gradients(reduceSum(mul(dw, v)), [w]); // Hessian-vector product
  */
-export function gradients(output: Tensor, wrt: readonly Tensor[], outputGradient?: Tensor): (Tensor | undefined)[] {
+export function gradients(
+  output: Tensor,
+  wrt: readonly Tensor[],
+  outputGradient?: Tensor,
+  { kept = [] }: { kept?: readonly Tensor[] } = {},
+): (Tensor | undefined)[] {
   for (const tensor of [output, ...wrt]) {
     if (!isFloat(tensor.dtype)) throw new GraphError(`gradients: expected float tensors, got ${tensor}`);
   }
@@ -37,6 +45,8 @@ export function gradients(output: Tensor, wrt: readonly Tensor[], outputGradient
   }
 
   const nodes = ancestors([output]);
+  const recomputation = new Recomputation(kept, nodes);
+  const asked = new Set(wrt);
   const onPath = new Set<Tensor>(wrt);
   for (const node of nodes) {
     if (!node.inputs.some((input) => input && onPath.has(input))) continue;
@@ -50,13 +60,16 @@ export function gradients(output: Tensor, wrt: readonly Tensor[], outputGradient
     const received = node.outputs.map((result) => (onPath.has(result) ? known.get(result) : undefined));
     if (received.every((g) => !g) || !node.inputs.some((input) => input && onPath.has(input))) continue;
     const rule = rules[node.op] as GradientRule<OpType>;
-    const found = rule(node as GradientNode<OpType>, received as unknown as OutputGradients);
+    const given = recomputation.replay(node, received);
+    const found = rule(given as GradientNode<OpType>, received as unknown as OutputGradients);
     node.inputs.forEach((input, index) => {
       const g = found[index];
       if (!input || !g || !onPath.has(input)) return;
       const own = sumToShape(g, input.shape);
       const sofar = known.get(input);
-      known.set(input, sofar ? add(sofar, own) : own);
+      const sum = sofar ? add(sofar, own) : own;
+      known.set(input, sum);
+      if (asked.has(input)) recomputation.found(input, sum);
     });
   }
   return wrt.map((tensor) => known.get(tensor));

@@ -28,6 +28,7 @@ export function adadelta(options: z.input<typeof adadeltaOptions> = {}): Optimiz
   const { rho, eps, weightDecay } = parseOptions(adadeltaOptions, options, 'adadelta');
   return {
     name: 'adadelta',
+    idleFactor: () => (weightDecay === 0 && eps > 0 ? 1 : undefined),
     init: (params) => ({ step: 0, slots: { square_avg: fullSlot(params), acc_delta: fullSlot(params) } }),
     update(grads, state, params, learningRate) {
       beginUpdate(state, learningRate);

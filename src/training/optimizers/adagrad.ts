@@ -37,6 +37,7 @@ export function adagrad(options: z.input<typeof adagradOptions> = {}): Optimizer
   const { learningRateDecay, weightDecay, initialAccumulatorValue, eps } = parsed;
   return {
     name: 'adagrad',
+    idleFactor: () => (weightDecay === 0 && Math.max(eps, initialAccumulatorValue) > 0 ? 1 : undefined),
     init: (params) => ({
       step: 0,
       slots: { sum: fullSlot(params, initialAccumulatorValue), step: stepSlot(params) },

@@ -70,6 +70,9 @@ function build(name: string, options: z.output<typeof adamOptions>, decoupled: b
   const penalty = decoupled ? 0 : weightDecay;
   return {
     name,
+    // Without eps a value that never had a gradient becomes NaN.
+    idleFactor: (_, learningRate) =>
+      eps === 0 || penalty !== 0 ? undefined : decoupled ? 1 - learningRate * weightDecay : 1,
     init: (params) => ({
       step: 0,
       slots: {

@@ -30,6 +30,7 @@ export function clipped(inner: Optimizer, maxNorm: number): Optimizer {
   return {
     name: inner.name,
     needs: inner.needs,
+    idleFactor: inner.idleFactor && ((parameter, learningRate) => inner.idleFactor?.(parameter, learningRate)),
     init: (params, shapes) => inner.init(params, shapes),
     update: (grads, state, params, learningRate, oracle) =>
       inner.update(clip(grads), state, params, learningRate, oracle && clippedOracle(oracle, clip)),

@@ -21,6 +21,12 @@ export function grouped(groups: readonly ParameterGroup[]): Optimizer {
   const [first] = groups;
   return {
     name: first.optimizer.name,
+    idleFactor:
+      first.optimizer.idleFactor &&
+      ((parameter, learningRate) => {
+        const group = groups.find(({ names }) => names.has(parameter));
+        return group?.optimizer.idleFactor?.(parameter, group.rateFactor * learningRate);
+      }),
     init: (params, shapes) => first.optimizer.init(params, shapes),
     async update(grads, state, params, learningRate) {
       for (const name of grads.keys()) {

@@ -51,6 +51,13 @@ export interface Optimizer {
   /** What it asks of the loss beside the gradient; none for those that need the gradient alone. */
   readonly needs?: readonly OracleNeed[];
   /**
+   * What a step leaves, as a factor, of a value with a gradient of 0 whose slots are as they began; undefined where it does
+   * something else. Only optimizers have it that move each value by its own gradient and slots alone.
+   *
+   * @param parameter - Name of the parameter that the value is of.
+   */
+  idleFactor?(parameter: string, learningRate: number): number | undefined;
+  /**
    * A fresh state with slots for these parameters.
    *
    * @param shapes - Shapes of the parameters, for optimizers that look at matrices as matrices.

@@ -43,6 +43,8 @@ export function sgd(options: z.input<typeof sgdOptions> = {}): Optimizer {
   const { momentum, dampening, nesterov, weightDecay } = parseOptions(sgdOptions, options, 'sgd');
   return {
     name: 'sgd',
+    idleFactor: (_, learningRate) =>
+      momentum === 0 ? 1 - learningRate * weightDecay : weightDecay === 0 ? 1 : undefined,
     init(params) {
       const state: OptimizerState = { step: 0, slots: {} };
       if (momentum !== 0) state.slots = { momentum_buffer: fullSlot(params), step: stepSlot(params) };
