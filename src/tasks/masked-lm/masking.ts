@@ -2,7 +2,6 @@ import { type Dataset, type Examples, NO_CLASS } from '../../data/index.js';
 import { RandomStream } from '../../linalg/index.js';
 import type { ArraySpecs, BatchRow } from '../../nn/index.js';
 import { InputError } from '../../registry/index.js';
-import type { Vocabulary } from '../../text/index.js';
 
 /** Share of a text's tokens that are to be found, and of these, how many are hidden, and how many are another token (BERT). */
 const CHOSEN = 0.15;
@@ -12,7 +11,7 @@ const REPLACED = 0.1;
 const SEED = 0;
 
 /** A vocabulary with a token that hides others. */
-type MaskingVocabulary = Vocabulary & { readonly maskId: number };
+type MaskingVocabulary = NonNullable<Examples['vocabulary']> & { readonly maskId: number };
 
 /**
  * The vocabulary of texts.
