@@ -84,6 +84,8 @@ export interface Trial {
   readonly cost?: number;
   /** What its steps cost in evaluations of the gradient; more than the steps for optimizers that need more. */
   readonly evaluations: number;
+  /** Tokens that it was trained on, padding apart; of texts. */
+  readonly tokens?: number;
   /** Why it ended. */
   readonly end: 'target' | 'budget' | 'beaten' | 'diverged' | 'given up';
 }
@@ -143,6 +145,8 @@ export async function fineTune({
   let best = curve[0].score;
   let last = first;
   let evaluations = 0;
+  /** Undefined where examples have no length. */
+  const worked: { tokens?: number } = {};
   const part = partRun(objective, params, plain, trainable);
   // Names of the whole model may be given factors, whichever of them are trained.
   const made = createOptimizer(optimizer, new Map([...objective.shapes, ...part.shapes]));
@@ -156,13 +160,15 @@ export async function fineTune({
     schedule: optimizer.schedule && createSchedule(optimizer.schedule, objective.stepsPerEpoch),
     steps,
     signal,
-    onDiverged: (_, { evaluations: spent }) => {
+    onDiverged: (_, { evaluations: spent, tokens: more }) => {
       evaluations += spent;
+      if (more !== undefined) worked.tokens = (worked.tokens ?? 0) + more;
       end = 'diverged';
       return 'stop';
     },
-    afterStep: async ({ step, evaluations: spent, settled }) => {
+    afterStep: async ({ step, evaluations: spent, tokens: more, settled }) => {
       evaluations += spent;
+      if (more !== undefined) worked.tokens = (worked.tokens ?? 0) + more;
       part.write();
       if (!due.has(step)) return undefined;
       await settled();
@@ -180,5 +186,5 @@ export async function fineTune({
     },
   });
   const cost = target === undefined ? undefined : curve.find(({ score }) => score >= target)?.step;
-  return { learningRate, seed, curve, metrics: last.metrics, score: best, cost, evaluations, end };
+  return { learningRate, seed, curve, metrics: last.metrics, score: best, cost, evaluations, ...worked, end };
 }

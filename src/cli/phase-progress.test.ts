@@ -50,6 +50,26 @@ describe('phaseProgress', () => {
     ]);
   });
 
+  it('shows tokens a second of steps and of trials, each part from its beginning', () => {
+    const { lines, wait, phases } = logged();
+    phases.begin('lock', 12);
+    for (let step = 1; step <= 12; step++) {
+      wait(1);
+      phases.advance(step, 'mean σ 1.0', 200);
+    }
+    phases.end();
+    phases.begin('attack', 20 * 40, { uneven: true });
+    for (let trial = 1; trial <= 12; trial++) {
+      wait(1);
+      phases.advanceBy(40, `${trial} of 20 trials`, 3000);
+    }
+    expect(lines).toEqual([
+      'lock  83 %  10/12  1.00/s  200 tokens/s  about 2 s left  mean σ 1.0',
+      'lock  12 steps  12 s',
+      'attack  50 %  10 of 20 trials  3,000 tokens/s  about 10 s left',
+    ]);
+  });
+
   it('takes no time left from what an earlier run has done, whether in steps or in searches', () => {
     const { lines, wait, phases } = logged();
     phases.begin('train', 2000);

@@ -16,7 +16,7 @@ export function phaseProgress({
       steps = 0;
       resumed = false;
     },
-    advance(step, text) {
+    advance(step, text, tokens) {
       if (!current) return;
       const to = step ?? current.done + 1;
       // Every step is heard of: a later one than the next means that a run went on from its checkpoint, or that a stage
@@ -27,11 +27,11 @@ export function phaseProgress({
         resumed ||= steps === 0;
       }
       steps++;
-      current.update(to, text);
+      current.update(to, { extra: text, tokens });
     },
-    advanceBy(more, count) {
+    advanceBy(more, count, tokens) {
       steps += more;
-      current?.update(current.done + more, undefined, count);
+      current?.update(current.done + more, { count, tokens });
     },
     skip(before) {
       resumed = true;

@@ -111,7 +111,7 @@ describe('Progress', () => {
     const { written, output } = capture({ isTTY: true, columns: 20 });
     let time = 0;
     const progress = new Progress({ output, label: 'lock', total: 10, now: () => time });
-    progress.update(1, 'a long remark');
+    progress.update(1, { extra: 'a long remark' });
     time = 50;
     progress.update(2);
     output.print('result');
@@ -126,6 +126,20 @@ describe('Progress', () => {
     time = 10_000;
     progress.update(910);
     expect(written).toEqual(['lock  91 %  910/1000  1.00/s  about 1 min 30 s left\n']);
+  });
+
+  it('shows the tokens a second beside the steps, where batches are of tokens', () => {
+    const { written, output } = capture({ isTTY: false });
+    let time = 0;
+    const progress = new Progress({ output, label: 'train', total: 100, now: () => time });
+    for (let step = 1; step <= 40; step++) {
+      time += 500;
+      progress.update(step, { extra: 'loss 0.100', tokens: step <= 20 ? 380 : 1000 });
+    }
+    expect(written).toEqual([
+      'train  20 %  20/100  2.00/s  760 tokens/s  about 40 s left  loss 0.100\n',
+      'train  40 %  40/100  2.00/s  1,380 tokens/s  about 30 s left  loss 0.100\n',
+    ]);
   });
 
   it('shows nothing without an output', () => {

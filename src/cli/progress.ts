@@ -19,6 +19,8 @@ export interface ProgressState {
   total?: number;
   /** Units per second, if measured. */
   rate?: number;
+  /** Tokens per second, if measured. */
+  tokenRate?: number;
   /** How far it has come, in words that say it better than the units and their rate. */
   count?: string;
   /** Anything else worth a glance, such as a loss. */
@@ -26,17 +28,18 @@ export interface ProgressState {
 }
 
 /**
- * Writes progress as a line: `label  37 %  123/330  12.3/s  about 17 s left  extra`.
+ * Writes progress as a line: `label  37 %  123/330  12.3/s  1,520 tokens/s  about 17 s left  extra`.
  *
  * What is not known is left out.
  */
-export function formatProgress({ label, done, total, rate, count, extra }: ProgressState): string {
+export function formatProgress({ label, done, total, rate, tokenRate, count, extra }: ProgressState): string {
   const parts = [label];
   // Rounded down, so that 100 % means finished.
   if (total !== undefined && total > 0) parts.push(`${Math.floor((100 * Math.min(done, total)) / total)} %`);
   parts.push(count ?? (total === undefined ? String(done) : `${done}/${total}`));
   if (rate !== undefined && rate > 0) {
     if (count === undefined) parts.push(formatRate(rate));
+    if (tokenRate !== undefined && tokenRate > 0) parts.push(formatTokenRate(tokenRate));
     if (total !== undefined && done < total) parts.push(`about ${formatDuration((total - done) / rate)} left`);
   }
   if (extra) parts.push(extra);
@@ -49,6 +52,11 @@ export function formatRate(perSecond: number): string {
     perSecond >= 0.1 ? [perSecond, 's'] : perSecond * 60 >= 0.1 ? [perSecond * 60, 'min'] : [perSecond * 3600, 'h'];
   const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
   return `${value.toFixed(digits)}/${unit}`;
+}
+
+/** Writes a rate of tokens with three digits: `1,520 tokens/s`. */
+export function formatTokenRate(perSecond: number): string {
+  return `${perSecond.toLocaleString('en', { maximumSignificantDigits: 3 })} tokens/s`;
 }
 
 /** Writes a span of seconds in its two largest units: `17 s`, `2 min 5 s`, `1 h 20 min`, `3 d 4 h`. */
@@ -119,9 +127,11 @@ export class Progress {
   readonly #total: number | undefined;
   readonly #now: () => number;
   readonly #rate: MovingRate;
+  readonly #tokenRate: MovingRate;
   readonly #started: number;
   #shown: number;
   #done: number;
+  #tokens = 0;
 
   /**
    * @param options - `output`: undefined shows nothing; `done`: units that a resumed run starts with; `uneven`: units of
@@ -148,9 +158,11 @@ export class Progress {
     this.#now = now;
     this.#done = done;
     this.#rate = new MovingRate({ uneven });
+    this.#tokenRate = new MovingRate({ uneven });
     const time = now();
     this.#started = time;
     this.#rate.add(time, done);
+    this.#tokenRate.add(time, 0);
     // On a terminal the first update shows at once; a log hears only of work that takes long.
     this.#shown = output?.isTerminal ? Number.NEGATIVE_INFINITY : time;
   }
@@ -164,13 +176,15 @@ export class Progress {
    * Notes that `done` units are finished; shows it if the last showing is long enough ago.
    *
    * @param done - Units finished in all.
-   * @param extra - Anything else worth a glance.
-   * @param count - How far that is in words.
+   * @param more - `extra`: anything else worth a glance. `count`: how far that is in words. `tokens`: of texts that were
+   *   worked on since the last update.
    */
-  update(done: number, extra?: string, count?: string): void {
+  update(done: number, { extra, count, tokens = 0 }: { extra?: string; count?: string; tokens?: number } = {}): void {
     const time = this.#now();
     this.#done = done;
+    this.#tokens += tokens;
     this.#rate.add(time, done);
+    this.#tokenRate.add(time, this.#tokens);
     if (!this.#output) return;
     const terminal = this.#output.isTerminal;
     if (time - this.#shown < (terminal ? TERMINAL_INTERVAL_MS : LOG_INTERVAL_MS)) return;
@@ -180,6 +194,7 @@ export class Progress {
       done,
       total: this.#total,
       rate: this.#rate.perSecond(),
+      tokenRate: this.#tokenRate.perSecond(),
       count,
       extra,
     });

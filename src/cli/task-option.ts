@@ -38,9 +38,13 @@ export async function fitToTask(
   return { task, model: await loadModel(path, { config, head: task.headFor(dataset), seed }) };
 }
 
-/** The task of an attack, where none is named: of examples that have an answer each to tell them by it, else the model's own. */
+/**
+ * The task of an attack, where none is named: of examples that have an answer each to tell them by it, or of words that have
+ * one, else the model's own.
+ */
 export function attackTask(name: string | undefined, model: Model, dataset: Dataset): Task {
   if (name !== undefined) return tasks.get(name);
+  if (dataset.examples.tokenClasses) return tasks.get('token-classification');
   const answered = tasks.entries().find(({ answers }) => (answers?.(dataset)?.count ?? 0) > 1);
   return answered ?? taskOf(model);
 }

@@ -116,9 +116,16 @@ export function allocateBatch(specs: ArraySpecs): Batch {
 
 /** `count` examples from position `start` on, as a batch of its own; default all. */
 export function readBatch(dataset: Dataset, start = 0, count = dataset.size - start): Batch {
-  const positions = Uint32Array.from({ length: count }, (_, row) => start + row);
+  return batchAt(
+    dataset,
+    Uint32Array.from({ length: count }, (_, row) => start + row),
+  );
+}
+
+/** The examples at some positions, as a batch of their own. */
+export function batchAt(dataset: Dataset, positions: Uint32Array): Batch {
   const layout = layoutAt(dataset, positions);
-  const batch = allocateBatch(batchSpecs(layout, count));
+  const batch = allocateBatch(batchSpecs(layout, positions.length));
   gatherBatch(dataset, positions, { batch, layout });
   return batch;
 }

@@ -112,7 +112,18 @@ async function open(path: string, source: DataSource, columns?: ColumnChoice): P
   }
   const { classes, notes = [] } = collection;
   const { splits, parts } = splitsOf(collection);
-  return { path, kind, classes, splits, images: [], texts: parts, notes, name };
+  const found = { path, kind, images: [], texts: parts, name };
+  const { wordClasses } = collection.train;
+  if (!wordClasses) return { ...found, classes, splits, notes };
+  const counted = splits.map((split, at) => ({ ...split, counts: wordCounts(parts[at], wordClasses.length) }));
+  return { ...found, classes: wordClasses, splits: counted, notes: [...notes, 'Classes are counted in words.'] };
+}
+
+/** How many words of each class there are. */
+function wordCounts({ labels, wordLabels }: LabelledTexts, classes: number): number[] {
+  const counts = Array.from({ length: classes }, () => 0);
+  for (const index of labels.keys()) for (const label of wordLabels?.(index) ?? []) counts[label]++;
+  return counts;
 }
 
 function describedImages(

@@ -1,5 +1,17 @@
 import type { RandomStream } from '../linalg/index.js';
 import type { ArraySpecs, BatchRow } from '../nn/index.js';
+import type { Vocabulary } from '../text/index.js';
+
+/** The class of a token that has none, as in PyTorch: it counts for nothing. */
+export const NO_CLASS = -100;
+
+/** Classes of tokens. */
+export interface TokenClasses {
+  /** Their names. */
+  readonly names: readonly string[];
+  /** The class of each token of an example, or {@link NO_CLASS}; its own tokens, without padding. */
+  of(index: number): Int32Array;
+}
 
 /** Arrays of examples, stored once and shared by every {@link Dataset} that is cut from them. */
 export interface Examples {
@@ -11,6 +23,10 @@ export interface Examples {
   readonly lengths?: Uint32Array;
   /** How much of each example was given and is not to be learned: tokens of a prompt; none where all counts. */
   readonly promptLengths?: Uint32Array;
+  /** What tokens are for, of texts whose tokenizer is known. */
+  readonly vocabulary?: Vocabulary;
+  /** The classes of tokens, where they have some. */
+  readonly tokenClasses?: TokenClasses;
   /**
    * The arrays of one example of a batch that holds these: where examples differ in length, as long as the longest.
    *

@@ -1,4 +1,4 @@
-export { allocateBatch, BatchOrder, batchOrder, gatherBatch, layoutAt, readBatch } from './batches.js';
+export { allocateBatch, BatchOrder, batchAt, batchOrder, gatherBatch, layoutAt, readBatch } from './batches.js';
 export { bucketOf } from './buckets.js';
 export { type CheckedData, checkData } from './check.js';
 export type { NearDuplicates } from './check-texts.js';
@@ -38,13 +38,14 @@ export {
 } from './describe.js';
 export { sourceAt } from './detect.js';
 export type { DuplicatePair, Duplicates } from './duplicates.js';
-export { type Examples, FloatExamples } from './examples.js';
+export type { TextEncoding } from './encode-text.js';
+export { type Examples, FloatExamples, NO_CLASS, type TokenClasses } from './examples.js';
 export { type Augmentation, type ImageBytes, ImageExamples, type ImageView } from './images.js';
 export { loadData, loadDigits } from './load.js';
 export type { DataParts } from './parts.js';
 export { withPreprocessing } from './prepared-spec.js';
 export type { Preprocessing } from './preprocessing.js';
-export { type TextEncoding, textEncoding } from './present-texts.js';
+export { textEncoding } from './present-texts.js';
 export { type Collection, type DataLayout, type DataSource, dataSources } from './registry.js';
 export type { Interpolation } from './resize.js';
 export { type DataSpec, dataSpec } from './spec.js';

@@ -33,13 +33,15 @@ const imageShape = {
 
 /** How texts are read and encoded: keys of a {@link dataSpec} that images do not take. */
 const textShape = {
-  text: z.string().min(1).optional().describe('column of the texts; default found by its name'),
+  text: z.string().min(1).optional().describe('column of the texts, or of lists of words; default found by its name'),
   textPair: z.string().min(1).optional().describe('column of the second texts; default found by its name'),
   label: z
     .string()
     .min(1)
     .optional()
-    .describe('column of the classes, names or numbers; none: texts without; default found by its name'),
+    .describe(
+      'column of the classes, names or numbers, or of lists with the class of each word; none: texts without; default found by its name',
+    ),
   messages: z
     .string()
     .min(1)

@@ -1,7 +1,7 @@
 import type { ArraySpecs, BatchRow } from '../nn/index.js';
-import type { Encoding } from '../text/index.js';
+import type { Encoding, Vocabulary } from '../text/index.js';
 import { bucketOf } from './buckets.js';
-import type { Examples } from './examples.js';
+import type { Examples, TokenClasses } from './examples.js';
 
 /** What texts become beside their tokens. */
 export interface TextForm {
@@ -11,6 +11,10 @@ export interface TextForm {
   readonly limit?: number;
   /** Tokens of each text that were given and are not to be learned; default none. */
   readonly promptLengths?: Uint32Array;
+  /** What tokens are for; default not known. */
+  readonly vocabulary?: Vocabulary;
+  /** Classes of tokens, as many for each text as it has tokens; default none. */
+  readonly tokenClasses?: { readonly names: readonly string[]; readonly of: readonly (readonly number[])[] };
 }
 
 /**
@@ -24,6 +28,10 @@ export class TextExamples implements Examples {
   readonly lengths: Uint32Array;
   /** Tokens of each text that are its prompt, `[size]`: a language model is given and not taught them; undefined where there are none. */
   readonly promptLengths: Uint32Array | undefined;
+  /** What tokens are for. */
+  readonly vocabulary: Vocabulary | undefined;
+  /** Classes of tokens. */
+  readonly tokenClasses: TokenClasses | undefined;
   /** Highest number of a token, the padding's included. */
   readonly highest: number;
   readonly #starts: Float64Array;
@@ -35,6 +43,7 @@ export class TextExamples implements Examples {
     this.size = encodings.length;
     this.#form = form;
     this.promptLengths = form.promptLengths;
+    this.vocabulary = form.vocabulary;
     this.lengths = Uint32Array.from(encodings, ({ ids }) => ids.length);
     this.#starts = new Float64Array(this.size + 1);
     for (let i = 0; i < this.size; i++) this.#starts[i + 1] = this.#starts[i] + this.lengths[i];
@@ -44,6 +53,7 @@ export class TextExamples implements Examples {
       this.#ids.set(ids, this.#starts[index]);
       this.#types.set(typeIds, this.#starts[index]);
     }
+    this.tokenClasses = form.tokenClasses && this.#classes(form.tokenClasses);
     this.highest = this.#ids.reduce((highest, id) => Math.max(highest, id), form.padId);
   }
 
@@ -69,6 +79,14 @@ export class TextExamples implements Examples {
     ids.fill(BigInt(this.#form.padId), start + to - from, start + width);
     mask.fill(0n, start + to - from, start + width);
     types.fill(0n, start + to - from, start + width);
+  }
+
+  #classes({ names, of }: NonNullable<TextForm['tokenClasses']>): TokenClasses {
+    const all = new Int32Array(this.#starts[this.size]);
+    of.forEach((classes, index) => {
+      all.set(classes, this.#starts[index]);
+    });
+    return { names, of: (index) => all.subarray(this.#starts[index], this.#starts[index + 1]) };
   }
 
   /** Numbers of the tokens of a text, without padding; a view. */

@@ -1,5 +1,5 @@
 import type { FoundData } from './describe.js';
-import { encodeText, type TextEncoding } from './present-texts.js';
+import { encodeText, type TextEncoding } from './encode-text.js';
 
 /** How long the texts of a split are. */
 export interface TextLengths {

@@ -3,18 +3,24 @@ import type { LabelledPart } from './collection.js';
 
 /** A text as a source has it. */
 export interface TextRecord {
-  /** The text, or the first of two; of a conversation, all that is said. */
+  /** The text, or the first of two; of a conversation, all that is said; of words, these with spaces between. */
   readonly text: string;
   /** The second of two texts. */
   readonly pair?: string;
   /** The turns of a conversation. */
   readonly messages?: readonly ChatMessage[];
+  /** The words, where the text comes in words: each is encoded on its own. */
+  readonly words?: readonly string[];
 }
 
 /** Texts of one part of a data set. */
 export interface LabelledTexts extends LabelledPart {
   /** A text. */
   record(index: number): TextRecord;
+  /** Names of the classes of words; undefined where words have none. */
+  readonly wordClasses?: readonly string[];
+  /** The class of each word of a text. */
+  wordLabels?(index: number): readonly number[];
 }
 
 /** An opened data set of texts. */

@@ -24,8 +24,10 @@ export function cardOfData(train: LabelledDataset, spec?: DataSpec): ModelCard {
       ([key, value]) => value !== undefined && !preparation.has(key) && !leftOut.has(key),
     ),
   );
+  const classes = train.examples.tokenClasses?.names ?? train.classes;
   return {
-    classes: train.classes,
+    // Without any, the outputs are no classes: the words of a vocabulary, an embedding.
+    ...(classes.length > 0 && { classes }),
     preprocessing: train.preprocessing,
     data: { title: train.name, options, trainExamples: train.size },
     version: weightlockVersion(),

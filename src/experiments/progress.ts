@@ -11,10 +11,13 @@ export interface PhaseProgress {
    * do; the time left then follows a change of speed more slowly.
    */
   begin(label: string, total: number, options?: { readonly uneven?: boolean }): void;
-  /** One step of it is done, or the step it has come to; `text` is worth a glance, such as the loss. */
-  advance(step?: number, text?: string): void;
-  /** Work of so many steps is done at once, such as a trial; `count` says in words how far that is. */
-  advanceBy(steps: number, count: string): void;
+  /**
+   * One step of it is done, or the step it has come to; `text` is worth a glance, such as the loss; `tokens` are those of the
+   * step, of texts.
+   */
+  advance(step?: number, text?: string, tokens?: number): void;
+  /** Work of so many steps is done at once, such as a trial, on so many tokens; `count` says in words how far that is. */
+  advanceBy(steps: number, count: string, tokens?: number): void;
   /** Work of so many steps was done by an earlier, interrupted run: it does not count for the time left. */
   skip(steps: number): void;
   /** The part has ended: a line of it stays; `what` was done, by default its steps. */
@@ -31,15 +34,15 @@ export function notedProgress(shown: PhaseProgress, folder: Pick<RunFolder, 'rep
       note();
       shown.begin(label, most, options);
     },
-    advance(to, text) {
+    advance(to, ...more) {
       step = to ?? step + 1;
       note();
-      shown.advance(to, text);
+      shown.advance(to, ...more);
     },
-    advanceBy(more, count) {
-      step += more;
+    advanceBy(steps, ...more) {
+      step += steps;
       note();
-      shown.advanceBy(more, count);
+      shown.advanceBy(steps, ...more);
     },
     skip(before) {
       step += before;

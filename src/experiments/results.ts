@@ -44,6 +44,7 @@ const trial = z.strictObject({
   score: share,
   cost: number.optional(),
   evaluations: number,
+  tokens: count.optional(),
   end: z.enum(['target', 'budget', 'beaten', 'diverged', 'given up']),
 });
 const search = z.strictObject({ search: z.array(trial), learningRate: number, trials: z.array(trial) });

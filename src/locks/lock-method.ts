@@ -68,6 +68,8 @@ export type LockReportValue = number | Readonly<Record<string, number>> | Evalua
 export interface LockStepReport {
   /** Steps done. */
   readonly step: number;
+  /** Tokens of its batch, padding apart; of texts. */
+  readonly tokens?: number;
   /** What the method measured, by name. */
   readonly [measured: string]: LockReportValue | undefined;
 }

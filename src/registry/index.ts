@@ -4,4 +4,4 @@ export { parseOptions } from './options.js';
 export { matchesAny } from './patterns.js';
 export { type Named, Registry } from './registry.js';
 export { suggest } from './suggest.js';
-export { quote } from './text.js';
+export { lineOf, quote } from './text.js';

@@ -7,8 +7,18 @@ const LONGEST = 80;
  */
 export function quote(text: string): string {
   const shown = text.length > LONGEST ? `${text.slice(0, LONGEST)}...` : text;
-  return JSON.stringify(shown).replace(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+  return escaped(JSON.stringify(shown));
+}
+
+/** What a library says of an untrusted file, as one short printable line: it may have parts of the file in it. */
+export function lineOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return escaped(text.length > 2 * LONGEST ? `${text.slice(0, 2 * LONGEST)}...` : text);
+}
+
+function escaped(text: string): string {
+  return text.replace(
+    /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu,
     (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
   );
 }

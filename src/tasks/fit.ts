@@ -34,6 +34,17 @@ export function requireExamples({ inputs, config }: ModelSpec, { name, examples,
 }
 
 /**
+ * Checks that a data set has texts, and that they are what a model takes.
+ *
+ * @throws InputError saying what does not fit.
+ */
+export function requireTokens(model: ModelSpec, dataset: Dataset): void {
+  requireExamples(model, dataset);
+  if ('attention_mask' in dataset.examples.layout([])) return;
+  throw new InputError(`${dataset.name}: expected texts with an attention_mask, found none`);
+}
+
+/**
  * Checks that a model has a kind of head.
  *
  * @throws InputError naming both.

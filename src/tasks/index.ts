@@ -3,12 +3,15 @@ import { InputError, Registry } from '../registry/index.js';
 import { causalLm } from './causal-lm/index.js';
 import { classification } from './classification/index.js';
 import { embedding } from './embedding/index.js';
+import { maskedLm } from './masked-lm/index.js';
 import type { Task } from './task.js';
+import { tokenClassification } from './token-classification/index.js';
 
-export type { Evaluation, Meter, Metric, Outputs, Parts, TargetReader, Task } from './task.js';
+export type { Evaluation, Meter, Metric, Outputs, Parts, TargetReader, Task, TopOutputs } from './task.js';
+export { LEAST_REST } from './token-losses.js';
 
 /** All tasks by name. */
-export const tasks = new Registry<Task>('task', [classification, causalLm, embedding]);
+export const tasks = new Registry<Task>('task', [classification, causalLm, maskedLm, tokenClassification, embedding]);
 
 /** What a model's score is in a task, in words: `accuracy`. */
 export function scoreTitle({ metrics, roles }: Task): string {

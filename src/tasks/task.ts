@@ -48,6 +48,16 @@ export interface Outputs {
   readonly original?: Float32Array;
 }
 
+/** The largest probabilities that an original gives each token, in a graph. */
+export interface TopOutputs {
+  /** Which answers, int32 `[batch, tokens, k]`. */
+  readonly answers: Tensor;
+  /** The logarithms of their probabilities, `[batch, tokens, k]`. */
+  readonly logProbabilities: Tensor;
+  /** The logarithm of the probability of all others together, `[batch, tokens, 1]`. */
+  readonly rest: Tensor;
+}
+
 /** Takes the outputs of a data set piece by piece and says what they are worth. */
 export interface Meter {
   /** Outputs of further examples. */
@@ -100,6 +110,11 @@ export interface Task {
    * @throws InputError saying what does not fit.
    */
   requireFit(model: ModelSpec, dataset: Dataset): void;
+  /**
+   * The examples as the model is given them, where that is not as they are: texts with hidden tokens. Those that are already so
+   * stay so.
+   */
+  view?(dataset: Dataset): Dataset;
   /** Arrays that a batch holds beside its examples, for one example of such arrays: what the model is trained towards. */
   targets(example: ArraySpecs): ArraySpecs;
   /** How many targets the mean loss of a batch is over; default its examples. */
@@ -119,6 +134,11 @@ export interface Task {
    * @param target - Graph inputs of the targets' arrays, such as which tokens are none.
    */
   divergence(output: Tensor, original: Tensor, target: (name: string) => Tensor): Tensor;
+  /**
+   * The same, where of the original only the most likely answers of each token are known; none where all are few, or other ones
+   * each time.
+   */
+  topDivergence?(output: Tensor, top: TopOutputs, target: (name: string) => Tensor): Tensor;
   /**
    * `H u`, H the second derivatives of the mean loss by the output, the same for the divergence; for Gauss-Newton products.
    *

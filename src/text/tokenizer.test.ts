@@ -104,6 +104,50 @@ describe('a tokenizer', () => {
   });
 });
 
+interface Words {
+  texts: string[][];
+  found: Record<string, { texts: { ids: number[]; words: number[] }[]; mask: number | null; special: number[] }>;
+}
+
+/** What transformers makes of texts that come in words; see tools/oracles/tokenizer_words.py. */
+const inWords = JSON.parse(readFileSync(join(folder, 'words.json'), 'utf8')) as Words;
+
+describe.each(Object.entries(inWords.found))('texts in words, by %s', (name, { texts, mask, special }) => {
+  it('have the tokens of transformers, each with its word', async () => {
+    const tokenizer = await loadTokenizer(join(folder, name));
+    for (const [index, words] of inWords.texts.entries()) {
+      const own = tokenizer.encodeWords(words);
+      const { ids } = tokenizer.withSpecialTokens(own.ids);
+      expect(ids, words.join(' ')).toEqual(texts[index].ids);
+      const of = ids.map((_, at) => own.words[at - tokenizer.leadingSpecials] ?? -1);
+      expect(of, words.join(' ')).toEqual(texts[index].words);
+    }
+  });
+
+  it('have the mask and the special tokens of transformers', async () => {
+    const { vocabulary, size } = await loadTokenizer(join(folder, name));
+    expect(vocabulary.maskId ?? null).toBe(mask);
+    expect([...vocabulary.special].toSorted((a, b) => a - b)).toEqual(special);
+    expect(vocabulary.size).toBe(size);
+  });
+});
+
+it('words of a byte-level tokenizer with steps before it have a space before them', async () => {
+  const tokenizer = await loadTokenizer(join(folder, 'byte-level-split'));
+  const plain = (text: string) => tokenizer.encode(text, undefined, { addSpecialTokens: false }).ids;
+  expect(tokenizer.encodeWords(['fox', ' dog', ''])).toEqual({
+    ids: [...plain(' fox'), ...plain(' dog')],
+    words: [...plain(' fox').map(() => 0), ...plain(' dog').map(() => 1)],
+  });
+});
+
+it('what is cut says how long it would have been', async () => {
+  const tokenizer = await loadTokenizer(join(folder, 'wordpiece'));
+  const whole = tokenizer.encode('the quick brown fox', 'the lazy dog').ids.length;
+  expect(tokenizer.encode('the quick brown fox', 'the lazy dog', { maxLength: 6 }).whole).toBe(whole);
+  expect(tokenizer.encode('the quick brown fox', 'the lazy dog', { maxLength: whole }).whole).toBeUndefined();
+});
+
 describe('files of a tokenizer', () => {
   const small = { type: 'WordPiece', unk_token: '[UNK]', continuing_subword_prefix: '##', vocab: { '[UNK]': 0, a: 1 } };
   const sound = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, model: small };

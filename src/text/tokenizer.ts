@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { locateInside, readFileCapped } from '../formats/index.js';
-import { InputError, quote } from '../registry/index.js';
+import { InputError, lineOf, quote } from '../registry/index.js';
 import { type ChatMessage, ChatTemplate } from './chat-template.js';
 import { mendDecoder } from './decoders.js';
 import { type LibraryTokenizer, library } from './library.js';
@@ -29,6 +29,26 @@ export interface Encoding {
   readonly mask: number[];
   /** Which of two texts each token belongs to. */
   readonly typeIds: number[];
+  /** Tokens that it would have, special ones included, where it was cut; undefined where it was not. */
+  readonly whole?: number;
+}
+
+/** The tokens of a text that comes in words, without special tokens. */
+export interface WordTokens {
+  /** Numbers of its tokens. */
+  readonly ids: number[];
+  /** The word that each token is of, from 0. */
+  readonly words: number[];
+}
+
+/** What the tokens of a model's vocabulary are for. */
+export interface Vocabulary {
+  /** Tokens with numbers, from 0 to this. */
+  readonly size: number;
+  /** The token that hides another, which a model is to find (`mask_token`); undefined where there is none. */
+  readonly maskId: number | undefined;
+  /** Tokens that no text is made of: those around texts, padding, the mask, what is unknown. */
+  readonly special: ReadonlySet<number>;
 }
 
 /** How a text is encoded. */
@@ -52,6 +72,15 @@ export interface Tokenizer {
   encode(text: string, pair?: string, options?: EncodeOptions): Encoding;
   /** Puts special tokens around the tokens of a text. */
   withSpecialTokens(ids: readonly number[]): Encoding;
+  /** How many of these stand before the text's own. */
+  readonly leadingSpecials: number;
+  /**
+   * Encodes the words of a text, each on its own, as transformers does with `is_split_into_words`. Where spaces are part of
+   * tokens (byte-level BPE), one stands before each word (`add_prefix_space`).
+   *
+   * @throws InputError when a word cannot be encoded.
+   */
+  encodeWords(words: readonly string[]): WordTokens;
   /**
    * The text of some tokens; numbers without a token are left out.
    *
@@ -66,6 +95,8 @@ export interface Tokenizer {
   readonly bosId: number | undefined;
   /** Tokens with numbers, from 0 to this. */
   readonly size: number;
+  /** What its tokens are for. */
+  readonly vocabulary: Vocabulary;
   /** Most tokens that the model's files speak of (`model_max_length`). */
   readonly maxLength: number | undefined;
   /** Whether there is a chat template. */
@@ -108,10 +139,10 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
     ...readObject(`${folder}/tokenizer_config.json`, files.get('tokenizer_config.json')),
   };
   try {
-    return new MendedTokenizer(folder, json, config, files.get('chat_template.jinja'), digest.digest('hex'));
+    return new MendedTokenizer(main, folder, json, config, files.get('chat_template.jinja'), digest.digest('hex'));
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw new InputError(message.startsWith(folder) ? message : `${main}: ${message}`);
+    if (error instanceof InputError && error.message.startsWith(folder)) throw error;
+    throw new InputError(`${main}: ${error instanceof InputError ? error.message : lineOf(error)}`);
   }
 }
 
@@ -120,7 +151,7 @@ function readObject(path: string, text = '{}'): Record<string, unknown> {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new InputError(`${path}: expected JSON, ${error instanceof Error ? error.message : String(error)}`);
+    throw new InputError(`${path}: expected JSON, ${lineOf(error)}`);
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
   throw new InputError(`${path}: expected a JSON object, found another value`);
@@ -132,6 +163,7 @@ interface TokenizerFile {
     readonly id?: unknown;
     readonly content?: unknown;
     readonly single_word?: unknown;
+    readonly special?: unknown;
   }[];
   readonly pre_tokenizer?: unknown;
   readonly post_processor?: unknown;
@@ -143,13 +175,18 @@ class MendedTokenizer implements Tokenizer {
   readonly eosId: number | undefined;
   readonly bosId: number | undefined;
   readonly size: number;
+  readonly vocabulary: Vocabulary;
   readonly maxLength: number | undefined;
+  readonly leadingSpecials: number;
+  readonly #beforeWord: string;
   readonly #inner: LibraryTokenizer;
   readonly #template: Template;
   readonly #chat: ChatTemplate | undefined;
   readonly #cleanUp: boolean;
 
+  /** @param path - Its file, for messages. */
   constructor(
+    readonly path: string,
     folder: string,
     json: Record<string, unknown>,
     config: Record<string, unknown>,
@@ -178,11 +215,19 @@ class MendedTokenizer implements Tokenizer {
     this.#inner = inner;
     const idOf = (token: string) => inner.token_to_id(token);
     this.#template = readTemplate(file.post_processor, idOf);
+    const { single } = this.#template;
+    const before = single.slice(
+      0,
+      single.findIndex(({ kind }) => kind !== 'special'),
+    );
+    this.leadingSpecials = specialCount(before);
+    this.#beforeWord = joinsSpaces(file.pre_tokenizer) ? ' ' : '';
     const special = specialTokens(config);
     const named = (name: string) => (special[name] === undefined ? undefined : idOf(special[name]));
     this.eosId = named('eos_token');
     this.bosId = named('bos_token');
     this.padId = named('pad_token') ?? this.eosId ?? 0;
+    this.vocabulary = vocabularyOf(file, { size: this.size, special, idOf });
     const { model_max_length: most } = config;
     // Where there is no limit, transformers writes 1e30.
     this.maxLength = typeof most === 'number' && most >= 1 && most < 2 ** 31 ? Math.floor(most) : undefined;
@@ -193,30 +238,34 @@ class MendedTokenizer implements Tokenizer {
   }
 
   encode(text: string, pair?: string, { maxLength, addSpecialTokens = true }: EncodeOptions = {}): Encoding {
-    const whole = pair === undefined ? this.#template.single : this.#template.pair;
-    const parts = addSpecialTokens ? whole : whole.filter(({ kind }) => kind !== 'special');
+    const template = pair === undefined ? this.#template.single : this.#template.pair;
+    const parts = addSpecialTokens ? template : template.filter(({ kind }) => kind !== 'special');
     const texts = { first: this.#ids(text), second: pair === undefined ? [] : this.#ids(pair) };
-    if (maxLength !== undefined) {
-      const added = parts.reduce((sum, part) => sum + (part.kind === 'special' ? part.ids.length : 0), 0);
-      if (!(maxLength >= added)) {
-        throw new InputError(
-          `maxLength: expected at least the ${added} special tokens around a text, got ${maxLength}`,
-        );
-      }
-      const [first, second] = longestFirst(texts.first.length, texts.second.length, maxLength - added);
-      texts.first.length = first;
-      texts.second.length = second;
+    if (maxLength === undefined) return assemble(parts, texts);
+    const added = specialCount(parts);
+    if (!(maxLength >= added)) {
+      throw new InputError(`maxLength: expected at least the ${added} special tokens around a text, got ${maxLength}`);
     }
-    return assemble(parts, texts);
+    const whole = added + texts.first.length + texts.second.length;
+    if (whole <= maxLength) return assemble(parts, texts);
+    const [first, second] = longestFirst(texts.first.length, texts.second.length, maxLength - added);
+    texts.first.length = first;
+    texts.second.length = second;
+    return { ...assemble(parts, texts), whole };
   }
 
   withSpecialTokens(ids: readonly number[]): Encoding {
     return assemble(this.#template.single, { first: ids, second: [] });
   }
 
+  encodeWords(words: readonly string[]): WordTokens {
+    const tokens = words.map((word) => this.#ids(/^\S/u.test(word) ? `${this.#beforeWord}${word}` : word));
+    return { ids: tokens.flat(), words: tokens.flatMap((own, word) => own.map(() => word)) };
+  }
+
   /** Numbers of a text's own tokens. */
   #ids(text: string): number[] {
-    const { ids } = this.#inner.encode(text.replace(/\p{Cs}/gu, '\ufffd'));
+    const { ids } = this.#try(() => this.#inner.encode(text.replace(/\p{Cs}/gu, '\ufffd')));
     return ids.map((id) => {
       if (id === undefined)
         throw new InputError('expected texts of known tokens, as the tokenizer has no unknown token');
@@ -224,11 +273,20 @@ class MendedTokenizer implements Tokenizer {
     });
   }
 
+  /** Does what the library may fail in, where a file is not what it looks at. */
+  #try<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw new InputError(`${this.path}: expected a tokenizer that can read and write texts, ${lineOf(error)}`);
+    }
+  }
+
   decode(ids: readonly number[], { skipSpecialTokens = false }: { readonly skipSpecialTokens?: boolean } = {}): string {
     const known = ids.filter((id) => this.#inner.id_to_token(id) !== undefined);
     if (known.length === 0) return '';
     const options = { skip_special_tokens: skipSpecialTokens, clean_up_tokenization_spaces: this.#cleanUp };
-    return this.#inner.decode(known, options);
+    return this.#try(() => this.#inner.decode(known, options));
   }
 
   get hasChatTemplate(): boolean {
@@ -251,6 +309,36 @@ function assemble(
   const idsOf = (part: TemplatePart) => (part.kind === 'special' ? part.ids : texts[part.kind]);
   const ids = parts.flatMap(idsOf);
   return { ids, mask: ids.map(() => 1), typeIds: parts.flatMap((part) => idsOf(part).map(() => part.type)) };
+}
+
+function specialCount(parts: readonly TemplatePart[]): number {
+  return parts.reduce((sum, part) => sum + (part.kind === 'special' ? part.ids.length : 0), 0);
+}
+
+/** Whether the space before a word is part of its first token, and no space is put before a text by itself. */
+function joinsSpaces(preTokenizer: unknown): boolean {
+  const { type, add_prefix_space, pretokenizers } = (preTokenizer ?? {}) as Readonly<Record<string, unknown>>;
+  if (type === 'Sequence') return Array.isArray(pretokenizers) && pretokenizers.some(joinsSpaces);
+  return type === 'ByteLevel' && add_prefix_space === false;
+}
+
+/** What the masks of BERT and RoBERTa are called, where the model's files do not say which token is the mask. */
+const MASKS = ['[MASK]', '<mask>'];
+
+function vocabularyOf(
+  { added_tokens: added = [] }: TokenizerFile,
+  {
+    size,
+    special,
+    idOf,
+  }: { size: number; special: Readonly<Record<string, string>>; idOf: (token: string) => number | undefined },
+): Vocabulary {
+  const marked = added.flatMap(({ content, special: isSpecial }) =>
+    isSpecial === true && typeof content === 'string' ? [content] : [],
+  );
+  const ids = [...marked, ...Object.values(special)].map(idOf).filter((id) => id !== undefined);
+  const mask = special.mask_token ?? MASKS.find((name) => marked.includes(name));
+  return { size, maskId: mask === undefined ? undefined : idOf(mask), special: new Set(ids) };
 }
 
 /**

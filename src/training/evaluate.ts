@@ -7,6 +7,7 @@ import { InputError } from '../registry/index.js';
 import { type Evaluation, type Outputs, type Task, taskOf } from '../tasks/index.js';
 import type { ParameterSet } from './optimizers/index.js';
 import type { Original } from './original.js';
+import { requireTop, TopOutputs } from './top-outputs.js';
 
 /** Options of {@link Evaluator}. */
 export interface EvaluatorOptions {
@@ -66,7 +67,7 @@ export class Evaluator {
     let all: Float32Array | undefined;
     await this.each(
       params,
-      dataset,
+      this.#view(dataset),
       ({ values, positions, shape: [, ...shape] }) => {
         const width = sizeOf(shape);
         all ??= new Float32Array(width * dataset.size);
@@ -91,8 +92,29 @@ export class Evaluator {
     return { weights: new Map([...params].map(([name, values]) => [name, values.slice()])) };
   }
 
-  /** Whether all outputs of a data set have one shape, and fit. */
+  /**
+   * The most likely answers that weights give each token of a data set.
+   *
+   * @param k - How many of each.
+   * @throws InputError for a task whose answers are few, or others each time.
+   */
+  async topOutputs(params: ParameterSet, dataset: Dataset, k: number): Promise<TopOutputs> {
+    this.task.requireFit(this.model, dataset);
+    requireTop(this.task);
+    const top = new TopOutputs(dataset, { k, width: this.model.head.size });
+    await this.each(params, dataset, (outputs) => top.keep(outputs));
+    return top;
+  }
+
+  /** The examples as the task gives them to the model. */
+  #view(dataset: Dataset): Dataset {
+    return this.task.view?.(dataset) ?? dataset;
+  }
+
+  /** Whether all outputs of a data set have one shape, fit, and are the same each time. */
   #keeps(dataset: Dataset): boolean {
+    // Augmented images are refused later, with what to do about it.
+    if (this.#view(dataset) !== dataset && this.#view(dataset).examples.augmented) return false;
     if (dataset.examples.lengths === undefined)
       return sizeOf(this.#shapeOf(dataset, [0]).slice(1)) * dataset.size <= keptOutputs;
     const lengths = [...dataset.indices].map((index) => dataset.examples.lengths?.[index] ?? 0);
@@ -113,12 +135,12 @@ export class Evaluator {
   ): Promise<Evaluation> {
     this.task.requireFit(this.model, dataset);
     const meter = this.task.meter(dataset, this.model.head.size, { compares: original !== undefined });
-    await this.each(params, dataset, (outputs) => meter.add(outputs), { ...options, original });
+    await this.each(params, this.#view(dataset), (outputs) => meter.add(outputs), { ...options, original });
     return meter.result();
   }
 
   /**
-   * Computes the outputs of a data set piece by piece, in an order of the evaluator's.
+   * Computes the outputs of a data set piece by piece, in an order of the evaluator's, and of its examples as they are.
    *
    * @param take - Hears of each piece; its arrays are written over when it has returned.
    */

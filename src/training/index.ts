@@ -32,7 +32,7 @@ export {
   withOptimizers,
 } from './optimizer-options.js';
 export * from './optimizers/index.js';
-export type { Original } from './original.js';
+export type { Original, Reference } from './original.js';
 export type { NamedRows } from './row-tables.js';
 export { type RowRun, RowUpdates } from './row-updates.js';
 export { type RunOptions, type RunResult, type RunState, runSteps, type StepReport } from './run.js';
@@ -45,5 +45,6 @@ export {
   schedules,
   stepSchedule,
 } from './schedules.js';
+export { TopOutputs } from './top-outputs.js';
 export { type UtilityByType, utilityByType } from './utility.js';
 export { WeightsKeeper } from './weights-keeper.js';

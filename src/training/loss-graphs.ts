@@ -3,10 +3,8 @@ import { type ForwardPass, type ModelSpec, smallestExample } from '../models/ind
 import { type ArraySpecs, batchInput, batchSpecs } from '../nn/index.js';
 import { InputError } from '../registry/index.js';
 import { type Task, taskOf } from '../tasks/index.js';
+import { divergenceFrom } from './reference.js';
 import { type RowTable, rowTables } from './row-tables.js';
-
-/** Name of the batch's array that holds the reference outputs. */
-export const REFERENCE = 'reference';
 
 /** A loss, written into a graph for one layout of batches. */
 export interface LossGraph {
@@ -29,6 +27,8 @@ export interface LossForm {
   readonly recompute?: boolean;
   /** Tables of which the gradient of the rows that a batch names is enough; default none. */
   readonly byRows?: ReadonlySet<string>;
+  /** How many of the most likely answers of the original the divergence is from; default all. */
+  readonly top?: number;
 }
 
 /** So many times as many rows as a batch can name must a table have, or its whole gradient costs about as much. */
@@ -45,8 +45,8 @@ export class LossGraphs {
   /** Names the loss of a batch among the programs of a cache. */
   key(batch: ArraySpecs): string {
     const { task, model } = this;
-    const { weights, recompute = false, byRows = [] } = this.form;
-    return JSON.stringify(['objective', task.name, model.digest, weights, recompute, [...byRows], batch]);
+    const { weights, recompute = false, byRows = [], top } = this.form;
+    return JSON.stringify(['objective', task.name, model.digest, weights, recompute, [...byRows], batch, top]);
   }
 
   /** The arrays of a batch whose examples are laid out so: those of the examples, and the targets'. */
@@ -95,7 +95,7 @@ export class LossGraphs {
   /** The loss itself. */
   #loss(batch: ArraySpecs): Pick<LossGraph, 'scope' | 'output'> & { loss: Tensor } {
     const { task } = this;
-    const { weights } = this.form;
+    const { weights, top } = this.form;
     const { graph, scope, outputs } = this.model.build(batch, { training: true });
     const output = outputs[task.output];
     const parts: Tensor[] = [];
@@ -104,8 +104,7 @@ export class LossGraphs {
       parts.push(mul(task.loss(output, target), weights.task));
     }
     if (weights.divergence !== 0) {
-      const reference = graph.input(batchInput(REFERENCE), output.shape);
-      parts.push(mul(task.divergence(output, reference, target), weights.divergence));
+      parts.push(mul(divergenceFrom(task, output, target, top), weights.divergence));
     }
     return { loss: parts.reduce((a, b) => add(a, b)), scope, output };
   }

@@ -8,9 +8,10 @@ import { InputError } from '../registry/index.js';
 import { type TargetReader, type Task, taskOf } from '../tasks/index.js';
 import { BatchOracle, CurvaturePrograms } from './curvature.js';
 import { Evaluator } from './evaluate.js';
-import { type LossGraph, LossGraphs, REFERENCE, targetsIn } from './loss-graphs.js';
+import { type LossGraph, LossGraphs, targetsIn } from './loss-graphs.js';
 import type { ParameterSet, ParameterShapes, StepOracle } from './optimizers/index.js';
-import type { Original } from './original.js';
+import type { Reference } from './original.js';
+import { ReferenceReader, requireReference, topOf } from './reference.js';
 import { type NamedRows, rowGradients } from './row-tables.js';
 
 /** Loss and gradients of one step. The arrays belong to the objective: the next step writes over them. */
@@ -21,6 +22,8 @@ export interface StepResult {
   readonly gradients: ParameterSet;
   /** Answers further questions about the same batch, until the next step is computed; none where only the gradient is known. */
   readonly oracle?: StepOracle;
+  /** Tokens of the batch, padding apart; undefined where examples have no length. */
+  readonly tokens?: number;
 }
 
 /** What training descends: loss and gradients at given parameters, for the batch of a given step. */
@@ -75,7 +78,7 @@ export interface ObjectiveOptions {
   /** Parts of the loss; default the task's loss alone. */
   loss?: LossWeights;
   /** What the model whose behaviour is kept gives; needed for the divergence. */
-  reference?: Original;
+  reference?: Reference;
   /** Threads and device. */
   engine?: EngineOptions;
   /** Shares compiled programs with other objectives of the same model, batch size and loss; `engine` is then the cache's. */
@@ -90,7 +93,7 @@ export interface ObjectiveOptions {
 export async function createObjective({
   model,
   task = taskOf(model),
-  dataset,
+  dataset: given,
   batchSize,
   accumulate = 1,
   recompute = false,
@@ -101,7 +104,8 @@ export async function createObjective({
   engine,
   programs,
 }: ObjectiveOptions): Promise<Objective> {
-  task.requireFit(model, dataset);
+  task.requireFit(model, given);
+  const dataset = task.view?.(given) ?? given;
   if (divergence !== 0) requireReference(dataset, reference);
   if (taskWeight !== 0 && !task.loss) {
     throw new InputError(
@@ -114,41 +118,21 @@ export async function createObjective({
   const size = Math.min(batchSize, dataset.size);
   const cache = programs ?? new ProgramCache(engine);
   const weights = { task: taskWeight, divergence };
-  const plain = new LossGraphs(model, task, { weights, recompute });
+  const compared = divergence !== 0 ? reference : undefined;
+  const form = { weights, recompute, top: topOf(compared) };
+  const plain = new LossGraphs(model, task, form);
   const tables = byRows && plain.largeTables(plain.specs(dataset.examples.layout(dataset.indices), size), byRows);
-  const loss = new LossGraphs(model, task, { weights, recompute, byRows: tables });
+  const loss = new LossGraphs(model, task, { ...form, byRows: tables });
   const objective = new BatchObjective(
     loss,
     dataset,
     { order: batchOrder(dataset, size, seed), parts: Math.min(accumulate, size) },
     cache,
-    divergence !== 0 && reference
-      ? { original: reference, teacher: new Evaluator(model, {}, { task, programs: cache }) }
-      : undefined,
+    compared && new ReferenceReader(compared, dataset.size, new Evaluator(model, {}, { task, programs: cache })),
     programs ? undefined : () => cache.release(),
   );
   await objective.prepare();
   return objective;
-}
-
-/** The outputs that a divergence is from, and what computes those that were not kept. */
-interface Reference {
-  readonly original: Original;
-  readonly teacher: Evaluator;
-}
-
-function requireReference(dataset: Dataset, reference: Original | undefined): void {
-  if (reference && 'weights' in reference) return;
-  const outputs = reference?.outputs;
-  if (!outputs || dataset.size === 0 || outputs.length % dataset.size !== 0) {
-    const found = outputs ? `${outputs.length} numbers` : 'none';
-    throw new InputError(`objective: expected reference outputs of ${dataset.size} examples, got ${found}`);
-  }
-  if (dataset.examples.augmented) {
-    throw new InputError(
-      `${dataset.name}: expected examples without crop and flip for the KL part, whose reference outputs are those of the plain ones`,
-    );
-  }
 }
 
 /**
@@ -200,7 +184,7 @@ class BatchObjective implements Objective {
     readonly dataset: Dataset,
     { order, parts }: { order: BatchOrder; parts: number },
     readonly cache: ProgramCache,
-    readonly reference: Reference | undefined,
+    readonly reference: ReferenceReader | undefined,
     readonly releaseAll: (() => Promise<void>) | undefined,
   ) {
     this.order = order;
@@ -219,9 +203,9 @@ class BatchObjective implements Objective {
     if (this.#named?.step === step) return this.#named.rows;
     this.order.positions(step, this.#positions);
     const named = new Map<string, Set<number>>();
-    for (const positions of this.#parts) {
+    for (const [index, positions] of this.#parts.entries()) {
       const prepared = await this.#layoutOf(positions);
-      gatherBatch(this.dataset, positions, prepared);
+      gatherBatch(this.dataset, positions, prepared, this.#augmentation(step * this.#parts.length + index));
       const feeds = feedsOf(prepared.batch, []);
       for (const { name, ids } of prepared.loss.tables) {
         const rows = named.get(name) ?? new Set();
@@ -244,7 +228,8 @@ class BatchObjective implements Objective {
     const named = await this.rows?.(step);
     this.order.positions(step, this.#positions);
     const [first, ...others] = this.#parts;
-    if (others.length === 0) return this.#computePart(params, first, { draw: step, named });
+    const tokens = this.#tokens();
+    if (others.length === 0) return { ...(await this.#computePart(params, first, { draw: step, named })), tokens };
     let loss = 0;
     let counted = 0;
     for (const values of this.#sums.values()) values.fill(0);
@@ -257,7 +242,19 @@ class BatchObjective implements Objective {
     for (const values of this.#sums.values()) {
       for (let i = 0; i < values.length; i++) values[i] /= Math.max(counted, 1);
     }
-    return { loss: loss / Math.max(counted, 1), gradients: this.#sums };
+    return { loss: loss / Math.max(counted, 1), gradients: this.#sums, tokens };
+  }
+
+  /** Tokens of the step's batch. */
+  #tokens(): number | undefined {
+    const { examples, indices } = this.dataset;
+    const { lengths } = examples;
+    return lengths && this.#positions.reduce((sum, position) => sum + lengths[indices[position]], 0);
+  }
+
+  /** What decides how the examples of a part of a batch are augmented. */
+  #augmentation(draw: number): RandomStream | undefined {
+    return this.dataset.examples.augmented ? new RandomStream(this.order.seed, 'augmentation', draw) : undefined;
   }
 
   /**
@@ -273,13 +270,11 @@ class BatchObjective implements Objective {
   ): Promise<StepResult & { readonly count: number }> {
     const prepared = await this.#layoutOf(positions);
     const { batch, layout, masks } = prepared;
-    const { examples } = this.dataset;
-    const random = examples.augmented ? new RandomStream(this.order.seed, 'augmentation', draw) : undefined;
-    gatherBatch(this.dataset, positions, prepared, random);
+    gatherBatch(this.dataset, positions, prepared, this.#augmentation(draw));
     positions.forEach((position, row) => {
       this.#readTarget(position, { batch, row, layout });
     });
-    if (this.reference) await this.#readReference(this.reference, positions, prepared);
+    await this.reference?.read(positions, prepared);
     for (const { spec, values } of masks) {
       const stream = new RandomStream(this.order.seed, spec.name, draw);
       stream.fillBernoulli(values, spec.keepProbability, 1 / spec.keepProbability);
@@ -292,17 +287,6 @@ class BatchObjective implements Objective {
     const oracle = new BatchOracle(loss, feeds, () => run(prepared, feeds), prepared.curvature);
     const count = this.loss.task.count?.(batch) ?? positions.length;
     return { loss, gradients, oracle, count };
-  }
-
-  /** Writes what the original gives for the batch into it. */
-  async #readReference(
-    { original, teacher }: Reference,
-    positions: Uint32Array,
-    { batch, specs }: Prepared,
-  ): Promise<void> {
-    const rows = batch[REFERENCE] as Float32Array;
-    if ('outputs' in original) gatherRows(original.outputs, this.dataset.size, positions, rows);
-    else rows.set((await teacher.forward(original.weights, batch, specs)).values);
   }
 
   /** What the layout of some examples needs; a bounded number is kept, the longest unused go first. */
@@ -332,10 +316,9 @@ class BatchObjective implements Objective {
       values: new Float32Array(spec.shape.reduce((product, length) => product * length, 1)),
     }));
     const more: Record<string, TypedArray> = Object.fromEntries(masks.map(({ spec, values }) => [spec.name, values]));
-    if (this.reference) more[REFERENCE] = new Float32Array(output.size);
     return {
       program: () => this.cache.get(key, () => this.loss.build(specs).outputs),
-      batch: { ...allocateBatch(specs), ...more },
+      batch: { ...allocateBatch(specs), ...more, ...this.reference?.arrays(output) },
       specs: batchSpecs(layout, size),
       layout: { ...layout, ...this.loss.task.targets(layout) },
       masks,
@@ -357,14 +340,6 @@ class BatchObjective implements Objective {
 /** A product by one would be such a node as ONNX Runtime's optimization breaks. */
 function scaled(tensor: Tensor, factor: number): Tensor {
   return factor === 1 ? tensor : mul(tensor, factor);
-}
-
-/** Copies the rows at some positions of an array `[size, ...]`. */
-function gatherRows(values: Float32Array, size: number, positions: Uint32Array, out: Float32Array): void {
-  const width = values.length / size;
-  positions.forEach((position, row) => {
-    out.set(values.subarray(position * width, (position + 1) * width), row * width);
-  });
 }
 
 async function run(

@@ -19,6 +19,8 @@ export interface StepReport {
   readonly learningRate: number;
   /** What the step cost in evaluations of the gradient: 1 for optimizers that need no more. */
   readonly evaluations: number;
+  /** Tokens of its batch, padding apart; undefined where examples have no length. */
+  readonly tokens?: number;
   /** Parameters after the update; with tables by rows, only after {@link settled}. */
   readonly params: ParameterSet;
   /** Does what rows of tables have missed that no batch has named lately: to be waited for before parameters are read. */
@@ -130,7 +132,7 @@ export async function runSteps({
   while (step < steps && !stopped) {
     const named = await rows?.(step);
     if (named) await byRows?.prepare(named, step);
-    const { loss, gradients, oracle } = await compute(params, step);
+    const { loss, gradients, oracle, tokens } = await compute(params, step);
     const rate = rateAt(step);
     let changed = params;
     if (Number.isFinite(loss)) {
@@ -138,7 +140,7 @@ export async function runSteps({
       else await optimizer.update(gradients, optimizerState, params, rate, oracle);
     }
     step++;
-    const report = { step, loss, learningRate: rate, evaluations: oracle?.evaluations ?? 1, params, settled };
+    const report = { step, loss, learningRate: rate, evaluations: oracle?.evaluations ?? 1, tokens, params, settled };
     const what = Number.isFinite(loss)
       ? describeDivergedUpdate(changed, optimizerState, loss)
       : describeDivergedLoss(loss, lastLoss);

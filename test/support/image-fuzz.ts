@@ -8,9 +8,14 @@ import { readFixture } from './fixtures.js';
 import { cifarFile, cyclicLabels, idxFile, pixelsOf } from './image-data.js';
 import { type Random, seededRandom } from './safetensors-mutations.js';
 
+/** Damages a file a little. */
+export type Edit = (file: Buffer, random: Random) => Buffer;
+
 /** One format under test: undamaged files, and what reads a file in full (from disk where `path` is used). */
-interface Format {
+export interface Format {
   readonly originals: readonly Uint8Array[];
+  /** What damages them; default {@link byteEdits}. */
+  readonly edits?: readonly Edit[];
   /** Bytes of what was read; throws InputError for anything malformed. */
   read(bytes: Uint8Array, path: string): Promise<number>;
 }
@@ -49,10 +54,12 @@ export const imageFormats: Readonly<Record<string, Format>> = {
   },
 };
 
-const below = (n: number, random: Random) => Math.floor(random() * n);
+/** A whole number below n. */
+export const below = (n: number, random: Random) => Math.floor(random() * n);
 const INTERESTING = [0, 1, 2, 3, 8, 10, 13, 127, 128, 254, 255];
 
-const edits: ((file: Buffer, random: Random) => Buffer)[] = [
+/** Edits that know nothing of a format. */
+export const byteEdits: readonly Edit[] = [
   (file, random) => set(file, below(file.length, random), below(256, random)),
   // Headers stand at the front.
   (file, random) => set(file, below(Math.min(file.length, 40), random), INTERESTING[below(INTERESTING.length, random)]),
@@ -79,7 +86,11 @@ export interface ImageFuzzResult {
 }
 
 /** Reads damaged files and throws at the first that does anything but succeed in full or fail with a one-line InputError. */
-export async function fuzzImages({ originals, read }: Format, seed: number, count: number): Promise<ImageFuzzResult> {
+export async function fuzzImages(
+  { originals, read, edits = byteEdits }: Format,
+  seed: number,
+  count: number,
+): Promise<ImageFuzzResult> {
   const folder = mkdtempSync(join(tmpdir(), 'weightlock-fuzz-'));
   const path = join(folder, 'f');
   const result: ImageFuzzResult = { accepted: 0, refused: 0, kinds: new Set() };

@@ -132,7 +132,15 @@ export async function compute(
     seed,
     keep = 1,
     change = () => {},
-  }: { training?: boolean; seed: number; keep?: number; change?: (batch: Record<string, BigInt64Array>) => void },
+    lossOf = (rows, target) => crossEntropy(reshape(rows, [-1, spec.head.size]), reshape(target, [-1])),
+  }: {
+    training?: boolean;
+    seed: number;
+    keep?: number;
+    change?: (batch: Record<string, BigInt64Array>) => void;
+    /** Loss of the logits, with what each text or token is to be; default their cross entropy. */
+    lossOf?: (logits: Tensor, labels: Tensor) => Tensor;
+  },
 ): Promise<Computed> {
   const { kind, size } = spec.head;
   const { specs, batch } = textBatch(given);
@@ -148,8 +156,7 @@ export async function compute(
     const factors = graph.constant(Array.from(hashed(seed + 5000, output.size)), output.shape);
     loss = reduceSum(mul(output, factors));
   } else {
-    const target = graph.constant(labels.map(Number), [labels.length], 'int64');
-    loss = crossEntropy(reshape(output, [-1, size]), target);
+    loss = lossOf(output, graph.constant(labels.map(Number), output.shape.slice(0, -1), 'int64'));
   }
   scope.masks.forEach(({ name, shape }, index) => {
     fed[name] = Float32Array.from(hashed(seed + 7000 + index, sizeOf(shape)), (h) => (h >= -0.5 ? 1 / keep : 0));

@@ -53,8 +53,8 @@ export function partRun(
     params: part.params,
     shapes: part.shapes,
     compute: async (_, step) => {
-      const { loss, gradients } = await objective.compute(weights, step);
-      return { loss, gradients: part.gradients(gradients) };
+      const { loss, gradients, tokens } = await objective.compute(weights, step);
+      return { loss, gradients: part.gradients(gradients), tokens };
     },
     write: () => part.write?.(),
   };

@@ -48,7 +48,7 @@ export const attack = defineCommand({
     ...modelOptions.shape,
     data: modelData.prefault({}).describe('the unauthorized task'),
     task: taskOption.describe(
-      "what the attacker wants of the data; default classification where the examples have classes, else the model's own",
+      "what the attacker wants of the data; default classification where the examples have classes, token-classification where words have, else the model's own",
     ),
     workers: z
       .int()

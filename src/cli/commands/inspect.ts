@@ -39,7 +39,7 @@ export const inspect = defineCommand({
       return 0;
     }
     const line = progress({ label: 'inspect', total: tensors.headers.length });
-    const onTensor = (done: number, name: string) => line.update(done, name);
+    const onTensor = (done: number, name: string) => line.update(done, { extra: name });
     const inspection = await inspectTensors(tensors, { topK, exact, signal, onTensor });
     line.finish();
     const { matrices, remarks, sha256 } = inspection;

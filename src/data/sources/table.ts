@@ -10,6 +10,7 @@ import {
   isPlain,
   labelOf,
   recordOf,
+  wordLabelsOf,
 } from '../columns.js';
 import type { LabelledTexts, TextCollection, TextRecord } from '../texts.js';
 
@@ -66,7 +67,7 @@ export async function openTexts(
     names && openPart(names, { ...choice, ...chosen(train.columns) });
   const parts = { validation: await open(files.validation), test: await open(files.test) };
   notes.push(train.columns === undefined ? train.note : describeColumns(train.columns));
-  const labelled = (part: OpenPart): LabelledTexts => withLabels(part, classes);
+  const labelled = (part: OpenPart): LabelledTexts => withLabels(part, classes, train.wordClasses);
   const names = known && classes.every((value, label) => value === String(label)) ? known : classes;
   return {
     kind: 'texts',
@@ -115,6 +116,9 @@ interface OpenPart {
   readonly labels: readonly string[] | undefined;
   /** Classes that occur, in order. */
   readonly classes: readonly string[] | undefined;
+  /** The same of words. */
+  readonly wordLabels: readonly (readonly string[])[] | undefined;
+  readonly wordClasses: readonly string[] | undefined;
   /** None for plain text. */
   readonly columns: Columns | undefined;
   readonly note: string;
@@ -124,6 +128,7 @@ async function openPart(paths: readonly string[], choice: ColumnChoice): Promise
   const records: TextRecord[] = [];
   const places: string[] = [];
   const labels: string[] = [];
+  const wordLabels: string[][] = [];
   let columns: Columns | undefined;
   let note = '';
   for (const path of paths) {
@@ -142,20 +147,28 @@ async function openPart(paths: readonly string[], choice: ColumnChoice): Promise
     // Files of one part have the same columns.
     const own = chooseColumns(path, table, { ...choice, ...chosen(columns) });
     for (const row of table.rows) {
-      records.push(recordOf(path, row, own));
+      const record = recordOf(path, row, own);
+      records.push(record);
       places.push(`${path}:${row.line}`);
-      if (own.label !== undefined) labels.push(labelOf(path, row, own.label));
+      if (own.label === undefined) continue;
+      if (record.words) wordLabels.push(wordLabelsOf(path, row, own.label, record.words.length));
+      else labels.push(labelOf(path, row, own.label));
     }
   }
   if (records.length === 0) throw new InputError(`${paths.join(', ')}: expected texts, found none`);
-  const isLabelled = columns?.label !== undefined;
+  const { label: column } = columns ?? {};
+  const ofWords = column !== undefined && columns?.kind === 'words';
+  const ofTexts = column !== undefined && !ofWords;
+  const classesOf = (all: ReadonlySet<string>) => inOrder(paths.join(', '), column ?? '', all);
   return {
     records,
     places,
     columns,
     note,
-    labels: isLabelled ? labels : undefined,
-    classes: isLabelled ? inOrder(paths.join(', '), columns?.label ?? '', new Set(labels)) : undefined,
+    labels: ofTexts ? labels : undefined,
+    classes: ofTexts ? classesOf(new Set(labels)) : undefined,
+    wordLabels: ofWords ? wordLabels : undefined,
+    wordClasses: ofWords ? classesOf(new Set(wordLabels.flat())) : undefined,
   };
 }
 
@@ -202,16 +215,27 @@ function inOrder(path: string, column: string, values: ReadonlySet<string>): str
   return all.every(isNumber) ? all.sort((a, b) => Number(a) - Number(b)) : all;
 }
 
-function withLabels({ records, places, labels }: OpenPart, classes: readonly string[]): LabelledTexts {
+/** The position of a class among those of the training texts. */
+function numbering(classes: readonly string[]): (value: string, place: string) => number {
   const numbers = new Map(classes.map((value, label) => [value, label]));
-  const found = Int32Array.from(records, (_, index) => {
-    if (labels === undefined) return 0;
-    const label = numbers.get(labels[index]);
+  return (value, place) => {
+    const label = numbers.get(value);
     if (label !== undefined) return label;
     const known = classes.slice(0, 10).map(quote).join(', ');
-    throw new InputError(
-      `${places[index]}: expected a class of the training texts (${known}), found ${quote(labels[index])}`,
-    );
-  });
-  return { labels: found, nameOf: (index) => places[index], record: (index) => records[index] };
+    throw new InputError(`${place}: expected a class of the training texts (${known}), found ${quote(value)}`);
+  };
+}
+
+function withLabels(
+  { records, places, labels, wordLabels }: OpenPart,
+  classes: readonly string[],
+  wordClasses: readonly string[] | undefined,
+): LabelledTexts {
+  const numberOf = numbering(classes);
+  const found = Int32Array.from(records, (_, index) => (labels ? numberOf(labels[index], places[index]) : 0));
+  const texts = { labels: found, nameOf: (at: number) => places[at], record: (at: number) => records[at] };
+  if (!wordLabels || !wordClasses) return texts;
+  const wordNumber = numbering(wordClasses);
+  const all = wordLabels.map((own, index) => own.map((value) => wordNumber(value, places[index])));
+  return { ...texts, wordClasses, wordLabels: (index) => all[index] };
 }

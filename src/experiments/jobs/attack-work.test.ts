@@ -11,7 +11,7 @@ function recorded() {
   const note =
     (name: string) =>
     (...given: unknown[]) => {
-      calls.push([name, ...given]);
+      calls.push([name, ...given.filter((value) => value !== undefined)]);
     };
   const progress: PhaseProgress = {
     begin: note('begin'),
@@ -38,12 +38,12 @@ describe('trackTrials', () => {
     const { calls, progress } = recorded();
     const [cost, score] = [240, 40].map((steps) => ({ id: `of-${steps}`, steps, budget }));
     const tracker = trackTrials(progress, 'attack', [cost, score]);
-    tracker.trial(cost);
+    tracker.trial(cost, 7200);
     tracker.trial(score);
     tracker.end();
     expect(calls).toEqual([
       ['begin', 'attack', 3640, { uneven: true }],
-      ['advanceBy', 240, '1 of 26 trials'],
+      ['advanceBy', 240, '1 of 26 trials', 7200],
       ['advanceBy', 40, '2 of 26 trials'],
       ['end', '2 trials'],
     ]);

@@ -23,8 +23,8 @@ export interface TrialTracker {
   skip(task: SearchWork): void;
   /** Some trials of a search that an interrupted run has done. */
   skipTrials(task: SearchWork, count: number): void;
-  /** One trial of a search is done; one that ended early counts in full, for its share of the work is done. */
-  trial(task: SearchWork): void;
+  /** One trial of a search is done, on so many tokens; one that ended early counts in full, for its share of the work is done. */
+  trial(task: SearchWork, tokens?: number): void;
   /** All searches are done. */
   end(): void;
 }
@@ -53,11 +53,11 @@ export function trackTrials(progress: PhaseProgress, label: string, tasks: reado
       done += count;
       progress.skip(stepsOfTrials(task, 0, count));
     },
-    trial: (task) => {
+    trial: (task, tokens) => {
       const before = counted.get(task.id) ?? 0;
       counted.set(task.id, before + 1);
       done++;
-      progress.advanceBy(stepsOfTrials(task, before, before + 1), `${done} of ${total} trials`);
+      progress.advanceBy(stepsOfTrials(task, before, before + 1), `${done} of ${total} trials`, tokens);
     },
     end: () => progress.end(`${done} ${done === 1 ? 'trial' : 'trials'}`),
   };

@@ -123,7 +123,7 @@ export async function attackJob(
         const done = [...(trials.get(task.id) ?? []).slice(0, index), trial];
         await writeFileAtomic(partial(task), toJson(done));
         trials.set(task.id, done);
-        tracker.trial(task);
+        tracker.trial(task, trial.tokens);
       },
       onResult: async (task, result) => {
         await writeFileAtomic(whole(task), toJson(result));

@@ -39,9 +39,9 @@ export async function lockJob<Options>(
   const before = largestSingularValues(model.weights);
   const { checkpoint, hooks } = folderHooks(context);
   const onReport = (report: LockStepReport) => {
-    const { step, ...measured } = report;
+    const { step, tokens, ...measured } = report;
     folder.appendMetric({ step: stepOffset + step, phase, ...measured });
-    onStep?.(step, method.glance?.(report) ?? '');
+    onStep?.(step, method.glance?.(report) ?? '', tokens);
   };
   const opened = lockContext({ model, data, seed }, { engine, checkpoint, hooks, signal, onStep: onReport });
   let result: LockResult;

@@ -52,8 +52,8 @@ export interface JobContext {
   readonly checkpointEvery?: number;
   /** Ends the job after the current step. */
   readonly signal?: AbortSignal;
-  /** Hears of every step. */
-  readonly onStep?: (step: number, text: string) => void;
+  /** Hears of every step; `tokens`: of its batch, of texts. */
+  readonly onStep?: (step: number, text: string, tokens?: number) => void;
 }
 
 /** How training ended. */
@@ -127,7 +127,7 @@ export async function trainJob(
           sinceBest = Number(meta.sinceBest);
         },
       },
-      afterStep: async ({ step, loss, learningRate, settled }) => {
+      afterStep: async ({ step, loss, learningRate, tokens, settled }) => {
         const due = step % options.evaluateEvery === 0 || step === steps;
         if (due) await settled();
         const evaluation = due ? await evaluator.evaluate(params, validation) : undefined;
@@ -147,7 +147,7 @@ export async function trainJob(
           learningRate,
           ...(evaluation && { validation: evaluation }),
         });
-        onStep?.(step, `loss ${loss.toFixed(3)}`);
+        onStep?.(step, `loss ${loss.toFixed(3)}`, tokens);
         if (!evaluation) return undefined;
         const improved = scoreOf(evaluation) > scoreOf(keeper.evaluation);
         sinceBest = improved ? 0 : sinceBest + 1;

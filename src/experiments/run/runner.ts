@@ -223,7 +223,7 @@ export class Runner {
       if (await isMade(folder.path, path, noted, output !== undefined)) return;
       // A model that is only taken over has no steps to show.
       if (steps > 0) this.#progress.begin(phase, steps);
-      const onStep = (step: number, text: string) => this.#progress.advance(step, text);
+      const onStep = (step: number, text: string, tokens?: number) => this.#progress.advance(step, text, tokens);
       const made = await make({ folder, phase, stepOffset, engine, signal, onStep });
       if (steps > 0) this.#progress.end();
       const { model, card } = made;

@@ -1,5 +1,5 @@
 import { type CsvError, type Info, parse } from 'csv-parse/sync';
-import { InputError, quote } from '../../registry/index.js';
+import { InputError, lineOf, quote } from '../../registry/index.js';
 import { linesOf } from './lines.js';
 import { type Table, type TableRow, tableLimits } from './table.js';
 
@@ -51,7 +51,7 @@ export function parseCsv(path: string, bytes: Uint8Array, delimiter: ',' | '\t')
     } as never) as never;
   } catch (error) {
     const { lines, code } = error as CsvError & { lines?: number };
-    throw new InputError(`${path}:${lines ?? 1}: ${CSV_ERRORS[String(code)] ?? (error as Error).message}`);
+    throw new InputError(`${path}:${lines ?? 1}: ${CSV_ERRORS[String(code)] ?? lineOf(error)}`);
   }
   const [header, ...found] = records;
   const columns = requireColumns(path, header?.record ?? []);

@@ -1,4 +1,4 @@
-import { InputError } from '../../registry/index.js';
+import { InputError, lineOf, quote } from '../../registry/index.js';
 import { linesOf } from './lines.js';
 import { type Table, type TableRow, tableLimits } from './table.js';
 
@@ -16,10 +16,10 @@ export function parseJsonl(path: string, bytes: Uint8Array): Table {
     try {
       value = JSON.parse(text);
     } catch (error) {
-      throw new InputError(`${path}:${line}: expected a JSON object a line, ${(error as Error).message.slice(0, 100)}`);
+      throw new InputError(`${path}:${line}: expected a JSON object a line, ${lineOf(error)}`);
     }
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      throw new InputError(`${path}:${line}: expected a JSON object a line, found ${text.slice(0, 40)}`);
+      throw new InputError(`${path}:${line}: expected a JSON object a line, found ${quote(text.slice(0, 40))}`);
     }
     const fields = new Map(Object.entries(value));
     for (const name of fields.keys()) columns.add(name);

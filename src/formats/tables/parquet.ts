@@ -1,6 +1,6 @@
 import { parquetMetadataAsync, parquetRead, parquetReadObjects, parquetSchema } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
-import { InputError } from '../../registry/index.js';
+import { InputError, lineOf } from '../../registry/index.js';
 import { type Table, tableLimits } from './table.js';
 
 /**
@@ -43,8 +43,7 @@ export async function parseParquet(path: string, bytes: Uint8Array): Promise<Tab
     return { columns, rows };
   } catch (error) {
     failed = true;
-    const message = error instanceof Error ? error.message : String(error);
-    const reason = error instanceof InputError ? message : `expected a Parquet file: ${message.slice(0, 200)}`;
+    const reason = error instanceof InputError ? error.message : `expected a Parquet file: ${lineOf(error)}`;
     throw new InputError(`${path}: ${reason}`);
   }
 }

@@ -55,7 +55,7 @@ export async function specDefStep(
   } // 6: end for
 
   // 7: ∇[α · ℓ_retain − (1 − α) · (1/n) Σ σ_m[i]]
-  const { loss: retainLoss, gradients } = await retain.compute(params, step);
+  const { loss: retainLoss, gradients, tokens } = await retain.compute(params, step);
   const n = matrices.reduce((count, { name }) => count + (collected.get(name)?.sigma.length ?? 0), 0);
   let sum = 0;
   for (const matrix of matrices) {
@@ -70,5 +70,6 @@ export async function specDefStep(
   }
   for (const [name, gradient] of gradients) if (!collected.has(name)) scale(gradient, alpha);
   const sigma = new Map([...collected].map(([name, triplets]) => [name, triplets.sigma.slice()]));
-  return { loss: alpha * retainLoss - ((1 - alpha) * sum) / n, retainLoss, meanSigma: sum / n, sigma, gradients };
+  const loss = alpha * retainLoss - ((1 - alpha) * sum) / n;
+  return { loss, retainLoss, meanSigma: sum / n, sigma, gradients, tokens };
 }

@@ -1,7 +1,7 @@
 import type { Dataset } from '../../data/index.js';
 import { ProgramCache } from '../../engine/index.js';
 import { parameterSet, weightMatrices } from '../../models/index.js';
-import { matchesAny } from '../../registry/index.js';
+import { InputError, matchesAny } from '../../registry/index.js';
 import {
   chosenOptimizer,
   courseSchedule,
@@ -10,7 +10,7 @@ import {
   createOptimizer,
   Evaluator,
   type Objective,
-  type Original,
+  type Reference,
   type RunState,
   runSteps,
 } from '../../training/index.js';
@@ -81,8 +81,11 @@ function stages(
 
 async function runSpecDef(context: LockContext, options: SpecDefOptions): Promise<Required<LockResult>> {
   const { model, seed, engine } = context;
+  if (options.retain.klTopK !== undefined && options.retain.kl === 0) {
+    throw new InputError('retain.klTopK: expected a weight retain.kl of the KL divergence beside it, got 0');
+  }
   const train = await context.train();
-  const reference = options.retain.kl > 0 ? await originalOf(context, train) : undefined;
+  const reference = options.retain.kl > 0 ? await referenceOf(context, train, options.retain) : undefined;
   const meter = await context.utility();
   const { before, task } = meter;
   const budget = {
@@ -130,10 +133,16 @@ function shapesOf(weights: LockContext['weights']) {
 }
 
 /** What the retain loss compares with: what the model says of examples before the lock. */
-async function originalOf({ model, weights, engine }: LockContext, dataset: Dataset): Promise<Original> {
+async function referenceOf(
+  { model, weights, engine }: LockContext,
+  dataset: Dataset,
+  { klTopK }: SpecDefOptions['retain'],
+): Promise<Reference> {
   const evaluator = new Evaluator(model, engine);
   try {
-    return await evaluator.original(parameterSet(weights), dataset);
+    const params = parameterSet(weights);
+    if (klTopK === undefined) return await evaluator.original(params, dataset);
+    return { top: await evaluator.topOutputs(params, dataset, klTopK) };
   } finally {
     await evaluator.release();
   }
@@ -198,9 +207,13 @@ function runStage(
       if (due) await settled();
       const utility = due ? await meter.measure() : undefined;
       if (last) {
-        const { retainLoss, meanSigma } = last;
+        const { retainLoss, meanSigma, tokens } = last;
         const sigma = Object.fromEntries([...last.sigma].map(([name, [largest]]) => [name, largest]));
-        onStep?.({ step: offset + step, loss, retainLoss, meanSigma, sigma, ...(utility && { utility }) });
+        onStep?.({
+          ...{ step: offset + step, loss, retainLoss, meanSigma, sigma },
+          ...(tokens !== undefined && { tokens }),
+          ...(utility && { utility }),
+        });
       }
       return utility && guard.check(step, utility);
     },

@@ -31,6 +31,14 @@ const ownOptions = z.strictObject({
     .strictObject({
       task: z.number().min(0).default(0).describe('weight of the task loss in the retain loss'),
       kl: z.number().min(0).default(1).describe('weight of the KL divergence to the original model in the retain loss'),
+      klTopK: z
+        .int()
+        .min(1)
+        .max(1024)
+        .optional()
+        .describe(
+          "of each token, keep the original's so many most likely answers, with the rest as one, for the KL divergence; default all, which the original computes again in each step",
+        ),
     })
     .prefault({})
     .describe('the retain loss'),

@@ -2,29 +2,10 @@ import { type Dataset, fewShot, type LabelledDataset } from '../../data/index.js
 import { crossEntropy, klDivergence, mul, reduceSum, softmax, sub } from '../../graph/index.js';
 import { InputError } from '../../registry/index.js';
 import { requireExamples } from '../fit.js';
-import type { Metric, Task } from '../task.js';
+import type { Task } from '../task.js';
 import { ScoreMeter, UtilityMeter } from './meter.js';
+import { classMetric, classMetrics, matthews, meanF1 } from './metrics.js';
 import { authorizedClasses, classDisagreements } from './names.js';
-
-const metrics: readonly Metric[] = [
-  { name: 'accuracy', title: 'accuracy', unit: 'share', better: 'more' },
-  { name: 'loss', title: 'loss', unit: 'number', better: 'less' },
-  { name: 'ece', title: 'calibration error', unit: 'share', better: 'less' },
-  { name: 'agreement', title: 'agreement', unit: 'share', better: 'more', compares: true },
-  { name: 'kl', title: 'KL to the original', unit: 'nats', better: 'less', compares: true },
-  { name: 'leastLogit', title: 'least logit', unit: 'number', better: 'neither' },
-  { name: 'largestLogit', title: 'largest logit', unit: 'number', better: 'neither' },
-  { name: 'notFinite', title: 'outputs not finite', unit: 'share', better: 'less' },
-];
-
-/** Metrics that are measured and can be asked for, but are in no table unless they are. */
-const further: readonly Metric[] = [
-  { name: 'f1', title: 'mean F1', unit: 'share', better: 'more' },
-  { name: 'matthews', title: 'Matthews correlation', unit: 'number', better: 'more' },
-];
-
-/** Titles of the metrics that each class has. */
-const ofClass: Readonly<Record<string, string>> = { recall: 'recall', f1: 'F1' };
 
 /** Each example belongs to one class: images, and whatever else a model gives logits of. */
 export const classification: Task = {
@@ -32,11 +13,12 @@ export const classification: Task = {
   description: 'examples that belong to one class each, by the logits of the classes',
   head: 'classifier',
   output: 'logits',
-  metrics,
+  metrics: classMetrics,
   explanation:
     'Calibration error: 15 bins of the predicted class. Agreement and KL (nats): with the float32 outputs before the lock.',
   roles: { score: 'accuracy', divergence: 'kl', notFinite: 'notFinite', loss: 'loss' },
-  metric: metricOf,
+  // The last two are in no table unless they are asked for.
+  metric: (name, dataset) => classMetric(name, [...classMetrics, meanF1, matthews], labelled(dataset).classes),
   parts(dataset) {
     const { classes, labels } = labelled(dataset);
     const counts = classes.map(() => 0);
@@ -84,27 +66,13 @@ export const classification: Task = {
   doubts: (card, dataset) => authorizedClasses(card, labelled(dataset)),
 };
 
-function metricOf(name: string, dataset: Dataset): Metric {
-  const known = [...metrics, ...further].find((metric) => metric.name === name);
-  if (known) return known;
-  const { classes } = labelled(dataset);
-  const [kind, label, more] = name.split('.');
-  const title = ofClass[kind];
-  const className = classes[Number(label)];
-  if (title !== undefined && className !== undefined && more === undefined && String(Number(label)) === label) {
-    return { name, title: `${title} of ${className}`, unit: 'share', better: 'more' };
-  }
-  throw new InputError(
-    `metric: expected one of ${[...metrics, ...further].map((metric) => metric.name).join(', ')}, or recall and f1 of a class such as f1.0, found ${JSON.stringify(name)}`,
-  );
-}
-
 function isLabelled(dataset: Dataset): dataset is LabelledDataset {
   return 'labels' in dataset && 'classes' in dataset;
 }
 
 /** A data set with classes. */
 function labelled(dataset: Dataset): LabelledDataset {
-  if (isLabelled(dataset)) return dataset;
-  throw new InputError(`${dataset.name}: expected examples with classes, found none`);
+  if (isLabelled(dataset) && dataset.classes.length > 0) return dataset;
+  const ofWords = dataset.examples.tokenClasses ? ' but of words, whose task is token-classification' : '';
+  throw new InputError(`${dataset.name}: expected examples with classes, found none${ofWords}`);
 }

@@ -1,8 +1,12 @@
-import type { LabelledDataset } from '../../data/index.js';
+import type { Labelled } from '../../data/index.js';
 import type { ModelCard, ModelSpec } from '../../models/index.js';
 
 /** Where the classes of a data set are not those of a model, or stand in another order, one sentence each. */
-export function classDisagreements({ classes: own }: ModelCard, { head }: ModelSpec, data: LabelledDataset): string[] {
+export function classDisagreements(
+  { classes: own }: ModelCard,
+  { head }: ModelSpec,
+  data: Pick<Labelled, 'classes'>,
+): string[] {
   const given = data.classes;
   if (!own) {
     if (given.length === head.size) return [];
@@ -15,7 +19,7 @@ export function classDisagreements({ classes: own }: ModelCard, { head }: ModelS
 }
 
 /** Whether training on classes is no attack on a model, since it is released for some of them. */
-export function authorizedClasses({ classes: own }: ModelCard, { classes }: LabelledDataset): string[] {
+export function authorizedClasses({ classes: own }: ModelCard, { classes }: Pick<Labelled, 'classes'>): string[] {
   const authorized = classes.filter((name) => own?.includes(name));
   if (authorized.length === 0) return [];
   const which =

@@ -1,10 +1,10 @@
-import type { Dataset } from '../../data/index.js';
-import { logProbabilities, logSumExp, predictedClass, requireOriginal } from '../rows.js';
-import type { Evaluation, Meter, Outputs } from '../task.js';
-import { ignored, labelsAt } from './next-tokens.js';
+import { NO_CLASS } from '../data/index.js';
+import { logProbabilities, logSumExp, predictedClass, requireOriginal } from './rows.js';
+import type { Evaluation, Meter, Outputs } from './task.js';
+import type { LabelsAt } from './token-labels.js';
 
 /**
- * What logits of every token are worth: how often the largest is the next token, the loss, and how far their probabilities
+ * What logits of every token are worth: how often the largest is the token that is to be found, the loss, and how far their probabilities
  * are from the original's. Loss, KL and the logits are those of tokens with finite logits, null where there are none; a token
  * without them counts as wrong and as no agreement.
  */
@@ -15,12 +15,12 @@ export class TokenMeter implements Meter {
   #most = Number.NEGATIVE_INFINITY;
 
   /**
-   * @param dataset - The texts.
+   * @param labelsAt - What each token is to be.
    * @param width - Length of the vocabulary.
    * @param compares - Whether each piece has the original's logits beside it.
    */
   constructor(
-    readonly dataset: Dataset,
+    readonly labelsAt: LabelsAt,
     readonly width: number,
     readonly compares: boolean,
   ) {}
@@ -28,8 +28,8 @@ export class TokenMeter implements Meter {
   add({ positions, values, original }: Outputs): void {
     const other = this.compares ? requireOriginal(original) : undefined;
     const row = (all: Float32Array, at: number) => all.subarray(at * this.width, (at + 1) * this.width);
-    for (const [at, label] of labelsAt(this.dataset, positions).entries()) {
-      if (label === BigInt(ignored)) continue;
+    for (const [at, label] of this.labelsAt(positions).entries()) {
+      if (label === BigInt(NO_CLASS)) continue;
       this.#judge(Number(label), row(values, at), other && row(other, at));
     }
     this.#examples += positions.length;
