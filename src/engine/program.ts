@@ -1,14 +1,5 @@
 import type * as ort from 'onnxruntime-node';
-import {
-  allocate,
-  ancestors,
-  type DType,
-  type Shape,
-  sizeOf,
-  type Tensor,
-  type TypedArray,
-  toOnnx,
-} from '../graph/index.js';
+import { allocate, type DType, type Shape, sizeOf, type Tensor, type TypedArray, toOnnx } from '../graph/index.js';
 import { WeightlockError } from '../registry/index.js';
 import { refusalOf, sentinel } from './sentinel.js';
 import { telemetryObjection } from './telemetry.js';
@@ -157,15 +148,6 @@ function unshaped(tensor: Tensor): Tensor {
   return from?.source.kind === 'node' ? unshaped(from) : tensor;
 }
 
-/** Elements that a run computes from which its memory counts: 64 MB. */
-const largeRun = 2 ** 24;
-
-function computedElements(outputs: Readonly<Record<string, Tensor>>): number {
-  return ancestors(Object.values(outputs))
-    .flatMap((node) => node.outputs)
-    .reduce((sum, { size }) => sum + size, 0);
-}
-
 function wrap(runtime: Runtime, dtype: DType, values: TypedArray, shape: Shape): ort.Tensor {
   // `allocate` has refused the types that the runtime's tensors do not know.
   return new runtime.Tensor(dtype as 'float32', values as never, [...shape]);
@@ -192,8 +174,8 @@ export async function compile(
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       graphOptimizationLevel: optimize ? 'all' : 'disabled',
-      // One block for all that a run computes, planned after the first run, holds a sixth more where that is much.
-      enableMemPattern: computedElements(stored) < largeRun,
+      // One block for all that a run computes, planned after the first run, holds up to a third more and is no faster.
+      enableMemPattern: false,
       logSeverityLevel: 4,
       ...(profilePrefix ? { enableProfiling: true, profileFilePrefix: profilePrefix } : {}),
     });
