@@ -43,6 +43,15 @@ export {
   figure2Weights,
 } from './networks.js';
 export {
+  type Descent,
+  type LocalModel,
+  localModel,
+  measuredStableRate,
+  measuredSteps,
+  predictedSteps,
+  stableRate,
+} from './predict.js';
+export {
   gaussianQuadratic,
   largestStableRate,
   type MethodEntry,

@@ -195,7 +195,7 @@ export function stepsAt(contraction: number, tolerance: number): number {
 
 /**
  * The largest learning rate at which a method does not diverge within a budget, by halving between one that does not and
- * one that does.
+ * one that does: to 2^-14 of the ratio between them, on a logarithmic scale.
  */
 export function largestStableRate(
   quadratic: Quadratic,
@@ -203,7 +203,7 @@ export function largestStableRate(
   { low, high, budget }: { low: number; high: number; budget: number },
 ): number {
   let [stable, unstable] = [low, high];
-  for (let halving = 0; halving < 30; halving++) {
+  for (let halving = 0; halving < 14; halving++) {
     const middle = Math.sqrt(stable * unstable);
     const { diverged } = minimize(quadratic, create(middle), { tolerance: 0, budget });
     if (diverged) unstable = middle;
