@@ -117,31 +117,34 @@ describe.each(fixture.classifiers.map((each) => [each.name, each] as const))('%s
   });
 
   // For the larger one it takes as long as all other tests here.
-  it.runIf(n < 100)('has a spectral density whose distribution is that of the eigenvalues, and moments that are exact for one vector', async () => {
-    const wanted = doubles(stored.eigenvalues);
-    const product = (v: Float64Array) => surface.product('hessian', point, v);
-    const density = await spectralDensity(product, n, { probes: 30, steps: 40 });
-    expect(density.weights.reduce((a, b) => a + b)).toBeCloseTo(1, 12);
-    const mean = (values: ArrayLike<number>) => Array.from(values).reduce((a, b) => a + b, 0) / values.length;
-    const moment = density.values.reduce((sum, value, i) => sum + density.weights[i] * value, 0);
-    const spread = Math.sqrt(mean(wanted.map((value) => value * value)));
-    // The trace by 30 random vectors: its deviation is √(2/30) of the Frobenius norm over n.
-    expect(Math.abs(moment - mean(wanted))).toBeLessThan((4 * Math.sqrt(2 / 30) * spread) / Math.sqrt(n));
-    const top = wanted[n - 1];
-    for (const place of [-0.01 * top, 0.01 * top, 0.1 * top, 0.5 * top]) {
-      const share = wanted.filter((value) => value <= place).length / n;
-      expect(Math.abs(cumulative(density, place) - share)).toBeLessThan(0.08);
-    }
-    const { gradient } = await surface.evaluate(point);
-    const measure = await spectralMeasure(product, gradient, 20);
-    const along = await product(gradient);
-    const dot = (a: Float64Array, b: Float64Array) => a.reduce((sum, value, i) => sum + value * b[i], 0);
-    const exact = [dot(gradient, along), dot(along, along)].map((value) => value / dot(gradient, gradient));
-    for (const [power, value] of exact.entries()) {
-      const found = measure.values.reduce((sum, place, i) => sum + measure.weights[i] * place ** (power + 1), 0);
-      expect(found / value).toBeCloseTo(1, 10);
-    }
-  });
+  it.runIf(n < 100)(
+    'has a spectral density whose distribution is that of the eigenvalues, and moments that are exact for one vector',
+    async () => {
+      const wanted = doubles(stored.eigenvalues);
+      const product = (v: Float64Array) => surface.product('hessian', point, v);
+      const density = await spectralDensity(product, n, { probes: 30, steps: 40 });
+      expect(density.weights.reduce((a, b) => a + b)).toBeCloseTo(1, 12);
+      const mean = (values: ArrayLike<number>) => Array.from(values).reduce((a, b) => a + b, 0) / values.length;
+      const moment = density.values.reduce((sum, value, i) => sum + density.weights[i] * value, 0);
+      const spread = Math.sqrt(mean(wanted.map((value) => value * value)));
+      // The trace by 30 random vectors: its deviation is √(2/30) of the Frobenius norm over n.
+      expect(Math.abs(moment - mean(wanted))).toBeLessThan((4 * Math.sqrt(2 / 30) * spread) / Math.sqrt(n));
+      const top = wanted[n - 1];
+      for (const place of [-0.01 * top, 0.01 * top, 0.1 * top, 0.5 * top]) {
+        const share = wanted.filter((value) => value <= place).length / n;
+        expect(Math.abs(cumulative(density, place) - share)).toBeLessThan(0.08);
+      }
+      const { gradient } = await surface.evaluate(point);
+      const measure = await spectralMeasure(product, gradient, 20);
+      const along = await product(gradient);
+      const dot = (a: Float64Array, b: Float64Array) => a.reduce((sum, value, i) => sum + value * b[i], 0);
+      const exact = [dot(gradient, along), dot(along, along)].map((value) => value / dot(gradient, gradient));
+      for (const [power, value] of exact.entries()) {
+        const found = measure.values.reduce((sum, place, i) => sum + measure.weights[i] * place ** (power + 1), 0);
+        expect(found / value).toBeCloseTo(1, 10);
+      }
+    },
+  );
 });
 
 describe.each(fixture.figure2.map((each) => [each.name, each] as const))('the %s of Figure 2', (name, stored) => {
