@@ -7,7 +7,6 @@ import { cnnBounds } from './bounds/cnn.js';
 import { mlpBounds } from './bounds/mlp.js';
 import { transformerBounds } from './bounds/transformer.js';
 import { blockOf, eigenvalues, exactCurvature, largestSize, spectralNorm } from './hessian.js';
-import { extremeEigenvalues } from './lanczos.js';
 import {
   type Figure2Data,
   type Figure2Name,
@@ -148,19 +147,6 @@ export async function checkBounds(network: Figure2Network, data: Figure2Data, va
       };
     });
     return { sharpness: largestSize(eigenvalues(hessian)), bounds };
-  } finally {
-    await surface.release();
-  }
-}
-
-/** Only σ_max(H), by Lanczos' method. */
-export async function sharpnessOf(network: Figure2Network, data: Figure2Data, values: Values): Promise<number> {
-  const surface = figure2Surface(network, data);
-  try {
-    const point = surface.pointOf(values);
-    const product = (v: Float64Array) => surface.product('hessian', point, v);
-    const { smallest, largest } = await extremeEigenvalues(product, surface.size);
-    return Math.max(Math.abs(smallest.value), Math.abs(largest.value));
   } finally {
     await surface.release();
   }

@@ -10,7 +10,6 @@ export {
   figure2Bounds,
   type HessianCheck,
   largestSingularValuesOf,
-  sharpnessOf,
   stepsToConverge,
   withLargestSingularValue,
 } from './figure2.js';
