@@ -22,4 +22,5 @@ export * as registry from './registry/index.js';
 export * as report from './report/index.js';
 export * as tasks from './tasks/index.js';
 export * as text from './text/index.js';
+export * as theory from './theory/index.js';
 export * as training from './training/index.js';

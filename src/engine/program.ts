@@ -1,5 +1,14 @@
 import type * as ort from 'onnxruntime-node';
-import { allocate, type DType, type Shape, sizeOf, type Tensor, type TypedArray, toOnnx } from '../graph/index.js';
+import {
+  allocate,
+  type DType,
+  runnableInDouble,
+  type Shape,
+  sizeOf,
+  type Tensor,
+  type TypedArray,
+  toOnnx,
+} from '../graph/index.js';
 import { WeightlockError } from '../registry/index.js';
 import { refusalOf, sentinel } from './sentinel.js';
 import { telemetryObjection } from './telemetry.js';
@@ -141,6 +150,15 @@ export class Program {
 /** Elements of all outputs from which a {@link sentinel} costs less than the copies it saves. */
 const worthASentinel = 10_000;
 
+/**
+ * How far ONNX Runtime may rewrite a graph. One that computes in float64 gets no fused operators, whose factors are float32
+ * whatever the tensors are (a scale of 1/√2 folded into a product: off by 1.6e-7).
+ */
+function optimizationLevel(outputs: readonly Tensor[], optimize: boolean): 'all' | 'basic' | 'disabled' {
+  if (!optimize) return 'disabled';
+  return outputs.some(({ dtype }) => dtype === 'float64') ? 'basic' : 'all';
+}
+
 /** The tensor whose elements a reshaped one has, in the same order: as an output it need not be copied once more. */
 function unshaped(tensor: Tensor): Tensor {
   const { source } = tensor;
@@ -163,7 +181,8 @@ export async function compile(
   outputs: Readonly<Record<string, Tensor>>,
   { threads = 0, device = 'cpu', optimize = true, profilePrefix }: EngineOptions = {},
 ): Promise<Program> {
-  const stored = Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, unshaped(tensor)]));
+  const runnable = runnableInDouble(outputs);
+  const stored = Object.fromEntries(Object.entries(runnable).map(([name, tensor]) => [name, unshaped(tensor)]));
   const elements = Object.values(stored).reduce((sum, { size }) => sum + size, 0);
   try {
     const runtime = await loadRuntime();
@@ -173,7 +192,7 @@ export async function compile(
       executionProviders: [device],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
-      graphOptimizationLevel: optimize ? 'all' : 'disabled',
+      graphOptimizationLevel: optimizationLevel(Object.values(stored), optimize),
       // One block for all that a run computes, planned after the first run, holds up to a third more and is no faster.
       enableMemPattern: false,
       logSeverityLevel: 4,

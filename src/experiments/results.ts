@@ -124,6 +124,25 @@ const reproduced = z.strictObject({
       rows: z.array(z.strictObject({ label: text, cells: z.array(cell) })),
     }),
   ),
+  series: z
+    .array(
+      z.strictObject({
+        title: text,
+        name: text,
+        x: text,
+        y: text,
+        mark: number.optional(),
+        lines: z.array(
+          z.strictObject({
+            label: text,
+            panel: text.optional(),
+            theory: z.boolean().optional(),
+            points: z.array(z.strictObject({ x: number, values: z.array(number), missed: count.optional() })),
+          }),
+        ),
+      }),
+    )
+    .optional(),
   utility: z.record(text, utilityChange),
   attacks: z.array(
     z.strictObject({

@@ -3,6 +3,12 @@ import { WeightlockError } from '../registry/index.js';
 /** Element types of graph tensors, named as in NumPy; the 16-bit floats only between two casts (see `rounded`). */
 export type DType = 'float32' | 'float64' | 'float16' | 'bfloat16' | 'int32' | 'int64' | 'bool' | 'uint8';
 
+/** The types that models are computed in. */
+export type FloatType = 'float32' | 'float64';
+
+/** The typed arrays that hold a {@link FloatType}. */
+export type FloatArray = Float32Array | Float64Array;
+
 /** Axis lengths, outermost first; `[]` is a scalar. An axis may have length 0. */
 export type Shape = readonly number[];
 

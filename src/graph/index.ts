@@ -1,8 +1,11 @@
 export * from './builder/index.js';
+export { runnableInDouble } from './double/index.js';
 export {
   allocate,
   broadcastShapes,
   type DType,
+  type FloatArray,
+  type FloatType,
   GraphError,
   type Shape,
   sameShape,

@@ -22,3 +22,4 @@ export {
   type UpdateOptions,
 } from './subspace.js';
 export { exactSingularValues, type Svd, svd } from './svd.js';
+export { type SymmetricEigen, symmetricEigen, type TridiagonalEigen, tridiagonalEigen } from './symmetric.js';

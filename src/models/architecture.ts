@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
-import { Graph, GraphError, type Tensor } from '../graph/index.js';
+import { type FloatType, Graph, GraphError, type Tensor } from '../graph/index.js';
 import { type ArraySpecs, batchInput, batchSpecs, type ExampleSpecs, Scope, type StateSpec } from '../nn/index.js';
 import { InputError } from '../registry/index.js';
 import type { StateDictPolicy } from './state-dict-policy.js';
@@ -84,11 +84,12 @@ export interface ModelSpec {
    * Writes the forward pass for a batch of arrays.
    *
    * @param batch - Its arrays; those that the model does not take are left out.
-   * @param options - `training`: with dropout, and statistics of the batch; default false.
+   * @param options - `training`: with dropout, and statistics of the batch; default false. `dtype`: what parameters, buffers
+   *   and the batch's arrays of float32 are computed in; default float32.
    * @throws InputError when the arrays are not those of the model, or its configuration cannot be built, or not for
    *   training with this batch.
    */
-  build(batch: ArraySpecs, options?: { training?: boolean }): ForwardPass;
+  build(batch: ArraySpecs, options?: { training?: boolean; dtype?: FloatType }): ForwardPass;
 }
 
 /** A model of a family. */
@@ -102,13 +103,14 @@ export function modelOf<Config>(architecture: Architecture<Config>, config: Conf
       .digest('hex'),
     inputs,
     head: architecture.head(config),
-    build(batch, { training = false } = {}) {
+    build(batch, { training = false, dtype = 'float32' } = {}) {
       const graph = new Graph();
-      const scope = new Scope(graph, training);
+      const scope = new Scope(graph, training, dtype);
       const fed = Object.entries(inputs).map(([name, expected]) => {
         const given = batch[name];
         requireLike(architecture.name, name, expected, given);
-        return [name, graph.input(batchInput(name), given.shape, given.dtype)] as const;
+        const type = given.dtype === 'float32' ? dtype : given.dtype;
+        return [name, graph.input(batchInput(name), given.shape, type)] as const;
       });
       try {
         return { graph, scope, outputs: architecture.forward(scope, Object.fromEntries(fed), config) };

@@ -1,4 +1,4 @@
-import type { DType, TensorType, TypedArray } from '../graph/index.js';
+import type { DType, FloatArray, TensorType, TypedArray } from '../graph/index.js';
 
 /**
  * The arrays of one example, or of a batch with one more axis in front, by name: `x` for images, `input_ids` and
@@ -42,7 +42,7 @@ export function weightInput(name: string): string {
 }
 
 /** What a program is fed: the arrays of a batch and all weights. */
-export function feedsOf(batch: Batch, weights: Iterable<readonly [string, Float32Array]>): Record<string, TypedArray> {
+export function feedsOf(batch: Batch, weights: Iterable<readonly [string, FloatArray]>): Record<string, TypedArray> {
   const feeds: Record<string, TypedArray> = {};
   for (const name of Object.keys(batch)) feeds[batchInput(name)] = batch[name];
   for (const [name, values] of weights) feeds[weightInput(name)] = values;

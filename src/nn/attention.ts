@@ -1,4 +1,16 @@
-import { add, concat, matMul, mul, reshape, softmax, split, type Tensor, transpose, where } from '../graph/index.js';
+import {
+  add,
+  cast,
+  concat,
+  matMul,
+  mul,
+  reshape,
+  softmax,
+  split,
+  type Tensor,
+  transpose,
+  where,
+} from '../graph/index.js';
 import type { Scope } from './scope.js';
 
 /** The least number of float32: added to a score it leaves this number, whatever the score was, and e to its power is 0. */
@@ -45,7 +57,7 @@ export function attend(
   const scored = (key: Tensor, own: Tensor | undefined): Tensor => {
     const products = reshape(matMul(grouped, key), [batch, heads, queries, key.shape[3]]);
     const scaled = mul(products, scale ?? 1 / Math.sqrt(d));
-    return own ? add(scaled, own) : scaled; // [batch, heads, queries, keys]
+    return own ? add(scaled, cast(own, scaled.dtype)) : scaled; // [batch, heads, queries, keys]
   };
   const mixed = (weights: Tensor, of: Tensor): Tensor => {
     const keys = of.shape[2];

@@ -19,7 +19,16 @@ export {
   splitHeads,
 } from './attention.js';
 export { type EmbeddingOptions, embedding, embeddingTable } from './embedding.js';
-export { type Initializer, kaimingNormal, kaimingUniform, normal, ones, uniformByFan, zeros } from './initializers.js';
+export {
+  type Initializer,
+  kaimingNormal,
+  kaimingUniform,
+  normal,
+  ones,
+  uniformByFan,
+  xavierUniform,
+  zeros,
+} from './initializers.js';
 export { conv2d, type LayerOptions, linear } from './layers.js';
 export { batchNorm, layerNorm, rmsNorm } from './norms.js';
 export { alignByDistance, type LogBuckets, logBucket } from './relative-positions.js';

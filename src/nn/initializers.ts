@@ -38,6 +38,12 @@ export const kaimingUniform: Initializer = (out, shape, stream) => {
   uniformByFan(Math.max(fanIn(shape), 1))(out, shape, stream);
 };
 
+/** Uniform in ±√(6 / (inputs of one output + outputs of one input)): Glorot and Bengio 2010, PyTorch's `xavier_uniform_`. */
+export const xavierUniform: Initializer = (out, shape, stream) => {
+  const bound = Math.sqrt(6 / Math.max(fanIn(shape) + fanOut(shape), 1));
+  stream.fillUniform(out, -bound, bound);
+};
+
 /** Normal with variance 2 / (inputs of one output, or outputs of one input): keeps the scale through ReLUs, forward or back. */
 export function kaimingNormal(fan: 'in' | 'out'): Initializer {
   return (out, shape, stream) =>

@@ -1,4 +1,4 @@
-import { add, concat, type Graph, gather, mul, split, type Tensor } from '../graph/index.js';
+import { add, cast, concat, type Graph, gather, mul, split, type Tensor } from '../graph/index.js';
 
 /** Angles that a token's position turns pairs of elements by. */
 export interface RotaryFrequencies {
@@ -56,5 +56,5 @@ export function rotaryRows({ cos, sin }: RotaryTables, positions: Tensor): Rotar
 export function rotate(x: Tensor, { cos, sin }: RotaryTables): Tensor {
   const half = x.shape[x.rank - 1] / 2;
   const [first, second] = split(x, [half, half], -1);
-  return add(mul(x, cos), mul(concat([second, first], -1), sin));
+  return add(mul(x, cast(cos, x.dtype)), mul(concat([second, first], -1), cast(sin, x.dtype)));
 }

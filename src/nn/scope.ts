@@ -1,4 +1,11 @@
-import { dropout as applyDropout, type Graph, GraphError, type Shape, type Tensor } from '../graph/index.js';
+import {
+  dropout as applyDropout,
+  type FloatType,
+  type Graph,
+  GraphError,
+  type Shape,
+  type Tensor,
+} from '../graph/index.js';
 import { batchInput, weightInput } from './arrays.js';
 import { type Initializer, zeros } from './initializers.js';
 
@@ -48,10 +55,12 @@ export class Scope {
   /**
    * @param graph - Graph to write into.
    * @param training - Whether dropout is active and statistics are those of the batch; default false.
+   * @param dtype - Element type of parameters and buffers, and so of all that is computed; default float32.
    */
   constructor(
     readonly graph: Graph,
     readonly training = false,
+    readonly dtype: FloatType = 'float32',
     private readonly prefix = '',
     parent?: Scope,
   ) {
@@ -93,7 +102,7 @@ export class Scope {
 
   /** The scope of a named part: `child('fc1')` declares `fc1.weight`. */
   child(name: string): Scope {
-    return new Scope(this.graph, this.training, `${this.prefix}${name}.`, this);
+    return new Scope(this.graph, this.training, this.dtype, `${this.prefix}${name}.`, this);
   }
 
   /** Declares a parameter, or returns it where this scope has it already (a shared weight). */
@@ -135,7 +144,7 @@ export class Scope {
   dropout(x: Tensor, p: number): Tensor {
     if (!this.training || p === 0) return x;
     const name = `mask.${this.#root.masks.length}`;
-    const mask = this.graph.input(batchInput(name), x.shape);
+    const mask = this.graph.input(batchInput(name), x.shape, x.dtype);
     this.#root.masks.push({ name, shape: x.shape, keepProbability: 1 - p });
     return applyDropout(x, mask);
   }
@@ -144,7 +153,7 @@ export class Scope {
     const full = this.prefix + name;
     const known = this.#root.inputs.get(full);
     if (known) return known;
-    const tensor = this.graph.input(weightInput(full), shape);
+    const tensor = this.graph.input(weightInput(full), shape, this.dtype);
     this.#root.inputs.set(full, tensor);
     this.#root.state.set(full, { name: full, shape, initializer, kind });
     return tensor;

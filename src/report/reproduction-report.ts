@@ -1,8 +1,15 @@
-import type { Claim, ReproductionResult, ResultAttack, ResultCell, ResultTable } from '../experiments/index.js';
+import type {
+  Claim,
+  ReproductionResult,
+  ResultAttack,
+  ResultCell,
+  ResultSeries,
+  ResultTable,
+} from '../experiments/index.js';
 import { meanInterval } from '../linalg/index.js';
 import { attackCurves, type ReportOrigin } from './attack-report.js';
 import { advantageSentence, attackTable, cheapestAttackSentence } from './attack-table.js';
-import { learningCurves, picture, rateCurves } from './charts.js';
+import { learningCurves, picture, rateCurves, seriesLines, seriesTable } from './charts.js';
 import { type ReportSection, renderReport } from './html.js';
 import { decimal, formatMean, MISSING } from './numbers.js';
 import { type Table, tableToMarkdown } from './table.js';
@@ -19,6 +26,7 @@ export function summarizeReproduction(result: ReproductionResult): { tables: Tab
   return {
     tables: [
       ...result.tables.map(sideBySide),
+      ...(result.series ?? []).map(seriesTable),
       ...Object.entries(result.utility).map(([model, change]) =>
         utilityTable(change, { title: `What the lock costs: ${model}` }),
       ),
@@ -90,6 +98,7 @@ async function parts(result: ReproductionResult): Promise<Part[]> {
   return [
     { heading: 'What was done', paragraphs: [...result.setup, ...(result.notes ?? [])] },
     ...(await Promise.all(result.tables.map(tablePart))),
+    ...(await Promise.all((result.series ?? []).map(seriesPart))),
     ...Object.entries(result.utility).map(([model, change]) => ({
       heading: `What the lock costs: ${model}`,
       table: utilityTable(change),
@@ -117,6 +126,20 @@ async function tablePart(table: ResultTable): Promise<Part> {
     ...picture(await rateCurves(curves, { metric, guessing })),
     chart: 'rates',
     caption: `${title}; the dashed line is guessing, the bars reach from the worst to the best seed.`,
+  };
+}
+
+/** Lines, and the numbers that they are drawn through. */
+async function seriesPart(series: ResultSeries): Promise<Part> {
+  const { title, name } = series;
+  const chart = await seriesLines(series);
+  const caption = `${title}; the line is the geometric mean over seeds, the bars reach from the least to the largest, dashed lines are theory.`;
+  return {
+    heading: title,
+    table: { ...seriesTable(series), title: undefined },
+    ...picture(chart),
+    chart: name,
+    caption,
   };
 }
 

@@ -128,6 +128,8 @@ export interface Task {
    * @param target - Graph inputs of the targets' arrays.
    */
   loss?(output: Tensor, target: (name: string) => Tensor): Tensor;
+  /** Losses of the examples, `[batch]`, whose mean the loss is; none where it is a mean over something else. */
+  losses?(output: Tensor, target: (name: string) => Tensor): Tensor;
   /**
    * Mean divergence of a batch's outputs from those of the original.
    *

@@ -1,5 +1,6 @@
 import type { Feeds, ProgramCache, Results } from '../engine/index.js';
-import { add, gradients, mul, reduceSum, type Tensor, type TypedArray } from '../graph/index.js';
+import { add, type FloatArray, gradients, mul, reduceSum, type Tensor, type TypedArray } from '../graph/index.js';
+import { InputError } from '../registry/index.js';
 import type { ParameterSet, StepOracle } from './optimizers/index.js';
 
 /** The graph of a loss, as far as second derivatives need it. */
@@ -12,16 +13,22 @@ export interface LossGraph {
   readonly parameters: ReadonlyMap<string, Tensor>;
   /** `H_L u`, H_L the second derivatives of the loss by the output. */
   readonly curvature: (output: Tensor, u: Tensor) => Tensor;
+  /** Losses of the examples, `[n]`, whose mean the loss is; for the empirical Fisher matrix alone. */
+  readonly perExample?: Tensor;
 }
 
-type Curvature = 'hessian' | 'gauss-newton';
+/**
+ * Matrices of second derivatives: the Hessian; its Gauss-Newton part `Jᵀ H_L J`, which is the Fisher information of the predicted
+ * distribution where the loss is a cross entropy; and the empirical Fisher matrix `1/n · Σ g gᵀ` of the examples' gradients g.
+ */
+export type CurvatureKind = 'hessian' | 'gauss-newton' | 'empirical-fisher';
 
 const vectorName = (name: string) => `v ${name}`;
 const productName = (name: string) => `product ${name}`;
 
 /** Products with second derivatives of one loss. A program is compiled when its product is first asked for. */
 export class CurvaturePrograms {
-  readonly #products = new Map<Curvature, { readonly of: Results; readonly values: ParameterSet }>();
+  readonly #products = new Map<CurvatureKind, { readonly of: Results; readonly values: ParameterSet<FloatArray> }>();
 
   /**
    * @param cache - Keeps the programs, and frees them.
@@ -40,18 +47,20 @@ export class CurvaturePrograms {
    * @param feeds - Batch and parameters by input name.
    * @param v - Factor, with an entry for every parameter that has a gradient.
    */
-  async product(kind: Curvature, feeds: Feeds, v: ParameterSet): Promise<ParameterSet> {
+  async product<Values extends FloatArray>(
+    kind: CurvatureKind,
+    feeds: Feeds,
+    v: ParameterSet<Values>,
+  ): Promise<ParameterSet<Values>> {
     const program = await this.cache.get(`${this.key} ${kind}`, () => productOutputs(kind, this.build()));
     const all: Record<string, TypedArray> = { ...feeds };
     for (const [name, values] of v) all[vectorName(name)] = values;
     const results = await program.run(all);
     const known = this.#products.get(kind);
-    if (known?.of === results) return known.values;
+    // A program's arrays have the type of the graph that v was made for.
+    if (known?.of === results) return known.values as ParameterSet<Values>;
     const product = new Map(
-      Array.from(v, ([name, { length }]) => [
-        name,
-        (results[productName(name)] as Float32Array) ?? new Float32Array(length),
-      ]),
+      Array.from(v, ([name, values]) => [name, (results[productName(name)] as Values) ?? values.map(() => 0)]),
     );
     this.#products.set(kind, { of: results, values: product });
     return product;
@@ -93,9 +102,9 @@ export class BatchOracle implements StepOracle {
 const productCost = 2;
 
 /** The product for each parameter; none where it is zero whatever v is. */
-function productOutputs(kind: Curvature, loss: LossGraph): Record<string, Tensor> {
+function productOutputs(kind: CurvatureKind, loss: LossGraph): Record<string, Tensor> {
   const names = [...loss.parameters.keys()];
-  const found = kind === 'hessian' ? hessianProduct(loss) : gaussNewtonProduct(loss);
+  const found = products[kind](loss);
   return Object.fromEntries(names.flatMap((name, index) => (found[index] ? [[productName(name), found[index]]] : [])));
 }
 
@@ -105,22 +114,38 @@ function hessianProduct({ outputs, parameters }: LossGraph): (Tensor | undefined
   return gradients(innerProduct(gradient, parameters), [...parameters.values()]);
 }
 
+/** `1/n · Jᵀ J v`, J the derivatives of the examples' losses. */
+function empiricalFisherProduct({ perExample, parameters }: LossGraph): (Tensor | undefined)[] {
+  if (!perExample) throw new InputError('empirical Fisher: expected a loss that is known of each example, found none');
+  return throughOutput(perExample, parameters, (u) => mul(u, 1 / perExample.size));
+}
+
+const products: Readonly<Record<CurvatureKind, (loss: LossGraph) => (Tensor | undefined)[]>> = {
+  hessian: hessianProduct,
+  'gauss-newton': ({ output, parameters, curvature }) => throughOutput(output, parameters, (u) => curvature(output, u)),
+  'empirical-fisher': empiricalFisherProduct,
+};
+
 /**
- * `Jᵀ H_L J v`. `Jᵀ w` is a gradient and linear in w, so its own gradient `∂ ⟨Jᵀ w, v⟩ / ∂ w` is `J v`, whatever w is.
+ * `Jᵀ C J v`, J the derivatives of an output. `Jᵀ w` is a gradient and linear in w, so its own gradient `∂ ⟨Jᵀ w, v⟩ / ∂ w` is `J v`, whatever w is.
  */
-function gaussNewtonProduct({ output, parameters, curvature }: LossGraph): (Tensor | undefined)[] {
+function throughOutput(
+  output: Tensor,
+  parameters: ReadonlyMap<string, Tensor>,
+  middle: (u: Tensor) => Tensor,
+): (Tensor | undefined)[] {
   const inputs = [...parameters.values()];
-  const w = output.graph.input('cotangent', output.shape);
+  const w = output.graph.input('cotangent', output.shape, output.dtype);
   const [u] = gradients(innerProduct(gradients(output, inputs, w), parameters), [w]);
   if (!u) return inputs.map(() => undefined);
-  return gradients(output, inputs, curvature(output, u));
+  return gradients(output, inputs, middle(u));
 }
 
 /** `Σ ⟨tensor, v⟩` over the parameters that have a tensor, with a graph input for each v. */
 function innerProduct(tensors: readonly (Tensor | undefined)[], parameters: ReadonlyMap<string, Tensor>): Tensor {
-  const parts = [...parameters].flatMap(([name, { graph, shape }], index) => {
+  const parts = [...parameters].flatMap(([name, { graph, shape, dtype }], index) => {
     const tensor = tensors[index];
-    return tensor ? [reduceSum(mul(tensor, graph.input(vectorName(name), shape)))] : [];
+    return tensor ? [reduceSum(mul(tensor, graph.input(vectorName(name), shape, dtype)))] : [];
   });
   return parts.reduce((a, b) => add(a, b));
 }

@@ -10,6 +10,7 @@ export {
   type ScheduleSpec,
   scheduleOptions,
 } from './course.js';
+export { type CurvatureKind, CurvaturePrograms, type LossGraph } from './curvature.js';
 export { DivergedError, type Divergence } from './diverged.js';
 export { Evaluator, type EvaluatorOptions, type OutputOptions } from './evaluate.js';
 export { stepBytes } from './loss-graphs.js';

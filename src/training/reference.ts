@@ -47,7 +47,8 @@ export function divergenceFrom(
   top: number | undefined,
 ): Tensor {
   const { graph, shape } = output;
-  if (top === undefined) return task.divergence(output, graph.input(batchInput(REFERENCE), shape), target);
+  if (top === undefined)
+    return task.divergence(output, graph.input(batchInput(REFERENCE), shape, output.dtype), target);
   const of = (width: number) => [...shape.slice(0, -1), width];
   const known = {
     answers: graph.input(batchInput(TOP_ARRAYS.answers), of(top), 'int32'),

@@ -9,12 +9,15 @@ import {
   rateCurves,
   rateCurvesSpec,
   renderChart,
+  seriesLines,
+  seriesSpec,
+  seriesTable,
   spectra,
   spectraSpec,
   tradeOff,
   tradeOffSpec,
 } from '../../src/report/index.js';
-import { exampleCurves, exampleSpectra, exampleTradeOff } from './example.js';
+import { exampleCurves, exampleSeries, exampleSpectra, exampleTradeOff } from './example.js';
 
 /** In tests a warning of Vega is an error. */
 const strict: RenderOptions = {
@@ -39,6 +42,8 @@ const gallery: Record<string, () => Promise<Chart>> = {
   },
   spectra: () => spectra(exampleSpectra(), strict),
   'trade-off': () => tradeOff(exampleTradeOff(), strict),
+  'series-lines': () => seriesLines(exampleSeries(false), strict),
+  'series-lines-panels': () => seriesLines(exampleSeries(true), strict),
   'rate-curves': () => rateCurves(exampleRates, { ...strict, metric: 'accuracy', guessing: 0.53 }),
 };
 
@@ -303,5 +308,36 @@ describe('rateCurves', () => {
     const { data } = await rateCurves(exampleRates, { ...strict, metric: 'accuracy' });
     expect(data.rows.map(({ rate }) => rate)).toEqual(['1e-3', '1e-5', '1e-8']);
     expect(data.rows[0]).toMatchObject({ 'of unlocked': '61.0 %', 'of locked': '53.0 %' });
+  });
+});
+
+describe('seriesLines', () => {
+  const line = (points: { x: number; values: number[]; missed?: number }[]) => ({
+    title: 'Steps by κ',
+    x: 'κ',
+    y: 'steps',
+    lines: [{ label: 'Adam', panel: 'mlp', points }],
+  });
+
+  it('says which seeds have no number, and means by their ratio', () => {
+    const table = seriesTable(
+      line([
+        { x: 1, values: [1, 100] },
+        { x: 10, values: [7], missed: 2 },
+        { x: 100, values: [], missed: 3 },
+      ]),
+    );
+    expect(table.rows).toEqual([
+      { x: '1.00', 'of mlp: Adam': '10.00 (1.00 to 100.00)' },
+      { x: '10.00', 'of mlp: Adam': '7.00, 2 seeds beyond the budget' },
+      { x: '100.00', 'of mlp: Adam': '3 seeds beyond the budget' },
+    ]);
+  });
+
+  it('refuses what a logarithmic axis cannot hold, and nothing', () => {
+    for (const bad of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(() => seriesSpec(line([{ x: 1, values: [bad] }]))).toThrow(InputError);
+    }
+    expect(() => seriesSpec(line([{ x: 1, values: [] }]))).toThrow('at least one point');
   });
 });

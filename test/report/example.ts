@@ -1,4 +1,4 @@
-import type { LayerSpectrum, LearningCurve, TradeOffPoint } from '../../src/report/index.js';
+import type { LayerSpectrum, LearningCurve, SeriesOptions, TradeOffPoint } from '../../src/report/index.js';
 
 /** Invented curves of a plausible shape: made from a formula, no randomness, so that snapshots stay. */
 export function exampleCurves(): LearningCurve[] {
@@ -48,4 +48,33 @@ export function exampleTradeOff(): TradeOffPoint[] {
     { label: 'α 0.1, k 8', authorized: 0.988, advantage: 0.55 },
     { label: 'α 0.1, k 16', authorized: 0.987, advantage: 0.83 },
   ];
+}
+
+/** Steps over condition numbers beside theory, or over singular values in three panels, some beyond their budget. */
+export function exampleSeries(panels: boolean): SeriesOptions {
+  const places = [1, 10, 100, 1000];
+  const points = (power: number) =>
+    places.map((x) => ({ x, values: [0.9, 1, 1.2].map((spread) => Math.round(20 * spread * x ** power)) }));
+  if (!panels) {
+    const lines = [
+      { label: 'gradient descent', points: points(1) },
+      { label: 'heavy ball', points: points(0.5) },
+      {
+        label: 'gradient descent',
+        theory: true,
+        points: places.map((x) => ({ x, values: [18 * x] })),
+      },
+      { label: 'heavy ball', theory: true, points: places.map((x) => ({ x, values: [18 * x ** 0.5] })) },
+    ];
+    return { title: 'Steps by κ', x: 'κ', y: 'steps', lines };
+  }
+  const lines = ['mlp', 'cnn', 'transformer'].flatMap((panel, index) => [
+    {
+      panel,
+      label: 'as set',
+      points: points(0.3 + 0.3 * index).map((each, i) => (i === 3 ? { ...each, values: [], missed: 3 } : each)),
+    },
+    { panel, label: 'after balancing', points: points(0.1 * index) },
+  ]);
+  return { title: 'Steps by σ_max', x: 'σ_max', y: 'steps', mark: 100, lines };
 }

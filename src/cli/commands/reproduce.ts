@@ -65,14 +65,15 @@ export const reproduce = defineCommand({
     const { scale, sweep, seed, page } = options;
     const experiment = reproductions.get(context.arguments.experiment);
     requireOffered(experiment, scale, sweep);
-    const data = options.data ?? dataFolder('give --data');
+    // What is made of random numbers needs no folder.
+    const data = options.data ?? (experiment.data.length === 0 ? '' : dataFolder('give --data'));
     if (page !== undefined) await requirePage(experiment.name, page);
     const inputs: Record<string, string> = {};
     for (const name of experiment.data) inputs[name] = await digestOfFolder(dataSetFolder(data, name));
     if (dryRun) {
       const { path, state } = await context.locateRunFolder(inputs);
       print(
-        `would run ${experiment.name} at scale ${scale} on ${experiment.data.join(', ')} in ${data}; ${path} (${state})`,
+        `would run ${experiment.name} at scale ${scale} ${experiment.data.length === 0 ? 'on random numbers' : `on ${experiment.data.join(', ')} in ${data}`}; ${path} (${state})`,
       );
       const engine = { threads, device };
       const parts = await planReproduction(experiment, scale, { sweep, seed, data, signal, engine, workers: threads });

@@ -4,7 +4,7 @@ import { type AttackRow, type AttackTargets, attackersAdvantage } from '../../at
 import { type DataSpec, dataSpec } from '../../data/index.js';
 import { type SpecDefOptions, specDefOptions, specdef } from '../../locks/index.js';
 import { type MadeModel, PlannedRunner, Runner, type TaskData } from '../run/index.js';
-import type { ReproductionContext, ResultAttack } from './reproduction.js';
+import type { ReproductionContext, ReproductionResult, ResultAttack } from './reproduction.js';
 
 /** What trains, locks and attacks the models of an experiment, or plans it. */
 export function runnerOf({ plan, engine, workers, seed, ...context }: ReproductionContext): Runner {
@@ -62,4 +62,9 @@ export function assessed(
   rows: readonly AttackRow[],
 ) {
   return { ...facts, rows, cost: attackersAdvantage(rows, 'cost'), score: attackersAdvantage(rows, 'score') };
+}
+
+/** What an experiment returns where it is only planned. */
+export function nothingFound(facts: Pick<ReproductionResult, 'name' | 'title' | 'scale'>): ReproductionResult {
+  return { ...facts, setup: [], tables: [], utility: {}, attacks: [], claims: [], seconds: {} };
 }

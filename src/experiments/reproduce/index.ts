@@ -1,4 +1,6 @@
 import { Registry } from '../../registry/index.js';
+import { fig1 } from './fig1.js';
+import { fig2 } from './fig2.js';
 import { fig3 } from './fig3.js';
 import { fig4 } from './fig4.js';
 import { pretrainedVision } from './pretrained-vision.js';
@@ -17,6 +19,8 @@ export {
   type ReproductionResult,
   type ResultAttack,
   type ResultCell,
+  type ResultPoint,
+  type ResultSeries,
   type ResultTable,
   type Scale,
   type Sweep,
@@ -30,6 +34,8 @@ export const reproductions = new Registry<Reproduction>('experiment', [
   table1Text,
   table2,
   table3,
+  fig1,
+  fig2,
   fig3,
   fig4,
   pretrainedVision,

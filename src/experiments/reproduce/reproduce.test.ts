@@ -173,9 +173,10 @@ describe('printedSpecDef', () => {
 describe('the registry', () => {
   it.each(reproductions.entries().map((entry) => [entry.name, entry] as const))(
     '%s describes itself and names what it reads',
-    (_, { description, data }) => {
+    (name, { description, data }) => {
       expect(description.length).toBeGreaterThan(40);
-      expect(data.length).toBeGreaterThan(0);
+      // Figures 1 and 2 are about random numbers.
+      expect(data.length === 0).toBe(name === 'fig1' || name === 'fig2');
     },
   );
 });

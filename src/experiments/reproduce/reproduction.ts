@@ -50,6 +50,37 @@ export interface ResultTable {
   readonly rows: readonly { readonly label: string; readonly cells: readonly ResultCell[] }[];
 }
 
+/** A point of a line: what was measured at one place, one number a seed. */
+export interface ResultPoint {
+  /** Place on the horizontal axis, above 0. */
+  readonly x: number;
+  /** What was measured, above 0; none where nothing was. */
+  readonly values: readonly number[];
+  /** How many further seeds ended at their budget without a number. */
+  readonly missed?: number;
+}
+
+/** Lines over two logarithmic axes, in one panel or several. */
+export interface ResultSeries {
+  /** What it shows. */
+  readonly title: string;
+  /** Names its picture's file. */
+  readonly name: string;
+  /** What the horizontal axis is. */
+  readonly x: string;
+  /** What the vertical axis is. */
+  readonly y: string;
+  /** A value that the vertical axis marks, such as a ratio of 1. */
+  readonly mark?: number;
+  /** Lines; those of `theory` are drawn dashed and have no points. */
+  readonly lines: readonly {
+    readonly label: string;
+    readonly panel?: string;
+    readonly theory?: boolean;
+    readonly points: readonly ResultPoint[];
+  }[];
+}
+
 /** The searches on one unauthorized task. */
 export interface ResultAttack {
   /** The unauthorized task. */
@@ -107,6 +138,8 @@ export interface ReproductionResult {
   readonly setup: readonly string[];
   /** Tables in the paper's layout. */
   readonly tables: readonly ResultTable[];
+  /** Lines beside the tables; none in results of versions before 0.3. */
+  readonly series?: readonly ResultSeries[];
   /** What each lock costs the authorized task, by the name of the model. */
   readonly utility: Readonly<Record<string, UtilityChange>>;
   /** Searches, one entry an unauthorized task. */

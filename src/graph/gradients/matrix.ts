@@ -16,6 +16,7 @@ import {
   zerosLike,
 } from '../builder/index.js';
 import { selectTaps } from '../builder/taps.js';
+import { windowCounts } from '../builder/window.js';
 import { type Shape, sizeOf } from '../dtype.js';
 import type { Tensor } from '../graph.js';
 import type { MatrixOps, Window } from '../ops.js';
@@ -171,29 +172,6 @@ function groupedKernelGradient(
   return transpose(full, [1, 0, ...spatial]);
 }
 
-/** The number of elements that each window of an average pool divides by, `[1, 1, ...space]`. */
-function windowCounts(
-  x: Tensor,
-  y: Tensor,
-  { kernelShape, strides, pads, dilations, countIncludePad }: MatrixOps['AveragePool'],
-): Float64Array {
-  const rank = kernelShape.length;
-  const perAxis = kernelShape.map((kernel, axis) =>
-    Array.from({ length: y.shape[axis + 2] }, (_, position) => {
-      let count = 0;
-      for (let tap = 0; tap < kernel; tap++) {
-        const at = position * strides[axis] - pads[axis] + tap * dilations[axis];
-        const [low, high] = countIncludePad
-          ? [-pads[axis], x.shape[axis + 2] + pads[axis + rank]]
-          : [0, x.shape[axis + 2]];
-        if (at >= low && at < high) count++;
-      }
-      return count;
-    }),
-  );
-  return Float64Array.from(perAxis.reduce((counts, axis) => counts.flatMap((a) => axis.map((b) => a * b)), [1]));
-}
-
 export const matrixRules: GradientRules<MatrixOps> = {
   /** dA = g·Bᵀ, dB = Aᵀ·g; a plain matrix B collects all batches in one product. */
   MatMul: ({ inputs: [a, b] }, [g]) => {
@@ -242,7 +220,7 @@ export const matrixRules: GradientRules<MatrixOps> = {
     const rank = kernelShape.length;
     const space = y.shape.slice(2);
     const share = x.graph.constant(
-      windowCounts(x, y, attributes).map((count) => 1 / count),
+      windowCounts(x.shape, space, attributes).map((count) => 1 / count),
       [1, 1, ...space],
       x.dtype,
     );

@@ -1,4 +1,4 @@
-import { add, flip, gather, matMul, mul, reshape, slice, type Tensor, transpose } from '../../graph/index.js';
+import { add, cast, flip, gather, matMul, mul, reshape, slice, type Tensor, transpose } from '../../graph/index.js';
 import { alignByDistance, linear, logBucket, multiHeadAttention, type Scope } from '../../nn/index.js';
 import { initial } from './keys.js';
 
@@ -63,7 +63,7 @@ export function disentangledAttention(
   const [query, key, value] = ['query_proj', 'key_proj', 'value_proj'].map((name) => project(name, x));
   const scale = 1 / Math.sqrt((hidden_size / heads) * (1 + terms.length));
   const distance = distances && distanceScores(scope, { query, key }, { terms, distances, project }, settings);
-  const sum = distance ? add(mul(distance, scale), bias) : bias;
+  const sum = distance ? add(mul(distance, scale), cast(bias, distance.dtype)) : bias;
   return multiHeadAttention(scope, { query, key, value }, { heads, scale, bias: sum, dropout });
 }
 

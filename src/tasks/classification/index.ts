@@ -1,5 +1,5 @@
 import { type Dataset, fewShot, type LabelledDataset } from '../../data/index.js';
-import { crossEntropy, klDivergence, mul, reduceSum, softmax, sub } from '../../graph/index.js';
+import { crossEntropy, crossEntropyPerExample, klDivergence, mul, reduceSum, softmax, sub } from '../../graph/index.js';
 import { InputError } from '../../registry/index.js';
 import { requireExamples } from '../fit.js';
 import type { Task } from '../task.js';
@@ -44,6 +44,7 @@ export const classification: Task = {
     };
   },
   loss: (logits, target) => crossEntropy(logits, target('labels')),
+  losses: (logits, target) => crossEntropyPerExample(logits, target('labels')),
   divergence: (logits, original) => klDivergence(logits, original),
   curvature(logits, u) {
     // The Fisher information of the predicted distribution, over the batch: p ∘ (u − ⟨p, u⟩) in each row.

@@ -1,8 +1,9 @@
 import type { z } from 'zod';
+import type { FloatArray } from '../../graph/index.js';
 import { InputError } from '../../registry/index.js';
 
-/** Values by parameter name: the parameters themselves, or their gradients. */
-export type ParameterSet = ReadonlyMap<string, Float32Array>;
+/** Values by parameter name: the parameters themselves, or their gradients; float32 but where curvature is measured in float64. */
+export type ParameterSet<Values extends FloatArray = Float32Array> = ReadonlyMap<string, Values>;
 
 /** Shapes by parameter name. */
 export type ParameterShapes = ReadonlyMap<string, readonly number[]>;
