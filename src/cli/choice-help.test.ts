@@ -139,7 +139,7 @@ describe('weightlock list', () => {
     const { exitCode, stderr } = await weightlock('list', 'optimisers');
     expect([exitCode, stderr]).toEqual([
       2,
-      'error: list: expected one of optimizers, schedules, found "optimisers"; did you mean "optimizers"?\n',
+      'error: list: expected one of optimizers, schedules, attacks, transforms, parts, found "optimisers"; did you mean "optimizers"?\n',
     ]);
   });
 });
