@@ -509,6 +509,24 @@ describe('the registry', () => {
     expect(notes).toEqual(['clip.lead: no weight matches cnov*.', 'reset: no weight matches hed*.']);
   });
 
+  it('says so too of patterns for what is trained and for matrices', () => {
+    const names = ['lora', 'by-name', 'quantize'];
+    const trained = {
+      lora: { include: ['fc1*', 'fx*'], also: ['gc*'] },
+      'by-name': { include: ['fc*'], exclude: ['bais'] },
+    };
+    const { notes } = planAttacks([onModel('locked')], {
+      attacks: names,
+      trained,
+      transforms: { quantize: { include: ['fc*', 'cnov*'] } },
+    });
+    expect(notes).toEqual([
+      'quantize.include: no weight matches cnov*.',
+      'lora.include: no weight matches fx*. lora.also: no weight matches gc*.',
+      'by-name.exclude: no weight matches bais.',
+    ]);
+  });
+
   it('has one plain attack, and from random weights what needs no model is tried', () => {
     expect(attacks.entries().filter(({ plain }) => plain)).toHaveLength(1);
     const { tried } = planAttacks([onModel('random weights')], { transforms: options });

@@ -210,6 +210,7 @@ function isChosen(
 class Reasons {
   readonly #facts: StartFacts;
   readonly #known = new Map<Transform, string | undefined>();
+  readonly #ofParts = new Set<string>();
 
   constructor(
     { start, model }: PlannedStart,
@@ -231,15 +232,18 @@ class Reasons {
     const given = trainedOptionsOf(attack, this.choice.trained ?? {}) ?? {};
     const options = parseOptions(trained.options as z.ZodObject, given, trained.name);
     const reason = trained.applies?.(this.#facts, options);
+    const unused = reason === undefined && trained.unused?.(this.#facts, options);
+    if (unused) this.#ofParts.add(`${unused}.`);
     return reason && `attacks that ${trained.description}, which ${reason}`;
   }
 
-  /** Options without effect, of the transforms that attacks were made of and that can do something. */
+  /** Options without effect, of the transforms and parts that attacks were made of and that can do something. */
   unused(): string[] {
-    return [...this.#known].flatMap(([transform, reason]) => {
+    const ofTransforms = [...this.#known].flatMap(([transform, reason]) => {
       const text = reason === undefined && transform.unused?.(this.#facts, this.#options(transform));
       return text ? [`${text}.`] : [];
     });
+    return [...ofTransforms, ...this.#ofParts];
   }
 
   #options(transform: Transform): unknown {

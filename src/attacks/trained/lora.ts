@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type ModelSpec, matrixShape, modelState } from '../../models/index.js';
 import { InputError, matchesAny } from '../../registry/index.js';
+import { sentences, unmatchedPatterns } from '../transforms/index.js';
 import { searchFineTuning } from './all.js';
 import { layerOrder } from './layer-order.js';
 import { type FactoredWeight, lowRank } from './low-rank.js';
@@ -76,6 +77,11 @@ function loraPart(
     ...partialTraining(name),
     applies: ({ model }, options) =>
       loraTargets(model, options).factored.length > 0 ? undefined : 'find no matrix in this model that gets factors',
+    unused: ({ weights }, { include = [], also = [] }) =>
+      sentences(
+        unmatchedPatterns(`${name}.include`, include, [], weights),
+        unmatchedPatterns(`${name}.also`, also, [], weights),
+      ),
     search: (context, options) => searchFineTuning(context, makeLora(context.model, options, magnitudes)),
   };
 }

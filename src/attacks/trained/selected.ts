@@ -3,6 +3,7 @@ import { type ModelSpec, modelState } from '../../models/index.js';
 import type { StateSpec } from '../../nn/index.js';
 import { InputError, matchesAny } from '../../registry/index.js';
 import { optimizers } from '../../training/index.js';
+import { sentences, unmatchedPatterns } from '../transforms/index.js';
 import { searchFineTuning } from './all.js';
 import { layerOrder } from './layer-order.js';
 import { someWeights } from './trainable.js';
@@ -55,16 +56,23 @@ const patternOptions = z.strictObject({
 });
 
 /** Trains the weights of some names alone. */
-export const weightsByName = selected<z.output<typeof patternOptions>>({
-  name: 'by-name',
-  description: 'train the weights of some names',
-  label: 'fine-tuning of some weights',
-  options: patternOptions,
-  select: (parameters, { include, exclude }) => {
-    const [wanted, unwanted] = [matchesAny(include), matchesAny(exclude)];
-    return parameters.flatMap(({ name }) => (wanted(name) && !unwanted(name) ? [name] : []));
-  },
-});
+export const weightsByName: TrainedPart<z.output<typeof patternOptions>> = {
+  ...selected<z.output<typeof patternOptions>>({
+    name: 'by-name',
+    description: 'train the weights of some names',
+    label: 'fine-tuning of some weights',
+    options: patternOptions,
+    select: (parameters, { include, exclude }) => {
+      const [wanted, unwanted] = [matchesAny(include), matchesAny(exclude)];
+      return parameters.flatMap(({ name }) => (wanted(name) && !unwanted(name) ? [name] : []));
+    },
+  }),
+  unused: ({ weights }, { include, exclude }) =>
+    sentences(
+      unmatchedPatterns('by-name.include', include, [], weights),
+      unmatchedPatterns('by-name.exclude', exclude, [], weights),
+    ),
+};
 
 const topOptions = z.strictObject({
   blocks: z.int().min(0).max(1024).default(2).describe('how many blocks, from the last one; 0: the head alone'),

@@ -18,7 +18,7 @@ export const canonicalizeOptions = z.strictObject({
   heads: z
     .boolean()
     .default(true)
-    .describe('whether queries are balanced with keys and values with the layer behind, a head at a time'),
+    .describe('whether queries and keys, and values and the layer behind them, are balanced head by head'),
   norms: z.boolean().default(true).describe('whether gains of norms move into the layers that read them'),
   gates: z.boolean().default(true).describe('whether the units of gated layers are balanced'),
 });

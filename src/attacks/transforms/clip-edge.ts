@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { StateDict, Weight } from '../../models/index.js';
-import { changeMatrices, includeOption, medianOf, noMatrix, withSingularValues } from './spectrum.js';
+import { changeMatrices, includeOption, medianOf, noMatrix, unusedInclude, withSingularValues } from './spectrum.js';
 import type { Transform } from './transform.js';
 
 /** Options of the transform `clip-edge`. */
@@ -69,5 +69,6 @@ export const clipEdgeTransform: Transform<z.output<typeof clipEdgeOptions>> = {
   doing: 'clipping all singular values that stand out of the bulk',
   does: 'cuts all singular values back that stand out of the bulk of their matrix',
   applies: noMatrix,
+  unused: unusedInclude('clip-edge'),
   apply: ({ weights }, options) => clipToEdge(weights, options),
 };

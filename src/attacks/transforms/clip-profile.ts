@@ -2,7 +2,14 @@ import { z } from 'zod';
 import { exactSingularValues } from '../../linalg/index.js';
 import type { StateDict, Weight } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
-import { changeMatrices, includedMatrices, includeOption, medianOf, withSingularValues } from './spectrum.js';
+import {
+  changeMatrices,
+  includedMatrices,
+  includeOption,
+  medianOf,
+  unusedInclude,
+  withSingularValues,
+} from './spectrum.js';
 import type { Transform } from './transform.js';
 
 /** Options of the transform `clip-profile`. */
@@ -68,5 +75,6 @@ export const clipProfileTransform: Transform<z.output<typeof clipProfileOptions>
   does: 'cuts singular values back to the profile of neighbouring layers',
   applies: ({ weights }, { include }) =>
     neighbours(weights, include).size > 0 ? undefined : 'finds no two layers of the same kind',
+  unused: unusedInclude('clip-profile'),
   apply: ({ weights }, options) => clipToProfile(weights, options),
 };

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { RandomStream } from '../../linalg/index.js';
 import type { StateDict, Weight } from '../../models/index.js';
-import { changeMatrices, includeOption, noMatrix } from './spectrum.js';
+import { changeMatrices, includeOption, noMatrix, unusedInclude } from './spectrum.js';
 import type { Transform } from './transform.js';
 
 /** Options of the transform `quantize`. */
@@ -40,6 +40,7 @@ export const quantizeTransform: Transform<z.output<typeof quantizeOptions>> = {
   doing: 'quantizing the weights',
   does: 'rounds the weights to a few bits',
   applies: noMatrix,
+  unused: unusedInclude('quantize'),
   apply: ({ weights }, options) => quantizeRows(weights, options),
 };
 
@@ -79,6 +80,7 @@ export const pruneTransform: Transform<z.output<typeof pruneOptions>> = {
   doing: 'pruning the weights',
   does: 'sets the smallest weights to 0',
   applies: noMatrix,
+  unused: unusedInclude('prune'),
   apply: ({ weights }, options) => pruneSmallest(weights, options),
 };
 
@@ -116,5 +118,6 @@ export const noiseTransform: Transform<z.output<typeof noiseOptions>> = {
   doing: 'adding noise to the weights',
   does: 'adds noise to the weights',
   applies: noMatrix,
+  unused: unusedInclude('noise'),
   apply: ({ weights, seed }, options) => addNoise(weights, options, seed),
 };

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { StateDict, Weight } from '../../models/index.js';
 import { matchesAny } from '../../registry/index.js';
 import { type Raised, raisedOptions } from './clip.js';
-import { changeMatrices, includeOption, noMatrix, withSingularValues } from './spectrum.js';
+import { changeMatrices, includeOption, noMatrix, unusedInclude, withSingularValues } from './spectrum.js';
 import type { Transform } from './transform.js';
 import { unmatchedPatterns } from './unmatched.js';
 
@@ -81,5 +81,6 @@ export const subtractTransform: Transform<z.output<typeof subtractOptions>> = {
   knows: knowsCount,
   learn: ({ raised }) => raised && subtractOptions.parse({ topK: raised.topK }),
   applies: noMatrix,
+  unused: unusedInclude('subtract'),
   apply: ({ weights }, options) => subtractTop(weights, options),
 };

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { svd } from '../../linalg/index.js';
 import { matrixShape, type StateDict, type Weight } from '../../models/index.js';
 import { InputError, matchesAny } from '../../registry/index.js';
+import { unmatchedPatterns } from './unmatched.js';
 
 /** The option of transforms of matrices that says which. */
 export const includeOption = z
@@ -17,6 +18,12 @@ export function includedMatrices(weights: StateDict, include: readonly string[])
     const matrix = matrixShape(shape);
     return matrix && matrix.rows > 1 && matches(name) ? [{ name, data, ...matrix }] : [];
   });
+}
+
+/** Says which patterns for matrices match no weight. */
+export function unusedInclude(subject: string) {
+  return ({ weights }: { weights: StateDict }, { include }: { include: readonly string[] }) =>
+    unmatchedPatterns(`${subject}.include`, include, ['*'], weights);
 }
 
 /** Why a transform of matrices can do nothing to these weights. */
