@@ -37,7 +37,6 @@ export {
 export { rescaleOptions, rescaleTransform, rescaleWeights } from './rescale.js';
 export { resetOptions, resetTransform, resetWeights } from './reset.js';
 export type { StartFacts, Transform, TransformContext, TransformOffer, TransformStep } from './transform.js';
-export { sentences, unmatchedPatterns } from './unmatched.js';
 
 /** All transforms by name. */
 export const transforms = new Registry<Transform>('transform', [
