@@ -9,12 +9,15 @@ import { cloneWeights, initializeModel, loadModel, type Model, type StateDict, s
 import { InputError, InterruptedError } from '../registry/index.js';
 import { Evaluator } from '../training/index.js';
 import {
+  type AttackChoice,
   AttackRunner,
   type AttackTask,
   attacks,
+  attacksOfSuite,
   clipRaised,
   evaluationSteps,
   fineTune,
+  optimizersLeftOut,
   type PlannedStart,
   planAttacks,
   plannedSearches,
@@ -24,6 +27,7 @@ import {
   runAttackTasks,
   type SearchResult,
   starts,
+  suites,
   type Trial,
   transformWeights,
   trialCount,
@@ -294,6 +298,8 @@ describe('tasks', () => {
     const loaded = await loadModel(released);
     const copy = cloneWeights(loaded.weights);
     for (const { name, transforms: steps } of attacks.entries()) {
+      // Those have options without defaults, or nothing to do here.
+      if (['interpolate', 'canonicalize', 'canonicalize-clip-edge', 'clip-profile'].includes(name)) continue;
       const fresh = (seed: number) => initializeModel('cnn', config, seed).weights;
       const weights = transformWeights(
         loaded,
@@ -381,7 +387,7 @@ describe('the registry', () => {
     return { start, from: name === 'random weights' ? { kind: 'random', like: path } : { kind: 'model', path }, model };
   };
 
-  it.each(attacks.entries().map((attack) => [attack.name, attack] as const))(
+  it.each(attacksOfSuite('quick').map((name) => [name, attacks.get(name)] as const))(
     '%s does what its name says and nothing else',
     (name, attack) => {
       expect(attack.description).toMatch(/^[a-z].{20,}$/);
@@ -417,6 +423,56 @@ describe('the registry', () => {
     },
   );
 
+  it('tries what is named, and the floor', () => {
+    const from = ['unlocked', 'locked', 'random weights'].map(onModel);
+    const names = (choice: AttackChoice) =>
+      planAttacks(from, { transforms: options, ...choice }).tried.map(
+        ({ attack, start }) => `${start.start.name} ${attack.name}`,
+      );
+    expect(names({ attacks: ['lora', 'clip'] })).toEqual([
+      'unlocked lora',
+      'locked clip',
+      'locked frozen',
+      'locked lora',
+      'random weights fine-tune',
+    ]);
+    expect(names({ attacks: attacksOfSuite('quick') })).toEqual(names({}));
+    expect(() => names({ attacks: ['lorra'] })).toThrow(
+      /^attack: expected one of .* found "lorra"; did you mean "lora"\?$/,
+    );
+  });
+
+  it('has suites, each with the one before; the first is what was tried before there were any', () => {
+    expect(attacksOfSuite('quick')).toEqual([
+      'fine-tune',
+      'rescale',
+      'clip',
+      'clip-rescale',
+      'reset',
+      'rescale-reset',
+      'clip-reset',
+      'clip-rescale-reset',
+      'frozen',
+      'white-box',
+    ]);
+    const [quick, standard, full] = suites.map((suite) => new Set(attacksOfSuite(suite)));
+    expect([...quick].every((name) => standard.has(name)) && [...standard].every((name) => full.has(name))).toBe(true);
+    // What cannot be tried without options is in none.
+    expect(attacks.names().filter((name) => !full.has(name))).toEqual(['by-name', 'interpolate']);
+  });
+
+  it('gives a trained part the options that an attacker chose', () => {
+    const tried = [{ attack: attacks.get('lora'), start: onModel('locked') }];
+    const partOf = (choice: AttackChoice) => plannedSearches({ tried }, setting, choice)[0].task.trained;
+    expect(partOf({})).toEqual({ name: 'lora', options: undefined });
+    expect(partOf({ trained: { lora: { rank: 8 } } })).toEqual({ name: 'lora', options: { rank: 8 } });
+    const lbfgs = { ...setting, optimizers: [...setting.optimizers, { name: 'lbfgs', decades: [0] }] };
+    expect(optimizersLeftOut({ tried }, lbfgs)).toEqual([
+      'lora is not tried with lbfgs: not all weights are trained, which needs an optimizer of the gradient alone.',
+    ]);
+    expect(optimizersLeftOut({ tried }, setting)).toEqual([]);
+  });
+
   it('leaves out what an attacker has no options for', () => {
     const { tried, notes } = planAttacks([onModel('locked')], { transforms: { rescale: {} } });
     expect(tried.map(({ attack }) => attack.name)).toEqual(['fine-tune', 'rescale', 'frozen', 'white-box']);
@@ -451,6 +507,24 @@ describe('the registry', () => {
     const transforms = { reset: { include: ['fc3*', 'hed*'] }, clip: { lead: { include: ['cnov*'] } } };
     const { notes } = planAttacks([onModel('locked')], { transforms });
     expect(notes).toEqual(['clip.lead: no weight matches cnov*.', 'reset: no weight matches hed*.']);
+  });
+
+  it('says so too of patterns for what is trained and for matrices', () => {
+    const names = ['lora', 'by-name', 'quantize'];
+    const trained = {
+      lora: { include: ['fc1*', 'fx*'], also: ['gc*'] },
+      'by-name': { include: ['fc*'], exclude: ['bais'] },
+    };
+    const { notes } = planAttacks([onModel('locked')], {
+      attacks: names,
+      trained,
+      transforms: { quantize: { include: ['fc*', 'cnov*'] } },
+    });
+    expect(notes).toEqual([
+      'quantize.include: no weight matches cnov*.',
+      'lora.include: no weight matches fx*. lora.also: no weight matches gc*.',
+      'by-name.exclude: no weight matches bais.',
+    ]);
   });
 
   it('has one plain attack, and from random weights what needs no model is tried', () => {

@@ -147,7 +147,7 @@ export async function fineTune({
   let evaluations = 0;
   /** Undefined where examples have no length. */
   const worked: { tokens?: number } = {};
-  const part = partRun(objective, params, plain, trainable);
+  const part = partRun(objective, params, plain, { make: trainable, seed });
   // Names of the whole model may be given factors, whichever of them are trained.
   const made = createOptimizer(optimizer, new Map([...objective.shapes, ...part.shapes]));
   await runSteps({

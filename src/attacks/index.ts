@@ -21,6 +21,7 @@ export {
   type AttackSetting,
   compositionOf,
   learnedOptions,
+  optimizersLeftOut,
   type PlannedAttacks,
   type PlannedSearch,
   type PlannedStart,
@@ -30,7 +31,7 @@ export {
   type TransformOptions,
 } from './plan.js';
 export { type PoolOptions, runAttackTasks } from './pool.js';
-export { type Attack, attacks } from './registry.js';
+export { type Attack, attacks, attacksOfSuite, type Suite, suites } from './registry.js';
 export {
   ranked,
   type SearchBudget,
@@ -43,5 +44,5 @@ export {
 export { type AttackTargets, type CountsAs, type Start, type StartingPoint, starts } from './starts.js';
 export { AttackRunner, type AttackTask } from './task.js';
 export * from './trained/index.js';
-export { TransformedWeights, transformWeights } from './transformed-weights.js';
+export { modelsRead, type OtherModels, TransformedWeights, transformWeights } from './transformed-weights.js';
 export * from './transforms/index.js';

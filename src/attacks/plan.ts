@@ -4,7 +4,7 @@ import { loadModel, type Model } from '../models/index.js';
 import { parseOptions } from '../registry/index.js';
 import { type AttackFacts, type Composition, factsOf } from './composition.js';
 import type { FineTuneOptimizer } from './fine-tune.js';
-import { type Attack, attacks } from './registry.js';
+import { type Attack, attacks, attacksOfSuite } from './registry.js';
 import { type AttackTargets, type Start, type StartingPoint, starts } from './starts.js';
 import type { AttackTask } from './task.js';
 import { type StartFacts, type Transform, type TransformStep, transforms } from './transforms/index.js';
@@ -38,8 +38,12 @@ export type TransformOptions = Readonly<Record<string, Readonly<Record<string, u
 
 /** Which attacks a plan tries. */
 export interface AttackChoice {
+  /** Names of the attacks; the floor is measured whatever they are. Default the suite `quick`. */
+  readonly attacks?: readonly string[];
   /** The transforms that adaptive attacks may use, and their options; default none. */
   readonly transforms?: TransformOptions;
+  /** Options of trained parts, by their name; what is left out is as the attack has it. */
+  readonly trained?: TransformOptions;
   /** How many of the optimizers, from the first, the adaptive attacks try; default all. */
   readonly adaptiveOptimizers?: number;
   /** Trains as anyone would, from these starting points alone, and tries nothing else; default all attacks from all. */
@@ -93,14 +97,19 @@ export interface PlannedAttacks {
   readonly notes: readonly string[];
 }
 
-/** Chooses the attacks of a plan by what the entries of the registries say of the models. */
+/**
+ * Chooses the attacks of a plan by what the entries of the registries say of the models.
+ *
+ * @throws InputError for the name of an attack that is not known.
+ */
 export function planAttacks(from: readonly PlannedStart[], choice: AttackChoice = {}): PlannedAttacks {
   const tried: { attack: Attack; start: PlannedStart }[] = [];
   const leftOut = new Map<string, Set<string>>();
   const notes = new Set<string>();
+  const named = new Set((choice.attacks ?? attacksOfSuite('quick')).map((name) => attacks.get(name)));
   for (const start of from) {
-    const reasons = new Reasons(start, choice.transforms);
-    for (const attack of attacks.entries().filter((entry) => isChosen(entry, start, choice))) {
+    const reasons = new Reasons(start, choice);
+    for (const attack of attacks.entries().filter((entry) => isChosen(entry, start, choice, named))) {
       const reason = reasons.of(attack);
       if (reason === undefined) tried.push({ attack, start });
       else leftOut.set(reason, (leftOut.get(reason) ?? new Set()).add(start.start.name));
@@ -126,10 +135,10 @@ export function learnedOptions(knowledge: LockKnowledge): TransformOptions {
 export function plannedSearches(
   { tried }: Pick<PlannedAttacks, 'tried'>,
   { optimizers, refine, searchSpacing, searchSteps, searchSeeds, seeds, ...shared }: AttackSetting,
-  { transforms: available = {}, adaptiveOptimizers }: AttackChoice = {},
+  { transforms: available = {}, trained: given = {}, adaptiveOptimizers }: AttackChoice = {},
 ): PlannedSearch[] {
   return tried.flatMap(({ attack, start: { start, from } }) => {
-    const { trained, trainedOptions, adaptive } = attack;
+    const { trained, adaptive } = attack;
     const some = adaptive ? optimizers.slice(0, adaptiveOptimizers) : optimizers;
     const facts = factsOf(attack, start);
     const budget = (decades: readonly number[]) => ({
@@ -143,12 +152,27 @@ export function plannedSearches(
         ...shared,
         start: from,
         transforms: steps,
-        trained: { name: trained.name, options: trainedOptions },
+        trained: { name: trained.name, options: trainedOptionsOf(attack, given) },
         optimizer,
         budget: trained.budget?.(budget(decades)) ?? budget(decades),
       },
     }));
   });
+}
+
+/** Which optimizers are not tried with which attacks that train, since these cannot use them: one sentence each, for people. */
+export function optimizersLeftOut({ tried }: Pick<PlannedAttacks, 'tried'>, { optimizers }: AttackSetting): string[] {
+  const found = new Set<string>();
+  for (const { attack } of tried.filter(({ attack: each }) => each.trained.trains)) {
+    const chosen = attack.trained.choose?.(optimizers) ?? optimizers;
+    const idle = optimizers.filter((each) => !chosen.includes(each)).map(({ name }) => name);
+    if (idle.length > 0) {
+      found.add(
+        `${attack.name} is not tried with ${idle.join(', ')}: not all weights are trained, which needs an optimizer of the gradient alone.`,
+      );
+    }
+  }
+  return [...found];
 }
 
 /** The composition of a task, for its row. */
@@ -157,17 +181,27 @@ export function compositionOf(task: Omit<AttackTask, 'id'>): Composition {
   return { transforms: steps, trained, optimizer, data: { spec: data, perClass } };
 }
 
+/** Options of what an attack trains; undefined where nobody says anything of them. */
+function trainedOptionsOf({ trained, trainedOptions }: Attack, given: TransformOptions): Attack['trainedOptions'] {
+  const own = given[trained.name];
+  return own ? { ...trainedOptions, ...own } : trainedOptions;
+}
+
 /**
- * Whether an attack is one of a plan's: an attacker who may use its transforms can run it; from random weights, which nobody
- * released, there is training from scratch and what says so.
+ * Whether an attack is one of a plan's: it is named, or belongs to the floor, without which nothing can be said; an attacker who
+ * may use its transforms can run it; from random weights, which nobody released, there is training from scratch and what says so.
  */
 function isChosen(
-  { plain = false, alsoFromRandom = plain, transforms: steps }: Attack,
+  attack: Attack,
   { start, from }: PlannedStart,
   { transforms: available = {}, plainFrom, from: chosen }: AttackChoice,
+  named: ReadonlySet<Attack>,
 ): boolean {
+  const { plain = false, alsoFromRandom = plain, transforms: steps, trained } = attack;
+  const isFloor = start.countsAs === 'floor' ? plain : start.countsAs === 'locked' && trained.outputsAlone === true;
   if (chosen && !chosen.includes(start.name)) return false;
   if (plainFrom) return plain && plainFrom.includes(start.name);
+  if (!named.has(attack) && !isFloor) return false;
   if (from.kind === 'random' && !alsoFromRandom) return false;
   return steps.every(({ name }) => available[name] !== undefined);
 }
@@ -176,16 +210,18 @@ function isChosen(
 class Reasons {
   readonly #facts: StartFacts;
   readonly #known = new Map<Transform, string | undefined>();
+  readonly #ofParts = new Set<string>();
 
   constructor(
     { start, model }: PlannedStart,
-    readonly available: TransformOptions = {},
+    readonly choice: AttackChoice,
   ) {
     this.#facts = { model, weights: model.weights, isLocked: start.isLocked };
   }
 
   /** Why an attack can do nothing here, as a part of a sentence; undefined where it can. */
-  of({ transforms: steps, trained, trainedOptions = {} }: Attack): string | undefined {
+  of(attack: Attack): string | undefined {
+    const { transforms: steps, trained } = attack;
     for (const transform of steps) {
       if (!this.#known.has(transform)) {
         this.#known.set(transform, transform.applies?.(this.#facts, this.#options(transform)));
@@ -193,20 +229,28 @@ class Reasons {
       const reason = this.#known.get(transform);
       if (reason !== undefined) return `attacks with ${transform.name}, which ${reason}`;
     }
-    const options = parseOptions(trained.options as z.ZodObject, trainedOptions, trained.name);
+    const given = trainedOptionsOf(attack, this.choice.trained ?? {}) ?? {};
+    const options = parseOptions(trained.options as z.ZodObject, given, trained.name);
     const reason = trained.applies?.(this.#facts, options);
+    const unused = reason === undefined && trained.unused?.(this.#facts, options);
+    if (unused) this.#ofParts.add(`${unused}.`);
     return reason && `attacks that ${trained.description}, which ${reason}`;
   }
 
-  /** Options without effect, of the transforms that attacks were made of and that can do something. */
+  /** Options without effect, of the transforms and parts that attacks were made of and that can do something. */
   unused(): string[] {
-    return [...this.#known].flatMap(([transform, reason]) => {
+    const ofTransforms = [...this.#known].flatMap(([transform, reason]) => {
       const text = reason === undefined && transform.unused?.(this.#facts, this.#options(transform));
       return text ? [`${text}.`] : [];
     });
+    return [...ofTransforms, ...this.#ofParts];
   }
 
   #options(transform: Transform): unknown {
-    return parseOptions(transform.options as z.ZodObject, this.available[transform.name] ?? {}, transform.name);
+    return parseOptions(
+      transform.options as z.ZodObject,
+      this.choice.transforms?.[transform.name] ?? {},
+      transform.name,
+    );
   }
 }

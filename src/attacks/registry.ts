@@ -1,6 +1,40 @@
 import { Registry } from '../registry/index.js';
-import { allWeights, hiddenLayers, noWeights, type TrainedPart, trainedParts } from './trained/index.js';
-import { clipTransform, rescaleTransform, resetTransform, type Transform, transforms } from './transforms/index.js';
+import {
+  allWeights,
+  attentionAlone,
+  dora,
+  hiddenLayers,
+  lora,
+  newHead,
+  normsAndBiases,
+  noWeights,
+  type TrainedPart,
+  topLayers,
+  trainedParts,
+  weightsByName,
+} from './trained/index.js';
+import {
+  canonicalizeTransform,
+  clipEdgeTransform,
+  clipProfileTransform,
+  clipTransform,
+  interpolateTransform,
+  noiseTransform,
+  partialClipTransform,
+  pruneTransform,
+  quantizeTransform,
+  rescaleTransform,
+  resetTransform,
+  subtractTransform,
+  type Transform,
+  transforms,
+} from './transforms/index.js';
+
+/** Suites of attacks, each with those of the ones before it. */
+export const suites = ['quick', 'standard', 'full'] as const;
+
+/** Name of a suite. */
+export type Suite = (typeof suites)[number];
 
 /** An attack: an entry of the registry, a composition of transforms of the weights and of what is trained then. */
 export interface Attack {
@@ -20,6 +54,11 @@ export interface Attack {
   readonly trained: TrainedPart;
   /** Options of the trained part; what is left out takes its default. */
   readonly trainedOptions?: Readonly<Record<string, unknown>>;
+  /**
+   * The first suite that it belongs to; default `quick`, which is what is tried unless attacks are named. `none`: it needs
+   * options, so it is tried only where it is named.
+   */
+  readonly suite?: Suite | 'none';
 }
 
 /** Attacks by name; the transforms and parts that an entry is made of become known with it. */
@@ -38,9 +77,18 @@ const [clip, rescale, reset] = [clipTransform, rescaleTransform, resetTransform]
 const [all, none, hidden] = [allWeights, noWeights, hiddenLayers] as TrainedPart[];
 
 /** Fine-tuning after some transforms. */
-function transformed(steps: readonly Transform[], description: string): Attack {
+function transformed(steps: readonly Transform[], description: string, suite?: Attack['suite']): Attack {
   const name = steps.map((transform) => transform.name).join('-');
-  return { name, description, adaptive: true, transforms: steps, trained: all };
+  return { name, description, adaptive: true, transforms: steps, trained: all, ...(suite && { suite }) };
+}
+
+/** Fine-tuning after one transform. */
+const after = (step: Transform, suite: Attack['suite']) =>
+  transformed([step], `${step.description}, then fine-tune`, suite);
+
+/** Fine-tuning of a part of the weights as they were released. */
+function partly(part: TrainedPart, suite: Suite | 'none'): Attack {
+  return { name: part.name, description: part.description, adaptive: false, transforms: [], trained: part, suite };
 }
 
 /** All attacks by name. */
@@ -76,4 +124,33 @@ export const attacks: Registry<Attack> = new AttackRegistry('attack', [
     transforms: [],
     trained: hidden,
   },
+  partly(lora as TrainedPart, 'standard'),
+  partly(topLayers as TrainedPart, 'standard'),
+  partly(normsAndBiases as TrainedPart, 'standard'),
+  partly(newHead as TrainedPart, 'full'),
+  partly(attentionAlone as TrainedPart, 'full'),
+  partly(dora as TrainedPart, 'full'),
+  partly(weightsByName as TrainedPart, 'none'),
+  after(canonicalizeTransform as Transform, 'standard'),
+  after(clipEdgeTransform as Transform, 'standard'),
+  after(partialClipTransform as Transform, 'standard'),
+  after(clipProfileTransform as Transform, 'full'),
+  after(subtractTransform as Transform, 'full'),
+  transformed(
+    [canonicalizeTransform as Transform, clipEdgeTransform as Transform],
+    'canonicalize the weights, clip them to the edge of noise, then fine-tune',
+    'full',
+  ),
+  after(quantizeTransform as Transform, 'full'),
+  after(pruneTransform as Transform, 'full'),
+  after(noiseTransform as Transform, 'full'),
+  after(interpolateTransform as Transform, 'none'),
 ]);
+
+/** Names of the attacks of a suite, those of the suites before it included. */
+export function attacksOfSuite(suite: Suite): string[] {
+  const most = suites.indexOf(suite);
+  return attacks
+    .entries()
+    .flatMap(({ name, suite: own = 'quick' }) => (own !== 'none' && suites.indexOf(own) <= most ? [name] : []));
+}

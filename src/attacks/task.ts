@@ -8,7 +8,7 @@ import type { FineTuneOptimizer } from './fine-tune.js';
 import type { SearchBudget, SearchResult, TrialLog } from './search.js';
 import type { Start } from './starts.js';
 import { type TrainedStep, trainedParts } from './trained/index.js';
-import { modelDigest, TransformedWeights } from './transformed-weights.js';
+import { modelDigest, modelsRead, TransformedWeights } from './transformed-weights.js';
 import type { TransformStep } from './transforms/index.js';
 
 /**
@@ -89,13 +89,19 @@ export class AttackRunner {
     };
     const fresh = (seed: number) =>
       initializeModel(model.architecture.name, model.config as Record<string, unknown>, randomStartSeed + seed).weights;
+    const others = new Map<string, { weights: Model['weights']; digest: string }>();
+    for (const other of modelsRead(transforms)) {
+      const loaded = await this.#load(other, start.config);
+      others.set(other, { weights: loaded.model.weights, digest: loaded.digest });
+    }
+    const shared = { model, fresh, others };
     const weights = (seed: number) => {
       if (start.kind === 'random') {
-        const from = { key: `${digest} ${seed}`, model, weights: fresh(seed), fresh };
+        const from = { ...shared, key: `${digest} ${seed}`, weights: fresh(seed) };
         return this.#transformed.get(from, transforms, seed);
       }
       const drawn = draws[ofSeed(seed)];
-      return this.#transformed.get({ key: drawn.digest, model, weights: drawn.model.weights, fresh }, transforms, seed);
+      return this.#transformed.get({ ...shared, key: drawn.digest, weights: drawn.model.weights }, transforms, seed);
     };
     const part = trainedParts.get(trained.name);
     const engine = this.#engine(model);

@@ -17,7 +17,12 @@ interface Untransformed {
   readonly weights: StateDict;
   /** Fresh weights of the same architecture, by the trial's seed. */
   fresh(seed: number): StateDict;
+  /** The weights of further models that transforms read, by directory; default none. */
+  readonly others?: OtherModels;
 }
+
+/** Models by their directory. */
+export type OtherModels = ReadonlyMap<string, { readonly weights: StateDict; readonly digest: string }>;
 
 /**
  * Applies transforms and keeps what they made, so that nothing is computed twice: the clipped weights of one attack are also
@@ -46,10 +51,21 @@ export class TransformedWeights {
     let weights = from.weights;
     parsed.forEach(({ transform, options }, index) => {
       const isSeeded = firstSeeded !== -1 && index >= firstSeeded;
-      const done = parsed.slice(0, index + 1).map((step) => [step.transform.name, step.options]);
+      const so = parsed.slice(0, index + 1);
+      const done = so.map((step) => [step.transform.name, step.options]);
+      const read = so
+        .flatMap((step) => step.transform.reads?.(step.options) ?? [])
+        .map((path) => [path, otherModel(from, path).digest]);
       const before = weights;
-      weights = this.#once(JSON.stringify([from.key, done, isSeeded ? seed : null]), () =>
-        transform.apply({ model: from.model, weights: before, fresh: () => from.fresh(seed) }, options),
+      const context = {
+        model: from.model,
+        weights: before,
+        fresh: () => from.fresh(seed),
+        seed,
+        other: (path: string) => otherModel(from, path).weights,
+      };
+      weights = this.#once(JSON.stringify([from.key, done, isSeeded ? seed : null, ...read]), () =>
+        transform.apply(context, options),
       );
     });
     return weights;
@@ -67,6 +83,21 @@ export class TransformedWeights {
   }
 }
 
+function otherModel({ others }: Untransformed, path: string) {
+  const found = others?.get(path);
+  if (!found) throw new TypeError(`${path}: expected a model that was loaded before`);
+  return found;
+}
+
+/**
+ * Directories of the models that some transforms read.
+ *
+ * @throws InputError when a transform or an option is not known.
+ */
+export function modelsRead(steps: readonly TransformStep[]): string[] {
+  return parseSteps(steps).flatMap(({ transform, options }) => transform.reads?.(options) ?? []);
+}
+
 function parseSteps(steps: readonly TransformStep[]) {
   return steps.map(({ name, options }) => {
     const transform = transforms.get(name);
@@ -78,6 +109,7 @@ function parseSteps(steps: readonly TransformStep[]) {
  * Applies transforms one after another.
  *
  * @param fresh - Fresh weights of the same architecture, by the trial's seed.
+ * @param others - Models that transforms read; default none.
  * @returns The transformed weights by the trial's seed; what does not depend on the seed is computed once.
  * @throws InputError when a transform or an option is not known.
  */
@@ -86,10 +118,11 @@ export function transformWeights(
   released: StateDict,
   steps: readonly TransformStep[],
   fresh: (seed: number) => StateDict,
+  others?: OtherModels,
 ): (seed: number) => StateDict {
   parseSteps(steps);
   const kept = new TransformedWeights();
-  return (seed) => kept.get({ key: '', model, weights: released, fresh }, steps, seed);
+  return (seed) => kept.get({ key: '', model, weights: released, fresh, others }, steps, seed);
 }
 
 /** SHA-256 of a model's graph and weights: names, shapes and values, in their order. */

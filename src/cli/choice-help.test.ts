@@ -3,9 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { attacks } from '../attacks/index.js';
+import { attackOptions } from '../experiments/index.js';
 import { optimizerOptions, optimizers, scheduleOptions, schedules } from '../training/index.js';
 import { defineCommand } from './command.js';
 import { commands } from './commands/index.js';
+import { readOptions } from './option-spec.js';
 import { Output } from './output.js';
 import { runProgram } from './program.js';
 
@@ -133,13 +136,34 @@ describe('weightlock list', () => {
     }
   });
 
+  it('shows attacks, and the options of what they are made of, as flags that the command has', async () => {
+    const found = async (what: string) => {
+      const { stdout } = await weightlock('list', what, '--json');
+      return JSON.parse(stdout) as { name: string; remark?: string; options: { flag: string }[] }[];
+    };
+    const made = await found('attacks');
+    expect(made.map(({ name }) => name)).toEqual(attacks.names());
+    expect(made.find(({ name }) => name === 'clip-rescale')?.remark).toBe(
+      'Transforms: clip, then rescale; trained part: all; suite quick; for attackers who know that there is a lock',
+    );
+    expect(made.find(({ name }) => name === 'dora')?.remark).toMatch(/; trained part: dora; suite full$/);
+    const flagsOf = async (what: string) =>
+      (await found(what)).flatMap(({ options }) => options.map(({ flag }) => flag));
+    const flags = readOptions(attackOptions).specs.map(({ flag }) => flag);
+    const parts = [...(await flagsOf('transforms')), ...(await flagsOf('parts'))];
+    expect(parts).toEqual(
+      expect.arrayContaining(['--clip.lead.top-k', '--reset', '--lora.rank', '--interpolate.parent']),
+    );
+    for (const flag of parts) expect(flags).toContain(flag);
+  });
+
   it('says what step does in a run, and knows what can be listed', async () => {
     const { stdout } = await weightlock('list', 'schedules');
     expect(stdout.replaceAll(/\s+/g, ' ')).toContain('--step.step-size: Steps between two falls; default an epoch.');
     const { exitCode, stderr } = await weightlock('list', 'optimisers');
     expect([exitCode, stderr]).toEqual([
       2,
-      'error: list: expected one of optimizers, schedules, found "optimisers"; did you mean "optimizers"?\n',
+      'error: list: expected one of optimizers, schedules, attacks, transforms, parts, found "optimisers"; did you mean "optimizers"?\n',
     ]);
   });
 });

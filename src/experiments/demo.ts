@@ -2,6 +2,7 @@ import { z } from 'zod';
 import {
   type AttackRow,
   attacks,
+  attacksOfSuite,
   learnedOptions,
   starts,
   type TransformOptions,
@@ -158,7 +159,8 @@ async function transformedScores(
 ): Promise<Record<string, number>> {
   const evaluator = new Evaluator(model, engine);
   const found: Record<string, number> = {};
-  for (const { name, transforms: steps } of attacks.entries()) {
+  for (const name of attacksOfSuite('quick')) {
+    const { transforms: steps } = attacks.get(name);
     if (steps.length === 0 || steps.some(({ name: step, isSeeded }) => available[step] === undefined || isSeeded))
       continue;
     const options = steps.map(({ name: step }) => ({ name: step, options: available[step] ?? {} }));

@@ -18,6 +18,7 @@ export {
   attackOptions,
   attackOptionsWith,
   attackPlan,
+  modelsOfPlan,
   transformOptions,
 } from './jobs/attack-options.js';
 export { attackWork, type SearchWork, type TrialTracker, trackTrials } from './jobs/attack-work.js';

@@ -16,22 +16,28 @@ const listed = 'listedOptions';
 /** Where a group's schema notes the key that chooses its entry; in JSON Schema too, so that help can group the flags. */
 const noted = 'optionsOf';
 
+/** Where a group's schema notes that {@link withChoices} leaves it alone. */
+const unchecked = 'uncheckedOptions';
+
 /**
  * The options of some entries, each entry's under its name, beside a key that chooses one of the entries, or a list of them.
  * {@link withChoices} makes the rest of it.
  *
  * @param key - The key that chooses, such as `optimizer`.
- * @param options - `inFull`: help lists every option, for what a command is about; default one line an entry.
+ * @param options - `inFull`: help lists every option, for what a command is about; default one line an entry. `partsOf`: the entries are
+ *   parts of what the key chooses, so that whoever reads the options says which of them count.
  */
 export function optionsOf(
   key: string,
   entries: Iterable<Configurable>,
-  { inFull = false }: { inFull?: boolean } = {},
+  { inFull = false, partsOf = false }: { inFull?: boolean; partsOf?: boolean } = {},
 ): Record<string, OptionGroup> {
   return Object.fromEntries(
     Array.from(entries, ({ name, options }) => [
       name,
-      options.optional().meta({ [noted]: key, ...(inFull && { [listed]: true }) }),
+      options
+        .optional()
+        .meta({ [noted]: key, ...(inFull && { [listed]: true }), ...(partsOf && { [unchecked]: true }) }),
     ]),
   );
 }
@@ -45,8 +51,8 @@ export function optionsOf(
  */
 export function withChoices<Schema extends z.ZodObject>(schema: Schema): Schema {
   const groups = Object.entries(schema.shape).flatMap(([name, field]) => {
-    const key = (field as z.ZodType).meta()?.[noted];
-    return typeof key === 'string' ? [{ name, key, group: field as OptionGroup }] : [];
+    const { [noted]: key, [unchecked]: isPart } = (field as z.ZodType).meta() ?? {};
+    return typeof key === 'string' && !isPart ? [{ name, key, group: field as OptionGroup }] : [];
   });
   if (groups.length === 0) return schema;
   const chosen = (value: Readonly<Record<string, unknown>>, key: string) => [value[key]].flat();

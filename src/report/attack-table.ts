@@ -66,6 +66,11 @@ export function optimizerLabel({ optimizer, options }: Pick<AttackRow, 'optimize
   return optimizer === 'sgd' && Number(options?.momentum ?? 0) > 0 ? `${name} + momentum` : name;
 }
 
+/** What is trained by what: the optimizer alone where all weights are, else `LoRA, AdamW`. */
+function partLabel(row: AttackRow): string {
+  return row.composition.trained.name === 'all' ? optimizerLabel(row) : `${row.use}, ${optimizerLabel(row)}`;
+}
+
 /** The table of an attack: one row for each starting point, attack and optimizer. */
 export function attackTable(
   rows: readonly AttackRow[],
@@ -95,7 +100,7 @@ export function attackTable(
       return {
         start: label,
         authorized: percent(authorized[label]),
-        attack: row.trains ? optimizerLabel(row) : row.use,
+        attack: row.trains ? partLabel(row) : row.use,
         cost: group.cost ? formatCosts(group.cost) : MISSING,
         costRate: rateOf(group.cost),
         slowdown: isCompared(row) ? slowdown(median(group.cost), median(unlockedCost(group))) : MISSING,
@@ -205,7 +210,7 @@ function inWords(parts: readonly string[]): string {
 /** What an attack does before it trains, and then; `rescaling the layers, then AdamW at learning rate 3e−3`. */
 function how(row: AttackRow): string {
   if (takesNoStep(row)) return [...row.first, row.use].join(', then ');
-  return [...row.first, `${optimizerLabel(row)} at learning rate ${rate(row.result.learningRate)}`].join(', then ');
+  return [...row.first, `${partLabel(row)} at learning rate ${rate(row.result.learningRate)}`].join(', then ');
 }
 
 /** What the best attack did on the locked model, in one plain sentence. */

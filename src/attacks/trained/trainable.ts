@@ -13,8 +13,8 @@ export interface Trainable {
   write?(): void;
 }
 
-/** Makes the trainable values of one trial from the model's weights, which are the trial's own. */
-export type MakeTrainable = (weights: ParameterSet, shapes: ParameterShapes) => Trainable;
+/** Makes the trainable values of one trial, of its seed, from the model's weights, which are the trial's own. */
+export type MakeTrainable = (weights: ParameterSet, shapes: ParameterShapes, seed: number) => Trainable;
 
 /** What a run needs to train a part of the weights, or all. */
 export interface PartRun {
@@ -29,14 +29,14 @@ export interface PartRun {
  * Puts a trained part between optimizer and objective.
  *
  * @param weights - All values of the model, changed by the run.
- * @param make - Default: all of them are trained.
+ * @param options - `make`: default all of them are trained. `seed`: of the trial.
  * @throws InputError for an optimizer that asks for more than gradients, which a part has none of.
  */
 export function partRun(
   objective: Objective,
   weights: ParameterSet,
   optimizer: Optimizer,
-  make: MakeTrainable | undefined,
+  { make, seed }: { make?: MakeTrainable; seed: number },
 ): PartRun {
   const { shapes } = objective;
   if (!make) {
@@ -48,7 +48,7 @@ export function partRun(
       `${optimizer.name}: expected an optimizer that needs the gradient alone where not all weights are trained`,
     );
   }
-  const part = make(weights, shapes);
+  const part = make(weights, shapes, seed);
   return {
     params: part.params,
     shapes: part.shapes,
@@ -61,7 +61,9 @@ export function partRun(
 }
 
 /** The weights of some names as a trainable part: their own arrays, so that the model follows by itself. */
-export function someWeights(matches: (name: string) => boolean): MakeTrainable {
+export function someWeights(
+  matches: (name: string) => boolean,
+): (weights: ParameterSet, shapes: ParameterShapes) => Trainable {
   const some = <T>(all: ReadonlyMap<string, T>) => new Map([...all].filter(([name]) => matches(name)));
   return (weights, shapes) => ({ params: some(weights), shapes: some(shapes), gradients: some });
 }

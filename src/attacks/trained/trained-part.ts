@@ -54,6 +54,8 @@ export interface TrainedPart<Options = unknown> {
   budget?(budget: SearchBudget): SearchBudget;
   /** Why it can train nothing of these weights, in words that follow its name; undefined where it can. Default: it can. */
   applies?(start: StartFacts, options: Options): string | undefined;
+  /** What of the options has no effect on these weights, one sentence; default nothing. */
+  unused?(start: StartFacts, options: Options): string | undefined;
   /** The best learning rate of one optimizer, and the trials that measured it. */
   search(context: SearchContext, options: Options): Promise<SearchResult>;
 }

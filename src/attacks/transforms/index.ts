@@ -1,10 +1,39 @@
 import { Registry } from '../../registry/index.js';
+import { canonicalizeTransform } from './canonicalize.js';
 import { clipTransform } from './clip.js';
+import { clipEdgeTransform } from './clip-edge.js';
+import { clipProfileTransform } from './clip-profile.js';
+import { noiseTransform, pruneTransform, quantizeTransform } from './degrade.js';
+import { interpolateTransform } from './interpolate.js';
+import { partialClipTransform, subtractTransform } from './partial-clip.js';
 import { rescaleTransform } from './rescale.js';
 import { resetTransform } from './reset.js';
 import type { Transform } from './transform.js';
 
+export { canonicalizeOptions, canonicalizeTransform, canonicalizeWeights } from './canonicalize.js';
 export { clipRaised, clipTransform, type Raised, raisedOptions } from './clip.js';
+export { clipEdgeOptions, clipEdgeTransform, clipToEdge, marchenkoPasturMedian, noiseEdge } from './clip-edge.js';
+export { clipProfileOptions, clipProfileTransform, clipToProfile } from './clip-profile.js';
+export {
+  addNoise,
+  noiseOptions,
+  noiseTransform,
+  pruneOptions,
+  pruneSmallest,
+  pruneTransform,
+  quantizeOptions,
+  quantizeRows,
+  quantizeTransform,
+} from './degrade.js';
+export { interpolateOptions, interpolateTransform, interpolateWeights } from './interpolate.js';
+export {
+  clipPartly,
+  partialClipOptions,
+  partialClipTransform,
+  subtractOptions,
+  subtractTop,
+  subtractTransform,
+} from './partial-clip.js';
 export { rescaleOptions, rescaleTransform, rescaleWeights } from './rescale.js';
 export { resetOptions, resetTransform, resetWeights } from './reset.js';
 export type { StartFacts, Transform, TransformContext, TransformOffer, TransformStep } from './transform.js';
@@ -14,4 +43,13 @@ export const transforms = new Registry<Transform>('transform', [
   clipTransform,
   rescaleTransform,
   resetTransform,
+  partialClipTransform,
+  clipEdgeTransform,
+  clipProfileTransform,
+  subtractTransform,
+  canonicalizeTransform,
+  quantizeTransform,
+  pruneTransform,
+  noiseTransform,
+  interpolateTransform,
 ] as Transform[]);

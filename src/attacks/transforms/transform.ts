@@ -10,6 +10,10 @@ export interface TransformContext {
   readonly weights: StateDict;
   /** Freshly drawn weights of the same architecture; of another seed in each trial. */
   fresh(): StateDict;
+  /** Seed of the trial, for what a seeded transform draws itself. */
+  readonly seed: number;
+  /** The weights of a model that the transform {@link Transform.reads}, by its directory. */
+  other(path: string): StateDict;
 }
 
 /** What is known of a starting point when attacks on it are planned. */
@@ -30,7 +34,7 @@ export interface Transform<Options = unknown> {
   readonly description: string;
   /** Options with defaults: a strict object. */
   readonly options: z.ZodType<Options>;
-  /** Whether it draws fresh weights, so that its result depends on the trial's seed. */
+  /** Whether it draws something, so that its result depends on the trial's seed. */
   readonly isSeeded: boolean;
   /** What it did, in tables: of weights that nothing else was done to (`clipped`), and in a row (`clip`); default its name. */
   readonly label?: { readonly alone: string; readonly joined: string };
@@ -42,6 +46,8 @@ export interface Transform<Options = unknown> {
   readonly knows?: string;
   /** How a command offers its options under its name; default all of them, as a group. */
   readonly offer?: TransformOffer<Options>;
+  /** Directories of further models that it needs; default none. */
+  reads?(options: Options): readonly string[];
   /** The options of an attacker who knows this of the lock; undefined where it says nothing that this transform could use. */
   learn?(knowledge: LockKnowledge): Options | undefined;
   /** Why it can do nothing to these weights, in words that follow its name; undefined where it can. Default: it can. */

@@ -16,3 +16,8 @@ export function unmatchedPatterns(
   const idle = patterns.filter((pattern) => !defaults.includes(pattern) && !names.some(matchesAny([pattern])));
   return idle.length === 0 ? undefined : `${subject}: no weight matches ${idle.join(', ')}`;
 }
+
+/** Several of such sentences as one; undefined where there are none. */
+export function sentences(...texts: readonly (string | undefined)[]): string | undefined {
+  return texts.filter((text) => text !== undefined).join('. ') || undefined;
+}

@@ -7,6 +7,7 @@ import {
   attackOptions,
   attackPlan,
   cardDisagreements,
+  modelsOfPlan,
   Runner,
 } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
@@ -98,6 +99,8 @@ export const attack = defineCommand({
       for (const optimizer of attacking.optimizers) createOptimizer(chosenOptimizer(attacking, optimizer), shapes);
       inputs[name] = await digestOfModel(path);
     }
+    const plan = attackPlan(data, attacking);
+    for (const path of modelsOfPlan(plan)) inputs[`model ${path}`] = await digestOfModel(path);
     const warnings = [
       ...problems,
       ...cardDisagreements(card, locked, train, { authorized: false }),
@@ -106,7 +109,7 @@ export const attack = defineCommand({
     warn(context, warnings);
     if (dryRun) {
       const { path, state } = await context.locateRunFolder(inputs);
-      const { trials, notes } = await attackExtent(targets, attackPlan(data, attacking));
+      const { trials, notes } = await attackExtent(targets, plan);
       for (const text of notes) note(text);
       print(`would run at most ${trials} trials on ${train.size} examples, test on ${test.size}; ${path} (${state})`);
       return 0;
@@ -118,7 +121,7 @@ export const attack = defineCommand({
           { engine: { threads, device }, workers, seed: 0 },
           { folder: run, signal, progress: phaseProgress(context) },
         )
-          .attack(targets, attackPlan(data, attacking))
+          .attack(targets, plan)
           .then((attacked) => assessAttack(attacked, task)),
       write: async (attacked, run) => {
         const origin = reportOrigin(await readOrigin(run.path));

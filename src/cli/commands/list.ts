@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type Attack, attacks, trainedParts, transforms } from '../../attacks/index.js';
 import { type Configurable, Registry } from '../../registry/index.js';
 import { courseSchedules, optimizers } from '../../training/index.js';
 import { defineCommand } from '../command.js';
@@ -9,7 +10,11 @@ import { helpOf } from '../options.js';
 interface Listed extends Configurable {
   readonly description: string;
   readonly remark?: string;
+  /** Whether its options stand under no name: they are flags of their own. */
+  readonly isFlat?: boolean;
 }
+
+const noOptions = z.strictObject({});
 
 /** What can be listed. A further registry is one line. */
 const lists = new Registry('list', [
@@ -18,24 +23,60 @@ const lists = new Registry('list', [
     entries: (): Listed[] => optimizers.entries().map((entry) => ({ ...entry, remark: searchRemark(entry.search) })),
   },
   { name: 'schedules', entries: (): Listed[] => courseSchedules },
+  {
+    name: 'attacks',
+    entries: (): Listed[] =>
+      attacks.entries().map((entry) => ({ ...describe(entry), options: noOptions, remark: attackRemark(entry) })),
+  },
+  {
+    name: 'transforms',
+    entries: (): Listed[] =>
+      transforms.entries().map(({ name, description, options, offer, knows }) => ({
+        name,
+        description,
+        options: offer ? z.strictObject({ [name]: offer.schema }) : (options as z.ZodObject),
+        isFlat: offer !== undefined,
+        ...(knows !== undefined && { remark: `Who does it knows ${knows}` }),
+      })),
+  },
+  {
+    name: 'parts',
+    entries: (): Listed[] =>
+      trainedParts.entries().map(({ name, description, options }) => ({
+        name,
+        description,
+        options: options as z.ZodObject,
+      })),
+  },
 ]);
+
+const what = lists.names().join(', ');
+const describe = ({ name, description }: Attack) => ({ name, description });
+
+/** What an attack is made of, and when it is tried. */
+function attackRemark({ transforms: steps, trained, suite = 'quick', adaptive }: Attack): string {
+  const first = steps.length === 0 ? 'the weights as they are' : steps.map(({ name }) => name).join(', then ');
+  const known = adaptive ? '; for attackers who know that there is a lock' : '';
+  return `Transforms: ${first}; trained part: ${trained.name}; suite ${suite}${known}`;
+}
 
 /** `weightlock list`: what can be chosen, and the options of each. */
 export const list = defineCommand({
   name: 'list',
-  summary: 'List what an option can choose, and the options of each: optimizers, schedules.',
-  arguments: [{ name: 'what', description: 'One of optimizers, schedules.', required: true }],
+  summary: `List what an option can choose, and the options of each: ${what}.`,
+  arguments: [{ name: 'what', description: `One of ${what}.`, required: true }],
   schema: z.strictObject({}),
-  examples: ['weightlock list optimizers', 'weightlock list schedules --json'],
-  run: async ({ arguments: { what }, print, result }) => {
-    const entries = lists.get(what).entries();
-    const found = entries.map(({ name, description, remark, options }) => ({
+  examples: ['weightlock list optimizers', 'weightlock list attacks', 'weightlock list schedules --json'],
+  run: async ({ arguments: given, print, result }) => {
+    const entries = lists.get(given.what).entries();
+    const keyOf = (name: string, isFlat: boolean | undefined, key: string) => (isFlat ? key : `${name}.${key}`);
+    const found = entries.map(({ name, description, remark, options, isFlat }) => ({
       name,
       description,
       ...(remark !== undefined && { remark }),
       options: readOptions(options).specs.map((spec) => ({
-        flag: flagName(`${name}.${spec.key}`),
-        key: `${name}.${spec.key}`,
+        flag: flagName(keyOf(name, isFlat, spec.key)),
+        key: keyOf(name, isFlat, spec.key),
         description: spec.description,
         expected: spec.expectation,
         default: spec.defaultValue,

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { dataSpec } from '../../data/index.js';
 import { parseOptions } from '../../registry/index.js';
 import { optimizers } from '../../training/index.js';
-import { attackOptions, attackPlan } from './attack-options.js';
+import { attackOptions, attackPlan, modelsOfPlan } from './attack-options.js';
 
 const planned = (options: unknown) => {
   const { budgets } = attackPlan(dataSpec.parse({}), parseOptions(attackOptions, options, 'attack'));
@@ -53,5 +53,49 @@ describe('the optimizers of an attack', () => {
     expect(() => planned({ optimizers: ['adamw'], sgd: { momentum: 0 } })).toThrow(
       'attack.sgd: expected options of adamw alone, the chosen optimizers',
     );
+  });
+});
+
+describe('the attacks of a plan', () => {
+  const plan = (options: object, learned = {}) =>
+    attackPlan(dataSpec.parse({}), parseOptions(attackOptions, options, 'attack'), learned);
+
+  it('are those that there always were, unless others are named', () => {
+    const usual = plan({});
+    expect(usual).not.toHaveProperty('attacks');
+    expect(usual).not.toHaveProperty('trained');
+    expect(Object.keys(usual.transforms ?? {})).toEqual(['clip', 'rescale', 'reset']);
+    // What someone knows of a lock is of use to attacks that nobody named.
+    const learned = { clip: { topK: 3 }, 'clip-partly': { topK: 3 }, subtract: { topK: 3 } };
+    expect(plan({}, learned).transforms).toEqual({ ...usual.transforms, clip: { topK: 3 } });
+    const named = plan({ attacks: ['clip-partly'] }, learned);
+    expect(named.transforms).toMatchObject({ 'clip-partly': { topK: 3 } });
+    expect(named.transforms).not.toHaveProperty('subtract');
+  });
+
+  it('have the options of their parts', () => {
+    const found = plan({ attacks: ['lora', 'quantize', 'canonicalize'], lora: { rank: 8 }, quantize: { bits: 4 } });
+    expect(found.attacks).toEqual(['lora', 'quantize', 'canonicalize']);
+    expect(found.trained).toEqual({ lora: { rank: 8, alpha: 32 } });
+    expect(found.transforms).toMatchObject({ quantize: { bits: 4, include: ['*'] }, canonicalize: {} });
+    const mixed = plan({ attacks: ['interpolate'], interpolate: { parent: './base' } });
+    expect(modelsOfPlan(mixed)).toEqual(['./base']);
+    expect(modelsOfPlan(plan({}))).toEqual([]);
+    expect(() => modelsOfPlan(plan({ attacks: ['interpolate'] }))).toThrow(/^interpolate\.parent: /);
+  });
+
+  it('are never left out in silence, nor are options that nothing uses', () => {
+    expect(() => plan({ lora: { rank: 8 } })).toThrow(
+      /^lora: expected attacks with lora among those that are tried, found fine-tune, rescale, /,
+    );
+    expect(() => plan({ attacks: ['dora'], lora: {} })).toThrow(/^lora: expected attacks with lora .* found dora$/);
+    expect(() => plan({ attacks: ['clip-edge', 'lora'], adaptive: false })).toThrow(
+      'attacks: expected adaptive attacks for clip-edge, found none',
+    );
+    expect(() => plan({ attacks: ['clip-reset'], reset: [] })).toThrow(
+      'attacks: expected options of reset for clip-reset, found none',
+    );
+    expect(() => plan({ attacks: ['lora', 'lora'] })).toThrow('expected each attack once');
+    expect(() => plan({ attacks: ['lorra'] })).toThrow(/^attack\.attacks\.0: /);
   });
 });

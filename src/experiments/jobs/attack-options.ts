@@ -1,14 +1,19 @@
 import { z } from 'zod';
 import {
+  type Attack,
   type AttackChoice,
   type AttackSetting,
+  attacks,
+  attacksOfSuite,
   type Measure,
+  modelsRead,
   type Transform,
   type TransformOptions,
+  trainedParts,
   transforms,
 } from '../../attacks/index.js';
 import type { DataSpec } from '../../data/index.js';
-import { InputError } from '../../registry/index.js';
+import { type Configurable, InputError, optionsOf, optionsUnder } from '../../registry/index.js';
 import {
   chosenOptimizer,
   chosenSchedule,
@@ -72,21 +77,54 @@ function offered({ options, description, offer }: Transform): z.ZodType {
   return offer?.schema ?? (options as z.ZodObject).prefault({}).describe(`adaptive attack: ${description} first`);
 }
 
+/** Whether something is a part of attacks, and only of those that are tried when they are named. */
+function isExtra(isPartOf: (attack: Attack) => boolean): boolean {
+  const usual = attacksOfSuite('quick');
+  const own = attacks.entries().filter(isPartOf);
+  return own.length > 0 && own.every(({ name }) => !usual.includes(name));
+}
+
+const isExtraTransform = (transform: Transform) =>
+  isExtra(({ transforms: steps }) => steps.some(({ name }) => name === transform.name));
+
+/** Every schema of a registry's options is a strict object. */
+const configurable = ({ name, options }: { name: string; options: z.ZodType }): Configurable => ({
+  name,
+  options: options as z.ZodObject,
+});
+
+/** Which attacks are tried, and the options of their parts: none of them counts unless an attack with that part is named. */
+function choiceOfAttacks() {
+  const extras = transforms.entries().filter(isExtraTransform);
+  const parts = trainedParts.entries().filter(({ name }) => isExtra(({ trained }) => trained.name === name));
+  return {
+    attacks: z
+      .array(z.enum(attacks.names() as [string, ...string[]]))
+      .min(1)
+      .refine((found) => new Set(found).size === found.length, { message: 'expected each attack once' })
+      .optional()
+      .describe(
+        `names of the attacks to try (see weightlock list attacks), beside the floor; default ${attacksOfSuite('quick').join(', ')}`,
+      ),
+    ...(optionsOf('attacks', [...extras, ...parts].map(configurable), { partsOf: true }) as Record<never, z.ZodType>),
+  };
+}
+
 /**
- * Options of an attack: the same budget for every starting point, and one option or group of them for each transform that is
- * registered.
+ * Options of an attack: the same budget for every starting point, and one option or group of them for each transform of the
+ * attacks that are tried unless others are named.
  *
  * @param which - Default all transforms; those left out have options from elsewhere.
  */
 export function attackOptionsWith(which: (transform: Transform) => boolean = () => true) {
-  const entries = transforms.entries().filter(which);
+  const entries = transforms.entries().filter((transform) => !isExtraTransform(transform) && which(transform));
   const ofTransforms = Object.fromEntries(entries.map((transform) => [transform.name, offered(transform)]));
   // By the registry's names, which the type of the options does not know: transformOptions reads them.
   return withOptimizers(z.strictObject({ ...ownOptions, ...(ofTransforms as Record<never, z.ZodType>) }));
 }
 
-/** Options of an attack with all transforms. */
-export const attackOptions = attackOptionsWith();
+/** Options of an attack with all transforms and trained parts. */
+export const attackOptions = withOptimizers(z.strictObject({ ...attackOptionsWith().shape, ...choiceOfAttacks() }));
 
 /** Parsed {@link attackOptions}. */
 export type AttackOptions = z.output<typeof attackOptions>;
@@ -101,6 +139,47 @@ export function transformOptions(options: AttackOptions): TransformOptions {
       return [[name, read as Readonly<Record<string, unknown>> | undefined]];
     }),
   );
+}
+
+/**
+ * What options say of the attacks that are named: which, and the options of their parts.
+ *
+ * @throws InputError for options of a part that no attack has which is tried, and for an attack whose transforms are not to be used.
+ */
+function namedAttacks(options: AttackOptions, learned: TransformOptions): AttackChoice {
+  const names = options.attacks;
+  const chosen = (names ?? attacksOfSuite('quick')).map((name) => attacks.get(name));
+  const given: Readonly<Record<string, unknown>> = options;
+  const steps = new Set(chosen.flatMap((attack) => attack.transforms.map(({ name }) => name)));
+  const parts = new Set(chosen.map(({ trained }) => trained.name));
+  const groups = Object.keys(choiceOfAttacks()).filter((key) => key !== 'attacks');
+  const idle = groups.find((name) => given[name] !== undefined && !steps.has(name) && !parts.has(name));
+  if (idle !== undefined) {
+    throw new InputError(
+      `${idle}: expected attacks with ${idle} among those that are tried, found ${chosen.map(({ name }) => name).join(', ')}`,
+    );
+  }
+  // What someone learned of a lock may be of use to attacks that are not tried.
+  const known = Object.entries(learned).filter(([name]) => steps.has(name) || !isExtraTransform(transforms.get(name)));
+  const usual: TransformOptions = { ...transformOptions(options), ...Object.fromEntries(known) };
+  const available: Record<string, TransformOptions[string]> = options.adaptive ? { ...usual } : {};
+  for (const attack of names ? chosen : []) {
+    for (const { name } of attack.transforms) {
+      const isOff = name in usual && usual[name] === undefined;
+      if (isOff || !options.adaptive) {
+        const by = isOff ? `options of ${name}` : 'adaptive attacks';
+        throw new InputError(`attacks: expected ${by} for ${attack.name}, found none`);
+      }
+      available[name] ??= {};
+    }
+  }
+  const ofParts = Object.fromEntries(
+    [...parts].flatMap((name) => {
+      const own = groups.includes(name) ? optionsUnder(options, name) : undefined;
+      return own ? [[name, own]] : [];
+    }),
+  );
+  return { ...(names && { attacks: names }), transforms: available, ...(names && { trained: ofParts }) };
 }
 
 /** Which attacks are tried, with which budgets: the same for every starting point. */
@@ -119,7 +198,7 @@ export interface AttackPlan extends AttackChoice {
  * @param learned - Options of transforms that the attacker has from what is known of the lock, instead of those given.
  */
 export function attackPlan(data: DataSpec, options: AttackOptions, learned: TransformOptions = {}): AttackPlan {
-  const { evaluateEvery, searchSpacing, searchSeeds, seeds: reported, target, perClass, adaptive } = options;
+  const { evaluateEvery, searchSpacing, searchSeeds, seeds: reported, target, perClass } = options;
   const again = searchSeeds.find((seed) => reported.includes(seed));
   if (again !== undefined) {
     throw new InputError(`seeds: expected none of the search, whose results are selected, got ${again} in both`);
@@ -142,6 +221,16 @@ export function attackPlan(data: DataSpec, options: AttackOptions, learned: Tran
       ...(options.scoreSteps > 0 ? [{ measures: ['score'] as const, setting: score }] : []),
     ],
     adaptiveOptimizers: options.adaptiveOptimizers,
-    transforms: adaptive ? { ...transformOptions(options), ...learned } : {},
+    ...namedAttacks(options, learned),
   };
+}
+
+/**
+ * Directories of the models that a plan's attacks read beside those that they attack.
+ *
+ * @throws InputError when an option is not what it must be.
+ */
+export function modelsOfPlan({ attacks: names = [], transforms: available = {} }: AttackPlan): string[] {
+  const steps = names.flatMap((name) => attacks.get(name).transforms);
+  return [...new Set(steps.flatMap(({ name }) => modelsRead([{ name, options: available[name] ?? {} }])))];
 }

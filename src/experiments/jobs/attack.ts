@@ -6,6 +6,7 @@ import {
   type AttackTask,
   compositionOf,
   type Measure,
+  optimizersLeftOut,
   planAttacks,
   plannedSearches,
   plannedStarts,
@@ -43,7 +44,8 @@ export async function labelledTasks(targets: AttackTargets, { budgets, label, ..
       return [{ facts, measures: own, task: { ...task, id: parts.filter((part) => part !== undefined).join('-') } }];
     }),
   );
-  return { tasks, notes: planned.notes };
+  const notes = budgets.flatMap(({ setting }) => optimizersLeftOut(planned, setting));
+  return { tasks, notes: [...planned.notes, ...new Set(notes)] };
 }
 
 /** How much a plan is: its trials at most, and what it leaves out, one sentence each. */

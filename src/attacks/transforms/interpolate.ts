@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import type { StateDict, Weight } from '../../models/index.js';
+import { InputError } from '../../registry/index.js';
+import type { Transform } from './transform.js';
+
+/** Options of the transform `interpolate`. */
+export const interpolateOptions = z.strictObject({
+  parent: z.string().min(1).describe('model directory of a public parent or sibling of the released model'),
+  weight: z.number().gt(0).max(1).default(0.5).describe('share of the parent: 1 takes its weights alone'),
+});
+
+const sameShape = (a: Weight, b: Weight) => JSON.stringify(a.shape) === JSON.stringify(b.shape);
+
+/**
+ * `W ← (1 − t)·W + t·P`, P the weights of the same name and shape of another model. What the other lacks or has in another
+ * shape, such as a head, stays.
+ *
+ * @throws InputError when the two have no weight in common.
+ */
+export function interpolateWeights(weights: StateDict, parent: StateDict, weight: number): Map<string, Weight> {
+  const common = [...weights].filter(([name, own]) => {
+    const other = parent.get(name);
+    return other && sameShape(own, other);
+  });
+  if (common.length === 0) {
+    throw new InputError('interpolate: expected a parent with weights of the same names and shapes, found none');
+  }
+  const shared = new Set(common.map(([name]) => name));
+  return new Map(
+    [...weights].map(([name, { shape, data }]) => {
+      const other = shared.has(name) ? parent.get(name)?.data : undefined;
+      const mixed = other ? data.map((value, index) => (1 - weight) * value + weight * other[index]) : data.slice();
+      return [name, { shape, data: mixed }];
+    }),
+  );
+}
+
+/** Goes back towards a model that was never locked. */
+export const interpolateTransform: Transform<z.output<typeof interpolateOptions>> = {
+  name: 'interpolate',
+  description: 'mix the weights with those of a public parent or sibling of the model',
+  options: interpolateOptions,
+  isSeeded: false,
+  label: { alone: 'mixed with a parent', joined: 'interpolate' },
+  doing: 'mixing the weights with those of a parent',
+  does: 'mixes the weights with those of a public parent',
+  knows: 'a public parent or sibling of the weights',
+  reads: ({ parent }) => [parent],
+  apply: ({ weights, other }, { parent, weight }) => interpolateWeights(weights, other(parent), weight),
+};

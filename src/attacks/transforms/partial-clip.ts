@@ -1,0 +1,86 @@
+import { z } from 'zod';
+import type { StateDict, Weight } from '../../models/index.js';
+import { matchesAny } from '../../registry/index.js';
+import { type Raised, raisedOptions } from './clip.js';
+import { changeMatrices, includeOption, noMatrix, unusedInclude, withSingularValues } from './spectrum.js';
+import type { Transform } from './transform.js';
+import { unmatchedPatterns } from './unmatched.js';
+
+const knowsCount = 'how many singular values of each matrix the lock raised';
+
+/** Options of the transform `clip-partly`. */
+export const partialClipOptions = z.strictObject({
+  share: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.5)
+    .describe(
+      'how far the raised singular values go towards the first one below, on a logarithmic scale; 1: all the way',
+    ),
+  ...raisedOptions.shape,
+});
+
+/**
+ * Brings the singular values that a lock raised a share of the way to the first one below, `σ_j ← σ_j^(1 − s) · σ_{k+1}^s`: what
+ * a raise did to the network's function is given up in part only.
+ */
+export function clipPartly(weights: StateDict, { share, topK, lead }: Raised & { share: number }): Map<string, Weight> {
+  const leads = matchesAny(lead.include);
+  return changeMatrices('clip-partly', weights, ['*'], (matrix) => {
+    const count = leads(matrix.name) ? Math.max(topK, lead.topK) : topK;
+    return withSingularValues(matrix, (sigma) => {
+      const level = sigma[Math.min(count, sigma.length - 1)];
+      return sigma.slice(0, count).map((value) => value ** (1 - share) * level ** share);
+    });
+  });
+}
+
+/** Cuts back a part of what a lock raised. */
+export const partialClipTransform: Transform<z.output<typeof partialClipOptions>> = {
+  name: 'clip-partly',
+  description: 'bring the raised singular values of each matrix a share of the way to the first one below them',
+  options: partialClipOptions,
+  isSeeded: false,
+  label: { alone: 'clipped in part', joined: 'clip in part' },
+  doing: 'clipping the raised singular values in part',
+  does: 'cuts the raised singular values back in part',
+  knows: knowsCount,
+  learn: ({ raised }) => raised && partialClipOptions.parse(raised),
+  applies: ({ isLocked }) => (isLocked ? undefined : 'needs singular values that a lock raised'),
+  unused: ({ weights }, { lead }) =>
+    unmatchedPatterns('clip-partly.lead', lead.include, raisedOptions.parse({}).lead.include, weights),
+  apply: ({ weights }, options) => clipPartly(weights, options),
+};
+
+/** Options of the transform `subtract`. */
+export const subtractOptions = z.strictObject({
+  topK: z.int().min(1).max(256).default(4).describe('how many of the largest singular values of each matrix become 0'),
+  include: includeOption,
+});
+
+/** Takes the largest singular directions out of each matrix: `W ← W − Σ_{j ≤ k} σ_j u_j v_jᵀ`. */
+export function subtractTop(
+  weights: StateDict,
+  { topK, include }: z.output<typeof subtractOptions>,
+): Map<string, Weight> {
+  return changeMatrices('subtract', weights, include, (matrix) =>
+    withSingularValues(matrix, (sigma) => new Float64Array(Math.min(topK, sigma.length))),
+  );
+}
+
+/** Gives the subspace up that a lock raised. */
+export const subtractTransform: Transform<z.output<typeof subtractOptions>> = {
+  name: 'subtract',
+  description: 'take the largest singular directions out of each matrix',
+  options: subtractOptions,
+  isSeeded: false,
+  label: { alone: 'without its top directions', joined: 'subtract' },
+  doing: 'taking the largest singular directions out',
+  does: 'takes the largest singular directions out of each matrix',
+  knows: knowsCount,
+  learn: ({ raised }) => raised && subtractOptions.parse({ topK: raised.topK }),
+  applies: noMatrix,
+  unused: unusedInclude('subtract'),
+  apply: ({ weights }, options) => subtractTop(weights, options),
+};
