@@ -135,14 +135,14 @@ class ScalarsAsVectors(pytorch_optimizer.Shampoo):
 
 
 class Shampoo(Reference):
-    """With `longest`, longer dimensions keep the diagonal of their matrix alone; the first roots are computed at the first step."""
+    """With `longest`, longer dimensions keep the diagonal of their matrix alone; as many roots as lie between two are computed at first."""
 
     def __init__(self, params, options, every=1, longest=10**9):
         super().__init__(params, ScalarsAsVectors, options)
         self.every, self.longest = every, longest
 
     def step(self, step, rate):
-        self.optimizer.preconditioning_compute_steps = 1 if step == 0 else self.every
+        self.optimizer.preconditioning_compute_steps = 1 if step < self.every else self.every
         root = shampoo_module.compute_power_svd
         shampoo_module.compute_power_svd = lambda matrix, power: root(
             matrix if len(matrix) <= self.longest else torch.diag(torch.diag(matrix)), power)

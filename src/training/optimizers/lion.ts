@@ -63,6 +63,6 @@ export const lionEntry: OptimizerEntry = {
   name: 'lion',
   description: 'Lion: every weight moves by the learning rate, along the sign of its momentum',
   options: lionOptions,
-  search: { decades: [-4, -3, -5, -2, -6, -1] },
+  search: { decades: [-3, -4, -2, -5, -1, -6] },
   create: lion,
 };

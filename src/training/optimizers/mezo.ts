@@ -71,7 +71,7 @@ export const mezoEntry: OptimizerEntry = {
   name: 'mezo',
   description: 'MeZO: descent by two forward passes a step, without gradients',
   options: mezoOptions,
-  search: { decades: [-4, -3, -5, -2, -6, -1] },
+  search: { decades: [-2, -3, -4, -1, -5, -6] },
   isJoint: true,
   create: mezo,
 };

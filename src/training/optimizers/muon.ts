@@ -171,6 +171,6 @@ export const muonEntry: OptimizerEntry = {
   description: 'Muon: matrices move along their orthogonalized momentum, all else by AdamW',
   options: muonOptions,
   // Steps as long as AdamW's, so that one rate suits both.
-  search: { decades: [-3, -2, -4, -1, -5, 0], options: { adjustLearningRate: 'match-rms-adamw' } },
+  search: { decades: [-2, -3, -1, -4, 0, -5], options: { adjustLearningRate: 'match-rms-adamw' } },
   create: muon,
 };

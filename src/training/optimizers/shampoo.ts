@@ -24,7 +24,9 @@ const shampooOptions = z.strictObject({
     .int()
     .min(1)
     .default(1)
-    .describe('steps between two computations of the inverse roots, which cost the most'),
+    .describe(
+      'steps between two computations of the inverse roots, which cost the most; each of the first so many has one',
+    ),
   matrixEps: z.number().positive().default(1e-6).describe('multiple of the identity that the preconditioners start as'),
   maxPreconditionDim: z
     .int()
@@ -43,9 +45,10 @@ const shampooOptions = z.strictObject({
  *
  * Follows pytorch-optimizer's, but for its momentum, which mixes gradients with directions that are preconditioned already
  * (there is none here), and for its first steps: with `preconditioningComputeSteps` above 1 it does not move before the first
- * roots are due, which are computed at once here. A scalar is a vector of one; it leaves scalars as they are. Where sums
- * overflow float32 the parameter stops; where matrixEps is below 1e-7 of them, rounding decides how far it moves in directions
- * that no gradient had.
+ * roots are due; here each of the first so many steps computes them, since roots of one gradient's products alone lengthen a
+ * thousandfold what the next has beside it (with them a small CNN learned at no rate). A scalar is a vector of one; it leaves
+ * scalars as they are. Where sums overflow float32 the parameter stops; where matrixEps is below 1e-7 of them, rounding decides
+ * how far it moves in directions that no gradient had.
  *
  * Slots: `preconditioner` (all Hᵢ, one after another), `inverse_root`, `step`, `shape`.
  *
@@ -94,7 +97,7 @@ export function shampoo(options: z.input<typeof shampooOptions> = {}): Optimizer
         const direction = work.take('direction', param.length);
         for (let i = 0; i < param.length; i++) direction[i] = grad[i] + weightDecay * param[i];
         accumulate(preconditioners, direction, shape, work);
-        if (t === 1 || t % preconditioningComputeSteps === 0) {
+        if (t <= preconditioningComputeSteps || t % preconditioningComputeSteps === 0) {
           preconditioners.forEach((factor, mode) => {
             writeInverseRoot(factor, 2 * shape.length, roots[mode].values, work);
           });

@@ -225,6 +225,6 @@ export const soapEntry: OptimizerEntry = {
   description: "SOAP: Adam in the eigenbases of Shampoo's preconditioners",
   options: soapOptions,
   // The first basis of a 256 × 256 matrix takes half a second; of one twice as long, eight times that.
-  search: { decades: [-3, -2, -4, -1, -5, 0], options: { maxPreconditionDim: 256 } },
+  search: { decades: [-2, -3, -1, -4, 0, -5], options: { maxPreconditionDim: 256 } },
   create: soap,
 };
