@@ -39,9 +39,10 @@ export async function fitLogisticRegression(
   const evaluate = async () => lossAndGradients({ features, labels }, classifier, penalty);
   const { loss, gradients } = await evaluate();
   const optimizer = lbfgs({ maxIterations, historySize: 10, lineSearch: 'strong-wolfe', toleranceGradient: 1e-5 });
+  const lossAlone = async () => (await evaluate()).loss;
   const refuse = () =>
     Promise.reject(new WeightlockError('logistic regression: expected no question of second derivatives'));
-  const oracle = { loss, evaluations: 1, evaluate, hessianProduct: refuse, gaussNewtonProduct: refuse };
+  const oracle = { loss, evaluations: 1, lossAlone, evaluate, hessianProduct: refuse, gaussNewtonProduct: refuse };
   await optimizer.update(gradients, optimizer.init(params), params, 1, oracle);
   return classifier;
 }

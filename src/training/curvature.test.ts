@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { outOfTolerance } from '../../test/support/compare.js';
 import { floatDataset } from '../data/index.js';
 import { initializeModel, type Model, parameterSet } from '../models/index.js';
-import { createObjective, type Objective, optimizers, type StepOracle } from './index.js';
+import { createObjective, type Objective, type ObjectiveOptions, optimizers, type StepOracle } from './index.js';
 
 type Packed = Record<string, string>;
 
@@ -37,24 +37,24 @@ function complaints(found: ReadonlyMap<string, Float32Array>, expected: Packed, 
 const model: Model = initializeModel('cnn', fixture.config, 1);
 const params = parameterSet(model.weights);
 let objective: Objective;
+const source: ObjectiveOptions = {
+  model,
+  // Batches are shuffled; the reference logits follow.
+  dataset: floatDataset({
+    name: 'fixture',
+    shape: [1, 16, 16],
+    inputs: unpack(fixture.inputs),
+    labels: Int32Array.from(fixture.labels),
+    classes: ['a', 'b', 'c'],
+  }),
+  batchSize: fixture.labels.length,
+  seed: 4,
+  loss: { task: fixture.weights.task, divergence: fixture.weights.kl },
+  reference: { outputs: unpack(fixture.reference) },
+  engine: { threads: 1 },
+};
 beforeAll(async () => {
-  const size = fixture.labels.length;
-  objective = await createObjective({
-    model,
-    // Batches are shuffled; the reference logits follow.
-    dataset: floatDataset({
-      name: 'fixture',
-      shape: [1, 16, 16],
-      inputs: unpack(fixture.inputs),
-      labels: Int32Array.from(fixture.labels),
-      classes: ['a', 'b', 'c'],
-    }),
-    batchSize: size,
-    seed: 4,
-    loss: { task: fixture.weights.task, divergence: fixture.weights.kl },
-    reference: { outputs: unpack(fixture.reference) },
-    engine: { threads: 1 },
-  });
+  objective = await createObjective(source);
 });
 afterAll(() => objective.release());
 
@@ -75,6 +75,38 @@ describe('curvature of a small CNN equals dense matrices of PyTorch', () => {
     // They differ, or one test would do.
     expect(complaints(await oracle.gaussNewtonProduct(v), fixture.hessianProduct, 1e-2)).not.toEqual([]);
     expect(oracle.evaluations).toBe(1 + 3 * 2);
+  });
+
+  it('the loss without gradients, for a third of an evaluation', async () => {
+    const oracle = await oracleAt(fixture.params);
+    const { loss, oracle: forward, gradients } = await objective.compute(params, 0, { withoutGradients: true });
+    expect([...gradients.keys()].sort()).toEqual(Object.keys(fixture.params).sort());
+    for (const [name, zeros] of gradients) expect(zeros).toEqual(new Float32Array(params.get(name)?.length ?? 0));
+    expect(Math.abs(loss - fixture.loss)).toBeLessThan(1e-6);
+    expect(forward?.evaluations).toBeCloseTo(1 / 3, 12);
+    expect(await oracle.lossAlone()).toBe(loss);
+    expect(oracle.evaluations).toBeCloseTo(4 / 3, 12);
+    const [moved] = fixture.naturalGradient.steps;
+    for (const [name, values] of unpacked(moved.params)) params.get(name)?.set(values);
+    expect(Math.abs((await oracle.lossAlone()) - moved.loss)).toBeLessThan(1e-6);
+  });
+
+  it('of a batch computed in parts, for the cost of the whole', async () => {
+    const inParts = await createObjective({ ...source, accumulate: 3 });
+    for (const [name, values] of unpacked(fixture.params)) params.get(name)?.set(values);
+    const { oracle } = await inParts.compute(params, 0);
+    if (!oracle) throw new Error('expected a batch in parts to answer questions');
+    const v = unpacked(fixture.v);
+    expect(complaints(await oracle.hessianProduct(v), fixture.hessianProduct, 1e-5)).toEqual([]);
+    expect(complaints(await oracle.gaussNewtonProduct(v), fixture.gaussNewtonProduct, 1e-5)).toEqual([]);
+    expect(oracle.evaluations).toBeCloseTo(1 + 2 * 2, 12);
+    const [moved] = fixture.naturalGradient.steps;
+    for (const [name, values] of unpacked(moved.params)) params.get(name)?.set(values);
+    expect(Math.abs((await oracle.lossAlone()) - moved.loss)).toBeLessThan(1e-6);
+    expect(Math.abs((await oracle.evaluate()).loss - moved.loss)).toBeLessThan(1e-6);
+    expect(Math.abs(oracle.loss - fixture.loss)).toBeLessThan(1e-6);
+    expect(oracle.evaluations).toBeCloseTo(1 + 2 * 2 + 1 / 3 + 1, 12);
+    await inParts.release();
   });
 
   it('answers for the parameters as they are', async () => {

@@ -69,22 +69,40 @@ export class CurvaturePrograms {
 
 /** A step's batch and parameters, and what may be asked about them. */
 export class BatchOracle implements StepOracle {
-  #evaluations = 1;
+  readonly loss: number;
+  #evaluations: number;
 
+  /**
+   * @param known - The loss before the update, and what it cost in evaluations of the gradient.
+   * @param again - Computes it once more, with gradients or without, and says what that cost.
+   */
   constructor(
-    readonly loss: number,
+    known: { readonly loss: number; readonly evaluations: number },
     private readonly feeds: Feeds,
-    private readonly again: () => ReturnType<StepOracle['evaluate']>,
+    private readonly again: {
+      evaluate(): Promise<{ readonly loss: number; readonly gradients: ParameterSet; readonly cost: number }>;
+      lossAlone(): Promise<{ readonly loss: number; readonly cost: number }>;
+    },
     private readonly programs: CurvaturePrograms,
-  ) {}
+  ) {
+    this.loss = known.loss;
+    this.#evaluations = known.evaluations;
+  }
 
   get evaluations(): number {
     return this.#evaluations;
   }
 
-  evaluate(): ReturnType<StepOracle['evaluate']> {
-    this.#evaluations += 1;
-    return this.again();
+  async lossAlone(): Promise<number> {
+    const { loss, cost } = await this.again.lossAlone();
+    this.#evaluations += cost;
+    return loss;
+  }
+
+  async evaluate(): ReturnType<StepOracle['evaluate']> {
+    const { cost, ...found } = await this.again.evaluate();
+    this.#evaluations += cost;
+    return found;
   }
 
   hessianProduct(v: ParameterSet): Promise<ParameterSet> {

@@ -20,6 +20,7 @@ export {
   type Objective,
   type ObjectiveOptions,
   requireTrainable,
+  type StepQuestion,
   type StepResult,
 } from './objective.js';
 export {

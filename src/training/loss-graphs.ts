@@ -116,6 +116,11 @@ export class LossGraphs {
   }
 }
 
+/** What a step without gradients computes. */
+export function withoutGradients(outputs: LossGraph['outputs']): Record<string, Tensor> {
+  return Object.fromEntries(Object.entries(outputs).filter(([name]) => !/^(grad|rows) /.test(name)));
+}
+
 /** The arrays of a batch as inputs of a graph, declared when they are asked for. */
 export function targetsIn(graph: Graph, batch: ArraySpecs): (name: string) => Tensor {
   return (name) => {

@@ -1,5 +1,5 @@
 import { allocateBatch, type BatchOrder, batchOrder, type Dataset, gatherBatch, layoutAt } from '../data/index.js';
-import { type EngineOptions, type Program, ProgramCache, type Results } from '../engine/index.js';
+import { type EngineOptions, type Feeds, type Program, ProgramCache, type Results } from '../engine/index.js';
 import { mul, type Tensor, type TypedArray } from '../graph/index.js';
 import { RandomStream } from '../linalg/index.js';
 import type { ModelSpec } from '../models/index.js';
@@ -8,9 +8,10 @@ import { InputError } from '../registry/index.js';
 import { type TargetReader, type Task, taskOf } from '../tasks/index.js';
 import { BatchOracle, CurvaturePrograms } from './curvature.js';
 import { Evaluator } from './evaluate.js';
-import { type LossGraph, LossGraphs, targetsIn } from './loss-graphs.js';
+import { type LossGraph, LossGraphs, targetsIn, withoutGradients } from './loss-graphs.js';
 import type { ParameterSet, ParameterShapes, StepOracle } from './optimizers/index.js';
 import type { Reference } from './original.js';
+import { type BatchPart, ParameterSums, PartsOracle } from './parts-oracle.js';
 import { ReferenceReader, requireReference, topOf } from './reference.js';
 import { type NamedRows, rowGradients } from './row-tables.js';
 
@@ -24,6 +25,12 @@ export interface StepResult {
   readonly oracle?: StepOracle;
   /** Tokens of the batch, padding apart; undefined where examples have no length. */
   readonly tokens?: number;
+}
+
+/** How a step is computed. */
+export interface StepQuestion {
+  /** Leaves gradients out, for optimizers that need none: those that come back are zeros. Default false. */
+  readonly withoutGradients?: boolean;
 }
 
 /** What training descends: loss and gradients at given parameters, for the batch of a given step. */
@@ -41,7 +48,7 @@ export interface Objective {
    * Computes one step; the same parameters and step give the same bits. What training tracks without a gradient (running
    * statistics, counts of steps) is moved on in `params`, in place.
    */
-  compute(params: ParameterSet, step: number): Promise<StepResult>;
+  compute(params: ParameterSet, step: number, question?: StepQuestion): Promise<StepResult>;
   /** Frees the compiled programs, unless they belong to a cache. */
   release(): Promise<void>;
 }
@@ -153,6 +160,8 @@ const keptLayouts = 16;
 interface Prepared {
   /** The program; compiled again where the cache has let it go. */
   readonly program: () => Promise<Program>;
+  /** The same without gradients. */
+  readonly forward: () => Promise<Program>;
   readonly batch: Batch;
   /** Arrays of the batch that the examples give. */
   readonly specs: ArraySpecs;
@@ -160,9 +169,16 @@ interface Prepared {
   readonly layout: ArraySpecs;
   readonly masks: readonly { spec: MaskSpec; values: Float32Array }[];
   readonly curvature: CurvaturePrograms;
-  readonly loss: Pick<LossGraph, 'trained' | 'tables'> & { buffers: readonly string[]; counters: readonly string[] };
+  readonly loss: Pick<LossGraph, 'tables'> & {
+    /** Parameters whose whole gradient is computed, and their sizes. */
+    readonly trained: ReadonlyMap<string, number>;
+    readonly buffers: readonly string[];
+    readonly counters: readonly string[];
+  };
   /** The gradients among the results of a program, which fills the same arrays at every run. */
   gradients?: { readonly of: Results; readonly values: ParameterSet };
+  /** In the place of gradients that were not computed. */
+  zeros?: ParameterSet;
 }
 
 class BatchObjective implements Objective {
@@ -175,7 +191,7 @@ class BatchObjective implements Objective {
   /** The rows that the batch of a step names. */
   #named: { readonly step: number; readonly rows: NamedRows } | undefined;
   /** Sums over the parts, where there are several. */
-  readonly #sums = new Map<string, Float32Array>();
+  readonly #sums = new ParameterSums();
   readonly #readTarget: TargetReader;
   readonly #prepared = new Map<string, Promise<Prepared>>();
 
@@ -224,25 +240,54 @@ class BatchObjective implements Objective {
     await (await this.#layoutOf(this.#parts[0])).program();
   }
 
-  async compute(params: ParameterSet, step: number): Promise<StepResult> {
+  async compute(params: ParameterSet, step: number, question: StepQuestion = {}): Promise<StepResult> {
     const named = await this.rows?.(step);
     this.order.positions(step, this.#positions);
-    const [first, ...others] = this.#parts;
     const tokens = this.#tokens();
-    if (others.length === 0) return { ...(await this.#computePart(params, first, { draw: step, named })), tokens };
+    const isWhole = this.#parts.length === 1;
     let loss = 0;
     let counted = 0;
-    for (const values of this.#sums.values()) values.fill(0);
+    let evaluations = 1;
+    this.#sums.clear();
+    for await (const { prepared, feeds, count, answering } of this.#eachPart(params, step)) {
+      const found = question.withoutGradients ? await runForward(prepared, feeds) : await run(prepared, feeds);
+      track(prepared, params, found.next);
+      const byRows = named ? rowGradients(prepared.loss.tables, { named, feeds, results: found.next }) : [];
+      const gradients = named ? new Map([...found.gradients, ...byRows]) : found.gradients;
+      const oracle = answering(found);
+      if (isWhole) return { loss: found.loss, gradients, oracle, tokens };
+      loss += count * found.loss;
+      counted += count;
+      evaluations = oracle.evaluations;
+      this.#sums.add(gradients, count);
+    }
+    loss /= Math.max(counted, 1);
+    const again = () => this.#answers(params, step);
+    return { loss, gradients: this.#sums.mean(), oracle: new PartsOracle(loss, evaluations, again), tokens };
+  }
+
+  /** The parts of a step's batch again, for questions. */
+  async *#answers(params: ParameterSet, step: number): AsyncGenerator<BatchPart> {
+    for await (const { count, answering } of this.#eachPart(params, step)) {
+      yield { count, oracle: answering({ loss: Number.NaN, cost: 0 }) };
+    }
+  }
+
+  /** Lays out one part of a step's batch after the other, in the same arrays. */
+  async *#eachPart(params: ParameterSet, step: number) {
     for (const [index, positions] of this.#parts.entries()) {
-      const part = await this.#computePart(params, positions, { draw: step * this.#parts.length + index, named });
-      loss += part.count * part.loss;
-      counted += part.count;
-      for (const [name, values] of part.gradients) addTo(this.#sums, name, values, part.count);
+      const prepared = await this.#fill(positions, step * this.#parts.length + index);
+      const feeds = feedsOf(prepared.batch, params);
+      const again = { evaluate: () => run(prepared, feeds), lossAlone: () => runForward(prepared, feeds) };
+      yield {
+        prepared,
+        feeds,
+        /** The number of targets that its loss is a mean over. */
+        count: this.loss.task.count?.(prepared.batch) ?? positions.length,
+        answering: ({ loss, cost }: { loss: number; cost: number }) =>
+          new BatchOracle({ loss, evaluations: cost }, feeds, again, prepared.curvature),
+      };
     }
-    for (const values of this.#sums.values()) {
-      for (let i = 0; i < values.length; i++) values[i] /= Math.max(counted, 1);
-    }
-    return { loss: loss / Math.max(counted, 1), gradients: this.#sums, tokens };
   }
 
   /** Tokens of the step's batch. */
@@ -258,16 +303,11 @@ class BatchObjective implements Objective {
   }
 
   /**
-   * One part of a batch.
+   * Writes the examples at some positions, and all that goes with them, into the arrays of their layout.
    *
-   * @param options - `draw`: numbers what is drawn for it. `named`: the rows that the whole batch names, of tables by rows.
-   * @returns With `count`, the number of targets that its loss is a mean over.
+   * @param draw - Numbers what is drawn for them.
    */
-  async #computePart(
-    params: ParameterSet,
-    positions: Uint32Array,
-    { draw, named }: { draw: number; named: NamedRows | undefined },
-  ): Promise<StepResult & { readonly count: number }> {
+  async #fill(positions: Uint32Array, draw: number): Promise<Prepared> {
     const prepared = await this.#layoutOf(positions);
     const { batch, layout, masks } = prepared;
     gatherBatch(this.dataset, positions, prepared, this.#augmentation(draw));
@@ -279,14 +319,7 @@ class BatchObjective implements Objective {
       const stream = new RandomStream(this.order.seed, spec.name, draw);
       stream.fillBernoulli(values, spec.keepProbability, 1 / spec.keepProbability);
     }
-    const feeds = feedsOf(batch, params);
-    const { loss, gradients: whole, next } = await run(prepared, feeds);
-    track(prepared, params, next);
-    const byRows = named ? rowGradients(prepared.loss.tables, { named, feeds, results: next }) : [];
-    const gradients = named ? new Map([...whole, ...byRows]) : whole;
-    const oracle = new BatchOracle(loss, feeds, () => run(prepared, feeds), prepared.curvature);
-    const count = this.loss.task.count?.(batch) ?? positions.length;
-    return { loss, gradients, oracle, count };
+    return prepared;
   }
 
   /** What the layout of some examples needs; a bounded number is kept, the longest unused go first. */
@@ -303,7 +336,7 @@ class BatchObjective implements Objective {
   }
 
   async #prepare(key: string, layout: ArraySpecs, specs: ArraySpecs, size: number): Promise<Prepared> {
-    const { scope, output, trained, tables } = this.loss.build(specs);
+    const { scope, output, parameters, trained, tables } = this.loss.build(specs);
     this.shapes = new Map(scope.state.map(({ name, shape }) => [name, shape]));
     const { task, form } = this.loss;
     const curvature = new CurvaturePrograms(this.cache, key, () => ({
@@ -318,13 +351,14 @@ class BatchObjective implements Objective {
     const more: Record<string, TypedArray> = Object.fromEntries(masks.map(({ spec, values }) => [spec.name, values]));
     return {
       program: () => this.cache.get(key, () => this.loss.build(specs).outputs),
+      forward: () => this.cache.get(`${key} forward`, () => withoutGradients(this.loss.build(specs).outputs)),
       batch: { ...allocateBatch(specs), ...more, ...this.reference?.arrays(output) },
       specs: batchSpecs(layout, size),
       layout: { ...layout, ...this.loss.task.targets(layout) },
       masks,
       curvature,
       loss: {
-        trained,
+        trained: new Map(trained.map((name) => [name, parameters.get(name)?.size ?? 0])),
         tables,
         buffers: [...scope.bufferUpdates.keys()],
         counters: scope.state.filter(({ kind }) => kind === 'counter').map(({ name }) => name),
@@ -342,24 +376,38 @@ function scaled(tensor: Tensor, factor: number): Tensor {
   return factor === 1 ? tensor : mul(tensor, factor);
 }
 
-async function run(
-  prepared: Prepared,
-  feeds: Readonly<Record<string, TypedArray>>,
-): Promise<{ loss: number; gradients: ParameterSet; next: Results }> {
-  const results = await (await prepared.program()).run(feeds);
-  if (prepared.gradients?.of !== results) {
-    const values = new Map(prepared.loss.trained.map((name) => [name, results[`grad ${name}`] as Float32Array]));
-    prepared.gradients = { of: results, values };
-  }
-  return { loss: Number(results.loss[0]), gradients: prepared.gradients.values, next: results };
+/** What a run of a program found, and what it cost in evaluations of the gradient. */
+interface Found {
+  readonly loss: number;
+  readonly gradients: ParameterSet;
+  readonly next: Results;
+  readonly cost: number;
 }
 
-/** Adds a multiple of some values to those of a name. */
-function addTo(sums: Map<string, Float32Array>, name: string, values: Float32Array, factor: number): void {
-  const known = sums.get(name);
-  const sum = known?.length === values.length ? known : new Float32Array(values.length);
-  for (let i = 0; i < sum.length; i++) sum[i] += factor * values[i];
-  sums.set(name, sum);
+async function run(prepared: Prepared, feeds: Feeds): Promise<Found> {
+  const results = await (await prepared.program()).run(feeds);
+  if (prepared.gradients?.of !== results) {
+    const names = [...prepared.loss.trained.keys()];
+    prepared.gradients = { of: results, values: new Map(names.map((name) => [name, gradientIn(results, name)])) };
+  }
+  return { loss: Number(results.loss[0]), gradients: prepared.gradients.values, next: results, cost: 1 };
+}
+
+const gradientIn = (results: Results, name: string) => results[`grad ${name}`] as Float32Array;
+
+/** A forward pass in evaluations of the gradient: the way back is two products for each of the way there. */
+const forwardCost = 1 / 3;
+
+async function runForward(prepared: Prepared, feeds: Feeds): Promise<Found> {
+  const results = await (await prepared.forward()).run(feeds);
+  prepared.zeros ??= zerosOf(prepared.loss.trained);
+  return { loss: Number(results.loss[0]), gradients: prepared.zeros, next: results, cost: forwardCost };
+}
+
+/** Zeros of some sizes by name, all in the memory of the largest. */
+function zerosOf(sizes: ReadonlyMap<string, number>): ParameterSet {
+  const longest = new Float32Array([...sizes.values()].reduce((most, size) => Math.max(most, size), 0));
+  return new Map(Array.from(sizes, ([name, size]) => [name, longest.subarray(0, size)]));
 }
 
 /** Moves on running statistics and counts of steps: once a step, however often an optimizer evaluates it. */

@@ -46,6 +46,10 @@ describe('optimizerOptions', () => {
     ],
     [{ optimizer: 'lbfgs', decay: 'matrices' }, 'train.decay: expected an optimizer whose weightDecay is above 0'],
     [
+      { optimizer: 'sophia', sophia: { weightDecay: 0.1 }, decay: 'matrices' },
+      'train.decay: expected an optimizer that moves each parameter by itself (chosen: sophia)',
+    ],
+    [
       { optimizer: 'lbfgs', rateFactors: ['*=2'] },
       'train.rateFactors: expected optimizers that move each parameter by itself, not lbfgs',
     ],

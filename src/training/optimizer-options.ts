@@ -133,8 +133,8 @@ export function withOptimizers<Schema extends z.ZodObject>(schema: Schema): Sche
       options: optionsUnder(options, name),
     }));
     const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
-    if (moving.decay === 'matrices' && !specs.some(decays)) {
-      refuse('decay', `expected an optimizer whose weightDecay is above 0 (chosen: ${namesOf(specs)})`);
+    if (moving.decay === 'matrices' && !specs.some(decaysApart)) {
+      refuse('decay', `expected an optimizer ${specs.some(decays) ? apart : decaying} (chosen: ${namesOf(specs)})`);
     }
     const joint = specs.filter(({ name }) => optimizers.get(name).isJoint);
     if (moving.rateFactors && moving.rateFactors.length > 0 && joint.length > 0) {
@@ -145,9 +145,18 @@ export function withOptimizers<Schema extends z.ZodObject>(schema: Schema): Sche
 
 const namesOf = (specs: readonly OptimizerSpec[]) => specs.map(({ name }) => name).join(', ');
 
+/** What `decay` asks of an optimizer. */
+const decaying = 'whose weightDecay is above 0';
+const apart = 'that moves each parameter by itself';
+
 /** Whether an optimizer takes off a share of the weights. */
 function decays({ options = {} }: OptimizerSpec): boolean {
   return Number(options.weightDecay ?? 0) > 0;
+}
+
+/** Whether it can do so for some of the parameters alone. */
+function decaysApart(spec: OptimizerSpec): boolean {
+  return decays(spec) && !optimizers.get(spec.name).isJoint;
 }
 
 /**
@@ -166,8 +175,8 @@ export function chosenOptimizer(
   return {
     ...spec,
     ...(clipNorm > 0 && { clipNorm }),
-    // Among several optimizers some may have no decay.
-    ...(decay !== 'all' && decays(spec) && { decay }),
+    // Among several optimizers some may have no decay, or none for some parameters alone.
+    ...(decay !== 'all' && decaysApart(spec) && { decay }),
     ...(rateFactors.length > 0 && { rateFactors }),
   };
 }
@@ -193,8 +202,8 @@ function parameterGroups(
   if (!shapes) throw new InputError(`${name}: expected shapes of the parameters for decay or rateFactors, found none`);
   const entry = optimizers.get(name);
   const all = entry.options.parse(options ?? {});
-  if (decay === 'matrices' && !decays({ name, options: all })) {
-    throw new InputError(`decay: expected an optimizer whose weightDecay is above 0, found ${name}`);
+  if (decay === 'matrices' && !decaysApart({ name, options: all })) {
+    throw new InputError(`decay: expected an optimizer ${entry.isJoint ? apart : decaying}, found ${name}`);
   }
   if (rateFactors.length > 0 && entry.isJoint) {
     throw new InputError(`rateFactors: expected an optimizer that moves each parameter by itself, found ${name}`);

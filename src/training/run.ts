@@ -3,7 +3,7 @@ import { readSafetensors, writeSafetensors } from '../formats/index.js';
 import { InputError, InterruptedError } from '../registry/index.js';
 import { checkpointToTensors, tensorsToCheckpoint } from './checkpoint.js';
 import { DivergedError, describeDivergedWeights } from './diverged.js';
-import type { StepResult } from './objective.js';
+import type { StepQuestion, StepResult } from './objective.js';
 import type { Optimizer, OptimizerState, ParameterSet, ParameterShapes } from './optimizers/index.js';
 import type { NamedRows } from './row-tables.js';
 import { RowUpdates } from './row-updates.js';
@@ -42,7 +42,7 @@ export interface RunOptions {
   /** Their shapes, which some optimizers need; see {@link Objective.shapes}. */
   shapes?: ParameterShapes;
   /** Loss and gradients at the parameters, for the batch of a step (from 0). */
-  compute(params: ParameterSet, step: number): Promise<StepResult>;
+  compute(params: ParameterSet, step: number, question: StepQuestion): Promise<StepResult>;
   /**
    * The rows of tables that the batch of a step names, where gradients are of these alone ({@link Objective.rows}); needs `shapes`
    * and an optimizer with `idleFactor`. The result is the same, bit for bit. Default: all gradients are whole.
@@ -132,7 +132,10 @@ export async function runSteps({
   while (step < steps && !stopped) {
     const named = await rows?.(step);
     if (named) await byRows?.prepare(named, step);
-    const { loss, gradients, oracle, tokens } = await compute(params, step);
+    optimizer.prepare?.(optimizerState, params);
+    const { loss, gradients, oracle, tokens } = await compute(params, step, {
+      withoutGradients: optimizer.isGradientFree,
+    });
     const rate = rateAt(step);
     let changed = params;
     if (Number.isFinite(loss)) {

@@ -9,6 +9,9 @@ const shapes: Record<string, readonly number[]> = {
   skewed: [24, 2],
 };
 
+/** Tensors that are there on demand: along every dimension of some length their gradients have slices of full rank. */
+const moreShapes: Record<string, readonly number[]> = { square: [4, 4], tall: [6, 4], cube: [3, 3, 3] };
+
 const sizeOf = (shape: readonly number[]) => shape.reduce((product, length) => product * length, 1);
 
 /**
@@ -24,20 +27,18 @@ export class SmoothProblem {
   readonly #directions: Float64Array[];
 
   /**
-   * @param names - Tensors that are there, by default all.
+   * @param names - Tensors that are there, by default the first six.
    * @param weights - w, with a negative one by default: the Hessian is indefinite.
    */
   constructor(
     names = Object.keys(shapes),
     readonly weights = [1, 0.5, 2, -0.3, 0.25, 0.75],
   ) {
-    this.shapes = new Map(names.map((name) => [name, shapes[name]]));
+    const all = { ...shapes, ...moreShapes };
+    this.shapes = new Map(names.map((name) => [name, all[name]]));
     let at = 0;
     this.params = new Map(
-      names.map((name) => [
-        name,
-        Float32Array.from({ length: sizeOf(shapes[name]) }, () => Math.cos(1 + 1.7 * at++) / 2),
-      ]),
+      names.map((name) => [name, Float32Array.from({ length: sizeOf(all[name]) }, () => Math.cos(1 + 1.7 * at++) / 2)]),
     );
     this.#directions = weights.map((_, k) =>
       Float64Array.from({ length: at }, (_, i) => Math.sin(1 + 0.37 * (k + 1) * (i + 1))),
@@ -76,6 +77,10 @@ export class SmoothProblem {
     const oracle = {
       loss: this.evaluate(step).loss,
       evaluations: 1,
+      lossAlone: async () => {
+        oracle.evaluations += 1 / 3;
+        return this.evaluate(step).loss;
+      },
       evaluate: async () => {
         oracle.evaluations++;
         return this.evaluate(step);

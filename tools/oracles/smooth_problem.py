@@ -16,6 +16,8 @@ SHAPES = {
     "row": (1, 4),
     "skewed": (24, 2),
 }
+# On demand: along every dimension of some length their gradients have slices of full rank.
+MORE_SHAPES = {"square": (4, 4), "tall": (6, 4), "cube": (3, 3, 3)}
 WEIGHTS = [1.0, 0.5, 2.0, -0.3, 0.25, 0.75]
 
 
@@ -23,9 +25,10 @@ def initial(names):
     """Parameters of the named tensors, float32 values in float64."""
     params, at = {}, 0
     for name in names:
-        size = math.prod(SHAPES[name])
+        shape = (SHAPES | MORE_SHAPES)[name]
+        size = math.prod(shape)
         values = torch.tensor([math.cos(1 + 1.7 * (at + i)) / 2 for i in range(size)], dtype=torch.float32)
-        params[name] = values.double().reshape(SHAPES[name]).requires_grad_()
+        params[name] = values.double().reshape(shape).requires_grad_()
         at += size
     return params
 

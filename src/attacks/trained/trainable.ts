@@ -1,5 +1,12 @@
 import { InputError } from '../../registry/index.js';
-import type { Objective, Optimizer, ParameterSet, ParameterShapes, StepResult } from '../../training/index.js';
+import type {
+  Objective,
+  Optimizer,
+  ParameterSet,
+  ParameterShapes,
+  StepQuestion,
+  StepResult,
+} from '../../training/index.js';
 
 /** What the optimizer of a trial changes, where that is not simply all weights, and how the model's weights follow. */
 export interface Trainable {
@@ -20,7 +27,7 @@ export type MakeTrainable = (weights: ParameterSet, shapes: ParameterShapes, see
 export interface PartRun {
   readonly params: ParameterSet;
   readonly shapes: ParameterShapes;
-  compute(params: ParameterSet, step: number): Promise<StepResult>;
+  compute(params: ParameterSet, step: number, question?: StepQuestion): Promise<StepResult>;
   /** Brings the model's weights up to date after an update of the trained values. */
   write(): void;
 }
@@ -40,7 +47,7 @@ export function partRun(
 ): PartRun {
   const { shapes } = objective;
   if (!make) {
-    const compute = (params: ParameterSet, step: number) => objective.compute(params, step);
+    const compute: PartRun['compute'] = (...asked) => objective.compute(...asked);
     return { params: weights, shapes, compute, write: () => undefined };
   }
   if (optimizer.needs) {
@@ -53,6 +60,7 @@ export function partRun(
     params: part.params,
     shapes: part.shapes,
     compute: async (_, step) => {
+      if (optimizer.prepare) part.write?.();
       const { loss, gradients, tokens } = await objective.compute(weights, step);
       return { loss, gradients: part.gradients(gradients), tokens };
     },

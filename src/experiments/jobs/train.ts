@@ -108,7 +108,7 @@ export async function trainJob(
     await runSteps({
       params,
       shapes: objective.shapes,
-      compute: (current, step) => objective.compute(current, step),
+      compute: (...asked) => objective.compute(...asked),
       rows: objective.rows,
       optimizer,
       schedule: courseSchedule(options, objective.stepsPerEpoch),

@@ -30,8 +30,10 @@ export function clipped(inner: Optimizer, maxNorm: number): Optimizer {
   return {
     name: inner.name,
     needs: inner.needs,
+    isGradientFree: inner.isGradientFree,
     idleFactor: inner.idleFactor && ((parameter, learningRate) => inner.idleFactor?.(parameter, learningRate)),
     init: (params, shapes) => inner.init(params, shapes),
+    prepare: inner.prepare && ((state, params) => inner.prepare?.(state, params)),
     update: (grads, state, params, learningRate, oracle) =>
       inner.update(clip(grads), state, params, learningRate, oracle && clippedOracle(oracle, clip)),
   };
@@ -45,6 +47,7 @@ function clippedOracle(oracle: StepOracle, clip: (grads: ParameterSet) => Parame
     get evaluations() {
       return oracle.evaluations;
     },
+    lossAlone: () => oracle.lossAlone(),
     evaluate: async () => {
       const { loss, gradients } = await oracle.evaluate();
       return { loss, gradients: clip(gradients) };

@@ -1,5 +1,5 @@
 import { InputError } from '../../registry/index.js';
-import type { Optimizer } from './optimizer.js';
+import type { Optimizer, ParameterSet } from './optimizer.js';
 
 /** Parameters that are moved alike. */
 export interface ParameterGroup {
@@ -28,6 +28,11 @@ export function grouped(groups: readonly ParameterGroup[]): Optimizer {
         return group?.optimizer.idleFactor?.(parameter, group.rateFactor * learningRate);
       }),
     init: (params, shapes) => first.optimizer.init(params, shapes),
+    prepare:
+      first.optimizer.prepare &&
+      ((state, params) => {
+        for (const { names, optimizer } of groups) optimizer.prepare?.(state, only(params, names));
+      }),
     async update(grads, state, params, learningRate) {
       for (const name of grads.keys()) {
         if (!groups.some(({ names }) => names.has(name))) {
@@ -38,9 +43,12 @@ export function grouped(groups: readonly ParameterGroup[]): Optimizer {
       for (const { names, optimizer, rateFactor } of groups) {
         // Each of them counts the step.
         state.step = step;
-        const own = new Map([...grads].filter(([name]) => names.has(name)));
-        await optimizer.update(own, state, params, rateFactor * learningRate);
+        await optimizer.update(only(grads, names), state, only(params, names), rateFactor * learningRate);
       }
     },
   };
+}
+
+function only(values: ParameterSet, names: ReadonlySet<string>): ParameterSet {
+  return new Map([...values].filter(([name]) => names.has(name)));
 }

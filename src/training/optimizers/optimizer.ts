@@ -20,6 +20,8 @@ export interface StepOracle {
    * with a matrix of second derivatives counts as two.
    */
   readonly evaluations: number;
+  /** Loss once more, after the parameters were moved, without gradients: a third of an evaluation. */
+  lossAlone(): Promise<number>;
   /** Loss and gradients once more, after the parameters were moved. The gradients given to `update` are written over. */
   evaluate(): Promise<{ readonly loss: number; readonly gradients: ParameterSet }>;
   /** `H v`, H the matrix of second derivatives of the loss; zeros where a parameter has no second derivative. */
@@ -29,7 +31,7 @@ export interface StepOracle {
 }
 
 /** A question that an optimizer asks of the {@link StepOracle}. */
-export type OracleNeed = 'evaluate' | 'hessianProduct' | 'gaussNewtonProduct';
+export type OracleNeed = 'lossAlone' | 'evaluate' | 'hessianProduct' | 'gaussNewtonProduct';
 
 /** What an optimizer remembers between steps: plain data, so that a copy of it resumes the run bit for bit. */
 export interface OptimizerState {
@@ -51,6 +53,8 @@ export interface Optimizer {
   readonly name: string;
   /** What it asks of the loss beside the gradient; none for those that need the gradient alone. */
   readonly needs?: readonly OracleNeed[];
+  /** Whether it does without gradients: those that `update` is given may be zeros, and only say what is trained. */
+  readonly isGradientFree?: true;
   /**
    * What a step leaves, as a factor, of a value with a gradient of 0 whose slots are as they began; undefined where it does
    * something else. Only optimizers have it that move each value by its own gradient and slots alone.
@@ -65,6 +69,11 @@ export interface Optimizer {
    * @throws InputError when shapes are needed and one is missing or does not fit.
    */
   init(params: ParameterSet, shapes?: ParameterShapes): OptimizerState;
+  /**
+   * Moves the parameters to where the gradient of the next step is taken, for optimizers that take it elsewhere than at the
+   * weights that are meant to be used; `update` moves them back and on. Called before the gradient is computed.
+   */
+  prepare?(state: OptimizerState, params: ParameterSet): void;
   /**
    * Does one step in place; allocates no arrays that live on. Computes in float64 and rounds once for each value it stores.
    *

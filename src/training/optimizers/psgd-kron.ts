@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { RandomStream } from '../../linalg/index.js';
-import { InputError, parseOptions } from '../../registry/index.js';
+import { parseOptions } from '../../registry/index.js';
 import { balance, denseDimensions, factorLength, factorsOf, fillIdentity, KronArithmetic } from './kron-factors.js';
 import {
   beginUpdate,
@@ -12,6 +12,7 @@ import {
   slotFor,
 } from './optimizer.js';
 import { averaged, descendAlong, fittedScale, limitedRate, ProbeSource, psgdOptions } from './psgd.js';
+import { shapedSlot, shapeFor, shapeSlot } from './shape-slot.js';
 
 const kronOptions = psgdOptions.extend({
   maxSize: z
@@ -61,7 +62,7 @@ export function psgdKron(options: z.input<typeof kronOptions> = {}): Optimizer {
   const work = new Map<'v' | 'h', Float64Array>();
 
   const factors = (state: OptimizerState, name: string, length: number) => {
-    const shape = [...shapeFor(state, name, length)];
+    const shape = shapeFor(state, name, length);
     const dense = denseDimensions(shape, maxSize, maxSkew);
     return factorsOf(slotFor(state, 'q', name, factorLength(shape, dense)), shape, dense);
   };
@@ -70,22 +71,11 @@ export function psgdKron(options: z.input<typeof kronOptions> = {}): Optimizer {
     name: 'psgd-kron',
     needs: criterion === 'newton' ? ['hessianProduct'] : undefined,
     init(params, shapes) {
-      const q = new Map<string, Float32Array>();
-      const dimensions = new Map<string, Float32Array>();
-      for (const [name, { length }] of params) {
-        const shape = shapes?.get(name);
-        if (!shape || sizeOf(shape) !== length) {
-          const found = shape ? `[${shape}]` : 'none';
-          throw new InputError(`psgd-kron: expected a shape of ${length} values for ${name}, found ${found}`);
-        }
-        // A scalar is a vector of one.
-        const known = shape.length === 0 ? [1] : shape;
-        dimensions.set(name, Float32Array.from(known));
-        q.set(name, new Float32Array(factorLength(known, denseDimensions(known, maxSize, maxSkew))));
-      }
+      const shape = shapeSlot('psgd-kron', params, shapes);
+      const q = shapedSlot(shape, (known) => factorLength(known, denseDimensions(known, maxSize, maxSkew)));
       return {
         step: 0,
-        slots: { q, shape: dimensions, ...(momentum > 0 ? { exp_avg: fullSlot(params) } : {}) },
+        slots: { q, shape, ...(momentum > 0 ? { exp_avg: fullSlot(params) } : {}) },
       };
     },
     async update(grads, state, params, learningRate, oracle) {
@@ -131,21 +121,6 @@ function copied(values: Float32Array, into: Float64Array | undefined): Float64Ar
   if (into?.length !== values.length) return Float64Array.from(values);
   into.set(values);
   return into;
-}
-
-function sizeOf(shape: Iterable<number>): number {
-  let size = 1;
-  for (const length of shape) size *= length;
-  return size;
-}
-
-/** The shape that `init` was told. */
-function shapeFor(state: OptimizerState, name: string, length: number): Float32Array {
-  const shape = state.slots.shape?.get(name);
-  if (shape && sizeOf(shape) === length) return shape;
-  throw new InputError(
-    `optimizer state shape of ${name}: expected ${length} values, found ${shape ? sizeOf(shape) : 'none'}`,
-  );
 }
 
 /** Registry entry of {@link psgdKron}. */
