@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 
 /**
- * Where the words of classification may stand: in its task, in the data sets of classes and what commands say of them, in
+ * Where the words of classification may stand: in its tasks, of texts, images and tokens, in the data sets of classes and what commands say of them, in
  * what files, cards and transformers call classes, and in the paper's experiments on images. The engine, training, locks, attacks, evidence
  * and reports know tasks by their metrics.
  */
 const places =
-  /^src\/(tasks\/classification\/|data\/|formats\/|models\/(card|labels|class-count|config|architecture|head|vit|language\/)|cli\/(card-data|describe-data|commands\/data)|experiments\/(reproduce\/|older-results|card-of-data|demo\.ts))/;
+  /^src\/(tasks\/(token-)?classification\/|data\/|formats\/|models\/(card|labels|class-count|config|architecture|head|vit|language\/)|cli\/(card-data|describe-data|commands\/data)|experiments\/(reproduce\/|older-results|card-of-data|demo\.ts))/;
 
 /** Identifiers and property names of a source; comments and texts aside. */
 function codeOf(source: string): string {

@@ -32,6 +32,8 @@ export interface SeriesOptions {
   readonly lines: readonly SeriesLine[];
 }
 
+/** Places on the axis that are named one by one at most. */
+const mostNamed = 8;
 const HEIGHT = 230;
 const colors = [palette.blue, palette.vermillion, palette.green, palette.purple, palette.amber, palette.grey];
 
@@ -68,7 +70,10 @@ export function seriesSpec(
   const perRow = Math.min(columns, panels.length);
   const log = { type: 'log' as const, nice: false };
   const axis = { format: '~e', grid: true, labelOverlap: true, tickCount: 4 };
-  const x = { field: 'x', type: 'quantitative' as const, title: xTitle, scale: log, axis };
+  // Few places are all named: powers of ten would name none of 1, 2, 4, 8.
+  const places = [...new Set(rows.map((row) => row.x))].toSorted((a, b) => a - b);
+  const xAxis = places.length <= mostNamed ? { ...axis, format: '~g', values: places } : axis;
+  const x = { field: 'x', type: 'quantitative' as const, title: xTitle, scale: log, axis: xAxis };
   const y = { field: 'y', type: 'quantitative' as const, title: yTitle, scale: log, axis };
   const color = {
     field: 'label',
@@ -164,7 +169,7 @@ export function seriesTable({ title, x: xTitle, lines }: SeriesOptions): Table {
       })),
     ],
     rows: places.map((place) => ({
-      x: magnitude(place),
+      x: measured(place),
       ...Object.fromEntries(
         lines.map((line) => [`of ${columnOf(line)}`, cellOf(line.points.find(({ x }) => x === place))]),
       ),
@@ -175,14 +180,20 @@ export function seriesTable({ title, x: xTitle, lines }: SeriesOptions): Table {
   };
 }
 
+/** Three digits, whole numbers whole: steps are counted, ratios are not. */
+function measured(value: number): string {
+  const size = Math.abs(value);
+  return magnitude(value, size >= 100 || Number.isInteger(value) ? 0 : size >= 10 ? 1 : 2);
+}
+
 function cellOf(point: SeriesLine['points'][number] | undefined): string {
   if (!point) return '–';
   const { values, missed = 0 } = point;
   const lost = missed > 0 ? `${count(missed, 'seed')} beyond the budget` : '';
   if (values.length === 0) return lost === '' ? '–' : lost;
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  const range = values.length > 1 ? ` (${magnitude(low)} to ${magnitude(high)})` : '';
-  return `${magnitude(geometricMean(values))}${range}${lost === '' ? '' : `, ${lost}`}`;
+  const range = values.length > 1 ? ` (${measured(low)} to ${measured(high)})` : '';
+  return `${measured(geometricMean(values))}${range}${lost === '' ? '' : `, ${lost}`}`;
 }
 
 /**

@@ -328,9 +328,9 @@ describe('seriesLines', () => {
       ]),
     );
     expect(table.rows).toEqual([
-      { x: '1.00', 'of mlp: Adam': '10.00 (1.00 to 100.00)' },
-      { x: '10.00', 'of mlp: Adam': '7.00, 2 seeds beyond the budget' },
-      { x: '100.00', 'of mlp: Adam': '3 seeds beyond the budget' },
+      { x: '1', 'of mlp: Adam': '10.0 (1 to 100)' },
+      { x: '10', 'of mlp: Adam': '7, 2 seeds beyond the budget' },
+      { x: '100', 'of mlp: Adam': '3 seeds beyond the budget' },
     ]);
   });
 

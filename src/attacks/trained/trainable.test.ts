@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { type Objective, optimizers } from '../../training/index.js';
-import { partRun } from './trainable.js';
+import { type MakeTrainable, partRun } from './trainable.js';
 
 it('takes the gradient of a part where its optimizer wants it, and shows the part that is meant to be used', async () => {
   const optimizer = optimizers.get('schedule-free-adamw').create({ betas: [0.5, 0.9] });
@@ -17,12 +17,13 @@ it('takes the gradient of a part where its optimizer wants it, and shows the par
     release: async () => undefined,
   };
   const half = new Map([['half', Float32Array.of(1)]]);
-  const part = partRun(objective, weights, optimizer, () => ({
+  const make: MakeTrainable = () => ({
     params: half,
     shapes: new Map([['half', [1]]]),
     gradients: (ofModel) => new Map([['half', Float32Array.of(2 * (ofModel.get('w')?.[0] ?? 0))]]),
-    write: () => weights.set('w', Float32Array.of(2 * (half.get('half')?.[0] ?? 0))),
-  }));
+    write: () => void weights.set('w', Float32Array.of(2 * (half.get('half')?.[0] ?? 0))),
+  });
+  const part = partRun(objective, weights, optimizer, { make, seed: 1 });
   const state = optimizer.init(part.params, part.shapes);
   const between: number[] = [];
   for (let step = 0; step < 4; step++) {
