@@ -297,6 +297,9 @@ describe('tasks', () => {
   it('never change the released weights in memory, whatever is done to them first', async () => {
     const loaded = await loadModel(released);
     const copy = cloneWeights(loaded.weights);
+    const { train, test } = await loadData(dataSpec.parse({ classes: [2, 3], testLimit: 50 }));
+    const programs = new ProgramCache({ threads: 1 });
+    const evaluator = new Evaluator(loaded, { threads: 1 });
     for (const { name, transforms: steps } of attacks.entries()) {
       // Those have options without defaults, or nothing to do here.
       if (['interpolate', 'canonicalize', 'canonicalize-clip-edge', 'clip-profile'].includes(name)) continue;
@@ -307,14 +310,11 @@ describe('tasks', () => {
         steps.map((step) => ({ name: step.name, options: {} })),
         fresh,
       )(1);
-      const { train, test } = await loadData(dataSpec.parse({ classes: [2, 3] }));
-      const programs = new ProgramCache({ threads: 1 });
-      const evaluator = new Evaluator(loaded, { threads: 1 });
       const shared = { model: loaded, weights, train, test, batchSize: 8, seed: 1, programs, evaluator };
       const trial = await fineTune({ ...shared, optimizer: { name: 'sgd' }, learningRate: 1e-3, steps: 4 });
       expect(trial.curve.at(-1)?.step, name).toBe(4);
-      await Promise.all([programs.release(), evaluator.release()]);
     }
+    await Promise.all([programs.release(), evaluator.release()]);
     expect(new Map(loaded.weights)).toEqual(copy);
   });
 

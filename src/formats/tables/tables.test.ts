@@ -113,7 +113,7 @@ describe('a JSONL file', () => {
 
   it('is refused with its line where it has something else', async () => {
     expect(await fails('b.jsonl', '{"a": 1}\n[1]\n')).toBe(
-      'InputError b.jsonl:2: expected a JSON object a line, found [1]',
+      'InputError b.jsonl:2: expected a JSON object a line, found "[1]"',
     );
     expect(await fails('b.jsonl', '{"a": 1}\n{"a"\n')).toMatch(
       /^InputError b.jsonl:2: expected a JSON object a line, /,
