@@ -54,9 +54,12 @@ export class RowUpdates {
   /** Factors of some steps of rows that were never named, asked for last; undefined: they move in other ways. */
   #factors?: { name: string; from: number; step: number; factors: readonly number[] | undefined };
 
-  /** @param start - Updates that all rows have had. */
+  /**
+   * @param run - What it updates, and how.
+   * @param start - Updates that all rows have had.
+   */
   constructor(
-    readonly run: RowRun,
+    private readonly run: RowRun,
     readonly start: number,
   ) {}
 

@@ -101,7 +101,7 @@ export class TopOutputs {
     this.#rest[token] = Math.log(Math.max((all - ofTop) / all, LEAST_REST));
   }
 
-  /** Arrays for a batch of so many tokens, padding included, by the names of {@link TOP_ARRAYS}. */
+  /** Arrays for a batch of so many tokens, padding included, by their names in a batch. */
   arrays(tokens: number): Record<string, Float32Array | Int32Array> {
     return {
       [TOP_ARRAYS.answers]: new Int32Array(tokens * this.k),
