@@ -36,7 +36,7 @@ describe.each(leading)('$name, $rows × $columns', (fixture) => {
   const { rows, columns, name, sigma } = fixture;
   const matrix = matrixOf(fixture);
 
-  it.each([1, 4, 8])('its %i largest are within 1e-5 of LAPACK’s', (k) => {
+  it.each([1, 8])('its %i largest are within 1e-5 of LAPACK’s', (k) => {
     const found = leadingSingularValues(matrix, { rows, columns, k, name });
     const { error, index } = largestError(found, sigma.slice(0, k), (i) => Math.max(sigma[i], 1e-7 * sigma[0]));
     expect(error, `at ${index}`).toBeLessThan(1e-5);

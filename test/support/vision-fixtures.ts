@@ -94,3 +94,13 @@ export function worstOfDigests(
   });
   return worst;
 }
+
+/** What a case is of, and the shape of its batch. */
+export function nameOf({ config, input }: VisionCase): string {
+  return `${config.architecture ?? config.model_type} ${config.stem ?? ''} [${input}]`;
+}
+
+/** Whether a case is checked among the slow tests: a deep network of blocks that a shorter one has too. */
+export function takesLong({ config }: VisionCase): boolean {
+  return config.architecture === 'resnet34';
+}

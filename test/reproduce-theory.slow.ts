@@ -1,0 +1,24 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { reproduceSmoke } from './support/reproduce-smoke.js';
+
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'weightlock-theory-'));
+});
+afterAll(() => rm(root, { recursive: true }));
+
+describe('reproduce, at scale smoke, without data sets', () => {
+  it('fig2: all networks, both rows, and the bounds hold', () => {
+    const { claims, series } = reproduceSmoke('fig2', root);
+    const found = new Map(claims.map(({ text, verdict }) => [text.slice(0, 30), verdict]));
+    expect(found.get('The bound by σ_max of a weight')).toBe('holds');
+    expect(found.get('The bound as the proof of Theo')).toBe('fails');
+    expect(series?.map(({ name }) => name)).toEqual(['steps', 'ratio', 'sharpness', 'blocks']);
+    const ratios = (series ?? []).find(({ name }) => name === 'ratio')?.lines.flatMap(({ points }) => points) ?? [];
+    expect(ratios.length).toBe(6);
+    for (const { values } of ratios) for (const value of values) expect(value).toBeGreaterThanOrEqual(1);
+  });
+});
