@@ -1,6 +1,6 @@
 export { EXACT_SIDE, leadingSingularValues } from './leading.js';
 export type { RealArray } from './matrix.js';
-export { addRankK } from './products.js';
+export { addRankK, multiplyRight } from './products.js';
 export { thinQr } from './qr.js';
 export { RandomStream } from './random.js';
 export {

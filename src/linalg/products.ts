@@ -1,3 +1,5 @@
+import type { RealArray } from './matrix.js';
+
 /**
  * `out = matrix · v` for a narrow block: two rows of the matrix and four columns of the block a pass, so that eight sums
  * stay in registers and six loads feed sixteen operations.
@@ -7,7 +9,7 @@
  * @param out - Receives `[rows, width]`.
  */
 export function multiplyRight(
-  matrix: Float32Array,
+  matrix: RealArray,
   rows: number,
   columns: number,
   v: Float64Array,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
+import { multiplyRight } from '../../linalg/index.js';
 import { parseOptions } from '../../registry/index.js';
 import { adamw } from './adam.js';
-import { multiply, Workspace } from './dense-kernels.js';
 import { gram, transpose } from './kron-kernels.js';
 import {
   beginUpdate,
@@ -12,6 +12,7 @@ import {
   slotFor,
 } from './optimizer.js';
 import { shapedSlot, shapeFor, shapeSlot } from './shape-slot.js';
+import { Workspace } from './workspace.js';
 
 const beta = z.number().min(0).lt(1);
 
@@ -155,7 +156,7 @@ function orthogonalize(
     // A is symmetric, so its square is A Aᵀ.
     gram(outer, n, n, polynomial);
     for (let i = 0; i < polynomial.length; i++) polynomial[i] = b * outer[i] + c * polynomial[i];
-    multiply(polynomial, n, n, x, width, product);
+    multiplyRight(polynomial, n, n, x, width, product);
     for (let i = 0; i < x.length; i++) x[i] = a * x[i] + product[i];
   }
   if (isTall) transpose(x, n, width, matrix);

@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { svd } from '../../linalg/index.js';
+import { multiplyRight, svd } from '../../linalg/index.js';
 import { parseOptions } from '../../registry/index.js';
-import { multiply, Workspace } from './dense-kernels.js';
 import { factorLength, factorsOf, type KronFactor } from './kron-factors.js';
 import { transpose } from './kron-kernels.js';
 import {
@@ -17,6 +16,7 @@ import {
 import { descendAlong } from './psgd.js';
 import { shapedSlot, shapeFor, shapeSlot } from './shape-slot.js';
 import { eachModeGram, multiplyModes } from './tensor-modes.js';
+import { Workspace } from './workspace.js';
 
 const shampooOptions = z.strictObject({
   weightDecay: z.number().min(0).default(0).describe('L2 penalty, added to the gradient'),
@@ -158,7 +158,7 @@ function writeInverseRoot({ size, dense, values }: KronFactor, root: number, out
   const product = work.take('gram', size * size);
   for (let i = 0; i < u.length; i++) scaled[i] = u[i] * sigma[i % size] ** (-1 / root);
   transpose(u, size, size, turned);
-  multiply(scaled, size, size, turned, size, product);
+  multiplyRight(scaled, size, size, turned, size, product);
   out.set(product);
 }
 

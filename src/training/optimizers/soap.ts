@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { svd, thinQr } from '../../linalg/index.js';
+import { multiplyRight, svd, thinQr } from '../../linalg/index.js';
 import { parseOptions } from '../../registry/index.js';
-import { multiply, Workspace } from './dense-kernels.js';
 import { transpose } from './kron-kernels.js';
 import {
   beginUpdate,
@@ -16,6 +15,7 @@ import {
 } from './optimizer.js';
 import { shapedSlot, shapeFor, shapeSlot } from './shape-slot.js';
 import { eachModeGram, multiplyModes } from './tensor-modes.js';
+import { Workspace } from './workspace.js';
 
 const share = z.number().min(0).lt(1);
 
@@ -199,7 +199,7 @@ function turnBases({ shape, v, gg, q }: Tensor, work: Workspace): void {
     if (!basis || !matrix) return;
     const old = copied(basis, work.take(`into ${mode}`, basis.length));
     const product = work.take('gram', size * size);
-    multiply(copied(matrix, work.take(`back ${mode}`, matrix.length)), size, size, old, size, product);
+    multiplyRight(copied(matrix, work.take(`back ${mode}`, matrix.length)), size, size, old, size, product);
     const estimates = new Float64Array(size);
     for (let i = 0; i < product.length; i++) estimates[i % size] += old[i] * product[i];
     const order = Array.from(estimates.keys()).sort((a, b) => estimates[b] - estimates[a]);

@@ -1,5 +1,6 @@
-import { multiply, type Workspace } from './dense-kernels.js';
+import { multiplyRight } from '../../linalg/index.js';
 import { gram, transpose } from './kron-kernels.js';
+import type { Workspace } from './workspace.js';
 
 /**
  * Multiplies every dimension i of a tensor by a matrix, in place: `out[…, e, …] = Σ_d x[…, d, …] · Mᵢ[d, e]`.
@@ -22,7 +23,7 @@ export function multiplyModes(
       for (let at = 0, k = 0; at < x.length; at++, k = k + 1 === size ? 0 : k + 1) {
         x[at] = matrix ? turned[at] * matrix[k] : turned[at];
       }
-    } else multiply(turned, rest, size, matrix, size, x);
+    } else multiplyRight(turned, rest, size, matrix, size, x);
   });
 }
 
