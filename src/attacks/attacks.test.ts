@@ -9,25 +9,17 @@ import { cloneWeights, initializeModel, loadModel, type Model, type StateDict, s
 import { InputError, InterruptedError } from '../registry/index.js';
 import { Evaluator } from '../training/index.js';
 import {
-  type AttackChoice,
   AttackRunner,
   type AttackTask,
   attacks,
-  attacksOfSuite,
   clipRaised,
   evaluationSteps,
   fineTune,
-  optimizersLeftOut,
-  type PlannedStart,
-  planAttacks,
-  plannedSearches,
   raisedOptions,
   ranked,
   resetWeights,
   runAttackTasks,
   type SearchResult,
-  starts,
-  suites,
   type Trial,
   transformWeights,
   trialCount,
@@ -361,178 +353,6 @@ describe('ranked', () => {
     });
     const order = ranked([trial(1, 0.9), trial(2, 0.95, 80), trial(3, 0.99), trial(4, 0.951, 40)]);
     expect(order.map(({ learningRate }) => learningRate)).toEqual([4, 2, 3, 1]);
-  });
-});
-
-/** What each attack must do to the released weights before it trains, checked on the weights themselves. */
-describe('the registry', () => {
-  const setting = {
-    data: dataSpec.parse({}),
-    steps: 10,
-    batchSize: 4,
-    optimizers: [
-      { name: 'sgd', decades: [-2] },
-      { name: 'adamw', decades: [-3] },
-    ],
-    searchSeeds: [5],
-    seeds: [1],
-  };
-  const options = { clip: raised(1), rescale: { sigma: 7 }, reset: { include: ['fc3*'] } };
-  const fresh = (seed: number) => initializeModel('cnn', config, 100 + seed).weights;
-
-  /** The model of these tests in the place of a starting point. */
-  const onModel = (name: string): PlannedStart => {
-    const start = starts.get(name);
-    const path = 'm';
-    return { start, from: name === 'random weights' ? { kind: 'random', like: path } : { kind: 'model', path }, model };
-  };
-
-  it.each(attacksOfSuite('quick').map((name) => [name, attacks.get(name)] as const))(
-    '%s does what its name says and nothing else',
-    (name, attack) => {
-      expect(attack.description).toMatch(/^[a-z].{20,}$/);
-      const made = plannedSearches({ tried: [{ attack, start: onModel('locked') }] }, setting, { transforms: options });
-      expect(made.map(({ task: { optimizer } }) => optimizer.name)).toEqual(
-        ['frozen', 'white-box'].includes(name) ? ['lbfgs'] : ['sgd', 'adamw'],
-      );
-      const words = name.split('-');
-      expect(structuredClone(made)).toEqual(made);
-      const [{ task, facts }] = made;
-      expect(facts).toMatchObject({
-        start: 'locked',
-        kind: name,
-        trains: !['frozen', 'white-box'].includes(name),
-        plain: name === 'fine-tune',
-      });
-      expect(facts.countsAs).toBe(name === 'frozen' ? 'floor' : 'locked');
-      expect(facts.adaptive).toBe(words.some((word) => word in options));
-      expect(facts.knows.length > 0).toBe(facts.adaptive);
-      expect(facts.knows.some((what) => what.includes('singular values'))).toBe(words.includes('clip'));
-
-      const weights = transformWeights(model, model.weights, task.transforms ?? [], fresh)(3);
-      const before = sigmaOf(model.weights, 'fc1.weight');
-      const after = sigmaOf(weights, 'fc1.weight');
-      // A clip of one value makes the two largest equal; a rescaling brings the largest to 7 and keeps all ratios.
-      expect(Math.abs(after[0] / after[1] - (words.includes('clip') ? 1 : before[0] / before[1]))).toBeLessThan(1e-5);
-      expect(Math.abs(after[2] / after[1] - before[2] / before[1])).toBeLessThan(1e-5);
-      const unclipped = words.includes('clip') ? before[1] : before[0];
-      expect(Math.abs(after[0] - (words.includes('rescale') ? 7 : unclipped))).toBeLessThan(1e-3);
-      const drawn = fresh(3).get('fc3.weight')?.data;
-      expect(String(weights.get('fc3.weight')?.data) === String(drawn)).toBe(words.includes('reset'));
-      if (name === 'fine-tune' || name === 'frozen') expect(weights).toBe(model.weights);
-    },
-  );
-
-  it('tries what is named, and the floor', () => {
-    const from = ['unlocked', 'locked', 'random weights'].map(onModel);
-    const names = (choice: AttackChoice) =>
-      planAttacks(from, { transforms: options, ...choice }).tried.map(
-        ({ attack, start }) => `${start.start.name} ${attack.name}`,
-      );
-    expect(names({ attacks: ['lora', 'clip'] })).toEqual([
-      'unlocked lora',
-      'locked clip',
-      'locked frozen',
-      'locked lora',
-      'random weights fine-tune',
-    ]);
-    expect(names({ attacks: attacksOfSuite('quick') })).toEqual(names({}));
-    expect(() => names({ attacks: ['lorra'] })).toThrow(
-      /^attack: expected one of .* found "lorra"; did you mean "lora"\?$/,
-    );
-  });
-
-  it('has suites, each with the one before; the first is what was tried before there were any', () => {
-    expect(attacksOfSuite('quick')).toEqual([
-      'fine-tune',
-      'rescale',
-      'clip',
-      'clip-rescale',
-      'reset',
-      'rescale-reset',
-      'clip-reset',
-      'clip-rescale-reset',
-      'frozen',
-      'white-box',
-    ]);
-    const [quick, standard, full] = suites.map((suite) => new Set(attacksOfSuite(suite)));
-    expect([...quick].every((name) => standard.has(name)) && [...standard].every((name) => full.has(name))).toBe(true);
-    // What cannot be tried without options is in none.
-    expect(attacks.names().filter((name) => !full.has(name))).toEqual(['by-name', 'interpolate']);
-  });
-
-  it('gives a trained part the options that an attacker chose', () => {
-    const tried = [{ attack: attacks.get('lora'), start: onModel('locked') }];
-    const partOf = (choice: AttackChoice) => plannedSearches({ tried }, setting, choice)[0].task.trained;
-    expect(partOf({})).toEqual({ name: 'lora', options: undefined });
-    expect(partOf({ trained: { lora: { rank: 8 } } })).toEqual({ name: 'lora', options: { rank: 8 } });
-    const lbfgs = { ...setting, optimizers: [...setting.optimizers, { name: 'lbfgs', decades: [0] }] };
-    expect(optimizersLeftOut({ tried }, lbfgs)).toEqual([
-      'lora is not tried with lbfgs: not all weights are trained, which needs an optimizer of the gradient alone.',
-    ]);
-    expect(optimizersLeftOut({ tried }, setting)).toEqual([]);
-  });
-
-  it('leaves out what an attacker has no options for', () => {
-    const { tried, notes } = planAttacks([onModel('locked')], { transforms: { rescale: {} } });
-    expect(tried.map(({ attack }) => attack.name)).toEqual(['fine-tune', 'rescale', 'frozen', 'white-box']);
-    expect(notes).toEqual([]);
-  });
-
-  it('leaves out what can do nothing, and says so in one sentence for all starting points', () => {
-    const from = ['unlocked', 'locked', 'random weights'].map(onModel);
-    const given = { ...options, reset: { include: ['head.*'] } };
-    const { tried, notes } = planAttacks(from, { transforms: given });
-    expect(tried.map(({ attack, start }) => `${start.start.name} ${attack.name}`)).toEqual([
-      'unlocked fine-tune',
-      'unlocked rescale',
-      'unlocked frozen',
-      'unlocked white-box',
-      'locked fine-tune',
-      'locked rescale',
-      'locked clip',
-      'locked clip-rescale',
-      'locked frozen',
-      'locked white-box',
-      'random weights fine-tune',
-      'random weights white-box',
-    ]);
-    expect(notes).toEqual([
-      'Not tried on unlocked: attacks with clip, which needs singular values that a lock raised.',
-      'Not tried on unlocked and locked: attacks with reset, which finds no weight that matches head.*.',
-    ]);
-  });
-
-  it('says which of the patterns that were given match nothing, where others do', () => {
-    const transforms = { reset: { include: ['fc3*', 'hed*'] }, clip: { lead: { include: ['cnov*'] } } };
-    const { notes } = planAttacks([onModel('locked')], { transforms });
-    expect(notes).toEqual(['clip.lead: no weight matches cnov*.', 'reset: no weight matches hed*.']);
-  });
-
-  it('says so too of patterns for what is trained and for matrices', () => {
-    const names = ['lora', 'by-name', 'quantize'];
-    const trained = {
-      lora: { include: ['fc1*', 'fx*'], also: ['gc*'] },
-      'by-name': { include: ['fc*'], exclude: ['bais'] },
-    };
-    const { notes } = planAttacks([onModel('locked')], {
-      attacks: names,
-      trained,
-      transforms: { quantize: { include: ['fc*', 'cnov*'] } },
-    });
-    expect(notes).toEqual([
-      'quantize.include: no weight matches cnov*.',
-      'lora.include: no weight matches fx*. lora.also: no weight matches gc*.',
-      'by-name.exclude: no weight matches bais.',
-    ]);
-  });
-
-  it('has one plain attack, and from random weights what needs no model is tried', () => {
-    expect(attacks.entries().filter(({ plain }) => plain)).toHaveLength(1);
-    const { tried } = planAttacks([onModel('random weights')], { transforms: options });
-    expect(tried.map(({ attack }) => attack.name)).toEqual(['fine-tune', 'white-box']);
-    const plain = planAttacks(['unlocked', 'locked'].map(onModel), { transforms: options, plainFrom: ['locked'] });
-    expect(plain.tried.map(({ attack, start }) => [attack.name, start.start.name])).toEqual([['fine-tune', 'locked']]);
   });
 });
 

@@ -6,6 +6,7 @@ import {
   isMeasured,
   overallVerdict,
   scores,
+  trainedParts,
   transforms,
   verdictOf,
 } from '../attacks/index.js';
@@ -113,16 +114,7 @@ export function attackTable(
       `Slowdown: steps on the locked model over steps on the unlocked one, same attack and optimizer.${transformsNote(rows)}`,
       `Score: mean (least to most) over ${count(seeds, 'seed')} of the best ${metric} on the way, ${perClass === undefined ? 'same runs' : `${perClass} labelled examples of each class`}.`,
       `lr: the best learning rate, searched with other seeds over ${decadesOf(rows)} decades, the same trials and steps for all.`,
-      ...(rows.some(takesNoStep)
-        ? [
-            'Frozen use: logistic regression on the outputs, its penalty chosen on held-out training examples; it takes no step of training.',
-          ]
-        : []),
-      ...(rows.some(({ kind }) => kind === 'white-box')
-        ? [
-            'White-box use: the same on what all hidden layers hold, averaged over places or tokens; of random weights those are random features.',
-          ]
-        : []),
+      ...explanations(rows),
     ],
   };
 }
@@ -130,6 +122,12 @@ export function attackTable(
 /** Whether a row has an unlocked one to be compared with: the locked model, and controls beside it. */
 function isCompared({ start, countsAs }: AttackRow): boolean {
   return start !== 'unlocked' && (countsAs === 'locked' || countsAs === 'nothing');
+}
+
+/** What is said of the parts that rows without a step of training are of, in the order of the registry. */
+function explanations(rows: readonly AttackRow[]): string[] {
+  const used = new Set(rows.filter(takesNoStep).map(({ composition }) => composition.trained.name));
+  return trainedParts.entries().flatMap(({ name, explains }) => (explains && used.has(name) ? [explains] : []));
 }
 
 /** What is done to the weights first, in the order of the registry: of the transforms that the rows are made of. */

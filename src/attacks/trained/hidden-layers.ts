@@ -15,6 +15,8 @@ export const hiddenLayers: TrainedPart<Record<string, never>> = {
   name: 'hidden-layers',
   description: 'leave the weights as they are and fit a logistic regression to all hidden layers',
   label: 'white-box use',
+  explains:
+    'White-box use: the same on what all hidden layers hold, averaged over places or tokens; of random weights those are random features.',
   options: z.strictObject({}),
   ...fittedPart,
   // It takes none, but hours of a regression would then cost less than one step.

@@ -11,6 +11,8 @@ export const noWeights: TrainedPart<Record<string, never>> = {
   name: 'none',
   description: 'leave the weights as they are and fit a logistic regression to the outputs',
   label: 'frozen use',
+  explains:
+    'Frozen use: logistic regression on the outputs, its penalty chosen on held-out training examples; it takes no step of training.',
   options: z.strictObject({}),
   ...fittedPart,
   outputsAlone: true,

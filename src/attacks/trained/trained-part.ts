@@ -40,6 +40,8 @@ export interface TrainedPart<Options = unknown> {
   readonly description: string;
   /** What it is called in a table: `fine-tuning`, `frozen use`. */
   readonly label: string;
+  /** What it does, in a sentence below a table, where its name does not say it. */
+  readonly explains?: string;
   /** Options with defaults: a strict object. */
   readonly options: z.ZodType<Options>;
   /** Whether the model itself learns. */
