@@ -33,8 +33,7 @@ export function mendPreTokenizer(part: PreTokenizer | null, config: unknown): Pr
     case 'Punctuation':
       return new SplitAt(new RegExp(`[${PUNCTUATION}]`, 'gu'), behavior, false);
     case 'Split':
-      // A pattern that the library cannot read matches nothing.
-      return new SplitAt((part as PreTokenizer & { pattern: RegExp | null }).pattern ?? /(?!)/gu, behavior, invert);
+      return new SplitAt((part as PreTokenizer & { pattern: RegExp }).pattern, behavior, invert);
     case 'Metaspace':
       return new Metaspace(options);
     case 'ByteLevel':

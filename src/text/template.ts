@@ -26,16 +26,19 @@ const BARE: Template = {
  * tokens are added, an empty second text is still a pair, and RoBERTa's second text has type 0.
  *
  * @param idOf - The number of a token; undefined where there is none.
- * @throws InputError when it is of an unknown kind or names a token that there is none.
+ * @param size - One more than the highest number of a token.
+ * @throws InputError when it is of an unknown kind or names a token or a type that there is none.
  */
-export function readTemplate(config: unknown, idOf: (token: string) => number | undefined): Template {
+export function readTemplate(config: unknown, idOf: (token: string) => number | undefined, size: number): Template {
   const post = config as PostProcessor | null;
   if (post === null || post === undefined) return BARE;
   switch (post.type) {
     case 'ByteLevel':
       return BARE;
     case 'Sequence': {
-      const read = (post.processors ?? []).map((each) => readTemplate(each, idOf)).filter((each) => each !== BARE);
+      const read = (post.processors ?? [])
+        .map((each) => readTemplate(each, idOf, size))
+        .filter((each) => each !== BARE);
       if (read.length > 1) throw new InputError('post_processor: expected one template in a sequence, found several');
       return read[0] ?? BARE;
     }
@@ -44,7 +47,7 @@ export function readTemplate(config: unknown, idOf: (token: string) => number | 
       const isBert = post.type === 'BertProcessing';
       const [cls, sep] = [post.cls, post.sep].map((token): TemplatePart => {
         const [name, id] = Array.isArray(token) ? token : [];
-        return { kind: 'special', ids: [requireId(id, String(name))], type: 0 };
+        return { kind: 'special', ids: [requireId(id, String(name), size)], type: 0 };
       });
       const [first, second]: TemplatePart[] = [
         { kind: 'first', type: 0 },
@@ -56,7 +59,7 @@ export function readTemplate(config: unknown, idOf: (token: string) => number | 
     case 'TemplateProcessing': {
       const ids = (name: string) => {
         const listed = post.special_tokens?.[name]?.ids ?? [idOf(name)];
-        return listed.map((id) => requireId(id, name));
+        return listed.map((id) => requireId(id, name, size));
       };
       return { single: readParts(post.single, ids), pair: readParts(post.pair, ids) };
     }
@@ -76,24 +79,35 @@ interface PostProcessor {
 }
 
 interface Item {
-  readonly SpecialToken?: { readonly id?: string; readonly type_id?: number };
-  readonly Sequence?: { readonly id?: string; readonly type_id?: number };
+  readonly SpecialToken?: { readonly id?: string; readonly type_id?: unknown };
+  readonly Sequence?: { readonly id?: string; readonly type_id?: unknown };
 }
 
 function readParts(items: unknown, ids: (name: string) => number[]): TemplatePart[] {
   if (!Array.isArray(items)) throw new InputError('post_processor: expected a list of parts, found none');
   return (items as Item[]).map((item) => {
     const { SpecialToken: special, Sequence: sequence } = item ?? {};
-    if (special?.id !== undefined) return { kind: 'special', ids: ids(special.id), type: special.type_id ?? 0 };
-    if (sequence?.id === 'A') return { kind: 'first', type: sequence.type_id ?? 0 };
-    if (sequence?.id === 'B') return { kind: 'second', type: sequence.type_id ?? 0 };
+    if (special?.id !== undefined) return { kind: 'special', ids: ids(special.id), type: typeOf(special) };
+    if (sequence?.id === 'A') return { kind: 'first', type: typeOf(sequence) };
+    if (sequence?.id === 'B') return { kind: 'second', type: typeOf(sequence) };
     throw new InputError('post_processor: expected special tokens and the sequences A and B, found another part');
   });
 }
 
-function requireId(id: unknown, name: string): number {
-  if (Number.isInteger(id) && Number(id) >= 0) return Number(id);
-  throw new InputError(`post_processor: expected the number of the token ${quote(name)}, found none`);
+/** The largest type of a token: models know two, XLNet five. */
+const MAX_TYPE = 255;
+
+function typeOf({ type_id: type = 0 }: { readonly type_id?: unknown }): number {
+  if (typeof type === 'number' && Number.isInteger(type) && type >= 0 && type <= MAX_TYPE) return type;
+  throw new InputError(`post_processor: expected a type_id from 0 to ${MAX_TYPE}, found ${quote(String(type))}`);
+}
+
+function requireId(id: unknown, name: string, size: number): number {
+  if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < size) return id;
+  const found = id === undefined ? 'none' : quote(String(id));
+  throw new InputError(
+    `post_processor: expected the number of the token ${quote(name)}, below ${size}, found ${found}`,
+  );
 }
 
 /**

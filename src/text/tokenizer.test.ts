@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { loadTokenizer, type Tokenizer } from './index.js';
 
 interface Expected {
@@ -183,8 +183,45 @@ describe('files of a tokenizer', () => {
     expect(
       await fails({ ...sound, post_processor: { type: 'TemplateProcessing', single: [{ x: 1 }], pair: [] } }),
     ).toBe('InputError FILE: post_processor: expected special tokens and the sequences A and B, found another part');
+    const special = (token: object, part: object = {}) => ({
+      type: 'TemplateProcessing',
+      single: [{ SpecialToken: { id: 'a', type_id: 0, ...part } }, { Sequence: { id: 'A', type_id: 0 } }],
+      pair: [{ Sequence: { id: 'A', type_id: 0 } }],
+      special_tokens: { a: { id: 'a', ids: [1], ...token } },
+    });
+    expect(await fails({ ...sound, post_processor: special({}) })).toBe('loaded');
+    // Number 2 is one more than there are.
+    expect(await fails({ ...sound, post_processor: special({ ids: [2] }) })).toBe(
+      'InputError FILE: post_processor: expected the number of the token "a", below 2, found "2"',
+    );
+    expect(await fails({ ...sound, post_processor: special({}, { type_id: 256 }) })).toBe(
+      'InputError FILE: post_processor: expected a type_id from 0 to 255, found "256"',
+    );
+    const bert = { type: 'BertProcessing', cls: ['a', 1], sep: ['x', 2] };
+    expect(await fails({ ...sound, post_processor: bert })).toContain('the number of the token "x", below 2');
     await rm(scratch, { recursive: true });
   });
+
+  it.each(['normalizer', 'pre_tokenizer', 'decoder'])(
+    'a %s with a pattern of no kind is refused unprinted',
+    async (part) => {
+      const scratch = await mkdtemp(join(tmpdir(), 'tokenizer-'));
+      const warned = vi.spyOn(console, 'warn');
+      const type = part === 'pre_tokenizer' ? 'Split' : 'Replace';
+      const [list] =
+        { normalizer: ['normalizers'], pre_tokenizer: ['pretokenizers'], decoder: ['decoders'] }[part] ?? [];
+      const odd = { type, pattern: { Glob: '\u001b[2J' }, content: '', behavior: 'Removed', invert: false };
+      for (const each of [odd, { type: 'Sequence', [String(list)]: [odd] }]) {
+        await writeFile(join(scratch, 'tokenizer.json'), JSON.stringify({ ...sound, [part]: each }));
+        await expect(loadTokenizer(scratch)).rejects.toThrow(
+          `${part}: ${type}: expected a pattern {"String": "…"} or {"Regex": "…"}, found "{`,
+        );
+      }
+      expect(warned).not.toHaveBeenCalled();
+      warned.mockRestore();
+      await rm(scratch, { recursive: true });
+    },
+  );
 
   it('count by their content', async () => {
     const scratch = await mkdtemp(join(tmpdir(), 'tokenizer-'));

@@ -5,6 +5,7 @@ import { type ChatMessage, ChatTemplate } from './chat-template.js';
 import { mendDecoder } from './decoders.js';
 import { type LibraryTokenizer, library } from './library.js';
 import { mendNormalizer } from './normalizers.js';
+import { requirePatterns } from './patterns.js';
 import { mendPreTokenizer } from './pre-tokenizers.js';
 import { longestFirst, readTemplate, type Template, type TemplatePart } from './template.js';
 
@@ -195,6 +196,7 @@ class MendedTokenizer implements Tokenizer {
   ) {
     const file = json as TokenizerFile;
     this.size = requireVocabulary(file);
+    for (const part of ['normalizer', 'pre_tokenizer', 'decoder']) requirePatterns(json[part], part);
     // The fast tokenizers of transformers go by tokenizer.json alone; the library's options for others are not for these.
     const inner = new library.Tokenizer({ added_tokens: [], ...json }, {});
     inner.normalizer = mendNormalizer(inner.normalizer);
@@ -214,7 +216,7 @@ class MendedTokenizer implements Tokenizer {
       });
     this.#inner = inner;
     const idOf = (token: string) => inner.token_to_id(token);
-    this.#template = readTemplate(file.post_processor, idOf);
+    this.#template = readTemplate(file.post_processor, idOf, this.size);
     const { single } = this.#template;
     const before = single.slice(
       0,
