@@ -1,13 +1,11 @@
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { cpSync, readdirSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fromFloat32, readSafetensors, type StoredTensor, toFloat32, writeSafetensors } from '../src/formats/index.js';
 import { initializeModel, loadModel, saveModel } from '../src/models/index.js';
-
-const main = resolve('dist/cli/main.js');
+import { runCommand } from './support/run-command.js';
 
 let root: string;
 beforeAll(async () => {
@@ -22,13 +20,12 @@ afterAll(async () => {
   await rm(root, { recursive: true });
 });
 
-function weightlock(...args: string[]): SpawnSyncReturns<string> {
-  return spawnSync(process.execPath, [main, ...args], { cwd: root, encoding: 'utf8', timeout: 120_000 });
-}
+const weightlock = (...args: string[]) => runCommand(root, args);
 
 /** The error of a command that must refuse its input, with or without --dry-run: exit code 2, one line, no run folder. */
-function refusal(...args: string[]): string {
-  const [real, dry] = [[], ['--dry-run']].map((more) => weightlock(...args, '--quiet', ...more));
+async function refusal(...args: string[]): Promise<string> {
+  const real = await weightlock(...args, '--quiet');
+  const dry = await weightlock(...args, '--quiet', '--dry-run');
   expect([real.status, real.stdout, dry.status, dry.stdout]).toEqual([2, '', 2, '']);
   expect(real.stderr).toMatch(/^error: [^\n]+\n$/);
   expect(dry.stderr).toBe(real.stderr);
@@ -65,53 +62,55 @@ describe('weights that are not finite', () => {
     );
   });
 
-  it('end a command before any work', () => {
-    expect(refusal('attack', 'model', '--unlocked', 'nan')).toContain('nan/model.safetensors: tensor "fc2.weight"');
+  it('end a command before any work', async () => {
+    expect(await refusal('attack', 'model', '--unlocked', 'nan')).toContain(
+      'nan/model.safetensors: tensor "fc2.weight"',
+    );
   });
 
-  it('inspect shows the other matrices and marks this one', () => {
-    const { status, stdout } = weightlock('inspect', 'nan', '--quiet');
+  it('inspect shows the other matrices and marks this one', async () => {
+    const { status, stdout } = await weightlock('inspect', 'nan', '--quiet');
     expect(status).toBe(0);
     expect(stdout).toMatch(/^fc1\.weight +6×784 +\d/m);
     expect(stdout).toMatch(/^fc2\.weight +10×6( +–){6}$/m);
     expect(stdout).toContain('fc2.weight is not finite: NaN at [2, 3], one such value.');
-    expect(weightlock('inspect', 'infinite', '--quiet').stdout).toContain(
+    expect((await weightlock('inspect', 'infinite', '--quiet')).stdout).toContain(
       'fc1.bias is not finite: -Infinity at [2], one such value.',
     );
   });
 });
 
-it('inspect says what a file without a matrix is', () => {
+it('inspect says what a file without a matrix is', async () => {
   writeFileSync(join(root, 'README.md'), '# A model');
-  expect(refusal('inspect', 'README.md')).toBe(
+  expect(await refusal('inspect', 'README.md')).toBe(
     'error: README.md: expected a safetensors file, found a text file; give the model directory or its model.safetensors\n',
   );
 });
 
-it('a batch of one where batch norm has a single value a channel is refused before any work', () => {
+it('a batch of one where batch norm has a single value a channel is refused before any work', async () => {
   const expected = 'layer4.0.bn1: batch norm cannot train on one value a channel';
-  expect(refusal('lock', 'normed', 'out', '--specdef.batch-size', '1')).toContain(expected);
-  expect(refusal('attack', 'normed', '--score-batch-size', '1')).toContain(expected);
+  expect(await refusal('lock', 'normed', 'out', '--specdef.batch-size', '1')).toContain(expected);
+  expect(await refusal('attack', 'normed', '--score-batch-size', '1')).toContain(expected);
 });
 
-it('a device that is not there is found before anything is read', () => {
+it('a device that is not there is found before anything is read', async () => {
   const elsewhere = process.platform === 'darwin' ? 'dml' : 'coreml';
-  expect(refusal('evaluate', 'model', '--device', elsewhere)).toContain(
+  expect(await refusal('evaluate', 'model', '--device', elsewhere)).toContain(
     `device ${elsewhere}: expected a device that opens on this machine`,
   );
 });
 
-it('a training that diverges says so, exits with 2, and leaves its folder to be looked at; a smaller rate is another run', () => {
+it('a training that diverges says so, exits with 2, and leaves its folder to be looked at; a smaller rate is another run', async () => {
   const train = (...more: string[]) =>
     weightlock('train', 'trained', '--architecture', 'mlp', '--optimizer', 'sgd', '--steps', '30', '--quiet', ...more);
-  const first = train('--learning-rate', '1e12');
+  const first = await train('--learning-rate', '1e12');
   expect([first.status, first.stdout]).toEqual([2, '']);
   expect(first.stderr).toMatch(
     /^error: diverged at step \d+ of 30: (the loss is|weights of fc\d\.\w+ are) (NaN|Infinity)[^\n]*, with learning rate \d+; try a smaller one\n$/,
   );
   expect(readdirSync(join(root, 'runs'))).toHaveLength(1);
   expect(readdirSync(root)).not.toContain('trained');
-  expect(train('--learning-rate', '1e12').stderr).toBe(first.stderr);
-  expect(train('--learning-rate', '0.01').status).toBe(0);
+  expect((await train('--learning-rate', '1e12')).stderr).toBe(first.stderr);
+  expect((await train('--learning-rate', '0.01')).status).toBe(0);
   expect(readdirSync(join(root, 'runs'))).toHaveLength(2);
 });

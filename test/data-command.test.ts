@@ -1,43 +1,48 @@
-import { spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { decodeImage } from '../src/formats/index.js';
 import { idxFile, pixelsOf, write, writeCifarFolder, writeIdxFolder } from './support/image-data.js';
+import { runCommand } from './support/run-command.js';
 
-const main = resolve('dist/cli/main.js');
 let root: string;
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'weightlock-data-'));
   await writeIdxFolder(join(root, 'data/mnist'), { train: 200, side: 12 });
   await writeCifarFolder(join(root, 'data/cifar10'));
 });
+beforeEach(() => {
+  vi.stubEnv('WEIGHTLOCK_DATA', 'data');
+});
 afterAll(() => rm(root, { recursive: true }));
 
-function weightlock(...args: string[]) {
-  const env = { ...process.env, WEIGHTLOCK_DATA: 'data' };
-  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], { cwd: root, encoding: 'utf8', env });
-  return { status, stdout, stderr };
-}
+const weightlock = (...args: string[]) => runCommand(root, args);
 
 describe('weightlock data', () => {
-  it('ls describes all data sets of WEIGHTLOCK_DATA, or what a path holds', () => {
-    const { status, stdout, stderr } = weightlock('data', 'ls', '--json');
+  it('ls describes all data sets of WEIGHTLOCK_DATA, or what a path holds', async () => {
+    const { status, stdout, stderr } = await weightlock('data', 'ls', '--json');
     expect([status, stderr]).toEqual([0, '']);
     const found = JSON.parse(stdout).data as { path: string; kind: string }[];
     expect(found.map(({ path, kind }) => [path, kind])).toEqual([
       [join('data', 'cifar10'), 'CIFAR folder'],
       [join('data', 'mnist'), 'IDX folder'],
     ]);
-    const text = weightlock('data', 'ls', 'data/mnist', '--quiet').stdout;
+    const text = (await weightlock('data', 'ls', 'data/mnist', '--quiet')).stdout;
     expect(text).toContain(`${join('data', 'mnist')}, IDX folder, 12×12 grey`);
     expect(text).toMatch(/^3 +20 +2$/m);
     expect(text).toMatch(/^all +200 +20$/m);
   });
 
   it('check finds a data set sound, and writes a contact sheet', async () => {
-    const { status, stdout } = weightlock('data', 'check', 'data/mnist', '--contact-sheet', 'sheet.png', '--quiet');
+    const { status, stdout } = await weightlock(
+      'data',
+      'check',
+      'data/mnist',
+      '--contact-sheet',
+      'sheet.png',
+      '--quiet',
+    );
     expect(status).toBe(0);
     expect(stdout).toContain('Copies between splits: 0.');
     const sheet = await decodeImage(await readFile(join(root, 'sheet.png')), 'sheet.png');
@@ -48,7 +53,7 @@ describe('weightlock data', () => {
     const folder = join(root, 'copied');
     await writeIdxFolder(folder);
     await write(join(folder, 't10k-images-idx3-ubyte'), idxFile([20, 6, 6], pixelsOf(20, 36)));
-    const { status, stdout } = weightlock('data', 'check', 'copied', '--quiet');
+    const { status, stdout } = await weightlock('data', 'check', 'copied', '--quiet');
     expect(status).toBe(1);
     expect(stdout).toContain('Copies between splits: 20.');
     expect(stdout).toMatch(/t10k-images-idx3-ubyte 0 is .*train-images-idx3-ubyte 0$/m);
@@ -62,7 +67,7 @@ describe('weightlock data', () => {
     await write(join(root, 'texts/train.tsv'), Buffer.from(`sentence\tlabel\n${rows.join('\n')}\n`));
     const copied = `${rows[4]}\n${rows[5].replace('the', 'a')}\n`;
     await write(join(root, 'texts/dev.tsv'), Buffer.from(`sentence\tlabel\n${copied}`));
-    const { status, stdout } = weightlock('data', 'check', 'texts', '--quiet');
+    const { status, stdout } = await weightlock('data', 'check', 'texts', '--quiet');
     expect(status).toBe(1);
     expect(stdout).toMatch(/^1 +yes +20 +2$/m);
     expect(stdout).toMatch(/^words +median +95 % +most$/m);
@@ -71,7 +76,7 @@ describe('weightlock data', () => {
     expect(stdout).toContain('Near copies between splits (half of the word 5-grams): 1.');
     expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
     const options = ['--tokenizer', resolve('test/fixtures/tokenizers/wordpiece'), '--max-length', '10'];
-    const { data } = JSON.parse(weightlock('data', 'ls', 'texts/dev.tsv', '--json', ...options).stdout);
+    const { data } = JSON.parse((await weightlock('data', 'ls', 'texts/dev.tsv', '--json', ...options)).stdout);
     expect(data[0].lengths[0]).toMatchObject({ unit: 'tokens', truncated: 2 });
     expect(data[0].splits).toEqual([{ name: 'all', size: 2, counts: [2] }]);
   });
@@ -95,8 +100,8 @@ describe('weightlock data', () => {
       ['train', 'out', '--data.path', 'texts', '--data.tokenizer', resolve('test/fixtures/tokenizers/wordpiece')],
       'architecture: expected one that takes input_ids, attention_mask, token_type_ids, as the data are no images, got cnn',
     ],
-  ])('refuses %j', (args, message) => {
-    const { status, stderr } = weightlock(...args, '--quiet');
+  ])('refuses %j', async (args, message) => {
+    const { status, stderr } = await weightlock(...args, '--quiet');
     expect([status, stderr.replaceAll('\n', ' ')]).toEqual([2, expect.stringContaining(message)]);
   });
 
@@ -126,7 +131,7 @@ describe('weightlock data', () => {
     [['train', 'x', '--data.split-seed', '9007199254740993'], 'got 9007199254740993 (flag --data.split-seed)'],
   ])('%j is refused in one line', async (args, message) => {
     await write(join(root, 'short'), Buffer.of(0, 0, 8, 1, 0));
-    const { status, stdout, stderr } = weightlock(...args, '--quiet');
+    const { status, stdout, stderr } = await weightlock(...args, '--quiet');
     expect([status, stdout]).toEqual([2, '']);
     expect(stderr).toMatch(/^error: [^\n]+\n$/);
     expect(stderr).toContain(message);
@@ -146,12 +151,12 @@ describe('weightlock data', () => {
       '3',
       '--json',
     ];
-    const first = weightlock(...args);
+    const first = await weightlock(...args);
     expect([first.status, first.stderr]).toEqual([0, '']);
     expect(JSON.parse(first.stdout).test.n).toBe(20);
-    expect(JSON.parse(weightlock(...args).stdout).run).toBe(JSON.parse(first.stdout).run);
+    expect(JSON.parse((await weightlock(...args)).stdout).run).toBe(JSON.parse(first.stdout).run);
     await write(join(root, 'data/mnist/train-images-idx3-ubyte'), idxFile([200, 12, 12], pixelsOf(200, 144, 7)));
-    const { status, stdout } = weightlock(...args, '--force');
+    const { status, stdout } = await weightlock(...args, '--force');
     expect(status).toBe(0);
     expect(JSON.parse(stdout).run).not.toBe(JSON.parse(first.stdout).run);
   });

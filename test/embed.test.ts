@@ -1,10 +1,10 @@
-import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { largestDifference } from './support/compare.js';
+import { runCommand } from './support/run-command.js';
 
 const folder = resolve(process.env.WEIGHTLOCK_DATA ?? '../shared/data', 'models/all-minilm-l6-v2');
 const isThere = existsSync(folder);
@@ -17,11 +17,7 @@ beforeAll(async () => {
 afterAll(() => rm(root, { recursive: true }));
 
 describe.skipIf(!isThere)('weightlock embed', () => {
-  const run = (...args: string[]) =>
-    spawnSync(process.execPath, [resolve('dist/cli/main.js'), 'embed', folder, ...args], {
-      cwd: root,
-      encoding: 'utf8',
-    });
+  const run = (...args: string[]) => runCommand(root, ['embed', folder, ...args]);
 
   it('gives the embeddings of transformers, in the order of the file', async () => {
     const expected = JSON.parse(readFileSync(join(folder, 'expected.json'), 'utf8')) as {
@@ -30,7 +26,7 @@ describe.skipIf(!isThere)('weightlock embed', () => {
     };
     const rows = expected.sentences.map((sentence) => `${JSON.stringify(sentence)},1\n`);
     await writeFile(join(root, 'texts.csv'), `sentence,number\n${rows.join('')}`);
-    const { status, stdout, stderr } = run(
+    const { status, stdout, stderr } = await run(
       ...['--data.path', 'texts.csv', '--text', 'sentence', '--output', 'out.jsonl', '--json'],
     );
     expect(stderr).toBe('');
@@ -50,7 +46,7 @@ describe.skipIf(!isThere)('weightlock embed', () => {
 
   it('says in one line which columns there are', async () => {
     await writeFile(join(root, 'other.csv'), 'a,b\nx,y\n');
-    const { status, stderr } = run('--data.path', 'other.csv', '--text', 'sentence');
+    const { status, stderr } = await run('--data.path', 'other.csv', '--text', 'sentence');
     expect(status).toBe(2);
     expect(stderr.trim().split('\n')).toHaveLength(1);
     expect(stderr).toMatch(/data\.text: expected a column of .*got "sentence"; found "a", "b"/);

@@ -1,11 +1,10 @@
-import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openTensors } from '../src/formats/index.js';
+import { runCommand } from './support/run-command.js';
 
-const main = resolve('dist/cli/main.js');
 const root = mkdtempSync(join(tmpdir(), 'weightlock-gguf-commands-'));
 afterAll(() => rmSync(root, { recursive: true }));
 
@@ -38,22 +37,22 @@ beforeAll(() => {
   writeFileSync(join(root, 'texts.csv'), `text\n${texts.join('\n')}\n`);
 });
 
-function weightlock(...args: string[]) {
+async function weightlock(...args: string[]) {
   const task = ['--data.path', 'texts.csv', '--data.text', 'text', '--threads', '1'];
-  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args, ...task, '--json'], {
-    cwd: root,
-    encoding: 'utf8',
-  });
+  const { status, stdout, stderr } = await runCommand(root, [...args, ...task, '--json']);
   expect([status, stderr]).toEqual([0, '']);
   return stdout;
 }
 
 describe('commands on a language model in a GGUF file', () => {
   it('evaluate, lock and attack it by its path; the locked one is a directory that needs the file no more', async () => {
-    const before = JSON.parse(weightlock('evaluate', 'model/m.gguf')) as { metrics: Record<string, number>; n: number };
-    expect(JSON.parse(weightlock('evaluate', 'model')).metrics).toEqual(before.metrics);
+    const before = JSON.parse(await weightlock('evaluate', 'model/m.gguf')) as {
+      metrics: Record<string, number>;
+      n: number;
+    };
+    expect(JSON.parse(await weightlock('evaluate', 'model')).metrics).toEqual(before.metrics);
     const brief = ['--specdef.steps', '2', '--specdef.lead.share', '0', '--specdef.utility-floor', '0'];
-    weightlock('lock', 'model/m.gguf', 'locked', ...brief);
+    await weightlock('lock', 'model/m.gguf', 'locked', ...brief);
     const files = ['README.md', 'config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json'];
     expect(readdirSync(join(root, 'locked')).sort()).toEqual(files);
     expect(JSON.parse(readFileSync(join(root, 'locked/config.json'), 'utf8'))).toEqual({
@@ -68,7 +67,7 @@ describe('commands on a language model in a GGUF file', () => {
       if (Buffer.compare(a.bytes, b.bytes) !== 0) changed.push(name);
     }
     expect(changed).toContain('model.layers.0.self_attn.q_proj.weight');
-    expect(JSON.parse(weightlock('evaluate', 'locked')).n).toBe(before.n);
-    weightlock('attack', 'locked', '--unlocked', 'model/m.gguf', '--dry-run');
+    expect(JSON.parse(await weightlock('evaluate', 'locked')).n).toBe(before.n);
+    await weightlock('attack', 'locked', '--unlocked', 'model/m.gguf', '--dry-run');
   });
 });

@@ -1,12 +1,11 @@
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { cpSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeImageFolder } from './support/image-data.js';
+import { runCommand } from './support/run-command.js';
 
-const main = resolve('dist/cli/main.js');
 /** Neither the usual order, size, channels, normalization nor split. */
 const form = ['--data.size', '20', '--data.channels', '3', '--data.mean', '0.2', '--data.std', '0.4'];
 const task = ['--data.classes', '2,0,1', '--data.split-seed', '5', ...form];
@@ -14,14 +13,12 @@ const task = ['--data.classes', '2,0,1', '--data.split-seed', '5', ...form];
 let root: string;
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'weightlock-model-card-'));
-  const made = weightlock('train', 'model', ...task, '--steps', '60', '--quiet');
+  const made = await weightlock('train', 'model', ...task, '--steps', '60', '--quiet');
   expect(made.status).toBe(0);
 });
 afterAll(() => rm(root, { recursive: true }));
 
-function weightlock(...args: string[]): SpawnSyncReturns<string> {
-  return spawnSync(process.execPath, [main, ...args], { cwd: root, encoding: 'utf8', timeout: 120_000 });
-}
+const weightlock = (...args: string[]) => runCommand(root, args);
 
 interface Evaluated {
   metrics: { accuracy: number; loss: number };
@@ -30,15 +27,15 @@ interface Evaluated {
   warnings: string[];
 }
 
-function evaluated(...args: string[]): Evaluated {
-  const { status, stdout, stderr } = weightlock('evaluate', ...args, '--json');
+async function evaluated(...args: string[]): Promise<Evaluated> {
+  const { status, stdout, stderr } = await weightlock('evaluate', ...args, '--json');
   expect([status, stderr]).toEqual([0, '']);
   return JSON.parse(stdout) as Evaluated;
 }
 
 /** Lines of stderr that warn. */
-function warnings(...args: string[]): string[] {
-  const { status, stderr } = weightlock(...args);
+async function warnings(...args: string[]): Promise<string[]> {
+  const { status, stderr } = await weightlock(...args);
   expect(status, stderr).toBe(0);
   // Long lines are broken at the width of the screen.
   const lines = stderr
@@ -49,19 +46,19 @@ function warnings(...args: string[]): string[] {
 }
 
 describe('a model directory is enough', () => {
-  it('evaluate alone is what it is with all flags, of the model and of its locked copy', () => {
-    const given = evaluated('model', ...task);
+  it('evaluate alone is what it is with all flags, of the model and of its locked copy', async () => {
+    const given = await evaluated('model', ...task);
     expect(given.metrics.accuracy).toBeGreaterThan(0.8);
-    expect(evaluated('model')).toEqual(given);
+    expect(await evaluated('model')).toEqual(given);
     expect(given.warnings).toEqual([]);
     const short = ['--specdef.steps', '4', '--specdef.utility-floor', '0', '--specdef.max-kl', '1000'];
-    const locked = weightlock('lock', 'model', 'locked', ...short, '--json');
+    const locked = await weightlock('lock', 'model', 'locked', ...short, '--json');
     expect([locked.status, locked.stderr]).toEqual([0, '']);
     const { test } = JSON.parse(locked.stdout) as {
       test: Record<'before' | 'after', { float32: Evaluated }>;
     };
     expect(test.before.float32.metrics.loss).toBeCloseTo(given.metrics.loss, 12);
-    const { metrics, n } = evaluated('locked');
+    const { metrics, n } = await evaluated('locked');
     expect([metrics.accuracy, n]).toEqual([test.after.float32.metrics.accuracy, given.n]);
     expect(metrics.loss).toBeCloseTo(test.after.float32.metrics.loss, 12);
     expect(readFileSync(join(root, 'locked/README.md'), 'utf8')).toContain(
@@ -73,7 +70,7 @@ describe('a model directory is enough', () => {
     const names = ['2', '0', '1', 'zebra'];
     await writeImageFolder(join(root, 'pictures'), { classes: names, perClass: 30 });
     // In the folder the classes are 0, 1, 2, zebra.
-    const other = evaluated('model', '--data.name', 'images', '--data.path', 'pictures');
+    const other = await evaluated('model', '--data.name', 'images', '--data.path', 'pictures');
     expect(other.dataset).toContain('classes 2, 0, 1');
     expect(other.warnings).toEqual([]);
   });
@@ -92,37 +89,39 @@ describe('where data and card disagree', () => {
     ],
     [['--data.std', '0.3081'], /^the model's card says otherwise: deviation 0\.4, 0\.4, 0\.4, here 0\.3081/],
     [['--data.interpolation', 'bicubic'], /images resized bilinear, here bicubic$/],
-  ])('evaluate %j warns, on stderr and in JSON, and does as it is told', (flags, expected) => {
-    const { warnings: found } = evaluated('model', ...flags);
+  ])('evaluate %j warns, on stderr and in JSON, and does as it is told', async (flags, expected) => {
+    const { warnings: found } = await evaluated('model', ...flags);
     expect(found).toEqual([expect.stringMatching(expected)]);
-    expect(warnings('evaluate', 'model', ...flags, '--dry-run')).toEqual([`warning: ${found[0]}`]);
+    expect(await warnings('evaluate', 'model', ...flags, '--dry-run')).toEqual([`warning: ${found[0]}`]);
     if (!String(flags).includes('mean')) return;
-    expect(warnings('lock', 'model', 'other', ...flags, '--dry-run')).toEqual([`warning: ${found[0]}`]);
+    expect(await warnings('lock', 'model', 'other', ...flags, '--dry-run')).toEqual([`warning: ${found[0]}`]);
   });
 
-  it('reversed classes score what a reversed model would, beside the warning', () => {
-    const right = evaluated('model', '--data.classes', '2,0,1');
-    const wrong = evaluated('model', '--data.classes', '1,0,2');
+  it('reversed classes score what a reversed model would, beside the warning', async () => {
+    const right = await evaluated('model', '--data.classes', '2,0,1');
+    const wrong = await evaluated('model', '--data.classes', '1,0,2');
     expect(wrong.metrics.accuracy).toBeLessThan(right.metrics.accuracy - 0.4);
     expect([right.warnings.length, wrong.warnings.length]).toEqual([0, 1]);
   });
 
-  it('part of the classes in the order of the model is no disagreement', () => {
-    expect(evaluated('model', '--data.classes', '2,0').warnings).toEqual([]);
+  it('part of the classes in the order of the model is no disagreement', async () => {
+    expect((await evaluated('model', '--data.classes', '2,0')).warnings).toEqual([]);
   });
 
-  it('a damaged card is said, not followed', () => {
+  it('a damaged card is said, not followed', async () => {
     cpSync(join(root, 'model'), join(root, 'damaged'), { recursive: true });
     const path = join(root, 'damaged/README.md');
     const text = readFileSync(path, 'utf8');
     writeFileSync(path, text.replace('"splitSeed": 5', '"splitSeed": "\\u001b[31mfive"'));
-    const { warnings: found } = evaluated('damaged');
+    const { warnings: found } = await evaluated('damaged');
     expect(found).toEqual([expect.stringMatching(/^README\.md: data splitSeed: .*it is not used$/)]);
     writeFileSync(path, text.replace('"name": "digits"', '"name": "\\u001b[31m/etc"'));
-    expect(evaluated('damaged').warnings).toEqual([expect.stringMatching(/^README\.md: data name: .*not used$/)]);
+    expect((await evaluated('damaged')).warnings).toEqual([
+      expect.stringMatching(/^README\.md: data name: .*not used$/),
+    ]);
     unlinkSync(path);
     unlinkSync(join(root, 'damaged/preprocessor_config.json'));
-    const bare = weightlock('evaluate', 'damaged', '--quiet');
+    const bare = await weightlock('evaluate', 'damaged', '--quiet');
     expect([bare.status, bare.stderr]).toEqual([2, expect.stringContaining('expected examples of shape [3,20,20]')]);
   });
 });
@@ -130,39 +129,39 @@ describe('where data and card disagree', () => {
 describe('an attack that measures nothing', () => {
   const attack = (...args: string[]) => warnings('attack', 'model', ...args, '--dry-run');
 
-  it('warns of authorized classes, and of an unlocked model that is the locked one wherever it lies', () => {
-    expect(attack('--data.classes', '3,4,5')).toEqual([]);
-    expect(attack('--data.classes', '3,0')).toEqual([
+  it('warns of authorized classes, and of an unlocked model that is the locked one wherever it lies', async () => {
+    expect(await attack('--data.classes', '3,4,5')).toEqual([]);
+    expect(await attack('--data.classes', '3,0')).toEqual([
       'warning: 1 of 2 classes of the attack are authorized, the model is released for them: 0',
     ]);
-    expect(attack('--data.classes', '1,2')[0]).toMatch(/all classes of the attack are authorized.*: 1, 2$/);
+    expect((await attack('--data.classes', '1,2'))[0]).toMatch(/all classes of the attack are authorized.*: 1, 2$/);
     cpSync(join(root, 'model'), join(root, 'elsewhere'), { recursive: true });
-    expect(attack('--data.classes', '3,4', '--unlocked', 'elsewhere')).toEqual([
+    expect(await attack('--data.classes', '3,4', '--unlocked', 'elsewhere')).toEqual([
       'warning: the unlocked model has the weights of the locked one, so nothing is compared',
     ]);
-    expect(attack('--data.classes', '3,4', '--unlocked', 'locked')).toEqual([]);
+    expect(await attack('--data.classes', '3,4', '--unlocked', 'locked')).toEqual([]);
   });
 
-  it('warns of images prepared otherwise than the model’s', () => {
-    expect(attack('--data.classes', '3,4', '--data.mean', '0.5')).toEqual([
+  it('warns of images prepared otherwise than the model’s', async () => {
+    expect(await attack('--data.classes', '3,4', '--data.mean', '0.5')).toEqual([
       expect.stringContaining('mean 0.2, 0.2, 0.2, here 0.5'),
     ]);
   });
 });
 
-it('weights without config.json and with other classes end --dry-run too, with what to do', () => {
+it('weights without config.json and with other classes end --dry-run too, with what to do', async () => {
   cpSync(join(root, 'model'), join(root, 'bare'), { recursive: true });
   const config = JSON.parse(readFileSync(join(root, 'bare/config.json'), 'utf8')) as Record<string, unknown>;
   unlinkSync(join(root, 'bare/config.json'));
-  const refused = (...args: string[]) => {
-    const { status, stdout, stderr } = weightlock('evaluate', 'bare', ...args, '--dry-run', '--quiet');
+  const refused = async (...args: string[]) => {
+    const { status, stdout, stderr } = await weightlock('evaluate', 'bare', ...args, '--dry-run', '--quiet');
     expect([status, stdout]).toEqual([2, '']);
     return stderr;
   };
-  expect(refused()).toContain('bare/config.json: expected a file, found nothing; --architecture says what');
+  expect(await refused()).toContain('bare/config.json: expected a file, found nothing; --architecture says what');
   const { id2label: _, label2id: __, ...keys } = config;
   writeFileSync(join(root, 'five.json'), JSON.stringify({ ...keys, num_labels: 5 }));
-  expect(refused('--architecture', 'cnn', '--model-config', 'five.json')).toContain(
+  expect(await refused('--architecture', 'cnn', '--model-config', 'five.json')).toContain(
     'bare: the weights have 3 classes (fc4.weight is [3, 84]), the given configuration has 5; give --model-config a JSON file with {"num_labels": 3}',
   );
 });

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,8 +5,8 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Evaluation } from '../src/tasks/index.js';
 import { loadTokenizer } from '../src/text/index.js';
+import { runCommand } from './support/run-command.js';
 
-const main = resolve('dist/cli/main.js');
 const reads = resolve('test/fixtures/tokenizers/wordpiece');
 const nouns = ['fox', 'dog', 'man', 'food', 'meal', 'market', 'system'];
 const others = ['the', 'a', 'quick', 'lazy', 'sleeping', 'jumps', 'over', 'and'];
@@ -42,9 +41,8 @@ beforeAll(async () => {
 afterAll(() => rm(root, { recursive: true }));
 
 /** Runs a command that must succeed, and reads its JSON. */
-function json(...args: string[]) {
-  const run = [main, ...args, '--json', '--threads', '1'];
-  const { status, stdout, stderr } = spawnSync(process.execPath, run, { cwd: root, encoding: 'utf8' });
+async function json(...args: string[]) {
+  const { status, stdout, stderr } = await runCommand(root, [...args, '--json', '--threads', '1']);
   expect(status, stderr).toBe(0);
   return JSON.parse(stdout);
 }
@@ -82,8 +80,8 @@ describe.each([
 ])('$task by commands', ({ task, className, data, other, measured, least, steps }) => {
   const [model, locked] = [`${task}-model`, `${task}-locked`];
 
-  it('is trained from scratch, and its model directory is of the class that transformers has for it', () => {
-    const found: Trained = json(
+  it('is trained from scratch, and its model directory is of the class that transformers has for it', async () => {
+    const found: Trained = await json(
       ...['train', model, '--task', task, '--architecture', 'bert', '--model-config', 'config.json'],
       ...['--data.path', data, '--data.tokenizer', reads],
       ...['--steps', steps, '--batch-size', '16', '--learning-rate', '0.01', '--evaluate-every', '60'],
@@ -95,8 +93,8 @@ describe.each([
     expect(config.id2label).toEqual(names);
   });
 
-  it('is locked, and what that cost is measured', () => {
-    const found: Locked = json(
+  it('is locked, and what that cost is measured', async () => {
+    const found: Locked = await json(
       ...['lock', model, locked, '--data.path', data, '--specdef.steps', '6', '--specdef.batch-size', '8'],
       ...['--specdef.evaluate-every', '3', '--specdef.max-drop', '1', '--specdef.max-kl', 'null'],
       ...['--specdef.alpha', '0.5'],
@@ -107,14 +105,14 @@ describe.each([
     expect(found.test.after.float32.metrics.kl).toBeGreaterThan(0);
   });
 
-  it('is evaluated, and compared with the original', () => {
-    const found: Evaluation = json('evaluate', locked, '--data.path', data, '--original', model);
+  it('is evaluated, and compared with the original', async () => {
+    const found: Evaluation = await json('evaluate', locked, '--data.path', data, '--original', model);
     for (const name of measured) expect(found.metrics[name], name).toEqual(expect.any(Number));
     expect(found.metrics.kl).toBeGreaterThan(0);
   });
 
-  it('is attacked', () => {
-    const found: Attacked = json(
+  it('is attacked', async () => {
+    const found: Attacked = await json(
       ...['attack', locked, '--unlocked', model, '--data.path', other, '--workers', '0'],
       ...['--no-adaptive', '--optimizers', 'adamw'],
       ...['--cost-steps', '8', '--score-steps', '8', '--per-class', '4', '--seeds', '1', '--search-seeds', '9'],
@@ -131,24 +129,24 @@ describe.each([
 });
 
 describe('what does not fit is refused in one line', () => {
-  const refusal = (...args: string[]) => {
-    const { status, stderr } = spawnSync(process.execPath, [main, ...args, '--quiet'], { cwd: root, encoding: 'utf8' });
+  const refusal = async (...args: string[]) => {
+    const { status, stderr } = await runCommand(root, [...args, '--quiet']);
     expect(stderr).toMatch(/^error: [^\n]+\n$/);
     expect(status).toBe(2);
     return stderr;
   };
   const common = ['--architecture', 'bert', '--model-config', 'config.json', '--data.tokenizer', reads];
 
-  it('words of a task of texts, texts without classes of a task of words, a tokenizer without a mask', () => {
-    expect(refusal('train', 'm', ...common, '--data.path', 'words.jsonl')).toContain(
+  it('words of a task of texts, texts without classes of a task of words, a tokenizer without a mask', async () => {
+    expect(await refusal('train', 'm', ...common, '--data.path', 'words.jsonl')).toContain(
       'expected examples with classes, found none but of words, whose task is token-classification',
     );
-    expect(refusal('train', 'm', ...common, '--data.path', 'texts.jsonl', '--task', 'token-classification')).toContain(
-      'expected texts in words that have a class each, found none',
-    );
+    expect(
+      await refusal('train', 'm', ...common, '--data.path', 'texts.jsonl', '--task', 'token-classification'),
+    ).toContain('expected texts in words that have a class each, found none');
     const maskless = resolve('test/fixtures/tokenizers/byte-fallback');
     expect(
-      refusal(
+      await refusal(
         'train',
         'm',
         ...common,
