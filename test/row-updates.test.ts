@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createDataset, type LabelledDataset, TextExamples } from '../src/data/index.js';
+import { createDataset, type LabelledDataset, TextExamples, type TextForm } from '../src/data/index.js';
 import { RandomStream } from '../src/linalg/index.js';
 import { specDefStep, tripletSource } from '../src/locks/index.js';
 import { architectures, initializeModel, type Model, parameterSet, weightMatrices } from '../src/models/index.js';
@@ -25,14 +25,18 @@ const vocabulary = 400;
 const words = 'bert.embeddings.word_embeddings.weight';
 
 /** Texts that name some tokens often and others once or never: of 400, tokens 100 to 399 are in no text. */
-function texts(): LabelledDataset {
+function texts(form: Partial<TextForm> = {}): LabelledDataset {
   const stream = new RandomStream(7, 'texts');
   const encodings = Array.from({ length: 40 }, (_, text) => {
     const ids = Array.from({ length: 4 + (text % 5) }, () => 2 + Math.floor(98 * stream.uniform() ** 2));
     return { ids, mask: ids.map(() => 1), typeIds: ids.map(() => 0) };
   });
   const labels = Int32Array.from(encodings, (_, text) => text % 2);
-  return createDataset(new TextExamples(encodings, { padId: 1 }), { name: 'texts', labels, classes: ['a', 'b'] });
+  return createDataset(new TextExamples(encodings, { padId: 1, ...form }), {
+    name: 'texts',
+    labels,
+    classes: ['a', 'b'],
+  });
 }
 
 const keys = { hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 32 };
@@ -45,12 +49,28 @@ function newModel(): Model {
   return initializeModel('bert', { ...fitted, ...keys, vocab_size: vocabulary, pad_token_id: 1 }, 5);
 }
 
+/** Texts of which some tokens are hidden by one that no text names, 399, or replaced by any other. */
+const hidden = texts({ vocabulary: { size: vocabulary, maskId: 399, special: new Set([1]) } });
+
+function newMaskedModel(): Model {
+  const head = tasks.get('masked-lm').headFor(hidden);
+  const fitted = architectures.get('bert').fit(hidden.examples.layout([0]), head);
+  const more = { vocab_size: vocabulary, pad_token_id: 1, tie_word_embeddings: false };
+  return initializeModel('bert', { ...fitted, ...keys, ...more }, 5);
+}
+
 type More = Partial<Pick<ObjectiveOptions, 'accumulate' | 'recompute'>> &
   Partial<Pick<RunOptions, 'schedule' | 'checkpoint' | 'signal' | 'afterStep' | 'learningRate'>>;
 
+const texted = () => ({ model: newModel(), dataset });
+
 /** Trains with whole gradients, or by rows; all weights at the end. */
-async function trained(isByRows: boolean, spec: OptimizerSpec, { accumulate, recompute, ...more }: More = {}) {
-  const model = newModel();
+async function trained(
+  isByRows: boolean,
+  spec: OptimizerSpec,
+  { accumulate, recompute, ...more }: More = {},
+  { model, dataset }: { model: Model; dataset: LabelledDataset } = texted(),
+) {
   const params = parameterSet(model.weights);
   const byRows = isByRows ? () => true : undefined;
   const objective = await createObjective({
@@ -134,6 +154,25 @@ describe('tables of embeddings by the rows that batches name', () => {
     expect(moves(2)).toBe(true);
     // A row that no text names moves by decay alone.
     expect(moves(399)).toBe(Number(spec.options?.weightDecay ?? (spec.name === 'adamw' ? 0.01 : 0)) > 0);
+  });
+
+  it('are named after tokens were hidden: the mask, and what stands in the place of others', async () => {
+    const model = newMaskedModel();
+    const objective = await createObjective({
+      ...{ model, dataset: hidden, batchSize: 6, seed: 3, engine, byRows: () => true },
+    });
+    const named = new Set<number>();
+    for (let step = 0; step < steps; step++) {
+      for (const row of (await objective.rows?.(step))?.get(words) ?? []) named.add(row);
+    }
+    await objective.release();
+    expect(named.has(399)).toBe(true);
+    // Tokens that no text has, drawn for one hidden token in ten.
+    expect([...named].filter((row) => row >= 100 && row < 399).length).toBeGreaterThan(3);
+    const spec: OptimizerSpec = { name: 'adamw', options: { weightDecay: 0.3 } };
+    const whole = await trained(false, spec, {}, { model, dataset: hidden });
+    const byRows = await trained(true, spec, {}, { model: newMaskedModel(), dataset: hidden });
+    expect(bytes(byRows)).toEqual(bytes(whole));
   });
 
   it('in parts, and with blocks computed twice', async () => {
