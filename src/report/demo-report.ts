@@ -36,7 +36,7 @@ export function summarizeDemo(result: DemoResult, options: DemoOptions): Summary
 /** How far draws of the lock differ, or that there was one. */
 function drawsSentence({ test, lock, draws = [] }: DemoResult): string {
   if (draws.length === 0) {
-    return 'The lock was drawn once; another seed of it may give another result (`--locks 5` takes five).';
+    return 'The lock was drawn once; another seed of it may give another result (demo --locks 5 takes five).';
   }
   const all = [{ test, lock }, ...draws];
   const { roles } = tasks.get(test.task);
