@@ -116,12 +116,19 @@ async function draw(spec: TopLevelSpec, onWarning: (message: string) => void): P
   }
 }
 
+/** Text as it may stand in the picture. */
+function text(value: string): string {
+  return escapeHtml(printable(value));
+}
+
 /** Gives the picture that Vega writes a name, a description, a class and a style sheet. */
 function labelled(svg: string, spec: TopLevelSpec): string {
-  // Unique among the charts of a page, and the same in every run.
-  const id = `chart-${createHash('sha256').update(JSON.stringify(spec)).digest('hex').slice(0, 12)}`;
-  const name = typeof spec.usermeta?.title === 'string' ? spec.usermeta.title : 'Chart';
-  const text = (value: string): string => escapeHtml(printable(value));
+  const name = text(typeof spec.usermeta?.title === 'string' ? spec.usermeta.title : 'Chart');
+  const description = spec.description === undefined ? name : text(spec.description);
+  // Unique among the charts of a page, and the same wherever the same is drawn: of what is seen, because the last bits of
+  // the numbers behind it differ between versions of Node.js.
+  const seen = JSON.stringify([name, description, svg]);
+  const id = `chart-${createHash('sha256').update(seen).digest('hex').slice(0, 12)}`;
   const opening = svg.slice(0, svg.indexOf('>') + 1);
   const root = opening
     .replace(/ class="[^"]*"/, '')
@@ -132,8 +139,8 @@ function labelled(svg: string, spec: TopLevelSpec): string {
     .replace(/<[a-z][^>]*>/g, (tag) => tag.replace(/ (?:role|aria-[a-z]+)="[^"]*"/g, ''));
   return [
     root,
-    `<title id="${id}-title">${text(name)}</title>`,
-    `<desc id="${id}-desc">${text(spec.description ?? name)}</desc>`,
+    `<title id="${id}-title">${name}</title>`,
+    `<desc id="${id}-desc">${description}</desc>`,
     `<style>${CHART_STYLE}</style>`,
     body,
   ].join('');

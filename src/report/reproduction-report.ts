@@ -90,7 +90,7 @@ async function parts(result: ReproductionResult): Promise<Part[]> {
       table: tableOf(attack),
       ...(curves.length > 0 && {
         ...picture(await learningCurves(curves, { target: attack.target, metric: attack.metric })),
-        chart: attack.task.replace(/[^a-z0-9]+/gi, '-').toLowerCase(),
+        chart: (attack.task.match(/[a-z0-9]+/gi) ?? []).join('-').toLowerCase(),
         caption: `${attack.task}: ${attack.metric} over steps at the best learning rate of each optimizer; the dashed line is the target of the cost.`,
       }),
     });
