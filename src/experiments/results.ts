@@ -143,6 +143,25 @@ const reproduced = z.strictObject({
       }),
     )
     .optional(),
+  scatters: z
+    .array(
+      z.strictObject({
+        title: text,
+        name: text,
+        quantity: text,
+        within: number,
+        pairs: z.array(
+          z.strictObject({
+            panel: text,
+            label: text,
+            form: text,
+            predicted: number.nullable(),
+            measured: number.nullable(),
+          }),
+        ),
+      }),
+    )
+    .optional(),
   utility: z.record(text, utilityChange),
   attacks: z.array(
     z.strictObject({

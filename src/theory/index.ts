@@ -3,6 +3,16 @@ export type { BlockBound, Values } from './bounds/bound.js';
 export { mlpBounds, type PrintedBound, printedMlpBounds } from './bounds/mlp.js';
 export { cumulative, type DensityOptions, type SpectralMeasure, spectralDensity, spectralMeasure } from './density.js';
 export {
+  adamConstants,
+  type Descent,
+  type Goal,
+  type MeasuredDescent,
+  type Method,
+  measuredStableRate,
+  measuredSteps,
+  stabilitySteps,
+} from './descent.js';
+export {
   type CheckedBound,
   type Convergence,
   checkBounds,
@@ -31,6 +41,7 @@ export {
   type SymmetricProduct,
   type Tridiagonal,
 } from './lanczos.js';
+export { type Course, trained, withRaisedSingularValues } from './locked.js';
 export {
   type Figure2Data,
   type Figure2Name,
@@ -41,15 +52,8 @@ export {
   figure2Surface,
   figure2Weights,
 } from './networks.js';
-export {
-  type Descent,
-  type LocalModel,
-  localModel,
-  measuredStableRate,
-  measuredSteps,
-  predictedSteps,
-  stableRate,
-} from './predict.js';
+export { type PathOptions, type PredictedPath, pathSteps } from './path.js';
+export { type LocalModel, type LocalModelOptions, localModel, predictedSteps, stableRate } from './predict.js';
 export {
   gaussianQuadratic,
   largestStableRate,

@@ -10,6 +10,8 @@ export interface Tridiagonal {
   readonly diagonal: readonly number[];
   /** `[k]`; the last leads out of the space, 0 where it is invariant. */
   readonly off: readonly number[];
+  /** The columns of Q: k orthonormal vectors, the first along the start. */
+  readonly basis: readonly Float64Array[];
 }
 
 /** An eigenvalue with a bound on its error: the residual `|A v − θ v|` of its unit vector. */
@@ -47,7 +49,7 @@ const INVARIANT = 1e-13;
 class LanczosProcess {
   readonly diagonal: number[] = [];
   readonly off: number[] = [];
-  readonly #basis: Float64Array[] = [];
+  readonly basis: Float64Array[] = [];
   #next: Float64Array | undefined;
   #size = 0;
 
@@ -62,16 +64,16 @@ class LanczosProcess {
   async step(): Promise<boolean> {
     const q = this.#next;
     if (!q) return false;
-    this.#basis.push(q);
+    this.basis.push(q);
     const w = await this.product(q);
     const length = norm(w);
     if (!Number.isFinite(length))
       throw new InputError(`lanczos: expected a finite product, got one of length ${length}`);
     this.#size = Math.max(this.#size, length);
     this.diagonal.push(dot(w, q));
-    for (const _ of [1, 2]) for (const b of this.#basis) subtract(w, b, dot(w, b));
+    for (const _ of [1, 2]) for (const b of this.basis) subtract(w, b, dot(w, b));
     const rest = norm(w);
-    const goesOn = rest > INVARIANT * this.#size && this.#basis.length < q.length;
+    const goesOn = rest > INVARIANT * this.#size && this.basis.length < q.length;
     this.off.push(goesOn ? rest : 0);
     this.#next = goesOn ? normalized(w) : undefined;
     return goesOn;

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import { type AttackRow, type AttackTargets, attackersAdvantage } from '../../attacks/index.js';
 import { type DataSpec, dataSpec } from '../../data/index.js';
+import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
 import { type SpecDefOptions, specDefOptions, specdef } from '../../locks/index.js';
 import { type MadeModel, PlannedRunner, Runner, type TaskData } from '../run/index.js';
 import type { ReproductionContext, ReproductionResult, ResultAttack } from './reproduction.js';
@@ -67,4 +68,21 @@ export function assessed(
 /** What an experiment returns where it is only planned. */
 export function nothingFound(facts: Pick<ReproductionResult, 'name' | 'title' | 'scale'>): ReproductionResult {
   return { ...facts, setup: [], tables: [], utility: {}, attacks: [], claims: [], seconds: {} };
+}
+
+/** What an interrupted run has kept under a name, or what is measured now, and kept. */
+export async function kept<Cell>(
+  { folder }: Pick<ReproductionContext, 'folder'>,
+  name: string,
+  measure: () => Promise<Cell>,
+): Promise<Cell> {
+  const file = folder.file(`cell-${name}.json`);
+  try {
+    return (await readJsonFile(file)) as Cell;
+  } catch {
+    // Not there, or not whole: it is measured.
+  }
+  const cell = await measure();
+  await writeFileAtomic(file, JSON.stringify(cell));
+  return cell;
 }

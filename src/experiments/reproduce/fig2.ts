@@ -1,4 +1,3 @@
-import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
 import {
   balanced,
   type CheckedBound,
@@ -16,11 +15,10 @@ import {
   withLargestSingularValue,
 } from '../../theory/index.js';
 import type { PlannedPart } from '../run/index.js';
-import { nothingFound } from './common.js';
+import { kept, nothingFound } from './common.js';
 import {
   type Claim,
   type Reproduction,
-  type ReproductionContext,
   type ResultPoint,
   type ResultSeries,
   type SettingsByScale,
@@ -125,25 +123,6 @@ async function planned({ sigmas, seeds, budget }: Settings): Promise<PlannedPart
   return parts;
 }
 
-/** A cell that an interrupted run has kept, or a new one. */
-async function kept(
-  { folder }: ReproductionContext,
-  name: Figure2Name,
-  sigma: number,
-  seed: number,
-  budget: number,
-): Promise<Cell> {
-  const file = folder.file(`cell-${name}-${sigma}-${seed}.json`);
-  try {
-    return (await readJsonFile(file)) as Cell;
-  } catch {
-    // Not there, or not whole: it is measured.
-  }
-  const cell = await measure(name, sigma, seed, budget);
-  await writeFileAtomic(file, JSON.stringify(cell));
-  return cell;
-}
-
 /** `fig2`: steps and sharpness of three small networks by the largest singular value of their weights. */
 export const fig2: Reproduction = {
   name: 'fig2',
@@ -165,7 +144,8 @@ export const fig2: Reproduction = {
       for (const sigma of sigmas) {
         for (const seed of seeds) {
           context.signal.throwIfAborted();
-          cells.push(await kept(context, name, sigma, context.seed + seed - 1, budget));
+          const draw = context.seed + seed - 1;
+          cells.push(await kept(context, `${name}-${sigma}-${draw}`, () => measure(name, sigma, draw, budget)));
           context.progress.advance();
         }
       }

@@ -3,6 +3,7 @@ import { fig1 } from './fig1.js';
 import { fig2 } from './fig2.js';
 import { fig3 } from './fig3.js';
 import { fig4 } from './fig4.js';
+import { prediction } from './prediction.js';
 import { pretrainedVision } from './pretrained-vision.js';
 import { releases } from './releases.js';
 import type { Reproduction } from './reproduction.js';
@@ -19,7 +20,9 @@ export {
   type ReproductionResult,
   type ResultAttack,
   type ResultCell,
+  type ResultPair,
   type ResultPoint,
+  type ResultScatter,
   type ResultSeries,
   type ResultTable,
   type Scale,
@@ -38,6 +41,7 @@ export const reproductions = new Registry<Reproduction>('experiment', [
   fig2,
   fig3,
   fig4,
+  prediction,
   pretrainedVision,
   releases,
 ]);

@@ -81,6 +81,34 @@ export interface ResultSeries {
   }[];
 }
 
+/** One thing that was foreseen, and what it came to. */
+export interface ResultPair {
+  /** The panel that it belongs to. */
+  readonly panel: string;
+  /** What kind of model it is of: its colour. */
+  readonly label: string;
+  /** How the model came to be: its shape. */
+  readonly form: string;
+  /** What was foreseen, above 0; null: nothing within the budget. */
+  readonly predicted: number | null;
+  /** What was measured, above 0; null: not within the budget. */
+  readonly measured: number | null;
+}
+
+/** What was foreseen against what was measured, over two logarithmic axes. */
+export interface ResultScatter {
+  /** What it shows. */
+  readonly title: string;
+  /** Names its picture's file. */
+  readonly name: string;
+  /** What is foreseen and measured. */
+  readonly quantity: string;
+  /** Factor either way within which a forecast counts as right. */
+  readonly within: number;
+  /** All of them, of one panel or several. */
+  readonly pairs: readonly ResultPair[];
+}
+
 /** The searches on one unauthorized task. */
 export interface ResultAttack {
   /** The unauthorized task. */
@@ -140,6 +168,8 @@ export interface ReproductionResult {
   readonly tables: readonly ResultTable[];
   /** Lines beside the tables; none in results of versions before 0.3. */
   readonly series?: readonly ResultSeries[];
+  /** Forecasts beside what was measured; of experiments that make some. */
+  readonly scatters?: readonly ResultScatter[];
   /** What each lock costs the authorized task, by the name of the model. */
   readonly utility: Readonly<Record<string, UtilityChange>>;
   /** Searches, one entry an unauthorized task. */
