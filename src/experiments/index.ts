@@ -32,6 +32,16 @@ export {
   trainSteps,
 } from './jobs/train.js';
 export { evaluateModel, predict } from './measure.js';
+export type { Interval } from './prediction/forecast.js';
+export {
+  type BatchPrediction,
+  type ModelPrediction,
+  type PredictionContext,
+  type PredictionOptions,
+  type PredictionResult,
+  predictTraining,
+  type Summary,
+} from './prediction/predict-model.js';
 export { notedProgress, type PhaseProgress } from './progress.js';
 export * from './reproduce/index.js';
 export {

@@ -9,6 +9,7 @@ import { generate } from './generate.js';
 import { inspect } from './inspect.js';
 import { list } from './list.js';
 import { lock } from './lock.js';
+import { predict } from './predict.js';
 import { report } from './report.js';
 import { reproduce } from './reproduce.js';
 import { train } from './train.js';
@@ -21,6 +22,7 @@ export const commands: readonly CliCommand[] = [
   attack,
   evaluate,
   inspect,
+  predict,
   embed,
   generate,
   reproduce,
