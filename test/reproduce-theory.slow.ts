@@ -16,9 +16,26 @@ describe('reproduce, at scale smoke, without data sets', () => {
     const found = new Map(claims.map(({ text, verdict }) => [text.slice(0, 30), verdict]));
     expect(found.get('The bound by σ_max of a weight')).toBe('holds');
     expect(found.get('The bound as the proof of Theo')).toBe('fails');
-    expect(series?.map(({ name }) => name)).toEqual(['steps', 'ratio', 'sharpness', 'blocks']);
+    expect(series?.map(({ name }) => name)).toEqual([
+      'steps',
+      'ratio',
+      'sharpness',
+      'blocks-mlp',
+      'blocks-cnn',
+      'blocks-transformer',
+    ]);
     const ratios = (series ?? []).find(({ name }) => name === 'ratio')?.lines.flatMap(({ points }) => points) ?? [];
     expect(ratios.length).toBe(6);
     for (const { values } of ratios) for (const value of values) expect(value).toBeGreaterThanOrEqual(1);
+  });
+
+  it('prediction: stable rates and slowdowns of networks of all kinds, foreseen and measured', () => {
+    const { claims, scatters = [] } = reproduceSmoke('prediction', root);
+    expect(claims).toHaveLength(6);
+    const [rate, slowdown] = scatters;
+    expect(rate.pairs.filter(({ form }) => form === 'locked')).toHaveLength(2 * 4);
+    expect(new Set(rate.pairs.map(({ label }) => label))).toEqual(new Set(['mlp', 'cnn', 'transformer', 'small CNN']));
+    for (const { predicted } of rate.pairs) expect(predicted).toBeGreaterThan(0);
+    expect(new Set(slowdown.pairs.map(({ panel }) => panel)).size).toBe(3);
   });
 });

@@ -3,13 +3,14 @@ import type {
   ReproductionResult,
   ResultAttack,
   ResultCell,
+  ResultScatter,
   ResultSeries,
   ResultTable,
 } from '../experiments/index.js';
 import { meanInterval } from '../linalg/index.js';
 import { attackCurves, type ReportOrigin } from './attack-report.js';
 import { advantageSentence, attackTable, cheapestAttackSentence } from './attack-table.js';
-import { learningCurves, picture, rateCurves, seriesLines, seriesTable } from './charts.js';
+import { learningCurves, picture, rateCurves, scatter, scatterTable, seriesLines, seriesTable } from './charts.js';
 import { type ReportSection, renderReport } from './html.js';
 import { decimal, formatMean, MISSING } from './numbers.js';
 import { type Table, tableToMarkdown } from './table.js';
@@ -27,6 +28,7 @@ export function summarizeReproduction(result: ReproductionResult): { tables: Tab
     tables: [
       ...result.tables.map(sideBySide),
       ...(result.series ?? []).map(seriesTable),
+      ...(result.scatters ?? []).map(scatterTable),
       ...Object.entries(result.utility).map(([model, change]) =>
         utilityTable(change, { title: `What the lock costs: ${model}` }),
       ),
@@ -99,6 +101,7 @@ async function parts(result: ReproductionResult): Promise<Part[]> {
     { heading: 'What was done', paragraphs: [...result.setup, ...(result.notes ?? [])] },
     ...(await Promise.all(result.tables.map(tablePart))),
     ...(await Promise.all((result.series ?? []).map(seriesPart))),
+    ...(await Promise.all((result.scatters ?? []).map(scatterPart))),
     ...Object.entries(result.utility).map(([model, change]) => ({
       heading: `What the lock costs: ${model}`,
       table: utilityTable(change),
@@ -140,6 +143,18 @@ async function seriesPart(series: ResultSeries): Promise<Part> {
     ...picture(chart),
     chart: name,
     caption,
+  };
+}
+
+/** Forecasts beside what was measured. */
+async function scatterPart(found: ResultScatter): Promise<Part> {
+  const { title, name, within } = found;
+  return {
+    heading: title,
+    table: { ...scatterTable(found), title: undefined },
+    ...picture(await scatter(found)),
+    chart: name,
+    caption: `${title}: measured against predicted; on the line they agree, between the dashed lines they do within a factor of ${within}.`,
   };
 }
 

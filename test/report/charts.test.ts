@@ -9,6 +9,9 @@ import {
   rateCurves,
   rateCurvesSpec,
   renderChart,
+  scatter,
+  scatterSpec,
+  scatterTable,
   seriesLines,
   seriesSpec,
   seriesTable,
@@ -34,6 +37,18 @@ const exampleRates = [
   { label: 'locked', points: [1e-3, 1e-5, 1e-8].map((rate) => ({ rate, scores: [0.53] })) },
 ];
 
+const exampleScatter = {
+  title: 'The slowdown',
+  quantity: 'slowdown',
+  within: 2,
+  pairs: ['gradient descent', 'AdamW'].flatMap((panel, index) =>
+    [1, 10, 100].flatMap((predicted, i) => [
+      { panel, label: 'mlp', form: 'locked', predicted, measured: predicted * (1 + index + 0.3 * i) },
+      { panel, label: 'cnn', form: 'σ_max set', predicted, measured: i === 2 ? null : predicted * 8 },
+    ]),
+  ),
+};
+
 const gallery: Record<string, () => Promise<Chart>> = {
   'learning-curves': () => learningCurves(exampleCurves(), { ...strict, metric: 'accuracy' }),
   'learning-curves-linear': () => {
@@ -44,6 +59,7 @@ const gallery: Record<string, () => Promise<Chart>> = {
   'trade-off': () => tradeOff(exampleTradeOff(), strict),
   'series-lines': () => seriesLines(exampleSeries(false), strict),
   'series-lines-panels': () => seriesLines(exampleSeries(true), strict),
+  scatter: () => scatter(exampleScatter, strict),
   'rate-curves': () => rateCurves(exampleRates, { ...strict, metric: 'accuracy', guessing: 0.53 }),
 };
 
@@ -339,5 +355,19 @@ describe('seriesLines', () => {
       expect(() => seriesSpec(line([{ x: 1, values: [bad] }]))).toThrow(InputError);
     }
     expect(() => seriesSpec(line([{ x: 1, values: [] }]))).toThrow('at least one point');
+  });
+});
+
+describe('scatter', () => {
+  it('counts what is near, and what lacks a number', () => {
+    const [first, second] = scatterTable(exampleScatter).rows;
+    expect(first).toMatchObject({ form: 'locked', n: '3', near: '3 of 3 (100.0 %)' });
+    expect(second).toMatchObject({ form: 'σ_max set', n: '3', near: '0 of 2 (0.0 %)', ratio: '8 (8 to 8)' });
+  });
+
+  it('refuses numbers that have no place on its axes', () => {
+    const pair = { panel: '', label: 'a', form: 'b', predicted: 1, measured: 0 };
+    expect(() => scatterSpec({ ...exampleScatter, pairs: [pair] })).toThrow('above 0');
+    expect(() => scatterSpec({ ...exampleScatter, pairs: [{ ...pair, measured: null }] })).toThrow('at least one pair');
   });
 });

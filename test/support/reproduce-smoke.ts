@@ -29,7 +29,8 @@ export function reproduceSmoke(name: string, root: string): ReproductionResult {
   for (const [, file] of page.matchAll(/\]\(([^)]+\.svg)\)/g)) {
     expect(readFileSync(join(root, 'pages', file), 'utf8')).toMatch(/^<svg/);
   }
-  const drawn = found.attacks.length + found.tables.filter(({ rates }) => rates).length + (found.series ?? []).length;
+  const { attacks, tables, series = [], scatters = [] } = found;
+  const drawn = attacks.length + tables.filter(({ rates }) => rates).length + series.length + scatters.length;
   expect(page.match(/\.svg\)/g) ?? []).toHaveLength(drawn);
   expect(readFileSync(found.report, 'utf8')).toContain('</html>');
   // The same again is done, and computes nothing.
