@@ -53,7 +53,7 @@ function wholePairs({ title, pairs }: ScatterOptions) {
  */
 export function scatterSpec(
   options: ScatterOptions,
-  { columns = 3, width }: { columns?: number; width?: number } = {},
+  { columns = 2, width }: { columns?: number; width?: number } = {},
 ): TopLevelSpec {
   const { title, quantity, within } = options;
   const rows = wholePairs(options);
