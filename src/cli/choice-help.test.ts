@@ -163,7 +163,7 @@ describe('weightlock list', () => {
     const { exitCode, stderr } = await weightlock('list', 'optimisers');
     expect([exitCode, stderr]).toEqual([
       2,
-      'error: list: expected one of optimizers, schedules, attacks, transforms, parts, found "optimisers"; did you mean "optimizers"?\n',
+      'error: list: expected one of optimizers, schedules, attacks, locks, transforms, parts, found "optimisers"; did you mean "optimizers"?\n',
     ]);
   });
 });

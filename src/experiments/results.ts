@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { DataSpec } from '../data/index.js';
+import type { LockStory } from '../locks/index.js';
 import { InputError } from '../registry/index.js';
 import type { AttackedModel } from './attacked.js';
 import type { DemoResult } from './demo.js';
@@ -32,6 +33,7 @@ const lockJob = z.strictObject({
   budget: z.strictObject({ floor: number, maxKl: number.nullable(), patience: count }).optional(),
   before: evaluation.optional(),
   after: evaluation.optional(),
+  story: z.custom<LockStory>().optional().describe('what the method did that its options and the spectra do not say'),
   spectra: z.array(spectrum),
 });
 const locked = lockJob.extend({ test: utilityChange.optional(), warnings: z.array(text) });

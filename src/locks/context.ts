@@ -1,8 +1,9 @@
 import type { Dataset } from '../data/index.js';
-import { type Model, parameterSet, writtenParameters } from '../models/index.js';
+import type { EngineOptions } from '../engine/index.js';
+import { type Model, type ModelSpec, parameterSet, writtenParameters } from '../models/index.js';
 import { InputError } from '../registry/index.js';
 import { taskOf } from '../tasks/index.js';
-import { Evaluator } from '../training/index.js';
+import { Evaluator, type ParameterSet, type Reference } from '../training/index.js';
 import type { LockContext, UtilityMeter } from './lock-method.js';
 import { UtilityGuard } from './utility-guard.js';
 
@@ -39,6 +40,10 @@ export function lockContext(
     throw new InputError(`lock: expected ${what}, got none; give --data.name or --data.path`);
   };
   let meter: Promise<UtilityMeter> | undefined;
+  let found: { topK: number | undefined; reference: Promise<Reference> } | undefined;
+  const trainExamples = async () => needed(train, 'training examples of the authorized task');
+  const reference = async (topK: number | undefined) =>
+    originalReference(model, parameterSet(weights), { dataset: await trainExamples(), topK, engine });
   const written = () => writtenParameters(model);
   const measureUtility = async (): Promise<UtilityMeter> => {
     const dataset = await needed(validation, 'validation examples of the authorized task');
@@ -54,18 +59,37 @@ export function lockContext(
     weights,
     written,
     seed,
-    train: async () => needed(train, 'training examples of the authorized task'),
+    train: trainExamples,
     validation: async () => needed(validation, 'validation examples of the authorized task'),
     adversary: async () => adversary?.(),
     utility: () => {
       meter ??= measureUtility();
       return meter;
     },
+    original: (topK) => {
+      if (!found || found.topK !== topK) found = { topK, reference: reference(topK) };
+      return found.reference;
+    },
     guard: (budget, before) => new UtilityGuard(parameterSet(weights), before, budget, taskOf(model).roles),
     release: async () => {
       await Promise.all(evaluators.map((evaluator) => evaluator.release()));
     },
   };
+}
+
+/** What weights say of examples: all of it, or the most likely answers of each token. */
+export async function originalReference(
+  model: ModelSpec,
+  params: ParameterSet,
+  { dataset, topK, engine }: { dataset: Dataset; topK?: number; engine?: EngineOptions },
+): Promise<Reference> {
+  const evaluator = new Evaluator(model, engine);
+  try {
+    if (topK === undefined) return await evaluator.original(params, dataset);
+    return { top: await evaluator.topOutputs(params, dataset, topK) };
+  } finally {
+    await evaluator.release();
+  }
 }
 
 /** Examples as a function that loads them at its first call. */

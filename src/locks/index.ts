@@ -1,15 +1,19 @@
 import { Registry } from '../registry/index.js';
 import type { LockMethod } from './lock-method.js';
+import { redistil } from './redistil/index.js';
 import { specdef } from './specdef/index.js';
 
 export { type LockData, lockContext, type OpenLockContext } from './context.js';
 export type {
+  LockClass,
   LockContext,
+  LockFact,
   LockKnowledge,
   LockMethod,
   LockReportValue,
   LockResult,
   LockStepReport,
+  LockStory,
   UtilityMeter,
 } from './lock-method.js';
 export { type LockedMatrix, type SpecDefInputs, type SpecDefStep, specDefStep } from './specdef/algorithm.js';
@@ -19,4 +23,4 @@ export { type TripletOptions, type TripletSource, tripletSource } from './specde
 export { type UtilityBudget, UtilityGuard } from './utility-guard.js';
 
 /** All lock methods by name. */
-export const lockMethods = new Registry<LockMethod>('lock method', [specdef] as LockMethod[]);
+export const lockMethods = new Registry<LockMethod>('lock method', [specdef, redistil] as LockMethod[]);

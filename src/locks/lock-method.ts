@@ -3,7 +3,7 @@ import type { Dataset } from '../data/index.js';
 import type { EngineOptions } from '../engine/index.js';
 import type { ModelSpec, StateDict } from '../models/index.js';
 import type { Evaluation, Task } from '../tasks/index.js';
-import type { OptimizerSpec, ParameterSet, RunOptions } from '../training/index.js';
+import type { OptimizerSpec, ParameterSet, Reference, RunOptions } from '../training/index.js';
 import type { UtilityBudget, UtilityGuard } from './utility-guard.js';
 
 /** What a lock method works on, and what it may ask for; what it does not ask for is not made. */
@@ -39,6 +39,13 @@ export interface LockContext {
    * @throws InputError when no validation examples were given.
    */
   utility(): Promise<UtilityMeter>;
+  /**
+   * What the model said of the training examples before the lock's first stage: what a retain loss keeps it near to. Found once.
+   *
+   * @param topK - Of each token its so many most likely answers alone; default all.
+   * @throws InputError when no training examples were given.
+   */
+  original(topK?: number): Promise<Reference>;
   /** Keeps the last weights within a budget. */
   guard(budget: UtilityBudget, before: Evaluation): UtilityGuard;
   /** Checkpoint file and steps between two writes. */
@@ -88,7 +95,24 @@ export interface LockResult {
   readonly before?: Evaluation;
   /** Utility of the weights as they will be written, on the validation examples; none where it was not measured. */
   readonly after?: Evaluation;
+  /** What the method did that its options and the singular values do not say: plain data, for whoever checks a certificate. */
+  readonly story?: LockStory;
 }
+
+/** Plain data by name. */
+export interface LockStory {
+  readonly [fact: string]: LockFact;
+}
+
+/** A value of a {@link LockStory}. */
+export type LockFact = string | number | boolean | null | readonly LockFact[] | LockStory;
+
+/**
+ * What undoes a lock: a `symmetry` lock writes the same function otherwise, which canonicalizing takes back in seconds; an
+ * `off-manifold` lock changes what the authorized data hardly use, which clipping takes back; after `removal` what other tasks need
+ * is no longer in the weights, and is got back by learning alone.
+ */
+export type LockClass = 'symmetry' | 'off-manifold' | 'removal';
 
 /** What an attacker who read how a model was locked is taken to know of it; transforms of attacks take their options from it. */
 export interface LockKnowledge {
@@ -105,6 +129,10 @@ export interface LockMethod<Options = unknown> {
   readonly name: string;
   /** One line for help. */
   readonly description: string;
+  /** What kind of lock it is, by what undoes it. */
+  readonly class: LockClass;
+  /** What undoes it, in words that follow "undone by". */
+  readonly undoneBy: string;
   /** Options with defaults: a strict object. */
   readonly options: z.ZodObject & z.ZodType<Options>;
   /** Whether it needs examples of the authorized task. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type Attack, attacks, trainedParts, transforms } from '../../attacks/index.js';
+import { type LockMethod, lockMethods } from '../../locks/index.js';
 import { type Configurable, Registry } from '../../registry/index.js';
 import { courseSchedules, optimizers } from '../../training/index.js';
 import { defineCommand } from '../command.js';
@@ -29,6 +30,10 @@ const lists = new Registry('list', [
       attacks.entries().map((entry) => ({ ...describe(entry), options: noOptions, remark: attackRemark(entry) })),
   },
   {
+    name: 'locks',
+    entries: (): Listed[] => lockMethods.entries().map((entry) => ({ ...entry, remark: lockRemark(entry) })),
+  },
+  {
     name: 'transforms',
     entries: (): Listed[] =>
       transforms.entries().map(({ name, description, options, offer, knows }) => ({
@@ -52,6 +57,11 @@ const lists = new Registry('list', [
 
 const what = lists.names().join(', ');
 const describe = ({ name, description }: Attack) => ({ name, description });
+
+/** What kind of lock a method makes, and what undoes it. */
+function lockRemark({ class: kind, undoneBy }: LockMethod): string {
+  return `Class: ${kind}; undone by ${undoneBy}`;
+}
 
 /** What an attack is made of, and when it is tried. */
 function attackRemark({ transforms: steps, trained, suite = 'quick', adaptive }: Attack): string {

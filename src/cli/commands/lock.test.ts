@@ -29,6 +29,8 @@ const options = z.strictObject({
 const scale: LockMethod<z.output<typeof options>> = {
   name: 'scale',
   description: 'multiply some matrices by a constant',
+  class: 'symmetry',
+  undoneBy: 'dividing by it',
   options,
   needsData: false,
   steps: () => 1,

@@ -1,20 +1,19 @@
-import type { Dataset } from '../../data/index.js';
 import { ProgramCache } from '../../engine/index.js';
 import { parameterSet, weightMatrices } from '../../models/index.js';
-import { InputError, matchesAny } from '../../registry/index.js';
+import { matchesAny } from '../../registry/index.js';
 import {
   chosenOptimizer,
   courseSchedule,
   courseSteps,
   createObjective,
   createOptimizer,
-  Evaluator,
   type Objective,
-  type Reference,
   type RunState,
   runSteps,
 } from '../../training/index.js';
+import { utilityFloor } from '../budget.js';
 import type { LockContext, LockMethod, LockResult, UtilityMeter } from '../lock-method.js';
+import { retainReference } from '../retain.js';
 import type { UtilityGuard } from '../utility-guard.js';
 import { type LockedMatrix, type SpecDefStep, specDefStep } from './algorithm.js';
 import { type SpecDefOptions, specDefOptions } from './options.js';
@@ -23,13 +22,16 @@ import { tripletSource } from './spectrum.js';
 /** What SpecDef is beside other lock methods: it says all that a method may, and has always measured what it cost. */
 export interface SpecDef extends Required<LockMethod<SpecDefOptions>> {
   /** Locks: changes `context.weights` in place. */
-  run(context: LockContext, options: SpecDefOptions): Promise<Required<LockResult>>;
+  run(context: LockContext, options: SpecDefOptions): Promise<Required<Omit<LockResult, 'story'>>>;
 }
 
 /** SpecDef: raises the largest singular values of every weight matrix while a retain loss keeps the behaviour (Algorithm 1). */
 export const specdef: SpecDef = {
   name: 'specdef',
   description: 'spectral deformation: raise the top-k singular values of every weight matrix (Algorithm 1)',
+  class: 'off-manifold',
+  undoneBy:
+    'clipping the raised singular values; in a ReLU network without normalization also rescaling the layers, at no cost',
   options: specDefOptions,
   needsData: true,
   steps: (options, trainExamples) => courseSteps(options, trainExamples, options.batchSize),
@@ -79,17 +81,14 @@ function stages(
   return [first, { steps: steps - leadSteps, offset: leadSteps, matrices: locked(all, topK) }];
 }
 
-async function runSpecDef(context: LockContext, options: SpecDefOptions): Promise<Required<LockResult>> {
+async function runSpecDef(context: LockContext, options: SpecDefOptions): Promise<Required<Omit<LockResult, 'story'>>> {
   const { model, seed, engine } = context;
-  if (options.retain.klTopK !== undefined && options.retain.kl === 0) {
-    throw new InputError('retain.klTopK: expected a weight retain.kl of the KL divergence beside it, got 0');
-  }
   const train = await context.train();
-  const reference = options.retain.kl > 0 ? await referenceOf(context, train, options.retain) : undefined;
+  const reference = await retainReference(context, options.retain);
   const meter = await context.utility();
   const { before, task } = meter;
   const budget = {
-    floor: options.utilityFloor ?? (before.metrics[task.roles.score] ?? 0) - options.maxDrop,
+    floor: utilityFloor(options, meter),
     maxKl: options.maxKl,
     patience: options.patience,
   };
@@ -130,22 +129,6 @@ async function runSpecDef(context: LockContext, options: SpecDefOptions): Promis
 
 function shapesOf(weights: LockContext['weights']) {
   return new Map([...weights].map(([name, { shape }]) => [name, shape]));
-}
-
-/** What the retain loss compares with: what the model says of examples before the lock. */
-async function referenceOf(
-  { model, weights, engine }: LockContext,
-  dataset: Dataset,
-  { klTopK }: SpecDefOptions['retain'],
-): Promise<Reference> {
-  const evaluator = new Evaluator(model, engine);
-  try {
-    const params = parameterSet(weights);
-    if (klTopK === undefined) return await evaluator.original(params, dataset);
-    return { top: await evaluator.topOutputs(params, dataset, klTopK) };
-  } finally {
-    await evaluator.release();
-  }
 }
 
 /** What a checkpoint of a stage holds beside weights and optimizer: the kept weights, and the subspaces. */

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { courseOptions, optimizerOptions, optimizers, withOptimizers } from '../../training/index.js';
+import { budgetOptions } from '../budget.js';
+import { retainOption } from '../retain.js';
 
 /** The push on singular values is no part of the graph, so an optimizer that asks for more than the gradient is refused. */
 const gradientOptimizers = optimizers.entries().filter((entry) => entry.create().needs === undefined);
@@ -27,21 +29,7 @@ const ownOptions = z.strictObject({
     description: 'optimizer of the lock, one that needs the gradient alone',
   }),
   batchSize: z.int().min(1).default(64).describe('examples a step'),
-  retain: z
-    .strictObject({
-      task: z.number().min(0).default(0).describe('weight of the task loss in the retain loss'),
-      kl: z.number().min(0).default(1).describe('weight of the KL divergence to the original model in the retain loss'),
-      klTopK: z
-        .int()
-        .min(1)
-        .max(1024)
-        .optional()
-        .describe(
-          "of each token, keep the original's so many most likely answers, with the rest as one, for the KL divergence; default all, which the original computes again in each step",
-        ),
-    })
-    .prefault({})
-    .describe('the retain loss'),
+  retain: retainOption,
   lead: z
     .strictObject({
       share: z
@@ -62,22 +50,7 @@ const ownOptions = z.strictObject({
     .positive()
     .optional()
     .describe('a singular value that has come this far is pushed no further'),
-  maxDrop: z
-    .number()
-    .min(0)
-    .max(1)
-    .default(0.005)
-    .describe('score that the lock may cost, accuracy of a classifier, as a share; it stops before more is lost'),
-  utilityFloor: z.number().min(0).max(1).optional().describe('lowest score to accept, instead of maxDrop'),
-  maxKl: z
-    .number()
-    .positive()
-    .nullable()
-    .default(0.05)
-    .describe(
-      "largest mean KL divergence of the original's probabilities to the locked model's, in nats; it stops before more; null: any",
-    ),
-  evaluateEvery: z.int().min(1).default(20).describe('steps between two checks of the utility'),
+  ...budgetOptions({ evaluateEvery: 20 }),
   patience: z
     .int()
     .min(1)

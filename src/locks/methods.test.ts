@@ -1,0 +1,89 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { contextOn, type DigitModel, differing, digitModel } from '../../test/support/locked-digits.js';
+import { parameterSet } from '../models/index.js';
+import { InterruptedError, parseOptions } from '../registry/index.js';
+import { lockMethods } from './index.js';
+import type { LockMethod, LockStepReport } from './lock-method.js';
+
+/** Options with which a lock of a small model is short and changes it. */
+const short: Readonly<Record<string, Record<string, unknown>>> = {
+  specdef: { steps: 12, batchSize: 32, evaluateEvery: 5, maxDrop: 1, maxKl: null },
+  redistil: { a: 0.3, steps: 12, batchSize: 32, evaluateEvery: 4, maxDrop: 1, maxKl: null, settle: 0, push: 0.1 },
+};
+const methods = lockMethods.entries().map((method) => ({ name: method.name, method }));
+
+let folder: string;
+let digits: DigitModel;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'weightlock-methods-'));
+  digits = await digitModel('mlp', { hidden_sizes: [24, 16] });
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const optionsOf = (method: LockMethod) => parseOptions(method.options, short[method.name], method.name);
+
+/** Runs a method on a copy of the model; gives the result, the weights and the steps that it told. */
+async function run(method: LockMethod, more: Parameters<typeof contextOn>[1] = {}, options = optionsOf(method)) {
+  const steps: number[] = [];
+  const onStep = (report: LockStepReport) => {
+    steps.push(report.step);
+    more.onStep?.(report);
+  };
+  const context = contextOn(digits, { ...more, onStep });
+  try {
+    return { result: await method.run(context, options), params: context.params, steps };
+  } finally {
+    await context.release();
+  }
+}
+
+describe.each(methods)('lock method $name', ({ name, method }) => {
+  it('says what it is and what undoes it, and tells its steps', async () => {
+    expect(['symmetry', 'off-manifold', 'removal']).toContain(method.class);
+    expect(method.undoneBy).toMatch(/^[a-z]/);
+    const { result, params, steps } = await run(method);
+    const most = method.steps(optionsOf(method), digits.train.size);
+    expect(steps).toEqual(Array.from({ length: most }, (_, index) => index + 1));
+    expect(result.steps).toBe(most);
+    expect(differing(params, parameterSet(digits.model.weights))).not.toEqual([]);
+    // Plain data, which a file can hold.
+    expect(JSON.parse(JSON.stringify(result))).toEqual(result);
+    const locked = method.locks(digits.model.weights, optionsOf(method));
+    expect(differing(params, parameterSet(digits.model.weights))).toEqual(expect.arrayContaining(locked.slice(0, 1)));
+  });
+
+  it('ends with the same bits after it was stopped, and after it was killed', async () => {
+    const whole = await run(method);
+    for (const how of ['stopped', 'killed']) {
+      const checkpoint = { path: join(folder, `${name} ${how}.safetensors`), every: 3 };
+      const stop = new AbortController();
+      const onStep = ({ step }: LockStepReport) => {
+        if (step < 8) return;
+        if (how === 'killed') throw new Error('killed');
+        stop.abort();
+      };
+      const interrupted = run(method, { checkpoint, signal: stop.signal, onStep });
+      // A lock of few steps is done before.
+      if (whole.steps.length > 8) {
+        if (how === 'killed') await expect(interrupted).rejects.toThrow('killed');
+        else await expect(interrupted).rejects.toThrow(InterruptedError);
+      } else await interrupted;
+      const resumed = await run(method, { checkpoint });
+      expect(resumed.result).toEqual(whole.result);
+      expect(differing(resumed.params, whole.params)).toEqual([]);
+      if (whole.steps.length > 8) expect(resumed.steps[0]).toBe(how === 'killed' ? 7 : 9);
+    }
+  });
+
+  it('goes back to the weights before it where its utility never is within the budget', async () => {
+    if (!('utilityFloor' in method.options.shape)) return;
+    const options = { ...optionsOf(method), utilityFloor: 1, maxKl: 1e-12 };
+    const { result, params } = await run(method, {}, options);
+    expect(result).toMatchObject({ steps: 0, stoppedByBudget: true });
+    expect(result.after).toEqual(result.before);
+    expect(differing(params, parameterSet(digits.model.weights))).toEqual([]);
+  });
+});

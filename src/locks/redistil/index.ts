@@ -1,0 +1,48 @@
+import { type StateDict, weightMatrices } from '../../models/index.js';
+import { distil, distilSteps, distilTraining } from '../distil.js';
+import type { LockMethod } from '../lock-method.js';
+import { Distance } from './distance.js';
+import { mixWithFresh } from './mix.js';
+import { type RedistilOptions, redistilOptions } from './options.js';
+
+/**
+ * Mixes the weights with a fresh initialization, `θ₀ = (1 − a)·θ + a·ξ`, and distils what the original says of the authorized
+ * examples into them: what the authorized task does not need does not come back (UNDO).
+ *
+ * @see Lee et al., "Distillation Robustifies Unlearning", 2025, arXiv 2506.06278.
+ */
+export const redistil: LockMethod<RedistilOptions> = {
+  name: 'redistil',
+  description:
+    'mix the weights with a fresh initialization, then distil the authorized behaviour of the original into them',
+  class: 'removal',
+  undoneBy:
+    'learning again what the mixture lost; what it left of the original shrinks with a and grows with the steps',
+  options: redistilOptions,
+  needsData: true,
+  steps: distilSteps,
+  training: distilTraining,
+  locks: (weights, options) => namesOf(weights, options),
+  // The distillation alone, from the weights as they are.
+  sham: (options) => ({ ...options, a: 0, push: 0 }),
+  glance: ({ loss }) => `loss ${Number(loss).toFixed(3)}`,
+  async run(context, options) {
+    const { model, weights, seed } = context;
+    const matrices = weightMatrices(weights, options);
+    const distance = new Distance(weights, matrices);
+    const pushed = new Set(options.push > 0 ? matrices.map(({ name }) => name) : []);
+    const result = await distil(context, options, {
+      remove: async () => {
+        mixWithFresh(model, weights, { a: options.a, seed, include: options.include, exclude: options.exclude });
+        return {};
+      },
+      whole: (name) => pushed.has(name),
+      ...(pushed.size > 0 && { pull: (params, gradients) => distance.push(params, gradients, options.push) }),
+    });
+    return { ...result, story: { a: options.a, distance: distance.all() } };
+  },
+};
+
+function namesOf(weights: StateDict, options: RedistilOptions): string[] {
+  return weightMatrices(weights, options).map(({ name }) => name);
+}
