@@ -1,3 +1,4 @@
+export { cholesky, solveTransposed } from './cholesky.js';
 export { EXACT_SIDE, leadingSingularValues } from './leading.js';
 export type { RealArray } from './matrix.js';
 export { addRankK, multiplyRight } from './products.js';

@@ -1,0 +1,67 @@
+"""Writes test/fixtures/erase.json: the best rank-r part of a matrix under two metrics, by symmetric roots and numpy's SVD.
+
+For each case: W, the second moments R and S (of its outputs' gradients and of its inputs; one axis: a diagonal), the ridge, the squares
+of the singular values of M = R^1/2 W S^1/2, and R^-1/2 M_r S^-1/2 for some r.
+Run: python tools/oracles/erase.py
+"""
+
+import json
+import pathlib
+
+import numpy as np
+
+SEED = 7100
+
+
+def root(metric, power):
+    values, vectors = np.linalg.eigh(metric)
+    return vectors @ np.diag(values**power) @ vectors.T
+
+
+def regular(metric, ridge):
+    return metric + ridge * np.trace(metric) / len(metric) * np.eye(len(metric))
+
+
+def case(rng, rows, columns, ridge, ranks, diagonal=(False, False), poor=False):
+    w = rng.standard_normal((rows, columns)).astype(np.float32)
+    moments = []
+    for size, flat in ((rows, diagonal[0]), (columns, diagonal[1])):
+        seen = rng.standard_normal((3 * size if not poor else max(1, size // 2), size)) * np.logspace(0, -2, size)
+        moment = seen.T @ seen / len(seen)
+        moments.append(np.diag(np.diag(moment)) if flat else moment)
+    left, right = (regular(moment, ridge) for moment in moments)
+    m = root(left, 0.5) @ w.astype(np.float64) @ root(right, 0.5)
+    u, sigma, vt = np.linalg.svd(m, full_matrices=False)
+    kept = {
+        str(r): (root(left, -0.5) @ (u[:, :r] * sigma[:r]) @ vt[:r] @ root(right, -0.5)).ravel().tolist()
+        for r in ranks
+    }
+    plain = [np.diag(moment) if flat else moment for moment, flat in zip(moments, diagonal)]
+    return {
+        "rows": rows,
+        "columns": columns,
+        "ridge": ridge,
+        "w": w.astype(np.float64).ravel().tolist(),
+        "left": plain[0].ravel().tolist(),
+        "right": plain[1].ravel().tolist(),
+        "energies": (sigma**2).tolist(),
+        "kept": kept,
+    }
+
+
+def main():
+    rng = np.random.default_rng(SEED)
+    cases = [
+        case(rng, 4, 6, 1e-4, [1, 2, 3]),
+        case(rng, 7, 3, 1e-4, [1, 2]),
+        case(rng, 5, 5, 1e-2, [2, 4], poor=True),
+        case(rng, 9, 4, 1e-4, [1, 3], diagonal=(True, False)),
+        case(rng, 3, 8, 1e-4, [1, 2], diagonal=(False, True)),
+    ]
+    fixture = {"script": "tools/oracles/erase.py", "versions": {"numpy": np.__version__}, "seed": SEED, "cases": cases}
+    path = pathlib.Path(__file__).parents[2] / "test" / "fixtures" / "erase.json"
+    path.write_text(json.dumps(fixture) + "\n")
+
+
+if __name__ == "__main__":
+    main()
