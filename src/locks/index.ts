@@ -1,4 +1,5 @@
 import { Registry } from '../registry/index.js';
+import { erase } from './erase/index.js';
 import type { LockMethod } from './lock-method.js';
 import { redistil } from './redistil/index.js';
 import { specdef } from './specdef/index.js';
@@ -23,4 +24,4 @@ export { type TripletOptions, type TripletSource, tripletSource } from './specde
 export { type UtilityBudget, UtilityGuard } from './utility-guard.js';
 
 /** All lock methods by name. */
-export const lockMethods = new Registry<LockMethod>('lock method', [specdef, redistil] as LockMethod[]);
+export const lockMethods = new Registry<LockMethod>('lock method', [specdef, redistil, erase] as LockMethod[]);

@@ -12,6 +12,7 @@ import type { LockMethod, LockStepReport } from './lock-method.js';
 const short: Readonly<Record<string, Record<string, unknown>>> = {
   specdef: { steps: 12, batchSize: 32, evaluateEvery: 5, maxDrop: 1, maxKl: null },
   redistil: { a: 0.3, steps: 12, batchSize: 32, evaluateEvery: 4, maxDrop: 1, maxKl: null, settle: 0, push: 0.1 },
+  erase: { rank: 4, steps: 12, batchSize: 32, evaluateEvery: 4, maxDrop: 1, maxKl: null },
 };
 const methods = lockMethods.entries().map((method) => ({ name: method.name, method }));
 

@@ -1,0 +1,117 @@
+import { type Dataset, subset } from '../../data/index.js';
+import { parameterSet, type WeightMatrix, weightMatrices } from '../../models/index.js';
+import { InputError } from '../../registry/index.js';
+import { taskOf } from '../../tasks/index.js';
+import { Evaluator, type ParameterSet } from '../../training/index.js';
+import { distil, distilSteps, distilTraining } from '../distil.js';
+import type { LockContext, LockMethod, LockStory } from '../lock-method.js';
+import { rankOfEnergy, type WeightedParts, weightedParts } from './closed-form.js';
+import { eachMoments, erasable, type Moments } from './moments.js';
+import { type EraseOptions, energyOf, eraseOptions } from './options.js';
+
+/**
+ * Keeps of each matrix the parts that the authorized output needs, by a closed form, and drops the rest; then heals on what the
+ * original said: of `F^½·W·C^½`, C the second moment of a matrix' inputs and F that of the gradients of the output at its outputs,
+ * both on authorized examples, the best rank-r part.
+ */
+export const erase: LockMethod<EraseOptions> = {
+  name: 'erase',
+  description: 'keep of each matrix what the authorized output needs (closed form), drop the rest, and heal',
+  class: 'removal',
+  undoneBy: 'learning again what was dropped; nothing is left to clip, rescale or rebalance',
+  options: eraseOptions,
+  needsData: true,
+  steps: distilSteps,
+  training: distilTraining,
+  locks: (weights, options) => weightMatrices(weights, options).map(({ name }) => name),
+  // The healing alone.
+  sham: (options) => ({ ...options, rank: undefined, tableRank: undefined, kl: undefined, energy: 1 }),
+  glance: ({ loss }) => (loss === undefined ? '' : `loss ${Number(loss).toFixed(3)}`),
+  run: (context, options) => distil(context, options, { remove: () => eraseFrom(context, options) }),
+};
+
+/** Erases, in place; says what became of each matrix. */
+async function eraseFrom(context: LockContext, options: EraseOptions): Promise<LockStory> {
+  const { model, weights, seed, engine } = context;
+  const task = taskOf(model);
+  const { matrices, leftAlone } = erasable(model, task, weightMatrices(weights, options));
+  if (matrices.length === 0) {
+    throw new InputError('erase: expected a matrix whose inputs and outputs are known, found none');
+  }
+  const train = await context.train();
+  const examples = task.view?.(train) ?? train;
+  const dataset = subset(examples, [...Array(Math.min(options.examples, train.size)).keys()]);
+  const params = parameterSet(weights);
+  const costs = options.kl === undefined ? undefined : new MatrixCosts(context, params, dataset);
+  const kept = new Map<string, Float32Array>();
+  const ranks: Record<string, LockStory> = {};
+  try {
+    // All is measured on the weights as they were: those that are done wait.
+    await eachMoments(model, params, { matrices, dataset, task, seed, engine }, async (matrix, moments) => {
+      const parts = weightedParts(params.get(matrix.name) as Float32Array, moments.left, moments.right, options.ridge);
+      const full = parts.energies.length;
+      const rank = await rankOf(matrix, { moments, parts, options, costs });
+      const total = parts.energies.reduce((sum, energy) => sum + energy, 0);
+      const share = parts.energies.slice(0, rank).reduce((sum, energy) => sum + energy, 0) / (total || 1);
+      ranks[matrix.name] = { rank, of: full, energy: share };
+      if (rank < full) kept.set(matrix.name, parts.keep(rank));
+    });
+  } finally {
+    await costs?.release();
+  }
+  for (const [name, values] of kept) params.get(name)?.set(values);
+  return { examples: dataset.size, ranks, leftAlone: { ...leftAlone } };
+}
+
+/** The rank that a matrix keeps; its full rank: it stays as it is. */
+async function rankOf(
+  matrix: WeightMatrix,
+  {
+    moments: { isTable },
+    parts,
+    options,
+    costs,
+  }: { moments: Moments; parts: WeightedParts; options: EraseOptions; costs?: MatrixCosts },
+): Promise<number> {
+  const full = parts.energies.length;
+  const fixed = isTable ? (options.tableRank ?? options.rank) : options.rank;
+  if (fixed !== undefined) return Math.min(fixed, full);
+  const energy = energyOf(options);
+  if (energy !== undefined) return energy >= 1 ? full : rankOfEnergy(parts.energies, energy);
+  if (!costs || options.kl === undefined) return full;
+  // The least rank within the budget, by halving: a larger one costs less.
+  let [low, high] = [1, full];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((await costs.of(matrix.name, parts.keep(middle))) <= options.kl) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** What one other matrix costs, beside all else as it was. */
+class MatrixCosts {
+  readonly #evaluator: Evaluator;
+  #original: ReturnType<Evaluator['original']> | undefined;
+
+  constructor(
+    { model, engine }: Pick<LockContext, 'model' | 'engine'>,
+    readonly params: ParameterSet,
+    readonly dataset: Dataset,
+  ) {
+    this.#evaluator = new Evaluator(model, engine);
+  }
+
+  /** Divergence of the outputs with other values of a matrix; infinite where they are no numbers. */
+  async of(name: string, values: Float32Array): Promise<number> {
+    this.#original ??= this.#evaluator.original(this.params, this.dataset);
+    const { task } = this.#evaluator;
+    const changed = new Map([...this.params, [name, values]]);
+    const { metrics } = await this.#evaluator.evaluate(changed, this.dataset, { original: await this.#original });
+    return metrics[task.roles.divergence] ?? Number.POSITIVE_INFINITY;
+  }
+
+  release(): Promise<void> {
+    return this.#evaluator.release();
+  }
+}

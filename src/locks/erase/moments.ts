@@ -1,0 +1,242 @@
+import { allocateBatch, type Dataset, gatherBatch, layoutAt } from '../../data/index.js';
+import { type EngineOptions, ProgramCache, type Results } from '../../engine/index.js';
+import { ancestors, gemm, gradients, mul, reduceSum, sizeOf, type Tensor } from '../../graph/index.js';
+import { RandomStream } from '../../linalg/index.js';
+import { type ModelSpec, smallestBatch, type WeightMatrix } from '../../models/index.js';
+import { type ArraySpecs, type Batch, batchInput, batchSpecs, feedsOf } from '../../nn/index.js';
+import type { Task } from '../../tasks/index.js';
+import type { ParameterSet } from '../../training/index.js';
+import type { Metric } from './closed-form.js';
+import { type Use, usesOf } from './uses.js';
+
+/** How much the directions of a weight's two sides count, as it is stored: `[rows, columns]`. */
+export interface Moments {
+  readonly left: Metric;
+  readonly right: Metric;
+  /** Whether it is a table whose rows are looked up, and used for nothing else. */
+  readonly isTable: boolean;
+}
+
+/** What {@link erasable} found. */
+export interface Erasable {
+  /** Matrices whose inputs and outputs are known. */
+  readonly matrices: readonly WeightMatrix[];
+  /** Of the others, why not. */
+  readonly leftAlone: Readonly<Record<string, string>>;
+}
+
+/** Numbers of the metrics of the matrices that are measured at once: 256 MB, so that large models go layer by layer. */
+const AT_ONCE = 2 ** 25;
+/** A longer side has the diagonal of its second moment alone: the words of a vocabulary. */
+const FULL_SIDE = 4096;
+/** Examples, tokens and outputs of one run at most. */
+const RUN = { examples: 32, tokens: 4096, outputs: 2 ** 22 };
+/** Name of the batch's array that the outputs are weighted with. */
+const PROBE = 'probe';
+
+/** Which of some matrices a model uses in a way that has inputs and outputs. */
+export function erasable(model: ModelSpec, task: Task, matrices: readonly WeightMatrix[]): Erasable {
+  const { outputs, scope } = model.build(smallestBatch(model));
+  const nodes = ancestors([outputs[task.output]]);
+  const found: WeightMatrix[] = [];
+  const leftAlone: Record<string, string> = {};
+  for (const matrix of matrices) {
+    const parameter = scope.parameterInputs.get(matrix.name);
+    const uses = parameter ? usesOf(nodes, parameter) : { unknown: 'no parameter' };
+    if ('unknown' in uses) leftAlone[matrix.name] = uses.unknown;
+    else found.push(matrix);
+  }
+  return { matrices: found, leftAlone };
+}
+
+/**
+ * The second moments of inputs and of the gradients of a model's output at the outputs of some matrices, over examples: the output
+ * is weighted with a vector of normal numbers, another one for each example (centred where a constant added to it says nothing), so
+ * that the expectation is over all of its directions. Matrices are measured some at a time, each time in a pass over the examples.
+ *
+ * @param take - Is given the moments of each matrix once.
+ */
+export async function eachMoments(
+  model: ModelSpec,
+  params: ParameterSet,
+  {
+    matrices,
+    dataset,
+    task,
+    seed,
+    engine,
+  }: {
+    matrices: readonly WeightMatrix[];
+    dataset: Dataset;
+    task: Task;
+    seed: number;
+    engine?: EngineOptions;
+  },
+  take: (matrix: WeightMatrix, moments: Moments) => void | Promise<void>,
+): Promise<void> {
+  for (const group of groupsOf(matrices)) {
+    const sums = new Map(group.map((matrix) => [matrix.name, new Sums(matrix)]));
+    // A program a group and layout: none is of use to the next group.
+    const programs = new ProgramCache(engine);
+    try {
+      for (const positions of runsOf(model, task, dataset)) {
+        const layout = layoutAt(dataset, positions);
+        const specs = batchSpecs(layout, positions.length);
+        const program = await programs.get(JSON.stringify(specs), () => momentGraph(model, task, specs, group));
+        const batch = allocateBatch(specs);
+        gatherBatch(dataset, positions, { batch, layout });
+        const { shape } = model.build(specs).outputs[task.output];
+        const probe = new Float32Array(sizeOf(shape));
+        new RandomStream(seed, 'erase probe', positions[0]).fillNormal(probe, 0, 1);
+        if (task.roles.divergence === 'kl') centre(probe, shape[shape.length - 1]);
+        if (shape.length === 3) hidePadding(probe, shape[2], batch);
+        const feeds = { ...feedsOf(batch, params), [batchInput(PROBE)]: probe };
+        const results = await program.run(feeds);
+        for (const sum of sums.values()) sum.add(results);
+      }
+    } finally {
+      await programs.release();
+    }
+    for (const matrix of group) await take(matrix, (sums.get(matrix.name) as Sums).moments());
+  }
+}
+
+/** Cuts matrices into groups whose metrics fit together; one that does not fit is a group of its own. */
+function groupsOf(matrices: readonly WeightMatrix[]): WeightMatrix[][] {
+  const groups: WeightMatrix[][] = [];
+  let held = Number.POSITIVE_INFINITY;
+  for (const matrix of matrices) {
+    const size = [matrix.rows, matrix.columns].reduce((sum, n) => sum + (n > FULL_SIDE ? n : n * n), 0);
+    if (held + size > AT_ONCE) {
+      groups.push([]);
+      held = 0;
+    }
+    groups[groups.length - 1].push(matrix);
+    held += size;
+  }
+  return groups;
+}
+
+/** Positions of a data set, longest examples first, cut into runs of a bounded size. */
+function* runsOf(model: ModelSpec, task: Task, dataset: Dataset): Generator<Uint32Array> {
+  const { examples, indices, size } = dataset;
+  const { lengths } = examples;
+  const order = Uint32Array.from({ length: size }, (_, position) => position);
+  if (lengths) order.sort((a, b) => lengths[indices[b]] - lengths[indices[a]] || a - b);
+  for (let start = 0; start < size; ) {
+    const first = order.slice(start, start + 1);
+    const one = model.build(batchSpecs(layoutAt(dataset, first), 1)).outputs[task.output];
+    const byTokens = lengths ? Math.floor(RUN.tokens / lengths[indices[first[0]]]) : RUN.examples;
+    const count = Math.max(1, Math.min(RUN.examples, byTokens, Math.floor(RUN.outputs / one.size)));
+    yield order.slice(start, start + count);
+    start += count;
+  }
+}
+
+/** For each matrix and use the sums of a batch: `in <use> <name>`, `out <use> <name>`, `ids <use> <name>` of tables. */
+function momentGraph(model: ModelSpec, task: Task, specs: ArraySpecs, group: readonly WeightMatrix[]) {
+  const { graph, outputs, scope } = model.build(specs);
+  const output = outputs[task.output];
+  const nodes = ancestors([output]);
+  const used = group.flatMap(({ name }) => {
+    const uses = usesOf(nodes, scope.parameterInputs.get(name) as Tensor);
+    return (uses as readonly Use[]).map((use, index) => ({ name, use, index }));
+  });
+  const value = reduceSum(mul(output, graph.input(batchInput(PROBE), output.shape)));
+  const slopes = gradients(
+    value,
+    used.map(({ use }) => use.output),
+  );
+  const found: Record<string, Tensor> = {};
+  used.forEach(({ name, use, index }, at) => {
+    const slope = slopes[at];
+    const side = (part: string) => `${part}${use.isTransposed ? 'T' : ''} ${index} ${name}`;
+    if (slope) found[side('out')] = momentOf(use.rows(slope));
+    if (use.kind === 'linear') found[side('in')] = momentOf(use.inputs());
+    else found[side('ids')] = use.inputs();
+  });
+  return found;
+}
+
+/** `Σ x xᵀ` over the rows of `[n, width]`; of many columns the diagonal. */
+function momentOf(x: Tensor): Tensor {
+  return x.shape[1] > FULL_SIDE ? reduceSum(mul(x, x), { axes: [0] }) : gemm(x, x, undefined, { transA: true });
+}
+
+/** Sums of the moments of one matrix. */
+class Sums {
+  readonly #left = new Map<string, Float64Array>();
+  readonly #right = new Map<string, Float64Array>();
+  readonly #suffix: RegExp;
+
+  constructor(readonly matrix: WeightMatrix) {
+    const literal = matrix.name.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
+    this.#suffix = new RegExp(`^(in|out|ids)(T?) (\\d+) ${literal}$`);
+  }
+
+  /** Adds those of a batch. */
+  add(results: Results): void {
+    for (const [key, values] of Object.entries(results)) {
+      const [, part, turned, use] = this.#suffix.exec(key) ?? [];
+      if (part === undefined) continue;
+      const isLeft = part === 'ids' || (part === 'out') !== (turned === 'T');
+      // The rows of a table are its inputs, its columns its outputs.
+      const isTable = `ids${turned} ${use} ${this.matrix.name}` in results;
+      if (part === 'ids') this.#count(use, values as BigInt64Array);
+      else addTo(isLeft && !isTable ? this.#left : this.#right, use, values as Float32Array);
+    }
+  }
+
+  #count(use: string, ids: BigInt64Array): void {
+    const key = `ids ${use}`;
+    // One of each more than was seen, so that words that the examples lack keep a meaning.
+    const counts = this.#left.get(key) ?? new Float64Array(this.matrix.rows).fill(1);
+    for (const id of ids) counts[Number(id)]++;
+    this.#left.set(key, counts);
+  }
+
+  /** The moments; of a weight with several uses the sum of all, each with a mean diagonal of 1. */
+  moments(): Moments {
+    const { rows, columns } = this.matrix;
+    const isTable = [...this.#left.keys()].every((key) => key.startsWith('ids'));
+    return { left: mixed(rows, this.#left), right: mixed(columns, this.#right), isTable };
+  }
+}
+
+function addTo(sums: Map<string, Float64Array>, key: string, values: Float32Array): void {
+  const sum = sums.get(key) ?? new Float64Array(values.length);
+  for (let i = 0; i < values.length; i++) sum[i] += values[i];
+  sums.set(key, sum);
+}
+
+function mixed(n: number, parts: ReadonlyMap<string, Float64Array>): Metric {
+  const isFull = n <= FULL_SIDE && [...parts.values()].some(({ length }) => length === n * n && n > 1);
+  const values = new Float64Array(isFull ? n * n : n);
+  for (const part of parts.values()) {
+    const isDiagonal = part.length === n;
+    const step = isDiagonal ? 1 : n + 1;
+    let trace = 0;
+    for (let i = 0; i < n; i++) trace += part[i * step];
+    const factor = trace > 0 ? n / trace : 0;
+    if (isFull && !isDiagonal) for (let i = 0; i < values.length; i++) values[i] += factor * part[i];
+    else for (let i = 0; i < n; i++) values[i * (isFull ? n + 1 : 1)] += factor * part[i * step];
+  }
+  return { n, values };
+}
+
+/** Takes the mean out of each row. */
+function centre(values: Float32Array, width: number): void {
+  for (let start = 0; start < values.length; start += width) {
+    let sum = 0;
+    for (let i = start; i < start + width; i++) sum += values[i];
+    for (let i = start; i < start + width; i++) values[i] -= sum / width;
+  }
+}
+
+/** What padding is given counts for nothing. */
+function hidePadding(probe: Float32Array, width: number, { attention_mask: mask }: Batch): void {
+  if (mask === undefined) return;
+  for (let token = 0; token < mask.length; token++) {
+    if (Number(mask[token]) === 0) probe.fill(0, token * width, (token + 1) * width);
+  }
+}
