@@ -80,7 +80,7 @@ export function resolveOptions<S extends OptionsSchema>(
   for (const spec of set.specs) {
     sources.set(spec.key, 'default');
     if (values.file.has(spec.key)) {
-      setAt(raw, spec.key, values.file.get(spec.key));
+      setAt(raw, spec.key, fromFile(spec, values.file.get(spec.key)));
       sources.set(spec.key, 'file');
     }
     if (values.flags.has(spec.key)) {
@@ -147,6 +147,11 @@ function expectationFor({ expectation, types }: OptionSpec, value: unknown): str
 function typedNumber(typed: unknown, place: string | undefined): string | undefined {
   const text: unknown = Array.isArray(typed) ? typed[Number(place)] : typed;
   return typeof text === 'string' && isNumber(text) ? text.trim() : undefined;
+}
+
+/** One of the names that can be chosen stands for a list of it alone. */
+function fromFile({ kind, choices }: OptionSpec, value: unknown): unknown {
+  return kind === 'list' && choices && typeof value === 'string' ? [value] : value;
 }
 
 /** Gives a flag's text the type its option wants; text that fits no type stays text, and the schema refuses it. */

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { contextOn, type DigitModel, differing, digitModel } from '../../test/support/locked-digits.js';
 import { parameterSet } from '../models/index.js';
 import { InterruptedError, parseOptions } from '../registry/index.js';
-import { lockMethods } from './index.js';
+import { lockMethods, stagedLock } from './index.js';
 import type { LockMethod, LockStepReport } from './lock-method.js';
 
 /** Options with which a lock of a small model is short and changes it. */
@@ -14,7 +14,10 @@ const short: Readonly<Record<string, Record<string, unknown>>> = {
   redistil: { a: 0.3, steps: 12, batchSize: 32, evaluateEvery: 4, maxDrop: 1, maxKl: null, settle: 0, push: 0.1 },
   erase: { rank: 4, steps: 12, batchSize: 32, evaluateEvery: 4, maxDrop: 1, maxKl: null },
 };
-const methods = lockMethods.entries().map((method) => ({ name: method.name, method }));
+const single = lockMethods.entries();
+const named = (...names: string[]) => names.map((name) => lockMethods.get(name));
+const stages = [named('redistil', 'specdef'), named('erase', 'redistil')].map((of) => stagedLock(of) as LockMethod);
+const methods = [...single, ...stages].map((method) => ({ name: method.name, method }));
 
 let folder: string;
 let digits: DigitModel;
@@ -24,7 +27,9 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-const optionsOf = (method: LockMethod) => parseOptions(method.options, short[method.name], method.name);
+const optionsOf = (method: LockMethod) =>
+  parseOptions(method.options, short[method.name] ?? optionsOfStages(method.name), method.name);
+const optionsOfStages = (name: string) => Object.fromEntries(name.split(',').map((stage) => [stage, short[stage]]));
 
 /** Runs a method on a copy of the model; gives the result, the weights and the steps that it told. */
 async function run(method: LockMethod, more: Parameters<typeof contextOn>[1] = {}, options = optionsOf(method)) {
@@ -80,8 +85,11 @@ describe.each(methods)('lock method $name', ({ name, method }) => {
   });
 
   it('goes back to the weights before it where its utility never is within the budget', async () => {
-    if (!('utilityFloor' in method.options.shape)) return;
-    const options = { ...optionsOf(method), utilityFloor: 1, maxKl: 1e-12 };
+    const tight = { utilityFloor: 1, maxKl: 1e-12 };
+    const given = optionsOf(method) as Record<string, object>;
+    const options = name.includes(',')
+      ? Object.fromEntries(Object.entries(given).map(([stage, own]) => [stage, { ...own, ...tight }]))
+      : { ...given, ...tight };
     const { result, params } = await run(method, {}, options);
     expect(result).toMatchObject({ steps: 0, stoppedByBudget: true });
     expect(result.after).toEqual(result.before);

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -124,6 +124,40 @@ describe('weightlock lock --method, of a method that is registered', () => {
       /would lock 3 weight matrices of .* with specdef, \d+ examples; .* needs at most .* memory/,
     );
     expect(existsSync(at('dry'))).toBe(false);
+  });
+
+  it('takes several methods as stages, each with options under its name, and one name where a file lists none', async () => {
+    const both = ['--method', 'redistil,scale', '--data.classes', '0,1,2', '--data.test-limit', '50', '--json'];
+    const loose = [
+      '--redistil.steps',
+      '3',
+      '--redistil.max-drop',
+      '1',
+      '--redistil.max-kl',
+      'null',
+      '--scale.factor',
+      '2',
+    ];
+    const { exitCode, stdout } = await weightlock(at('model'), at('staged'), ...both, ...loose);
+    expect(exitCode).toBe(0);
+    const found = JSON.parse(stdout);
+    expect(found).toMatchObject({ steps: 4, stoppedByBudget: false });
+    expect(found.story.stages).toMatchObject([
+      { method: 'redistil', steps: 3 },
+      { method: 'scale', steps: 1 },
+    ]);
+    expect(found.after).not.toEqual(found.before);
+    const { card } = await readModelCard(at('staged'), model);
+    expect(card.lock).toMatchObject({
+      method: 'redistil,scale',
+      options: { redistil: { a: 0.5 }, scale: { factor: 2 } },
+    });
+    await writeFile(at('one.yaml'), 'method: scale\n');
+    const one = await weightlock(at('model'), at('one'), '--config', at('one.yaml'), '--dry-run');
+    expect(one.text).toContain('with scale;');
+    expect((await weightlock(at('model'), at('no'), '--method', 'scale,scale')).stderr).toContain(
+      'expected each method once',
+    );
   });
 
   it('takes the options of the chosen method alone', async () => {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { digestOfModel } from '../../evidence/index.js';
 import { cardDisagreements, describeEstimate, estimateRun, type LockedInfo, Runner } from '../../experiments/index.js';
-import { type LockMethod, lockMethods } from '../../locks/index.js';
+import { type LockMethod, lockMethods, stagedLock } from '../../locks/index.js';
 import { findModelFiles, loadModel, type Model } from '../../models/index.js';
 import { InputError, optionsOf, optionsUnder, quote } from '../../registry/index.js';
 import { magnitude, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
@@ -31,9 +31,11 @@ export const lock = defineCommand({
   ],
   schema: z.strictObject({
     method: z
-      .enum(lockMethods.names() as [string, ...string[]])
-      .default('specdef')
-      .describe('lock method'),
+      .array(z.enum(lockMethods.names() as [string, ...string[]]))
+      .min(1)
+      .refine((names) => new Set(names).size === names.length, { message: 'expected each method once' })
+      .default(['specdef'])
+      .describe('lock method, or several as stages one after the other'),
     sham: z
       .boolean()
       .default(false)
@@ -47,6 +49,7 @@ export const lock = defineCommand({
   }),
   examples: [
     'weightlock lock ./model ./locked --data.classes 0,1,2,3,4',
+    'weightlock lock ./model ./locked --method erase,specdef --erase.rank 32',
     'weightlock lock ./model ./locked --specdef.top-k 1 --specdef.alpha 0.5 --specdef.max-drop 0.02',
   ],
   run: async (context) => {
@@ -55,8 +58,8 @@ export const lock = defineCommand({
     const source = await modelArgument(context.arguments.model, context);
     if (source === undefined) return 0;
     const { seed } = options;
-    const method = lockMethods.get(options.method);
-    const own = lockOptions(method, optionsUnder(options, method.name), options.sham);
+    const method = chosenMethod(options.method);
+    const own = lockOptions(method, chosenOptions(options, options.method), options.sham);
     const config = await givenConfig(options);
     const released = await loadModel(source, { config });
     const task = await lockTask({ source, released, method, own, config, options }, note);
@@ -105,6 +108,18 @@ export const lock = defineCommand({
     return 0;
   },
 });
+
+/** One method as it is, several as stages. */
+function chosenMethod(names: readonly string[]): LockMethod {
+  const [first, ...more] = names.map((name) => lockMethods.get(name));
+  return more.length === 0 ? first : (stagedLock([first, ...more]) as LockMethod);
+}
+
+/** Their options: those of one method, those of several under their names. */
+function chosenOptions(options: object, names: readonly string[]): unknown {
+  if (names.length === 1) return optionsUnder(options, names[0]);
+  return Object.fromEntries(names.map((name) => [name, optionsUnder(options, name)]));
+}
 
 /**
  * The options that a method runs with.

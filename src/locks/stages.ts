@@ -1,0 +1,129 @@
+import { readdir } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { z } from 'zod';
+import { parameterSet } from '../models/index.js';
+import type { Reference } from '../training/index.js';
+import { originalReference } from './context.js';
+import type { LockClass, LockContext, LockKnowledge, LockMethod, LockResult } from './lock-method.js';
+
+/** What several stages leave is at most as easily undone as the strongest of them. */
+const strength: readonly LockClass[] = ['symmetry', 'off-manifold', 'removal'];
+
+/** Options of a lock of several stages: those of each under its name. */
+export type StageOptions = Readonly<Record<string, unknown>>;
+
+/**
+ * One lock of several, one after the other. Utility, budgets and retain losses of all are beside the model before the first; each stage
+ * begins with the last weights of the one before that were within its budget.
+ *
+ * @param methods - Two or more, each once.
+ */
+export function stagedLock(methods: readonly LockMethod[]): LockMethod<StageOptions> {
+  const optionsOf = (options: StageOptions, { name }: LockMethod) => options[name];
+  const longest = methods.filter(({ training }) => training);
+  const memory = (options: StageOptions) =>
+    longest
+      .map((method) => method.training?.(optionsOf(options, method)))
+      .flatMap((training) => training ?? [])
+      .reduce((a, b) => (b.batchSize / (b.accumulate ?? 1) > a.batchSize / (a.accumulate ?? 1) ? b : a));
+  return {
+    name: methods.map(({ name }) => name).join(','),
+    description: `${methods.map(({ name }) => name).join(', then ')}`,
+    class: methods.map((method) => method.class).reduce((a, b) => (strength.indexOf(b) > strength.indexOf(a) ? b : a)),
+    undoneBy: methods.map(({ name, undoneBy }) => `${undoneBy} (${name})`).join('; and '),
+    options: z.strictObject(
+      Object.fromEntries(methods.map(({ name, options }) => [name, options])),
+    ) as unknown as LockMethod<StageOptions>['options'],
+    needsData: methods.some(({ needsData }) => needsData),
+    steps: (options, size) => methods.reduce((sum, method) => sum + method.steps(optionsOf(options, method), size), 0),
+    ...(longest.length > 0 && { training: memory }),
+    locks: (weights, options) => [
+      ...new Set(methods.flatMap((method) => method.locks(weights, optionsOf(options, method)))),
+    ],
+    reveals: (options) =>
+      Object.assign({}, ...methods.map((method) => method.reveals?.(optionsOf(options, method)))) as LockKnowledge,
+    // A stage that has no control does not train: without it, what is left is what the others' training does.
+    ...(methods.every(({ sham }) => sham) && {
+      sham: (options) =>
+        Object.fromEntries(methods.map((method) => [method.name, method.sham?.(optionsOf(options, method))])),
+    }),
+    glance: ({ stage, ...report }) => {
+      const method = methods[Number(stage) - 1];
+      return [method?.name, method?.glance?.(report)].filter((text) => text).join(': ');
+    },
+    run: (context, options) => runStages(methods, context, options),
+  };
+}
+
+async function runStages(
+  methods: readonly LockMethod[],
+  context: LockContext,
+  options: StageOptions,
+): Promise<LockResult> {
+  const { model, engine, checkpoint, hooks, onStep } = context;
+  // Measured before the first stage, where anything is measured at all.
+  const meter = methods.some(({ needsData }) => needsData) ? await context.utility() : undefined;
+  const start = new Map([...parameterSet(context.weights)].map(([name, values]) => [name, values.slice()]));
+  const known = new Map<number | undefined, Promise<Reference>>();
+  const original = (topK?: number): Promise<Reference> => {
+    const found =
+      known.get(topK) ?? context.train().then((dataset) => originalReference(model, start, { dataset, topK, engine }));
+    known.set(topK, found);
+    return found;
+  };
+  const trained = methods.some(({ needsData }) => needsData) ? (await context.train()).size : 0;
+  const results: LockResult[] = [];
+  let offset = 0;
+  for (const [index, method] of methods.entries()) {
+    const own = options[method.name];
+    const before = offset;
+    // What a later stage has begun with is done; a method without checkpoints does it again, and has told of it.
+    const isDone = checkpoint !== undefined && (await hasBegun(checkpoint.path, index + 1));
+    const result = await method.run(
+      {
+        ...context,
+        original,
+        checkpoint: checkpoint && { ...checkpoint, path: `${checkpoint.path}-${index + 1}` },
+        hooks: isDone
+          ? undefined
+          : hooks && {
+              ...hooks,
+              onStart: async (step) => hooks.onStart?.(before + step),
+            },
+        onStep: isDone ? undefined : (report) => onStep?.({ ...report, step: before + report.step, stage: index + 1 }),
+      },
+      own,
+    );
+    results.push(result);
+    offset += method.steps(own, trained);
+  }
+  const stages = results.map(({ before: _, story, ...result }, index) => ({
+    method: methods[index].name,
+    ...plain(result),
+    ...(story && { story }),
+  }));
+  const budget = results.flatMap((result) => result.budget ?? []).at(-1);
+  const sum = (of: (result: LockResult) => number) => results.reduce((total, result) => total + of(result), 0);
+  return {
+    steps: sum(({ steps }) => steps),
+    stepsTried: sum(({ stepsTried }) => stepsTried),
+    stoppedByBudget: results.some(({ stoppedByBudget }) => stoppedByBudget),
+    ...(budget && { budget }),
+    ...(meter && { before: meter.before, after: await meter.measure() }),
+    story: { stages },
+  };
+}
+
+/** Whether a checkpoint of a stage after the first `done` ones is there. */
+async function hasBegun(path: string, done: number): Promise<boolean> {
+  const names = await readdir(dirname(path)).catch(() => [] as string[]);
+  return names.some((name) => {
+    const rest = name.startsWith(`${basename(path)}-`) ? name.slice(basename(path).length + 1) : '';
+    return Number.parseInt(rest, 10) > done;
+  });
+}
+
+/** A result as plain data. */
+function plain({ after, ...rest }: Omit<LockResult, 'before' | 'story'>) {
+  return { ...JSON.parse(JSON.stringify(rest)), ...(after && { after: JSON.parse(JSON.stringify(after.metrics)) }) };
+}
