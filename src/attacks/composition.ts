@@ -7,8 +7,11 @@ import type { Transform } from './transforms/index.js';
 export interface Composition extends Required<Pick<AttackTask, 'transforms' | 'trained'>> {
   /** Optimizer and schedule with their options. */
   readonly optimizer: AttackTask['optimizer'];
-  /** The unauthorized task, and how many labelled examples of each class the attacker has, without a number all; not in old results. */
-  readonly data?: Pick<AttackTask, 'perClass'> & { readonly spec: AttackTask['data'] };
+  /**
+   * The unauthorized task, and how many labelled examples of each class the attacker has, without a number all; examples like those
+   * of the authorized task, where the attacker has some. Not in old results.
+   */
+  readonly data?: Pick<AttackTask, 'perClass' | 'retain'> & { readonly spec: AttackTask['data'] };
 }
 
 /** What a row says of its attack. */
@@ -40,7 +43,7 @@ export function factsOf(
   { name, transforms, trained, plain = false, adaptive }: Attack,
   start: StartingPoint,
 ): AttackFacts {
-  const known = transforms.flatMap(({ knows }) => knows ?? []);
+  const known = [...transforms, trained].flatMap(({ knows }) => knows ?? []);
   // Outputs of the released model are what everybody has without training it; those of the unlocked one nobody has.
   const unused = start.countsAs === 'locked' ? 'floor' : 'nothing';
   return {

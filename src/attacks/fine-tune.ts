@@ -1,6 +1,7 @@
 import type { Dataset } from '../data/index.js';
 import type { ProgramCache } from '../engine/index.js';
 import { cloneWeights, type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
+import { InputError } from '../registry/index.js';
 import type { Evaluation } from '../tasks/index.js';
 import {
   createObjective,
@@ -13,6 +14,7 @@ import {
   type ScheduleSpec,
 } from '../training/index.js';
 import { type MakeTrainable, partRun } from './trained/trainable.js';
+import { isNoWork, noWork, type Work } from './work.js';
 
 /** How an attack trains: an optimizer, and a schedule of its learning rate; plain data. */
 export interface FineTuneOptimizer extends OptimizerSpec {
@@ -36,8 +38,10 @@ export interface FineTuneOptions {
   learningRate: number;
   /** What of the weights is trained; default all. */
   trainable?: MakeTrainable;
-  /** Optimizer steps at most. */
+  /** Optimizer steps at most, those before it included. */
   steps: number;
+  /** What was done to the weights before, which is a part of its cost; default nothing. */
+  before?: Work;
   /** Examples a step. */
   batchSize: number;
   /** Decides the order of the examples. */
@@ -74,18 +78,23 @@ export interface Trial {
   readonly learningRate: number;
   /** Seed. */
   readonly seed: number;
-  /** The metric on the test examples after so many steps, from step 0. */
+  /** The metric on the test examples after so many steps, from step 0, or from those that were taken before. */
   readonly curve: readonly { step: number; score: number }[];
   /** All that the task measures, at the end of the run. */
   readonly metrics: Evaluation['metrics'];
   /** Best score of the curve. */
   readonly score: number;
-  /** Steps until the target was first reached; none where it was not. */
+  /** Steps until the target was first reached, those before it included; none where it was not. */
   readonly cost?: number;
-  /** What its steps cost in evaluations of the gradient; more than the steps for optimizers that need more. */
+  /**
+   * What its steps and what was done before cost in evaluations of the gradient; more than the steps for optimizers that need
+   * more.
+   */
   readonly evaluations: number;
   /** Tokens that it was trained on, padding apart; of texts. */
   readonly tokens?: number;
+  /** What of all this was done to the weights before its first step; none where nothing was. */
+  readonly before?: Work;
   /** Why it ended. */
   readonly end: 'target' | 'budget' | 'beaten' | 'diverged' | 'given up';
 }
@@ -117,6 +126,7 @@ export async function fineTune({
   learningRate,
   trainable,
   steps,
+  before = noWork,
   batchSize,
   seed,
   metric: named,
@@ -130,6 +140,9 @@ export async function fineTune({
   evaluator,
   signal,
 }: FineTuneOptions): Promise<Trial> {
+  if (before.steps >= steps) {
+    throw new InputError(`expected fewer steps before a trial than its ${steps} in all, found ${before.steps}`);
+  }
   const { task } = evaluator;
   const { name: metric } = task.metric(named ?? task.roles.score, test);
   const params = parameterSet(cloneWeights(weights));
@@ -140,13 +153,13 @@ export async function fineTune({
   const due = new Set(evaluationSteps(steps, evaluationSpacing, evaluateEvery));
   const guessing = task.guessing(test);
   const first = await evaluator.evaluate(params, test);
-  const curve = [{ step: 0, score: measure(metric, first) }];
+  const curve = [{ step: before.steps, score: measure(metric, first) }];
   let end: Trial['end'] = 'budget';
   let best = curve[0].score;
   let last = first;
-  let evaluations = 0;
+  let evaluations = before.evaluations;
   /** Undefined where examples have no length. */
-  const worked: { tokens?: number } = {};
+  const worked: { tokens?: number } = before.tokens === undefined ? {} : { tokens: before.tokens };
   const part = partRun(objective, params, plain, { make: trainable, seed });
   // Names of the whole model may be given factors, whichever of them are trained.
   const made = createOptimizer(optimizer, new Map([...objective.shapes, ...part.shapes]));
@@ -158,7 +171,7 @@ export async function fineTune({
     optimizer: made,
     learningRate,
     schedule: optimizer.schedule && createSchedule(optimizer.schedule, objective.stepsPerEpoch),
-    steps,
+    steps: steps - before.steps,
     signal,
     onDiverged: (_, { evaluations: spent, tokens: more }) => {
       evaluations += spent;
@@ -166,10 +179,11 @@ export async function fineTune({
       end = 'diverged';
       return 'stop';
     },
-    afterStep: async ({ step, evaluations: spent, tokens: more, settled }) => {
+    afterStep: async ({ step: own, evaluations: spent, tokens: more, settled }) => {
       evaluations += spent;
       if (more !== undefined) worked.tokens = (worked.tokens ?? 0) + more;
       part.write();
+      const step = before.steps + own;
       if (!due.has(step)) return undefined;
       await settled();
       const evaluation = await evaluator.evaluate(params, test);
@@ -180,11 +194,12 @@ export async function fineTune({
       const isBelow = giveUpBelow >= 0 && best < guessing + giveUpBelow * (1 - guessing);
       if (!continueAfterTarget && target !== undefined && score >= target) end = 'target';
       else if (!Number.isFinite(evaluation.metrics[task.roles.loss])) end = 'diverged';
-      else if (step >= giveUpAfter * steps && isBelow) end = 'given up';
+      else if (own >= giveUpAfter * (steps - before.steps) && isBelow) end = 'given up';
       else if (step >= beatenAfter) end = 'beaten';
       return end === 'budget' ? undefined : 'stop';
     },
   });
   const cost = target === undefined ? undefined : curve.find(({ score }) => score >= target)?.step;
-  return { learningRate, seed, curve, metrics: last.metrics, score: best, cost, evaluations, ...worked, end };
+  const spent = isNoWork(before) ? {} : { before };
+  return { learningRate, seed, curve, metrics: last.metrics, score: best, cost, evaluations, ...worked, ...spent, end };
 }

@@ -12,6 +12,7 @@ export {
   type Verdict,
   verdictOf,
 } from './assessment.js';
+export type { Bench, KeyedBench, Runnable } from './bench.js';
 export { type AttackFacts, type Composition, factsOf, labelOf } from './composition.js';
 export { evaluationSteps, type FineTuneOptimizer, type FineTuneOptions, fineTune, type Trial } from './fine-tune.js';
 export { type FrozenUseOptions, frozenUse } from './frozen-use.js';
@@ -36,6 +37,7 @@ export {
   ranked,
   type SearchBudget,
   type SearchResult,
+  type SettingOfTrial,
   searchLearningRate,
   type TrialLog,
   type TrialSetting,
@@ -44,5 +46,13 @@ export {
 export { type AttackTargets, type CountsAs, type Start, type StartingPoint, starts } from './starts.js';
 export { AttackRunner, type AttackTask } from './task.js';
 export * from './trained/index.js';
-export { modelsRead, type OtherModels, TransformedWeights, transformWeights } from './transformed-weights.js';
+export {
+  modelsRead,
+  type OtherModels,
+  type PreparedWeights,
+  TransformedWeights,
+  transformWeights,
+} from './transformed-weights.js';
 export * from './transforms/index.js';
+export { WeightsStore } from './weights-store.js';
+export { addWork, noWork, type Work } from './work.js';

@@ -18,6 +18,7 @@ export interface AttackOptimizer extends FineTuneOptimizer {
 /** What all attacks of one run share: the unauthorized task and the budget, the same for every starting point. */
 export interface AttackSetting
   extends Pick<AttackTask, 'data' | 'perClass' | 'steps' | 'batchSize' | 'metric' | 'target' | 'continueAfterTarget'>,
+    Pick<AttackTask, 'retain'>,
     Pick<AttackTask, 'giveUpBelow' | 'evaluationSpacing' | 'evaluateEvery'> {
   /** Optimizers to search. */
   readonly optimizers: readonly AttackOptimizer[];
@@ -177,8 +178,8 @@ export function optimizersLeftOut({ tried }: Pick<PlannedAttacks, 'tried'>, { op
 
 /** The composition of a task, for its row. */
 export function compositionOf(task: Omit<AttackTask, 'id'>): Composition {
-  const { transforms: steps = [], trained = { name: 'all' }, optimizer, data, perClass } = task;
-  return { transforms: steps, trained, optimizer, data: { spec: data, perClass } };
+  const { transforms: steps = [], trained = { name: 'all' }, optimizer, data, perClass, retain } = task;
+  return { transforms: steps, trained, optimizer, data: { spec: data, perClass, ...(retain && { retain }) } };
 }
 
 /** Options of what an attack trains; undefined where nobody says anything of them. */

@@ -19,6 +19,8 @@ export interface PoolOptions {
   onResult(task: AttackTask, result: SearchResult): Promise<void>;
   /** Device, and threads inside one operator of each process; default the CPU and one. */
   engine?: EngineOptions;
+  /** Folder for weights that took training to make, so that an interrupted run need not make them again; default none. */
+  store?: string;
   /** Ends the work; tasks without a result have none. */
   signal?: AbortSignal;
 }
@@ -38,7 +40,7 @@ export async function runAttackTasks(tasks: readonly AttackTask[], options: Pool
     return pending.shift();
   };
   if (workers === 0) {
-    const runner = new AttackRunner(options.engine);
+    const runner = new AttackRunner(options.engine, options.store);
     try {
       for (let task = next(); task; task = next()) {
         const current = task;
@@ -81,7 +83,7 @@ function startWorker(): ChildProcess {
 function runInWorker(
   child: ChildProcess,
   task: AttackTask,
-  { finished, onTrial, signal, engine }: PoolOptions,
+  { finished, onTrial, signal, engine, store }: PoolOptions,
 ): Promise<SearchResult> {
   return new Promise((resolve, reject) => {
     // What is heard of trials may take time, such as a file: the result waits for the last of it.
@@ -109,7 +111,7 @@ function runInWorker(
     };
     signal?.addEventListener('abort', stop, { once: true });
     child.on('exit', onExit).on('message', onMessage);
-    const request: WorkerRequest = { task, engine, finished: finished?.(task) };
+    const request: WorkerRequest = { task, engine, store, finished: finished?.(task) };
     child.send(request);
   });
 }

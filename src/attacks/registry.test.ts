@@ -52,7 +52,7 @@ describe('the registry', () => {
 
   it.each(attacksOfSuite('quick').map((name) => [name, attacks.get(name)] as const))(
     '%s does what its name says and nothing else',
-    (name, attack) => {
+    async (name, attack) => {
       expect(attack.description).toMatch(/^[a-z].{20,}$/);
       const made = plannedSearches({ tried: [{ attack, start: onModel('locked') }] }, setting, { transforms: options });
       expect(made.map(({ task: { optimizer } }) => optimizer.name)).toEqual(
@@ -72,7 +72,7 @@ describe('the registry', () => {
       expect(facts.knows.length > 0).toBe(facts.adaptive);
       expect(facts.knows.some((what) => what.includes('singular values'))).toBe(words.includes('clip'));
 
-      const weights = transformWeights(model, model.weights, task.transforms ?? [], fresh)(3);
+      const weights = await transformWeights(model, model.weights, task.transforms ?? [], fresh)(3);
       const before = sigmaOf(model.weights, 'fc1.weight');
       const after = sigmaOf(weights, 'fc1.weight');
       // A clip of one value makes the two largest equal; a rescaling brings the largest to 7 and keeps all ratios.

@@ -18,6 +18,7 @@ import {
   clipEdgeTransform,
   clipProfileTransform,
   clipTransform,
+  healTransform,
   interpolateTransform,
   noiseTransform,
   partialClipTransform,
@@ -145,6 +146,22 @@ export const attacks: Registry<Attack> = new AttackRegistry('attack', [
   after(pruneTransform as Transform, 'full'),
   after(noiseTransform as Transform, 'full'),
   after(interpolateTransform as Transform, 'none'),
+  after(healTransform as Transform, 'standard'),
+  transformed(
+    [clip, healTransform as Transform],
+    'clip the raised singular values, train for the authorized task, then fine-tune',
+    'standard',
+  ),
+  transformed(
+    [clip, reset, healTransform as Transform],
+    'clip, draw some layers anew, train for the authorized task, then fine-tune',
+    'standard',
+  ),
+  transformed(
+    [reset, healTransform as Transform],
+    'draw some layers anew, train for the authorized task, then fine-tune',
+    'full',
+  ),
 ]);
 
 /** Names of the attacks of a suite, those of the suites before it included. */

@@ -28,8 +28,11 @@ export interface SearchResult {
   readonly trials: readonly Trial[];
 }
 
-/** Everything of a trial but its learning rate and seed; data and start may depend on the seed. */
-export type TrialSetting = (seed: number) => Omit<FineTuneOptions, 'learningRate' | 'seed' | 'signal'>;
+/** Everything of a trial but its learning rate and seed. */
+export type SettingOfTrial = Omit<FineTuneOptions, 'learningRate' | 'seed' | 'signal'>;
+
+/** The same by the seed, which data and start may depend on; it is asked for when the trial is run. */
+export type TrialSetting = (seed: number) => SettingOfTrial | Promise<SettingOfTrial>;
 
 /** What an interrupted search has done, and who hears of what it does. */
 export interface TrialLog {
@@ -62,13 +65,6 @@ export async function searchLearningRate(
   const search: Trial[] = [];
   const before = [...finished];
   let done = 0;
-  const { steps: reported, continueAfterTarget = false } = setting(first);
-  const steps = searchSteps ?? reported;
-  // Runs that go on after the target are judged by the score alone.
-  const best = (trials: readonly Trial[]) =>
-    continueAfterTarget ? trials.toSorted((a, b) => b.score - a.score) : ranked(trials);
-  const gain = (trials: readonly Trial[]) => (continueAfterTarget ? meanScore(trials) : meanGain(trials, steps));
-  const searching = { steps, ...(searchSpacing !== undefined && { evaluationSpacing: searchSpacing }) };
   const attempt = async (
     learningRate: number,
     seed: number,
@@ -80,13 +76,9 @@ export async function searchLearningRate(
     // Of another search, or another version of this one: what follows it is not of this one either.
     before.length = 0;
     if (signal?.aborted) throw new InterruptedError('interrupted between two trials');
-    const trial = await fineTune({ ...setting(seed), ...more, learningRate, seed, signal });
+    const trial = await fineTune({ ...(await setting(seed)), ...more, learningRate, seed, signal });
     await onTrial?.(trial, index);
     return trial;
-  };
-  const compete = async (learningRate: number) => {
-    const beatenAfter = search.length > 0 && !continueAfterTarget ? best(search)[0].cost : undefined;
-    search.push(await attempt(learningRate, first, { ...searching, beatenAfter }));
   };
   const report = async (learningRate: number): Promise<SearchResult> => {
     const trials: Trial[] = [];
@@ -95,6 +87,17 @@ export async function searchLearningRate(
   };
   // A single rate needs no search.
   if (decades.length === 1 && !refine) return report(10 ** decades[0]);
+  const { steps: reported, continueAfterTarget = false } = await setting(first);
+  const steps = searchSteps ?? reported;
+  // Runs that go on after the target are judged by the score alone.
+  const best = (trials: readonly Trial[]) =>
+    continueAfterTarget ? trials.toSorted((a, b) => b.score - a.score) : ranked(trials);
+  const gain = (trials: readonly Trial[]) => (continueAfterTarget ? meanScore(trials) : meanGain(trials, steps));
+  const searching = { steps, ...(searchSpacing !== undefined && { evaluationSpacing: searchSpacing }) };
+  const compete = async (learningRate: number) => {
+    const beatenAfter = search.length > 0 && !continueAfterTarget ? best(search)[0].cost : undefined;
+    search.push(await attempt(learningRate, first, { ...searching, beatenAfter }));
+  };
   for (const decade of decades) await compete(10 ** decade);
   const coarse = best(search)[0].learningRate;
   for (const factor of refine ? [10 ** -0.5, 10 ** 0.5] : []) await compete(coarse * factor);

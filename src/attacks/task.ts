@@ -4,12 +4,14 @@ import { type EngineOptions, ProgramCache } from '../engine/index.js';
 import { type HeadNeed, initializeModel, loadModel, type Model, type ModelSpec } from '../models/index.js';
 import { InputError, parseOptions } from '../registry/index.js';
 import { Evaluator } from '../training/index.js';
+import type { KeyedBench } from './bench.js';
 import type { FineTuneOptimizer } from './fine-tune.js';
 import type { SearchBudget, SearchResult, TrialLog } from './search.js';
 import type { Start } from './starts.js';
 import { type TrainedStep, trainedParts } from './trained/index.js';
 import { modelDigest, modelsRead, TransformedWeights } from './transformed-weights.js';
 import type { TransformStep } from './transforms/index.js';
+import { WeightsStore } from './weights-store.js';
 
 /**
  * One search of an attack: a composition of starting point, transforms, trained part, optimizer and schedule, and data, with
@@ -30,7 +32,9 @@ export interface AttackTask {
   readonly data: DataSpec;
   /** Labelled examples of each class that the attacker has; default all training examples. */
   readonly perClass?: number;
-  /** Optimizer steps at most. */
+  /** Examples like those of the authorized task, for transforms that train on such; default the attacker has none. */
+  readonly retain?: DataSpec;
+  /** Optimizer steps at most, those that transforms take before a trial included. */
   readonly steps: number;
   /** Examples a step. */
   readonly batchSize: number;
@@ -61,10 +65,18 @@ export class AttackRunner {
   readonly #data = new Map<string, Promise<{ train: Dataset; test: Dataset }>>();
   readonly #models = new Map<string, Promise<LoadedModel>>();
   readonly #engines = new Map<string, { programs: ProgramCache; evaluator: Evaluator }>();
-  readonly #transformed = new TransformedWeights();
+  readonly #transformed: TransformedWeights;
 
-  /** @param engine - Device, and threads inside one operator: default 1, since several runners share the machine. */
-  constructor(readonly engine: EngineOptions = {}) {}
+  /**
+   * @param engine - Device, and threads inside one operator: default 1, since several runners share the machine.
+   * @param store - Folder for weights that took training to make, so that an interrupted run need not make them again; default none.
+   */
+  constructor(
+    readonly engine: EngineOptions = {},
+    store?: string,
+  ) {
+    this.#transformed = new TransformedWeights(undefined, store === undefined ? undefined : new WeightsStore(store));
+  }
 
   /**
    * Runs one search.
@@ -72,7 +84,7 @@ export class AttackRunner {
    * @param log - Trials that were done before, and who hears of the others.
    */
   async run(task: AttackTask, log: TrialLog = {}): Promise<SearchResult> {
-    const { start, transforms = [], trained = { name: 'all' }, optimizer, perClass, budget } = task;
+    const { start, transforms = [], trained = { name: 'all' }, optimizer, perClass, budget, retain } = task;
     const { train, test } = await this.#once(this.#data, JSON.stringify(task.data), () => loadData(task.data));
     const path = start.kind === 'model' ? start.path : start.like;
     const paths = [path, ...((start.kind === 'model' && start.draws) || [])];
@@ -94,8 +106,28 @@ export class AttackRunner {
       const loaded = await this.#load(other, start.config);
       others.set(other, { weights: loaded.model.weights, digest: loaded.digest });
     }
-    const shared = { model, fresh, others };
-    const weights = (seed: number) => {
+    const part = trainedParts.get(trained.name);
+    const engine = this.#engine(model);
+    const examples = (seed: number) =>
+      perClass === undefined ? train : engine.evaluator.task.fewShot(train, perClass, seed);
+    const bench: KeyedBench = {
+      key: JSON.stringify([task.data, perClass, retain, task.steps, task.batchSize, draws.map((each) => each.digest)]),
+      of: async (seed) => {
+        const own = (await this.#load(paths[ofSeed(seed)], start.config)).model;
+        const kept = retain && (await this.#once(this.#data, JSON.stringify(retain), () => loadData(retain))).train;
+        return {
+          released: { model: own, weights: own.weights, ...this.#engine(own) },
+          attacked: { model, ...engine },
+          own: examples(seed),
+          ...(kept && { retain: kept }),
+          steps: task.steps,
+          batchSize: task.batchSize,
+          signal: log.signal,
+        };
+      },
+    };
+    const shared = { model, fresh, others, bench };
+    const prepared = (seed: number) => {
       if (start.kind === 'random') {
         const from = { ...shared, key: `${digest} ${seed}`, weights: fresh(seed) };
         return this.#transformed.get(from, transforms, seed);
@@ -103,16 +135,14 @@ export class AttackRunner {
       const drawn = draws[ofSeed(seed)];
       return this.#transformed.get({ ...shared, key: drawn.digest, weights: drawn.model.weights }, transforms, seed);
     };
-    const part = trainedParts.get(trained.name);
-    const engine = this.#engine(model);
     const { steps, batchSize, metric, target, continueAfterTarget, giveUpBelow, evaluationSpacing, evaluateEvery } =
       task;
     return part.search(
       {
         model,
-        weights,
+        prepared,
         released,
-        train: (seed) => (perClass === undefined ? train : engine.evaluator.task.fewShot(train, perClass, seed)),
+        train: examples,
         optimizer,
         shared: {
           test,

@@ -45,57 +45,57 @@ const calls = () => {
 afterAll(() => vi.restoreAllMocks());
 
 describe('TransformedWeights', () => {
-  it('applies each row of transforms once for a model, and begins longer rows with what shorter ones made', () => {
+  it('applies each row of transforms once for a model, and begins longer rows with what shorter ones made', async () => {
     const kept = new TransformedWeights();
-    const once = kept.get(from(), [plus(1)], 1);
-    expect(kept.get(from(), [plus(1)], 2)).toBe(once);
+    const once = (await kept.get(from(), [plus(1)], 1)).weights;
+    expect((await kept.get(from(), [plus(1)], 2)).weights).toBe(once);
     expect(calls()).toEqual(['plus 1']);
-    const twice = kept.get(from(), [plus(1), plus(2)], 1);
+    const twice = (await kept.get(from(), [plus(1), plus(2)], 1)).weights;
     expect(calls()).toEqual(['plus 2']);
     const bias = (weights: typeof once) => weights.get('fc1.bias')?.data[0] ?? Number.NaN;
     expect(bias(twice)).toBeCloseTo(bias(model.weights) + 3, 5);
     // Other options, another order: other weights. A default that is spelled out is the same.
-    kept.get(from(), [plus(2), plus(1)], 1);
+    await kept.get(from(), [plus(2), plus(1)], 1);
     expect(calls()).toEqual(['plus 2', 'plus 1']);
-    expect(kept.get(from(), [{ name: 'plus', options: {} }], 1)).toBe(once);
+    expect((await kept.get(from(), [{ name: 'plus', options: {} }], 1)).weights).toBe(once);
     expect(calls()).toEqual([]);
   });
 
-  it('keeps what is drawn by the seed, and what comes before it for all', () => {
+  it('keeps what is drawn by the seed, and what comes before it for all', async () => {
     const kept = new TransformedWeights();
     const steps = [plus(1), drawn, plus(2)];
-    const one = kept.get(from(), steps, 1);
-    const two = kept.get(from(), steps, 2);
+    const one = (await kept.get(from(), steps, 1)).weights;
+    const two = (await kept.get(from(), steps, 2)).weights;
     expect(calls()).toEqual(['plus 1', 'drawn 1', 'plus 2', 'drawn 1', 'plus 2']);
     expect(one.get('fc1.weight')?.data).not.toEqual(two.get('fc1.weight')?.data);
-    expect(kept.get(from(), steps, 1)).toBe(one);
+    expect((await kept.get(from(), steps, 1)).weights).toBe(one);
     expect(calls()).toEqual([]);
   });
 
-  it('knows models by what they hold, not by where they lie', () => {
+  it('knows models by what they hold, not by where they lie', async () => {
     const kept = new TransformedWeights();
     const copy = initializeModel('mlp', config, 1);
     const other = initializeModel('mlp', config, 2);
-    const made = kept.get(from(), [plus(1)], 1);
-    expect(kept.get(from(copy.weights), [plus(1)], 1)).toBe(made);
-    expect(kept.get(from(other.weights), [plus(1)], 1)).not.toBe(made);
+    const made = (await kept.get(from(), [plus(1)], 1)).weights;
+    expect((await kept.get(from(copy.weights), [plus(1)], 1)).weights).toBe(made);
+    expect((await kept.get(from(other.weights), [plus(1)], 1)).weights).not.toBe(made);
     const wider = initializeModel('mlp', { ...config, hidden_sizes: [4, 4] }, 1);
     const digests = [model, copy, other, wider].map(modelDigest);
     expect(new Set(digests).size).toBe(3);
     calls();
   });
 
-  it('keeps so many copies, those that were used last', () => {
+  it('keeps so many copies, those that were used last', async () => {
     const kept = new TransformedWeights(2);
-    kept.get(from(), [plus(1)], 1);
-    kept.get(from(), [plus(2)], 1);
-    kept.get(from(), [plus(1)], 1);
-    kept.get(from(), [plus(3)], 1);
+    await kept.get(from(), [plus(1)], 1);
+    await kept.get(from(), [plus(2)], 1);
+    await kept.get(from(), [plus(1)], 1);
+    await kept.get(from(), [plus(3)], 1);
     expect(kept.size).toBe(2);
     calls();
-    kept.get(from(), [plus(1)], 1);
+    await kept.get(from(), [plus(1)], 1);
     expect(calls()).toEqual([]);
-    kept.get(from(), [plus(2)], 1);
+    await kept.get(from(), [plus(2)], 1);
     expect(calls()).toEqual(['plus 2']);
   });
 });

@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import type { ModelSpec, StateDict } from '../models/index.js';
-import { parseOptions } from '../registry/index.js';
+import { InputError, parseOptions } from '../registry/index.js';
+import type { KeyedBench } from './bench.js';
 import { type TransformStep, transforms } from './transforms/index.js';
+import type { WeightsStore } from './weights-store.js';
+import { addWork, noWork, type Work } from './work.js';
 
 /** How many transformed copies of a model's weights are kept, the last used ones. */
 const keptCopies = 6;
@@ -19,10 +22,20 @@ interface Untransformed {
   fresh(seed: number): StateDict;
   /** The weights of further models that transforms read, by directory; default none. */
   readonly others?: OtherModels;
+  /** What transforms that train work with; default none. */
+  readonly bench?: KeyedBench;
 }
 
 /** Models by their directory. */
 export type OtherModels = ReadonlyMap<string, { readonly weights: StateDict; readonly digest: string }>;
+
+/** Weights that an attack begins with. */
+export interface PreparedWeights {
+  /** The weights; they stay as they are. */
+  readonly weights: StateDict;
+  /** What it took to make them of the released ones. */
+  readonly work: Work;
+}
 
 /**
  * Applies transforms and keeps what they made, so that nothing is computed twice: the clipped weights of one attack are also
@@ -30,10 +43,16 @@ export type OtherModels = ReadonlyMap<string, { readonly weights: StateDict; rea
  */
 export class TransformedWeights {
   /** In the order of their last use. */
-  readonly #kept = new Map<string, StateDict>();
+  readonly #kept = new Map<string, Promise<PreparedWeights>>();
 
-  /** @param limit - Copies kept at most; each may be as large as the model. */
-  constructor(readonly limit = keptCopies) {}
+  /**
+   * @param limit - Copies kept at most; each may be as large as the model.
+   * @param store - Keeps on disk what took steps of training; default nowhere.
+   */
+  constructor(
+    readonly limit = keptCopies,
+    readonly store?: WeightsStore,
+  ) {}
 
   /** Number of copies that are kept now. */
   get size(): number {
@@ -41,45 +60,65 @@ export class TransformedWeights {
   }
 
   /**
-   * The weights after some transforms.
+   * The weights after some transforms, and what was done.
    *
    * @throws InputError when a transform or an option is not known.
    */
-  get(from: Untransformed, steps: readonly TransformStep[], seed: number): StateDict {
+  async get(from: Untransformed, steps: readonly TransformStep[], seed: number): Promise<PreparedWeights> {
     const parsed = parseSteps(steps);
     const firstSeeded = parsed.findIndex(({ transform }) => transform.isSeeded);
-    let weights = from.weights;
-    parsed.forEach(({ transform, options }, index) => {
+    let prepared: PreparedWeights = { weights: from.weights, work: noWork };
+    for (const [index, { transform, options }] of parsed.entries()) {
       const isSeeded = firstSeeded !== -1 && index >= firstSeeded;
       const so = parsed.slice(0, index + 1);
       const done = so.map((step) => [step.transform.name, step.options]);
       const read = so
         .flatMap((step) => step.transform.reads?.(step.options) ?? [])
         .map((path) => [path, otherModel(from, path).digest]);
-      const before = weights;
-      const context = {
-        model: from.model,
-        weights: before,
-        fresh: () => from.fresh(seed),
-        seed,
-        other: (path: string) => otherModel(from, path).weights,
-      };
-      weights = this.#once(JSON.stringify([from.key, done, isSeeded ? seed : null, ...read]), () =>
-        transform.apply(context, options),
-      );
-    });
-    return weights;
+      const worked = so.some((step) => step.transform.works) ? [from.bench?.key] : [];
+      const key = JSON.stringify([from.key, done, isSeeded ? seed : null, ...read, ...worked]);
+      const before = prepared;
+      prepared = await this.#once(key, transform.works === true, async () => {
+        const bench = transform.works ? await from.bench?.of(seed) : undefined;
+        let { work } = before;
+        const weights = await transform.apply(
+          {
+            model: from.model,
+            weights: before.weights,
+            fresh: () => from.fresh(seed),
+            seed,
+            other: (path: string) => otherModel(from, path).weights,
+            bench: () => {
+              if (bench) return bench;
+              throw new InputError(`${transform.name}: expected an attack with examples to work with, found none`);
+            },
+            charge: (more) => {
+              work = addWork(work, more);
+            },
+          },
+          options,
+        );
+        return { weights, work };
+      });
+    }
+    return prepared;
   }
 
-  #once(key: string, make: () => StateDict): StateDict {
-    const weights = this.#kept.get(key) ?? make();
+  async #once(key: string, isStored: boolean, make: () => Promise<PreparedWeights>): Promise<PreparedWeights> {
+    const made = this.#kept.get(key) ?? (isStored && this.store ? this.store.once(key, make) : make());
     this.#kept.delete(key);
-    this.#kept.set(key, weights);
+    this.#kept.set(key, made);
     for (const oldest of this.#kept.keys()) {
       if (this.#kept.size <= this.limit) break;
       this.#kept.delete(oldest);
     }
-    return weights;
+    try {
+      return await made;
+    } catch (error) {
+      // An interruption is no property of the weights.
+      this.#kept.delete(key);
+      throw error;
+    }
   }
 }
 
@@ -106,7 +145,7 @@ function parseSteps(steps: readonly TransformStep[]) {
 }
 
 /**
- * Applies transforms one after another.
+ * Applies transforms one after another, those that need no examples.
  *
  * @param fresh - Fresh weights of the same architecture, by the trial's seed.
  * @param others - Models that transforms read; default none.
@@ -119,10 +158,10 @@ export function transformWeights(
   steps: readonly TransformStep[],
   fresh: (seed: number) => StateDict,
   others?: OtherModels,
-): (seed: number) => StateDict {
+): (seed: number) => Promise<StateDict> {
   parseSteps(steps);
   const kept = new TransformedWeights();
-  return (seed) => kept.get({ key: '', model, weights: released, fresh, others }, steps, seed);
+  return async (seed) => (await kept.get({ key: '', model, weights: released, fresh, others }, steps, seed)).weights;
 }
 
 /** SHA-256 of a model's graph and weights: names, shapes and values, in their order. */

@@ -12,6 +12,8 @@ export interface WorkerRequest {
   readonly task: AttackTask;
   /** Device and threads; those of the first request hold for the process. */
   readonly engine?: EngineOptions;
+  /** Folder for weights that took training to make; that of the first request holds for the process. */
+  readonly store?: string;
   /** Its trials that an interrupted run has done. */
   readonly finished?: readonly Trial[];
 }
@@ -26,8 +28,8 @@ export type WorkerReply =
 export function serveTasks(): void {
   let runner: AttackRunner | undefined;
   const reply = (message: WorkerReply) => process.send?.(message);
-  process.on('message', ({ task, engine, finished }: WorkerRequest) => {
-    runner ??= new AttackRunner(engine);
+  process.on('message', ({ task, engine, store, finished }: WorkerRequest) => {
+    runner ??= new AttackRunner(engine, store);
     runner
       .run(task, { finished, onTrial: (trial, index) => void reply({ kind: 'trial', trial, index }) })
       .then((result) => reply({ kind: 'result', result }))

@@ -164,7 +164,7 @@ async function transformedScores(
     if (steps.length === 0 || steps.some(({ name: step, isSeeded }) => available[step] === undefined || isSeeded))
       continue;
     const options = steps.map(({ name: step }) => ({ name: step, options: available[step] ?? {} }));
-    const weights = transformWeights(model, model.weights, options, () => model.weights)(0);
+    const weights = await transformWeights(model, model.weights, options, () => model.weights)(0);
     found[name] =
       (await evaluator.evaluate(parameterSet(weights), dataset)).metrics[evaluator.task.roles.score] ?? Number.NaN;
   }

@@ -47,6 +47,10 @@ const trial = z.strictObject({
   cost: number.optional(),
   evaluations: number,
   tokens: count.optional(),
+  before: z
+    .strictObject({ steps: count, evaluations: number, tried: number, tokens: count.optional() })
+    .describe('what was done to the weights before the first step; a part of the cost')
+    .optional(),
   end: z.enum(['target', 'budget', 'beaten', 'diverged', 'given up']),
 });
 const search = z.strictObject({ search: z.array(trial), learningRate: number, trials: z.array(trial) });

@@ -9,20 +9,24 @@ import type { SearchContext, TrainedPart } from './trained-part.js';
  * @param trainable - What of its weights; default all.
  */
 export function searchFineTuning(
-  { model, weights, train, optimizer, shared, budget, programs, evaluator, log }: SearchContext,
+  { model, prepared, train, optimizer, shared, budget, programs, evaluator, log }: SearchContext,
   trainable?: MakeTrainable,
 ) {
   return searchLearningRate(
-    (seed) => ({
-      ...shared,
-      evaluator,
-      model,
-      weights: weights(seed),
-      train: train(seed),
-      optimizer,
-      programs,
-      trainable,
-    }),
+    async (seed) => {
+      const { weights, work } = await prepared(seed);
+      return {
+        ...shared,
+        evaluator,
+        model,
+        weights,
+        before: work,
+        train: train(seed),
+        optimizer,
+        programs,
+        trainable,
+      };
+    },
     budget,
     log,
   );

@@ -26,10 +26,11 @@ export const hiddenLayers: TrainedPart<Record<string, never>> = {
     (start.model.build(smallestBatch(start.model)).scope.hidden.length > 0
       ? undefined
       : 'need a model with hidden layers, which this one has not'),
-  search: async ({ model, weights, train, shared: { test, metric, target }, evaluator, programs, budget, log }) => {
+  search: async ({ model, prepared, train, shared: { test, metric, target }, evaluator, programs, budget, log }) => {
     const task = { ...taskOf(model), output: hiddenOutput };
     const inside = new Evaluator(hiddenLayersOf(model), {}, { task, programs });
-    const features = featuresBySeed(async (seed) => ({ weights: weights(seed), evaluator: inside }), most);
+    const given = async (seed: number) => ({ weights: (await prepared(seed)).weights, evaluator: inside });
+    const features = featuresBySeed(given, most);
     return frozenUse({ features, train, test, metric, target, task: evaluator.task, budget }, log);
   },
 };

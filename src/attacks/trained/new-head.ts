@@ -32,9 +32,12 @@ export const newHead: TrainedPart<Record<string, never>> = {
   applies: ({ model }) => (layerOrder(model).head.length > 0 ? undefined : 'find no head with weights of its own'),
   search: (context) => {
     const head = new Set(layerOrder(context.model).head);
-    const weights = (seed: number) => withNewHead(context.model, context.weights(seed), seed);
+    const prepared = async (seed: number) => {
+      const { weights, work } = await context.prepared(seed);
+      return { weights: withNewHead(context.model, weights, seed), work };
+    };
     return searchFineTuning(
-      { ...context, weights },
+      { ...context, prepared },
       someWeights((name) => head.has(name)),
     );
   },

@@ -5,14 +5,15 @@ import type { ModelSpec, StateDict } from '../../models/index.js';
 import type { Evaluator } from '../../training/index.js';
 import type { FineTuneOptimizer, FineTuneOptions } from '../fine-tune.js';
 import type { SearchBudget, SearchResult, TrialLog } from '../search.js';
+import type { PreparedWeights } from '../transformed-weights.js';
 import type { StartFacts } from '../transforms/index.js';
 
 /** What the search of an attack is made of, whatever it trains. */
 export interface SearchContext {
   /** Architecture and configuration of the model. */
   readonly model: ModelSpec;
-  /** Its weights by the trial's seed, all transforms applied; they stay as they are. */
-  readonly weights: (seed: number) => StateDict;
+  /** Its weights by the trial's seed, all transforms applied, and what that took; they stay as they are. */
+  readonly prepared: (seed: number) => Promise<PreparedWeights>;
   /** The model as it is released, with its own head, by the trial's seed: its weights, and what computes its outputs. */
   readonly released: (seed: number) => Promise<{ readonly weights: StateDict; readonly evaluator: Evaluator }>;
   /** Labelled examples of the unauthorized task, by the trial's seed. */
@@ -48,6 +49,8 @@ export interface TrainedPart<Options = unknown> {
   readonly trains: boolean;
   /** Whether it uses the released model's outputs alone, which need none of its weights: then it belongs to the floor. Default false. */
   readonly outputsAlone?: boolean;
+  /** What an attacker must know for it, beside that there is a lock; default nothing. */
+  readonly knows?: string;
   /** Whether an optimizer's steps say what it costs; default true. Else its score alone is measured. */
   readonly countsSteps?: boolean;
   /** Which of the optimizers of a plan it is searched with; default all. */

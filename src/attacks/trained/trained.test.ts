@@ -4,6 +4,7 @@ import { ProgramCache } from '../../engine/index.js';
 import { exactSingularValues } from '../../linalg/index.js';
 import { architectures, initializeModel, type Model, modelState, parseConfig } from '../../models/index.js';
 import { Evaluator, type ParameterSet } from '../../training/index.js';
+import { noWork } from '../work.js';
 import type { SearchContext, TrainedPart } from './index.js';
 import { layerOrder, trainedParts } from './index.js';
 
@@ -71,7 +72,7 @@ async function train(name: string, model: Model, { options = {}, steps = 2, rate
   });
   const context: SearchContext = {
     model,
-    weights: () => model.weights,
+    prepared: async () => ({ weights: model.weights, work: noWork }),
     released: async () => ({ weights: model.weights, evaluator }),
     train: () => digits.train,
     optimizer: { name: 'adamw', options: { weightDecay: 0 } },

@@ -4,6 +4,7 @@ import { clipTransform } from './clip.js';
 import { clipEdgeTransform } from './clip-edge.js';
 import { clipProfileTransform } from './clip-profile.js';
 import { noiseTransform, pruneTransform, quantizeTransform } from './degrade.js';
+import { healTransform } from './heal.js';
 import { interpolateTransform } from './interpolate.js';
 import { partialClipTransform, subtractTransform } from './partial-clip.js';
 import { rescaleTransform } from './rescale.js';
@@ -25,6 +26,7 @@ export {
   quantizeRows,
   quantizeTransform,
 } from './degrade.js';
+export { type HealOptions, healOptions, healTransform, healWeights } from './heal.js';
 export { interpolateOptions, interpolateTransform, interpolateWeights } from './interpolate.js';
 export {
   clipPartly,
@@ -52,4 +54,5 @@ export const transforms = new Registry<Transform>('transform', [
   pruneTransform,
   noiseTransform,
   interpolateTransform,
+  healTransform,
 ] as Transform[]);

@@ -1,6 +1,8 @@
 import type { z } from 'zod';
 import type { LockKnowledge } from '../../locks/index.js';
 import type { ModelSpec, StateDict, Weight } from '../../models/index.js';
+import type { Bench } from '../bench.js';
+import type { Work } from '../work.js';
 
 /** What a transform works on. */
 export interface TransformContext {
@@ -14,6 +16,14 @@ export interface TransformContext {
   readonly seed: number;
   /** The weights of a model that the transform {@link Transform.reads}, by its directory. */
   other(path: string): StateDict;
+  /**
+   * What the attacker has to work with, of a transform that {@link Transform.works}.
+   *
+   * @throws InputError where weights are transformed without an attack around it.
+   */
+  bench(): Bench;
+  /** Says what was done, to be charged to the attacker. */
+  charge(work: Partial<Work>): void;
 }
 
 /** What is known of a starting point when attacks on it are planned. */
@@ -36,6 +46,8 @@ export interface Transform<Options = unknown> {
   readonly options: z.ZodType<Options>;
   /** Whether it draws something, so that its result depends on the trial's seed. */
   readonly isSeeded: boolean;
+  /** Whether it trains, or looks at what the model does with examples, so that it needs a bench; default false. */
+  readonly works?: boolean;
   /** What it did, in tables: of weights that nothing else was done to (`clipped`), and in a row (`clip`); default its name. */
   readonly label?: { readonly alone: string; readonly joined: string };
   /** What an attacker does with it, in a sentence: `rescaling the layers`; default its name. */
@@ -55,7 +67,10 @@ export interface Transform<Options = unknown> {
   /** What of the options has no effect on these weights, one sentence; default nothing. */
   unused?(start: StartFacts, options: Options): string | undefined;
   /** New weights. */
-  apply(context: TransformContext, options: Options): ReadonlyMap<string, Weight>;
+  apply(
+    context: TransformContext,
+    options: Options,
+  ): ReadonlyMap<string, Weight> | Promise<ReadonlyMap<string, Weight>>;
 }
 
 /** A shorter form of a transform's options for the command line. */

@@ -48,6 +48,11 @@ export const attack = defineCommand({
       ),
     ...modelOptions.shape,
     data: modelData.prefault({}).describe('the unauthorized task'),
+    retain: modelData
+      .optional()
+      .describe(
+        'examples like those of the authorized task, for attacks that heal; default none: these then keep to the outputs of the released model',
+      ),
     task: taskOption.describe(
       "what the attacker wants of the data; default classification where the examples have classes, token-classification where words have, else the model's own",
     ),
@@ -65,7 +70,7 @@ export const attack = defineCommand({
   ],
   run: async (context) => {
     const { options, threads, device, signal, print, note, result, dryRun } = context;
-    const { unlocked, sham, data: given, task: named, workers, architecture, modelConfig, ...attacking } = options;
+    const { unlocked, sham, data: given, retain: like, task: named, workers, architecture, modelConfig, ...attacking } = options;
     const config = await givenConfig({ architecture, modelConfig });
     const at = await modelArgument(context.arguments.model, context);
     const before = unlocked === undefined ? undefined : await modelArgument(unlocked, context);
@@ -99,7 +104,14 @@ export const attack = defineCommand({
       for (const optimizer of attacking.optimizers) createOptimizer(chosenOptimizer(attacking, optimizer), shapes);
       inputs[name] = await digestOfModel(path);
     }
-    const plan = attackPlan(data, attacking);
+    const retain = like && (await dataForModel(paths.locked, released, like)).data;
+    if (retain) {
+      requireTrainable(released, (await loadTask(retain, context.note)).train, attacking.costBatchSize);
+      for (const [key, value] of Object.entries({ ...(await dataInputs(retain)), ...taskInput(retain) })) {
+        inputs[`retain ${key}`] = value;
+      }
+    }
+    const plan = attackPlan(data, attacking, {}, retain);
     for (const path of modelsOfPlan(plan)) inputs[`model ${path}`] = await digestOfModel(path);
     const warnings = [
       ...problems,

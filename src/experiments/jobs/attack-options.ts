@@ -196,8 +196,14 @@ export interface AttackPlan extends AttackChoice {
  * The plan that the options of an attack ask for.
  *
  * @param learned - Options of transforms that the attacker has from what is known of the lock, instead of those given.
+ * @param retain - Examples like those of the authorized task, for attacks that train on such; default the attacker has none.
  */
-export function attackPlan(data: DataSpec, options: AttackOptions, learned: TransformOptions = {}): AttackPlan {
+export function attackPlan(
+  data: DataSpec,
+  options: AttackOptions,
+  learned: TransformOptions = {},
+  retain?: DataSpec,
+): AttackPlan {
   const { evaluateEvery, searchSpacing, searchSeeds, seeds: reported, target, perClass } = options;
   const again = searchSeeds.find((seed) => reported.includes(seed));
   if (again !== undefined) {
@@ -210,7 +216,10 @@ export function attackPlan(data: DataSpec, options: AttackOptions, learned: Tran
     schedule,
     decades: optimizerEntries.get(name).search.decades,
   }));
-  const shared = { data, optimizers, evaluateEvery, searchSpacing, searchSeeds, seeds: reported };
+  const shared = {
+    ...{ data, optimizers, evaluateEvery, searchSpacing, searchSeeds, seeds: reported },
+    ...(retain && { retain }),
+  };
   const cost = { ...shared, steps: options.costSteps, batchSize: options.costBatchSize, target };
   // Its runs are short and their best score counts, not when it came: measured as coarsely as a search's.
   const coarse = { ...shared, evaluationSpacing: searchSpacing };

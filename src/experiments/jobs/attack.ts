@@ -101,6 +101,8 @@ export async function attackJob(
     plan.title ?? `attack ${plan.label ?? ''}`.trim(),
     tasks.map(({ task }) => task),
   );
+  // What transforms train is made once for all that begin with it, and need not be made again after an interruption.
+  const store = folder.checkpointPath('prepared');
   const whole = (task: AttackTask) => folder.checkpointPath(`attack-${task.id}.json`);
   const partial = (task: AttackTask) => folder.checkpointPath(`attack-${task.id}.trials.json`);
   for (const { task } of tasks) {
@@ -119,6 +121,7 @@ export async function attackJob(
     {
       workers,
       engine: engine && workerEngine(engine, workers),
+      store,
       signal,
       finished: (task) => trials.get(task.id) ?? [],
       onTrial: async (task, trial, index) => {
@@ -134,6 +137,7 @@ export async function attackJob(
       },
     },
   );
+  await rm(store, { recursive: true, force: true });
   tracker.end();
   return { rows: rowsOf(tasks, results), notes };
 }

@@ -313,9 +313,9 @@ async function poison(
 }
 
 /** The locked model with the raised singular values of each matrix cut back. */
-function clipped(model: Model, topK: number): Model {
+async function clipped(model: Model, topK: number): Promise<Model> {
   const step = { name: 'clip', options: adaptiveTransforms({ topK }).clip ?? {} };
-  return { ...model, weights: transformWeights(model, model.weights, [step], () => model.weights)(0) };
+  return { ...model, weights: await transformWeights(model, model.weights, [step], () => model.weights)(0) };
 }
 
 /** A back door that opens this often in a classifier that is worth this much is one. */

@@ -1,0 +1,40 @@
+import type { Dataset } from '../data/index.js';
+import type { ProgramCache } from '../engine/index.js';
+import type { ModelSpec, StateDict } from '../models/index.js';
+import type { Evaluator } from '../training/index.js';
+
+/** A model that can be run. */
+export interface Runnable {
+  /** Architecture and configuration. */
+  readonly model: ModelSpec;
+  /** Measures it, with any weights. */
+  readonly evaluator: Evaluator;
+  /** Its compiled programs. */
+  readonly programs: ProgramCache;
+}
+
+/** What an attacker has at hand to work on weights before the trial begins: the models, and examples. */
+export interface Bench {
+  /** The model as it is released, with its own head, which the attacker's task may not have. */
+  readonly released: Runnable & { readonly weights: StateDict };
+  /** The model that is attacked. */
+  readonly attacked: Runnable;
+  /** Labelled examples of the unauthorized task that the attacker has in this trial. */
+  readonly own: Dataset;
+  /** Examples like those of the authorized task; none where the attacker has none. */
+  readonly retain?: Dataset;
+  /** Steps of a trial, which all that is done before it is a part of. */
+  readonly steps: number;
+  /** Examples a step. */
+  readonly batchSize: number;
+  /** Ends the work after the current step. */
+  readonly signal?: AbortSignal;
+}
+
+/** A bench, and what stands for it: equal keys, equal models, examples and budget. */
+export interface KeyedBench {
+  /** Stands for it, but for the seed. */
+  readonly key: string;
+  /** That of a trial, by its seed. */
+  of(seed: number): Promise<Bench>;
+}

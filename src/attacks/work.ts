@@ -1,0 +1,36 @@
+/**
+ * What was done to weights before a trial's first step, in the units of its steps: it is the attacker's, so it counts to what the
+ * trial costs.
+ */
+export interface Work {
+  /** Optimizer steps that the weights have behind them. */
+  readonly steps: number;
+  /** What these steps and all forward passes cost in evaluations of the gradient of one batch of the trial. */
+  readonly evaluations: number;
+  /** The same of what was tried beside and not kept, such as other learning rates. */
+  readonly tried: number;
+  /** Tokens that the steps were trained on, padding apart; of texts. */
+  readonly tokens?: number;
+}
+
+/** Nothing was done. */
+export const noWork: Work = { steps: 0, evaluations: 0, tried: 0 };
+
+/** Whether nothing was done. */
+export const isNoWork = ({ steps, evaluations, tried }: Work): boolean =>
+  steps === 0 && evaluations === 0 && tried === 0;
+
+/** One after the other. */
+export function addWork(a: Work, b: Partial<Work>): Work {
+  const { steps = 0, evaluations = 0, tried = 0, tokens } = b;
+  const all = a.tokens === undefined ? tokens : a.tokens + (tokens ?? 0);
+  return {
+    steps: a.steps + steps,
+    evaluations: a.evaluations + evaluations,
+    tried: a.tried + tried,
+    ...(all !== undefined && { tokens: all }),
+  };
+}
+
+/** A forward pass in evaluations of the gradient: the way back is two products for each of the way there. */
+export const forwardCost = 1 / 3;
