@@ -33,4 +33,4 @@ export { conv2d, type LayerOptions, linear } from './layers.js';
 export { batchNorm, layerNorm, rmsNorm } from './norms.js';
 export { alignByDistance, type LogBuckets, logBucket } from './relative-positions.js';
 export { type RotaryFrequencies, type RotaryTables, rotaryRows, rotaryTables, rotate } from './rotary.js';
-export { type MaskSpec, Scope, type StateKind, type StateSpec } from './scope.js';
+export { type LayerUse, type MaskSpec, Scope, type StateKind, type StateSpec } from './scope.js';

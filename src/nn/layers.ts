@@ -26,9 +26,8 @@ export function linear(
   const inFeatures = x.shape[x.rank - 1];
   const weight = scope.parameter('weight', [outFeatures, inFeatures], weightInitializer);
   const b = bias ? scope.parameter('bias', [outFeatures], biasInitializer ?? uniformByFan(inFeatures)) : undefined;
-  if (x.rank === 2) return gemm(x, weight, b, { transB: true });
-  const product = matMul(x, transpose(weight));
-  return b ? add(product, b) : product;
+  const output = x.rank === 2 ? gemm(x, weight, b, { transB: true }) : plus(matMul(x, transpose(weight)), b);
+  return scope.layer(output, { input: x });
 }
 
 /**
@@ -47,5 +46,9 @@ export function conv2d(
   const weight = scope.parameter('weight', [outChannels, inPerGroup, kernel, kernel], weightInitializer);
   const fan = inPerGroup * kernel * kernel;
   const b = bias ? scope.parameter('bias', [outChannels], biasInitializer ?? uniformByFan(fan)) : undefined;
-  return conv(x, weight, b, options);
+  return scope.layer(conv(x, weight, b, options), { input: x, convolution: options });
+}
+
+function plus(product: Tensor, bias: Tensor | undefined): Tensor {
+  return bias ? add(product, bias) : product;
 }

@@ -1,5 +1,6 @@
 import {
   dropout as applyDropout,
+  type ConvOptions,
   type FloatType,
   type Graph,
   GraphError,
@@ -37,12 +38,29 @@ export interface MaskSpec {
   readonly keepProbability: number;
 }
 
+/** A linear layer or a convolution in a forward pass: who looks inside a network finds what it reads and gives. */
+export interface LayerUse {
+  /** Name of its weight: `[out, in]`, or `[out, in / groups, ...kernel]` of a convolution. */
+  readonly weight: string;
+  /** Name of its bias; none where it has none. */
+  readonly bias?: string;
+  /** Whether the weight is stored as `[in, out]`. */
+  readonly isTransposed?: true;
+  /** What it reads: `[..., in]`, `[batch, in, ...space]` of a convolution. */
+  readonly input: Tensor;
+  /** What it gives, bias added: `[..., out]`, `[batch, out, ...space]`. */
+  readonly output: Tensor;
+  /** How its kernel moves; of a convolution alone. */
+  readonly convolution?: ConvOptions;
+}
+
 interface Root {
   readonly state: Map<string, StateSpec>;
   readonly inputs: Map<string, Tensor>;
   readonly updates: Map<string, Tensor>;
   readonly masks: MaskSpec[];
   readonly hidden: Tensor[];
+  readonly layers: LayerUse[];
 }
 
 /**
@@ -66,7 +84,7 @@ export class Scope {
   ) {
     this.#root = parent
       ? parent.#root
-      : { state: new Map(), inputs: new Map(), updates: new Map(), masks: [], hidden: [] };
+      : { state: new Map(), inputs: new Map(), updates: new Map(), masks: [], hidden: [], layers: [] };
   }
 
   /** The name of the part that this scope is of, `layer4.0.bn1`; empty for the whole model. */
@@ -98,6 +116,11 @@ export class Scope {
   /** What the hidden layers hold, in the order of computation: `[batch, width]`, `[batch, tokens, width]` or `[batch, channels, height, width]`. */
   get hidden(): readonly Tensor[] {
     return this.#root.hidden;
+  }
+
+  /** Its linear layers and convolutions, in the order of computation; one that is used twice stands there twice. */
+  get layers(): readonly LayerUse[] {
+    return this.#root.layers;
   }
 
   /** The scope of a named part: `child('fc1')` declares `fc1.weight`. */
@@ -138,6 +161,18 @@ export class Scope {
   hiddenLayer(x: Tensor): Tensor {
     this.#root.hidden.push(x);
     return x;
+  }
+
+  /** Says that a value is what a layer of this scope, with parameters `weight` and perhaps `bias`, gives, and returns it. */
+  layer(output: Tensor, use: Pick<LayerUse, 'input' | 'isTransposed' | 'convolution'>): Tensor {
+    const bias = `${this.prefix}bias`;
+    this.#root.layers.push({
+      weight: `${this.prefix}weight`,
+      ...(this.#root.inputs.has(bias) && { bias }),
+      ...use,
+      output,
+    });
+    return output;
   }
 
   /** Dropout with probability `p`; the identity outside training and for p = 0. */

@@ -65,7 +65,8 @@ export type Gpt2Config = z.infer<typeof config>;
 /** `x·W + b` with W stored as `[in, out]`, as transformers' `Conv1D`: parameters `weight` and `bias`. */
 function conv1d(scope: Scope, x: Tensor, out: number, deviation: number): Tensor {
   const weight = scope.parameter('weight', [x.shape[2], out], normal(deviation));
-  return add(matMul(x, weight), scope.parameter('bias', [out], zeros));
+  const output = add(matMul(x, weight), scope.parameter('bias', [out], zeros));
+  return scope.layer(output, { input: x, isTransposed: true });
 }
 
 /**
