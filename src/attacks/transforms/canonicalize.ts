@@ -3,6 +3,7 @@ import { cloneWeights, type ModelSpec, type StateDict, type Weight } from '../..
 import { InputError } from '../../registry/index.js';
 import { balanced, lengthOf } from './canonical/balance.js';
 import { Linear, type MutableWeights } from './canonical/linear.js';
+import { type LayerPair, layerPairs } from './canonical/pairs.js';
 import {
   type AttentionStructure,
   type BatchNormStructure,
@@ -11,6 +12,7 @@ import {
   type NormStructure,
   structureOf,
 } from './canonical/structure.js';
+import { alikeUnits, balanceLinearPair, isLinearPair, mergeUnits } from './canonical/units.js';
 import type { Transform } from './transform.js';
 
 /** Options of the transform `canonicalize`. */
@@ -21,6 +23,20 @@ export const canonicalizeOptions = z.strictObject({
     .describe('whether queries and keys, and values and the layer behind them, are balanced head by head'),
   norms: z.boolean().default(true).describe('whether gains of norms move into the layers that read them'),
   gates: z.boolean().default(true).describe('whether the units of gated layers are balanced'),
+  units: z
+    .boolean()
+    .default(true)
+    .describe('whether units that give the same are merged, and what cancels between them'),
+  layers: z
+    .boolean()
+    .default(true)
+    .describe('whether linear layers with nothing between them are written by their product alone'),
+  tolerance: z
+    .number()
+    .min(0)
+    .max(0.1)
+    .default(1e-4)
+    .describe('how far the weights of units that give the same may be apart, as a share of their length'),
 });
 
 /** Epsilon of all batch norms. */
@@ -28,8 +44,9 @@ const epsilon = 1e-5;
 
 /**
  * Writes a network in a form that depends on its function alone, as far as its exact symmetries go: whatever stands between
- * queries and keys or values and outputs of a head, in the gains of norms that one layer reads, in the units of gated layers, or
- * in the scale of a convolution before batch norm, is taken out, so that a lock that hid there is undone. No data, no training.
+ * queries and keys or values and outputs of a head, in the gains of norms that one layer reads, in the units of gated layers,
+ * between linear layers in a row, in units that give the same and cancel, or in the scale of a convolution before batch norm, is
+ * taken out, so that a lock that hid there is undone. No data, no training.
  * The function stays to rounding; in training, batch norm's epsilon moves with the scale of what it normalizes.
  *
  * ReLU layers have such a form too; `rescale` finds it.
@@ -40,11 +57,17 @@ const epsilon = 1e-5;
 export function canonicalizeWeights(
   model: ModelSpec,
   weights: StateDict,
-  { heads, norms, gates }: z.output<typeof canonicalizeOptions>,
+  options: z.output<typeof canonicalizeOptions>,
 ): Map<string, Weight> {
+  const { heads, norms, gates, tolerance } = options;
   const structure = structureOf(model, weights);
-  if (!hasStructure(structure)) throw new InputError(`canonicalize: expected a network with ${wanted}, found none`);
+  const { alike, linear } = pairsOf(model, weights, options);
+  if (!hasStructure(structure) && alike.length + linear.length === 0) {
+    throw new InputError(`canonicalize: expected a network with ${wanted}, found none`);
+  }
   const changed = cloneWeights(weights);
+  for (const pair of linear) balanceLinearPair(changed, pair);
+  for (const pair of alike) mergeUnits(changed, pair, tolerance);
   // Norms first: what heads and units are balanced by is then what they read in all.
   if (norms) {
     for (const norm of structure.norms) foldNorm(changed, norm, structure.gainOffset);
@@ -56,7 +79,21 @@ export function canonicalizeWeights(
   return changed;
 }
 
-const wanted = 'attention, norms that one layer reads, gated layers or batch norm';
+const wanted =
+  'attention, norms that one layer reads, gated layers, batch norm, units that give the same or linear layers in a row';
+
+/** The pairs of layers with units that give the same, and those with nothing between them. */
+function pairsOf(
+  model: ModelSpec,
+  weights: StateDict,
+  { units, layers, tolerance }: z.output<typeof canonicalizeOptions>,
+): { readonly alike: readonly LayerPair[]; readonly linear: readonly LayerPair[] } {
+  const pairs = layerPairs(model);
+  return {
+    alike: pairs.filter((pair) => units && alikeUnits(weights, pair, tolerance).length > 0),
+    linear: pairs.filter((pair) => layers && isLinearPair(weights, pair)),
+  };
+}
 
 const values = (weights: MutableWeights, name: string): Float32Array => {
   const data = weights.get(name)?.data;
@@ -259,6 +296,10 @@ export const canonicalizeTransform: Transform<z.output<typeof canonicalizeOption
   label: { alone: 'canonicalized', joined: 'canonicalize' },
   doing: 'canonicalizing the weights',
   does: 'balances heads and gated units and folds the gains of norms without changing the function',
-  applies: ({ model, weights }) => (hasStructure(structureOf(model, weights)) ? undefined : `finds no ${wanted}`),
+  applies: ({ model, weights }, options) => {
+    if (hasStructure(structureOf(model, weights))) return undefined;
+    const { alike, linear } = pairsOf(model, weights, options);
+    return alike.length + linear.length > 0 ? undefined : `finds no ${wanted}`;
+  },
   apply: ({ model, weights }, options) => canonicalizeWeights(model, weights, options),
 };
