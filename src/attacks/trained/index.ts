@@ -5,6 +5,7 @@ import { dora, lora } from './lora.js';
 import { newHead } from './new-head.js';
 import { noWeights } from './none.js';
 import { attentionAlone, normsAndBiases, topLayers, weightsByName } from './selected.js';
+import { besideTop, preconditioned } from './spectral.js';
 import type { TrainedPart } from './trained-part.js';
 
 export { allWeights, searchFineTuning } from './all.js';
@@ -15,6 +16,7 @@ export { type FactoredWeight, type LowRankOptions, lowRank } from './low-rank.js
 export { newHead } from './new-head.js';
 export { noWeights } from './none.js';
 export { attentionAlone, normsAndBiases, topLayers, weightsByName } from './selected.js';
+export { besideTop, betweenLayers, preconditioned } from './spectral.js';
 export { type MakeTrainable, someWeights, type Trainable } from './trainable.js';
 export type { SearchContext, TrainedPart, TrainedStep } from './trained-part.js';
 
@@ -30,4 +32,6 @@ export const trainedParts = new Registry<TrainedPart>('trained part', [
   newHead,
   lora,
   dora,
+  besideTop,
+  preconditioned,
 ] as TrainedPart[]);

@@ -9,6 +9,7 @@ import { interpolateTransform } from './interpolate.js';
 import { partialClipTransform, subtractTransform } from './partial-clip.js';
 import { rescaleTransform } from './rescale.js';
 import { resetTransform } from './reset.js';
+import { resetDormantTransform } from './reset-dormant.js';
 import type { Transform } from './transform.js';
 
 export { canonicalizeOptions, canonicalizeTransform, canonicalizeWeights } from './canonicalize.js';
@@ -38,6 +39,13 @@ export {
 } from './partial-clip.js';
 export { rescaleOptions, rescaleTransform, rescaleWeights } from './rescale.js';
 export { resetOptions, resetTransform, resetWeights } from './reset.js';
+export {
+  type DormantUnits,
+  dormantUnits,
+  resetDormantOptions,
+  resetDormantTransform,
+  resetUnits,
+} from './reset-dormant.js';
 export type { StartFacts, Transform, TransformContext, TransformOffer, TransformStep } from './transform.js';
 
 /** All transforms by name. */
@@ -55,4 +63,5 @@ export const transforms = new Registry<Transform>('transform', [
   noiseTransform,
   interpolateTransform,
   healTransform,
+  resetDormantTransform,
 ] as Transform[]);

@@ -70,7 +70,17 @@ export const attack = defineCommand({
   ],
   run: async (context) => {
     const { options, threads, device, signal, print, note, result, dryRun } = context;
-    const { unlocked, sham, data: given, retain: like, task: named, workers, architecture, modelConfig, ...attacking } = options;
+    const {
+      unlocked,
+      sham,
+      data: given,
+      retain: like,
+      task: named,
+      workers,
+      architecture,
+      modelConfig,
+      ...attacking
+    } = options;
     const config = await givenConfig({ architecture, modelConfig });
     const at = await modelArgument(context.arguments.model, context);
     const before = unlocked === undefined ? undefined : await modelArgument(unlocked, context);
