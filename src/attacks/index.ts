@@ -49,10 +49,9 @@ export * from './trained/index.js';
 export {
   modelsRead,
   type OtherModels,
-  type PreparedWeights,
   TransformedWeights,
   transformWeights,
 } from './transformed-weights.js';
 export * from './transforms/index.js';
 export { WeightsStore } from './weights-store.js';
-export { addWork, noWork, type Work } from './work.js';
+export { addWork, noWork, type PreparedWeights, type Work } from './work.js';

@@ -5,7 +5,7 @@ import { InputError, parseOptions } from '../registry/index.js';
 import type { KeyedBench } from './bench.js';
 import { type TransformStep, transforms } from './transforms/index.js';
 import type { WeightsStore } from './weights-store.js';
-import { addWork, noWork, type Work } from './work.js';
+import { addWork, noWork, type PreparedWeights } from './work.js';
 
 /** How many transformed copies of a model's weights are kept, the last used ones. */
 const keptCopies = 6;
@@ -28,14 +28,6 @@ interface Untransformed {
 
 /** Models by their directory. */
 export type OtherModels = ReadonlyMap<string, { readonly weights: StateDict; readonly digest: string }>;
-
-/** Weights that an attack begins with. */
-export interface PreparedWeights {
-  /** The weights; they stay as they are. */
-  readonly weights: StateDict;
-  /** What it took to make them of the released ones. */
-  readonly work: Work;
-}
 
 /**
  * Applies transforms and keeps what they made, so that nothing is computed twice: the clipped weights of one attack are also

@@ -5,8 +5,7 @@ import { z } from 'zod';
 import { readSafetensors, type StoredTensor, toFloat32, writeSafetensors } from '../formats/index.js';
 import type { StateDict } from '../models/index.js';
 import { InputError } from '../registry/index.js';
-import type { PreparedWeights } from './transformed-weights.js';
-import type { Work } from './work.js';
+import type { PreparedWeights, Work } from './work.js';
 
 /**
  * Weights that took training to make, on disk under the digest of what decides them: an attack that was interrupted, and other

@@ -1,3 +1,5 @@
+import type { StateDict } from '../models/index.js';
+
 /**
  * What was done to weights before a trial's first step, in the units of its steps: it is the attacker's, so it counts to what the
  * trial costs.
@@ -11,6 +13,14 @@ export interface Work {
   readonly tried: number;
   /** Tokens that the steps were trained on, padding apart; of texts. */
   readonly tokens?: number;
+}
+
+/** Weights that an attack begins with. */
+export interface PreparedWeights {
+  /** The weights; they stay as they are. */
+  readonly weights: StateDict;
+  /** What it took to make them of the released ones. */
+  readonly work: Work;
 }
 
 /** Nothing was done. */

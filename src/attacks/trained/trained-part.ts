@@ -5,8 +5,8 @@ import type { ModelSpec, StateDict } from '../../models/index.js';
 import type { Evaluator } from '../../training/index.js';
 import type { FineTuneOptimizer, FineTuneOptions } from '../fine-tune.js';
 import type { SearchBudget, SearchResult, TrialLog } from '../search.js';
-import type { PreparedWeights } from '../transformed-weights.js';
 import type { StartFacts } from '../transforms/index.js';
+import type { PreparedWeights } from '../work.js';
 
 /** What the search of an attack is made of, whatever it trains. */
 export interface SearchContext {
