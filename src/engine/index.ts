@@ -1,3 +1,11 @@
 export { requireDevice } from './device.js';
-export { compile, EngineError, type EngineOptions, type Feeds, Program, type Results } from './program.js';
+export {
+  compile,
+  EngineError,
+  type EngineOptions,
+  type Feeds,
+  type FlopTally,
+  Program,
+  type Results,
+} from './program.js';
 export { ProgramCache } from './program-cache.js';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { add, Graph } from '../graph/index.js';
+import { add, Graph, matMul, type Tensor } from '../graph/index.js';
 import { ProgramCache } from './index.js';
 
 it('ProgramCache keeps a bounded number of programs: the longest unused goes, and is compiled again when it is asked for', async () => {
@@ -23,4 +23,20 @@ it('ProgramCache keeps a bounded number of programs: the longest unused goes, an
   expect(await sum(2)).toEqual([3, 4]);
   expect(compiled).toEqual([1, 2, 3, 2]);
   await cache.release();
+});
+
+it('ProgramCache counts what its programs compute at each run, those that it has let go too', async () => {
+  const cache = new ProgramCache({ threads: 1 }, { limit: 1 });
+  const run = async (key: string, outputs: (x: Tensor) => Tensor) => {
+    const program = await cache.get(key, () => ({ y: outputs(new Graph().input('x', [4, 4])) }));
+    await program.run({ x: new Float32Array(16) });
+    return program.flops;
+  };
+  // Two multiplications and additions of 16 each, four times; then 16 additions.
+  expect(await run('product', (x) => matMul(x, x))).toBe(128);
+  expect(await run('product', (x) => matMul(x, x))).toBe(128);
+  expect(await run('sum', (x) => add(x, x))).toBe(16);
+  expect(cache.flops).toBe(2 * 128 + 16);
+  await cache.release();
+  expect(cache.flops).toBe(2 * 128 + 16);
 });

@@ -1,5 +1,5 @@
 import type { Tensor } from '../graph/index.js';
-import { compile, type EngineOptions, type Program } from './program.js';
+import { compile, type EngineOptions, type FlopTally, type Program } from './program.js';
 
 /** Programs that a cache keeps: batches of many shapes have one each, and each holds the memory of a step. */
 const defaultLimit = 64;
@@ -12,6 +12,7 @@ const defaultLimit = 64;
 export class ProgramCache {
   readonly #programs = new Map<string, Promise<Program>>();
   readonly #limit: number;
+  readonly #tally: FlopTally = { flops: 0 };
 
   /**
    * @param engine - Threads and device of all programs.
@@ -24,9 +25,14 @@ export class ProgramCache {
     this.#limit = limit;
   }
 
+  /** Floating-point operations of all runs of its programs so far, those that it has let go too. */
+  get flops(): number {
+    return this.#tally.flops;
+  }
+
   /** The program of a key, compiled from `outputs()` at its first use. */
   async get(key: string, outputs: () => Readonly<Record<string, Tensor>>): Promise<Program> {
-    const program = this.#programs.get(key) ?? compile(outputs(), this.engine);
+    const program = this.#programs.get(key) ?? compile(outputs(), this.engine, this.#tally);
     // Last in the map: the one used last.
     this.#programs.delete(key);
     this.#programs.set(key, program);

@@ -2,6 +2,7 @@ import type * as ort from 'onnxruntime-node';
 import {
   allocate,
   type DType,
+  flops,
   runnableInDouble,
   type Shape,
   sizeOf,
@@ -49,6 +50,12 @@ export type Feeds = Readonly<Record<string, TypedArray>>;
 /** Results by output name. The arrays belong to the program: the next run writes over them. */
 export type Results = Readonly<Record<string, TypedArray>>;
 
+/** Floating-point operations that were computed; grows with every run. */
+export interface FlopTally {
+  /** So many, as `flops` counts them. */
+  flops: number;
+}
+
 /**
  * A compiled graph. Its output buffers are allocated once and filled in place at every run.
  *
@@ -69,18 +76,35 @@ export class Program {
   /** The tensor last made for an input: feeding the same array again costs no new wrapper. */
   readonly #wrapped = new Map<string, ort.Tensor>();
   #running: Promise<unknown> | undefined;
+  readonly #tally: FlopTally;
 
   /** Shapes of the results, by name. */
   readonly shapes: Readonly<Record<string, Shape>>;
+  /** Floating-point operations of one run, counted on the graph as it was given. */
+  readonly flops: number;
 
   /** @internal Use {@link compile}. */
   constructor(
     runtime: Runtime,
     session: ort.InferenceSession,
     outputs: Readonly<Record<string, Tensor>>,
-    { profiled, refusal, shapes }: { profiled: boolean; refusal?: string; shapes: Readonly<Record<string, Shape>> },
+    {
+      profiled,
+      refusal,
+      shapes,
+      flops: count,
+      tally,
+    }: {
+      profiled: boolean;
+      refusal?: string;
+      shapes: Readonly<Record<string, Shape>>;
+      flops: number;
+      tally: FlopTally;
+    },
   ) {
     this.shapes = shapes;
+    this.flops = count;
+    this.#tally = tally;
     this.#runtime = runtime;
     this.#session = session;
     this.#profiled = profiled;
@@ -135,6 +159,7 @@ export class Program {
     } finally {
       this.#running = undefined;
     }
+    this.#tally.flops += this.flops;
     return this.#results;
   }
 
@@ -174,12 +199,14 @@ function wrap(runtime: Runtime, dtype: DType, values: TypedArray, shape: Shape):
 /**
  * Compiles the part of a graph that the given outputs need.
  *
+ * @param tally - Counts what its runs compute; default nobody does.
  * @throws EngineError when ONNX Runtime refuses the graph or the device is not there.
  * @throws GraphError when the outputs are not of one graph.
  */
 export async function compile(
   outputs: Readonly<Record<string, Tensor>>,
   { threads = 0, device = 'cpu', optimize = true, profilePrefix }: EngineOptions = {},
+  tally: FlopTally = { flops: 0 },
 ): Promise<Program> {
   const runnable = runnableInDouble(outputs);
   const stored = Object.fromEntries(Object.entries(runnable).map(([name, tensor]) => [name, unshaped(tensor)]));
@@ -199,7 +226,14 @@ export async function compile(
       ...(profilePrefix ? { enableProfiling: true, profileFilePrefix: profilePrefix } : {}),
     });
     const shapes = Object.fromEntries(Object.entries(outputs).map(([name, { shape }]) => [name, shape]));
-    return new Program(runtime, session, stored, { profiled: profilePrefix !== undefined, refusal, shapes });
+    const made = {
+      profiled: profilePrefix !== undefined,
+      refusal,
+      shapes,
+      flops: flops(Object.values(outputs)),
+      tally,
+    };
+    return new Program(runtime, session, stored, made);
   } catch (error) {
     if (error instanceof WeightlockError) throw error;
     throw new EngineError(`compile: ${error instanceof Error ? error.message : String(error)}`);

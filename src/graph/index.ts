@@ -14,6 +14,7 @@ export {
   type TypedArray,
   typedArray,
 } from './dtype.js';
+export { flops } from './flops.js';
 export { gradients } from './gradients/index.js';
 export { ancestors, Graph, type Node, type Source, Tensor } from './graph.js';
 export { toOnnx } from './onnx.js';

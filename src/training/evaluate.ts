@@ -182,6 +182,11 @@ export class Evaluator {
     return { values: output as Float32Array, shape: program.shapes.output };
   }
 
+  /** Floating-point operations of all that it computed, or that the cache did whose programs it uses. */
+  get flops(): number {
+    return this.#programs.flops;
+  }
+
   /** Frees all compiled programs, unless they belong to a cache. */
   async release(): Promise<void> {
     if (this.#isOwner) await this.#programs.release();
