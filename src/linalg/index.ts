@@ -4,6 +4,7 @@ export type { RealArray } from './matrix.js';
 export { addRankK, multiplyRight } from './products.js';
 export { thinQr } from './qr.js';
 export { RandomStream } from './random.js';
+export { mostSobolDimensions, sobolPoints } from './sobol.js';
 export {
   type Cost,
   type MeanInterval,
