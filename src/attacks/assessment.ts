@@ -2,6 +2,7 @@ import { type Cost, mean, type RatioInterval, ratioInterval } from '../linalg/in
 import type { AttackFacts, Composition } from './composition.js';
 import type { Trial } from './fine-tune.js';
 import type { SearchResult } from './search.js';
+import { keyOf } from './space.js';
 import type { CountsAs } from './starts.js';
 
 /** Cost: steps to a target. Score: the best accuracy within the budget. */
@@ -9,6 +10,8 @@ export type Measure = 'cost' | 'score';
 
 /** One search, labelled. */
 export interface AttackRow extends AttackFacts {
+  /** Name of its search; two rows of one have it in common. Not in results of versions before 0.3. */
+  readonly search?: string;
   /** What the attack was made of. */
   readonly composition: Composition;
   /** Name of the optimizer. */
@@ -62,14 +65,19 @@ function reported(row: AttackRow): number[] {
   return gains(row, row.result.trials);
 }
 
+/** The trials of a search with what it chose; of what is fitted, whose penalty is not searched, all. */
+export function chosenInSearch({ trains, result: { search, learningRate, point } }: AttackRow): readonly Trial[] {
+  const chosen = keyOf({ learningRate, point });
+  return trains ? search.filter((trial) => keyOf({ ...trial, seed: undefined }) === chosen) : search;
+}
+
 /**
- * What the search saw of the rate that it chose, on its own seeds: the best of many attacks is chosen by this, so that
- * the numbers that are reported were not selected on. A run at a single rate has no search, and is not chosen among.
+ * What the search saw of what it chose, on its own seeds: the best of many attacks is chosen by this, so that the numbers that
+ * are reported were not selected on. Only a run at a single rate, and a result of an older version, has none.
  */
 function searched(row: AttackRow): number {
-  const { search, learningRate, trials } = row.result;
-  const chosen = search.filter((trial) => trial.learningRate === learningRate);
-  return mean(gains(row, chosen.length > 0 ? chosen : trials));
+  const chosen = chosenInSearch(row);
+  return mean(gains(row, chosen.length > 0 ? chosen : row.result.trials));
 }
 
 /** The row with the largest mean gain for the attacker on the seeds of the search; none of no rows. */

@@ -199,9 +199,9 @@ describe('tasks', () => {
         onTrial: () => void trials++,
         onResult: async ({ id }, result) => void found.set(id, result),
       });
-      // Frozen use has no learning rate to search: a trial for each seed that is reported.
+      // Frozen use has no learning rate to search: a trial for each seed of the search, and for each that is reported.
       const { budget } = task('');
-      expect(trials).toBe(4 * trialCount(budget) + budget.seeds.length);
+      expect(trials).toBe(4 * trialCount(budget) + budget.searchSeeds.length + budget.seeds.length);
       return Object.fromEntries([...found].sort());
     };
     const here = await run(0);

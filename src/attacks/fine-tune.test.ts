@@ -4,7 +4,7 @@ import { ProgramCache } from '../engine/index.js';
 import { RandomStream } from '../linalg/index.js';
 import { initializeModel } from '../models/index.js';
 import { Evaluator } from '../training/index.js';
-import { type FineTuneOptimizer, fineTune } from './index.js';
+import { type FineTuneOptimizer, type FineTuneOptions, fineTune } from './index.js';
 
 const model = initializeModel('mlp', { input_shape: [4], num_labels: 2, hidden_sizes: [6] }, 3);
 const stream = new RandomStream(1, 'points');
@@ -45,5 +45,41 @@ describe('the optimizer of an attack', () => {
   it('is refused where it cannot do what it is told', async () => {
     await expect(curveWith({ name: 'sgd', rateFactors: ['head*=2'] })).rejects.toThrow('parameters that fit head*');
     await expect(curveWith({ name: 'sgd', options: { speed: 1 } })).rejects.toThrow('sgd: expected only momentum');
+  });
+});
+
+describe('what a trial took', () => {
+  // One layer, 4 to 2: its product and that of its gradient are 2 · 16 · 4 · 2 each; the rest of a step, on 16 · 2 logits, is less than that.
+  const linear = initializeModel('mlp', { input_shape: [4], num_labels: 2, hidden_sizes: [] }, 3);
+  const judge = new Evaluator(linear, {}, { programs });
+  const run = (optimizer: FineTuneOptimizer, more: Partial<FineTuneOptions> = {}) => {
+    const shared = { model: linear, weights: linear.weights, train, test: train, batchSize: 16, seed: 1, programs };
+    const trial = { ...shared, evaluator: judge, steps: 12, learningRate: 0.5, giveUpBelow: -1, optimizer };
+    return fineTune({ ...trial, ...more });
+  };
+  const products = 2 * (2 * 16 * 4 * 2);
+
+  it('are the products of its steps, forward and backward, without what is measured on the way', async () => {
+    const { spent } = await run({ name: 'sgd' });
+    expect(spent).toMatchObject({ steps: 12, samples: 12 * 16 });
+    expect(spent?.flops).toBeGreaterThan(12 * products);
+    expect(spent?.flops).toBeLessThan(12 * 2 * products);
+    expect((await run({ name: 'sgd' }, { evaluateEvery: 1 })).spent).toEqual(spent);
+    expect((await run({ name: 'adamw' })).spent).toEqual(spent);
+  });
+
+  it('grow with what an optimizer asks for, and end where the run does', async () => {
+    const [step, mezo] = [await run({ name: 'sgd' }), await run({ name: 'mezo' })];
+    // Two forward passes, one product each, in the place of one forward and one backward.
+    const [a, b] = [step.spent?.flops ?? 0, mezo.spent?.flops ?? 0];
+    expect(b).toBeGreaterThan(12 * products);
+    expect(b).not.toBe(a);
+    const lbfgs = await run({ name: 'lbfgs', options: { lineSearch: 'strong-wolfe' } });
+    expect((lbfgs.spent?.flops ?? 0) / a).toBeCloseTo(lbfgs.evaluations / 12, 1);
+    const reached = await run({ name: 'sgd' }, { target: 0.6 });
+    expect(reached).toMatchObject({ end: 'target', spent: { steps: reached.cost, samples: 16 * (reached.cost ?? 0) } });
+    expect(reached.costFlops).toBe(reached.spent?.flops);
+    const both = await run({ name: 'sgd' }, { target: 0.6, continueAfterTarget: true });
+    expect([both.costFlops, both.spent]).toEqual([reached.costFlops, step.spent]);
   });
 });

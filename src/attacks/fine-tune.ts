@@ -13,6 +13,8 @@ import {
   runSteps,
   type ScheduleSpec,
 } from '../training/index.js';
+import type { SearchPoint } from './space.js';
+import { type Spent, sumOfSpent } from './spent.js';
 import { type MakeTrainable, partRun } from './trained/trainable.js';
 import { isNoWork, noWork, type Work } from './work.js';
 
@@ -60,12 +62,22 @@ export interface FineTuneOptions {
   evaluateEvery?: number;
   /** Ends the run after so many steps, since a trial before reached the target by then; default none. */
   beatenAfter?: number;
+  /** Where a run waits for others to come as far, and may be told to end there; default nowhere. */
+  pauses?: Pauses;
   /** Compiled programs to share. */
   programs: ProgramCache;
   /** Measures the score. */
   evaluator: Evaluator;
   /** Ends the run after the current step. */
   signal?: AbortSignal;
+}
+
+/** Where a run waits. */
+export interface Pauses {
+  /** Its steps, those taken before included; the score is measured there. */
+  readonly at: readonly number[];
+  /** Hears how far it has come; whether it goes on. */
+  wait(so: Pick<Trial, 'score' | 'cost'> & { readonly step: number }): Promise<boolean>;
 }
 
 function measure(metric: string, { metrics }: Evaluation): number {
@@ -95,8 +107,16 @@ export interface Trial {
   readonly tokens?: number;
   /** What of all this was done to the weights before its first step; none where nothing was. */
   readonly before?: Work;
-  /** Why it ended. */
-  readonly end: 'target' | 'budget' | 'beaten' | 'diverged' | 'given up';
+  /** What its training took, and what was done before; not in results of versions before 0.3. */
+  readonly spent?: Spent;
+  /** Floating-point operations until the target was first reached, those before it included; none where it was not. */
+  readonly costFlops?: number;
+  /** Why it ended; `halved`: others of its search were better when it had come as far. */
+  readonly end: 'target' | 'budget' | 'beaten' | 'diverged' | 'given up' | 'halved' | 'failed';
+  /** What its search varied beside the learning rate; none where that is all. */
+  readonly point?: SearchPoint;
+  /** What went wrong, of a trial that failed. */
+  readonly failure?: string;
 }
 
 /** Steps at which the score is measured: every fourth at first by default, then by a ratio, 15 % apart by default. */
@@ -136,6 +156,7 @@ export async function fineTune({
   evaluationSpacing,
   evaluateEvery,
   beatenAfter = Number.POSITIVE_INFINITY,
+  pauses,
   programs,
   evaluator,
   signal,
@@ -150,7 +171,7 @@ export async function fineTune({
   // What a part is trained by is made of whole gradients.
   const byRows = trainable || !plain.idleFactor ? undefined : () => true;
   const objective = await createObjective({ model, task, dataset: train, batchSize, seed, programs, byRows });
-  const due = new Set(evaluationSteps(steps, evaluationSpacing, evaluateEvery));
+  const due = new Set([...evaluationSteps(steps, evaluationSpacing, evaluateEvery), ...(pauses?.at ?? [])]);
   const guessing = task.guessing(test);
   const first = await evaluator.evaluate(params, test);
   const curve = [{ step: before.steps, score: measure(metric, first) }];
@@ -160,9 +181,13 @@ export async function fineTune({
   let evaluations = before.evaluations;
   /** Undefined where examples have no length. */
   const worked: { tokens?: number } = before.tokens === undefined ? {} : { tokens: before.tokens };
+  const counted = new FlopsToSteps(programs, before);
+  const evaluate = () => counted.aside(() => evaluator.evaluate(params, test));
   const part = partRun(objective, params, plain, { make: trainable, seed });
   // Names of the whole model may be given factors, whichever of them are trained.
   const made = createOptimizer(optimizer, new Map([...objective.shapes, ...part.shapes]));
+  /** Its own steps; a step elsewhere is counted from the released weights. */
+  let taken = 0;
   await runSteps({
     params: part.params,
     shapes: part.shapes,
@@ -173,21 +198,24 @@ export async function fineTune({
     schedule: optimizer.schedule && createSchedule(optimizer.schedule, objective.stepsPerEpoch),
     steps: steps - before.steps,
     signal,
-    onDiverged: (_, { evaluations: spent, tokens: more }) => {
+    onDiverged: (_, { step: own, evaluations: spent, tokens: more }) => {
+      taken = own;
       evaluations += spent;
       if (more !== undefined) worked.tokens = (worked.tokens ?? 0) + more;
       end = 'diverged';
       return 'stop';
     },
     afterStep: async ({ step: own, evaluations: spent, tokens: more, settled }) => {
+      taken = own;
       evaluations += spent;
       if (more !== undefined) worked.tokens = (worked.tokens ?? 0) + more;
       part.write();
       const step = before.steps + own;
       if (!due.has(step)) return undefined;
       await settled();
-      const evaluation = await evaluator.evaluate(params, test);
+      const evaluation = await evaluate();
       const score = measure(metric, evaluation);
+      counted.note(step);
       curve.push({ step, score });
       best = Math.max(best, score);
       last = evaluation;
@@ -196,10 +224,72 @@ export async function fineTune({
       else if (!Number.isFinite(evaluation.metrics[task.roles.loss])) end = 'diverged';
       else if (own >= giveUpAfter * (steps - before.steps) && isBelow) end = 'given up';
       else if (step >= beatenAfter) end = 'beaten';
+      else if (pauses?.at.includes(step)) {
+        const so = { step, score: best, cost: costOf(curve, target) };
+        // What others compute meanwhile is theirs.
+        if (!(await counted.aside(() => pauses.wait(so)))) end = 'halved';
+      }
       return end === 'budget' ? undefined : 'stop';
     },
   });
-  const cost = target === undefined ? undefined : curve.find(({ score }) => score >= target)?.step;
-  const spent = isNoWork(before) ? {} : { before };
-  return { learningRate, seed, curve, metrics: last.metrics, score: best, cost, evaluations, ...worked, ...spent, end };
+  const cost = costOf(curve, target);
+  const samples = taken * Math.min(batchSize, train.size);
+  return {
+    learningRate,
+    seed,
+    curve,
+    metrics: last.metrics,
+    score: best,
+    cost,
+    evaluations,
+    ...worked,
+    ...(!isNoWork(before) && { before }),
+    spent: sumOfSpent([before.spent, { steps: taken, samples, flops: counted.own }]),
+    ...(cost !== undefined && { costFlops: counted.until(cost) }),
+    end,
+  };
+}
+
+/** The first step of a curve at which a target is reached. */
+function costOf(curve: Trial['curve'], target: number | undefined): number | undefined {
+  return target === undefined ? undefined : curve.find(({ score }) => score >= target)?.step;
+}
+
+/** Floating-point operations of a run, whatever else its programs compute beside it, and of what was done before. */
+class FlopsToSteps {
+  readonly #start: number;
+  /** By the step that they led to, those taken before included, as in the curve. */
+  readonly #noted: Map<number, number>;
+  #aside = 0;
+
+  constructor(
+    readonly programs: Pick<ProgramCache, 'flops'>,
+    readonly before: Work,
+  ) {
+    this.#start = programs.flops;
+    this.#noted = new Map([[before.steps, before.spent.flops]]);
+  }
+
+  /** So many of its own steps so far. */
+  get own(): number {
+    return this.programs.flops - this.#start - this.#aside;
+  }
+
+  /** Does something that does not count. */
+  async aside<T>(work: () => Promise<T>): Promise<T> {
+    const before = this.programs.flops;
+    const done = await work();
+    this.#aside += this.programs.flops - before;
+    return done;
+  }
+
+  /** Remembers what has been computed up to a step. */
+  note(step: number): void {
+    this.#noted.set(step, this.before.spent.flops + this.own);
+  }
+
+  /** What had been computed up to a step that was noted. */
+  until(step: number): number | undefined {
+    return this.#noted.get(step);
+  }
 }

@@ -5,7 +5,7 @@ import { initializeModel, parameterSet } from '../models/index.js';
 import { taskOf } from '../tasks/index.js';
 import { Evaluator } from '../training/index.js';
 import { featuresOf } from './features.js';
-import { frozenUse } from './frozen-use.js';
+import { type Features, frozenUse } from './frozen-use.js';
 
 /** Points of a square, the class by whether both coordinates have the same sign: no line tells them apart. */
 function corners(size: number, seed: number) {
@@ -22,9 +22,13 @@ it('learns from few outputs what no linear classifier can, without a step, and s
   model.weights.get('fc1.bias')?.data.fill(0);
   const released = new Evaluator(model, { threads: 1 });
   const [train, test] = [corners(200, 1), corners(200, 2)];
-  const known = new Map<Dataset, Promise<Float32Array>>();
+  const known = new Map<Dataset, Promise<Features>>();
   const features = (dataset: Dataset) => {
-    const found = known.get(dataset) ?? featuresOf(released, parameterSet(model.weights), dataset, 1024);
+    const computed = async () => {
+      const values = await featuresOf(released, parameterSet(model.weights), dataset, 1024);
+      return { values, flops: 1000 };
+    };
+    const found = known.get(dataset) ?? computed();
     known.set(dataset, found);
     return found;
   };
@@ -38,6 +42,10 @@ it('learns from few outputs what no linear classifier can, without a step, and s
   for (const trial of found.trials) {
     expect(trial.score).toBeGreaterThan(0.9);
     expect(trial).toMatchObject({ cost: 0, evaluations: 0, end: 'target', learningRate: found.learningRate });
+    // Features, then for each of 8 penalties at least one evaluation on each of 5 folds of 160 examples of 2 numbers, 2 answers.
+    expect(trial.spent).toMatchObject({ steps: 0, samples: 200 });
+    expect(trial.spent?.flops).toBeGreaterThan(1000 + 8 * 5 * 4 * 160 * 2 * 2);
+    expect(trial.costFlops).toBe(trial.spent?.flops);
   }
   // Trials that are done are not done again.
   const [done] = found.trials;

@@ -1,4 +1,5 @@
 import { type Dataset, subset } from '../data/index.js';
+import type { FlopTally } from '../engine/index.js';
 import { RandomStream } from '../linalg/index.js';
 import { InputError, InterruptedError } from '../registry/index.js';
 import type { Evaluator } from '../training/index.js';
@@ -10,7 +11,7 @@ import type { SearchBudget, SearchResult, TrialLog } from './search.js';
 /** Options of {@link frozenUse}. */
 export interface FrozenUseOptions {
   /** What a classifier sees of each example, `[size, width]`: outputs of the released model, or more of it, by seed. */
-  features: (dataset: Dataset, seed: number) => Promise<Float32Array>;
+  features: (dataset: Dataset, seed: number) => Promise<Features>;
   /** Labelled examples of the unauthorized task, by seed. */
   train: (seed: number) => Dataset;
   /** Examples on which the score is measured. */
@@ -21,8 +22,16 @@ export interface FrozenUseOptions {
   metric?: string;
   /** Score that counts as success. */
   target?: number;
-  /** Seeds that are reported. */
-  budget: Pick<SearchBudget, 'seeds'>;
+  /** Seeds that are reported, and those before them that it is chosen among other attacks by; default none. */
+  budget: Pick<SearchBudget, 'seeds'> & Partial<Pick<SearchBudget, 'searchSeeds'>>;
+}
+
+/** What a classifier sees of the examples of a data set. */
+export interface Features {
+  /** `[size, width]`. */
+  readonly values: Float32Array;
+  /** Floating-point operations that they took. */
+  readonly flops: number;
 }
 
 /** Penalties that are tried, strong ones first: each solution is where the next one begins. */
@@ -56,35 +65,46 @@ export async function frozenUse(
     return meter.result();
   };
   /** The best classifier of some examples, judged on the test examples. */
-  const fitTo = async (own: Float32Array, examples: Dataset, seed: number) => {
+  const fitTo = async ({ values: own, flops }: Features, examples: Dataset, seed: number) => {
     const { of: labels } = answersOf(examples);
+    const tally = { flops };
     const heldOut = (logits: Float32Array, at: Uint32Array) =>
       score(logits, subset(examples, at)).metrics[metric] ?? Number.NEGATIVE_INFINITY;
     const found = [];
     for (const prepare of preparations(own, examples.size)) {
-      const fit = { features: prepare(own), labels, answers: count, seed };
+      const fit = { features: prepare(own), labels, answers: count, seed, tally };
       found.push({ prepare, fit, ...(await bestPenalty(fit, heldOut)) });
     }
     // Of equal ones the first: products only where they help.
     const { prepare, fit, penalty } = found.reduce((a, b) => (b.score > a.score ? b : a));
     const classifier = await along(fit, penalties.slice(0, penalties.indexOf(penalty) + 1));
-    return { penalty, ...score(logitsOf(classifier, prepare(await features(test, seed))), test) };
+    const { values } = await features(test, seed);
+    return { penalty, ...score(logitsOf(classifier, prepare(values)), test), flops: tally.flops };
   };
   // Without a few-shot rule all seeds have the same examples, and of a model that was not changed the same features.
-  const fitted = new Map<Float32Array, ReturnType<typeof fitTo>>();
+  const fitted = new Map<Features, ReturnType<typeof fitTo>>();
+  /** The first reported seed with the same features: which trials an interrupted run has done decides nothing. */
+  const firstOf = async (own: Features, examples: Dataset, seed: number) => {
+    for (const other of budget.seeds) {
+      if (train(other) === examples && (await features(examples, other)) === own) return other;
+    }
+    return seed;
+  };
   const trials: Trial[] = [];
-  for (const [index, seed] of budget.seeds.entries()) {
+  const { searchSeeds = [], seeds } = budget;
+  for (const [index, seed] of [...searchSeeds, ...seeds].entries()) {
     const done = finished[index];
     if (done?.seed === seed) {
       trials.push(done);
       continue;
     }
     if (signal?.aborted) throw new InterruptedError('interrupted between two trials');
+    const started = performance.now();
     const examples = train(seed);
     const own = await features(examples, seed);
-    const known = fitted.get(own) ?? fitTo(own, examples, seed);
+    const known = fitted.get(own) ?? fitTo(own, examples, await firstOf(own, examples, seed));
     fitted.set(own, known);
-    const { penalty, metrics } = await known;
+    const { penalty, metrics, flops } = await known;
     const reached = metrics[metric] ?? Number.NaN;
     const isTarget = target !== undefined && reached >= target;
     const trial: Trial = {
@@ -95,13 +115,17 @@ export async function frozenUse(
       score: reached,
       ...(isTarget && { cost: 0 }),
       evaluations: 0,
+      // Each seed as if it were alone, whatever it shares with others.
+      spent: { steps: 0, samples: examples.size, flops },
+      ...(isTarget && { costFlops: flops }),
       end: isTarget ? 'target' : 'budget',
     };
-    await onTrial?.(trial, index);
+    await onTrial?.(trial, index, (performance.now() - started) / 1000);
     trials.push(trial);
   }
-  const chosen = trials.map(({ learningRate }) => learningRate).toSorted((a, b) => a - b);
-  return { search: [], learningRate: chosen[Math.floor((chosen.length - 1) / 2)], trials };
+  const reported = trials.splice(searchSeeds.length);
+  const chosen = reported.map(({ learningRate }) => learningRate).toSorted((a, b) => a - b);
+  return { search: trials, learningRate: chosen[Math.floor((chosen.length - 1) / 2)], trials: reported };
 }
 
 interface Fit {
@@ -109,11 +133,13 @@ interface Fit {
   readonly labels: Int32Array;
   readonly answers: number;
   readonly seed: number;
+  /** Counts what fitting computes. */
+  readonly tally: FlopTally;
 }
 
 /** The penalty whose classifiers are best on the examples that they were not fitted to, of equal ones the strongest, and their score. */
 async function bestPenalty(
-  { features, labels, answers, seed }: Fit,
+  { features, labels, answers, seed, tally }: Fit,
   judge: (logits: Float32Array, positions: Uint32Array) => number,
 ): Promise<{ penalty: number; score: number }> {
   const size = labels.length;
@@ -137,7 +163,7 @@ async function bestPenalty(
     let start: LinearClassifier | undefined;
     for (const [index, penalty] of penalties.entries()) {
       const fitted = { features: examples.features, labels: Int32Array.from(examples.labels) };
-      start = await fitLogisticRegression(fitted, { answers, penalty, start });
+      start = await fitLogisticRegression(fitted, { answers, penalty, start, tally });
       totals[index] += judge(logitsOf(start, held), heldOut) * heldOut.length;
     }
   }
@@ -146,10 +172,10 @@ async function bestPenalty(
 }
 
 /** The classifier of the last of some penalties. */
-async function along({ features, labels, answers }: Fit, path: readonly number[]): Promise<LinearClassifier> {
+async function along({ features, labels, answers, tally }: Fit, path: readonly number[]): Promise<LinearClassifier> {
   let classifier: LinearClassifier | undefined;
   for (const penalty of path) {
-    classifier = await fitLogisticRegression({ features, labels }, { answers, penalty, start: classifier });
+    classifier = await fitLogisticRegression({ features, labels }, { answers, penalty, start: classifier, tally });
   }
   if (!classifier) throw new InputError('frozen use: expected a penalty');
   return classifier;

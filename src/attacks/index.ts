@@ -14,8 +14,16 @@ export {
 } from './assessment.js';
 export type { Bench, KeyedBench, Runnable } from './bench.js';
 export { type AttackFacts, type Composition, factsOf, labelOf } from './composition.js';
-export { evaluationSteps, type FineTuneOptimizer, type FineTuneOptions, fineTune, type Trial } from './fine-tune.js';
-export { type FrozenUseOptions, frozenUse } from './frozen-use.js';
+export {
+  evaluationSteps,
+  type FineTuneOptimizer,
+  type FineTuneOptions,
+  fineTune,
+  type Pauses,
+  type Trial,
+} from './fine-tune.js';
+export { type Features, type FrozenUseOptions, frozenUse } from './frozen-use.js';
+export { type HalvingOptions, rungsOf, stepsOfHalving, successiveHalving, survivors } from './halving.js';
 export {
   type AttackChoice,
   type AttackOptimizer,
@@ -29,6 +37,7 @@ export {
   planAttacks,
   plannedSearches,
   plannedStarts,
+  type SpaceSearch,
   type TransformOptions,
 } from './plan.js';
 export { type PoolOptions, runAttackTasks } from './pool.js';
@@ -36,13 +45,25 @@ export { type Attack, attacks, attacksOfSuite, type Suite, suites } from './regi
 export {
   ranked,
   type SearchBudget,
+  type SearchMethod,
   type SearchResult,
   type SettingOfTrial,
   searchLearningRate,
+  stepsOfSearchTrial,
   type TrialLog,
   type TrialSetting,
   trialCount,
 } from './search.js';
+export {
+  type Candidate,
+  type Dimension,
+  keyOf,
+  optionsAt,
+  type SearchPoint,
+  type SearchSpace,
+  sobolCandidates,
+} from './space.js';
+export { type Spent, sumOfSpent } from './spent.js';
 export { type AttackTargets, type CountsAs, type Start, type StartingPoint, starts } from './starts.js';
 export { AttackRunner, type AttackTask } from './task.js';
 export * from './trained/index.js';

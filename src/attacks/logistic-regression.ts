@@ -1,3 +1,4 @@
+import type { FlopTally } from '../engine/index.js';
 import { WeightlockError } from '../registry/index.js';
 import { lbfgs, type ParameterSet } from '../training/index.js';
 
@@ -24,11 +25,12 @@ const maxIterations = 200;
  * Multinomial logistic regression: the classifier that minimizes the mean cross entropy and `penalty / 2 · Σ w²` over its
  * weights, not its bias; by L-BFGS.
  *
- * @param start - Where to begin, the solution for another penalty; default zeros. Not changed.
+ * @param options - `start`: where to begin, the solution for another penalty; default zeros. Not changed. `tally`: counts the
+ * products of all evaluations, `[size, width] · [width, answers]` there and back.
  */
 export async function fitLogisticRegression(
   { features, labels }: LabelledFeatures,
-  { answers, penalty, start }: { answers: number; penalty: number; start?: LinearClassifier },
+  { answers, penalty, start, tally }: { answers: number; penalty: number; start?: LinearClassifier; tally?: FlopTally },
 ): Promise<LinearClassifier> {
   const width = features.length / labels.length;
   const classifier = {
@@ -36,7 +38,10 @@ export async function fitLogisticRegression(
     bias: start?.bias.slice() ?? new Float32Array(answers),
   };
   const params: ParameterSet = new Map(Object.entries(classifier));
-  const evaluate = async () => lossAndGradients({ features, labels }, classifier, penalty);
+  const evaluate = async () => {
+    if (tally) tally.flops += 4 * features.length * answers;
+    return lossAndGradients({ features, labels }, classifier, penalty);
+  };
   const { loss, gradients } = await evaluate();
   const optimizer = lbfgs({ maxIterations, historySize: 10, lineSearch: 'strong-wolfe', toleranceGradient: 1e-5 });
   const lossAlone = async () => (await evaluate()).loss;

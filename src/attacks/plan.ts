@@ -2,9 +2,12 @@ import type { z } from 'zod';
 import type { LockKnowledge } from '../locks/index.js';
 import { loadModel, type Model } from '../models/index.js';
 import { parseOptions } from '../registry/index.js';
+import { optimizers as optimizerEntries } from '../training/index.js';
 import { type AttackFacts, type Composition, factsOf } from './composition.js';
 import type { FineTuneOptimizer } from './fine-tune.js';
 import { type Attack, attacks, attacksOfSuite } from './registry.js';
+import type { SearchMethod } from './search.js';
+import type { SearchSpace } from './space.js';
 import { type AttackTargets, type Start, type StartingPoint, starts } from './starts.js';
 import type { AttackTask } from './task.js';
 import { type StartFacts, type Transform, type TransformStep, transforms } from './transforms/index.js';
@@ -15,6 +18,18 @@ export interface AttackOptimizer extends FineTuneOptimizer {
   readonly decades: readonly number[];
 }
 
+/** A search over a space that depends on the optimizer. */
+export interface SpaceSearch extends Pick<SearchMethod, 'name' | 'trials'> {
+  /** Smallest and largest learning rate; default half a decade beyond those of the optimizer's grid. */
+  readonly learningRate?: readonly [number, number];
+  /** Smallest and largest weight decay, of optimizers that have one; default it is not varied. */
+  readonly weightDecay?: readonly [number, number];
+  /** Batch sizes to choose from; default that of the attack. */
+  readonly batchSizes?: readonly number[];
+  /** Names of schedules to choose from; default that of the attack. */
+  readonly schedules?: readonly string[];
+}
+
 /** What all attacks of one run share: the unauthorized task and the budget, the same for every starting point. */
 export interface AttackSetting
   extends Pick<AttackTask, 'data' | 'perClass' | 'steps' | 'batchSize' | 'metric' | 'target' | 'continueAfterTarget'>,
@@ -22,6 +37,8 @@ export interface AttackSetting
     Pick<AttackTask, 'giveUpBelow' | 'evaluationSpacing' | 'evaluateEvery'> {
   /** Optimizers to search. */
   readonly optimizers: readonly AttackOptimizer[];
+  /** Searches a space in the place of the grid of learning rates; default the grid. */
+  readonly search?: SpaceSearch;
   /** Whether half a decade to both sides of the best rate is tried as well; default true. */
   readonly refine?: boolean;
   /** Ratio of steps between two measurements of the searches' trials; default that of the runs that are reported. */
@@ -135,15 +152,16 @@ export function learnedOptions(knowledge: LockKnowledge): TransformOptions {
 /** The searches of one setting: one for each starting point, attack and optimizer. */
 export function plannedSearches(
   { tried }: Pick<PlannedAttacks, 'tried'>,
-  { optimizers, refine, searchSpacing, searchSteps, searchSeeds, seeds, ...shared }: AttackSetting,
+  { optimizers, search, refine, searchSpacing, searchSteps, searchSeeds, seeds, ...shared }: AttackSetting,
   { transforms: available = {}, trained: given = {}, adaptiveOptimizers }: AttackChoice = {},
 ): PlannedSearch[] {
   return tried.flatMap(({ attack, start: { start, from } }) => {
     const { trained, adaptive } = attack;
     const some = adaptive ? optimizers.slice(0, adaptiveOptimizers) : optimizers;
     const facts = factsOf(attack, start);
-    const budget = (decades: readonly number[]) => ({
+    const budget = (decades: readonly number[], name: string) => ({
       ...{ decades, refine, searchSpacing, searchSeeds, seeds },
+      ...(search && { method: methodOf(search, decades, name) }),
       ...(searchSteps !== undefined && { searchSteps }),
     });
     const steps = attack.transforms.map(({ name }): TransformStep => ({ name, options: available[name] ?? {} }));
@@ -155,10 +173,27 @@ export function plannedSearches(
         transforms: steps,
         trained: { name: trained.name, options: trainedOptionsOf(attack, given) },
         optimizer,
-        budget: trained.budget?.(budget(decades)) ?? budget(decades),
+        budget: trained.budget?.(budget(decades, optimizer.name)) ?? budget(decades, optimizer.name),
       },
     }));
   });
+}
+
+/** The space of an optimizer. */
+function methodOf(
+  { name, trials, learningRate, weightDecay, batchSizes, schedules }: SpaceSearch,
+  decades: readonly number[],
+  optimizer: string,
+): SearchMethod {
+  const [low, high] = learningRate ?? [10 ** (Math.min(...decades) - 0.5), 10 ** (Math.max(...decades) + 0.5)];
+  const decays = 'weightDecay' in optimizerEntries.get(optimizer).options.shape;
+  const space: SearchSpace = {
+    learningRate: { kind: 'log', low, high },
+    ...(weightDecay && decays && { weightDecay: { kind: 'log', low: weightDecay[0], high: weightDecay[1] } }),
+    ...(batchSizes && { batchSize: { kind: 'choice', values: batchSizes } }),
+    ...(schedules && { schedule: { kind: 'choice', values: schedules } }),
+  };
+  return { name, trials, space };
 }
 
 /** Which optimizers are not tried with which attacks that train, since these cannot use them: one sentence each, for people. */

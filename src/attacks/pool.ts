@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { EngineOptions } from '../engine/index.js';
 import { InputError, InterruptedError, WeightlockError } from '../registry/index.js';
 import type { Trial } from './fine-tune.js';
-import type { SearchResult } from './search.js';
+import type { SearchResult, TrialLog } from './search.js';
 import { AttackRunner, type AttackTask } from './task.js';
 import type { WorkerReply, WorkerRequest } from './worker.js';
 
@@ -13,10 +13,14 @@ export interface PoolOptions {
   workers: number;
   /** Trials of a task that an interrupted run has done, in their order: they are not run again. */
   finished?(task: AttackTask): readonly Trial[];
-  /** Hears of every trial of a task that is run, one after another, and how many of the task's came before it. */
-  onTrial?(task: AttackTask, trial: Trial, index: number): void | Promise<void>;
+  /** Hears of every trial of a task that is run, one after another, how many of the task's came before it, and its seconds. */
+  onTrial?(task: AttackTask, trial: Trial, index: number, seconds: number): void | Promise<void>;
   /** Hears of every finished task, after its trials; the next one of that worker starts when it has returned. */
   onResult(task: AttackTask, result: SearchResult): Promise<void>;
+  /**
+   * Hears of a task that failed, which then ends no other; default it ends them all. What the user gave wrongly always does.
+   */
+  onFailure?(task: AttackTask, error: WeightlockError): void | Promise<void>;
   /** Device, and threads inside one operator of each process; default the CPU and one. */
   engine?: EngineOptions;
   /** Folder for weights that took training to make, so that an interrupted run need not make them again; default none. */
@@ -30,7 +34,7 @@ export interface PoolOptions {
  * when they end. The results do not depend on the number of workers.
  *
  * @throws InterruptedError after `signal`.
- * @throws InputError, WeightlockError when a task fails; the others are ended.
+ * @throws InputError when a task was given wrongly, WeightlockError when one fails and nobody hears of it; the others are ended.
  */
 export async function runAttackTasks(tasks: readonly AttackTask[], options: PoolOptions): Promise<void> {
   const { workers, signal } = options;
@@ -44,9 +48,9 @@ export async function runAttackTasks(tasks: readonly AttackTask[], options: Pool
     try {
       for (let task = next(); task; task = next()) {
         const current = task;
-        const onTrial = (trial: Trial, index: number) => options.onTrial?.(current, trial, index);
-        const result = await runner.run(task, { finished: options.finished?.(task), onTrial, signal });
-        await options.onResult(task, result);
+        const onTrial: TrialLog['onTrial'] = (...heard) => options.onTrial?.(current, ...heard);
+        const run = () => runner.run(current, { finished: options.finished?.(current), onTrial, signal });
+        await settled(current, run, options);
       }
     } finally {
       await runner.release();
@@ -57,15 +61,41 @@ export async function runAttackTasks(tasks: readonly AttackTask[], options: Pool
   try {
     await Promise.all(
       Array.from({ length: Math.min(workers, tasks.length) }, async () => {
-        const child = startWorker();
-        children.push(child);
-        for (let task = next(); task; task = next())
-          await options.onResult(task, await runInWorker(child, task, options));
+        let child: ChildProcess | undefined;
+        for (let task = next(); task; task = next()) {
+          const current = task;
+          // A process that a task has ended is of no use to the next one.
+          if (child === undefined || child.exitCode !== null || child.signalCode !== null) {
+            child = startWorker();
+            children.push(child);
+          }
+          const worker = child;
+          await settled(current, () => runInWorker(worker, current, options), options);
+        }
       }),
     );
   } finally {
     for (const child of children) child.kill('SIGKILL');
   }
+}
+
+/** Hands on what a task found, or what it failed with. */
+async function settled(
+  task: AttackTask,
+  run: () => Promise<SearchResult>,
+  { onResult, onFailure }: PoolOptions,
+): Promise<void> {
+  let result: SearchResult;
+  try {
+    result = await run();
+  } catch (error) {
+    const isOwn =
+      error instanceof WeightlockError && !(error instanceof InputError || error instanceof InterruptedError);
+    if (!onFailure || !isOwn) throw error;
+    await onFailure(task, error);
+    return;
+  }
+  await onResult(task, result);
 }
 
 /** The worker's file, compiled: a child process cannot run TypeScript. */
@@ -96,7 +126,7 @@ function runInWorker(
     const fail = (error: unknown) => settle(() => reject(error));
     const onMessage = (reply: WorkerReply) => {
       if (reply.kind === 'trial') {
-        heard = heard.then(() => onTrial?.(task, reply.trial, reply.index));
+        heard = heard.then(() => onTrial?.(task, reply.trial, reply.index, reply.seconds));
         heard.catch(fail);
       } else if (reply.kind === 'result') {
         heard.then(() => settle(() => resolve(reply.result)), fail);

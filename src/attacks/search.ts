@@ -1,9 +1,23 @@
 import { mean } from '../linalg/index.js';
-import { InterruptedError } from '../registry/index.js';
+import { InputError, InterruptedError } from '../registry/index.js';
 import { type FineTuneOptions, fineTune, type Trial } from './fine-tune.js';
+import { rungsOf, stepsOfHalving, successiveHalving } from './halving.js';
+import { type Candidate, keyOf, optionsAt, type SearchPoint, type SearchSpace, sobolCandidates } from './space.js';
+
+/** How a space is searched, other than over the learning rates of a grid. */
+export interface SearchMethod {
+  /** `sobol`: each candidate with the whole budget; `asha`: by successive halving. */
+  readonly name: 'sobol' | 'asha';
+  /** Candidates. */
+  readonly trials: number;
+  /** What is varied, the learning rate among it. */
+  readonly space: SearchSpace;
+}
 
 /** What a search over learning rates tries; the same for every starting point. */
 export interface SearchBudget {
+  /** Searches a space in the place of the decades; default the grid of those. */
+  readonly method?: SearchMethod;
   /** Exponents of ten of the first round, one trial each, likely ones first: a trial stops when an earlier one beats it. */
   readonly decades: readonly number[];
   /** Whether half a decade to both sides of the best is tried as well; default true. */
@@ -12,6 +26,11 @@ export interface SearchBudget {
   readonly searchSpacing?: number;
   /** Steps of the search's trials at most; default those of the trials that are reported. */
   readonly searchSteps?: number;
+  /**
+   * Whether what has nothing to search is run with the seeds of the search as well, so that it can be chosen among others by those;
+   * default false.
+   */
+  readonly alsoSearchSeeds?: boolean;
   /** Seeds of the search, at least one: the first for all rates, the others for the two best. */
   readonly searchSeeds: readonly number[];
   /** Seeds that the chosen learning rate is run with again; results are reported over these only. */
@@ -24,6 +43,8 @@ export interface SearchResult {
   readonly search: readonly Trial[];
   /** The learning rate chosen by the search. */
   readonly learningRate: number;
+  /** What else it chose; none where it searched the learning rate alone. */
+  readonly point?: SearchPoint;
   /** Trials with that rate, one a seed. */
   readonly trials: readonly Trial[];
 }
@@ -38,19 +59,153 @@ export type TrialSetting = (seed: number) => SettingOfTrial | Promise<SettingOfT
 export interface TrialLog {
   /** Trials that were done before, in their order: they are not run again. */
   readonly finished?: readonly Trial[];
-  /** Hears of every trial that is run, and how many came before it; the next one begins when it has returned. */
-  onTrial?(trial: Trial, index: number): void | Promise<void>;
+  /**
+   * Hears of every trial that is run, how many came before it, and how many seconds it took with all that was measured; the next
+   * one begins when it has returned.
+   */
+  onTrial?(trial: Trial, index: number, seconds: number): void | Promise<void>;
   /** Ends the search after the current step. */
   readonly signal?: AbortSignal;
 }
 
-/** Learning rates that go into the last round of a search. */
+/** Candidates that go into the last round of a search. */
 const finalists = 2;
 
+/** What a trial of a search may have otherwise than those that are reported. */
+type TrialOptions = Partial<Pick<FineTuneOptions, 'steps' | 'beatenAfter' | 'evaluationSpacing' | 'pauses'>>;
+
+/** The trials of one search, run or taken from an interrupted one. */
+class Trials {
+  readonly #before: Trial[];
+  #done = 0;
+  /** Seconds of what was prepared before the first trial. */
+  #preparing = 0;
+  #failed: { readonly error: Error } | undefined;
+  #succeeded = false;
+
+  constructor(
+    readonly setting: TrialSetting,
+    readonly log: TrialLog,
+  ) {
+    this.#before = [...(log.finished ?? [])];
+  }
+
+  /** The rest of a trial, by its seed; the time that it takes is the next trial's. */
+  async prepare(seed: number): Promise<SettingOfTrial> {
+    const timer = new Timer();
+    const setting = await this.setting(seed);
+    this.#preparing += timer.seconds;
+    return setting;
+  }
+
+  /** Runs a trial, unless it is done; one that fails is a result as well, unless all do. */
+  async run(candidate: Candidate, seed: number, more: TrialOptions = {}): Promise<Trial> {
+    const { signal } = this.log;
+    const [next] = this.#before;
+    if (!more.pauses && next && isOf(next, candidate, seed)) return this.#end(next);
+    // Trials that halt on their way end in another order than they begin.
+    const known = more.pauses && this.#before.find((trial) => isOf(trial, candidate, seed));
+    if (known && more.pauses) {
+      await replay(known, more.pauses);
+      return this.#end(known);
+    }
+    // Of another search, or another version of this one: what follows it is not of this one either.
+    if (!more.pauses) this.#before.length = 0;
+    if (signal?.aborted) throw new InterruptedError('interrupted between two trials');
+    const timer = new Timer();
+    const { pauses, ...others } = more;
+    const timed = pauses && { ...pauses, wait: timer.outside(pauses.wait) };
+    try {
+      const { learningRate, point } = candidate;
+      const setting = optionsAt({ ...(await this.setting(seed)), ...others, pauses: timed }, point);
+      const trial = await fineTune({ ...setting, learningRate, seed, signal });
+      this.#succeeded = true;
+      return await this.#end(point ? { ...trial, point } : trial, timer.seconds);
+    } catch (error) {
+      if (!(error instanceof Error) || error instanceof InterruptedError || error instanceof InputError) throw error;
+      this.#failed ??= { error };
+      return await this.#end(failedTrial(candidate, seed, error), timer.seconds);
+    }
+  }
+
+  /**
+   * Says that the search is over.
+   *
+   * @throws What the first trial failed with, where every trial did: then it is no property of the trials.
+   */
+  requireOne(): void {
+    if (this.#failed && !this.#succeeded) throw this.#failed.error;
+  }
+
+  /** @param seconds - That it took; none of one that is known. */
+  async #end(trial: Trial, seconds?: number): Promise<Trial> {
+    const index = this.#done++;
+    if (trial.end !== 'failed') this.#succeeded = true;
+    if (seconds !== undefined) {
+      const all = seconds + this.#preparing;
+      this.#preparing = 0;
+      await this.log.onTrial?.(trial, index, all);
+    } else if (this.#before[0] === trial) this.#before.shift();
+    else this.#before.splice(this.#before.indexOf(trial), 1);
+    return trial;
+  }
+}
+
+/** Whether a trial is of a candidate and a seed. */
+function isOf(trial: Trial, candidate: Candidate, seed: number): boolean {
+  return keyOf(trial) === keyOf({ ...candidate, seed });
+}
+
+/** Goes through the pauses of a trial that is done, as it did. */
+async function replay({ curve, end, cost }: Trial, { at, wait }: NonNullable<TrialOptions['pauses']>): Promise<void> {
+  const last = curve.at(-1)?.step ?? 0;
+  for (const step of at) {
+    if (step > last || (step === last && end !== 'halved')) break;
+    const scores = curve.filter((point) => point.step <= step).map(({ score }) => score);
+    await wait({ step, score: Math.max(...scores), cost: cost !== undefined && cost <= step ? cost : undefined });
+  }
+}
+
+/** A trial that ended with an error: it gained nothing. */
+function failedTrial({ learningRate, point }: Candidate, seed: number, { message }: Error): Trial {
+  return {
+    learningRate,
+    seed,
+    ...(point && { point }),
+    curve: [],
+    metrics: {},
+    score: 0,
+    evaluations: 0,
+    end: 'failed',
+    failure: message,
+  };
+}
+
+/** Seconds since its making, without those that were spent outside. */
+class Timer {
+  readonly #started = performance.now();
+  #outside = 0;
+
+  get seconds(): number {
+    return (performance.now() - this.#started - this.#outside) / 1000;
+  }
+
+  /** The same function, whose time does not count. */
+  outside<Given, Found>(wait: (given: Given) => Promise<Found>): (given: Given) => Promise<Found> {
+    return async (given) => {
+      const left = performance.now();
+      const found = await wait(given);
+      this.#outside += performance.now() - left;
+      return found;
+    };
+  }
+}
+
 /**
- * Searches the learning rate: one trial a decade, one half a decade to both sides of the best, then the two best rates with
- * the other search seeds (one seed alone can fail a good rate by chance, and a floor found so would flatter the lock). The
- * rate that is best on average is run with fresh seeds, so that what is reported was not selected on.
+ * Searches the learning rate, and what else a method varies: by default one trial a decade and one half a decade to both sides of
+ * the best, or the candidates of the method; then the two best with the other search seeds (one seed alone can fail a good rate by
+ * chance, and a floor found so would flatter the lock). What is best on average is run with fresh seeds, so that what is reported
+ * was not selected on.
  *
  * @param setting - The rest of a trial.
  * @param log - Trials that an interrupted search has done: a search is determined by what its trials find, so with them it ends
@@ -59,69 +214,84 @@ const finalists = 2;
  */
 export async function searchLearningRate(
   setting: TrialSetting,
-  { decades, refine = true, searchSpacing, searchSteps, searchSeeds: [first, ...others], seeds }: SearchBudget,
-  { finished = [], onTrial, signal }: TrialLog = {},
+  budget: SearchBudget,
+  log: TrialLog = {},
 ): Promise<SearchResult> {
+  const { decades, refine = true, searchSpacing, searchSteps, method, seeds } = budget;
+  const [first, ...others] = budget.searchSeeds;
   const search: Trial[] = [];
-  const before = [...finished];
-  let done = 0;
-  const attempt = async (
-    learningRate: number,
-    seed: number,
-    more: Partial<Pick<FineTuneOptions, 'steps' | 'beatenAfter' | 'evaluationSpacing'>> = {},
-  ) => {
-    const known = before.shift();
-    const index = done++;
-    if (known?.learningRate === learningRate && known.seed === seed) return known;
-    // Of another search, or another version of this one: what follows it is not of this one either.
-    before.length = 0;
-    if (signal?.aborted) throw new InterruptedError('interrupted between two trials');
-    const trial = await fineTune({ ...(await setting(seed)), ...more, learningRate, seed, signal });
-    await onTrial?.(trial, index);
-    return trial;
-  };
-  const report = async (learningRate: number): Promise<SearchResult> => {
-    const trials: Trial[] = [];
-    for (const seed of seeds) trials.push(await attempt(learningRate, seed));
-    return { search, learningRate, trials };
+  const trials = new Trials(setting, log);
+  const report = async ({ learningRate, point }: Candidate): Promise<SearchResult> => {
+    const found: Trial[] = [];
+    for (const seed of seeds) found.push(await trials.run({ learningRate, point }, seed));
+    trials.requireOne();
+    return { search, learningRate, ...(point && { point }), trials: found };
   };
   // A single rate needs no search.
-  if (decades.length === 1 && !refine) return report(10 ** decades[0]);
-  const { steps: reported, continueAfterTarget = false } = await setting(first);
+  if (!method && decades.length === 1 && !refine) return report({ learningRate: 10 ** decades[0] });
+  const { steps: reported, continueAfterTarget = false, evaluateEvery = 4, before } = await trials.prepare(first);
   const steps = searchSteps ?? reported;
   // Runs that go on after the target are judged by the score alone.
-  const best = (trials: readonly Trial[]) =>
-    continueAfterTarget ? trials.toSorted((a, b) => b.score - a.score) : ranked(trials);
-  const gain = (trials: readonly Trial[]) => (continueAfterTarget ? meanScore(trials) : meanGain(trials, steps));
+  const best = <T extends Pick<Trial, 'score' | 'cost'>>(some: readonly T[]) =>
+    continueAfterTarget ? some.toSorted((a, b) => b.score - a.score) : ranked(some);
+  const gain = (some: readonly Trial[]) => (continueAfterTarget ? meanScore(some) : meanGain(some, steps));
   const searching = { steps, ...(searchSpacing !== undefined && { evaluationSpacing: searchSpacing }) };
-  const compete = async (learningRate: number) => {
+  const compete = async (candidate: Candidate) => {
     const beatenAfter = search.length > 0 && !continueAfterTarget ? best(search)[0].cost : undefined;
-    search.push(await attempt(learningRate, first, { ...searching, beatenAfter }));
+    search.push(await trials.run(candidate, first, { ...searching, beatenAfter }));
   };
-  for (const decade of decades) await compete(10 ** decade);
-  const coarse = best(search)[0].learningRate;
-  for (const factor of refine ? [10 ** -0.5, 10 ** 0.5] : []) await compete(coarse * factor);
-
-  const candidates = best(search).slice(0, finalists);
-  const byRate = new Map(candidates.map((trial) => [trial.learningRate, [trial]]));
-  for (const [learningRate, trials] of byRate) {
-    for (const seed of others) trials.push(await attempt(learningRate, seed, searching));
-    search.push(...trials.slice(1));
+  if (method) {
+    const candidates = sobolCandidates(method.space, method.trials, first);
+    if (method.name === 'sobol') for (const candidate of candidates) await compete(candidate);
+    else {
+      const taken = before?.steps ?? 0;
+      // Candidates are compared by steps of their own: those before are the same for all.
+      const rungs = rungsOf(candidates.length, steps - taken, evaluateEvery).map((own) => taken + own);
+      const at = rungs.slice(0, -1);
+      const begin = async (candidate: Candidate, wait: NonNullable<TrialOptions['pauses']>['wait']) => {
+        const trial = await trials.run(candidate, first, { ...searching, pauses: { at, wait } });
+        search.push(trial);
+        return trial;
+      };
+      await successiveHalving({ candidates, rungs, rank: best, begin });
+    }
+  } else {
+    for (const decade of decades) await compete({ learningRate: 10 ** decade });
+    const coarse = best(search)[0].learningRate;
+    for (const factor of refine ? [10 ** -0.5, 10 ** 0.5] : []) await compete({ learningRate: coarse * factor });
   }
-  const [[learningRate]] = [...byRate].sort(([, a], [, b]) => gain(b) - gain(a));
-  return report(learningRate);
+
+  trials.requireOne();
+  const candidates = best(search).slice(0, finalists);
+  const byCandidate = new Map(candidates.map((trial) => [keyOf({ ...trial, seed: undefined }), [trial]]));
+  for (const again of byCandidate.values()) {
+    const [{ learningRate, point }] = again;
+    for (const seed of others) again.push(await trials.run({ learningRate, point }, seed, searching));
+    search.push(...again.slice(1));
+  }
+  const [[chosen]] = [...byCandidate.values()].sort((a, b) => gain(b) - gain(a));
+  return report(chosen);
 }
 
 /** Number of trials of one search, its confirmation included. */
-export function trialCount({ decades, refine = true, searchSeeds, seeds }: SearchBudget): number {
-  const rates = decades.length + (refine ? 2 : 0);
-  if (rates === 1) return seeds.length;
+export function trialCount(budget: SearchBudget): number {
+  const { decades, refine = true, alsoSearchSeeds = false, searchSeeds, seeds, method } = budget;
+  const rates = method?.trials ?? decades.length + (refine ? 2 : 0);
+  if (!method && rates === 1) return seeds.length + (alsoSearchSeeds ? searchSeeds.length : 0);
   return rates + Math.min(finalists, rates) * (searchSeeds.length - 1) + seeds.length;
 }
 
+/** Steps of one trial of a search on average, at most. */
+export function stepsOfSearchTrial({ method, searchSteps, searchSeeds }: SearchBudget, steps: number): number {
+  const most = searchSteps ?? steps;
+  if (method?.name !== 'asha') return most;
+  const again = Math.min(finalists, method.trials) * (searchSeeds.length - 1);
+  return (stepsOfHalving(method.trials, most, 1) + again * most) / (method.trials + again);
+}
+
 /** Trials by what they gain: fewest steps to the target first; where it was not reached, best score first. */
-export function ranked(trials: readonly Trial[]): Trial[] {
-  const cost = (trial: Trial) => trial.cost ?? Number.MAX_VALUE;
+export function ranked<T extends Pick<Trial, 'score' | 'cost'>>(trials: readonly T[]): T[] {
+  const cost = (trial: T) => trial.cost ?? Number.MAX_VALUE;
   return trials.toSorted((a, b) => cost(a) - cost(b) || b.score - a.score);
 }
 

@@ -41,7 +41,8 @@ export interface BenchRun {
 /**
  * Trains weights before a trial begins, the rate falling along half a cosine.
  *
- * @returns What it cost; nothing else where the run diverged, after which the values are of no use.
+ * @returns What it cost, floating-point operations apart, which are counted around the whole of a transform; and whether the run
+ * converged: if not, the values are of no use.
  * @throws InterruptedError after the signal.
  */
 export async function trainWeights(run: BenchRun): Promise<{ readonly work: Work; readonly converged: boolean }> {
@@ -53,9 +54,11 @@ export async function trainWeights(run: BenchRun): Promise<{ readonly work: Work
   let evaluations = 0;
   let tokens: number | undefined;
   let converged = true;
+  let taken = 0;
   // An original that is computed anew is one more forward pass a step.
   const beside = reference && 'weights' in reference ? forwardCost : 0;
   const count = (spent: number, more: number | undefined) => {
+    taken++;
     evaluations += spent + beside;
     if (more !== undefined) tokens = (tokens ?? 0) + more;
   };
@@ -81,7 +84,8 @@ export async function trainWeights(run: BenchRun): Promise<{ readonly work: Work
       return undefined;
     },
   });
-  return { work: { steps, evaluations, tried: 0, ...(tokens !== undefined && { tokens }) }, converged };
+  const spent = { steps: taken, samples: taken * Math.min(batchSize, dataset.size), flops: 0 };
+  return { work: { steps, evaluations, tried: 0, ...(tokens !== undefined && { tokens }), spent }, converged };
 }
 
 /** The values of some weights, of their own. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import type { ModelSpec, StateDict } from '../models/index.js';
 import { InputError, parseOptions } from '../registry/index.js';
-import type { KeyedBench } from './bench.js';
+import type { Bench, KeyedBench } from './bench.js';
 import { type TransformStep, transforms } from './transforms/index.js';
 import type { WeightsStore } from './weights-store.js';
 import { addWork, noWork, type PreparedWeights } from './work.js';
@@ -73,6 +73,7 @@ export class TransformedWeights {
       prepared = await this.#once(key, transform.works === true, async () => {
         const bench = transform.works ? await from.bench?.of(seed) : undefined;
         let { work } = before;
+        const counted = flopsOf(bench);
         const weights = await transform.apply(
           {
             model: from.model,
@@ -90,7 +91,8 @@ export class TransformedWeights {
           },
           options,
         );
-        return { weights, work };
+        const flops = flopsOf(bench) - counted;
+        return { weights, work: addWork(work, { spent: { steps: 0, samples: 0, flops } }) };
       });
     }
     return prepared;
@@ -112,6 +114,15 @@ export class TransformedWeights {
       throw error;
     }
   }
+}
+
+/** Floating-point operations that all programs of a bench have run so far; those that measure weights are an evaluator's own. */
+function flopsOf(bench: Bench | undefined): number {
+  if (!bench) return 0;
+  const { released, attacked } = bench;
+  // The model that is attacked may be the one that was released.
+  const counters = new Set([released.programs, released.evaluator, attacked.programs, attacked.evaluator]);
+  return [...counters].reduce((sum, { flops }) => sum + flops, 0);
 }
 
 function otherModel({ others }: Untransformed, path: string) {

@@ -36,7 +36,10 @@ export class WeightsStore {
 }
 
 const amount = z.number().min(0);
-const workForm = z.strictObject({ steps: amount, evaluations: amount, tried: amount, tokens: amount.optional() });
+const workForm = z.strictObject({
+  ...{ steps: amount, evaluations: amount, tried: amount, tokens: amount.optional() },
+  spent: z.strictObject({ steps: amount, samples: amount, flops: amount }),
+});
 
 function stored(weights: StateDict): StoredTensor[] {
   return Array.from(weights, ([name, { shape, data }]) => ({
@@ -64,5 +67,7 @@ function workOf(text: string | undefined, path: string): Work {
   }
   const { success, data } = workForm.safeParse(found);
   if (success) return data;
-  throw new InputError(`${path} work: expected steps, evaluations and tried, found ${String(text).slice(0, 80)}`);
+  throw new InputError(
+    `${path} work: expected steps, evaluations, tried and spent, found ${String(text).slice(0, 80)}`,
+  );
 }

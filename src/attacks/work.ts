@@ -1,4 +1,5 @@
 import type { StateDict } from '../models/index.js';
+import { type Spent, sumOfSpent } from './spent.js';
 
 /**
  * What was done to weights before a trial's first step, in the units of its steps: it is the attacker's, so it counts to what the
@@ -13,6 +14,8 @@ export interface Work {
   readonly tried: number;
   /** Tokens that the steps were trained on, padding apart; of texts. */
   readonly tokens?: number;
+  /** All that was computed for it, what was tried and not kept included. */
+  readonly spent: Spent;
 }
 
 /** Weights that an attack begins with. */
@@ -24,7 +27,7 @@ export interface PreparedWeights {
 }
 
 /** Nothing was done. */
-export const noWork: Work = { steps: 0, evaluations: 0, tried: 0 };
+export const noWork: Work = { steps: 0, evaluations: 0, tried: 0, spent: sumOfSpent([]) };
 
 /** Whether nothing was done. */
 export const isNoWork = ({ steps, evaluations, tried }: Work): boolean =>
@@ -32,13 +35,14 @@ export const isNoWork = ({ steps, evaluations, tried }: Work): boolean =>
 
 /** One after the other. */
 export function addWork(a: Work, b: Partial<Work>): Work {
-  const { steps = 0, evaluations = 0, tried = 0, tokens } = b;
+  const { steps = 0, evaluations = 0, tried = 0, tokens, spent = noWork.spent } = b;
   const all = a.tokens === undefined ? tokens : a.tokens + (tokens ?? 0);
   return {
     steps: a.steps + steps,
     evaluations: a.evaluations + evaluations,
     tried: a.tried + tried,
     ...(all !== undefined && { tokens: all }),
+    spent: sumOfSpent([a.spent, spent]),
   };
 }
 

@@ -20,7 +20,7 @@ export interface WorkerRequest {
 
 /** What a worker sends back: every trial, then the result or the error's message. */
 export type WorkerReply =
-  | { readonly kind: 'trial'; readonly trial: Trial; readonly index: number }
+  | { readonly kind: 'trial'; readonly trial: Trial; readonly index: number; readonly seconds: number }
   | { readonly kind: 'result'; readonly result: SearchResult }
   | { readonly kind: 'error'; readonly message: string; readonly isInput: boolean };
 
@@ -31,7 +31,10 @@ export function serveTasks(): void {
   process.on('message', ({ task, engine, store, finished }: WorkerRequest) => {
     runner ??= new AttackRunner(engine, store);
     runner
-      .run(task, { finished, onTrial: (trial, index) => void reply({ kind: 'trial', trial, index }) })
+      .run(task, {
+        finished,
+        onTrial: (trial, index, seconds) => void reply({ kind: 'trial', trial, index, seconds }),
+      })
       .then((result) => reply({ kind: 'result', result }))
       .catch((error: unknown) => {
         const isInput = error instanceof Error && error.name === 'InputError';

@@ -1,6 +1,6 @@
 import { type Advantage, type AttackRow, attackersAdvantage } from '../attacks/index.js';
 import { scoreTitle, type Task } from '../tasks/index.js';
-import type { AttackJobResult } from './jobs/attack.js';
+import type { AttackJobResult, SecondsOfTrials } from './jobs/attack.js';
 
 /** What attacks on a model found. */
 export interface AttackedModel {
@@ -14,10 +14,12 @@ export interface AttackedModel {
   readonly score?: Advantage;
   /** What was left out because it could do nothing, and which options had no effect: one sentence each. */
   readonly notes: readonly string[];
+  /** Seconds of each trial by the name of its search; not in results of versions before 0.3. */
+  readonly seconds?: SecondsOfTrials;
 }
 
 /** What the searches of an attack say of an attacker's advantage. */
-export function assessAttack({ rows, notes }: AttackJobResult, task: Task): AttackedModel {
+export function assessAttack({ rows, notes, seconds }: AttackJobResult, task: Task): AttackedModel {
   const [cost, score] = [attackersAdvantage(rows, 'cost'), attackersAdvantage(rows, 'score')];
-  return { rows, metric: scoreTitle(task), cost, score, notes };
+  return { rows, metric: scoreTitle(task), cost, score, notes, seconds };
 }

@@ -38,6 +38,8 @@ const lockJob = z.strictObject({
 });
 const locked = lockJob.extend({ test: utilityChange.optional(), warnings: z.array(text) });
 
+const point = z.record(text, z.union([number, text])).describe('what a search varied beside the learning rate');
+const spent = z.strictObject({ steps: count, samples: count, flops: number });
 const trial = z.strictObject({
   learningRate: number,
   seed: z.int(),
@@ -48,16 +50,26 @@ const trial = z.strictObject({
   evaluations: number,
   tokens: count.optional(),
   before: z
-    .strictObject({ steps: count, evaluations: number, tried: number, tokens: count.optional() })
+    .strictObject({ steps: count, evaluations: number, tried: number, tokens: count.optional(), spent })
     .describe('what was done to the weights before the first step; a part of the cost')
     .optional(),
-  end: z.enum(['target', 'budget', 'beaten', 'diverged', 'given up']),
+  spent: spent.describe('what it took with what was done before it, measurements apart').optional(),
+  costFlops: number.optional().describe('floating-point operations until the target was first reached'),
+  end: z.enum(['target', 'budget', 'beaten', 'diverged', 'given up', 'halved', 'failed']),
+  point: point.optional(),
+  failure: text.optional().describe('what went wrong, of a trial that failed'),
 });
-const search = z.strictObject({ search: z.array(trial), learningRate: number, trials: z.array(trial) });
+const search = z.strictObject({
+  search: z.array(trial),
+  learningRate: number,
+  point: point.optional(),
+  trials: z.array(trial),
+});
 const transform = z.strictObject({ name: text, options });
 const chosen = z.looseObject({ name: text, options: options.optional() });
 const row = z
   .strictObject({
+    search: text.optional(),
     start: text,
     kind: text,
     label: text.optional(),
@@ -104,6 +116,10 @@ const attacked = z.strictObject({
   cost: advantage.optional(),
   score: advantage.optional(),
   notes: z.array(text),
+  seconds: z
+    .record(text, z.array(number))
+    .describe('seconds of each trial by the name of its search: all that is not the same each time')
+    .optional(),
 });
 
 const demo = attacked.extend({

@@ -107,7 +107,7 @@ export function attackCurves(rows: readonly AttackRow[], measure: AttackRow['mea
       // The unlocked model's own adaptive attacks are in the table; in the chart they would hide the rest.
       .filter(({ countsAs, plain }) => countsAs !== 'unlocked' || plain)
       .flatMap((row) => {
-        const { trials } = row.result;
+        const trials = row.result.trials.filter(({ curve }) => curve.length > 0);
         // A logarithmic axis has no place for step 0.
         const steps = [...new Set(trials.flatMap(({ curve }) => curve.map(({ step }) => step)))].filter(
           (step) => step > 0,

@@ -5,6 +5,7 @@ import { parameterSet, type StateDict, type Weight } from '../../models/index.js
 import { InputError } from '../../registry/index.js';
 import { type OptimizerSpec, optimizers, type ParameterSet } from '../../training/index.js';
 import type { Bench } from '../bench.js';
+import { sumOfSpent } from '../spent.js';
 import { ownValues, trainWeights, withValues } from '../train-weights.js';
 import { addWork, forwardCost, noWork, type Work } from '../work.js';
 import type { Transform } from './transform.js';
@@ -40,7 +41,7 @@ const mostHeldOut = 256;
  * task. With examples like those of the authorized task by the task's own loss; without them, or when told to, towards the
  * released model's outputs, on the attacker's own examples where there are no others. The head is the released model's.
  *
- * @returns New weights, and what it cost: the steps of the run that was kept, and all that was tried.
+ * @returns New weights, and what it cost, floating-point operations apart: the steps of the run that was kept, and all that was tried.
  */
 export async function healWeights(
   weights: StateDict,
@@ -60,6 +61,7 @@ export async function healWeights(
   const judgeCost = (judge.size / bench.batchSize) * forwardCost * (isTask ? 1 : 2);
   let best: { params: ParameterSet; work: Work; loss: number } | undefined;
   let tried = 0;
+  let spent = noWork.spent;
   for (const learningRate of learningRates) {
     const params = ownValues(start);
     const { work, converged } = await trainWeights({
@@ -68,15 +70,16 @@ export async function healWeights(
       signal: bench.signal,
     });
     tried += work.evaluations + judgeCost;
+    spent = sumOfSpent([spent, work.spent]);
     if (!converged) continue;
     const { metrics } = await released.evaluator.evaluate(params, judge, isTask ? {} : { original });
     const found = metrics[isTask ? task.roles.loss : task.roles.divergence] ?? Number.NaN;
     if (Number.isFinite(found) && (best === undefined || found < best.loss)) best = { params, work, loss: found };
   }
-  if (!best) return { weights, work: { ...noWork, tried } };
+  if (!best) return { weights, work: { ...noWork, tried, spent } };
   return {
     weights: withValues(weights, best.params),
-    work: addWork(best.work, { tried: tried - best.work.evaluations }),
+    work: { ...addWork(best.work, { tried: tried - best.work.evaluations }), spent },
   };
 }
 

@@ -7,6 +7,8 @@ import {
   attacksOfSuite,
   type Measure,
   modelsRead,
+  type SpaceSearch,
+  suites,
   type Transform,
   type TransformOptions,
   trainedParts,
@@ -19,6 +21,7 @@ import {
   chosenSchedule,
   optimizers as optimizerEntries,
   scheduleOptions,
+  schedules,
   searchedOptimizerOptions,
   withOptimizers,
 } from '../../training/index.js';
@@ -106,8 +109,71 @@ function choiceOfAttacks() {
       .describe(
         `names of the attacks to try (see weightlock list attacks), beside the floor; default ${attacksOfSuite('quick').join(', ')}`,
       ),
+    suite: z
+      .enum(suites)
+      .optional()
+      .describe(
+        `attacks to try by a list instead of by their names: ${suites.map((name) => `${name} has ${attacksOfSuite(name).length}`).join(', ')}; those whose parts can do nothing, or are turned off, are left out`,
+      ),
     ...(optionsOf('attacks', [...extras, ...parts].map(configurable), { partsOf: true }) as Record<never, z.ZodType>),
   };
+}
+
+const range = z.tuple([z.number().positive(), z.number().positive()]).refine(([low, high]) => low <= high, {
+  message: 'expected the smaller number first',
+});
+
+/** How the searches go about it; a search of a space has options that the grid has no use for. */
+const spaceOptions = {
+  search: z
+    .enum(['grid', 'sobol', 'asha'])
+    .optional()
+    .describe(
+      'how the best learning rate is searched: grid, one trial a decade and two beside the best; sobol, quasirandom trials over a space; asha, the same by successive halving; default grid',
+    ),
+  trials: z.int().min(2).max(1024).optional().describe('trials of each search by sobol or asha, default 16'),
+  searchRates: range
+    .optional()
+    .describe('smallest and largest learning rate of sobol and asha; default half a decade beyond those of the grid'),
+  searchWeightDecay: range
+    .optional()
+    .describe('smallest and largest weight decay of sobol and asha, of optimizers that have one; default not varied'),
+  searchBatchSizes: z
+    .array(z.int().min(1))
+    .min(1)
+    .optional()
+    .describe('examples a step that sobol and asha choose from; default not varied'),
+  searchSchedules: z
+    .array(z.enum(schedules.names() as [string, ...string[]]))
+    .min(1)
+    .optional()
+    .describe('schedules of the learning rate that sobol and asha choose from; default not varied'),
+};
+
+/** Trials of a search over a space unless another number is given. */
+const usualTrials = 16;
+
+/**
+ * The search that options ask for; none: the grid.
+ *
+ * @throws InputError for an option that the grid has no use for.
+ */
+function spaceSearch(options: AttackOptions): SpaceSearch | undefined {
+  const { search = 'grid', trials, searchRates, searchWeightDecay, searchBatchSizes, searchSchedules } = options;
+  const given = { trials, searchRates, searchWeightDecay, searchBatchSizes, searchSchedules };
+  if (search !== 'grid') {
+    return {
+      name: search,
+      trials: trials ?? usualTrials,
+      ...(searchRates && { learningRate: searchRates }),
+      ...(searchWeightDecay && { weightDecay: searchWeightDecay }),
+      ...(searchBatchSizes && { batchSizes: searchBatchSizes }),
+      ...(searchSchedules && { schedules: searchSchedules }),
+    };
+  }
+  const idle = Object.entries(given).find(([, value]) => value !== undefined)?.[0];
+  if (idle !== undefined) throw new InputError(`${idle}: expected a search by sobol or asha, found grid`);
+  return undefined;
 }
 
 /**
@@ -124,7 +190,9 @@ export function attackOptionsWith(which: (transform: Transform) => boolean = () 
 }
 
 /** Options of an attack with all transforms and trained parts. */
-export const attackOptions = withOptimizers(z.strictObject({ ...attackOptionsWith().shape, ...choiceOfAttacks() }));
+export const attackOptions = withOptimizers(
+  z.strictObject({ ...attackOptionsWith().shape, ...spaceOptions, ...choiceOfAttacks() }),
+);
 
 /** Parsed {@link attackOptions}. */
 export type AttackOptions = z.output<typeof attackOptions>;
@@ -147,7 +215,10 @@ export function transformOptions(options: AttackOptions): TransformOptions {
  * @throws InputError for options of a part that no attack has which is tried, and for an attack whose transforms are not to be used.
  */
 function namedAttacks(options: AttackOptions, learned: TransformOptions): AttackChoice {
-  const names = options.attacks;
+  const { attacks: named, suite } = options;
+  if (named && suite) throw new InputError(`suite: expected attacks by a suite or by their names, found both`);
+  // Of a suite, unlike of names, what cannot be done is left out.
+  const names = named ?? (suite && attacksOfSuite(suite));
   const chosen = (names ?? attacksOfSuite('quick')).map((name) => attacks.get(name));
   const given: Readonly<Record<string, unknown>> = options;
   const steps = new Set(chosen.flatMap((attack) => attack.transforms.map(({ name }) => name)));
@@ -167,6 +238,7 @@ function namedAttacks(options: AttackOptions, learned: TransformOptions): Attack
     for (const { name } of attack.transforms) {
       const isOff = name in usual && usual[name] === undefined;
       if (isOff || !options.adaptive) {
+        if (!named) continue;
         const by = isOff ? `options of ${name}` : 'adaptive attacks';
         throw new InputError(`attacks: expected ${by} for ${attack.name}, found none`);
       }
@@ -216,8 +288,10 @@ export function attackPlan(
     schedule,
     decades: optimizerEntries.get(name).search.decades,
   }));
+  const search = spaceSearch(options);
   const shared = {
     ...{ data, optimizers, evaluateEvery, searchSpacing, searchSeeds, seeds: reported },
+    ...(search && { search }),
     ...(retain && { retain }),
   };
   const cost = { ...shared, steps: options.costSteps, batchSize: options.costBatchSize, target };

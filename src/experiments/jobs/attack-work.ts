@@ -1,4 +1,4 @@
-import { type AttackTask, trialCount } from '../../attacks/index.js';
+import { type AttackTask, stepsOfSearchTrial, trialCount } from '../../attacks/index.js';
 import type { PhaseProgress } from '../progress.js';
 
 /** A search, and what its work depends on. */
@@ -13,7 +13,7 @@ export function attackWork(search: Omit<SearchWork, 'id'>): number {
 function stepsOfTrials({ steps, budget }: Omit<SearchWork, 'id'>, from: number, to: number): number {
   const searching = trialCount(budget) - budget.seeds.length;
   const of = (trials: number) =>
-    Math.min(trials, searching) * (budget.searchSteps ?? steps) + Math.max(0, trials - searching) * steps;
+    Math.min(trials, searching) * stepsOfSearchTrial(budget, steps) + Math.max(0, trials - searching) * steps;
   return of(to) - of(from);
 }
 

@@ -77,7 +77,15 @@ export interface AttackJobResult {
   readonly rows: readonly AttackRow[];
   /** What was left out because it could do nothing, and which options had no effect: one sentence each. */
   readonly notes: readonly string[];
+  /** Seconds of each trial, measurements included, by the name of its search, in order: those of the search first. */
+  readonly seconds: SecondsOfTrials;
 }
+
+/** Seconds of trials by the name of their search. */
+export type SecondsOfTrials = Readonly<Record<string, readonly number[]>>;
+
+/** A trial or a whole search as it lies on disk: beside what was found, which is the same each time, how long it took. */
+type Timed<T, Seconds> = T & { readonly seconds?: Seconds };
 
 /** The engine of one of several processes: they share the run's threads. */
 function workerEngine(engine: EngineOptions, workers: number): EngineOptions {
@@ -95,7 +103,8 @@ export async function attackJob(
 ): Promise<AttackJobResult> {
   const { tasks, notes } = await labelledTasks(targets, plan);
   const results = new Map<string, SearchResult>();
-  const trials = new Map<string, readonly Trial[]>();
+  const trials = new Map<string, readonly Timed<Trial, number>[]>();
+  const times: Record<string, readonly number[]> = {};
   const tracker = trackTrials(
     progress,
     plan.title ?? `attack ${plan.label ?? ''}`.trim(),
@@ -106,16 +115,19 @@ export async function attackJob(
   const whole = (task: AttackTask) => folder.checkpointPath(`attack-${task.id}.json`);
   const partial = (task: AttackTask) => folder.checkpointPath(`attack-${task.id}.trials.json`);
   for (const { task } of tasks) {
-    const result = (await readFound(whole(task))) as SearchResult | undefined;
-    if (result) {
+    const found = (await readFound(whole(task))) as Timed<SearchResult, readonly number[]> | undefined;
+    if (found) {
+      const { seconds, ...result } = found;
       results.set(task.id, result);
+      if (seconds) times[task.id] = seconds;
       tracker.skip(task);
       continue;
     }
-    const done = ((await readFound(partial(task))) ?? []) as readonly Trial[];
+    const done = ((await readFound(partial(task))) ?? []) as readonly Timed<Trial, number>[];
     trials.set(task.id, done);
     tracker.skipTrials(task, done.length);
   }
+  const failures: { readonly task: AttackTask; readonly error: Error }[] = [];
   await runAttackTasks(
     tasks.map(({ task }) => task).filter((task) => !results.has(task.id)),
     {
@@ -123,23 +135,47 @@ export async function attackJob(
       engine: engine && workerEngine(engine, workers),
       store,
       signal,
-      finished: (task) => trials.get(task.id) ?? [],
-      onTrial: async (task, trial, index) => {
-        const done = [...(trials.get(task.id) ?? []).slice(0, index), trial];
+      finished: (task) => (trials.get(task.id) ?? []).map(({ seconds: _, ...trial }) => trial),
+      onTrial: async (task, trial, index, seconds) => {
+        const done = [...(trials.get(task.id) ?? []).slice(0, index), { ...trial, seconds }];
         await writeFileAtomic(partial(task), toJson(done));
         trials.set(task.id, done);
         tracker.trial(task, trial.tokens);
       },
       onResult: async (task, result) => {
-        await writeFileAtomic(whole(task), toJson(result));
+        // None of versions that kept no times.
+        const seconds = (trials.get(task.id) ?? []).map((trial) => trial.seconds ?? Number.NaN);
+        await writeFileAtomic(whole(task), toJson({ ...result, seconds }));
+        times[task.id] = seconds;
         await rm(partial(task), { force: true });
         results.set(task.id, result);
       },
+      // One that fails is tried again when the run is, and ends no other.
+      onFailure: (task, error) => void failures.push({ task, error }),
     },
   );
   await rm(store, { recursive: true, force: true });
   tracker.end();
-  return { rows: rowsOf(tasks, results), notes };
+  // Nothing went well: then it is no property of the attacks.
+  if (failures.length > 0 && results.size === 0) throw failures[0].error;
+  const seconds = Object.fromEntries(
+    tasks.flatMap(({ task: { id } }) => (times[id] === undefined ? [] : [[id, times[id]]])),
+  );
+  return { rows: rowsOf(tasks, results), notes: [...notes, ...failureNotes(failures, results)], seconds };
+}
+
+/** What is to be said of searches and trials that failed, one sentence each. */
+function failureNotes(
+  failures: readonly { readonly task: AttackTask; readonly error: Error }[],
+  results: ReadonlyMap<string, SearchResult>,
+): string[] {
+  const ofTrials = [...results].flatMap(([id, { search, trials }]) => {
+    const failed = [...search, ...trials].filter(({ end }) => end === 'failed');
+    if (failed.length === 0) return [];
+    const what = `${failed.length} of ${search.length + trials.length} trials of ${id} failed`;
+    return [`${what} and count as having gained nothing: ${failed[0].failure}.`];
+  });
+  return [...failures.map(({ task, error }) => `Not measured: ${task.id} failed (${error.message}).`), ...ofTrials];
 }
 
 /** One row for each search and measure, of those that have a result. */
@@ -149,7 +185,8 @@ export function rowsOf(tasks: readonly LabelledTask[], results: ReadonlyMap<stri
     if (!result) return [];
     const { name: optimizer, options } = task.optimizer;
     return measures.map((measure): AttackRow => {
-      return { ...facts, composition: compositionOf(task), measure, optimizer, options, budget: task.steps, result };
+      const composition = compositionOf(task);
+      return { ...facts, search: task.id, composition, measure, optimizer, options, budget: task.steps, result };
     });
   });
 }

@@ -110,7 +110,7 @@ export class PlannedRunner extends Runner {
     const name = `attack ${plan.label ?? ''}`.trim();
     this.parts.push({ name, runs, steps, seconds: seconds / this.#workers, bytes: bytes * this.#workers });
     for (const note of notes) this.notes.add(note);
-    return { rows: rowsOf(tasks, results), notes };
+    return { rows: rowsOf(tasks, results), notes, seconds: {} };
   }
 
   override evaluate(model: Model, dataset: Dataset): Promise<Evaluation> {

@@ -1,0 +1,95 @@
+import { sobolPoints } from '../linalg/index.js';
+import { InputError } from '../registry/index.js';
+import type { FineTuneOptions } from './fine-tune.js';
+
+/** What a search varies in one respect. */
+export type Dimension =
+  | {
+      /** A number, uniform on a logarithmic scale. */
+      readonly kind: 'log';
+      /** The smallest, above 0. */
+      readonly low: number;
+      /** The largest. */
+      readonly high: number;
+    }
+  | {
+      /** One of some values, each as likely. */
+      readonly kind: 'choice';
+      /** All of them. */
+      readonly values: readonly (number | string)[];
+    };
+
+/**
+ * What a search varies, by name: `learningRate` (always there), `batchSize`, `schedule` (its name), and whatever else the options
+ * of the optimizer are called, such as `weightDecay`.
+ */
+export type SearchSpace = Readonly<Record<string, Dimension>>;
+
+/** One value of each dimension but the learning rate, which trials have of their own. */
+export type SearchPoint = Readonly<Record<string, number | string>>;
+
+/** What a trial of a search is run with. */
+export interface Candidate {
+  /** The learning rate. */
+  readonly learningRate: number;
+  /** All else that the search varies; none where it is the learning rate alone. */
+  readonly point?: SearchPoint;
+}
+
+/** The value of a dimension at a place from 0 to below 1. */
+function valueAt(dimension: Dimension, at: number): number | string {
+  if (dimension.kind === 'choice') return dimension.values[Math.floor(at * dimension.values.length)];
+  const [low, high] = [Math.log(dimension.low), Math.log(dimension.high)];
+  return Math.exp(low + at * (high - low));
+}
+
+/**
+ * The candidates of a quasirandom search: as many as are asked for, evenly spread over the space, the same for every starting
+ * point.
+ *
+ * @param seed - Of the scrambling.
+ * @throws InputError for a space without learning rates, or a range or choice of nothing.
+ */
+export function sobolCandidates(space: SearchSpace, count: number, seed: number): Candidate[] {
+  const names = Object.keys(space);
+  if (space.learningRate?.kind !== 'log')
+    throw new InputError('search: expected a range of learning rates, found none');
+  for (const [name, dimension] of Object.entries(space)) {
+    if (dimension.kind === 'choice' && dimension.values.length === 0) {
+      throw new InputError(`search: expected something to choose of ${name}, found nothing`);
+    }
+    if (dimension.kind === 'log' && !(dimension.low > 0 && dimension.high >= dimension.low)) {
+      throw new InputError(
+        `search: expected a range of ${name} above 0, smallest first, found ${dimension.low} to ${dimension.high}`,
+      );
+    }
+  }
+  return sobolPoints(count, names.length, { scramble: seed }).map((place) => {
+    const values = Object.fromEntries(names.map((name, index) => [name, valueAt(space[name], place[index])]));
+    const { learningRate, ...point } = values;
+    return { learningRate: Number(learningRate), ...(names.length > 1 && { point }) };
+  });
+}
+
+/** The options of a trial at a point of the space. */
+export function optionsAt<T extends Pick<FineTuneOptions, 'optimizer' | 'batchSize'>>(
+  setting: T,
+  point: SearchPoint = {},
+): T {
+  const { batchSize, schedule, ...options } = point;
+  const { optimizer } = setting;
+  return {
+    ...setting,
+    ...(batchSize !== undefined && { batchSize: Number(batchSize) }),
+    optimizer: {
+      ...optimizer,
+      ...(Object.keys(options).length > 0 && { options: { ...optimizer.options, ...options } }),
+      ...(schedule !== undefined && { schedule: { name: String(schedule) } }),
+    },
+  };
+}
+
+/** Stands for what a trial is run with: equal keys, equal trials. */
+export function keyOf({ learningRate, point, seed }: Candidate & { readonly seed?: number }): string {
+  return JSON.stringify([learningRate, point ?? null, seed ?? null]);
+}
