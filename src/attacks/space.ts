@@ -1,6 +1,6 @@
 import { sobolPoints } from '../linalg/index.js';
 import { InputError } from '../registry/index.js';
-import type { FineTuneOptions } from './fine-tune.js';
+import type { OptimizerSpec, ScheduleSpec } from '../training/index.js';
 
 /** What a search varies in one respect. */
 export type Dimension =
@@ -72,10 +72,9 @@ export function sobolCandidates(space: SearchSpace, count: number, seed: number)
 }
 
 /** The options of a trial at a point of the space. */
-export function optionsAt<T extends Pick<FineTuneOptions, 'optimizer' | 'batchSize'>>(
-  setting: T,
-  point: SearchPoint = {},
-): T {
+export function optionsAt<
+  T extends { optimizer: OptimizerSpec & { readonly schedule?: ScheduleSpec }; batchSize: number },
+>(setting: T, point: SearchPoint = {}): T {
   const { batchSize, schedule, ...options } = point;
   const { optimizer } = setting;
   return {

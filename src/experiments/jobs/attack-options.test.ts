@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { attacksOfSuite } from '../../attacks/index.js';
 import { dataSpec } from '../../data/index.js';
 import { parseOptions } from '../../registry/index.js';
 import { optimizers } from '../../training/index.js';
@@ -97,5 +98,48 @@ describe('the attacks of a plan', () => {
     );
     expect(() => plan({ attacks: ['lora', 'lora'] })).toThrow('expected each attack once');
     expect(() => plan({ attacks: ['lorra'] })).toThrow(/^attack\.attacks\.0: /);
+  });
+});
+
+describe('the search of an attack', () => {
+  const plan = (options: unknown) => attackPlan(dataSpec.parse({}), parseOptions(attackOptions, options, 'attack'));
+  const searchOf = (options: unknown) => plan(options).budgets.map(({ setting }) => setting.search);
+
+  it('is the grid, and nothing of a space stands in its plan', () => {
+    expect(searchOf({})).toEqual([undefined, undefined]);
+    expect(plan({ search: 'grid' })).toEqual(plan({}));
+  });
+
+  it('goes over a space with what is given of it, the same in every budget', () => {
+    const search = { name: 'sobol', trials: 16 };
+    expect(searchOf({ search: 'sobol' })).toEqual([search, search]);
+    const given = { search: 'asha', trials: 8, searchRates: [1e-4, 1], searchBatchSizes: [16, 64] };
+    const found = { name: 'asha', trials: 8, learningRate: [1e-4, 1], batchSizes: [16, 64] };
+    expect(searchOf({ ...given, searchSchedules: ['cosine'] })[0]).toEqual({ ...found, schedules: ['cosine'] });
+  });
+
+  it('refuses what the grid has no use for, and a range the wrong way round', () => {
+    expect(() => plan({ trials: 8 })).toThrow('trials: expected a search by sobol or asha, found grid');
+    expect(() => plan({ search: 'grid', searchSchedules: ['cosine'] })).toThrow('searchSchedules: expected a search');
+    expect(() => plan({ search: 'sobol', searchRates: [1, 0.1] })).toThrow('expected the smaller number first');
+  });
+});
+
+describe('a suite', () => {
+  const plan = (options: unknown) => attackPlan(dataSpec.parse({}), parseOptions(attackOptions, options, 'attack'));
+
+  it('is tried as if its attacks were named, and quick is the default', () => {
+    expect(plan({ suite: 'quick' }).attacks).toEqual(attacksOfSuite('quick'));
+    expect(plan({}).attacks).toBeUndefined();
+    const { attacks: tried, transforms = {} } = plan({ suite: 'standard' });
+    expect(tried).toEqual(attacksOfSuite('standard'));
+    expect(transforms['clip-edge']).toEqual({});
+  });
+
+  it('leaves out what is turned off, which a name would be refused for', () => {
+    expect(plan({ suite: 'standard', adaptive: false }).transforms).toEqual({});
+    expect(() => plan({ attacks: ['clip-edge'], adaptive: false })).toThrow('expected adaptive attacks for clip-edge');
+    expect(plan({ suite: 'full', reset: [] }).transforms?.reset).toBeUndefined();
+    expect(() => plan({ suite: 'quick', attacks: ['lora'] })).toThrow('a suite or by their names, found both');
   });
 });

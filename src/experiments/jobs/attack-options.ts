@@ -223,7 +223,7 @@ function namedAttacks(options: AttackOptions, learned: TransformOptions): Attack
   const given: Readonly<Record<string, unknown>> = options;
   const steps = new Set(chosen.flatMap((attack) => attack.transforms.map(({ name }) => name)));
   const parts = new Set(chosen.map(({ trained }) => trained.name));
-  const groups = Object.keys(choiceOfAttacks()).filter((key) => key !== 'attacks');
+  const groups = Object.keys(choiceOfAttacks()).filter((key) => key !== 'attacks' && key !== 'suite');
   const idle = groups.find((name) => given[name] !== undefined && !steps.has(name) && !parts.has(name));
   if (idle !== undefined) {
     throw new InputError(
