@@ -54,6 +54,7 @@ export {
   type TrialSetting,
   trialCount,
 } from './search.js';
+export { flopsToTarget, slowdownOf } from './slowdown.js';
 export {
   type Candidate,
   type Dimension,

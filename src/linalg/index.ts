@@ -23,5 +23,6 @@ export {
   topSingularTriplets,
   type UpdateOptions,
 } from './subspace.js';
+export { type Duration, type MedianDuration, medianDuration, type SurvivalStep, survivalCurve } from './survival.js';
 export { exactSingularValues, type Svd, svd } from './svd.js';
 export { type SymmetricEigen, symmetricEigen, type TridiagonalEigen, tridiagonalEigen } from './symmetric.js';

@@ -7,6 +7,8 @@ import {
   advantageSentence,
   attackTable,
   cheapestAttackSentence,
+  costSentence,
+  effortSentence,
   optimizerLabel,
   verdictSentence,
 } from './attack-table.js';
@@ -33,11 +35,13 @@ export interface ReportOrigin {
 
 /** Puts the findings of an attack into a table and plain sentences. */
 export function summarizeAttack(
-  { rows, metric, cost, score, notes = [] }: AttackedModel,
+  { rows, metric, cost, score, notes: left = [], seconds }: AttackedModel,
   { target, perClass }: Pick<AttackOptions, 'target' | 'perClass'>,
   authorized?: AttackTableOptions['authorized'],
 ): Summary {
   const advantages = [cost, score].filter((advantage) => advantage !== undefined);
+  const effort = effortSentence(rows, seconds);
+  const notes = [...(effort ? [effort] : []), ...left];
   const table = attackTable(rows, { target, perClass, authorized, metric });
   if (advantages.length === 0) {
     return {
@@ -49,7 +53,8 @@ export function summarizeAttack(
     };
   }
   const sentences = advantages.flatMap((advantage) => {
-    const found = [cheapestAttackSentence(advantage), advantageSentence(advantage)];
+    const cost = costSentence(advantage);
+    const found = [cheapestAttackSentence(advantage), ...(cost ? [cost] : []), advantageSentence(advantage)];
     // What the lock does to those who do not know of it is another question, and worth an answer.
     if (advantage.locked.plain) return found;
     const plain = attackersAdvantage(rows, advantage.measure, { only: (row) => row.plain });

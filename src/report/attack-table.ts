@@ -2,17 +2,20 @@ import {
   type Advantage,
   type AttackRow,
   costs,
+  flopsToTarget,
   heldAdvantage,
   isMeasured,
   overallVerdict,
   scores,
+  slowdownOf,
+  sumOfSpent,
   trainedParts,
   transforms,
   verdictOf,
 } from '../attacks/index.js';
 import { meanInterval, medianInterval } from '../linalg/index.js';
 import { startLabel } from './attack-names.js';
-import { cost, count, decimal, interval, MISSING, percent, slowdown } from './numbers.js';
+import { cost, count, decimal, interval, MISSING, magnitude, percent, ratio, slowdown } from './numbers.js';
 import type { Table } from './table.js';
 
 /** What stands in the table beside the searches. */
@@ -216,6 +219,49 @@ export function cheapestAttackSentence({ measure, locked, unlocked, floor }: Adv
   const goal =
     measure === 'cost' ? 'The cheapest attack on the locked model' : 'The best-scoring attack on the locked model';
   return `${goal} is ${how(locked)}: ${summary(locked)}, against ${summary(unlocked)} on the unlocked model and ${summary(floor)} for the floor.`;
+}
+
+/** What the best attack takes to the target, and how many times that of the unlocked model; none where neither is known. */
+export function costSentence({ measure, locked, unlocked }: Advantage): string | undefined {
+  if (measure !== 'cost') return undefined;
+  const computed = flopsToTarget(locked);
+  const slower = slowdownOf(locked, unlocked);
+  const operations =
+    computed === undefined || computed === 0
+      ? ''
+      : `computes ${magnitude(computed / 1e9, 2)} GFLOP to the target (median, without its search)`;
+  if (!slower) return operations === '' ? undefined : `It ${operations}.`;
+  const { n, median, low, high, longest } = slower;
+  const center = median === undefined ? `> ${ratio(longest)}` : ratio(median);
+  const bounds = high === undefined ? `${ratio(low)} or more` : interval(low, high, ratio);
+  const factor = `takes ${center} the steps of the unlocked model, seed by seed (median and 95 % interval by Kaplan and Meier: ${bounds}, n = ${count(n, 'seed')})`;
+  return `It ${[operations, factor].filter((part) => part !== '').join(', and ')}.`;
+}
+
+/** What all attacks together were computed with, searches included, from each starting point; none of older results. */
+export function effortSentence(
+  rows: readonly AttackRow[],
+  seconds: Readonly<Record<string, readonly number[]>> = {},
+): string | undefined {
+  // Two rows of one search are of the same trials.
+  const searches = [...new Map(rows.map((row) => [row.search ?? row, row])).values()];
+  const all = [...new Set(rows.map(({ start }) => start))].map((start) => {
+    const own = searches.filter((row) => row.start === start);
+    const trials = own.flatMap(({ result }) => [...result.search, ...result.trials]);
+    const { steps, samples, flops } = sumOfSpent(trials.flatMap(({ spent }) => spent ?? []));
+    const took = own.flatMap(({ search }) => (search === undefined ? [] : (seconds[search] ?? [])));
+    const time =
+      took.length > 0
+        ? `, ${decimal(
+            took.reduce((sum, value) => sum + value, 0),
+            0,
+          )} s`
+        : '';
+    const computed = magnitude(flops / 1e9, 1);
+    return { flops, text: `${start} ${count(steps, 'step')}, ${count(samples, 'example')}, ${computed} GFLOP${time}` };
+  });
+  if (all.every(({ flops }) => flops === 0)) return undefined;
+  return `All trials, searches included: ${all.map(({ text }) => text).join('; ')}.`;
 }
 
 /** What all measures together say of the lock, in words: the first thing to read. */

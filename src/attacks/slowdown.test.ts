@@ -1,0 +1,43 @@
+import { expect, it } from 'vitest';
+import { type AttackRow, flopsToTarget, slowdownOf, type Trial } from './index.js';
+
+/** A row whose seeds reached the target after so many steps, or not within 100. */
+function row(costs: readonly (number | undefined)[]): AttackRow {
+  const trials = costs.map((cost, seed) => ({ seed, cost, ...(cost !== undefined && { costFlops: 1000 * cost }) }));
+  return {
+    budget: 100,
+    result: { search: [], learningRate: 1, trials: trials as unknown as Trial[] },
+  } as unknown as AttackRow;
+}
+
+it('a slowdown is the median of the ratios of seeds, not the ratio of medians', () => {
+  // Ratios 2, 3, 4; the medians are 20 and 40.
+  expect(slowdownOf(row([40, 30, 80]), row([20, 10, 20]))).toMatchObject({ n: 3, median: 3, longest: 4 });
+});
+
+it('counts a run that ran out of budget as more than it lasted, each by its own seed', () => {
+  // More than 10, more than 2, 3, 4: half are at 4 or below only if the early one is taken out of the risk.
+  expect(slowdownOf(row([undefined, undefined, 30, 40]), row([10, 50, 10, 10]))).toMatchObject({
+    median: 4,
+    high: undefined,
+  });
+  expect(slowdownOf(row([undefined, undefined]), row([20, 25]))).toEqual({
+    n: 2,
+    median: undefined,
+    low: 5,
+    high: undefined,
+    longest: 5,
+  });
+});
+
+it('is not known where the unlocked model misses the target, or no step is taken', () => {
+  expect(slowdownOf(row([10, 20]), row([10, undefined]))).toBeUndefined();
+  expect(slowdownOf(row([0, 0]), row([10, 10]))).toBeUndefined();
+  expect(slowdownOf(row([10, 20]), row([10]))).toBeUndefined();
+});
+
+it('operations to the target are a median as well, known where more than half reached it', () => {
+  expect(flopsToTarget(row([10, 30, 20]))).toBe(20_000);
+  expect(flopsToTarget(row([10, undefined, 20]))).toBe(20_000);
+  expect(flopsToTarget(row([10, undefined]))).toBeUndefined();
+});
