@@ -3,6 +3,7 @@ import type { AttackFacts, Composition } from './composition.js';
 import type { Trial } from './fine-tune.js';
 import type { SearchResult } from './search.js';
 import { keyOf } from './space.js';
+import { type Spent, sumOfSpent } from './spent.js';
 import type { CountsAs } from './starts.js';
 
 /** Cost: steps to a target. Score: the best accuracy within the budget. */
@@ -63,6 +64,20 @@ function gains({ measure, budget }: AttackRow, trials: readonly Trial[]): number
 /** What an attacker gains with the seeds that are reported. */
 function reported(row: AttackRow): number[] {
   return gains(row, row.result.trials);
+}
+
+/** What all trials of a search took; what was done before trials of one seed, which they share, once. */
+export function spentOn({ search, trials }: SearchResult): Spent {
+  const prepared = new Set<number>();
+  const parts = [...search, ...trials].map(({ seed, spent = sumOfSpent([]), before }) => {
+    if (!before || !prepared.has(seed)) {
+      prepared.add(seed);
+      return spent;
+    }
+    const { steps, samples, flops } = before.spent;
+    return { steps: spent.steps - steps, samples: spent.samples - samples, flops: spent.flops - flops };
+  });
+  return sumOfSpent(parts);
 }
 
 /** The trials of a search with what it chose; of what is fitted, whose penalty is not searched, all. */

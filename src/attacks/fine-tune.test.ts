@@ -68,6 +68,25 @@ describe('what a trial took', () => {
     expect((await run({ name: 'adamw' })).spent).toEqual(spent);
   });
 
+  it('begin with what was done before, as steps and costs do', async () => {
+    const before = { steps: 4, evaluations: 5, tried: 2, spent: { steps: 6, samples: 96, flops: 1000 } };
+    const plain = await run({ name: 'sgd' }, { steps: 8 });
+    const heard: number[] = [];
+    const pauses = { at: [8], wait: async ({ step }: { step: number }) => heard.push(step) > 0 };
+    const after = await run({ name: 'sgd' }, { before, pauses });
+    expect(after.curve.map(({ step }) => step)).toEqual([4, 8, 12]);
+    expect(after.curve.map(({ score }) => score)).toEqual(plain.curve.map(({ score }) => score));
+    expect(heard).toEqual([8]);
+    expect(after.spent).toEqual({ steps: 14, samples: 96 + 8 * 16, flops: 1000 + (plain.spent?.flops ?? 0) });
+    const [own, both] = [
+      await run({ name: 'sgd' }, { target: 0.6 }),
+      await run({ name: 'sgd' }, { before, target: 0.6 }),
+    ];
+    expect([both.cost, both.costFlops]).toEqual([(own.cost ?? 0) + 4, (own.costFlops ?? 0) + 1000]);
+    const atOnce = await run({ name: 'sgd' }, { before, target: 0, continueAfterTarget: true });
+    expect(atOnce).toMatchObject({ cost: 4, costFlops: 1000 });
+  });
+
   it('grow with what an optimizer asks for, and end where the run does', async () => {
     const [step, mezo] = [await run({ name: 'sgd' }), await run({ name: 'mezo' })];
     // Two forward passes, one product each, in the place of one forward and one backward.

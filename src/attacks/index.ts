@@ -9,6 +9,7 @@ export {
   type Measure,
   overallVerdict,
   scores,
+  spentOn,
   type Verdict,
   verdictOf,
 } from './assessment.js';

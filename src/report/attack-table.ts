@@ -8,6 +8,7 @@ import {
   overallVerdict,
   scores,
   slowdownOf,
+  spentOn,
   sumOfSpent,
   trainedParts,
   transforms,
@@ -247,8 +248,7 @@ export function effortSentence(
   const searches = [...new Map(rows.map((row) => [row.search ?? row, row])).values()];
   const all = [...new Set(rows.map(({ start }) => start))].map((start) => {
     const own = searches.filter((row) => row.start === start);
-    const trials = own.flatMap(({ result }) => [...result.search, ...result.trials]);
-    const { steps, samples, flops } = sumOfSpent(trials.flatMap(({ spent }) => spent ?? []));
+    const { steps, samples, flops } = sumOfSpent(own.map(({ result }) => spentOn(result)));
     const took = own.flatMap(({ search }) => (search === undefined ? [] : (seconds[search] ?? [])));
     const time =
       took.length > 0

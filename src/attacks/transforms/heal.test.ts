@@ -6,7 +6,7 @@ import { type DataParts, dataSpec, loadData } from '../../data/index.js';
 import { ProgramCache } from '../../engine/index.js';
 import { initializeModel, type Model, parameterSet, type StateDict, saveModel } from '../../models/index.js';
 import { Evaluator } from '../../training/index.js';
-import { AttackRunner, type AttackTask, type Bench } from '../index.js';
+import { AttackRunner, type AttackTask, type Bench, spentOn } from '../index.js';
 import { ownValues, trainWeights, withValues } from '../train-weights.js';
 import { healOptions, healWeights } from './heal.js';
 import { resetWeights } from './reset.js';
@@ -78,6 +78,7 @@ describe('heal', () => {
     expect(work).toMatchObject({ steps: 16, evaluations: 16 });
     // The other rate, and two looks at 256 examples, 32 a batch.
     expect(work.tried).toBeCloseTo(16 + (2 * 8) / 3, 6);
+    expect(work.spent).toMatchObject({ steps: 32, samples: 32 * 32 });
     const kl = await healWeights(hurt, bench(), { ...options, learningRates: [1e-2] }, 1);
     expect(kl.work.evaluations).toBeCloseTo(16 * (4 / 3), 6);
     expect(kl.work.tried).toBeCloseTo((8 * 2) / 3, 6);
@@ -116,12 +117,20 @@ describe('an attack that heals first', () => {
     const { trials } = await runner.run(task({ target: 0.01, continueAfterTarget: true }));
     const plain = await runner.run(task({ transforms: [] }));
     await runner.release();
-    for (const { curve, cost, before, evaluations } of trials) {
+    const oneStep = (plain.trials[0].spent?.flops ?? 0) / 40;
+    for (const { curve, cost, costFlops, before, evaluations, spent } of trials) {
       expect(curve[0].step).toBe(10);
       expect(curve.at(-1)?.step).toBe(40);
       expect(cost).toBe(10);
       expect(before).toMatchObject({ steps: 10, evaluations: 10 });
       expect(evaluations).toBe(40);
+      // Each healing is 10 steps like those of plain fine-tuning, and less than one pass of 8 batches more to judge it.
+      expect(before?.spent).toMatchObject({ steps: 10, samples: 320 });
+      expect(before?.spent.flops).toBeGreaterThan(10 * oneStep);
+      expect(before?.spent.flops).toBeLessThan(18 * oneStep);
+      expect(costFlops).toBe(before?.spent.flops);
+      expect(spent).toMatchObject({ steps: 40, samples: 40 * 32 });
+      expect((spent?.flops ?? 0) - (costFlops ?? 0)).toBeCloseTo(30 * oneStep, 0);
     }
     expect(trials[0].curve).not.toEqual(trials[1].curve);
     expect(plain.trials[0]).not.toHaveProperty('before');
@@ -153,6 +162,25 @@ describe('an attack that heals first', () => {
     await expect(runner.run(task(), { signal })).rejects.toThrow('interrupted');
     await runner.release();
     await expect(stat(store)).rejects.toThrow();
+  });
+
+  it('is searched by halving with the steps that the healing leaves', async () => {
+    const runner = new AttackRunner();
+    const learningRate = { kind: 'log', low: 1e-4, high: 1e-1 } as const;
+    const method = { name: 'asha', trials: 8, space: { learningRate } } as const;
+    const heard: number[] = [];
+    const { search } = await runner.run(task({ budget: { method, decades: [-2], searchSeeds: [5], seeds: [1] } }), {
+      onTrial: (_, __, seconds) => void heard.push(seconds),
+    });
+    await runner.release();
+    expect(search.map(({ curve }) => curve[0].step)).toEqual(Array(8).fill(10));
+    // Of the 30 steps that are left 4, 8 and all.
+    const last = search.map(({ curve }) => curve.at(-1)?.step ?? 0).toSorted((a, b) => a - b);
+    expect(last).toEqual([...Array(6).fill(14), 18, 40]);
+    const spent = spentOn({ search, trials: [], learningRate: 1 });
+    // What they have in common once: 10 steps of healing and 6 · 4 + 8 + 30 of their own.
+    expect(spent.steps).toBe(10 + 6 * 4 + 8 + 30);
+    expect(heard).toHaveLength(9);
   });
 
   it('is refused where it leaves no step of a trial', async () => {
