@@ -1,0 +1,61 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AttackRow } from '../src/attacks/index.js';
+
+const main = resolve('dist/cli/main.js');
+let root: string;
+
+function weightlock(...args: string[]) {
+  return spawnSync(process.execPath, [main, ...args], { cwd: root, encoding: 'utf8' });
+}
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'weightlock-retain-'));
+  const made = weightlock('train', 'model', '--data.classes', '0,1,2', '--steps', '20', '--quiet');
+  expect(made.status, made.stderr).toBe(0);
+});
+afterAll(() => rm(root, { recursive: true }));
+
+const attack = [
+  ...['attack', 'model', '--unlocked', 'model', '--data.classes', '3,4,5', '--data.test-limit', '60'],
+  ...['--attacks', 'heal', '--optimizers', 'adamw', '--cost-steps', '12', '--score-steps', '0'],
+  ...['--seeds', '1', '--search-seeds', '9', '--workers', '0'],
+];
+
+/** What an attack that heals did before its trials, and which examples it had for that. */
+function healed(...more: string[]) {
+  const { status, stdout, stderr } = weightlock(...attack, ...more, '--json');
+  expect(status, stderr).toBe(0);
+  const { rows } = JSON.parse(stdout) as { rows: AttackRow[] };
+  const row = rows.find(({ composition }) => composition.transforms.some(({ name }) => name === 'heal'));
+  return { retain: row?.composition.data.retain, trial: row?.result.trials[0] };
+}
+
+describe('attack --retain', () => {
+  it('heals by examples like those of the authorized task, else by the outputs of the released model', () => {
+    const byTask = healed('--retain.classes', '0,1,2');
+    expect(byTask.retain).toMatchObject({ classes: [0, 1, 2] });
+    // A quarter of 12 steps; towards outputs each has one more forward pass, of the original.
+    expect(byTask.trial).toMatchObject({ before: { steps: 3, evaluations: 3 } });
+    expect(byTask.trial?.curve[0].step).toBe(3);
+    const byOutputs = healed();
+    expect(byOutputs.retain).toBeUndefined();
+    expect(byOutputs.trial?.before?.steps).toBe(3);
+    expect(byOutputs.trial?.before?.evaluations).toBeCloseTo(4, 6);
+  });
+
+  it.each([
+    [['--retain.classes', '0,11'], 'expected classes from 0 to 9, got 11'],
+    [['--retain.classes', '0,1,2,3'], 'expected at most 3 classes for the model, found 4'],
+    [['--retain.name', 'digit'], 'digit'],
+    [['--retain.path', 'nowhere'], 'nowhere'],
+  ])('%s is refused in one line', (more, message) => {
+    const { status, stdout, stderr } = weightlock(...attack, ...more, '--quiet');
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^error: [^\n]+\n$/);
+    expect(stderr).toContain(message);
+  });
+});
