@@ -31,7 +31,7 @@ function healed(...more: string[]) {
   expect(status, stderr).toBe(0);
   const { rows } = JSON.parse(stdout) as { rows: AttackRow[] };
   const row = rows.find(({ composition }) => composition.transforms.some(({ name }) => name === 'heal'));
-  return { retain: row?.composition.data.retain, trial: row?.result.trials[0] };
+  return { retain: row?.composition.data?.retain, trial: row?.result.trials[0] };
 }
 
 describe('attack --retain', () => {
