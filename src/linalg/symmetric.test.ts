@@ -46,6 +46,29 @@ describe('symmetricEigen', () => {
       });
   });
 
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])('of low rank, where most of the matrix is rounding, draw %i', (seed) => {
+    const [n, rank] = [80, 20];
+    const stream = new RandomStream(seed, 'low rank');
+    const b = Float64Array.from({ length: n * rank }, () => stream.normal());
+    const a = new Float64Array(n * n);
+    const sign = (k: number) => (k % 2 === 0 ? 1 : -1);
+    for (let i = 0; i < n; i++) {
+      for (let j = 0; j < n; j++) {
+        for (let k = 0; k < rank; k++) a[i * n + j] += sign(k) * b[i * rank + k] * b[j * rank + k];
+      }
+    }
+    const { values, vectors } = symmetricEigen(a, n, { vectors: true });
+    const size = Math.max(-values[0], values[n - 1]);
+    expect(values.filter((value) => Math.abs(value) > 1e-12 * size)).toHaveLength(rank);
+    for (let k = 0; k < n; k++) {
+      const v = vectors.subarray(k * n, (k + 1) * n);
+      for (let i = 0; i < n; i++) {
+        const product = v.reduce((sum, x, j) => sum + a[i * n + j] * x, 0);
+        expect(Math.abs(product - values[k] * v[i])).toBeLessThan(1e-13 * size);
+      }
+    }
+  });
+
   it('finds orthonormal eigenvectors', () => {
     const wanted = Array.from({ length: 30 }, (_, i) => Math.sin(i) * 3);
     const n = wanted.length;

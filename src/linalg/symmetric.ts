@@ -21,6 +21,11 @@ export interface TridiagonalEigen {
 
 /** QL steps an eigenvalue takes at most; it takes two on average. */
 const stepLimit = 60;
+/**
+ * Steps after which an off-diagonal element counts as 0 below the rounding of the largest elements, not only of its
+ * neighbours: where the rank is low, most of the matrix is that rounding, and its parts may never settle.
+ */
+const patience = 10;
 
 /**
  * All eigenvalues of a symmetric matrix in double precision, error at most about 1e-14 of the largest in size: Householder
@@ -141,10 +146,14 @@ function accumulate(a: Float64Array, n: number, factors: Float64Array, q: Float6
 /** Makes a tridiagonal matrix diagonal; the rows of `z`, of `width` elements, are turned along. */
 function implicitQl(d: Float64Array, e: Float64Array, z: Float64Array, width: number): void {
   const n = d.length;
+  let largest = 0;
+  for (let i = 0; i < n; i++) largest = Math.max(largest, Math.abs(d[i]), Math.abs(e[i]));
   for (let low = 0; low < n; low++) {
     for (let step = 0; ; step++) {
       let high = low;
-      while (high < n - 1 && Math.abs(e[high]) > Number.EPSILON * (Math.abs(d[high]) + Math.abs(d[high + 1]))) high++;
+      const least = step < patience ? 0 : largest;
+      const size = (i: number) => Math.max(least, Math.abs(d[i]) + Math.abs(d[i + 1]));
+      while (high < n - 1 && Math.abs(e[high]) > Number.EPSILON * size(high)) high++;
       if (high === low) break;
       if (step === stepLimit)
         throw new InputError(`eigenvalues: expected convergence in ${stepLimit} steps, found none`);
