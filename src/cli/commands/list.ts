@@ -91,14 +91,24 @@ export const list = defineCommand({
         expected: spec.expectation,
         default: spec.defaultValue,
         help: helpOf(spec),
+        optionOf: spec.optionOf,
       })),
     }));
     for (const { name, description, remark, options } of found) {
       print(`${name}: ${description}${remark === undefined ? '' : `. ${remark}`}`);
-      for (const { flag, help } of options) print(`  ${flag}: ${help}`);
+      // What a choice can be has options of its own, dozens of them; here the choice is enough.
+      for (const { flag, help, optionOf } of options) if (optionOf === undefined) print(`  ${flag}: ${help}`);
+      const choices = [...new Set(options.flatMap(({ optionOf }) => optionOf ?? []))];
+      for (const choice of choices)
+        print(`  and the options of each ${choice}: see --json, or weightlock list ${choice}s`);
       print('');
     }
-    result(found.map(({ options, ...entry }) => ({ ...entry, options: options.map(({ help: _, ...rest }) => rest) })));
+    result(
+      found.map(({ options, ...entry }) => ({
+        ...entry,
+        options: options.map(({ help: _, optionOf: __, ...rest }) => rest),
+      })),
+    );
     return 0;
   },
 });
