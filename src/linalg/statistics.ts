@@ -89,11 +89,15 @@ export function studentQuantile(degrees: number, confidence = 0.95): number {
  * Seeds are few (3 to 10), so the interval is Student's, exact when the scores are normal; resampling three numbers
  * (the bootstrap) would give an interval that is far too short. With n = 1 there is no interval, and none is given.
  *
+ * @param options - `within`: what a mean can be at all, such as 0 and 1 of a share; the interval is cut there.
  * @throws InputError when `values` is empty
  */
 export function meanInterval(
   values: readonly number[],
-  { confidence = 0.95 }: { confidence?: number } = {},
+  {
+    confidence = 0.95,
+    within = [-Infinity, Infinity],
+  }: { confidence?: number; within?: readonly [number, number] } = {},
 ): MeanInterval {
   const n = values.length;
   if (n === 0) throw new InputError('mean over seeds: expected at least one value, got none');
@@ -101,7 +105,8 @@ export function meanInterval(
   if (n === 1) return { n, mean: center, confidence };
   const squares = values.reduce((sum, value) => sum + (value - center) ** 2, 0);
   const half = studentQuantile(n - 1, confidence) * Math.sqrt(squares / (n - 1) / n);
-  return { n, mean: center, low: center - half, high: center + half, confidence };
+  const [least, most] = within;
+  return { n, mean: center, low: Math.max(least, center - half), high: Math.min(most, center + half), confidence };
 }
 
 /**

@@ -124,6 +124,13 @@ describe('studentQuantile', () => {
 });
 
 describe('meanInterval', () => {
+  it('ends where the mean of what it is of ends', () => {
+    expect(meanInterval([0.92, 0.08]).low).toBeLessThan(-4);
+    expect(meanInterval([0.92, 0.08], { within: [0, 1] })).toMatchObject({ mean: 0.5, low: 0, high: 1 });
+    const inside = meanInterval([0.5, 0.51, 0.52]);
+    expect(meanInterval([0.5, 0.51, 0.52], { within: [0, 1] })).toEqual(inside);
+  });
+
   it('agrees with scipy.stats.ttest_1samp to 1e-9', () => {
     const results = fixture.means.map(({ values, confidence }) => meanInterval(values, { confidence }));
     for (const bound of ['mean', 'low', 'high'] as const) {

@@ -177,7 +177,8 @@ function sideBySide({ title, reference = "the paper's", columns, rows }: ResultT
 }
 
 function cell({ ours, paper }: ResultCell): string {
-  const measured = ours.length === 0 ? MISSING : formatMean(meanInterval(ours.map((value) => 100 * value)));
+  const percents = ours.map((value) => 100 * value);
+  const measured = ours.length === 0 ? MISSING : formatMean(meanInterval(percents, { within: [0, 100] }));
   return `${measured} / ${paper === undefined ? MISSING : decimal(100 * paper)}`;
 }
 

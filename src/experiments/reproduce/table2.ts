@@ -166,7 +166,9 @@ export const table2: Reproduction = {
               const own = await from();
               return { ...own, weights: cloneWeights(own.weights) };
             };
-            const trained = await runnerOf({ ...context, seed }).train({ name }, { from: copy, data, options });
+            const attacker = runnerOf({ ...context, seed });
+            const trained = await attacker.train({ name }, { from: copy, data, options });
+            Object.assign(runner.seconds, attacker.seconds);
             runs.push(await judge(trained.model));
           }
           injected[start].push(runs);
