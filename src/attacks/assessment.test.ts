@@ -8,6 +8,7 @@ import {
   compositionOf,
   factsOf,
   isMeasured,
+  lockVerdict,
   type Measure,
   overallVerdict,
   starts,
@@ -130,5 +131,52 @@ describe('verdicts', () => {
     expect(of([-1, 0], [undefined, undefined])).toBe('holds');
     expect(of([undefined, undefined])).toBe('nothing measured');
     expect(of()).toBe('nothing measured');
+  });
+});
+
+describe('lockVerdict', () => {
+  const unlocked = row('unlocked', 'fine-tune', 'cost', [20, 22, 18, 21]);
+  const scratch = row('random weights', 'fine-tune', 'cost', [60, 58, 62, 61]);
+  const scored = [
+    row('unlocked', 'fine-tune', 'score', [0.9, 0.91]),
+    row('random weights', 'fine-tune', 'score', [0.5, 0.52]),
+    row('locked', 'fine-tune', 'score', [0.5, 0.53]),
+  ];
+  const advantagesOf = (rows: AttackRow[]) =>
+    (['cost', 'score'] as const).flatMap((measure) => attackersAdvantage(rows, measure) ?? []);
+
+  it('names the verdict, what decides it, what is left, and the cheapest attack with what it takes', () => {
+    const rows = [
+      unlocked,
+      scratch,
+      row('locked', 'fine-tune', 'cost', [70, 75, undefined, 80]),
+      row('locked', 'clip', 'cost', [22, 24, 20, 23]),
+      ...scored,
+    ];
+    const found = lockVerdict(advantagesOf(rows));
+    expect(found).toMatchObject({ verdict: 'does not hold', measure: 'cost' });
+    expect(found?.advantage.cost?.ratio).toBeCloseTo((60.25 - 22.25) / (60.25 - 20.25), 6);
+    expect(Object.keys(found?.advantage ?? {})).toEqual(['cost', 'score']);
+    expect(found?.cheapest).toMatchObject({ attack: 'clip', optimizer: 'adamw', adaptive: true });
+    expect(found?.cheapest?.cost).toEqual({ steps: 22.5 });
+    expect(found?.cheapest?.slowdown).toMatchObject({ n: 4 });
+    expect(found?.cheapest?.slowdown?.median).toBeCloseTo(1.1, 1);
+    expect(found?.cheapest?.flops).toBeUndefined();
+  });
+
+  it('says what ran out of budget, what measures nothing, and nothing of no advantage', () => {
+    const out = lockVerdict(
+      advantagesOf([unlocked, scratch, row('locked', 'fine-tune', 'cost', [undefined, undefined, undefined, 99])]),
+    );
+    expect(out).toMatchObject({
+      verdict: 'holds',
+      cheapest: { adaptive: false, cost: { steps: 100, censored: true } },
+    });
+    const useless = row('unlocked', 'fine-tune', 'cost', [59, 61, 60, 62]);
+    const nothing = lockVerdict(advantagesOf([useless, scratch, row('locked', 'clip', 'cost', [60, 61, 62, 63])]));
+    expect(nothing?.verdict).toBe('nothing measured');
+    expect(nothing).not.toHaveProperty('measure');
+    expect(lockVerdict([])).toBeUndefined();
+    expect(lockVerdict(advantagesOf(scored))).not.toHaveProperty('cheapest');
   });
 });

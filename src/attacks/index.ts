@@ -76,5 +76,6 @@ export {
   transformWeights,
 } from './transformed-weights.js';
 export * from './transforms/index.js';
+export { type CheapestAttack, type LockVerdict, lockVerdict } from './verdict.js';
 export { WeightsStore } from './weights-store.js';
 export { addWork, noWork, type PreparedWeights, type Work } from './work.js';

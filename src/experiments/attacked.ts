@@ -1,4 +1,4 @@
-import { type Advantage, type AttackRow, attackersAdvantage } from '../attacks/index.js';
+import { type Advantage, type AttackRow, attackersAdvantage, type LockVerdict, lockVerdict } from '../attacks/index.js';
 import { scoreTitle, type Task } from '../tasks/index.js';
 import type { AttackJobResult, SecondsOfTrials } from './jobs/attack.js';
 
@@ -12,6 +12,8 @@ export interface AttackedModel {
   readonly cost?: Advantage;
   /** Advantage in score. */
   readonly score?: Advantage;
+  /** Both in one record; not in results of versions before 0.3. */
+  readonly verdict?: LockVerdict;
   /** What was left out because it could do nothing, and which options had no effect: one sentence each. */
   readonly notes: readonly string[];
   /** Seconds of each trial by the name of its search; not in results of versions before 0.3. */
@@ -21,5 +23,6 @@ export interface AttackedModel {
 /** What the searches of an attack say of an attacker's advantage. */
 export function assessAttack({ rows, notes, seconds }: AttackJobResult, task: Task): AttackedModel {
   const [cost, score] = [attackersAdvantage(rows, 'cost'), attackersAdvantage(rows, 'score')];
-  return { rows, metric: scoreTitle(task), cost, score, notes, seconds };
+  const verdict = lockVerdict([cost, score].filter((advantage) => advantage !== undefined));
+  return { rows, metric: scoreTitle(task), cost, score, ...(verdict && { verdict }), notes, seconds };
 }

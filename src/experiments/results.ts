@@ -94,27 +94,48 @@ const row = z
     result: search,
   })
   .describe('one search of an attack');
+const interval = z.strictObject({
+  n: count,
+  ratio: number,
+  low: number.optional(),
+  high: number.optional(),
+  confidence: number,
+});
 const advantage = z
   .strictObject({
     measure: z.enum(['cost', 'score']),
     locked: row,
     unlocked: row,
     floor: row,
-    value: z.strictObject({
-      n: count,
-      ratio: number,
-      low: number.optional(),
-      high: number.optional(),
-      confidence: number,
-    }),
+    value: interval,
     isUpperBound: z.boolean(),
   })
   .describe("the attacker's advantage that a lock leaves: 1 all of it, 0 none");
+const verdict = z
+  .strictObject({
+    verdict: z.enum(['holds', 'does not hold', 'cannot tell', 'nothing measured']),
+    measure: z.enum(['cost', 'score']).optional(),
+    advantage: z.strictObject({ cost: interval.optional(), score: interval.optional() }),
+    cheapest: z
+      .strictObject({
+        attack: text,
+        optimizer: text,
+        adaptive: z.boolean(),
+        cost: z.strictObject({ steps: number, censored: z.boolean().optional() }),
+        flops: number.optional(),
+        slowdown: z
+          .strictObject({ median: number.optional(), low: number, high: number.optional(), n: count })
+          .optional(),
+      })
+      .optional(),
+  })
+  .describe('what all attacks together say of the lock');
 const attacked = z.strictObject({
   rows: z.array(row),
   metric: text,
   cost: advantage.optional(),
   score: advantage.optional(),
+  verdict: verdict.optional(),
   notes: z.array(text),
   seconds: z
     .record(text, z.array(number))
