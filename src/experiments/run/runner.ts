@@ -236,14 +236,24 @@ export class Runner {
     return { path, model: await loadModel(path), info: (await readJsonFile(noted)) as Info };
   }
 
-  /** Does a part and notes how long it took, unless an earlier run has noted that. */
+  /** Does a part and notes how long it took, with what runs took that were interrupted (a killed one is not counted). */
   async #timed<T>(part: string, work: () => Promise<T>): Promise<T> {
-    const noted = this.context.folder.file(`seconds-${part.replaceAll(/[ ,]+/g, '-')}.json`);
-    const before = (await exists(noted)) ? ((await readJsonFile(noted)) as number) : undefined;
+    const name = `seconds-${part.replaceAll(/[ ,]+/g, '-')}`;
+    const [noted, soFar] = [`${name}.json`, `${name}-so-far.json`].map((file) => this.context.folder.file(file));
+    const seconds = async (file: string) => ((await exists(file)) ? ((await readJsonFile(file)) as number) : undefined);
+    const whole = await seconds(noted);
+    const earlier = (await seconds(soFar)) ?? 0;
     const started = performance.now();
-    const done = await work();
-    this.seconds[part] = before ?? (performance.now() - started) / 1000;
-    if (before === undefined) await writeFileAtomic(noted, `${this.seconds[part]}\n`);
+    const taken = () => earlier + (performance.now() - started) / 1000;
+    let done: T;
+    try {
+      done = await work();
+    } catch (error) {
+      if (whole === undefined) await writeFileAtomic(soFar, `${taken()}\n`);
+      throw error;
+    }
+    this.seconds[part] = whole ?? taken();
+    if (whole === undefined) await writeFileAtomic(noted, `${this.seconds[part]}\n`);
     return done;
   }
 }
