@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RandomStream } from '../src/linalg/index.js';
 
 /** Moments of a kill, for each command. */
-const moments = 20;
+const manyMoments = 20;
 const main = resolve('dist/cli/main.js');
 const digits = ['--data.classes', '0,1,2,3,4', '--quiet', '--threads', '2'];
 
@@ -44,7 +44,12 @@ async function results(folder: string, model: string): Promise<Record<string, st
   return Object.fromEntries(files.map((file, index) => [file, contents[index]]));
 }
 
-async function expectSurvivesKills(name: string, args: readonly string[], model: string): Promise<void> {
+async function expectSurvivesKills(
+  name: string,
+  args: readonly string[],
+  model: string,
+  moments = manyMoments,
+): Promise<void> {
   const whole = await mkdtemp(join(root, `${name}-whole-`));
   const { end, ms } = await run(whole, args);
   expect(end).toBe(0);
@@ -97,5 +102,17 @@ describe('a run that was killed with SIGKILL and run again ends with the same bi
       ...digits,
     ];
     await expectSurvivesKills('lock', args, 'locked');
+  });
+
+  // Both erase or mix first, and what healed of that must not be done twice.
+  it.each([
+    ['redistil', '--redistil.steps', '400', '--redistil.max-kl', 'null', '--redistil.max-drop', '0.05'],
+    ['erase', '--erase.steps', '400', '--erase.max-kl', 'null', '--erase.max-drop', '0.05'],
+    ['erase,redistil', '--erase.steps', '150', '--redistil.steps', '150', '--erase.max-kl', 'null'],
+  ])('lock --method %s', async (method, ...options) => {
+    const model = join(root, `model of ${method}`);
+    expect((await run(root, ['train', model, '--steps', '300', ...digits])).end).toBe(0);
+    const args = ['lock', model, 'locked', '--method', method, ...options, ...digits];
+    await expectSurvivesKills(method, args, 'locked', 5);
   });
 });

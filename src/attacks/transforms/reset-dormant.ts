@@ -65,7 +65,9 @@ function magnitudes(x: Tensor, units: number): Tensor {
 
 /** Units of a pair of layers that give next to nothing. */
 export interface DormantUnits {
+  /** The layer that gives them and the one that reads them. */
   readonly pair: LayerPair;
+  /** Their positions in the layer, from 0. */
   readonly units: readonly number[];
 }
 

@@ -111,13 +111,15 @@ export const lock = defineCommand({
 
 /** One method as it is, several as stages. */
 function chosenMethod(names: readonly string[]): LockMethod {
-  const [first, ...more] = names.map((name) => lockMethods.get(name));
-  return more.length === 0 ? first : (stagedLock([first, ...more]) as LockMethod);
+  const methods = names.map((name) => lockMethods.get(name));
+  const [only] = methods;
+  return only && methods.length === 1 ? only : (stagedLock(methods) as LockMethod);
 }
 
 /** Their options: those of one method, those of several under their names. */
 function chosenOptions(options: object, names: readonly string[]): unknown {
-  if (names.length === 1) return optionsUnder(options, names[0]);
+  const [only] = names;
+  if (only !== undefined && names.length === 1) return optionsUnder(options, only);
   return Object.fromEntries(names.map((name) => [name, optionsUnder(options, name)]));
 }
 

@@ -95,8 +95,9 @@ function productsFor({ size }: LossSurface): number {
 export interface Interval {
   /** Geometric mean. */
   readonly value: number;
-  /** Its ends; none of one draw. */
+  /** Its lower end; none of one draw. */
   readonly low?: number;
+  /** Its upper end; none of one draw. */
   readonly high?: number;
   /** Draws. */
   readonly n: number;

@@ -53,9 +53,11 @@ export interface BatchPrediction {
 
 /** Numbers over all batches; none where a batch has none. */
 export interface Summary {
+  /** From the start alone. */
   readonly predicted?: Interval;
   /** Of local models laid end to end. */
   readonly path?: Interval;
+  /** By doing it. */
   readonly measured?: Interval;
 }
 
@@ -63,13 +65,17 @@ export interface Summary {
 export interface ModelPrediction {
   /** One a batch. */
   readonly batches: readonly BatchPrediction[];
+  /** The largest stable learning rate. */
   readonly rate: Summary;
+  /** Steps to the loss that is the goal. */
   readonly steps: Summary;
 }
 
 /** What was found of a model, and of the unlocked one beside it. */
 export interface PredictionResult {
+  /** The model that was asked about. */
   readonly model: ModelPrediction;
+  /** The unlocked one beside it. */
   readonly against?: ModelPrediction;
   /** Steps of the model over those of the unlocked one, batch by batch. */
   readonly slowdown?: Summary;
@@ -77,7 +83,9 @@ export interface PredictionResult {
 
 /** How it is computed, shown and ended. */
 export interface PredictionContext {
+  /** Threads and device. */
   readonly engine: EngineOptions;
+  /** Ends it after the current product. */
   readonly signal?: AbortSignal;
   /** Hears of each model and batch that is done. */
   readonly onDone?: (done: number) => void;
