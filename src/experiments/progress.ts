@@ -24,6 +24,15 @@ export interface PhaseProgress {
   end(what?: string): void;
 }
 
+/** Shows nothing. */
+export const silentProgress: PhaseProgress = {
+  begin: () => undefined,
+  advance: () => undefined,
+  advanceBy: () => undefined,
+  skip: () => undefined,
+  end: () => undefined,
+};
+
 /** Shows progress, and notes it in the run folder as well, for whoever watches the run from outside. */
 export function notedProgress(shown: PhaseProgress, folder: Pick<RunFolder, 'reportStatus'>): PhaseProgress {
   let [phase, step, total] = ['', 0, 0];

@@ -2,17 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RunFolder } from '../../evidence/index.js';
-import type { PhaseProgress } from '../progress.js';
+import { silentProgress } from '../progress.js';
 import type { PlannedPart } from '../run/index.js';
 import type { Reproduction, ReproductionContext, Scale } from './reproduction.js';
-
-const silent: PhaseProgress = {
-  begin: () => undefined,
-  advance: () => undefined,
-  advanceBy: () => undefined,
-  skip: () => undefined,
-  end: () => undefined,
-};
 
 /**
  * What an experiment would do: its parts, with the time that they take at the pace of one step here. Nothing is left on disk;
@@ -27,7 +19,7 @@ export async function planReproduction(
   try {
     const folder = await RunFolder.open({ root, command: 'plan', config: { experiment: experiment.name, scale } });
     const plan: PlannedPart[] = [];
-    await experiment.run(scale, { ...context, folder, progress: silent, plan });
+    await experiment.run(scale, { ...context, folder, progress: silentProgress, plan });
     await folder.close();
     return plan;
   } finally {

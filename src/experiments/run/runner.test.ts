@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { RunFolder } from '../../evidence/index.js';
 import { initializeModel, saveModel } from '../../models/index.js';
-import type { PhaseProgress } from '../progress.js';
+import { silentProgress } from '../progress.js';
 import { Runner } from './runner.js';
 
 let root: string;
@@ -18,15 +18,11 @@ afterEach(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-const silent: PhaseProgress = {
-  begin: () => undefined,
-  advance: () => undefined,
-  advanceBy: () => undefined,
-  skip: () => undefined,
-  end: () => undefined,
-};
 const newRunner = () =>
-  new Runner({ engine: { threads: 1 }, seed: 1 }, { folder, signal: new AbortController().signal, progress: silent });
+  new Runner(
+    { engine: { threads: 1 }, seed: 1 },
+    { folder, signal: new AbortController().signal, progress: silentProgress },
+  );
 
 it('a part that was interrupted took the seconds of both runs, and those only', async () => {
   const source = join(root, 'source');
