@@ -53,13 +53,6 @@ function cheapestOf({ locked, unlocked }: Advantage): CheapestAttack {
     adaptive: locked.adaptive,
     cost: medianInterval(costs(locked)).median,
     ...(flops !== undefined && { flops }),
-    ...(slower && {
-      slowdown: {
-        ...(slower.median !== undefined && { median: slower.median }),
-        low: slower.low,
-        ...(slower.high !== undefined && { high: slower.high }),
-        n: slower.n,
-      },
-    }),
+    ...(slower && { slowdown: { median: slower.median, low: slower.low, high: slower.high, n: slower.n } }),
   };
 }
