@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import { smallestBatch } from '../../models/index.js';
+import { InputError } from '../../registry/index.js';
 import { taskOf } from '../../tasks/index.js';
 import { Evaluator } from '../../training/index.js';
 import { frozenUse } from '../frozen-use.js';
 import { hiddenLayersOf, hiddenOutput } from '../hidden-layers.js';
+import { isNoWork } from '../work.js';
 import { featuresBySeed, fittedPart } from './fitted-part.js';
 import type { TrainedPart } from './trained-part.js';
 
@@ -29,7 +31,13 @@ export const hiddenLayers: TrainedPart<Record<string, never>> = {
   search: async ({ model, prepared, train, shared: { test, metric, target }, evaluator, programs, budget, log }) => {
     const task = { ...taskOf(model), output: hiddenOutput };
     const inside = new Evaluator(hiddenLayersOf(model), {}, { task, programs });
-    const given = async (seed: number) => ({ weights: (await prepared(seed)).weights, evaluator: inside });
+    const given = async (seed: number) => {
+      const { weights, work } = await prepared(seed);
+      // A regression takes no steps that these could be charged to: they would be free.
+      if (!isNoWork(work))
+        throw new InputError('hidden-layers: expected no transform before it that trains, found one');
+      return { weights, evaluator: inside };
+    };
     const features = featuresBySeed(given, most);
     return frozenUse({ features, train, test, metric, target, task: evaluator.task, budget }, log);
   },

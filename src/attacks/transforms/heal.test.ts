@@ -155,6 +155,13 @@ describe('an attack that heals first', () => {
     expect(await run()).toEqual(first);
   });
 
+  it('is not had for free by a regression on hidden layers, which takes no steps that it could be charged to', async () => {
+    const runner = new AttackRunner();
+    const part = { trained: { name: 'hidden-layers' }, optimizer: { name: 'lbfgs' } };
+    await expect(runner.run(task(part))).rejects.toThrow('hidden-layers: expected no transform before it that trains');
+    await runner.release();
+  });
+
   it('is ended by a signal, and has stored nothing', async () => {
     const store = join(root, 'interrupted');
     const runner = new AttackRunner({}, store);
