@@ -1,6 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { reproduceSmoke } from './support/reproduce-smoke.js';
 
@@ -9,6 +10,24 @@ beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'weightlock-theory-'));
 });
 afterAll(() => rm(root, { recursive: true }));
+
+it.each([
+  [['fig1', '--models', 'a'], '--models: expected an experiment on several language models, found fig1'],
+  [
+    ['table1-text', '--models', 'all-minilm-l6-v2,gpt'],
+    '--models: expected some of all-minilm-l6-v2, smollm2-135m-instruct, deberta-v3-xsmall for table1-text, found gpt',
+  ],
+  [
+    ['fig3', '--sweep', 'none'],
+    "--sweep none: expected an experiment that searches beside the paper's cells, found fig3",
+  ],
+])('refuses what an experiment has not: %j', (args, expected) => {
+  const { status, stderr } = spawnSync(process.execPath, [resolve('dist/cli/main.js'), 'reproduce', ...args], {
+    encoding: 'utf8',
+  });
+  expect(stderr.replaceAll(/\s+/g, ' ')).toContain(expected);
+  expect(status).toBe(2);
+});
 
 // These need no data sets.
 describe('reproduce, at scale smoke', () => {

@@ -18,6 +18,7 @@ describe.skipIf(!hasSharedData)('reproduce, at scale smoke', () => {
     ['table1-text', 2, 1],
     ['table2', 3, 0],
     ['fig3', 2, 0],
+    ['releases', 1, 0],
   ])('%s has the columns and tasks of the paper', (name, columns, tasks) => {
     const { tables, attacks } = reproduceSmoke(name, root);
     expect(tables[0].columns).toHaveLength(columns);

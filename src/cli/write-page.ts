@@ -1,13 +1,16 @@
 import { join } from 'node:path';
 import type { ReproductionResult } from '../experiments/index.js';
 import { requireWritable, resolveInside, writeFileAtomic } from '../formats/index.js';
-import { type ReportOrigin, reproductionPage } from '../report/index.js';
+import { pageName, type ReportOrigin, reproductionPage } from '../report/index.js';
 import { requireOwnFile } from './output-files.js';
 
+/** What a page is of. */
+type Reproduced = Pick<ReproductionResult, 'name' | 'scale'>;
+
 /** Checks, before any work, that a reproduction's page can be written into a folder and overwrites no other file. */
-export async function requirePage(experiment: string, folder: string): Promise<void> {
+export async function requirePage(reproduced: Reproduced, folder: string): Promise<void> {
   await requireWritable(folder, 'folder');
-  await requireOwnFile(pageOf(experiment, folder), {
+  await requireOwnFile(pageOf(reproduced, folder), {
     what: 'the page of a reproduction',
     isOwn: (head) => /^# [^\n]+\n\nScale `/.test(head),
   });
@@ -20,13 +23,14 @@ export async function writePage(found: ReproductionResult, origin: ReportOrigin,
     await requireOwnFile(join(folder, file), { what: 'an SVG chart', isOwn: (head) => head.startsWith('<svg') });
     await writeFileAtomic(join(folder, file), svg);
   }
-  const page = pageOf(found.name, folder);
+  const page = pageOf(found, folder);
   await writeFileAtomic(page, markdown);
   return page;
 }
 
-/** The name comes from a run folder, which may be anyone's. */
-function pageOf(experiment: string, folder: string): string {
-  resolveInside(folder, `${experiment}.md`);
-  return join(folder, `${experiment}.md`);
+/** The file's name; the experiment's comes from a run folder, which may be anyone's. */
+function pageOf(reproduced: Reproduced, folder: string): string {
+  const file = `${pageName(reproduced)}.md`;
+  resolveInside(folder, file);
+  return join(folder, file);
 }

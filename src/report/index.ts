@@ -26,7 +26,7 @@ export {
   slowdown,
   steps,
 } from './numbers.js';
-export { reproductionPage, reproductionReport, summarizeReproduction } from './reproduction-report.js';
+export { pageName, reproductionPage, reproductionReport, summarizeReproduction } from './reproduction-report.js';
 export { type Table, type TableColumn, tableToHtml, tableToMarkdown, tableToText } from './table.js';
 export { fitColumns, printable, printableJson, printableLines } from './text.js';
 export { showMetric, utilitySentence, utilityTable } from './utility-table.js';

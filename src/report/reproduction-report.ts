@@ -55,6 +55,11 @@ export async function reproductionReport(result: ReproductionResult, origin: Rep
   });
 }
 
+/** What a reproduction's page and pictures are called: the experiment, and its scale where that is not the default. */
+export function pageName({ name, scale }: Pick<ReproductionResult, 'name' | 'scale'>): string {
+  return scale === 'small' ? name : `${name}-${scale}`;
+}
+
 /** A reproduction as a Markdown page and the pictures that it shows, by file name. */
 export async function reproductionPage(
   result: ReproductionResult,
@@ -66,7 +71,7 @@ export async function reproductionPage(
     lines.push(`## ${heading}`, ...paragraphs);
     if (table) lines.push(tableToMarkdown(table));
     if (svg && chart) {
-      const file = `${result.name}-${chart}.svg`;
+      const file = `${pageName(result)}-${chart}.svg`;
       charts.set(file, svg);
       lines.push(`![${caption ?? heading}](${file})`, `*${caption ?? heading}*`);
     }

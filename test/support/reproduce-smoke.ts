@@ -22,7 +22,7 @@ export function reproduceSmoke(name: string, root: string): ReproductionResult {
   // Exit code 1 says that a claim does not hold, and nothing else does.
   expect(status).toBe(found.claims.some(({ verdict }) => verdict === 'fails') ? 1 : 0);
   expect(found).toMatchObject({ name, scale: 'smoke' });
-  const page = readFileSync(join(root, 'pages', `${name}.md`), 'utf8');
+  const page = readFileSync(join(root, 'pages', `${name}-smoke.md`), 'utf8');
   for (const text of [found.title, '## Claims', '## Environment', 'duration, minutes', 'scale: smoke']) {
     expect(page).toContain(text);
   }

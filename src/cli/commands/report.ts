@@ -43,7 +43,7 @@ export const report = defineCommand({
         throw new InputError(`${run}: expected a run of reproduce for --page, found one of ${command}`);
       }
       const found = read('reproduce');
-      await requirePage(found.name, options.page);
+      await requirePage(found, options.page);
       const written = dryRun ? options.page : await writePage(found, origin, options.page);
       print(dryRun ? `would write into ${written}` : written);
       result({ output: written });

@@ -51,6 +51,13 @@ export const reproduce = defineCommand({
       .enum(sweeps)
       .default('full')
       .describe('full: searches learning rates and tries all attacks beside; none: the cells of the paper alone'),
+    models: z
+      .array(z.string())
+      .min(1)
+      .optional()
+      .describe(
+        'folders of the language models that have rows, of those of the experiment; default those of the scale',
+      ),
     data: z.string().optional().describe('folder of the data sets, one subfolder each; default WEIGHTLOCK_DATA'),
     seed: z.int().min(0).default(1).describe('seed of the split, the weights and all shuffles'),
     page: z.string().optional().describe('folder to write the results to as a Markdown page with its charts'),
@@ -59,24 +66,34 @@ export const reproduce = defineCommand({
     'weightlock reproduce table1-vision --scale smoke',
     'weightlock reproduce table3 --scale small --data ./data --page docs/results',
     'weightlock reproduce fig4 --scale paper --sweep none',
+    'weightlock reproduce table1-text --scale paper --sweep none --models all-minilm-l6-v2',
   ],
   run: async (context) => {
     const { options, threads, device, signal, print, result, dryRun } = context;
-    const { scale, sweep, seed, page } = options;
+    const { scale, sweep, models, seed, page } = options;
     const experiment = reproductions.get(context.arguments.experiment);
-    requireOffered(experiment, scale, sweep);
+    requireOffered(experiment, options);
+    const folders = dataOf(experiment, models);
     // What is made of random numbers needs no folder.
-    const data = options.data ?? (experiment.data.length === 0 ? '' : dataFolder('give --data'));
-    if (page !== undefined) await requirePage(experiment.name, page);
+    const data = options.data ?? (folders.length === 0 ? '' : dataFolder('give --data'));
+    if (page !== undefined) await requirePage({ name: experiment.name, scale }, page);
     const inputs: Record<string, string> = {};
-    for (const name of experiment.data) inputs[name] = await digestOfFolder(dataSetFolder(data, name));
+    for (const name of folders) inputs[name] = await digestOfFolder(dataSetFolder(data, name));
     if (dryRun) {
       const { path, state } = await context.locateRunFolder(inputs);
       print(
-        `would run ${experiment.name} at scale ${scale} ${experiment.data.length === 0 ? 'on random numbers' : `on ${experiment.data.join(', ')} in ${data}`}; ${path} (${state})`,
+        `would run ${experiment.name} at scale ${scale} ${folders.length === 0 ? 'on random numbers' : `on ${folders.join(', ')} in ${data}`}; ${path} (${state})`,
       );
       const engine = { threads, device };
-      const parts = await planReproduction(experiment, scale, { sweep, seed, data, signal, engine, workers: threads });
+      const parts = await planReproduction(experiment, scale, {
+        sweep,
+        models,
+        seed,
+        data,
+        signal,
+        engine,
+        workers: threads,
+      });
       print(`\n${tableToText(planTable(parts))}`);
       return 0;
     }
@@ -92,6 +109,7 @@ export const reproduce = defineCommand({
           data,
           seed,
           sweep,
+          models,
         }),
       write: async (reproduced, run) => {
         const origin = reportOrigin(await readOrigin(run.path));
@@ -117,13 +135,30 @@ export const reproduce = defineCommand({
  *
  * @throws InputError naming the option.
  */
-function requireOffered({ name, scales: offered, canSkipSweep }: Reproduction, scale: Scale, sweep: Sweep): void {
+function requireOffered(
+  { name, scales: offered, canSkipSweep, models: known }: Reproduction,
+  { scale, sweep, models }: { scale: Scale; sweep: Sweep; models?: readonly string[] },
+): void {
   if (!offered.includes(scale)) {
     throw new InputError(`--scale: expected one of ${offered.join(', ')} for ${name}, found ${scale}`);
   }
   if (sweep === 'none' && !canSkipSweep) {
     throw new InputError(`--sweep none: expected an experiment that searches beside the paper's cells, found ${name}`);
   }
+  if (!models) return;
+  if (!known) throw new InputError(`--models: expected an experiment on several language models, found ${name}`);
+  const unknown = models.find((model) => !known.includes(model));
+  if (unknown !== undefined) {
+    throw new InputError(`--models: expected some of ${known.join(', ')} for ${name}, found ${unknown}`);
+  }
+}
+
+/** The folders that an experiment reads: of the models among which it leaves a choice, the chosen ones. */
+function dataOf({ data, models: known = [] }: Reproduction, models?: readonly string[]): string[] {
+  return data.filter((folder) => {
+    const model = known.find((name) => folder === `models/${name}`);
+    return model === undefined || !models || models.includes(model);
+  });
 }
 
 /** What would be done, part by part, and all of it. */

@@ -1,6 +1,7 @@
 import { type AttackRow, scores } from '../../attacks/index.js';
 import { loadData } from '../../data/index.js';
 import { mean, ratioInterval } from '../../linalg/index.js';
+import { tasks } from '../../tasks/index.js';
 import { share } from './claims.js';
 import { runnerOf } from './common.js';
 import { guessingOf, pairTasks } from './pair-tasks.js';
@@ -79,6 +80,8 @@ const uses = [
   { kind: 'fine-tune', label: 'fine-tuned' },
 ] as const;
 
+const classification = tasks.get('classification');
+
 /** A release whose outputs give at least this share of what its weights give is rich, and at most the other one narrow. */
 const [richShare, narrowShare] = [0.75, 0.25];
 
@@ -99,11 +102,11 @@ export const releases: Reproduction = {
     const [model] = presentModels(context, models);
     const mrpc = textsOf(context, model, 'mrpc', { maxLength, limit, testLimit });
     const kinds = [
-      { name: 'rich', what: `${model.label}, embeddings`, path: (await releasedAsIs(runner, context, model)).path },
+      { name: 'rich', what: `${model.label}, embeddings`, made: await releasedAsIs(runner, context, model) },
       {
         name: 'narrow',
         what: `${model.label}, classifier of MRPC`,
-        path: (await trainedClassifier(runner, context, model, mrpc, trainEpochs)).made.path,
+        made: (await trainedClassifier(runner, context, model, mrpc, trainEpochs)).made,
       },
     ];
     const wanted = pairTasks.filter(({ name }) => tasks.includes(name));
@@ -116,12 +119,13 @@ export const releases: Reproduction = {
       const budget = { ...rest.budget, steps: Math.max(1, Math.round((attackEpochs * train.size) / textBatch)) };
       const guess = guessingOf(test, metric);
       guessing.push({ ours: [guess] });
-      for (const kind of kinds) {
-        const goal = { label: `${kind.name}-${name}`, data, target, metric };
+      for (const { name: kind, made } of kinds) {
+        const goal = { label: `${kind}-${name}`, data, target, metric };
+        const head = made.model.head.kind === classification.head ? undefined : classification.headFor(train);
         // Without an unlocked model beside it: what is released here was not locked.
-        const { rows } = await runner.attack({ locked: kind.path }, sweep(goal, rest.optimizers, budget));
-        found.set(`${kind.name} ${name}`, rows);
-        claims.push(worthOfOutputs(kind.name, label, rows, guess));
+        const { rows } = await runner.attack({ locked: made.path, head }, sweep(goal, rest.optimizers, budget));
+        found.set(`${kind} ${name}`, rows);
+        claims.push(worthOfOutputs(kind, label, rows, guess));
       }
     }
     const cell = (kind: string, task: string, attack: string, start = 'locked'): ResultCell => {

@@ -202,6 +202,8 @@ export interface ReproductionContext {
   readonly plan?: PlannedPart[];
   /** Whether anything is searched beside the cells of the paper; of an experiment that can leave it out. */
   readonly sweep: Sweep;
+  /** Folders of the models that have rows; default those of the scale. */
+  readonly models?: readonly string[];
 }
 
 /** An experiment: an entry of the registry. */
@@ -216,6 +218,8 @@ export interface Reproduction {
   readonly scales: readonly Scale[];
   /** Whether it can leave out everything but the cells of the paper (`--sweep none`). */
   readonly canSkipSweep: boolean;
+  /** Folders, below the data folder's `models`, of the models among which rows can be chosen; none where there is no choice. */
+  readonly models?: readonly string[];
   /** Runs it; what was finished before an interruption is not done again. */
   run(scale: Scale, context: ReproductionContext): Promise<ReproductionResult>;
 }

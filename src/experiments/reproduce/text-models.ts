@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { type DataParts, type DataSpec, dataSpec, loadData } from '../../data/index.js';
 import { specDefOptions, specdef } from '../../locks/index.js';
 import { architectures, initializeModel, loadModel, type Model } from '../../models/index.js';
+import { InputError } from '../../registry/index.js';
 import { taskOf } from '../../tasks/index.js';
 import { trainOptions } from '../jobs/train.js';
 import type { Runner } from '../run/index.js';
@@ -31,12 +32,22 @@ export interface TextModel {
   };
 }
 
-/** Those whose folder is there, and stand-ins for the others that have one. */
-export function presentModels({ data }: ReproductionContext, models: readonly TextModel[]): TextModel[] {
+/**
+ * Those whose folder is there, and stand-ins for the others that have one.
+ *
+ * @throws InputError for one that was chosen and has neither.
+ */
+export function presentModels(
+  { data, models: chosen }: ReproductionContext,
+  models: readonly TextModel[],
+): TextModel[] {
   const isThere = (folder: string) => existsSync(join(data, 'models', folder));
   return models.flatMap(({ standIn, ...model }) => {
     if (isThere(model.folder)) return [model];
-    return standIn && isThere(standIn.tokenizer) ? [{ ...model, label: standIn.label, standIn }] : [];
+    if (standIn && isThere(standIn.tokenizer)) return [{ ...model, label: standIn.label, standIn }];
+    if (!chosen?.includes(model.folder)) return [];
+    const needed = [model.folder, ...(standIn ? [standIn.tokenizer] : [])].map((folder) => join('models', folder));
+    throw new InputError(`--models: expected ${needed.join(' or ')} in ${data}, found none`);
   });
 }
 
