@@ -6,6 +6,7 @@ const layers = [
   'graph',
   'engine',
   'linalg',
+  'spectra',
   'nn',
   'models',
   'data',

@@ -23,7 +23,7 @@ const python = process.env.WEIGHTLOCK_PYTHON ?? 'python3';
 
 /**
  * Benchmarks of one language model: batches of 8 texts of 64 tokens, AdamW. Steps with full SVDs take up to a minute: they are
- * done once, after one that warms up.
+ * done once, after two that warm up.
  */
 function languageBenchmarks(name) {
   const lock = { name: `${name} lock step with KL`, ours: `lock:${name}`, memory: 1 };
@@ -139,17 +139,16 @@ if (hasTorch && !hasTransformers && benchmarks.some(isLanguage)) {
 const load = loadavg()[0];
 if (load > 0.5) console.log(`Load average ${load.toFixed(1)}: other processes run, the ratios may mean little.`);
 
-/** How many steps take about a third of a second, after a warm-up; one where a step takes seconds. And how long the first took. */
+/** How many steps take about a third of a second, after a warm-up; one where a step takes seconds. */
 async function blockLength(side) {
-  const first = await side.run(1);
-  if (first > 2) return { length: 1, first };
-  await side.run(2);
+  // The first may start a subspace iteration: it says nothing of the others.
+  await side.run(1);
+  const second = await side.run(1);
+  if (second > 2) return 1;
+  await side.run(1);
   const seconds = await side.run(3);
-  return { length: Math.max(1, Math.round(0.3 / (seconds / 3))), first };
+  return Math.max(1, Math.round(0.3 / (seconds / 3)));
 }
-
-/** Seconds of a step that needs no warm-up, where it is to be done once. */
-const longStep = 10;
 
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
@@ -161,15 +160,13 @@ async function measure({ ours, torch, blocks: most = Number.POSITIVE_INFINITY, .
     sides.push(new Side(python, [`${here}/torch_side.py`, options.threads, torch]));
   const lengths = [];
   const times = sides.map(() => []);
-  for (const [index, side] of sides.entries()) {
+  for (const side of sides) {
     await side.ready();
-    const { length, first } = await blockLength(side);
-    lengths.push(length);
-    if (blocks === 1 && first > longStep) times[index].push(first);
+    lengths.push(await blockLength(side));
   }
   for (let block = 0; block < blocks; block++) {
     for (const [index, side] of sides.entries()) {
-      if (times[index].length <= block) times[index].push((await side.run(lengths[index])) / lengths[index]);
+      times[index].push((await side.run(lengths[index])) / lengths[index]);
     }
   }
   const memory = [];

@@ -12,10 +12,10 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { ProgramCache } from '../src/engine/index.js';
 import { digestOfModel } from '../src/evidence/index.js';
 import { inspectTensors, openMatrices } from '../src/experiments/index.js';
 import { fromFloat32, openTensors, readSafetensors, toFloat32, writeSafetensors } from '../src/formats/index.js';
-import { leadingSingularValues } from '../src/linalg/index.js';
 import {
   type Architecture,
   architectures,
@@ -26,6 +26,7 @@ import {
   saveModel,
 } from '../src/models/index.js';
 import { ones } from '../src/nn/index.js';
+import { leadingSingularValues } from '../src/spectra/index.js';
 import { ggufFile } from './support/gguf-writer.js';
 import { torchFile } from './support/torch-writer.js';
 
@@ -249,6 +250,9 @@ const smol = resolve(process.env.WEIGHTLOCK_DATA ?? '../shared/data', 'models/sm
 const present = existsSync(smol);
 if (!present) console.log(`skipped: no model in ${smol} (set WEIGHTLOCK_DATA)`);
 
+const programs = new ProgramCache({ threads: 1 });
+afterAll(() => programs.release());
+
 describe.skipIf(!present)('SmolLM2-135M-Instruct in Q4_1', () => {
   it.each([
     'model.layers.0.self_attn.q_proj.weight',
@@ -266,7 +270,7 @@ describe.skipIf(!present)('SmolLM2-135M-Instruct in Q4_1', () => {
     const [rows, columns] = shape;
     const values = new Float32Array(rows * columns);
     await tensors.values(name, values);
-    const found = [...leadingSingularValues(values, { rows, columns, k: 8, name })];
+    const found = [...(await leadingSingularValues(values, { rows, columns, k: 8, name, programs }))];
     // Five decimals are given, of values down to 14.
     expect(found.map((sigma, i) => Math.abs(sigma / expected[i] - 1) < 1e-6)).toEqual(Array(8).fill(true));
   });

@@ -1,3 +1,4 @@
+import { type EngineOptions, ProgramCache } from '../engine/index.js';
 import { digestOfWeights, tensorDigest } from '../evidence/index.js';
 import {
   describeNotFinite,
@@ -7,9 +8,10 @@ import {
   openTensors,
   type TensorHeader,
 } from '../formats/index.js';
-import { EXACT_SIDE, exactSingularValues, leadingSingularValues } from '../linalg/index.js';
+import { exactSingularValues } from '../linalg/index.js';
 import { type MatrixShape, matrixShape, modelFolder, requirePlainFolder } from '../models/index.js';
 import { InputError } from '../registry/index.js';
+import { allSingularValues, EXACT_SIDE, leadingSingularValues } from '../spectra/index.js';
 
 /** What there is to say of one weight matrix. */
 export interface MatrixReport {
@@ -62,6 +64,8 @@ export interface InspectOptions {
   topK: number;
   /** A full SVD of every matrix, for the condition number of large ones; default false. */
   exact?: boolean;
+  /** Threads and device of the products with large matrices. */
+  engine?: EngineOptions;
   /** Stops it between two tensors. */
   signal?: AbortSignal;
   /** Hears of each tensor that is done. */
@@ -110,7 +114,7 @@ function describeTensors(tensors: readonly TensorHeader[], floats: readonly Tens
  */
 export async function inspectTensors(
   tensors: OpenTensors,
-  { topK, exact = false, signal, onTensor }: InspectOptions,
+  { topK, exact = false, engine, signal, onTensor }: InspectOptions,
 ): Promise<Inspection> {
   const sizeOf = ({ shape }: TensorHeader) => shape.reduce((product, length) => product * length, 1);
   const floats = tensors.headers.filter(isFloat);
@@ -118,6 +122,7 @@ export async function inspectTensors(
   const matrices: MatrixReport[] = [];
   const remarks: string[] = [];
   const digested: DigestedTensor[] = [];
+  const programs = new ProgramCache(engine);
   for (const header of tensors.headers) {
     signal?.throwIfAborted();
     const { name, dtype, shape } = header;
@@ -127,7 +132,7 @@ export async function inspectTensors(
       const values = buffer.subarray(0, sizeOf(header));
       await tensors.values(name, values, onPiece);
       const matrix = matrixShape(shape);
-      if (matrix) matrices.push(inspectMatrix(header, values, matrix, { topK, exact }));
+      if (matrix) matrices.push(await inspectMatrix(header, values, matrix, { topK, exact, programs }));
       else {
         const bad = findNotFinite(values, shape);
         if (bad) remarks.push(`${name} is not finite: ${describeNotFinite(bad)}.`);
@@ -138,26 +143,29 @@ export async function inspectTensors(
     // An SVD blocks: let Ctrl-C and the progress line have their turn.
     await new Promise((resolve) => setImmediate(resolve));
   }
+  await programs.release();
   return { matrices, remarks, tensors: digested, sha256: digestOfWeights(digested.map(({ sha256 }) => sha256)) };
 }
 
 /** Singular values, condition number and norm of one matrix, in double precision. */
-function inspectMatrix(
+async function inspectMatrix(
   { name, dtype, shape }: TensorHeader,
   values: Float32Array,
   { rows, columns }: MatrixShape,
-  { topK, exact }: { topK: number; exact: boolean },
-): MatrixReport {
+  { topK, exact, programs }: { topK: number; exact: boolean; programs: ProgramCache },
+): Promise<MatrixReport> {
   const notFinite = findNotFinite(values, shape);
   if (notFinite) return { name, dtype, shape, sigma: [], condition: Number.NaN, frobenius: Number.NaN, notFinite };
   let squares = 0;
   for (let i = 0; i < values.length; i++) squares += values[i] * values[i];
   const frobenius = Math.sqrt(squares);
   if (!exact && Math.min(rows, columns) > EXACT_SIDE) {
-    const sigma = [...leadingSingularValues(values, { rows, columns, k: topK, name })];
+    const sigma = [...(await leadingSingularValues(values, { rows, columns, k: topK, name, programs }))];
     return { name, dtype, shape, sigma, frobenius };
   }
-  const all = exactSingularValues(values, rows, columns);
+  const all = exact
+    ? exactSingularValues(values, rows, columns)
+    : await allSingularValues(values, { rows, columns, programs });
   const smallest = all[all.length - 1];
   // What is smaller is the rounding of the SVD itself. The rounding of the weights to float32, a billion times larger, is
   // no reason to call a value 0: the file's weights are the matrix.

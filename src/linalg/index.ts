@@ -1,7 +1,6 @@
 export { cholesky, solveTransposed } from './cholesky.js';
-export { EXACT_SIDE, leadingSingularValues } from './leading.js';
-export type { RealArray } from './matrix.js';
-export { addRankK, multiplyRight } from './products.js';
+export { type RealArray, requireShape } from './matrix.js';
+export { addRankK, multiplyLeft, multiplyRight } from './products.js';
 export { thinQr } from './qr.js';
 export { RandomStream } from './random.js';
 export { mostSobolDimensions, sobolPoints } from './sobol.js';
@@ -17,6 +16,7 @@ export {
   studentQuantile,
 } from './statistics.js';
 export {
+  type BlockProduct,
   type SubspaceOptions,
   TopSingularSubspace,
   type TopSingularTriplets,

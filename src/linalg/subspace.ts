@@ -57,6 +57,16 @@ export interface UpdateOptions {
   deflate?: boolean;
 }
 
+/** A product that an update asks for: `out = W · block`, or `out = Wᵀ · block`. */
+export interface BlockProduct {
+  /** Whether the matrix is transposed. */
+  readonly transposed: boolean;
+  /** `[columns, width]`; of the transposed matrix `[rows, width]`. */
+  readonly block: Float64Array;
+  /** Receives the product: `[rows, width]`, of the transposed matrix `[columns, width]`. */
+  readonly out: Float64Array;
+}
+
 /**
  * Follows the k largest singular triplets of a slowly changing matrix by block subspace iteration: Y = W·V, Y = Q·R,
  * Z = Wᵀ·Q, SVD of Z (Rayleigh-Ritz), V = right Ritz vectors. One iteration a step keeps σ within 1e-4 while W moves
@@ -154,25 +164,46 @@ export class TopSingularSubspace {
    */
   update(matrix: Float32Array, options: UpdateOptions = {}): TopSingularTriplets {
     requireShape(matrix, this.#rows, this.#columns, this.#name);
+    for (const { transposed, block, out } of this.#course(options)) {
+      const multiply = transposed ? multiplyLeft : multiplyRight;
+      multiply(matrix, this.#rows, this.#columns, block, this.width, out);
+    }
+    return this.#triplets;
+  }
+
+  /**
+   * `update` with the products computed elsewhere, one after another.
+   *
+   * @throws InputError when the products are not finite.
+   */
+  async updateBy(
+    multiply: (product: BlockProduct) => Promise<void>,
+    options: UpdateOptions = {},
+  ): Promise<TopSingularTriplets> {
+    for (const product of this.#course(options)) await multiply(product);
+    return this.#triplets;
+  }
+
+  /** The products of an update, each to be done before the next is asked for. */
+  *#course(options: UpdateOptions): Generator<BlockProduct, void, void> {
     const { iterations, tolerance = this.#warm ? undefined : 1e-4, maxIterations = 400 } = options;
     const { floor = 0, deflate = false } = options;
     // A block as wide as the matrix spans everything: one iteration is exact.
     const complete = this.width === Math.min(this.#rows, this.#columns);
     this.#converged = complete;
     if (iterations !== undefined || tolerance === undefined || complete) {
-      for (let i = 0; i < (complete ? 1 : (iterations ?? 1)); i++) this.#iterate(matrix);
-      return this.#triplets;
+      for (let i = 0; i < (complete ? 1 : (iterations ?? 1)); i++) yield* this.#iterate();
+      return;
     }
-    this.#iterate(matrix);
+    yield* this.#iterate();
     for (let pairs = 1; pairs < maxIterations; ) {
-      multiplyRight(matrix, this.#rows, this.#columns, this.basis, this.width, this.#y);
+      yield { transposed: false, block: this.basis, out: this.#y };
       const found = this.#countConverged(tolerance, floor);
       this.#converged = found === this.k;
       if (this.#converged) break;
-      pairs += 1 + this.#filter(matrix, maxIterations - pairs, deflate ? found : 0);
-      this.#iterate(matrix);
+      pairs += 1 + (yield* this.#filter(maxIterations - pairs, deflate ? found : 0));
+      yield* this.#iterate();
     }
-    return this.#triplets;
   }
 
   /**
@@ -231,10 +262,10 @@ export class TopSingularSubspace {
     this.basis.set(this.#warm ? state : this.#start);
   }
 
-  #iterate(matrix: Float32Array): void {
-    multiplyRight(matrix, this.#rows, this.#columns, this.basis, this.width, this.#y);
-    const q = this.orthonormalize(this.#y);
-    multiplyLeft(matrix, this.#rows, this.#columns, q, this.width, this.#z);
+  *#iterate(): Generator<BlockProduct, void, void> {
+    yield { transposed: false, block: this.basis, out: this.#y };
+    const block = this.orthonormalize(this.#y);
+    yield { transposed: true, block, out: this.#z };
     this.ritz(this.#z);
   }
 
@@ -280,7 +311,7 @@ export class TopSingularSubspace {
    * @param held - So many first columns stay as they are, and the others orthogonal to them.
    * @returns d, the pairs of products spent.
    */
-  #filter(matrix: Float32Array, maxDegree: number, held: number): number {
+  *#filter(maxDegree: number, held: number): Generator<BlockProduct, number, void> {
     const { width, basis } = this;
     const values = this.#ritzValues;
     const cut = values[width - 1] ** 2;
@@ -291,8 +322,8 @@ export class TopSingularSubspace {
     let previous = new Float64Array(basis.length);
     let current = basis.slice();
     for (let d = 1; d <= degree; d++) {
-      if (d > 1) multiplyRight(matrix, this.#rows, this.#columns, current, width, this.#y);
-      multiplyLeft(matrix, this.#rows, this.#columns, this.#y, width, this.#z);
+      if (d > 1) yield { transposed: false, block: current, out: this.#y };
+      yield { transposed: true, block: this.#y, out: this.#z };
       const factor = d === 1 ? 1 : 2;
       for (let i = 0; i < current.length; i++) {
         previous[i] = factor * ((2 / cut) * this.#z[i] - current[i]) - previous[i];

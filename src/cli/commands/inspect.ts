@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { inspectTensors, openMatrices } from '../../experiments/index.js';
 import { describeNotFinite } from '../../formats/index.js';
-import { EXACT_SIDE } from '../../linalg/index.js';
 import { decimal, MISSING, magnitude, tableToText } from '../../report/index.js';
+import { EXACT_SIDE } from '../../spectra/index.js';
 import { defineCommand } from '../command.js';
 import { modelArgument } from '../model-argument.js';
 
@@ -30,7 +30,7 @@ export const inspect = defineCommand({
   examples: ['weightlock inspect ./locked', 'weightlock inspect ./model.safetensors --top-k 8 --json'],
   run: async (context) => {
     const { topK, exact } = context.options;
-    const { dryRun, signal, progress, print, result } = context;
+    const { dryRun, threads, device, signal, progress, print, result } = context;
     const path = await modelArgument(context.arguments.path, context);
     if (path === undefined) return 0;
     const { tensors, matrices: found } = await openMatrices(path);
@@ -40,7 +40,7 @@ export const inspect = defineCommand({
     }
     const line = progress({ label: 'inspect', total: tensors.headers.length });
     const onTensor = (done: number, name: string) => line.update(done, { extra: name });
-    const inspection = await inspectTensors(tensors, { topK, exact, signal, onTensor });
+    const inspection = await inspectTensors(tensors, { topK, exact, engine: { threads, device }, signal, onTensor });
     line.finish();
     const { matrices, remarks, sha256 } = inspection;
     const notComputed = matrices.some(({ condition }) => condition === undefined)

@@ -1,4 +1,4 @@
-import { leadingSingularValues } from '../../linalg/index.js';
+import { type EngineOptions, ProgramCache } from '../../engine/index.js';
 import {
   type LockData,
   type LockMethod,
@@ -7,6 +7,7 @@ import {
   lockContext,
 } from '../../locks/index.js';
 import { type Model, type StateDict, weightMatrices, writtenParameters } from '../../models/index.js';
+import { leadingSingularValues } from '../../spectra/index.js';
 import { folderHooks, type JobContext } from './train.js';
 
 /** A lock and the largest singular values of each matrix before and after. */
@@ -36,7 +37,7 @@ export async function lockJob<Options>(
   context: JobContext,
 ): Promise<LockJobResult> {
   const { folder, phase, stepOffset = 0, engine, signal, onStep } = context;
-  const before = largestSingularValues(model.weights);
+  const before = await largestSingularValues(model.weights, engine);
   const { checkpoint, hooks } = folderHooks(context);
   const onReport = (report: LockStepReport) => {
     const { step, tokens, ...measured } = report;
@@ -51,8 +52,9 @@ export async function lockJob<Options>(
     await opened.release();
   }
   const written = writtenParameters(model);
-  const after = largestSingularValues(
+  const after = await largestSingularValues(
     new Map([...model.weights].map(([name, { shape, data }]) => [name, { shape, data: written.get(name) ?? data }])),
+    engine,
   );
   return {
     ...result,
@@ -64,11 +66,16 @@ export async function lockJob<Options>(
 const reported = 8;
 
 /** The largest singular values of every weight matrix. */
-export function largestSingularValues(weights: StateDict): Map<string, number[]> {
-  return new Map(
-    weightMatrices(weights).map(({ name, rows, columns }) => {
-      const data = weights.get(name)?.data ?? new Float32Array();
-      return [name, [...leadingSingularValues(data, { rows, columns, k: reported, name })]];
-    }),
-  );
+export async function largestSingularValues(
+  weights: StateDict,
+  engine: EngineOptions = {},
+): Promise<Map<string, number[]>> {
+  const programs = new ProgramCache(engine);
+  const found = new Map<string, number[]>();
+  for (const { name, rows, columns } of weightMatrices(weights)) {
+    const data = weights.get(name)?.data ?? new Float32Array();
+    found.set(name, [...(await leadingSingularValues(data, { rows, columns, k: reported, name, programs }))]);
+  }
+  await programs.release();
+  return found;
 }

@@ -2,6 +2,7 @@ import type { Program, ProgramCache } from '../../engine/index.js';
 import { Graph, gemm, matMul } from '../../graph/index.js';
 import { svd, TopSingularSubspace, type TopSingularTriplets } from '../../linalg/index.js';
 import type { WeightMatrix } from '../../models/index.js';
+import { EXACT_SIDE, leadingBlock } from '../../spectra/index.js';
 import { isLarge } from './matrices.js';
 
 /** Gives the k largest singular triplets of one weight matrix, step after step. */
@@ -24,7 +25,7 @@ export interface TripletOptions {
 
 /**
  * Lines 4 and 5 of Algorithm 1 for one matrix: the top-k part of its SVD, by block subspace iteration that starts from
- * the step before, or (`exact`) by a full SVD.
+ * the step before, or (`exact`) by a full SVD. The first block of a large matrix comes from its Gram matrix.
  */
 export function tripletSource(
   { name, rows, columns }: WeightMatrix,
@@ -46,8 +47,16 @@ export function tripletSource(
   const subspace = new TopSingularSubspace({ rows, columns, k, seed, name });
   const products =
     programs && isLarge({ rows, columns }) ? blockProducts(subspace, rows, columns, programs) : undefined;
+  const isStartLong = programs && Math.min(rows, columns) > EXACT_SIDE;
+  const { k: kept, width } = subspace;
   return {
-    triplets: (matrix) => (products && subspace.warm ? products(matrix) : subspace.update(matrix)),
+    triplets: async (matrix) => {
+      if (!subspace.warm && isStartLong) {
+        const start = await leadingBlock(matrix, { rows, columns, k: kept, width, name, programs });
+        if (start) subspace.restore(start);
+      }
+      return products && subspace.warm ? products(matrix) : subspace.update(matrix);
+    },
     state: () => subspace.state(),
     restore: (state) => subspace.restore(state),
   };
