@@ -1,5 +1,6 @@
 export { balanced } from './balance.js';
 export type { BlockBound, Values } from './bounds/bound.js';
+export { cnnBounds } from './bounds/cnn.js';
 export { mlpBounds, type PrintedBound, printedMlpBounds } from './bounds/mlp.js';
 export { cumulative, type DensityOptions, type SpectralMeasure, spectralDensity, spectralMeasure } from './density.js';
 export {

@@ -15,6 +15,7 @@ import { Dense } from '../../src/theory/bounds/dense.js';
 import {
   blockOf,
   checkBounds,
+  cnnBounds,
   eigenvalues,
   exactCurvature,
   figure2Data,
@@ -258,6 +259,35 @@ describe('the repaired bounds', () => {
     expect(bounds.some(({ bound }) => bound > 0)).toBe(true);
     if (name === 'mlp') expect(bounds.every(({ bound }) => bound > 0)).toBe(true);
   });
+
+  it.each([
+    [1, false],
+    [4, false],
+    [4, true],
+  ])(
+    'hold for the Gauss-Newton part of the CNN without any slack, at σ_max %d, biases off 0: %s',
+    async (sigma, moved) => {
+      const network = figure2Networks.cnn;
+      const data = figure2Data(network, 3);
+      const start = withLargestSingularValue(network, figure2Weights(network, 3), sigma);
+      const values = new Map(
+        Array.from(start, ([name, each]) => [
+          name,
+          moved && name.endsWith('bias') ? each.map((_, i) => 0.3 * Math.sin(7 * i + name.length)) : each,
+        ]),
+      );
+      const surface = figure2Surface(network, data);
+      const gaussNewton = await exactCurvature(surface, surface.pointOf(values), 'gauss-newton');
+      await surface.release();
+      const found = cnnBounds(values, data);
+      expect(found.map(({ weight }) => weight)).toEqual(['fc1.weight', 'fc2.weight', 'conv2.weight', 'conv1.weight']);
+      for (const { weight, block, sigma: own, factor } of found) {
+        expect(own, weight).toBeCloseTo(sigma, 9);
+        expect(factor, weight).toBeGreaterThan(0);
+        expect(own ** 2 * factor, weight).toBeLessThanOrEqual(spectralNorm(blockOf(gaussNewton, block, block)));
+      }
+    },
+  );
 
   it('hold after training has moved biases off 0', async () => {
     const network = figure2Networks.mlp;
