@@ -1,3 +1,4 @@
+export { frontierChart, frontierSpec, frontierTable } from './frontier.js';
 export {
   type CurvePoint,
   type LearningCurve,

@@ -3,6 +3,7 @@ import type {
   ReproductionResult,
   ResultAttack,
   ResultCell,
+  ResultFrontier,
   ResultScatter,
   ResultSeries,
   ResultTable,
@@ -10,7 +11,17 @@ import type {
 import { meanInterval } from '../linalg/index.js';
 import { attackCurves, type ReportOrigin } from './attack-report.js';
 import { advantageSentence, attackTable, cheapestAttackSentence } from './attack-table.js';
-import { learningCurves, picture, rateCurves, scatter, scatterTable, seriesLines, seriesTable } from './charts.js';
+import {
+  frontierChart,
+  frontierTable,
+  learningCurves,
+  picture,
+  rateCurves,
+  scatter,
+  scatterTable,
+  seriesLines,
+  seriesTable,
+} from './charts.js';
 import { type ReportSection, renderReport } from './html.js';
 import { decimal, formatMean, MISSING } from './numbers.js';
 import { type Table, tableToMarkdown } from './table.js';
@@ -27,6 +38,7 @@ export function summarizeReproduction(result: ReproductionResult): { tables: Tab
   return {
     tables: [
       ...result.tables.map(sideBySide),
+      ...(result.frontier ? [frontierTable(result.frontier)] : []),
       ...(result.series ?? []).map(seriesTable),
       ...(result.scatters ?? []).map(scatterTable),
       ...Object.entries(result.utility).map(([model, change]) =>
@@ -105,6 +117,7 @@ async function parts(result: ReproductionResult): Promise<Part[]> {
   return [
     { heading: 'What was done', paragraphs: [...result.setup, ...(result.notes ?? [])] },
     ...(await Promise.all(result.tables.map(tablePart))),
+    ...(result.frontier ? [await frontierPart(result.frontier)] : []),
     ...(await Promise.all((result.series ?? []).map(seriesPart))),
     ...(await Promise.all((result.scatters ?? []).map(scatterPart))),
     ...Object.entries(result.utility).map(([model, change]) => ({
@@ -148,6 +161,19 @@ async function seriesPart(series: ResultSeries): Promise<Part> {
     ...picture(chart),
     chart: name,
     caption,
+  };
+}
+
+/** Locks beside one another; without a chart where nothing was measured that it could show. */
+async function frontierPart(frontier: ResultFrontier): Promise<Part> {
+  const { title, name, points } = frontier;
+  const part: Part = { heading: title, table: { ...frontierTable(frontier), title: undefined } };
+  if (!points.some(({ score, lost }) => score?.low !== undefined && lost.length > 0)) return part;
+  return {
+    ...part,
+    ...picture(await frontierChart(frontier)),
+    chart: name,
+    caption: `${title}: utility lost against advantage left; the size is the owner's computing, the bars are 95 % intervals.`,
   };
 }
 

@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import type { ResultFrontier } from '../../src/experiments/index.js';
 import { InputError } from '../../src/registry/index.js';
 import {
   type Chart,
+  frontierChart,
+  frontierSpec,
+  frontierTable,
   type LearningCurve,
   learningCurves,
   learningCurvesSpec,
@@ -49,6 +53,22 @@ const exampleScatter = {
   ),
 };
 
+const exampleFrontier: ResultFrontier = {
+  title: 'What locks cost and leave',
+  name: 'frontier',
+  points: ['small CNN', 'MiniLM'].flatMap((model, index) => [
+    {
+      ...{ model, method: 'specdef', class: 'off-manifold', lost: [0.01 + 0.01 * index, 0.02], kl: [0.1] },
+      ...{ score: { ratio: 0.9, low: 0.5, high: 1.3 }, cost: { ratio: 1.2 }, attack: 'clip', flops: 3e12, seconds: 40 },
+    },
+    {
+      ...{ model, method: 'rebalance', class: 'symmetry', lost: [0], kl: [0] },
+      ...{ score: { ratio: 1, low: 0.9, high: 1.1 }, attack: 'canonicalize', flops: 0, seconds: 0.2 },
+    },
+    { model, method: 'erase', lost: [0.005], kl: [], attack: 'plain', seconds: 10 },
+  ]),
+};
+
 const gallery: Record<string, () => Promise<Chart>> = {
   'learning-curves': () => learningCurves(exampleCurves(), { ...strict, metric: 'accuracy' }),
   'learning-curves-linear': () => {
@@ -60,6 +80,7 @@ const gallery: Record<string, () => Promise<Chart>> = {
   'series-lines': () => seriesLines(exampleSeries(false), strict),
   'series-lines-panels': () => seriesLines(exampleSeries(true), strict),
   scatter: () => scatter(exampleScatter, strict),
+  frontier: () => frontierChart(exampleFrontier, strict),
   'rate-curves': () => rateCurves(exampleRates, { ...strict, metric: 'accuracy', guessing: 0.53 }),
 };
 
@@ -355,6 +376,29 @@ describe('seriesLines', () => {
       expect(() => seriesSpec(line([{ x: 1, values: [bad] }]))).toThrow(InputError);
     }
     expect(() => seriesSpec(line([{ x: 1, values: [] }]))).toThrow('at least one point');
+  });
+});
+
+describe('the frontier', () => {
+  it('its table says what is not measured, and what is a bound', () => {
+    const [specdef, rebalance, erase] = frontierTable(exampleFrontier).rows;
+    expect(specdef).toMatchObject({
+      ...{ lost: '1.5 (−4.9 to 7.9, n = 2)', kl: '0.100', score: '0.90 (0.50 to 1.30)', cost: 'measures nothing' },
+      flops: '3.0e12',
+    });
+    expect(rebalance).toMatchObject({ cost: '–', flops: '0', class: 'symmetry' });
+    expect(erase).toMatchObject({ score: '–', class: '–', flops: '–', kl: '–' });
+    const [point] = exampleFrontier.points;
+    const bound = { ...point, cost: { ratio: 0.1, low: 0, high: 0.2, isUpperBound: true } };
+    expect(frontierTable({ ...exampleFrontier, points: [bound] }).rows[0]).toMatchObject({
+      cost: '≤ 0.10 (0.00 to 0.20)',
+    });
+  });
+
+  it('refuses to draw nothing, and what is not a number', () => {
+    const [point, , erase] = exampleFrontier.points;
+    expect(() => frontierSpec({ ...exampleFrontier, points: [erase] })).toThrow('at least one');
+    expect(() => frontierSpec({ ...exampleFrontier, points: [{ ...point, lost: [Number.NaN] }] })).toThrow('finite');
   });
 });
 

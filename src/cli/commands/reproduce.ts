@@ -45,7 +45,7 @@ export const reproduce = defineCommand({
       .enum(scales)
       .default('small')
       .describe(
-        'smoke: whether all parts run, some minutes; small: at most two hours on two cores; medium: at most eight, three draws of each lock; paper: as the paper did',
+        'smoke: whether all parts run, some minutes; small: at most two hours on two cores; medium: at most eight, three draws of each lock; paper: as the paper did; full: all of what is not in the paper',
       ),
     sweep: z
       .enum(sweeps)

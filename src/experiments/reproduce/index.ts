@@ -14,12 +14,15 @@ import { table3 } from './table3.js';
 
 export { planReproduction } from './plan.js';
 export {
+  type AdvantageLeft,
   type Claim,
+  type FrontierPoint,
   type Reproduction,
   type ReproductionContext,
   type ReproductionResult,
   type ResultAttack,
   type ResultCell,
+  type ResultFrontier,
   type ResultPair,
   type ResultPoint,
   type ResultScatter,

@@ -8,9 +8,10 @@ import type { UtilityChange } from '../utility.js';
 
 /**
  * How much of an experiment is computed: a minute for a check, at most two hours on two cores, at most eight (what the paper
- * did, at the best rate of a shorter search, over three draws of each lock), or what the paper did, with whole searches.
+ * did, at the best rate of a shorter search, over three draws of each lock), or what the paper did, with whole searches; of what
+ * is not in the paper, all that there is.
  */
-export const scales = ['smoke', 'small', 'medium', 'paper'] as const;
+export const scales = ['smoke', 'small', 'medium', 'paper', 'full'] as const;
 
 /** One of {@link scales}. */
 export type Scale = (typeof scales)[number];
@@ -109,6 +110,50 @@ export interface ResultScatter {
   readonly pairs: readonly ResultPair[];
 }
 
+/** What is left of an attacker's advantage. */
+export interface AdvantageLeft {
+  /** 1: the lock does nothing; 0: the locked weights are worth no more than none. */
+  readonly ratio: number;
+  /** Bounds over seeds; none where the unlocked model cannot be told from the floor, so that nothing is measured. */
+  readonly low?: number;
+  readonly high?: number;
+  /** Whether runs on the locked model ran out of budget: the true value is then lower. */
+  readonly isUpperBound?: boolean;
+}
+
+/** One lock of one model, judged from both sides. */
+export interface FrontierPoint {
+  /** What tables call the model. */
+  readonly model: string;
+  /** The lock, or the control. */
+  readonly method: string;
+  /** What kind of lock it is, by what undoes it; none: a control. */
+  readonly class?: string;
+  /** What the score on the authorized task lost, 0 to 1, one a draw of the lock. */
+  readonly lost: readonly number[];
+  /** KL divergence to the original, nats, one a draw; none of a task that has none. */
+  readonly kl: readonly number[];
+  /** What is left of the advantage in score, and in steps to the target. */
+  readonly score?: AdvantageLeft;
+  readonly cost?: AdvantageLeft;
+  /** The best attack on the locked model, in words. */
+  readonly attack: string;
+  /** Floating-point operations of one draw; none where they were not counted. */
+  readonly flops?: number;
+  /** Seconds of one draw. */
+  readonly seconds: number;
+}
+
+/** Locks and models beside one another. */
+export interface ResultFrontier {
+  /** What it shows. */
+  readonly title: string;
+  /** Names its picture's file. */
+  readonly name: string;
+  /** All that were measured. */
+  readonly points: readonly FrontierPoint[];
+}
+
 /** The searches on one unauthorized task. */
 export interface ResultAttack {
   /** The unauthorized task. */
@@ -170,6 +215,8 @@ export interface ReproductionResult {
   readonly series?: readonly ResultSeries[];
   /** Forecasts beside what was measured; of experiments that make some. */
   readonly scatters?: readonly ResultScatter[];
+  /** Locks beside one another; of the experiment that compares them. */
+  readonly frontier?: ResultFrontier;
   /** What each lock costs the authorized task, by the name of the model. */
   readonly utility: Readonly<Record<string, UtilityChange>>;
   /** Searches, one entry an unauthorized task. */

@@ -1,0 +1,186 @@
+import type { TopLevelSpec } from 'vega-lite';
+import type { FrontierPoint, ResultFrontier } from '../experiments/index.js';
+import { mean, meanInterval } from '../linalg/index.js';
+import { InputError } from '../registry/index.js';
+import { decimal, formatMean, interval, MISSING } from './numbers.js';
+import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
+import type { Table } from './table.js';
+import { printable } from './text.js';
+import { chartConfig, palette } from './theme.js';
+
+const colors = [palette.blue, palette.vermillion, palette.green, palette.purple, palette.amber, palette.grey];
+const shapes = ['circle', 'square', 'triangle-up', 'cross', 'diamond', 'triangle-down'];
+const unique = (values: readonly string[]): string[] => [...new Set(values)];
+
+/** `2.1e12`: floating-point operations, of which only the size matters. */
+function operations(flops: number | undefined): string {
+  return flops === undefined ? MISSING : flops === 0 ? '0' : flops.toExponential(1).replace('e+', 'e');
+}
+
+/** Points with an advantage that says something. */
+function placed({ title, points }: ResultFrontier) {
+  return points.flatMap(({ model, method, lost, score, flops }) => {
+    if (score?.low === undefined || score.high === undefined || lost.length === 0) return [];
+    const all = [score.ratio, score.low, score.high, ...lost];
+    const bad = all.find((value) => !Number.isFinite(value));
+    if (bad !== undefined) throw new InputError(`${title}: expected finite numbers of "${method}", got ${bad}`);
+    return [
+      {
+        model: printable(model),
+        method: printable(method),
+        lost: 100 * mean(lost),
+        left: score.ratio,
+        low: score.low,
+        high: score.high,
+        // A method without training takes no operations; a size has to be above 0 on its logarithmic scale.
+        flops: Math.max(flops ?? 1, 1e6),
+      },
+    ];
+  });
+}
+
+/**
+ * The specification of {@link frontierChart}.
+ *
+ * @throws InputError where no method has an advantage that was measured, or a number is not finite.
+ */
+export function frontierSpec(
+  frontier: ResultFrontier,
+  { columns = 2, width }: { columns?: number; width?: number } = {},
+): TopLevelSpec {
+  const rows = placed(frontier);
+  if (rows.length === 0) throw new InputError(`${frontier.title}: expected at least one method, got none`);
+  const [models, methods] = (['model', 'method'] as const).map((key) => unique(rows.map((row) => row[key])));
+  const perRow = Math.min(columns, models.length);
+  const side = width ?? (perRow === 1 ? 440 : Math.floor(680 / perRow) - 40);
+  const x = (field: string) => ({
+    field,
+    type: 'quantitative' as const,
+    title: "attacker's advantage left (less is better)",
+    scale: { zero: true },
+    axis: { format: '~f', grid: true, tickCount: 5, labelOverlap: true },
+  });
+  const y = {
+    field: 'lost',
+    type: 'quantitative' as const,
+    title: 'utility lost, points (less is better)',
+    scale: { zero: true },
+    axis: { format: '~f', tickCount: 5 },
+  };
+  const color = {
+    field: 'method',
+    type: 'nominal' as const,
+    scale: { domain: methods, range: methods.map((_, index) => colors[index % colors.length].light) },
+  };
+  const guide = (at: number) => ({
+    data: { values: [{ at }] },
+    mark: { type: 'rule' as const, color: palette.muted.light, strokeWidth: 1, strokeDash: [3, 3] },
+    encoding: { x: x('at') },
+  });
+  const plot = {
+    width: side,
+    height: Math.round(0.75 * side),
+    layer: [
+      guide(0),
+      guide(1),
+      {
+        mark: { type: 'rule' as const, strokeWidth: 2, opacity: 0.4 },
+        encoding: { x: x('low'), x2: { field: 'high' }, y, color },
+      },
+      {
+        mark: { type: 'point' as const, filled: true, opacity: 0.85, color: palette.muted.light },
+        encoding: {
+          x: x('left'),
+          y,
+          color,
+          shape: {
+            field: 'method',
+            type: 'nominal' as const,
+            scale: {
+              domain: methods,
+              range: methods.map((_, index) => shapes[(index + Math.floor(index / colors.length)) % shapes.length]),
+            },
+          },
+          size: {
+            field: 'flops',
+            type: 'quantitative' as const,
+            title: 'owner’s operations',
+            scale: { type: 'log' as const, range: [40, 320] },
+            legend: {
+              format: '~e',
+              titleColor: palette.muted.light,
+              tickCount: 3,
+              symbolFillColor: palette.muted.light,
+              symbolStrokeColor: palette.muted.light,
+            },
+          },
+        },
+      },
+    ],
+  };
+  const description = rows.map(
+    ({ model, method, lost, left }) =>
+      `${model}, ${method}: ${decimal(lost)} points lost, advantage ${decimal(left, 2)} left.`,
+  );
+  const head = {
+    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+    usermeta: { title: frontier.title },
+    description: description.join(' '),
+    config: chartConfig,
+    data: { values: rows },
+  };
+  if (models.length === 1) return { ...head, ...plot };
+  const facet = { field: 'model', type: 'nominal' as const, sort: models, title: null };
+  return { ...head, facet, columns: perRow, spacing: { row: 28, column: 24 }, spec: plot };
+}
+
+/**
+ * What each lock costs against what it leaves an attacker, a panel a model; a good lock stands at the lower left. Dashed lines are
+ * the advantages 0 (the weights are worth no more than none) and 1 (the lock does nothing); the size is the owner's computing.
+ *
+ * @throws InputError as {@link frontierSpec}.
+ */
+export function frontierChart(frontier: ResultFrontier, options: RenderOptions = {}): Promise<Chart> {
+  const narrow = frontierSpec(frontier, { columns: 1, width: 260 });
+  return renderChart(frontierSpec(frontier), { data: frontierTable(frontier), narrow }, options);
+}
+
+/** All methods and models: what is lost, what is left, what it took. */
+export function frontierTable({ title, points }: ResultFrontier): Table {
+  const left = (advantage: FrontierPoint['score'], isUpperBound = false) => {
+    if (!advantage) return MISSING;
+    if (advantage.low === undefined || advantage.high === undefined) return 'measures nothing';
+    const bound = isUpperBound ? '≤ ' : '';
+    return `${bound}${decimal(advantage.ratio, 2)} (${interval(advantage.low, advantage.high, (value) => decimal(value, 2))})`;
+  };
+  return {
+    title,
+    columns: [
+      { key: 'model', header: 'model' },
+      { key: 'method', header: 'lock' },
+      { key: 'class', header: 'class' },
+      { key: 'lost', header: 'utility lost, points', align: 'right' },
+      { key: 'kl', header: 'KL, nats', align: 'right' },
+      { key: 'score', header: 'advantage left in score', align: 'right' },
+      { key: 'cost', header: 'in cost', align: 'right' },
+      { key: 'attack', header: 'best attack' },
+      { key: 'flops', header: 'owner’s FLOPs', align: 'right' },
+      { key: 'seconds', header: 'seconds', align: 'right' },
+    ],
+    rows: points.map(({ model, method, class: kind, lost, kl, score, cost, attack, flops, seconds }) => ({
+      model,
+      method,
+      class: kind ?? MISSING,
+      lost: lost.length === 0 ? MISSING : formatMean(meanInterval(lost.map((value) => 100 * value))),
+      kl: kl.length === 0 ? MISSING : decimal(mean(kl), 3),
+      score: left(score),
+      cost: left(cost, cost?.isUpperBound),
+      attack,
+      flops: operations(flops),
+      seconds: decimal(seconds, 0),
+    })),
+    notes: [
+      'Utility lost: of the score on the authorized test examples, mean over draws of the lock. Advantage left: what the best attack, adaptive ones included, keeps of what it gains from the unlocked model over the floor (95 % interval over seeds, which take the draws in turn); 1: the lock does nothing, 0: the weights are worth no more than none.',
+    ],
+  };
+}
