@@ -6,11 +6,13 @@ import {
   attackersAdvantage,
   attacks,
   compositionOf,
+  costs,
   factsOf,
   isMeasured,
   lockVerdict,
   type Measure,
   overallVerdict,
+  scores,
   starts,
   type Trial,
   verdictOf,
@@ -107,6 +109,54 @@ describe('attackersAdvantage', () => {
       expect(advantage && isMeasured(advantage), String(costs)).toBe(false);
     }
     expect(attackersAdvantage([unlocked, scratch], 'cost')).toBeUndefined();
+  });
+});
+
+describe('a reported trial that failed', () => {
+  /** The row, with the trials at some places ended by an error. */
+  const failing = (given: AttackRow, ...places: readonly number[]): AttackRow => {
+    const trials = given.result.trials.map((trial, place): Trial => {
+      if (!places.includes(place)) return trial;
+      return { ...trial, score: Number.NaN, cost: undefined, end: 'failed', failure: 'no memory' };
+    });
+    return { ...given, result: { ...given.result, trials } };
+  };
+  const unlocked = row('unlocked', 'fine-tune', 'score', [0.9, 0.91, 0.92, 0.93]);
+  const scratch = row('random weights', 'fine-tune', 'score', [0.5, 0.52, 0.51, 0.5]);
+  const locked = row('locked', 'fine-tune', 'score', [0.8, 0.82, 0.81, 0.83]);
+
+  it('is left out with its seed, on whichever side it is, and makes no lock look stronger', () => {
+    const whole = attackersAdvantage([unlocked, scratch, locked], 'score')?.value;
+    const of = (...rows: AttackRow[]) => attackersAdvantage(rows, 'score')?.value;
+    const without = (given: AttackRow) => ({
+      ...given,
+      result: { ...given.result, trials: given.result.trials.filter((_, place) => place !== 1) },
+    });
+    const expected = of(without(unlocked), without(scratch), without(locked));
+    expect(expected?.n).toBe(3);
+    for (const side of [0, 1, 2]) {
+      const rows = [unlocked, scratch, locked].map((given, index) => (index === side ? failing(given, 1) : given));
+      expect(of(...rows)).toEqual(expected);
+    }
+    // What counted as a gain of 0 halved the advantage of one failure in four.
+    expect(Math.abs((expected?.ratio ?? 0) - (whole?.ratio ?? 1))).toBeLessThan(0.02);
+    const censored = failing(row('locked', 'fine-tune', 'cost', [20, 22, 24, 26]), 0, 3);
+    expect(costs(censored)).toEqual([{ steps: 22 }, { steps: 24 }]);
+    expect(scores(failing(locked, 0))).toEqual([0.82, 0.81, 0.83]);
+  });
+
+  it('of a search decides nothing, and where all failed there is no number', () => {
+    const broken = failing(row('locked', 'clip', 'score', [0.9, 0.9, 0.9, 0.9]), 0, 1, 2, 3);
+    expect(attackersAdvantage([unlocked, scratch, locked, broken], 'score')?.locked.kind).toBe('fine-tune');
+    expect(attackersAdvantage([unlocked, scratch, broken], 'score')).toBeUndefined();
+    const search = failing(row('locked', 'clip', 'score', [0.85, 0.86, 0.84, 0.85]), 0).result.trials;
+    const clip = row('locked', 'clip', 'score', [0.85, 0.86, 0.84, 0.85]);
+    const failedInSearch = { ...clip, result: { ...clip.result, search } };
+    expect(attackersAdvantage([unlocked, scratch, locked, failedInSearch], 'score')?.locked.kind).toBe('clip');
+    // No seed that all three measured: nothing can be said, and nothing is.
+    const apart = attackersAdvantage([failing(unlocked, 0, 1), scratch, failing(locked, 2, 3)], 'score');
+    expect(apart?.value).toMatchObject({ n: 0, ratio: Number.NaN });
+    expect(apart && isMeasured(apart)).toBe(false);
   });
 });
 

@@ -1,7 +1,7 @@
 import type { Dataset } from '../data/index.js';
 import type { ProgramCache } from '../engine/index.js';
 import { cloneWeights, type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
-import { InputError } from '../registry/index.js';
+import { WeightlockError } from '../registry/index.js';
 import type { Evaluation } from '../tasks/index.js';
 import {
   createObjective,
@@ -162,7 +162,8 @@ export async function fineTune({
   signal,
 }: FineTuneOptions): Promise<Trial> {
   if (before.steps >= steps) {
-    throw new InputError(`expected fewer steps before a trial than its ${steps} in all, found ${before.steps}`);
+    // Not what the user gave: a plan leaves out what does not fit, and one trial must not end the others.
+    throw new WeightlockError(`expected fewer steps before a trial than its ${steps} in all, found ${before.steps}`);
   }
   const { task } = evaluator;
   const { name: metric } = task.metric(named ?? task.roles.score, test);
@@ -217,7 +218,8 @@ export async function fineTune({
       const score = measure(metric, evaluation);
       counted.note(step);
       curve.push({ step, score });
-      best = Math.max(best, score);
+      // What could not be measured says nothing of the others.
+      best = Number.isNaN(best) ? score : Math.max(best, Number.isNaN(score) ? best : score);
       last = evaluation;
       const isBelow = giveUpBelow >= 0 && best < guessing + giveUpBelow * (1 - guessing);
       if (!continueAfterTarget && target !== undefined && score >= target) end = 'target';

@@ -25,10 +25,12 @@ export {
 } from './fine-tune.js';
 export { type Features, type FrozenUseOptions, frozenUse } from './frozen-use.js';
 export { type HalvingOptions, rungsOf, stepsOfHalving, successiveHalving, survivors } from './halving.js';
+export { isMeasuredTrial, type MissingTrials, measuredTrials, missingTrials } from './measured.js';
 export {
   type AttackChoice,
   type AttackOptimizer,
   type AttackSetting,
+  attacksTooLong,
   compositionOf,
   learnedOptions,
   optimizersLeftOut,

@@ -149,13 +149,15 @@ export function learnedOptions(knowledge: LockKnowledge): TransformOptions {
   );
 }
 
-/** The searches of one setting: one for each starting point, attack and optimizer. */
+/** The searches of one setting: one for each starting point, attack that fits its budget, and optimizer. */
 export function plannedSearches(
   { tried }: Pick<PlannedAttacks, 'tried'>,
   { optimizers, search, refine, searchSpacing, searchSteps, searchSeeds, seeds, ...shared }: AttackSetting,
   { transforms: available = {}, trained: given = {}, adaptiveOptimizers }: AttackChoice = {},
 ): PlannedSearch[] {
-  return tried.flatMap(({ attack, start: { start, from } }) => {
+  const budgetOf = { steps: shared.steps, searchSteps };
+  const fitting = tried.filter(({ attack }) => tooLong(attack, budgetOf, available) === undefined);
+  return fitting.flatMap(({ attack, start: { start, from } }) => {
     const { trained, adaptive } = attack;
     const some = adaptive ? optimizers.slice(0, adaptiveOptimizers) : optimizers;
     const facts = factsOf(attack, start);
@@ -209,6 +211,36 @@ export function optimizersLeftOut({ tried }: Pick<PlannedAttacks, 'tried'>, { op
     }
   }
   return [...found];
+}
+
+/** Which attacks do not fit the budget, since what they do before a trial leaves no step of it: one sentence each, for people. */
+export function attacksTooLong(
+  { tried }: Pick<PlannedAttacks, 'tried'>,
+  setting: AttackSetting,
+  { transforms: available = {} }: AttackChoice = {},
+): string[] {
+  return [...new Set(tried.map(({ attack }) => attack))].flatMap((attack) => {
+    const found = tooLong(attack, setting, available);
+    if (!found) return [];
+    const { taken, most } = found;
+    return [
+      `${attack.name} is not tried: it does not fit the budget, since it takes ${taken} steps before a trial of ${most}.`,
+    ];
+  });
+}
+
+/** The steps that an attack takes before its shortest trials, and the steps of these, where none is left; undefined where some are. */
+function tooLong(
+  { transforms: steps }: Attack,
+  { steps: ofTrial, searchSteps = ofTrial }: Pick<AttackSetting, 'steps' | 'searchSteps'>,
+  available: TransformOptions,
+): { readonly taken: number; readonly most: number } | undefined {
+  const taken = steps.reduce((sum, { name, options, steps: own }) => {
+    const parsed = parseOptions(options as z.ZodObject, available[name] ?? {}, name);
+    return sum + (own?.(parsed, ofTrial) ?? 0);
+  }, 0);
+  const most = Math.min(ofTrial, searchSteps);
+  return taken > 0 && taken >= most ? { taken, most } : undefined;
 }
 
 /** The composition of a task, for its row. */

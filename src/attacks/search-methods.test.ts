@@ -11,6 +11,7 @@ import {
   type Candidate,
   keyOf,
   optionsAt,
+  ranked,
   rungsOf,
   type SearchResult,
   type SearchSpace,
@@ -251,6 +252,9 @@ describe('searches', () => {
     const ends = (trials: readonly Trial[] = []) => trials.map(({ end, failure }) => failure ?? end);
     expect(ends(found?.search)).toEqual(['budget', 'budget', 'no memory for seed 8', 'no memory for seed 8']);
     expect(ends(found?.trials)).toEqual(['budget', 'no memory for seed 2']);
+    // Not a score of nothing: it is not known.
+    expect(found?.trials[1].score).toBeNaN();
+    expect(ranked([...(found?.search ?? []), { score: -1 }]).at(-3)?.score).toBe(-1);
     await runner.release();
   });
 });

@@ -92,6 +92,10 @@ const row = z
     measure: z.enum(['cost', 'score']),
     budget: count,
     result: search,
+    missing: z
+      .strictObject({ failed: count, of: count, reason: text })
+      .describe('reported trials that failed: they count neither for the attacker nor for the lock')
+      .optional(),
   })
   .describe('one search of an attack');
 const interval = z.strictObject({

@@ -5,6 +5,7 @@ import {
   flopsToTarget,
   heldAdvantage,
   isMeasured,
+  isMeasuredTrial,
   overallVerdict,
   scores,
   slowdownOf,
@@ -86,7 +87,7 @@ export function attackTable(
   // A ratio is of one composition: the same attack, and the same optimizer, before and after the lock.
   const unlockedCost = ({ row: { kind, optimizer } }: Group) =>
     all.find(({ row }) => row.countsAs === 'unlocked' && row.kind === kind && row.optimizer === optimizer)?.cost;
-  const median = (row: AttackRow | undefined) => row && medianInterval(costs(row)).median;
+  const median = (row: AttackRow | undefined) => (row && isKnown(row) ? medianInterval(costs(row)).median : undefined);
   return {
     title: 'Attacks on the unauthorized task',
     columns: [
@@ -119,6 +120,7 @@ export function attackTable(
       `Score: mean (least to most) over ${count(seeds, 'seed')} of the best ${metric} on the way, ${perClass === undefined ? 'same runs' : `${perClass} labelled examples of each class`}.`,
       `lr: the best learning rate, searched with other seeds over ${decadesOf(rows)} decades, the same trials and steps for all.`,
       ...explanations(rows),
+      ...missingNotes(rows),
     ],
   };
 }
@@ -157,15 +159,43 @@ function decadesOf(rows: readonly AttackRow[]): string {
   return least === most ? least : `${least} to ${most}`;
 }
 
+/** Whether any reported trial of a row was measured. */
+function isKnown({ result }: AttackRow): boolean {
+  return result.trials.some(isMeasuredTrial);
+}
+
+/** How many of the reported trials a cell is of, where some are missing. */
+function outOf({ missing }: AttackRow): string {
+  return missing ? `, ${missing.of - missing.failed} of ${count(missing.of, 'seed')}` : '';
+}
+
+/** What is missing, and why, one sentence an attack. */
+function missingNotes(rows: readonly AttackRow[]): string[] {
+  return rows.flatMap(({ missing, search, start, kind, optimizer }) => {
+    if (!missing) return [];
+    const name = search ?? `${kind}, ${optimizer}, ${start}`;
+    return [
+      `Missing: ${missing.failed} of ${count(missing.of, 'reported run')} of ${name} failed (${missing.reason}); its numbers are of the others.`,
+    ];
+  });
+}
+
 function formatCosts(row: AttackRow): string {
+  if (!isKnown(row)) return 'failed';
+  return `${knownCosts(row)}${outOf(row)}`;
+}
+
+function knownCosts(row: AttackRow): string {
   const { median, low, high } = medianInterval(costs(row));
   if (low.censored) return takesNoStep(row) ? 'never' : `not within ${row.budget}`;
   return `${cost(median)} (${cost(low)} to ${cost(high)})`;
 }
 
 function formatScores(row: AttackRow): string {
+  if (!isKnown(row)) return 'failed';
   const values = scores(row);
-  return `${percent(meanInterval(values).mean)} (${interval(100 * Math.min(...values), 100 * Math.max(...values))})`;
+  const range = interval(100 * Math.min(...values), 100 * Math.max(...values));
+  return `${percent(meanInterval(values).mean)} (${range})${outOf(row)}`;
 }
 
 /** Whether an attack uses the model without a step of training; in results of versions before 0.2 frozen use took some. */
@@ -286,6 +316,7 @@ export function verdictSentence(advantages: readonly Advantage[]): string {
 }
 
 function summary(row: AttackRow): string {
+  if (!isKnown(row)) return 'not measured';
   if (row.measure === 'score') return percent(meanInterval(scores(row)).mean);
   const { median } = medianInterval(costs(row));
   if (median.censored) return takesNoStep(row) ? 'never' : `not within ${row.budget} steps`;
