@@ -5,6 +5,7 @@ import {
   type AttackRow,
   attackersAdvantage,
   attacks,
+  boundedAdvantages,
   compositionOf,
   costs,
   factsOf,
@@ -212,6 +213,39 @@ describe('lockVerdict', () => {
     expect(found?.cheapest?.slowdown).toMatchObject({ n: 4 });
     expect(found?.cheapest?.slowdown?.median).toBeCloseTo(1.1, 1);
     expect(found?.cheapest?.flops).toBeUndefined();
+  });
+
+  it('names the worst case by each measure, and that of attacks which keep the authorized task', () => {
+    const keeping = (given: AttackRow, after: number): AttackRow => ({
+      ...given,
+      result: {
+        ...given.result,
+        trials: given.result.trials.map((each) => ({ ...each, utility: { before: 0.9, after } })),
+      },
+    });
+    const rows = [
+      keeping(row('unlocked', 'fine-tune', 'score', [0.9, 0.91]), 0.88),
+      row('random weights', 'fine-tune', 'score', [0.5, 0.52]),
+      keeping(row('locked', 'fine-tune', 'score', [0.6, 0.62]), 0.86),
+      keeping(row('locked', 'clip', 'score', [0.8, 0.82]), 0.4),
+    ];
+    const verdict = lockVerdict(advantagesOf(rows), boundedAdvantages(rows, 0.05));
+    expect(verdict?.worst?.score).toMatchObject({
+      attack: 'clip',
+      score: 0.81,
+      floor: { attack: 'fine-tune', score: 0.51 },
+      utility: { before: 0.9, after: 0.4 },
+    });
+    expect(verdict?.worst).not.toHaveProperty('cost');
+    expect(verdict?.bounded).toMatchObject({ drop: 0.05, ruining: ['clip, adamw'] });
+    expect(verdict?.bounded?.worst.score).toMatchObject({ attack: 'fine-tune', score: 0.61 });
+    expect(verdict?.bounded?.worst.score?.advantage.ratio).toBeCloseTo((0.61 - 0.51) / (0.905 - 0.51), 6);
+    // Where none keeps it, nothing is said of one; where nobody measured it, nothing at all.
+    expect(boundedAdvantages(rows, 0.01)).toMatchObject({
+      advantages: [],
+      ruining: ['fine-tune, adamw', 'clip, adamw'],
+    });
+    expect(boundedAdvantages(scored, 0.05)).toBeUndefined();
   });
 
   it('says what ran out of budget, what measures nothing, and nothing of no advantage', () => {

@@ -16,6 +16,7 @@ import {
 import type { SearchPoint } from './space.js';
 import { type Spent, sumOfSpent } from './spent.js';
 import { type MakeTrainable, partRun } from './trained/trainable.js';
+import type { JudgeUtility, TrialUtility } from './utility-after.js';
 import { isNoWork, noWork, type Work } from './work.js';
 
 /** How an attack trains: an optimizer, and a schedule of its learning rate; plain data. */
@@ -64,6 +65,8 @@ export interface FineTuneOptions {
   beatenAfter?: number;
   /** Where a run waits for others to come as far, and may be told to end there; default nowhere. */
   pauses?: Pauses;
+  /** Judges the weights with the best score by the authorized task; default nobody does. */
+  judge?: JudgeUtility;
   /** Compiled programs to share. */
   programs: ProgramCache;
   /** Measures the score. */
@@ -111,6 +114,8 @@ export interface Trial {
   readonly spent?: Spent;
   /** Floating-point operations until the target was first reached, those before it included; none where it was not. */
   readonly costFlops?: number;
+  /** What is left of the authorized task in the weights with the best score; only of reported trials, where it was asked for. */
+  readonly utility?: TrialUtility;
   /** Why it ended; `halved`: others of its search were better when it had come as far. */
   readonly end: 'target' | 'budget' | 'beaten' | 'diverged' | 'given up' | 'halved' | 'failed';
   /** What its search varied beside the learning rate; none where that is all. */
@@ -157,6 +162,7 @@ export async function fineTune({
   evaluateEvery,
   beatenAfter = Number.POSITIVE_INFINITY,
   pauses,
+  judge,
   programs,
   evaluator,
   signal,
@@ -178,6 +184,8 @@ export async function fineTune({
   const curve = [{ step: before.steps, score: measure(metric, first) }];
   let end: Trial['end'] = 'budget';
   let best = curve[0].score;
+  // Where its attacker would stop: later weights may be worse, or no numbers any more.
+  const bestParams = judge && new Map(Array.from(params, ([name, values]) => [name, values.slice()]));
   let last = first;
   let evaluations = before.evaluations;
   /** Undefined where examples have no length. */
@@ -219,7 +227,10 @@ export async function fineTune({
       counted.note(step);
       curve.push({ step, score });
       // What could not be measured says nothing of the others.
-      best = Number.isNaN(best) ? score : Math.max(best, Number.isNaN(score) ? best : score);
+      if (score > best || Number.isNaN(best)) {
+        best = score;
+        for (const [name, values] of bestParams ?? []) values.set(params.get(name) ?? []);
+      }
       last = evaluation;
       const isBelow = giveUpBelow >= 0 && best < guessing + giveUpBelow * (1 - guessing);
       if (!continueAfterTarget && target !== undefined && score >= target) end = 'target';
@@ -248,6 +259,7 @@ export async function fineTune({
     ...(!isNoWork(before) && { before }),
     spent: sumOfSpent([before.spent, { steps: taken, samples, flops: counted.own }]),
     ...(cost !== undefined && { costFlops: counted.until(cost) }),
+    ...(judge && bestParams && { utility: await judge(bestParams) }),
     end,
   };
 }

@@ -14,6 +14,7 @@ export {
   verdictOf,
 } from './assessment.js';
 export type { Bench, KeyedBench, Runnable } from './bench.js';
+export { type BoundedAdvantages, boundedAdvantages, keepsUtility, usualUtilityDrop, utilityOf } from './bounded.js';
 export { type AttackFacts, type Composition, factsOf, labelOf } from './composition.js';
 export {
   evaluationSteps,
@@ -78,6 +79,7 @@ export {
   transformWeights,
 } from './transformed-weights.js';
 export * from './transforms/index.js';
-export { type CheapestAttack, type LockVerdict, lockVerdict } from './verdict.js';
+export type { TrialUtility } from './utility-after.js';
+export { type BoundedCase, type CheapestAttack, type LockVerdict, lockVerdict, type WorstCase } from './verdict.js';
 export { WeightsStore } from './weights-store.js';
 export { addWork, noWork, type PreparedWeights, type Work } from './work.js';

@@ -33,7 +33,7 @@ export interface SpaceSearch extends Pick<SearchMethod, 'name' | 'trials'> {
 /** What all attacks of one run share: the unauthorized task and the budget, the same for every starting point. */
 export interface AttackSetting
   extends Pick<AttackTask, 'data' | 'perClass' | 'steps' | 'batchSize' | 'metric' | 'target' | 'continueAfterTarget'>,
-    Pick<AttackTask, 'retain'>,
+    Pick<AttackTask, 'retain' | 'authorized'>,
     Pick<AttackTask, 'giveUpBelow' | 'evaluationSpacing' | 'evaluateEvery'> {
   /** Optimizers to search. */
   readonly optimizers: readonly AttackOptimizer[];

@@ -73,7 +73,7 @@ export interface TrialLog {
 const finalists = 2;
 
 /** What a trial of a search may have otherwise than those that are reported. */
-type TrialOptions = Partial<Pick<FineTuneOptions, 'steps' | 'beatenAfter' | 'evaluationSpacing' | 'pauses'>>;
+type TrialOptions = Partial<Pick<FineTuneOptions, 'steps' | 'beatenAfter' | 'evaluationSpacing' | 'pauses' | 'judge'>>;
 
 /** The trials of one search, run or taken from an interrupted one. */
 class Trials {
@@ -236,7 +236,12 @@ export async function searchLearningRate(
   const best = <T extends Pick<Trial, 'score' | 'cost'>>(some: readonly T[]) =>
     continueAfterTarget ? some.toSorted((a, b) => worth(b) - worth(a)) : ranked(some);
   const gain = (some: readonly Trial[]) => (continueAfterTarget ? meanScore(some) : meanGain(some, steps));
-  const searching = { steps, ...(searchSpacing !== undefined && { evaluationSpacing: searchSpacing }) };
+  // What is left of the authorized task is a matter of what is reported.
+  const searching = {
+    steps,
+    judge: undefined,
+    ...(searchSpacing !== undefined && { evaluationSpacing: searchSpacing }),
+  };
   const compete = async (candidate: Candidate) => {
     const beatenAfter = search.length > 0 && !continueAfterTarget ? best(search)[0].cost : undefined;
     search.push(await trials.run(candidate, first, { ...searching, beatenAfter }));

@@ -1,4 +1,12 @@
-import { type Advantage, type AttackRow, attackersAdvantage, type LockVerdict, lockVerdict } from '../attacks/index.js';
+import {
+  type Advantage,
+  type AttackRow,
+  attackersAdvantage,
+  boundedAdvantages,
+  type LockVerdict,
+  lockVerdict,
+  usualUtilityDrop,
+} from '../attacks/index.js';
 import { scoreTitle, type Task } from '../tasks/index.js';
 import type { AttackJobResult, SecondsOfTrials } from './jobs/attack.js';
 
@@ -20,9 +28,20 @@ export interface AttackedModel {
   readonly seconds?: SecondsOfTrials;
 }
 
-/** What the searches of an attack say of an attacker's advantage. */
-export function assessAttack({ rows, notes, seconds }: AttackJobResult, task: Task): AttackedModel {
+/**
+ * What the searches of an attack say of an attacker's advantage.
+ *
+ * @param options - `utilityDrop`: by how much the authorized score may fall in attacks that count as keeping it; default 0.05.
+ */
+export function assessAttack(
+  { rows, notes, seconds }: AttackJobResult,
+  task: Task,
+  { utilityDrop = usualUtilityDrop }: { utilityDrop?: number } = {},
+): AttackedModel {
   const [cost, score] = [attackersAdvantage(rows, 'cost'), attackersAdvantage(rows, 'score')];
-  const verdict = lockVerdict([cost, score].filter((advantage) => advantage !== undefined));
+  const verdict = lockVerdict(
+    [cost, score].filter((advantage) => advantage !== undefined),
+    boundedAdvantages(rows, utilityDrop),
+  );
   return { rows, metric: scoreTitle(task), cost, score, ...(verdict && { verdict }), notes, seconds };
 }

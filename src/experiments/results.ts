@@ -40,6 +40,9 @@ const locked = lockJob.extend({ test: utilityChange.optional(), warnings: z.arra
 
 const point = z.record(text, z.union([number, text])).describe('what a search varied beside the learning rate');
 const spent = z.strictObject({ steps: count, samples: count, flops: number });
+const utility = z
+  .strictObject({ before: share, after: share })
+  .describe("the authorized score of the released model, and of the attacker's weights where they were best");
 const trial = z.strictObject({
   learningRate: number,
   seed: z.int(),
@@ -55,6 +58,7 @@ const trial = z.strictObject({
     .optional(),
   spent: spent.describe('what it took with what was done before it, measurements apart').optional(),
   costFlops: number.optional().describe('floating-point operations until the target was first reached'),
+  utility: utility.optional(),
   end: z.enum(['target', 'budget', 'beaten', 'diverged', 'given up', 'halved', 'failed']),
   point: point.optional(),
   failure: text.optional().describe('what went wrong, of a trial that failed'),
@@ -115,6 +119,14 @@ const advantage = z
     isUpperBound: z.boolean(),
   })
   .describe("the attacker's advantage that a lock leaves: 1 all of it, 0 none");
+const gain = z.strictObject({
+  attack: text,
+  optimizer: text,
+  score: share.optional(),
+  cost: z.strictObject({ steps: number, censored: z.boolean().optional() }).optional(),
+});
+const worstCase = gain.extend({ utility: utility.optional(), floor: gain, advantage: interval });
+const worstCases = z.strictObject({ cost: worstCase.optional(), score: worstCase.optional() });
 const verdict = z
   .strictObject({
     verdict: z.enum(['holds', 'does not hold', 'cannot tell', 'nothing measured']),
@@ -131,6 +143,11 @@ const verdict = z
           .strictObject({ median: number.optional(), low: number, high: number.optional(), n: count })
           .optional(),
       })
+      .optional(),
+    worst: worstCases.describe('the best attack on the locked model by each measure').optional(),
+    bounded: z
+      .strictObject({ drop: number, worst: worstCases, ruining: z.array(text) })
+      .describe('the same among attacks that keep the authorized score within the drop, and those that do not')
       .optional(),
   })
   .describe('what all attacks together say of the lock');

@@ -12,6 +12,7 @@ import {
   optimizerLabel,
   verdictSentence,
 } from './attack-table.js';
+import { boundedSentences } from './bounded-sentences.js';
 import { type LearningCurve, learningCurves, picture } from './charts.js';
 import { type ReportSection, renderReport } from './html.js';
 import type { Table } from './table.js';
@@ -35,14 +36,15 @@ export interface ReportOrigin {
 
 /** Puts the findings of an attack into a table and plain sentences. */
 export function summarizeAttack(
-  { rows, metric, cost, score, notes: left = [], seconds }: AttackedModel,
+  { rows, metric, cost, score, verdict, notes: left = [], seconds }: AttackedModel,
   { target, perClass }: Pick<AttackOptions, 'target' | 'perClass'>,
   authorized?: AttackTableOptions['authorized'],
 ): Summary {
   const advantages = [cost, score].filter((advantage) => advantage !== undefined);
   const effort = effortSentence(rows, seconds);
   const notes = [...(effort ? [effort] : []), ...left];
-  const table = attackTable(rows, { target, perClass, authorized, metric });
+  const bounded = verdict?.bounded;
+  const table = attackTable(rows, { target, perClass, authorized, metric, utilityDrop: bounded?.drop });
   if (advantages.length === 0) {
     return {
       table,
@@ -60,7 +62,13 @@ export function summarizeAttack(
     const plain = attackersAdvantage(rows, advantage.measure, { only: (row) => row.plain });
     return plain ? [...found, `Plain fine-tuning alone: ${advantageSentence(plain)}`] : found;
   });
-  return { table, sentences: [verdictSentence(advantages), advantageScale, ...sentences, ...notes] };
+  const kept = bounded
+    ? boundedSentences(
+        bounded,
+        advantages.map(({ measure }) => measure),
+      )
+    : [];
+  return { table, sentences: [verdictSentence(advantages), advantageScale, ...sentences, ...kept, ...notes] };
 }
 
 /** The charts of an attack: score over steps, one chart a measure. */

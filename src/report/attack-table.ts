@@ -6,6 +6,7 @@ import {
   heldAdvantage,
   isMeasured,
   isMeasuredTrial,
+  keepsUtility,
   overallVerdict,
   scores,
   slowdownOf,
@@ -13,6 +14,8 @@ import {
   sumOfSpent,
   trainedParts,
   transforms,
+  usualUtilityDrop,
+  utilityOf,
   verdictOf,
 } from '../attacks/index.js';
 import { meanInterval, medianInterval } from '../linalg/index.js';
@@ -30,6 +33,8 @@ export interface AttackTableOptions {
   perClass?: number;
   /** What the score is, in words. */
   metric: string;
+  /** By how much the authorized score may fall in an attack that counts as keeping it; default 0.05. */
+  utilityDrop?: number;
 }
 
 /** A starting point, an attack and an optimizer: one row of the table, with what was measured. */
@@ -80,9 +85,10 @@ function partLabel(row: AttackRow): string {
 /** The table of an attack: one row for each starting point, attack and optimizer. */
 export function attackTable(
   rows: readonly AttackRow[],
-  { authorized = {}, target, perClass, metric }: AttackTableOptions,
+  { authorized = {}, target, perClass, metric, utilityDrop = usualUtilityDrop }: AttackTableOptions,
 ): Table {
   const all = groups(rows);
+  const isJudged = rows.some((row) => utilityOf(row) !== undefined);
   const seeds = rows[0]?.result.trials.length ?? 0;
   // A ratio is of one composition: the same attack, and the same optimizer, before and after the lock.
   const unlockedCost = ({ row: { kind, optimizer } }: Group) =>
@@ -99,6 +105,7 @@ export function attackTable(
       { key: 'slowdown', header: 'slowdown', align: 'right' },
       { key: 'score', header: 'best score', align: 'right' },
       { key: 'scoreRate', header: 'lr', align: 'right' },
+      ...(isJudged ? [{ key: 'after', header: 'authorized after', align: 'right' as const }] : []),
     ],
     rows: all.map((group) => {
       const { row } = group;
@@ -112,6 +119,7 @@ export function attackTable(
         slowdown: isCompared(row) ? slowdown(median(group.cost), median(unlockedCost(group))) : MISSING,
         score: group.score ? formatScores(group.score) : MISSING,
         scoreRate: rateOf(group.score),
+        ...(isJudged && { after: afterOf(group, utilityDrop) }),
       };
     }),
     notes: [
@@ -120,9 +128,25 @@ export function attackTable(
       `Score: mean (least to most) over ${count(seeds, 'seed')} of the best ${metric} on the way, ${perClass === undefined ? 'same runs' : `${perClass} labelled examples of each class`}.`,
       `lr: the best learning rate, searched with other seeds over ${decadesOf(rows)} decades, the same trials and steps for all.`,
       ...explanations(rows),
+      ...(isJudged
+        ? [
+            `Authorized after: score of the authorized task in the attacker's weights where they were best, mean over the seeds; ruined: more than ${decimal(100 * utilityDrop, 1)} points below the released model's.`,
+          ]
+        : []),
       ...missingNotes(rows),
     ],
   };
+}
+
+/** What is left of the authorized task after an attack, the worse of both measures, and whether that is too little. */
+function afterOf(group: Group, drop: number): string {
+  const judged = [group.cost, group.score].flatMap((row) => {
+    const utility = row && utilityOf(row);
+    return row && utility ? [{ row, after: utility.after }] : [];
+  });
+  if (judged.length === 0) return MISSING;
+  const { row, after } = judged.reduce((a, b) => (b.after < a.after ? b : a));
+  return `${percent(after)}${keepsUtility(row, drop) ? '' : ', ruined'}`;
 }
 
 /** Whether a row has an unlocked one to be compared with: the locked model, and controls beside it. */

@@ -9,7 +9,7 @@ import type { SearchContext, TrainedPart } from './trained-part.js';
  * @param trainable - What of its weights; default all.
  */
 export function searchFineTuning(
-  { model, prepared, train, optimizer, shared, budget, programs, evaluator, log }: SearchContext,
+  { model, prepared, judge, train, optimizer, shared, budget, programs, evaluator, log }: SearchContext,
   trainable?: MakeTrainable,
 ) {
   return searchLearningRate(
@@ -25,6 +25,7 @@ export function searchFineTuning(
         optimizer,
         programs,
         trainable,
+        ...(judge && { judge: await judge(seed) }),
       };
     },
     budget,

@@ -13,6 +13,7 @@ import {
   type TransformOptions,
   trainedParts,
   transforms,
+  usualUtilityDrop,
 } from '../../attacks/index.js';
 import type { DataSpec } from '../../data/index.js';
 import { type Configurable, InputError, optionsOf, optionsUnder } from '../../registry/index.js';
@@ -63,6 +64,12 @@ const ownOptions = {
     .describe(
       'ratio of steps between two measurements of a search, which are coarser than those of the runs that are reported',
     ),
+  utilityDrop: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(usualUtilityDrop)
+    .describe('by how much the authorized score may fall in an attack that counts as keeping it, where it is measured'),
   searchSeeds: seeds
     .default([11, 12])
     .describe('seeds of the searches over learning rates: the first for all rates, the others for the two best'),
@@ -268,13 +275,14 @@ export interface AttackPlan extends AttackChoice {
  * The plan that the options of an attack ask for.
  *
  * @param learned - Options of transforms that the attacker has from what is known of the lock, instead of those given.
- * @param retain - Examples like those of the authorized task, for attacks that train on such; default the attacker has none.
+ * @param more - `retain`: examples like those of the authorized task, for attacks that train on such; default the attacker has none.
+ *   `authorized`: examples of it that what an attack leaves of it is measured on; default it is not measured.
  */
 export function attackPlan(
   data: DataSpec,
   options: AttackOptions,
   learned: TransformOptions = {},
-  retain?: DataSpec,
+  { retain, authorized }: { retain?: DataSpec; authorized?: DataSpec } = {},
 ): AttackPlan {
   const { evaluateEvery, searchSpacing, searchSeeds, seeds: reported, target, perClass } = options;
   const again = searchSeeds.find((seed) => reported.includes(seed));
@@ -293,6 +301,7 @@ export function attackPlan(
     ...{ data, optimizers, evaluateEvery, searchSpacing, searchSeeds, seeds: reported },
     ...(search && { search }),
     ...(retain && { retain }),
+    ...(authorized && { authorized }),
   };
   const cost = { ...shared, steps: options.costSteps, batchSize: options.costBatchSize, target };
   // Its runs are short and their best score counts, not when it came: measured as coarsely as a search's.
