@@ -24,6 +24,8 @@ export interface AttackRow extends AttackFacts {
   readonly measure: Measure;
   /** Optimizer steps at most. */
   readonly budget: number;
+  /** Draws of the starting point: each trial has one by its seed; default 1. */
+  readonly draws?: number;
   /** What the search found. */
   readonly result: SearchResult;
   /** What is missing of the reported trials; none where all were measured. */
@@ -96,7 +98,7 @@ export function chosenInSearch({ trains, result: { search, learningRate, point }
  * What the search saw of what it chose, on its own seeds: the best of many attacks is chosen by this, so that the numbers that
  * are reported were not selected on. Only a run at a single rate, and a result of an older version, has none.
  */
-function searched(row: AttackRow): number {
+export function searchedGain(row: AttackRow): number {
   const chosen = measuredTrials(chosenInSearch(row));
   return mean(gains(row, chosen.length > 0 ? chosen : measuredTrials(row.result.trials)));
 }
@@ -108,7 +110,7 @@ function searched(row: AttackRow): number {
 export function bestRow(rows: readonly AttackRow[]): AttackRow | undefined {
   const counted = rows.filter(({ result }) => result.trials.some(isMeasuredTrial));
   return counted.reduce<AttackRow | undefined>(
-    (best, row) => (best === undefined || searched(row) > searched(best) ? row : best),
+    (best, row) => (best === undefined || searchedGain(row) > searchedGain(best) ? row : best),
     undefined,
   );
 }

@@ -14,6 +14,7 @@ export {
   verdictOf,
 } from './assessment.js';
 export type { Bench, KeyedBench, Runnable } from './bench.js';
+export { type BestSoFar, type BestSoFarPoint, bestSoFar } from './best-so-far.js';
 export { type BoundedAdvantages, boundedAdvantages, keepsUtility, usualUtilityDrop, utilityOf } from './bounded.js';
 export { type AttackFacts, type Composition, factsOf, labelOf } from './composition.js';
 export {

@@ -2,6 +2,8 @@ import {
   type Advantage,
   type AttackRow,
   attackersAdvantage,
+  type BestSoFar,
+  bestSoFar,
   boundedAdvantages,
   type LockVerdict,
   lockVerdict,
@@ -22,6 +24,8 @@ export interface AttackedModel {
   readonly score?: Advantage;
   /** Both in one record; not in results of versions before 0.3. */
   readonly verdict?: LockVerdict;
+  /** How good the best attack so far is over what all searches cost, by starting point; not in results of versions before 0.3. */
+  readonly bestSoFar?: readonly BestSoFar[];
   /** What was left out because it could do nothing, and which options had no effect: one sentence each. */
   readonly notes: readonly string[];
   /** Seconds of each trial by the name of its search; not in results of versions before 0.3. */
@@ -43,5 +47,14 @@ export function assessAttack(
     [cost, score].filter((advantage) => advantage !== undefined),
     boundedAdvantages(rows, utilityDrop),
   );
-  return { rows, metric: scoreTitle(task), cost, score, ...(verdict && { verdict }), notes, seconds };
+  return {
+    rows,
+    metric: scoreTitle(task),
+    cost,
+    score,
+    ...(verdict && { verdict }),
+    bestSoFar: bestSoFar(rows),
+    notes,
+    seconds,
+  };
 }

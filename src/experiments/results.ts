@@ -95,6 +95,7 @@ const row = z
     options: options.optional(),
     measure: z.enum(['cost', 'score']),
     budget: count,
+    draws: count.optional(),
     result: search,
     missing: z
       .strictObject({ failed: count, of: count, reason: text })
@@ -151,12 +152,33 @@ const verdict = z
       .optional(),
   })
   .describe('what all attacks together say of the lock');
+const bestSoFar = z
+  .strictObject({
+    start: text,
+    measure: z.enum(['cost', 'score']),
+    seeds: count,
+    draws: count,
+    confidence: number,
+    points: z.array(
+      z.strictObject({
+        attack: text.optional(),
+        optimizer: text.optional(),
+        steps: number,
+        flops: number,
+        score: share,
+        low: share.optional(),
+        high: share.optional(),
+      }),
+    ),
+  })
+  .describe('the score of the best attack so far over the cost of all searches, with intervals over locks and seeds');
 const attacked = z.strictObject({
   rows: z.array(row),
   metric: text,
   cost: advantage.optional(),
   score: advantage.optional(),
   verdict: verdict.optional(),
+  bestSoFar: z.array(bestSoFar).optional(),
   notes: z.array(text),
   seconds: z
     .record(text, z.array(number))

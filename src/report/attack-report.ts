@@ -13,7 +13,7 @@ import {
   verdictSentence,
 } from './attack-table.js';
 import { boundedSentences } from './bounded-sentences.js';
-import { type LearningCurve, learningCurves, picture } from './charts.js';
+import { type LearningCurve, learningCurves, picture, searchCurves } from './charts.js';
 import { type ReportSection, renderReport } from './html.js';
 import type { Table } from './table.js';
 import { capitalized } from './text.js';
@@ -73,7 +73,7 @@ export function summarizeAttack(
 
 /** The charts of an attack: score over steps, one chart a measure. */
 export async function attackSections(
-  { rows, metric }: Pick<AttackedModel, 'rows' | 'metric'>,
+  { rows, metric, bestSoFar = [] }: Pick<AttackedModel, 'rows' | 'metric' | 'bestSoFar'>,
   options: AttackOptions,
 ): Promise<ReportSection[]> {
   const { target, perClass, costSteps, scoreSteps } = options;
@@ -92,6 +92,17 @@ export async function attackSections(
       heading: `${perClass} images of each class: how far each starting point comes`,
       ...picture(await learningCurves(score, { target: null, metric })),
       caption: `${capitalized(metric)} on the unauthorized task at the best learning rate of each optimizer, ${scoreSteps} steps. A run that diverged keeps its last ${metric}.`,
+    });
+  }
+  const measure = score.length > 0 ? 'score' : 'cost';
+  const searched = bestSoFar.filter((curve) => curve.measure === measure);
+  const isDrawn = searched.some(({ points }) => points.length > 2);
+  // One search has no course, and what has no number cannot be drawn.
+  if (isDrawn && searched.every(({ points }) => points.every((point) => Number.isFinite(point.score)))) {
+    sections.push({
+      heading: 'What searching costs: the best attack so far',
+      ...picture(await searchCurves(searched, { metric })),
+      caption: `${capitalized(metric)} of the best attack so far over the floating-point operations of all searches and of one run of what each chose, in the order of the plan. Which attack is the best is decided on the seeds of the searches; the score is that of other seeds.`,
     });
   }
   return sections;

@@ -202,7 +202,7 @@ describe('what goes wrong in a search', () => {
     ];
     const results = new Map([['one', { search: [], learningRate: 1, trials }]]);
     const facts = {} as AttackFacts;
-    const task = { id: 'one', optimizer: { name: 'sgd' }, steps: 4 } as AttackTask;
+    const task = { id: 'one', start: { kind: 'random', like: '' }, optimizer: { name: 'sgd' }, steps: 4 } as AttackTask;
     const [row] = rowsOf([{ facts, measures: ['score'], task }], results);
     expect(row.missing).toEqual({ failed: 1, of: 2, reason: 'no memory' });
   });

@@ -193,8 +193,10 @@ export function rowsOf(tasks: readonly LabelledTask[], results: ReadonlyMap<stri
     return measures.map((measure): AttackRow => {
       const composition = compositionOf(task);
       const missing = missingTrials(result.trials);
+      const draws = task.start.kind === 'model' ? (task.start.draws?.length ?? 0) + 1 : 1;
       return {
         ...{ ...facts, search: task.id, composition, measure, optimizer, options, budget: task.steps, result },
+        ...(draws > 1 && { draws }),
         ...(missing && { missing }),
       };
     });
