@@ -26,6 +26,8 @@ export interface AttackedModel {
   readonly verdict?: LockVerdict;
   /** How good the best attack so far is over what all searches cost, by starting point; not in results of versions before 0.3. */
   readonly bestSoFar?: readonly BestSoFar[];
+  /** What the lock took its owner in floating-point operations, as the locked model's card states it; none where it does not. */
+  readonly lockFlops?: number;
   /** What was left out because it could do nothing, and which options had no effect: one sentence each. */
   readonly notes: readonly string[];
   /** Seconds of each trial by the name of its search; not in results of versions before 0.3. */
@@ -36,11 +38,12 @@ export interface AttackedModel {
  * What the searches of an attack say of an attacker's advantage.
  *
  * @param options - `utilityDrop`: by how much the authorized score may fall in attacks that count as keeping it; default 0.05.
+ *   `lockFlops`: what the lock took its owner, where that is known.
  */
 export function assessAttack(
   { rows, notes, seconds }: AttackJobResult,
   task: Task,
-  { utilityDrop = usualUtilityDrop }: { utilityDrop?: number } = {},
+  { utilityDrop = usualUtilityDrop, lockFlops }: { utilityDrop?: number; lockFlops?: number } = {},
 ): AttackedModel {
   const [cost, score] = [attackersAdvantage(rows, 'cost'), attackersAdvantage(rows, 'score')];
   const verdict = lockVerdict(
@@ -54,6 +57,7 @@ export function assessAttack(
     score,
     ...(verdict && { verdict }),
     bestSoFar: bestSoFar(rows),
+    ...(lockFlops !== undefined && { lockFlops }),
     notes,
     seconds,
   };

@@ -35,6 +35,7 @@ const lockJob = z.strictObject({
   after: evaluation.optional(),
   story: z.custom<LockStory>().optional().describe('what the method did that its options and the spectra do not say'),
   spectra: z.array(spectrum),
+  flops: number.optional().describe('floating-point operations that the lock took, checks of utility included'),
 });
 const locked = lockJob.extend({ test: utilityChange.optional(), warnings: z.array(text) });
 
@@ -179,6 +180,9 @@ const attacked = z.strictObject({
   score: advantage.optional(),
   verdict: verdict.optional(),
   bestSoFar: z.array(bestSoFar).optional(),
+  lockFlops: number
+    .optional()
+    .describe('floating-point operations that the lock took its owner, as the card of the locked model states'),
   notes: z.array(text),
   seconds: z
     .record(text, z.array(number))

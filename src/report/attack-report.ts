@@ -15,6 +15,7 @@ import {
 import { boundedSentences } from './bounded-sentences.js';
 import { type LearningCurve, learningCurves, picture, searchCurves } from './charts.js';
 import { type ReportSection, renderReport } from './html.js';
+import { magnitude } from './numbers.js';
 import type { Table } from './table.js';
 import { capitalized } from './text.js';
 
@@ -36,13 +37,17 @@ export interface ReportOrigin {
 
 /** Puts the findings of an attack into a table and plain sentences. */
 export function summarizeAttack(
-  { rows, metric, cost, score, verdict, notes: left = [], seconds }: AttackedModel,
+  { rows, metric, cost, score, verdict, lockFlops, notes: left = [], seconds }: AttackedModel,
   { target, perClass }: Pick<AttackOptions, 'target' | 'perClass'>,
   authorized?: AttackTableOptions['authorized'],
 ): Summary {
   const advantages = [cost, score].filter((advantage) => advantage !== undefined);
   const effort = effortSentence(rows, seconds);
-  const notes = [...(effort ? [effort] : []), ...left];
+  const owner =
+    lockFlops === undefined
+      ? []
+      : [`The lock took its owner ${magnitude(lockFlops / 1e9, 1)} GFLOP, as the model's card states.`];
+  const notes = [...(effort ? [effort] : []), ...owner, ...left];
   const bounded = verdict?.bounded;
   const table = attackTable(rows, { target, perClass, authorized, metric, utilityDrop: bounded?.drop });
   if (advantages.length === 0) {

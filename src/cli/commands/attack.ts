@@ -158,7 +158,7 @@ export const attack = defineCommand({
           { folder: run, signal, progress: phaseProgress(context) },
         )
           .attack(targets, plan)
-          .then((attacked) => assessAttack(attacked, task, attacking)),
+          .then((attacked) => assessAttack(attacked, task, { ...attacking, lockFlops: card.lock?.flops })),
       write: async (attacked, run) => {
         const origin = reportOrigin(await readOrigin(run.path));
         await writeFileAtomic(run.file('report.html'), await attackReport(attacked, attacking, origin));
