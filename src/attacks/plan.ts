@@ -26,6 +26,8 @@ export interface SpaceSearch extends Pick<SearchMethod, 'name' | 'trials'> {
   readonly weightDecay?: readonly [number, number];
   /** Batch sizes to choose from; default that of the attack. */
   readonly batchSizes?: readonly number[];
+  /** Batches of a step to choose from, computed one after the other; default one. */
+  readonly accumulations?: readonly number[];
   /** Names of schedules to choose from; default that of the attack. */
   readonly schedules?: readonly string[];
 }
@@ -183,7 +185,7 @@ export function plannedSearches(
 
 /** The space of an optimizer. */
 function methodOf(
-  { name, trials, learningRate, weightDecay, batchSizes, schedules }: SpaceSearch,
+  { name, trials, learningRate, weightDecay, batchSizes, accumulations, schedules }: SpaceSearch,
   decades: readonly number[],
   optimizer: string,
 ): SearchMethod {
@@ -193,6 +195,7 @@ function methodOf(
     learningRate: { kind: 'log', low, high },
     ...(weightDecay && decays && { weightDecay: { kind: 'log', low: weightDecay[0], high: weightDecay[1] } }),
     ...(batchSizes && { batchSize: { kind: 'choice', values: batchSizes } }),
+    ...(accumulations && { accumulate: { kind: 'choice', values: accumulations } }),
     ...(schedules && { schedule: { kind: 'choice', values: schedules } }),
   };
   return { name, trials, space };

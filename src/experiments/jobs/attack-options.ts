@@ -32,6 +32,14 @@ const seeds = z.array(z.int().min(0)).min(1);
 /** Optimizers that attacks search unless others are named. */
 const usualOptimizers = ['adamw', 'sgd', 'adadelta'];
 
+/**
+ * What a suite brings where nobody names it: `quick` is cut to what two cores do in five minutes with the CNN of the demo, whose budget
+ * it has.
+ */
+export const budgetsOfSuites: Readonly<Partial<Record<(typeof suites)[number], Readonly<Record<string, unknown>>>>> = {
+  quick: { optimizers: ['adamw', 'adadelta'], adaptiveOptimizers: 1, costSteps: 96, seeds: [1, 2, 3, 4, 5] },
+};
+
 /** The options of every attack, whatever is done to the weights first. */
 const ownOptions = {
   ...searchedOptimizerOptions(usualOptimizers),
@@ -120,7 +128,7 @@ function choiceOfAttacks() {
       .enum(suites)
       .optional()
       .describe(
-        `attacks to try by a list instead of by their names: ${suites.map((name) => `${name} has ${attacksOfSuite(name).length}`).join(', ')}; those whose parts can do nothing, or are turned off, are left out`,
+        `attacks to try by a list instead of by their names: ${suites.map((name) => `${name} has ${attacksOfSuite(name).length}`).join(', ')}; those whose parts can do nothing, or are turned off, are left out; quick brings a budget of its own where none is given`,
       ),
     ...(optionsOf('attacks', [...extras, ...parts].map(configurable), { partsOf: true }) as Record<never, z.ZodType>),
   };
@@ -149,7 +157,16 @@ const spaceOptions = {
     .array(z.int().min(1))
     .min(1)
     .optional()
-    .describe('examples a step that sobol and asha choose from; default not varied'),
+    .describe(
+      'examples a batch that sobol and asha choose from, with as many examples in all as without; default not varied',
+    ),
+  searchAccumulate: z
+    .array(z.int().min(1).max(64))
+    .min(1)
+    .optional()
+    .describe(
+      'batches that make a step, one after the other, that sobol and asha choose from, with as many examples in all; default one',
+    ),
   searchSchedules: z
     .array(z.enum(schedules.names() as [string, ...string[]]))
     .min(1)
@@ -166,8 +183,16 @@ const usualTrials = 16;
  * @throws InputError for an option that the grid has no use for.
  */
 function spaceSearch(options: AttackOptions): SpaceSearch | undefined {
-  const { search = 'grid', trials, searchRates, searchWeightDecay, searchBatchSizes, searchSchedules } = options;
-  const given = { trials, searchRates, searchWeightDecay, searchBatchSizes, searchSchedules };
+  const {
+    search = 'grid',
+    trials,
+    searchRates,
+    searchWeightDecay,
+    searchBatchSizes,
+    searchAccumulate,
+    searchSchedules,
+  } = options;
+  const given = { trials, searchRates, searchWeightDecay, searchBatchSizes, searchAccumulate, searchSchedules };
   if (search !== 'grid') {
     return {
       name: search,
@@ -175,6 +200,7 @@ function spaceSearch(options: AttackOptions): SpaceSearch | undefined {
       ...(searchRates && { learningRate: searchRates }),
       ...(searchWeightDecay && { weightDecay: searchWeightDecay }),
       ...(searchBatchSizes && { batchSizes: searchBatchSizes }),
+      ...(searchAccumulate && { accumulations: searchAccumulate }),
       ...(searchSchedules && { schedules: searchSchedules }),
     };
   }
