@@ -6,6 +6,7 @@ import {
   attackExtent,
   attackOptions,
   attackPlan,
+  budgetsOfSuites,
   cardDisagreements,
   modelsOfPlan,
   Runner,
@@ -70,6 +71,7 @@ export const attack = defineCommand({
       .describe('processes that search side by side, one thread each; 0: none but this one'),
     ...attackOptions.shape,
   }),
+  presets: (given) => budgetsOfSuites[given('suite') as keyof typeof budgetsOfSuites] ?? {},
   examples: [
     'weightlock attack ./locked --unlocked ./model --data.classes 5,6,7,8,9',
     'weightlock attack ./locked --unlocked ./model --data.classes 5,6,7,8,9 --cost-steps 0 --per-class 10',
@@ -135,6 +137,7 @@ export const attack = defineCommand({
         inputs[`authorized ${key}`] = value;
       }
     }
+    if (context.presets.size > 0) note(presetSentence(String(attacking.suite), context.presets));
     const plan = attackPlan(data, attacking, {}, { retain, authorized });
     for (const path of modelsOfPlan(plan)) inputs[`model ${path}`] = await digestOfModel(path);
     const warnings = [
@@ -174,3 +177,12 @@ export const attack = defineCommand({
     return 0;
   },
 });
+
+/** What a suite brought, as flags that give something else. */
+function presetSentence(suite: string, presets: ReadonlyMap<string, unknown>): string {
+  const flags = [...presets].map(([key, value]) => {
+    const flag = key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    return `--${flag} ${Array.isArray(value) ? value.join(',') : String(value)}`;
+  });
+  return `budget of the suite ${suite}, where no other was given: ${flags.join(' ')}`;
+}
