@@ -1,4 +1,3 @@
-import type { AttackRow } from './assessment.js';
 import type { Trial } from './fine-tune.js';
 
 /** Reported trials that say nothing, since they ended with an error: data that is missing, and no failure of the attacker. */
@@ -29,7 +28,9 @@ export function missingTrials(trials: readonly Trial[]): MissingTrials | undefin
 }
 
 /** The places of the seeds at which all of some rows were measured: what is paired over seeds has these alone. */
-export function pairedSeeds(...rows: readonly AttackRow[]): number[] {
+export function pairedSeeds(
+  ...rows: readonly { readonly result: { readonly trials: readonly Pick<Trial, 'end'>[] } }[]
+): number[] {
   const [first] = rows;
   return first.result.trials.flatMap((_, index) => {
     const all = rows.map(({ result }) => result.trials[index]);
