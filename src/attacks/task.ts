@@ -158,9 +158,9 @@ export class AttackRunner {
         const own = (await this.#load(paths[ofSeed(seed)], start.config)).model;
         const { evaluator } = this.#engine(own);
         const key = JSON.stringify([paths[ofSeed(seed)], start.config, task.authorized]);
-        const before = this.#once(this.#utilities, key, () =>
-          authorizedScore(evaluator, parameterSet(own.weights), judged),
-        );
+        // Asked for when a trial is over: its programs serve one run at a time.
+        const before = () =>
+          this.#once(this.#utilities, key, () => authorizedScore(evaluator, parameterSet(own.weights), judged));
         const { weights } = await prepared(seed);
         return judgeUtility(
           { released: own, evaluator, examples: judged, prepared: weights, hasOwnHead: start.head !== undefined },

@@ -36,7 +36,7 @@ export interface UtilityTarget {
  */
 export function judgeUtility(
   { released, evaluator, examples, prepared, hasOwnHead }: UtilityTarget,
-  before: Promise<number>,
+  before: () => Promise<number>,
 ): JudgeUtility {
   const head = new Set(layerOrder(released).head);
   return async (params) => {
@@ -51,7 +51,7 @@ export function judgeUtility(
     const candidates = hasOwnHead || head.size === 0 ? [kept] : [trained, kept];
     const found: number[] = [];
     for (const weights of candidates) found.push(await authorizedScore(evaluator, weights, examples));
-    return { before: await before, after: Math.max(...found) };
+    return { before: await before(), after: Math.max(...found) };
   };
 }
 
