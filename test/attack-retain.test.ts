@@ -41,8 +41,11 @@ describe('attack --retain', () => {
     // A quarter of 12 steps; towards outputs each has one more forward pass, of the original.
     expect(byTask.trial).toMatchObject({ before: { steps: 3, evaluations: 3 } });
     expect(byTask.trial?.curve[0].step).toBe(3);
+    // What is left of the authorized task is measured on them, unless others are named.
+    expect(Object.keys(byTask.trial?.utility ?? {})).toEqual(['before', 'after']);
     const byOutputs = healed();
     expect(byOutputs.retain).toBeUndefined();
+    expect(byOutputs.trial).not.toHaveProperty('utility');
     expect(byOutputs.trial?.before?.steps).toBe(3);
     expect(byOutputs.trial?.before?.evaluations).toBeCloseTo(4, 6);
   });
@@ -52,6 +55,7 @@ describe('attack --retain', () => {
     [['--retain.classes', '0,1,2,3'], 'expected at most 3 classes for the model, found 4'],
     [['--retain.name', 'digit'], 'digit'],
     [['--retain.path', 'nowhere'], 'nowhere'],
+    [['--authorized.classes', '0,1,2,3'], 'expected at most 3 classes for the model, found 4'],
   ])('%s is refused in one line', (more, message) => {
     const { status, stdout, stderr } = weightlock(...attack, ...more, '--quiet');
     expect([status, stdout]).toEqual([2, '']);

@@ -42,8 +42,8 @@ it('demo trains, locks, attacks and reports; again it reads what it found', () =
   expect(path).toMatch(/report\.html$/);
   const page = readFileSync(resolve(root, path), 'utf8');
   expect(page).not.toMatch(/(src|href)=["']?https?:/);
-  // Two charts, each for wide and narrow screens.
-  expect(page.match(/<svg/g)).toHaveLength(4);
+  // Three charts, each for wide and narrow screens.
+  expect(page.match(/<svg/g)).toHaveLength(6);
   expect(first.stdout).toContain('Authorized accuracy:');
   expect(first.stdout.replaceAll('\n', ' ')).toContain('Over 2 draws of the lock: authorized score');
   expect(weightlock('demo', ...small, '--quiet').stdout).toBe(first.stdout);

@@ -5,12 +5,15 @@ import {
   type AttackRow,
   attackersAdvantage,
   attacks,
+  boundedAdvantages,
   compositionOf,
+  costs,
   factsOf,
   isMeasured,
   lockVerdict,
   type Measure,
   overallVerdict,
+  scores,
   starts,
   type Trial,
   verdictOf,
@@ -110,6 +113,54 @@ describe('attackersAdvantage', () => {
   });
 });
 
+describe('a reported trial that failed', () => {
+  /** The row, with the trials at some places ended by an error. */
+  const failing = (given: AttackRow, ...places: readonly number[]): AttackRow => {
+    const trials = given.result.trials.map((trial, place): Trial => {
+      if (!places.includes(place)) return trial;
+      return { ...trial, score: Number.NaN, cost: undefined, end: 'failed', failure: 'no memory' };
+    });
+    return { ...given, result: { ...given.result, trials } };
+  };
+  const unlocked = row('unlocked', 'fine-tune', 'score', [0.9, 0.91, 0.92, 0.93]);
+  const scratch = row('random weights', 'fine-tune', 'score', [0.5, 0.52, 0.51, 0.5]);
+  const locked = row('locked', 'fine-tune', 'score', [0.8, 0.82, 0.81, 0.83]);
+
+  it('is left out with its seed, on whichever side it is, and makes no lock look stronger', () => {
+    const whole = attackersAdvantage([unlocked, scratch, locked], 'score')?.value;
+    const of = (...rows: AttackRow[]) => attackersAdvantage(rows, 'score')?.value;
+    const without = (given: AttackRow) => ({
+      ...given,
+      result: { ...given.result, trials: given.result.trials.filter((_, place) => place !== 1) },
+    });
+    const expected = of(without(unlocked), without(scratch), without(locked));
+    expect(expected?.n).toBe(3);
+    for (const side of [0, 1, 2]) {
+      const rows = [unlocked, scratch, locked].map((given, index) => (index === side ? failing(given, 1) : given));
+      expect(of(...rows)).toEqual(expected);
+    }
+    // What counted as a gain of 0 halved the advantage of one failure in four.
+    expect(Math.abs((expected?.ratio ?? 0) - (whole?.ratio ?? 1))).toBeLessThan(0.02);
+    const censored = failing(row('locked', 'fine-tune', 'cost', [20, 22, 24, 26]), 0, 3);
+    expect(costs(censored)).toEqual([{ steps: 22 }, { steps: 24 }]);
+    expect(scores(failing(locked, 0))).toEqual([0.82, 0.81, 0.83]);
+  });
+
+  it('of a search decides nothing, and where all failed there is no number', () => {
+    const broken = failing(row('locked', 'clip', 'score', [0.9, 0.9, 0.9, 0.9]), 0, 1, 2, 3);
+    expect(attackersAdvantage([unlocked, scratch, locked, broken], 'score')?.locked.kind).toBe('fine-tune');
+    expect(attackersAdvantage([unlocked, scratch, broken], 'score')).toBeUndefined();
+    const search = failing(row('locked', 'clip', 'score', [0.85, 0.86, 0.84, 0.85]), 0).result.trials;
+    const clip = row('locked', 'clip', 'score', [0.85, 0.86, 0.84, 0.85]);
+    const failedInSearch = { ...clip, result: { ...clip.result, search } };
+    expect(attackersAdvantage([unlocked, scratch, locked, failedInSearch], 'score')?.locked.kind).toBe('clip');
+    // No seed that all three measured: nothing can be said, and nothing is.
+    const apart = attackersAdvantage([failing(unlocked, 0, 1), scratch, failing(locked, 2, 3)], 'score');
+    expect(apart?.value).toMatchObject({ n: 0, ratio: Number.NaN });
+    expect(apart && isMeasured(apart)).toBe(false);
+  });
+});
+
 describe('verdicts', () => {
   const judged = (low: number | undefined, high: number | undefined) =>
     verdictOf({ value: { n: 3, ratio: 0, confidence: 0.95, low, high } } as Advantage);
@@ -162,6 +213,39 @@ describe('lockVerdict', () => {
     expect(found?.cheapest?.slowdown).toMatchObject({ n: 4 });
     expect(found?.cheapest?.slowdown?.median).toBeCloseTo(1.1, 1);
     expect(found?.cheapest?.flops).toBeUndefined();
+  });
+
+  it('names the worst case by each measure, and that of attacks which keep the authorized task', () => {
+    const keeping = (given: AttackRow, after: number): AttackRow => ({
+      ...given,
+      result: {
+        ...given.result,
+        trials: given.result.trials.map((each) => ({ ...each, utility: { before: 0.9, after } })),
+      },
+    });
+    const rows = [
+      keeping(row('unlocked', 'fine-tune', 'score', [0.9, 0.91]), 0.88),
+      row('random weights', 'fine-tune', 'score', [0.5, 0.52]),
+      keeping(row('locked', 'fine-tune', 'score', [0.6, 0.62]), 0.86),
+      keeping(row('locked', 'clip', 'score', [0.8, 0.82]), 0.4),
+    ];
+    const verdict = lockVerdict(advantagesOf(rows), boundedAdvantages(rows, 0.05));
+    expect(verdict?.worst?.score).toMatchObject({
+      attack: 'clip',
+      score: 0.81,
+      floor: { attack: 'fine-tune', score: 0.51 },
+      utility: { before: 0.9, after: 0.4 },
+    });
+    expect(verdict?.worst).not.toHaveProperty('cost');
+    expect(verdict?.bounded).toMatchObject({ drop: 0.05, ruining: ['clip, adamw'] });
+    expect(verdict?.bounded?.worst.score).toMatchObject({ attack: 'fine-tune', score: 0.61 });
+    expect(verdict?.bounded?.worst.score?.advantage.ratio).toBeCloseTo((0.61 - 0.51) / (0.905 - 0.51), 6);
+    // Where none keeps it, nothing is said of one; where nobody measured it, nothing at all.
+    expect(boundedAdvantages(rows, 0.01)).toMatchObject({
+      advantages: [],
+      ruining: ['fine-tune, adamw', 'clip, adamw'],
+    });
+    expect(boundedAdvantages(scored, 0.05)).toBeUndefined();
   });
 
   it('says what ran out of budget, what measures nothing, and nothing of no advantage', () => {

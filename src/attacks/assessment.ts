@@ -1,6 +1,7 @@
 import { type Cost, mean, type RatioInterval, ratioInterval } from '../linalg/index.js';
 import type { AttackFacts, Composition } from './composition.js';
 import type { Trial } from './fine-tune.js';
+import { isMeasuredTrial, type MissingTrials, measuredTrials, pairedSeeds } from './measured.js';
 import type { SearchResult } from './search.js';
 import { keyOf } from './space.js';
 import { type Spent, sumOfSpent } from './spent.js';
@@ -23,8 +24,12 @@ export interface AttackRow extends AttackFacts {
   readonly measure: Measure;
   /** Optimizer steps at most. */
   readonly budget: number;
+  /** Draws of the starting point: each trial has one by its seed; default 1. */
+  readonly draws?: number;
   /** What the search found. */
   readonly result: SearchResult;
+  /** What is missing of the reported trials; none where all were measured. */
+  readonly missing?: MissingTrials;
 }
 
 /** The attacker's advantage of one measure, and the rows it comes from. */
@@ -46,14 +51,16 @@ export interface Advantage {
   readonly isUpperBound: boolean;
 }
 
-/** The costs of a row, one a seed; a run that ran out of budget is censored there. */
+/** The costs of a row, one a seed that was measured; a run that ran out of budget is censored there. */
 export function costs({ result, budget }: AttackRow): Cost[] {
-  return result.trials.map(({ cost }) => (cost === undefined ? { steps: budget, censored: true } : { steps: cost }));
+  return measuredTrials(result.trials).map(({ cost }) =>
+    cost === undefined ? { steps: budget, censored: true } : { steps: cost },
+  );
 }
 
-/** The scores of a row, one a seed. */
+/** The scores of a row, one a seed that was measured. */
 export function scores({ result }: AttackRow): number[] {
-  return result.trials.map(({ score }) => score);
+  return measuredTrials(result.trials).map(({ score }) => score);
 }
 
 /** What an attacker gains, one number a trial, more is better: the score, or the cost with a minus. */
@@ -61,9 +68,10 @@ function gains({ measure, budget }: AttackRow, trials: readonly Trial[]): number
   return trials.map(({ score, cost }) => (measure === 'score' ? score : -(cost ?? budget)));
 }
 
-/** What an attacker gains with the seeds that are reported. */
-function reported(row: AttackRow): number[] {
-  return gains(row, row.result.trials);
+/** What an attacker gains with the seeds that are reported, at some places of theirs. */
+function reported(row: AttackRow, places: readonly number[]): number[] {
+  const all = gains(row, row.result.trials);
+  return places.map((place) => all[place]);
 }
 
 /** What all trials of a search took; what was done before trials of one seed, which they share, once. */
@@ -90,15 +98,19 @@ export function chosenInSearch({ trains, result: { search, learningRate, point }
  * What the search saw of what it chose, on its own seeds: the best of many attacks is chosen by this, so that the numbers that
  * are reported were not selected on. Only a run at a single rate, and a result of an older version, has none.
  */
-function searched(row: AttackRow): number {
-  const chosen = chosenInSearch(row);
-  return mean(gains(row, chosen.length > 0 ? chosen : row.result.trials));
+export function searchedGain(row: AttackRow): number {
+  const chosen = measuredTrials(chosenInSearch(row));
+  return mean(gains(row, chosen.length > 0 ? chosen : measuredTrials(row.result.trials)));
 }
 
-/** The row with the largest mean gain for the attacker on the seeds of the search; none of no rows. */
+/**
+ * The row with the largest mean gain for the attacker on the seeds of the search, of those with a reported trial that was
+ * measured; none of no such rows.
+ */
 export function bestRow(rows: readonly AttackRow[]): AttackRow | undefined {
-  return rows.reduce<AttackRow | undefined>(
-    (best, row) => (best === undefined || searched(row) > searched(best) ? row : best),
+  const counted = rows.filter(({ result }) => result.trials.some(isMeasuredTrial));
+  return counted.reduce<AttackRow | undefined>(
+    (best, row) => (best === undefined || searchedGain(row) > searchedGain(best) ? row : best),
     undefined,
   );
 }
@@ -107,7 +119,7 @@ export function bestRow(rows: readonly AttackRow[]): AttackRow | undefined {
  * The attacker's advantage over the floor: (best attack on the locked model − floor) / (best attack on the unlocked model
  * − floor), over seeds that are paired; what leaves the locked
  * model as it is counts to the floor, not to the attacks. Each best one is chosen on the seeds of the searches and measured
- * on others.
+ * on others. A seed at which a trial of one of them failed is left out.
  *
  * @param options - `only`: which rows count of those that train the model, for all starting points; default all.
  * @returns Nothing where a starting point was not attacked with this measure.
@@ -123,8 +135,14 @@ export function attackersAdvantage(
   const best = (side: CountsAs) => bestRow(counted.filter(({ countsAs }) => countsAs === side));
   const [locked, unlocked, floor] = [best('locked'), best('unlocked'), best('floor')];
   if (!locked || !unlocked || !floor) return undefined;
-  const difference = (a: AttackRow) => reported(a).map((gain, index) => gain - reported(floor)[index]);
-  const value = ratioInterval(difference(locked), difference(unlocked));
+  // A seed that one of the three could not measure says nothing of their difference.
+  const places = pairedSeeds(locked, unlocked, floor);
+  const least = reported(floor, places);
+  const difference = (a: AttackRow) => reported(a, places).map((gain, index) => gain - least[index]);
+  const value =
+    places.length === 0
+      ? { n: 0, ratio: Number.NaN, confidence: 0.95 }
+      : ratioInterval(difference(locked), difference(unlocked));
   const better = mean(difference(unlocked)) > 0;
   const censored = measure === 'cost' && costs(locked).some((cost) => cost.censored);
   return {

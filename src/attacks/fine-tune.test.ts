@@ -87,6 +87,31 @@ describe('what a trial took', () => {
     expect(atOnce).toMatchObject({ cost: 4, costFlops: 1000 });
   });
 
+  it('are as many examples whatever a batch holds: its steps are counted in batches of the budget', async () => {
+    const shared = { steps: 20, countedBatch: 8, evaluateEvery: 4, evaluationSpacing: 1 };
+    const heard: number[] = [];
+    const wait = async ({ step }: { step: number }) => heard.push(step) > 0;
+    const three = await run({ name: 'sgd' }, { ...shared, batchSize: 24, pauses: { at: [2, 10], wait } });
+    // Six steps of 24 examples are 18 of 8; a seventh would be beyond 20.
+    expect(three.spent).toMatchObject({ steps: 6, samples: 144 });
+    // 4, 8, 12, 16, 20, and 10, where others wait, at the last step that is not beyond each.
+    expect(three.curve.map(({ step }) => step)).toEqual([0, 3, 6, 9, 12, 15, 18]);
+    expect(three.evaluations).toBe(18);
+    expect(heard.splice(0)).toEqual([2, 10]);
+    const half = await run({ name: 'sgd' }, { ...shared, batchSize: 4 });
+    expect(half.spent).toMatchObject({ steps: 40, samples: 160 });
+    expect(half.curve.map(({ step }) => step)).toEqual([0, 4, 8, 12, 16, 20]);
+    const whole = await run({ name: 'sgd' }, { ...shared, batchSize: 8 });
+    expect(whole.spent).toMatchObject({ steps: 20, samples: 160 });
+    // In parts a batch has the same gradient, but for rounding: of plain layers.
+    const parts = await run(
+      { name: 'sgd' },
+      { ...shared, batchSize: 24, accumulate: 3, pauses: { at: [2, 10], wait } },
+    );
+    expect(parts.spent?.samples).toBe(144);
+    expect(parts.curve).toEqual(three.curve);
+  });
+
   it('grow with what an optimizer asks for, and end where the run does', async () => {
     const [step, mezo] = [await run({ name: 'sgd' }), await run({ name: 'mezo' })];
     // Two forward passes, one product each, in the place of one forward and one backward.

@@ -1,7 +1,7 @@
 import type { Dataset } from '../data/index.js';
 import type { ProgramCache } from '../engine/index.js';
 import { cloneWeights, type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
-import { InputError } from '../registry/index.js';
+import { WeightlockError } from '../registry/index.js';
 import type { Evaluation } from '../tasks/index.js';
 import {
   createObjective,
@@ -16,6 +16,8 @@ import {
 import type { SearchPoint } from './space.js';
 import { type Spent, sumOfSpent } from './spent.js';
 import { type MakeTrainable, partRun } from './trained/trainable.js';
+import type { JudgeUtility, TrialUtility } from './utility-after.js';
+import { type Averaging, WeightAverage } from './weight-average.js';
 import { isNoWork, noWork, type Work } from './work.js';
 
 /** How an attack trains: an optimizer, and a schedule of its learning rate; plain data. */
@@ -40,12 +42,21 @@ export interface FineTuneOptions {
   learningRate: number;
   /** What of the weights is trained; default all. */
   trainable?: MakeTrainable;
-  /** Optimizer steps at most, those before it included. */
+  /** Averages the weights over the steps: the average is what is measured; default they are used as they are. */
+  average?: Averaging;
+  /** Steps at most, those before it included, each of `countedBatch` examples. */
   steps: number;
   /** What was done to the weights before, which is a part of its cost; default nothing. */
   before?: Work;
-  /** Examples a step. */
+  /** Examples of an optimizer step. */
   batchSize: number;
+  /** Parts that a batch is computed in, one after the other; default 1. */
+  accumulate?: number;
+  /**
+   * Examples that a step of the budget, of the curve and of the cost stands for, so that all trials of a search have the same examples
+   * whatever their batches are: an optimizer step of twice as many is two. Default `batchSize`.
+   */
+  countedBatch?: number;
   /** Decides the order of the examples. */
   seed: number;
   /** Name of the metric that is the score; default the task's. */
@@ -64,6 +75,8 @@ export interface FineTuneOptions {
   beatenAfter?: number;
   /** Where a run waits for others to come as far, and may be told to end there; default nowhere. */
   pauses?: Pauses;
+  /** Judges the weights with the best score by the authorized task; default nobody does. */
+  judge?: JudgeUtility;
   /** Compiled programs to share. */
   programs: ProgramCache;
   /** Measures the score. */
@@ -99,7 +112,7 @@ export interface Trial {
   /** Steps until the target was first reached, those before it included; none where it was not. */
   readonly cost?: number;
   /**
-   * What its steps and what was done before cost in evaluations of the gradient; more than the steps for optimizers that need
+   * What its steps and what was done before cost in evaluations of the gradient of so many examples as a step counts; more than the steps for optimizers that need
    * more.
    */
   readonly evaluations: number;
@@ -111,6 +124,8 @@ export interface Trial {
   readonly spent?: Spent;
   /** Floating-point operations until the target was first reached, those before it included; none where it was not. */
   readonly costFlops?: number;
+  /** What is left of the authorized task in the weights with the best score; only of reported trials, where it was asked for. */
+  readonly utility?: TrialUtility;
   /** Why it ended; `halved`: others of its search were better when it had come as far. */
   readonly end: 'target' | 'budget' | 'beaten' | 'diverged' | 'given up' | 'halved' | 'failed';
   /** What its search varied beside the learning rate; none where that is all. */
@@ -129,6 +144,9 @@ export function evaluationSteps(steps: number, growth = 1.15, every = 4): number
   return grid;
 }
 
+/** Below any part of a step. */
+const rounding = 1e-9;
+
 /** Share of the budget after which a trial without prospects is given up. */
 const giveUpAfter = 0.4;
 
@@ -145,9 +163,12 @@ export async function fineTune({
   optimizer,
   learningRate,
   trainable,
+  average: averaging,
   steps,
   before = noWork,
   batchSize,
+  accumulate,
+  countedBatch = batchSize,
   seed,
   metric: named,
   target,
@@ -157,37 +178,74 @@ export async function fineTune({
   evaluateEvery,
   beatenAfter = Number.POSITIVE_INFINITY,
   pauses,
+  judge,
   programs,
   evaluator,
   signal,
 }: FineTuneOptions): Promise<Trial> {
   if (before.steps >= steps) {
-    throw new InputError(`expected fewer steps before a trial than its ${steps} in all, found ${before.steps}`);
+    // Not what the user gave: a plan leaves out what does not fit, and one trial must not end the others.
+    throw new WeightlockError(`expected fewer steps before a trial than its ${steps} in all, found ${before.steps}`);
   }
   const { task } = evaluator;
   const { name: metric } = task.metric(named ?? task.roles.score, test);
   const params = parameterSet(cloneWeights(weights));
   const plain = optimizers.get(optimizer.name).create(optimizer.options);
-  // What a part is trained by is made of whole gradients.
-  const byRows = trainable || !plain.idleFactor ? undefined : () => true;
-  const objective = await createObjective({ model, task, dataset: train, batchSize, seed, programs, byRows });
+  // What a part is trained by is made of whole gradients, and an average of whole weights.
+  const byRows = trainable || averaging || !plain.idleFactor ? undefined : () => true;
+  const objective = await createObjective({
+    model,
+    task,
+    dataset: train,
+    batchSize,
+    accumulate,
+    seed,
+    programs,
+    byRows,
+  });
+  // Of few examples no batch is larger than all of them.
+  const ratio = Math.min(batchSize, train.size) / Math.min(countedBatch, train.size);
+  /** What so many optimizer steps come to, in steps of the budget; a part of one counts as one. */
+  const exactly = (own: number) => before.steps + own * ratio;
+  const stepAt = (own: number) => Math.ceil(exactly(own) - rounding);
+  const most = Math.max(1, Math.floor((steps - before.steps) / ratio + rounding));
+  /** Those of some steps of the budget that are as good as over after so many optimizer steps: one more would go beyond. */
+  const passed = (some: Iterable<number>, own: number) =>
+    [...some].filter((step) => step >= exactly(own) - rounding && (step < exactly(own + 1) - rounding || own === most));
   const due = new Set([...evaluationSteps(steps, evaluationSpacing, evaluateEvery), ...(pauses?.at ?? [])]);
   const guessing = task.guessing(test);
   const first = await evaluator.evaluate(params, test);
   const curve = [{ step: before.steps, score: measure(metric, first) }];
   let end: Trial['end'] = 'budget';
   let best = curve[0].score;
+  // Where its attacker would stop: later weights may be worse, or no numbers any more.
+  const bestParams = judge && new Map(Array.from(params, ([name, values]) => [name, values.slice()]));
   let last = first;
   let evaluations = before.evaluations;
   /** Undefined where examples have no length. */
   const worked: { tokens?: number } = before.tokens === undefined ? {} : { tokens: before.tokens };
   const counted = new FlopsToSteps(programs, before);
-  const evaluate = () => counted.aside(() => evaluator.evaluate(params, test));
+  const average = averaging && new WeightAverage(params, averaging, most);
+  /** The weights that an attacker would use. */
+  const used = average?.values ?? params;
+  const evaluate = () => counted.aside(() => evaluator.evaluate(used, test));
   const part = partRun(objective, params, plain, { make: trainable, seed });
   // Names of the whole model may be given factors, whichever of them are trained.
   const made = createOptimizer(optimizer, new Map([...objective.shapes, ...part.shapes]));
   /** Its own steps; a step elsewhere is counted from the released weights. */
   let taken = 0;
+  /** Waits where others come as far. */
+  const goesOn = async (at: readonly number[]) => {
+    for (const step of at) {
+      const so = { step, score: best, cost: costOf(curve, target) };
+      // What others compute meanwhile is theirs.
+      if (pauses && !(await counted.aside(() => pauses.wait(so)))) return false;
+    }
+    return true;
+  };
+  // A first step may be longer than the way to where others wait.
+  const early = pauses?.at.filter((step) => step < exactly(1) - rounding) ?? [];
+  if (!(await goesOn(early))) end = 'halved';
   await runSteps({
     params: part.params,
     shapes: part.shapes,
@@ -196,39 +254,40 @@ export async function fineTune({
     optimizer: made,
     learningRate,
     schedule: optimizer.schedule && createSchedule(optimizer.schedule, objective.stepsPerEpoch),
-    steps: steps - before.steps,
+    steps: end === 'halved' ? 0 : most,
     signal,
     onDiverged: (_, { step: own, evaluations: spent, tokens: more }) => {
       taken = own;
-      evaluations += spent;
+      evaluations += ratio * spent;
       if (more !== undefined) worked.tokens = (worked.tokens ?? 0) + more;
       end = 'diverged';
       return 'stop';
     },
     afterStep: async ({ step: own, evaluations: spent, tokens: more, settled }) => {
       taken = own;
-      evaluations += spent;
+      evaluations += ratio * spent;
       if (more !== undefined) worked.tokens = (worked.tokens ?? 0) + more;
       part.write();
-      const step = before.steps + own;
-      if (!due.has(step)) return undefined;
+      average?.add(params);
+      const step = stepAt(own);
+      if (passed(due, own).length === 0) return undefined;
       await settled();
       const evaluation = await evaluate();
       const score = measure(metric, evaluation);
       counted.note(step);
       curve.push({ step, score });
-      best = Math.max(best, score);
+      // What could not be measured says nothing of the others.
+      if (score > best || Number.isNaN(best)) {
+        best = score;
+        for (const [name, values] of bestParams ?? []) values.set(used.get(name) ?? []);
+      }
       last = evaluation;
       const isBelow = giveUpBelow >= 0 && best < guessing + giveUpBelow * (1 - guessing);
       if (!continueAfterTarget && target !== undefined && score >= target) end = 'target';
       else if (!Number.isFinite(evaluation.metrics[task.roles.loss])) end = 'diverged';
-      else if (own >= giveUpAfter * (steps - before.steps) && isBelow) end = 'given up';
+      else if (own >= giveUpAfter * most && isBelow) end = 'given up';
       else if (step >= beatenAfter) end = 'beaten';
-      else if (pauses?.at.includes(step)) {
-        const so = { step, score: best, cost: costOf(curve, target) };
-        // What others compute meanwhile is theirs.
-        if (!(await counted.aside(() => pauses.wait(so)))) end = 'halved';
-      }
+      else if (pauses && !(await goesOn(passed(pauses.at, own)))) end = 'halved';
       return end === 'budget' ? undefined : 'stop';
     },
   });
@@ -246,6 +305,7 @@ export async function fineTune({
     ...(!isNoWork(before) && { before }),
     spent: sumOfSpent([before.spent, { steps: taken, samples, flops: counted.own }]),
     ...(cost !== undefined && { costFlops: counted.until(cost) }),
+    ...(judge && bestParams && { utility: await judge(bestParams) }),
     end,
   };
 }

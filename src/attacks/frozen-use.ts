@@ -7,6 +7,7 @@ import type { Trial } from './fine-tune.js';
 import { fitLogisticRegression, type LinearClassifier, logitsOf } from './logistic-regression.js';
 import { sparseProjection } from './projection.js';
 import type { SearchBudget, SearchResult, TrialLog } from './search.js';
+import type { TrialUtility } from './utility-after.js';
 
 /** Options of {@link frozenUse}. */
 export interface FrozenUseOptions {
@@ -22,6 +23,8 @@ export interface FrozenUseOptions {
   metric?: string;
   /** Score that counts as success. */
   target?: number;
+  /** What is left of the authorized task in the weights that are used, by seed; none where nobody asks. */
+  utility?: (seed: number) => Promise<TrialUtility>;
   /** Seeds that are reported, and those before them that it is chosen among other attacks by; default none. */
   budget: Pick<SearchBudget, 'seeds'> & Partial<Pick<SearchBudget, 'searchSeeds'>>;
 }
@@ -48,7 +51,7 @@ const folds = 5;
  * A trial's learning rate is the penalty, its cost 0 steps where the target is reached.
  */
 export async function frozenUse(
-  { features, train, test, task, metric: named, target, budget }: FrozenUseOptions,
+  { features, train, test, task, metric: named, target, utility, budget }: FrozenUseOptions,
   { finished = [], onTrial, signal }: TrialLog = {},
 ): Promise<SearchResult> {
   const { name: metric } = task.metric(named ?? task.roles.score, test);
@@ -118,6 +121,7 @@ export async function frozenUse(
       // Each seed as if it were alone, whatever it shares with others.
       spent: { steps: 0, samples: examples.size, flops },
       ...(isTarget && { costFlops: flops }),
+      ...(utility && index >= searchSeeds.length && { utility: await utility(seed) }),
       end: isTarget ? 'target' : 'budget',
     };
     await onTrial?.(trial, index, (performance.now() - started) / 1000);

@@ -14,6 +14,8 @@ export {
   verdictOf,
 } from './assessment.js';
 export type { Bench, KeyedBench, Runnable } from './bench.js';
+export { type BestSoFar, type BestSoFarPoint, bestSoFar } from './best-so-far.js';
+export { type BoundedAdvantages, boundedAdvantages, keepsUtility, usualUtilityDrop, utilityOf } from './bounded.js';
 export { type AttackFacts, type Composition, factsOf, labelOf } from './composition.js';
 export {
   evaluationSteps,
@@ -25,10 +27,12 @@ export {
 } from './fine-tune.js';
 export { type Features, type FrozenUseOptions, frozenUse } from './frozen-use.js';
 export { type HalvingOptions, rungsOf, stepsOfHalving, successiveHalving, survivors } from './halving.js';
+export { isMeasuredTrial, type MissingTrials, measuredTrials, missingTrials } from './measured.js';
 export {
   type AttackChoice,
   type AttackOptimizer,
   type AttackSetting,
+  attacksTooLong,
   compositionOf,
   learnedOptions,
   optimizersLeftOut,
@@ -76,6 +80,7 @@ export {
   transformWeights,
 } from './transformed-weights.js';
 export * from './transforms/index.js';
-export { type CheapestAttack, type LockVerdict, lockVerdict } from './verdict.js';
+export type { TrialUtility } from './utility-after.js';
+export { type BoundedCase, type CheapestAttack, type LockVerdict, lockVerdict, type WorstCase } from './verdict.js';
 export { WeightsStore } from './weights-store.js';
 export { addWork, noWork, type PreparedWeights, type Work } from './work.js';

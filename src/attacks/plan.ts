@@ -26,6 +26,8 @@ export interface SpaceSearch extends Pick<SearchMethod, 'name' | 'trials'> {
   readonly weightDecay?: readonly [number, number];
   /** Batch sizes to choose from; default that of the attack. */
   readonly batchSizes?: readonly number[];
+  /** Batches of a step to choose from, computed one after the other; default one. */
+  readonly accumulations?: readonly number[];
   /** Names of schedules to choose from; default that of the attack. */
   readonly schedules?: readonly string[];
 }
@@ -33,7 +35,7 @@ export interface SpaceSearch extends Pick<SearchMethod, 'name' | 'trials'> {
 /** What all attacks of one run share: the unauthorized task and the budget, the same for every starting point. */
 export interface AttackSetting
   extends Pick<AttackTask, 'data' | 'perClass' | 'steps' | 'batchSize' | 'metric' | 'target' | 'continueAfterTarget'>,
-    Pick<AttackTask, 'retain'>,
+    Pick<AttackTask, 'retain' | 'authorized'>,
     Pick<AttackTask, 'giveUpBelow' | 'evaluationSpacing' | 'evaluateEvery'> {
   /** Optimizers to search. */
   readonly optimizers: readonly AttackOptimizer[];
@@ -149,13 +151,15 @@ export function learnedOptions(knowledge: LockKnowledge): TransformOptions {
   );
 }
 
-/** The searches of one setting: one for each starting point, attack and optimizer. */
+/** The searches of one setting: one for each starting point, attack that fits its budget, and optimizer. */
 export function plannedSearches(
   { tried }: Pick<PlannedAttacks, 'tried'>,
   { optimizers, search, refine, searchSpacing, searchSteps, searchSeeds, seeds, ...shared }: AttackSetting,
   { transforms: available = {}, trained: given = {}, adaptiveOptimizers }: AttackChoice = {},
 ): PlannedSearch[] {
-  return tried.flatMap(({ attack, start: { start, from } }) => {
+  const budgetOf = { steps: shared.steps, searchSteps };
+  const fitting = tried.filter(({ attack }) => tooLong(attack, budgetOf, available) === undefined);
+  return fitting.flatMap(({ attack, start: { start, from } }) => {
     const { trained, adaptive } = attack;
     const some = adaptive ? optimizers.slice(0, adaptiveOptimizers) : optimizers;
     const facts = factsOf(attack, start);
@@ -181,7 +185,7 @@ export function plannedSearches(
 
 /** The space of an optimizer. */
 function methodOf(
-  { name, trials, learningRate, weightDecay, batchSizes, schedules }: SpaceSearch,
+  { name, trials, learningRate, weightDecay, batchSizes, accumulations, schedules }: SpaceSearch,
   decades: readonly number[],
   optimizer: string,
 ): SearchMethod {
@@ -191,6 +195,7 @@ function methodOf(
     learningRate: { kind: 'log', low, high },
     ...(weightDecay && decays && { weightDecay: { kind: 'log', low: weightDecay[0], high: weightDecay[1] } }),
     ...(batchSizes && { batchSize: { kind: 'choice', values: batchSizes } }),
+    ...(accumulations && { accumulate: { kind: 'choice', values: accumulations } }),
     ...(schedules && { schedule: { kind: 'choice', values: schedules } }),
   };
   return { name, trials, space };
@@ -209,6 +214,36 @@ export function optimizersLeftOut({ tried }: Pick<PlannedAttacks, 'tried'>, { op
     }
   }
   return [...found];
+}
+
+/** Which attacks do not fit the budget, since what they do before a trial leaves no step of it: one sentence each, for people. */
+export function attacksTooLong(
+  { tried }: Pick<PlannedAttacks, 'tried'>,
+  setting: AttackSetting,
+  { transforms: available = {} }: AttackChoice = {},
+): string[] {
+  return [...new Set(tried.map(({ attack }) => attack))].flatMap((attack) => {
+    const found = tooLong(attack, setting, available);
+    if (!found) return [];
+    const { taken, most } = found;
+    return [
+      `${attack.name} is not tried: it does not fit the budget, since it takes ${taken} steps before a trial of ${most}.`,
+    ];
+  });
+}
+
+/** The steps that an attack takes before its shortest trials, and the steps of these, where none is left; undefined where some are. */
+function tooLong(
+  { transforms: steps }: Attack,
+  { steps: ofTrial, searchSteps = ofTrial }: Pick<AttackSetting, 'steps' | 'searchSteps'>,
+  available: TransformOptions,
+): { readonly taken: number; readonly most: number } | undefined {
+  const taken = steps.reduce((sum, { name, options, steps: own }) => {
+    const parsed = parseOptions(options as z.ZodObject, available[name] ?? {}, name);
+    return sum + (own?.(parsed, ofTrial) ?? 0);
+  }, 0);
+  const most = Math.min(ofTrial, searchSteps);
+  return taken > 0 && taken >= most ? { taken, most } : undefined;
 }
 
 /** The composition of a task, for its row. */

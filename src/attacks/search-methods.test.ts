@@ -11,6 +11,7 @@ import {
   type Candidate,
   keyOf,
   optionsAt,
+  ranked,
   rungsOf,
   type SearchResult,
   type SearchSpace,
@@ -52,9 +53,15 @@ describe('sobolCandidates', () => {
     const point = { batchSize: 4, schedule: 'cosine', weightDecay: 0.1 };
     expect(optionsAt(setting, point)).toEqual({
       batchSize: 4,
+      countedBatch: 32,
       optimizer: { name: 'adamw', options: { eps: 1e-6, weightDecay: 0.1 }, schedule: { name: 'cosine' } },
     });
     expect(optionsAt(setting)).toEqual(setting);
+    expect(optionsAt(setting, { batchSize: 16, accumulate: 4 })).toEqual({
+      ...setting,
+      ...{ batchSize: 64, accumulate: 4, countedBatch: 32 },
+    });
+    expect(optionsAt(setting, { batchSize: 32 })).toEqual(setting);
   });
 });
 
@@ -162,11 +169,18 @@ describe('searches', () => {
         [1, learningRate, point],
         [2, learningRate, point],
       ]);
-      const steps = search.filter(({ seed }) => seed === 7).map((trial) => trial.spent?.steps);
-      // Halving: 8 of 4 steps, 2 of them go on to 8, one to 32.
-      if (name === 'asha')
-        expect(steps.toSorted((a, b) => Number(a) - Number(b))).toEqual([...Array(6).fill(4), 8, 32]);
-      else expect(steps).toEqual(Array(8).fill(32));
+      // Halving: 8 of 4 steps of 8 examples, 2 of them go on to 8, one to 32.
+      if (name === 'asha') {
+        const samples = search.filter(({ seed }) => seed === 7).map(({ spent }) => Number(spent?.samples) / 8);
+        expect(samples.toSorted((a, b) => a - b)).toEqual([...Array(6).fill(4), 8, 32]);
+      } else {
+        // Batches of 4 take twice as many steps: all have as many examples.
+        expect(new Set(search.map(({ spent }) => spent?.samples))).toEqual(new Set([32 * 8]));
+        for (const { point, spent, curve } of search) {
+          expect(spent?.steps).toBe(point?.batchSize === 4 ? 64 : 32);
+          expect(curve.at(-1)?.step).toBe(32);
+        }
+      }
       await runner.release();
     },
   );
@@ -251,6 +265,9 @@ describe('searches', () => {
     const ends = (trials: readonly Trial[] = []) => trials.map(({ end, failure }) => failure ?? end);
     expect(ends(found?.search)).toEqual(['budget', 'budget', 'no memory for seed 8', 'no memory for seed 8']);
     expect(ends(found?.trials)).toEqual(['budget', 'no memory for seed 2']);
+    // Not a score of nothing: it is not known.
+    expect(found?.trials[1].score).toBeNaN();
+    expect(ranked([...(found?.search ?? []), { score: -1 }]).at(-3)?.score).toBe(-1);
     await runner.release();
   });
 });

@@ -2,6 +2,7 @@ import { mean } from '../linalg/index.js';
 import { InputError, InterruptedError } from '../registry/index.js';
 import { type FineTuneOptions, fineTune, type Trial } from './fine-tune.js';
 import { rungsOf, stepsOfHalving, successiveHalving } from './halving.js';
+import { measuredTrials } from './measured.js';
 import { type Candidate, keyOf, optionsAt, type SearchPoint, type SearchSpace, sobolCandidates } from './space.js';
 
 /** How a space is searched, other than over the learning rates of a grid. */
@@ -72,7 +73,7 @@ export interface TrialLog {
 const finalists = 2;
 
 /** What a trial of a search may have otherwise than those that are reported. */
-type TrialOptions = Partial<Pick<FineTuneOptions, 'steps' | 'beatenAfter' | 'evaluationSpacing' | 'pauses'>>;
+type TrialOptions = Partial<Pick<FineTuneOptions, 'steps' | 'beatenAfter' | 'evaluationSpacing' | 'pauses' | 'judge'>>;
 
 /** The trials of one search, run or taken from an interrupted one. */
 class Trials {
@@ -166,7 +167,7 @@ async function replay({ curve, end, cost }: Trial, { at, wait }: NonNullable<Tri
   }
 }
 
-/** A trial that ended with an error: it gained nothing. */
+/** A trial that ended with an error: what it would have gained is not known. */
 function failedTrial({ learningRate, point }: Candidate, seed: number, { message }: Error): Trial {
   return {
     learningRate,
@@ -174,7 +175,7 @@ function failedTrial({ learningRate, point }: Candidate, seed: number, { message
     ...(point && { point }),
     curve: [],
     metrics: {},
-    score: 0,
+    score: Number.NaN,
     evaluations: 0,
     end: 'failed',
     failure: message,
@@ -233,9 +234,14 @@ export async function searchLearningRate(
   const steps = searchSteps ?? reported;
   // Runs that go on after the target are judged by the score alone.
   const best = <T extends Pick<Trial, 'score' | 'cost'>>(some: readonly T[]) =>
-    continueAfterTarget ? some.toSorted((a, b) => b.score - a.score) : ranked(some);
+    continueAfterTarget ? some.toSorted((a, b) => worth(b) - worth(a)) : ranked(some);
   const gain = (some: readonly Trial[]) => (continueAfterTarget ? meanScore(some) : meanGain(some, steps));
-  const searching = { steps, ...(searchSpacing !== undefined && { evaluationSpacing: searchSpacing }) };
+  // What is left of the authorized task is a matter of what is reported.
+  const searching = {
+    steps,
+    judge: undefined,
+    ...(searchSpacing !== undefined && { evaluationSpacing: searchSpacing }),
+  };
   const compete = async (candidate: Candidate) => {
     const beatenAfter = search.length > 0 && !continueAfterTarget ? best(search)[0].cost : undefined;
     search.push(await trials.run(candidate, first, { ...searching, beatenAfter }));
@@ -289,18 +295,27 @@ export function stepsOfSearchTrial({ method, searchSteps, searchSeeds }: SearchB
   return (stepsOfHalving(method.trials, most, 1) + again * most) / (method.trials + again);
 }
 
-/** Trials by what they gain: fewest steps to the target first; where it was not reached, best score first. */
+/** Trials by what they gain: fewest steps to the target first; where it was not reached, best score first, what is not known last. */
 export function ranked<T extends Pick<Trial, 'score' | 'cost'>>(trials: readonly T[]): T[] {
   const cost = (trial: T) => trial.cost ?? Number.MAX_VALUE;
-  return trials.toSorted((a, b) => cost(a) - cost(b) || b.score - a.score);
+  return trials.toSorted((a, b) => cost(a) - cost(b) || worth(b) - worth(a));
 }
 
+/** A score to rank by: one that is not known comes last. */
+function worth({ score }: Pick<Trial, 'score'>): number {
+  return Number.isNaN(score) ? -Number.MAX_VALUE : score;
+}
+
+/** Mean over the seeds that were measured; of none the least that there is. */
 function meanScore(trials: readonly Trial[]): number {
-  return mean(trials.map(({ score }) => score));
+  const found = measuredTrials(trials).map(worth);
+  return found.length > 0 ? mean(found) : -Number.MAX_VALUE;
 }
 
-/** Mean over seeds of what a rate gains; a run that missed the target counts with its budget and, less, its score. */
+/** Mean over the seeds that were measured of what a rate gains; a run that missed the target counts with its budget and, less, its score. */
 function meanGain(trials: readonly Trial[], budget: number): number {
-  const gains = trials.map(({ cost, score }) => (cost === undefined ? score : 1 + (budget - cost)));
-  return mean(gains);
+  const gains = measuredTrials(trials).map((trial) =>
+    trial.cost === undefined ? worth(trial) : 1 + (budget - trial.cost),
+  );
+  return gains.length > 0 ? mean(gains) : -Number.MAX_VALUE;
 }

@@ -36,6 +36,14 @@ it('is not known where the unlocked model misses the target, or no step is taken
   expect(slowdownOf(row([10, 20]), row([10]))).toBeUndefined();
 });
 
+it('leaves out the seed of a run that failed, which did not run out of budget', () => {
+  const failed = row([40, undefined, 80]);
+  const trials = failed.result.trials.map((trial, seed) => (seed === 1 ? { ...trial, end: 'failed' as const } : trial));
+  const locked = { ...failed, result: { ...failed.result, trials } };
+  expect(slowdownOf(locked, row([20, 10, 20]))).toMatchObject({ n: 2, median: 2, longest: 4 });
+  expect(flopsToTarget(locked)).toBe(60_000);
+});
+
 it('operations to the target are a median as well, known where more than half reached it', () => {
   expect(flopsToTarget(row([10, 30, 20]))).toBe(20_000);
   expect(flopsToTarget(row([10, undefined, 20]))).toBe(20_000);

@@ -20,8 +20,8 @@ export type Dimension =
     };
 
 /**
- * What a search varies, by name: `learningRate` (always there), `batchSize`, `schedule` (its name), and whatever else the options
- * of the optimizer are called, such as `weightDecay`.
+ * What a search varies, by name: `learningRate` (always there), `batchSize`, `accumulate` (so many batches make a step, computed one
+ * after the other), `schedule` (its name), and whatever else the options of the optimizer are called, such as `weightDecay`.
  */
 export type SearchSpace = Readonly<Record<string, Dimension>>;
 
@@ -71,15 +71,20 @@ export function sobolCandidates(space: SearchSpace, count: number, seed: number)
   });
 }
 
-/** The options of a trial at a point of the space. */
+/**
+ * The options of a trial at a point of the space. Steps go on to be counted in batches of the setting, so that all points have the
+ * same examples.
+ */
 export function optionsAt<
   T extends { optimizer: OptimizerSpec & { readonly schedule?: ScheduleSpec }; batchSize: number },
 >(setting: T, point: SearchPoint = {}): T {
-  const { batchSize, schedule, ...options } = point;
+  const { batchSize = setting.batchSize, accumulate = 1, schedule, ...options } = point;
   const { optimizer } = setting;
+  const examples = Number(batchSize) * Number(accumulate);
   return {
     ...setting,
-    ...(batchSize !== undefined && { batchSize: Number(batchSize) }),
+    ...(examples !== setting.batchSize && { batchSize: examples, countedBatch: setting.batchSize }),
+    ...(accumulate !== 1 && { accumulate: Number(accumulate) }),
     optimizer: {
       ...optimizer,
       ...(Object.keys(options).length > 0 && { options: { ...optimizer.options, ...options } }),

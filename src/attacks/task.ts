@@ -1,7 +1,14 @@
 import type { z } from 'zod';
 import { type DataSpec, type Dataset, loadData } from '../data/index.js';
 import { type EngineOptions, ProgramCache } from '../engine/index.js';
-import { type HeadNeed, initializeModel, loadModel, type Model, type ModelSpec } from '../models/index.js';
+import {
+  type HeadNeed,
+  initializeModel,
+  loadModel,
+  type Model,
+  type ModelSpec,
+  parameterSet,
+} from '../models/index.js';
 import { InputError, parseOptions } from '../registry/index.js';
 import { Evaluator } from '../training/index.js';
 import type { KeyedBench } from './bench.js';
@@ -11,6 +18,7 @@ import type { Start } from './starts.js';
 import { type TrainedStep, trainedParts } from './trained/index.js';
 import { modelDigest, modelsRead, TransformedWeights } from './transformed-weights.js';
 import type { TransformStep } from './transforms/index.js';
+import { authorizedScore, judgeUtility } from './utility-after.js';
 import { WeightsStore } from './weights-store.js';
 
 /**
@@ -34,6 +42,8 @@ export interface AttackTask {
   readonly perClass?: number;
   /** Examples like those of the authorized task, for transforms that train on such; default the attacker has none. */
   readonly retain?: DataSpec;
+  /** Examples of the authorized task: what is left of it in a reported trial is measured on those of its test; default it is not. */
+  readonly authorized?: DataSpec;
   /** Optimizer steps at most, those that transforms take before a trial included. */
   readonly steps: number;
   /** Examples a step. */
@@ -63,6 +73,8 @@ interface LoadedModel {
 /** Runs attack tasks in this process and keeps what they share: data, models, transformed weights, compiled programs. */
 export class AttackRunner {
   readonly #data = new Map<string, Promise<{ train: Dataset; test: Dataset }>>();
+  /** Authorized scores of released models. */
+  readonly #utilities = new Map<string, Promise<number>>();
   readonly #models = new Map<string, Promise<LoadedModel>>();
   readonly #engines = new Map<string, { programs: ProgramCache; evaluator: Evaluator }>();
   readonly #transformed: TransformedWeights;
@@ -135,6 +147,26 @@ export class AttackRunner {
       const drawn = draws[ofSeed(seed)];
       return this.#transformed.get({ ...shared, key: drawn.digest, weights: drawn.model.weights }, transforms, seed);
     };
+    const judged =
+      task.authorized && start.kind === 'model'
+        ? (await this.#once(this.#data, JSON.stringify(task.authorized), () => loadData(task.authorized as DataSpec)))
+            .test
+        : undefined;
+    const judge =
+      judged &&
+      (async (seed: number) => {
+        const own = (await this.#load(paths[ofSeed(seed)], start.config)).model;
+        const { evaluator } = this.#engine(own);
+        const key = JSON.stringify([paths[ofSeed(seed)], start.config, task.authorized]);
+        // Asked for when a trial is over: its programs serve one run at a time.
+        const before = () =>
+          this.#once(this.#utilities, key, () => authorizedScore(evaluator, parameterSet(own.weights), judged));
+        const { weights } = await prepared(seed);
+        return judgeUtility(
+          { released: own, evaluator, examples: judged, prepared: weights, hasOwnHead: start.head !== undefined },
+          before,
+        );
+      });
     const { steps, batchSize, metric, target, continueAfterTarget, giveUpBelow, evaluationSpacing, evaluateEvery } =
       task;
     return part.search(
@@ -142,6 +174,7 @@ export class AttackRunner {
         model,
         prepared,
         released,
+        judge,
         train: examples,
         optimizer,
         shared: {

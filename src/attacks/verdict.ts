@@ -1,6 +1,17 @@
-import { type Cost, medianInterval, type RatioInterval } from '../linalg/index.js';
-import { type Advantage, costs, type Measure, overallVerdict, type Verdict, verdictOf } from './assessment.js';
+import { type Cost, mean, medianInterval, type RatioInterval } from '../linalg/index.js';
+import {
+  type Advantage,
+  type AttackRow,
+  costs,
+  type Measure,
+  overallVerdict,
+  scores,
+  type Verdict,
+  verdictOf,
+} from './assessment.js';
+import { type BoundedAdvantages, utilityOf } from './bounded.js';
 import { flopsToTarget, slowdownOf } from './slowdown.js';
+import type { TrialUtility } from './utility-after.js';
 
 /** What all attacks together say of a lock, for programs: one record a model. */
 export interface LockVerdict {
@@ -12,6 +23,38 @@ export interface LockVerdict {
   readonly advantage: Readonly<Partial<Record<Measure, RatioInterval>>>;
   /** The cheapest attack on the locked model; none where no cost was measured. */
   readonly cheapest?: CheapestAttack;
+  /** The best attack on the locked model by each measure, and the floor. */
+  readonly worst?: Readonly<Partial<Record<Measure, WorstCase>>>;
+  /** The same among the attacks that keep the authorized task; none where that was not measured. */
+  readonly bounded?: BoundedCase;
+}
+
+/** The best that an attacker gets of a locked model by one measure. */
+export interface WorstCase {
+  /** Name of the attack. */
+  readonly attack: string;
+  /** Name of its optimizer. */
+  readonly optimizer: string;
+  /** Mean score; none of cost. */
+  readonly score?: number;
+  /** Median steps to the target; none of score. */
+  readonly cost?: Cost;
+  /** Mean authorized score before and after it; none where that was not measured. */
+  readonly utility?: TrialUtility;
+  /** The floor, likewise. */
+  readonly floor: Pick<WorstCase, 'attack' | 'optimizer' | 'score' | 'cost'>;
+  /** What is left of the attacker's advantage over it; without bounds nothing is measured. */
+  readonly advantage: RatioInterval;
+}
+
+/** What attacks get of a locked model that keep what it was released for. */
+export interface BoundedCase {
+  /** By how much the authorized score may fall. */
+  readonly drop: number;
+  /** What is left of the advantage, of what was measured on both models within the drop. */
+  readonly worst: Readonly<Partial<Record<Measure, WorstCase>>>;
+  /** Attacks on the locked model that cost more than that, by name and optimizer. */
+  readonly ruining: readonly string[];
 }
 
 /** The cheapest attack on a locked model, and what it takes. */
@@ -30,8 +73,12 @@ export interface CheapestAttack {
   readonly slowdown?: { readonly median?: number; readonly low: number; readonly high?: number; readonly n: number };
 }
 
-/** The verdict of the advantages that were measured, cost and score; none of no advantage. */
-export function lockVerdict(advantages: readonly Advantage[]): LockVerdict | undefined {
+/**
+ * The verdict of the advantages that were measured, cost and score; none of no advantage.
+ *
+ * @param bounded - The same among attacks that keep utility, where it was measured.
+ */
+export function lockVerdict(advantages: readonly Advantage[], bounded?: BoundedAdvantages): LockVerdict | undefined {
   if (advantages.length === 0) return undefined;
   const verdict = overallVerdict(advantages);
   const decisive = advantages.find((advantage) => verdictOf(advantage) === verdict);
@@ -41,6 +88,10 @@ export function lockVerdict(advantages: readonly Advantage[]): LockVerdict | und
     ...(verdict !== 'nothing measured' && { measure: decisive?.measure }),
     advantage: Object.fromEntries(advantages.map(({ measure, value }) => [measure, value])),
     ...(cost && { cheapest: cheapestOf(cost) }),
+    worst: worstCases(advantages),
+    ...(bounded && {
+      bounded: { drop: bounded.drop, worst: worstCases(bounded.advantages), ruining: bounded.ruining },
+    }),
   };
 }
 
@@ -55,4 +106,19 @@ function cheapestOf({ locked, unlocked }: Advantage): CheapestAttack {
     ...(flops !== undefined && { flops }),
     ...(slower && { slowdown: { median: slower.median, low: slower.low, high: slower.high, n: slower.n } }),
   };
+}
+
+function worstCases(advantages: readonly Advantage[]): Partial<Record<Measure, WorstCase>> {
+  return Object.fromEntries(
+    advantages.map(({ measure, locked, floor, value }): [Measure, WorstCase] => {
+      const utility = utilityOf(locked);
+      return [measure, { ...gainOf(locked), ...(utility && { utility }), floor: gainOf(floor), advantage: value }];
+    }),
+  );
+}
+
+function gainOf(row: AttackRow): WorstCase['floor'] {
+  const { kind: attack, optimizer, measure } = row;
+  if (measure === 'score') return { attack, optimizer, score: mean(scores(row)) };
+  return { attack, optimizer, cost: medianInterval(costs(row)).median };
 }

@@ -81,6 +81,41 @@ describe('a command', () => {
     });
   });
 
+  it('takes what a choice brings in the place of defaults, never of what was given', async () => {
+    const heard: unknown[] = [];
+    const bringing = defineCommand({
+      name: 'bringing',
+      summary: 'Bring much.',
+      arguments: [],
+      schema: z.strictObject({
+        suite: z.string().optional().describe('suite'),
+        steps: z.int().default(240).describe('steps'),
+        seeds: z.array(z.int()).default([1]).describe('seeds'),
+      }),
+      examples: [],
+      presets: (given): Record<string, unknown> => (given('suite') === 'quick' ? { steps: 96, seeds: [1, 2] } : {}),
+      run: async ({ options, presets }) => {
+        heard.push([options.steps, options.seeds, [...presets.keys()]]);
+        return 0;
+      },
+    });
+    await writeFile(join(folder, 'a.yaml'), 'suite: quick\nseeds: [7]\n');
+    for (const argv of [
+      [],
+      ['--suite', 'quick'],
+      ['--suite', 'quick', '--steps', '5'],
+      ['--config', join(folder, 'a.yaml')],
+    ]) {
+      expect((await weightlock(['bringing', ...argv], [bringing])).exitCode).toBe(0);
+    }
+    expect(heard).toEqual([
+      [240, [1], []],
+      [96, [1, 2], ['steps', 'seeds']],
+      [5, [1, 2], ['seeds']],
+      [96, [7], ['steps']],
+    ]);
+  });
+
   it('says in one line what it runs, without defaults, and where', async () => {
     await writeFile(join(folder, 'a.yaml'), 'optimizer: {learningRate: 0.5}\nmodel: my model\n');
     const { stdout, stderr } = await run('--config', join(folder, 'a.yaml'), '--steps', '7');

@@ -51,6 +51,8 @@ export interface CommandContext<A extends readonly ArgumentDefinition[], S exten
   arguments: ArgumentValues<A>;
   /** The command's own options, merged and checked. */
   options: z.output<S>;
+  /** Of its options those that neither the user gave nor are a default: what another choice brought, by key. */
+  presets: ReadonlyMap<string, unknown>;
   /** Threads of the engine. */
   threads: number;
   /** Where the engine computes. */
@@ -85,6 +87,12 @@ export interface CommandDefinition<A extends readonly ArgumentDefinition[], S ex
   readonly arguments: A;
   /** Its options: `z.strictObject`, each with `.describe()`, and a default where it can have one. */
   readonly schema: S;
+  /**
+   * What stands in for the defaults of options that nobody gave, by key, by what was given of others: a choice that brings its own.
+   *
+   * @param given - Value of an option that the user gave, as it was typed or stands in the file; undefined where he gave none.
+   */
+  presets?(given: (key: string) => unknown): Readonly<Record<string, unknown>>;
   /** Whole command lines that work. */
   readonly examples: readonly string[];
   /** Does the work. Returns 0 when done, 1 when an asserted property does not hold; throws for everything else. */
@@ -183,7 +191,10 @@ async function execute<A extends readonly ArgumentDefinition[], S extends Option
   const mode = readRunMode(command.opts());
   const given = givenFlags(command, flags);
   const file = await readFile(definition, own, mode.config);
-  const values = { flags: given, file, fileName: mode.config };
+  const givenValue = (key: string) => given.get(key) ?? file.get(key);
+  const chosen = Object.entries(definition.presets?.(givenValue) ?? {});
+  const presets = new Map(chosen.filter(([key]) => givenValue(key) === undefined));
+  const values = { flags: given, file, presets, fileName: mode.config };
   const argumentValues = readArguments(definition.arguments, command.args, file);
   const ownResolved = resolveOptions(definition.schema, own, values);
   const common = resolveOptions(commonSchema, commonOptions, values);
@@ -211,6 +222,7 @@ async function execute<A extends readonly ArgumentDefinition[], S extends Option
     return await definition.run({
       arguments: argumentValues,
       options: ownResolved.options,
+      presets,
       ...common.options,
       runs: mode.runs,
       json: mode.json,

@@ -66,19 +66,26 @@ export function flagTerm(spec: OptionSpec, option: Option): string {
 /**
  * Merges defaults, the file's values and the flags', and checks the whole.
  *
- * @param values - `flags`: values of the flags that were given, by key; `file`: values of the YAML file, by key.
+ * @param values - `flags`: values of the flags that were given, by key; `file`: values of the YAML file, by key; `presets`: what stands in
+ *   for defaults, by key.
  * @throws InputError, one line: key, what was expected, what came, from where.
  */
 export function resolveOptions<S extends OptionsSchema>(
   schema: S,
   set: OptionSet,
-  values: { flags: ReadonlyMap<string, unknown>; file: ReadonlyMap<string, unknown>; fileName?: string },
+  values: {
+    flags: ReadonlyMap<string, unknown>;
+    file: ReadonlyMap<string, unknown>;
+    presets?: ReadonlyMap<string, unknown>;
+    fileName?: string;
+  },
 ): ResolvedOptions<S> {
   const raw: Record<string, unknown> = structuredClone(set.baseline);
   const texts = new Map<string, unknown>();
   const sources = new Map<string, Source>();
   for (const spec of set.specs) {
     sources.set(spec.key, 'default');
+    if (values.presets?.has(spec.key)) setAt(raw, spec.key, structuredClone(values.presets.get(spec.key)));
     if (values.file.has(spec.key)) {
       setAt(raw, spec.key, fromFile(spec, values.file.get(spec.key)));
       sources.set(spec.key, 'file');

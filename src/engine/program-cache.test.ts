@@ -25,6 +25,20 @@ it('ProgramCache keeps a bounded number of programs: the longest unused goes, an
   await cache.release();
 });
 
+it('counts what it computes for whoever asks of several caches, too', async () => {
+  const tally = { flops: 5 };
+  const caches = [new ProgramCache({ threads: 1, tally }), new ProgramCache({ threads: 1, tally })];
+  for (const cache of caches) {
+    const program = await cache.get('sum', () => {
+      const x = new Graph().input('x', [4, 4]);
+      return { y: add(x, x) };
+    });
+    await program.run({ x: new Float32Array(16) });
+  }
+  expect([tally.flops, ...caches.map(({ flops }) => flops)]).toEqual([5 + 2 * 16, 16, 16]);
+  await Promise.all(caches.map((cache) => cache.release()));
+});
+
 it('ProgramCache counts what its programs compute at each run, those that it has let go too', async () => {
   const cache = new ProgramCache({ threads: 1 }, { limit: 1 });
   const run = async (key: string, outputs: (x: Tensor) => Tensor) => {

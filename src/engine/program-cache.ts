@@ -12,7 +12,7 @@ const defaultLimit = 64;
 export class ProgramCache {
   readonly #programs = new Map<string, Promise<Program>>();
   readonly #limit: number;
-  readonly #tally: FlopTally = { flops: 0 };
+  readonly #tally: FlopTally;
 
   /**
    * @param engine - Threads and device of all programs.
@@ -23,6 +23,7 @@ export class ProgramCache {
     { limit = defaultLimit }: { limit?: number } = {},
   ) {
     this.#limit = limit;
+    this.#tally = engine.tally ? new SharedTally(engine.tally) : { flops: 0 };
   }
 
   /** Floating-point operations of all runs of its programs so far, those that it has let go too. */
@@ -52,5 +53,21 @@ export class ProgramCache {
     const programs = [...this.#programs.values()];
     this.#programs.clear();
     for (const program of await Promise.all(programs)) await program.release();
+  }
+}
+
+/** A count whose changes are another's too. */
+class SharedTally implements FlopTally {
+  #flops = 0;
+
+  constructor(readonly shared: FlopTally) {}
+
+  get flops(): number {
+    return this.#flops;
+  }
+
+  set flops(count: number) {
+    this.shared.flops += count - this.#flops;
+    this.#flops = count;
   }
 }

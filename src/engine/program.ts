@@ -39,6 +39,8 @@ export interface EngineOptions {
   optimize?: boolean;
   /** Writes ONNX Runtime's profile of every run to a file with this prefix, complete after the release. */
   profilePrefix?: string;
+  /** Counts what the programs of all caches with it run, beside what each cache counts. */
+  tally?: FlopTally;
 }
 
 /** ONNX Runtime refused a graph, or the input of a run does not fit it. */

@@ -1,4 +1,14 @@
-import { type Advantage, type AttackRow, attackersAdvantage, type LockVerdict, lockVerdict } from '../attacks/index.js';
+import {
+  type Advantage,
+  type AttackRow,
+  attackersAdvantage,
+  type BestSoFar,
+  bestSoFar,
+  boundedAdvantages,
+  type LockVerdict,
+  lockVerdict,
+  usualUtilityDrop,
+} from '../attacks/index.js';
 import { scoreTitle, type Task } from '../tasks/index.js';
 import type { AttackJobResult, SecondsOfTrials } from './jobs/attack.js';
 
@@ -14,15 +24,41 @@ export interface AttackedModel {
   readonly score?: Advantage;
   /** Both in one record; not in results of versions before 0.3. */
   readonly verdict?: LockVerdict;
+  /** How good the best attack so far is over what all searches cost, by starting point; not in results of versions before 0.3. */
+  readonly bestSoFar?: readonly BestSoFar[];
+  /** What the lock took its owner in floating-point operations, as the locked model's card states it; none where it does not. */
+  readonly lockFlops?: number;
   /** What was left out because it could do nothing, and which options had no effect: one sentence each. */
   readonly notes: readonly string[];
   /** Seconds of each trial by the name of its search; not in results of versions before 0.3. */
   readonly seconds?: SecondsOfTrials;
 }
 
-/** What the searches of an attack say of an attacker's advantage. */
-export function assessAttack({ rows, notes, seconds }: AttackJobResult, task: Task): AttackedModel {
+/**
+ * What the searches of an attack say of an attacker's advantage.
+ *
+ * @param options - `utilityDrop`: by how much the authorized score may fall in attacks that count as keeping it; default 0.05.
+ *   `lockFlops`: what the lock took its owner, where that is known.
+ */
+export function assessAttack(
+  { rows, notes, seconds }: AttackJobResult,
+  task: Task,
+  { utilityDrop = usualUtilityDrop, lockFlops }: { utilityDrop?: number; lockFlops?: number } = {},
+): AttackedModel {
   const [cost, score] = [attackersAdvantage(rows, 'cost'), attackersAdvantage(rows, 'score')];
-  const verdict = lockVerdict([cost, score].filter((advantage) => advantage !== undefined));
-  return { rows, metric: scoreTitle(task), cost, score, ...(verdict && { verdict }), notes, seconds };
+  const verdict = lockVerdict(
+    [cost, score].filter((advantage) => advantage !== undefined),
+    boundedAdvantages(rows, utilityDrop),
+  );
+  return {
+    rows,
+    metric: scoreTitle(task),
+    cost,
+    score,
+    ...(verdict && { verdict }),
+    bestSoFar: bestSoFar(rows),
+    ...(lockFlops !== undefined && { lockFlops }),
+    notes,
+    seconds,
+  };
 }

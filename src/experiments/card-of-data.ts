@@ -68,11 +68,17 @@ export function cardUtility(
 }
 
 /** What a card says of a lock. */
-export function cardLock(method: string, options: unknown, { steps, spectra }: LockJobResult): ModelCard['lock'] {
+export function cardLock(
+  method: string,
+  options: unknown,
+  { steps, spectra, flops }: LockJobResult,
+): ModelCard['lock'] {
   return {
     method,
     options: options as Record<string, unknown>,
     steps,
+    // What runs no graph, such as a closed form alone, is not counted.
+    ...(flops !== undefined && flops > 0 && { flops }),
     sigma: spectra.map(({ name, before, after }) => ({ name, before: before[0], after: after[0] })),
   };
 }

@@ -18,6 +18,7 @@ export {
   attackOptions,
   attackOptionsWith,
   attackPlan,
+  budgetsOfSuites,
   modelsOfPlan,
   transformOptions,
 } from './jobs/attack-options.js';

@@ -35,11 +35,15 @@ const lockJob = z.strictObject({
   after: evaluation.optional(),
   story: z.custom<LockStory>().optional().describe('what the method did that its options and the spectra do not say'),
   spectra: z.array(spectrum),
+  flops: number.optional().describe('floating-point operations that the lock took, checks of utility included'),
 });
 const locked = lockJob.extend({ test: utilityChange.optional(), warnings: z.array(text) });
 
 const point = z.record(text, z.union([number, text])).describe('what a search varied beside the learning rate');
 const spent = z.strictObject({ steps: count, samples: count, flops: number });
+const utility = z
+  .strictObject({ before: share, after: share })
+  .describe("the authorized score of the released model, and of the attacker's weights where they were best");
 const trial = z.strictObject({
   learningRate: number,
   seed: z.int(),
@@ -55,6 +59,7 @@ const trial = z.strictObject({
     .optional(),
   spent: spent.describe('what it took with what was done before it, measurements apart').optional(),
   costFlops: number.optional().describe('floating-point operations until the target was first reached'),
+  utility: utility.optional(),
   end: z.enum(['target', 'budget', 'beaten', 'diverged', 'given up', 'halved', 'failed']),
   point: point.optional(),
   failure: text.optional().describe('what went wrong, of a trial that failed'),
@@ -91,7 +96,12 @@ const row = z
     options: options.optional(),
     measure: z.enum(['cost', 'score']),
     budget: count,
+    draws: count.optional(),
     result: search,
+    missing: z
+      .strictObject({ failed: count, of: count, reason: text })
+      .describe('reported trials that failed: they count neither for the attacker nor for the lock')
+      .optional(),
   })
   .describe('one search of an attack');
 const interval = z.strictObject({
@@ -111,6 +121,14 @@ const advantage = z
     isUpperBound: z.boolean(),
   })
   .describe("the attacker's advantage that a lock leaves: 1 all of it, 0 none");
+const gain = z.strictObject({
+  attack: text,
+  optimizer: text,
+  score: share.optional(),
+  cost: z.strictObject({ steps: number, censored: z.boolean().optional() }).optional(),
+});
+const worstCase = gain.extend({ utility: utility.optional(), floor: gain, advantage: interval });
+const worstCases = z.strictObject({ cost: worstCase.optional(), score: worstCase.optional() });
 const verdict = z
   .strictObject({
     verdict: z.enum(['holds', 'does not hold', 'cannot tell', 'nothing measured']),
@@ -128,14 +146,43 @@ const verdict = z
           .optional(),
       })
       .optional(),
+    worst: worstCases.describe('the best attack on the locked model by each measure').optional(),
+    bounded: z
+      .strictObject({ drop: number, worst: worstCases, ruining: z.array(text) })
+      .describe('the same among attacks that keep the authorized score within the drop, and those that do not')
+      .optional(),
   })
   .describe('what all attacks together say of the lock');
+const bestSoFar = z
+  .strictObject({
+    start: text,
+    measure: z.enum(['cost', 'score']),
+    seeds: count,
+    draws: count,
+    confidence: number,
+    points: z.array(
+      z.strictObject({
+        attack: text.optional(),
+        optimizer: text.optional(),
+        steps: number,
+        flops: number,
+        score: share,
+        low: share.optional(),
+        high: share.optional(),
+      }),
+    ),
+  })
+  .describe('the score of the best attack so far over the cost of all searches, with intervals over locks and seeds');
 const attacked = z.strictObject({
   rows: z.array(row),
   metric: text,
   cost: advantage.optional(),
   score: advantage.optional(),
   verdict: verdict.optional(),
+  bestSoFar: z.array(bestSoFar).optional(),
+  lockFlops: number
+    .optional()
+    .describe('floating-point operations that the lock took its owner, as the card of the locked model states'),
   notes: z.array(text),
   seconds: z
     .record(text, z.array(number))

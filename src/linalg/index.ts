@@ -1,3 +1,4 @@
+export { percentileInterval, type Resample, resamples } from './bootstrap.js';
 export { cholesky, solveTransposed } from './cholesky.js';
 export { type RealArray, requireShape } from './matrix.js';
 export { addRankK, multiplyLeft, multiplyRight } from './products.js';

@@ -1,5 +1,5 @@
 import type { Dataset } from '../data/index.js';
-import type { EngineOptions } from '../engine/index.js';
+import type { EngineOptions, FlopTally } from '../engine/index.js';
 import { type Model, type ModelSpec, parameterSet, writtenParameters } from '../models/index.js';
 import { InputError } from '../registry/index.js';
 import { taskOf } from '../tasks/index.js';
@@ -22,6 +22,8 @@ export interface LockData {
 
 /** A context, and what must be let go after the lock. */
 export interface OpenLockContext extends LockContext {
+  /** What all that it computed with the context's engine took, of interrupted runs too where a checkpoint knows. */
+  readonly tally: FlopTally;
   /** Frees what was made for the method. */
   release(): Promise<void>;
 }
@@ -32,7 +34,8 @@ export function lockContext(
   more: Pick<LockContext, 'engine' | 'checkpoint' | 'hooks' | 'signal' | 'onStep'> = {},
 ): OpenLockContext {
   const { weights } = model;
-  const { engine } = more;
+  const tally: FlopTally = { flops: 0 };
+  const engine = { ...more.engine, tally };
   const evaluators: Evaluator[] = [];
   const [train, validation, adversary] = [data.train, data.validation, data.adversary].map(once);
   const needed = (examples: (() => Promise<Dataset>) | undefined, what: string) => {
@@ -55,6 +58,8 @@ export function lockContext(
   };
   return {
     ...more,
+    engine,
+    tally,
     model,
     weights,
     written,
@@ -70,7 +75,7 @@ export function lockContext(
       if (!found || found.topK !== topK) found = { topK, reference: reference(topK) };
       return found.reference;
     },
-    guard: (budget, before) => new UtilityGuard(parameterSet(weights), before, budget, taskOf(model).roles),
+    guard: (budget, before) => new UtilityGuard(parameterSet(weights), before, budget, taskOf(model).roles, tally),
     release: async () => {
       await Promise.all(evaluators.map((evaluator) => evaluator.release()));
     },

@@ -1,3 +1,4 @@
+import type { FlopTally } from '../engine/index.js';
 import type { Evaluation, Task } from '../tasks/index.js';
 import { type ParameterSet, type RunState, WeightsKeeper } from '../training/index.js';
 
@@ -25,6 +26,8 @@ export class UtilityGuard implements RunState {
     readonly budget: UtilityBudget,
     /** Which metrics of the task the budget is of. */
     readonly roles: Task['roles'],
+    /** What the lock has computed so far: a checkpoint keeps it, so that a run that goes on counts what the whole took. */
+    readonly tally?: FlopTally,
   ) {
     this.lastGood = new WeightsKeeper(params, before);
   }
@@ -63,11 +66,13 @@ export class UtilityGuard implements RunState {
 
   save() {
     const { extra, meta } = this.lastGood.save();
-    return { extra, meta: { ...meta, outside: this.#outside } };
+    return { extra, meta: { ...meta, outside: this.#outside, ...(this.tally && { flops: this.tally.flops }) } };
   }
 
   restore(extra: Record<string, Float32Array | Float64Array>, meta: Record<string, unknown>): void {
     this.lastGood.restore(extra, meta);
     this.#outside = Number(meta.outside);
+    // What was computed anew to go on is not a part of it.
+    if (this.tally && typeof meta.flops === 'number') this.tally.flops = meta.flops;
   }
 }

@@ -40,6 +40,7 @@ const readFacts = z.object({
       method: z.string().max(100),
       options: z.record(z.string(), z.unknown()),
       steps: z.int().min(0),
+      flops: z.number().min(0).optional(),
       sigma: z.array(z.object({ name: z.string(), before: z.number(), after: z.number() })).catch([]),
     })
     .optional(),

@@ -94,16 +94,17 @@ function metricTable(metrics: NonNullable<ModelCard['metrics']>): string {
   return table(['metric', ...(withBefore ? ['before the lock', 'after'] : ['value']), 'measured on'], rows);
 }
 
-function lockText({ method, steps, sigma }: NonNullable<ModelCard['lock']>): string {
+function lockText({ method, steps, flops, sigma }: NonNullable<ModelCard['lock']>): string {
   const factors = sigma.map(({ before, after }) => after / before).filter(Number.isFinite);
   const raised =
     factors.length === 0
       ? ''
       : ` The largest singular value σ1 of ${sigma.length} weight matrices is ${short(factors.reduce((a, b) => Math.min(a, b)))} to ${short(factors.reduce((a, b) => Math.max(a, b)))} times what it was.`;
+  const took = flops === undefined ? '' : `, ${short(flops / 1e9)} GFLOP`;
   const rows = sigma
     .slice(0, listedMatrices)
     .map(({ name, before, after }) => [code(name), short(before), short(after)]);
-  const text = `Locked against fine-tuning by ${code(method)}, ${integer(steps)} ${steps === 1 ? 'step' : 'steps'}.${raised}`;
+  const text = `Locked against fine-tuning by ${code(method)}, ${integer(steps)} ${steps === 1 ? 'step' : 'steps'}${took}.${raised}`;
   return rows.length === 0 ? text : `${text}\n\n${table(['weight matrix', 'σ1 before', 'σ1 after'], rows)}`;
 }
 

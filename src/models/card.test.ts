@@ -65,7 +65,7 @@ describe('a card', () => {
       await saveModel(join(root, `${name}-copy`), model);
       expect(await readModelCard(join(root, `${name}-copy`), model)).toEqual({ card, problems: [] });
       const sigma = [{ name: 'conv1.weight', before: 1, after: 4 }];
-      const lock = { method: 'specdef', options: { alpha: 0.1 }, steps: 80, sigma };
+      const lock = { method: 'specdef', options: { alpha: 0.1 }, steps: 80, flops: 3.2e12, sigma };
       await saveModel(join(root, `${name}-locked`), model, { card: { ...card, lock } });
       expect((await readModelCard(join(root, `${name}-locked`), model)).card).toEqual({ ...card, lock });
       expect(await readFile(join(root, `${name}-locked`, 'config.json'))).toEqual(

@@ -48,6 +48,8 @@ export interface CardLock {
   readonly options: Readonly<Record<string, unknown>>;
   /** Steps kept. */
   readonly steps: number;
+  /** Floating-point operations that it took; not in cards of versions before 0.3. */
+  readonly flops?: number;
   /** Largest singular value of each weight matrix. */
   readonly sigma: readonly { readonly name: string; readonly before: number; readonly after: number }[];
 }

@@ -12,8 +12,10 @@ import {
   optimizerLabel,
   verdictSentence,
 } from './attack-table.js';
-import { type LearningCurve, learningCurves, picture } from './charts.js';
+import { boundedSentences } from './bounded-sentences.js';
+import { type LearningCurve, learningCurves, picture, searchCurves } from './charts.js';
 import { type ReportSection, renderReport } from './html.js';
+import { magnitude } from './numbers.js';
 import type { Table } from './table.js';
 import { capitalized } from './text.js';
 
@@ -35,14 +37,19 @@ export interface ReportOrigin {
 
 /** Puts the findings of an attack into a table and plain sentences. */
 export function summarizeAttack(
-  { rows, metric, cost, score, notes: left = [], seconds }: AttackedModel,
+  { rows, metric, cost, score, verdict, lockFlops, notes: left = [], seconds }: AttackedModel,
   { target, perClass }: Pick<AttackOptions, 'target' | 'perClass'>,
   authorized?: AttackTableOptions['authorized'],
 ): Summary {
   const advantages = [cost, score].filter((advantage) => advantage !== undefined);
   const effort = effortSentence(rows, seconds);
-  const notes = [...(effort ? [effort] : []), ...left];
-  const table = attackTable(rows, { target, perClass, authorized, metric });
+  const owner =
+    lockFlops === undefined
+      ? []
+      : [`The lock took its owner ${magnitude(lockFlops / 1e9, 1)} GFLOP, as the model's card states.`];
+  const notes = [...(effort ? [effort] : []), ...owner, ...left];
+  const bounded = verdict?.bounded;
+  const table = attackTable(rows, { target, perClass, authorized, metric, utilityDrop: bounded?.drop });
   if (advantages.length === 0) {
     return {
       table,
@@ -60,12 +67,18 @@ export function summarizeAttack(
     const plain = attackersAdvantage(rows, advantage.measure, { only: (row) => row.plain });
     return plain ? [...found, `Plain fine-tuning alone: ${advantageSentence(plain)}`] : found;
   });
-  return { table, sentences: [verdictSentence(advantages), advantageScale, ...sentences, ...notes] };
+  const kept = bounded
+    ? boundedSentences(
+        bounded,
+        advantages.map(({ measure }) => measure),
+      )
+    : [];
+  return { table, sentences: [verdictSentence(advantages), advantageScale, ...sentences, ...kept, ...notes] };
 }
 
 /** The charts of an attack: score over steps, one chart a measure. */
 export async function attackSections(
-  { rows, metric }: Pick<AttackedModel, 'rows' | 'metric'>,
+  { rows, metric, bestSoFar = [] }: Pick<AttackedModel, 'rows' | 'metric' | 'bestSoFar'>,
   options: AttackOptions,
 ): Promise<ReportSection[]> {
   const { target, perClass, costSteps, scoreSteps } = options;
@@ -84,6 +97,17 @@ export async function attackSections(
       heading: `${perClass} images of each class: how far each starting point comes`,
       ...picture(await learningCurves(score, { target: null, metric })),
       caption: `${capitalized(metric)} on the unauthorized task at the best learning rate of each optimizer, ${scoreSteps} steps. A run that diverged keeps its last ${metric}.`,
+    });
+  }
+  const measure = score.length > 0 ? 'score' : 'cost';
+  const searched = bestSoFar.filter((curve) => curve.measure === measure);
+  const isDrawn = searched.some(({ points }) => points.length > 2);
+  // One search has no course, and what has no number cannot be drawn.
+  if (isDrawn && searched.every(({ points }) => points.every((point) => Number.isFinite(point.score)))) {
+    sections.push({
+      heading: 'What searching costs: the best attack so far',
+      ...picture(await searchCurves(searched, { metric })),
+      caption: `${capitalized(metric)} of the best attack so far over the floating-point operations of all searches and of one run of what each chose, in the order of the plan. Which attack is the best is decided on the seeds of the searches; the score is that of other seeds.`,
     });
   }
   return sections;

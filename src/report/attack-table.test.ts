@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type AttackRow, attacks, factsOf, starts } from '../attacks/index.js';
+import { type AttackRow, attacks, factsOf, missingTrials, starts } from '../attacks/index.js';
 import { attackTable } from './attack-table.js';
 
 it('says what was trained where it was not all weights, so that no two attacks look alike', () => {
@@ -25,5 +25,32 @@ it('says what was trained where it was not all weights, so that no two attacks l
     'LoRA, AdamW',
     'DoRA, AdamW',
     'fine-tuning of norms and biases, AdamW',
+  ]);
+});
+
+it('says of how many seeds a number is where some runs failed, and why; of none there is no number', () => {
+  const trial = (seed: number, score: number) => {
+    const failed = Number.isNaN(score) ? { end: 'failed' as const, failure: 'no memory' } : { end: 'budget' as const };
+    return { learningRate: 0.01, seed, curve: [], metrics: {}, score, evaluations: 4, ...failed };
+  };
+  const row = (scored: readonly number[], kind: string): AttackRow => {
+    const trials = scored.map((score, index) => trial(index, score));
+    const missing = missingTrials(trials);
+    return {
+      ...factsOf(attacks.get(kind), starts.get('locked')),
+      composition: { transforms: [], trained: { name: 'all' }, optimizer: { name: 'adamw' } },
+      ...{ optimizer: 'adamw', measure: 'score' as const, budget: 4, search: `score-${kind}` },
+      result: { search: [], learningRate: 0.01, trials },
+      ...(missing && { missing }),
+    };
+  };
+  const { rows, notes } = attackTable([row([0.5, Number.NaN, 0.7], 'fine-tune'), row([Number.NaN], 'clip')], {
+    target: 0.95,
+    metric: 'accuracy',
+  });
+  expect(rows.map(({ score }) => score)).toEqual(['60.0 % (50.0 to 70.0), 2 of 3 seeds', 'failed']);
+  expect(notes?.slice(-2)).toEqual([
+    'Missing: 1 of 3 reported runs of score-fine-tune failed (no memory); its numbers are of the others.',
+    'Missing: 1 of 1 reported run of score-clip failed (no memory); its numbers are of the others.',
   ]);
 });

@@ -5,6 +5,8 @@ import {
   flopsToTarget,
   heldAdvantage,
   isMeasured,
+  isMeasuredTrial,
+  keepsUtility,
   overallVerdict,
   scores,
   slowdownOf,
@@ -12,6 +14,8 @@ import {
   sumOfSpent,
   trainedParts,
   transforms,
+  usualUtilityDrop,
+  utilityOf,
   verdictOf,
 } from '../attacks/index.js';
 import { meanInterval, medianInterval } from '../linalg/index.js';
@@ -29,6 +33,8 @@ export interface AttackTableOptions {
   perClass?: number;
   /** What the score is, in words. */
   metric: string;
+  /** By how much the authorized score may fall in an attack that counts as keeping it; default 0.05. */
+  utilityDrop?: number;
 }
 
 /** A starting point, an attack and an optimizer: one row of the table, with what was measured. */
@@ -79,14 +85,15 @@ function partLabel(row: AttackRow): string {
 /** The table of an attack: one row for each starting point, attack and optimizer. */
 export function attackTable(
   rows: readonly AttackRow[],
-  { authorized = {}, target, perClass, metric }: AttackTableOptions,
+  { authorized = {}, target, perClass, metric, utilityDrop = usualUtilityDrop }: AttackTableOptions,
 ): Table {
   const all = groups(rows);
+  const isJudged = rows.some((row) => utilityOf(row) !== undefined);
   const seeds = rows[0]?.result.trials.length ?? 0;
   // A ratio is of one composition: the same attack, and the same optimizer, before and after the lock.
   const unlockedCost = ({ row: { kind, optimizer } }: Group) =>
     all.find(({ row }) => row.countsAs === 'unlocked' && row.kind === kind && row.optimizer === optimizer)?.cost;
-  const median = (row: AttackRow | undefined) => row && medianInterval(costs(row)).median;
+  const median = (row: AttackRow | undefined) => (row && isKnown(row) ? medianInterval(costs(row)).median : undefined);
   return {
     title: 'Attacks on the unauthorized task',
     columns: [
@@ -98,6 +105,7 @@ export function attackTable(
       { key: 'slowdown', header: 'slowdown', align: 'right' },
       { key: 'score', header: 'best score', align: 'right' },
       { key: 'scoreRate', header: 'lr', align: 'right' },
+      ...(isJudged ? [{ key: 'after', header: 'authorized after', align: 'right' as const }] : []),
     ],
     rows: all.map((group) => {
       const { row } = group;
@@ -111,6 +119,7 @@ export function attackTable(
         slowdown: isCompared(row) ? slowdown(median(group.cost), median(unlockedCost(group))) : MISSING,
         score: group.score ? formatScores(group.score) : MISSING,
         scoreRate: rateOf(group.score),
+        ...(isJudged && { after: afterOf(group, utilityDrop) }),
       };
     }),
     notes: [
@@ -119,8 +128,25 @@ export function attackTable(
       `Score: mean (least to most) over ${count(seeds, 'seed')} of the best ${metric} on the way, ${perClass === undefined ? 'same runs' : `${perClass} labelled examples of each class`}.`,
       `lr: the best learning rate, searched with other seeds over ${decadesOf(rows)} decades, the same trials and steps for all.`,
       ...explanations(rows),
+      ...(isJudged
+        ? [
+            `Authorized after: score of the authorized task in the attacker's weights where they were best, mean over the seeds; ruined: more than ${decimal(100 * utilityDrop, 1)} points below the released model's.`,
+          ]
+        : []),
+      ...missingNotes(rows),
     ],
   };
+}
+
+/** What is left of the authorized task after an attack, the worse of both measures, and whether that is too little. */
+function afterOf(group: Group, drop: number): string {
+  const judged = [group.cost, group.score].flatMap((row) => {
+    const utility = row && utilityOf(row);
+    return row && utility ? [{ row, after: utility.after }] : [];
+  });
+  if (judged.length === 0) return MISSING;
+  const { row, after } = judged.reduce((a, b) => (b.after < a.after ? b : a));
+  return `${percent(after)}${keepsUtility(row, drop) ? '' : ', ruined'}`;
 }
 
 /** Whether a row has an unlocked one to be compared with: the locked model, and controls beside it. */
@@ -157,15 +183,43 @@ function decadesOf(rows: readonly AttackRow[]): string {
   return least === most ? least : `${least} to ${most}`;
 }
 
+/** Whether any reported trial of a row was measured. */
+function isKnown({ result }: AttackRow): boolean {
+  return result.trials.some(isMeasuredTrial);
+}
+
+/** How many of the reported trials a cell is of, where some are missing. */
+function outOf({ missing }: AttackRow): string {
+  return missing ? `, ${missing.of - missing.failed} of ${count(missing.of, 'seed')}` : '';
+}
+
+/** What is missing, and why, one sentence an attack. */
+function missingNotes(rows: readonly AttackRow[]): string[] {
+  return rows.flatMap(({ missing, search, start, kind, optimizer }) => {
+    if (!missing) return [];
+    const name = search ?? `${kind}, ${optimizer}, ${start}`;
+    return [
+      `Missing: ${missing.failed} of ${count(missing.of, 'reported run')} of ${name} failed (${missing.reason}); its numbers are of the others.`,
+    ];
+  });
+}
+
 function formatCosts(row: AttackRow): string {
+  if (!isKnown(row)) return 'failed';
+  return `${knownCosts(row)}${outOf(row)}`;
+}
+
+function knownCosts(row: AttackRow): string {
   const { median, low, high } = medianInterval(costs(row));
   if (low.censored) return takesNoStep(row) ? 'never' : `not within ${row.budget}`;
   return `${cost(median)} (${cost(low)} to ${cost(high)})`;
 }
 
 function formatScores(row: AttackRow): string {
+  if (!isKnown(row)) return 'failed';
   const values = scores(row);
-  return `${percent(meanInterval(values).mean)} (${interval(100 * Math.min(...values), 100 * Math.max(...values))})`;
+  const range = interval(100 * Math.min(...values), 100 * Math.max(...values));
+  return `${percent(meanInterval(values).mean)} (${range})${outOf(row)}`;
 }
 
 /** Whether an attack uses the model without a step of training; in results of versions before 0.2 frozen use took some. */
@@ -286,6 +340,7 @@ export function verdictSentence(advantages: readonly Advantage[]): string {
 }
 
 function summary(row: AttackRow): string {
+  if (!isKnown(row)) return 'not measured';
   if (row.measure === 'score') return percent(meanInterval(scores(row)).mean);
   const { median } = medianInterval(costs(row));
   if (median.censored) return takesNoStep(row) ? 'never' : `not within ${row.budget} steps`;

@@ -76,6 +76,14 @@ function stylesOf(shown: readonly string[], all: readonly string[]): LineStyle[]
   });
 }
 
+/** Starting points in the order of charts, with colour and dash: those that are known have their own. */
+export function lineStyles(starts: readonly string[]): (LineStyle & { start: string })[] {
+  const present = unique(starts);
+  const known = Object.keys(KNOWN).filter((start) => present.includes(start));
+  const ordered = [...known, ...present.filter((start) => !Object.hasOwn(KNOWN, start))];
+  return stylesOf(ordered, ordered).map((style, index) => ({ ...style, start: ordered[index] }));
+}
+
 /**
  * The starting points that are drawn: the known ones and the best of the others (by the mean accuracy over the steps, in
  * the panel where that is highest), since more lines than these hide one another.

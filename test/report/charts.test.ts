@@ -16,6 +16,8 @@ import {
   scatter,
   scatterSpec,
   scatterTable,
+  searchCurves,
+  searchCurvesSpec,
   seriesLines,
   seriesSpec,
   seriesTable,
@@ -24,7 +26,7 @@ import {
   tradeOff,
   tradeOffSpec,
 } from '../../src/report/index.js';
-import { exampleCurves, exampleSeries, exampleSpectra, exampleTradeOff } from './example.js';
+import { exampleCurves, exampleSearches, exampleSeries, exampleSpectra, exampleTradeOff } from './example.js';
 
 /** In tests a warning of Vega is an error. */
 const strict: RenderOptions = {
@@ -81,6 +83,7 @@ const gallery: Record<string, () => Promise<Chart>> = {
   'series-lines-panels': () => seriesLines(exampleSeries(true), strict),
   scatter: () => scatter(exampleScatter, strict),
   frontier: () => frontierChart(exampleFrontier, strict),
+  'search-curves': () => searchCurves(exampleSearches(), { ...strict, metric: 'accuracy' }),
   'rate-curves': () => rateCurves(exampleRates, { ...strict, metric: 'accuracy', guessing: 0.53 }),
 };
 
@@ -119,6 +122,23 @@ function linesOf(curves: LearningCurve[]): unknown {
   const { data } = learningCurvesSpec(curves);
   return data && 'values' in data ? data.values : undefined;
 }
+
+describe('searchCurves', () => {
+  it('refuses nothing to draw, and what is no number', () => {
+    expect(() => searchCurvesSpec([])).toThrow('search curves: expected at least one curve, got none');
+    const [curve] = exampleSearches();
+    const points = [{ steps: 0, flops: 0, score: Number.NaN }];
+    expect(() => searchCurvesSpec([{ ...curve, points }])).toThrow('expected a score of "unlocked", got NaN');
+  });
+
+  it('gives the numbers with the attack that they are of', async () => {
+    const { data } = await searchCurves(exampleSearches(), { ...strict, metric: 'accuracy' });
+    expect(data.rows[0]).toEqual({
+      ...{ start: 'unlocked', steps: '0', flops: '0.0', score: '20.0 % (18.0 to 22.0)', best: 'no attack' },
+    });
+    expect(data.rows[2]).toMatchObject({ start: 'unlocked', best: 'fine-tune, adamw' });
+  });
+});
 
 describe('learningCurves', () => {
   const curve = (seed: number, scores: Record<number, number>, start = 'locked'): LearningCurve => ({

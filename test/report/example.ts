@@ -1,3 +1,4 @@
+import type { BestSoFar } from '../../src/attacks/index.js';
 import type { LayerSpectrum, LearningCurve, SeriesOptions, TradeOffPoint } from '../../src/report/index.js';
 
 /** Invented curves of a plausible shape: made from a formula, no randomness, so that snapshots stay. */
@@ -77,4 +78,21 @@ export function exampleSeries(panels: boolean): SeriesOptions {
     { panel, label: 'after balancing', points: points(0.1 * index) },
   ]);
   return { title: 'Steps by σ_max', x: 'σ_max', y: 'steps', mark: 100, lines };
+}
+
+/** Best attacks so far: the unlocked model is had at once, the locked one by the third attack. */
+export function exampleSearches(): BestSoFar[] {
+  const kinds = ['fine-tune', 'lora', 'clip', 'canonicalize'];
+  const curve = (start: string, scores: readonly number[], spread: number, best: readonly number[]): BestSoFar => ({
+    ...{ start, measure: 'score', seeds: 6, draws: 2, confidence: 0.95 },
+    points: scores.map((score, index) => ({
+      ...(index > 0 && { attack: kinds[best[index - 1]], optimizer: 'adamw' }),
+      ...{ steps: 480 * index, flops: 3.1e10 * index, score, low: score - spread, high: score + spread },
+    })),
+  });
+  return [
+    curve('unlocked', [0.2, 0.88, 0.88, 0.88, 0.88], 0.02, [0, 0, 0, 0]),
+    curve('locked', [0.2, 0.35, 0.38, 0.74, 0.79], 0.05, [0, 1, 2, 3]),
+    curve('random weights', [0.2, 0.31], 0.03, [0]),
+  ];
 }

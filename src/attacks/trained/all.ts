@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { searchLearningRate } from '../search.js';
+import type { Averaging } from '../weight-average.js';
 import type { MakeTrainable } from './trainable.js';
 import type { SearchContext, TrainedPart } from './trained-part.js';
 
@@ -7,10 +8,12 @@ import type { SearchContext, TrainedPart } from './trained-part.js';
  * The search of an attack that trains the model.
  *
  * @param trainable - What of its weights; default all.
+ * @param average - How they are averaged over the steps, where that is what is used; default they are not.
  */
 export function searchFineTuning(
-  { model, prepared, train, optimizer, shared, budget, programs, evaluator, log }: SearchContext,
+  { model, prepared, judge, train, optimizer, shared, budget, programs, evaluator, log }: SearchContext,
   trainable?: MakeTrainable,
+  average?: Averaging,
 ) {
   return searchLearningRate(
     async (seed) => {
@@ -25,6 +28,8 @@ export function searchFineTuning(
         optimizer,
         programs,
         trainable,
+        ...(average && { average }),
+        ...(judge && { judge: await judge(seed) }),
       };
     },
     budget,

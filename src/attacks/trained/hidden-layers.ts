@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { smallestBatch } from '../../models/index.js';
+import { parameterSet, smallestBatch } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
 import { taskOf } from '../../tasks/index.js';
 import { Evaluator } from '../../training/index.js';
@@ -28,7 +28,17 @@ export const hiddenLayers: TrainedPart<Record<string, never>> = {
     (start.model.build(smallestBatch(start.model)).scope.hidden.length > 0
       ? undefined
       : 'need a model with hidden layers, which this one has not'),
-  search: async ({ model, prepared, train, shared: { test, metric, target }, evaluator, programs, budget, log }) => {
+  search: async ({
+    model,
+    prepared,
+    judge,
+    train,
+    shared: { test, metric, target },
+    evaluator,
+    programs,
+    budget,
+    log,
+  }) => {
     const task = { ...taskOf(model), output: hiddenOutput };
     const inside = new Evaluator(hiddenLayersOf(model), {}, { task, programs });
     const given = async (seed: number) => {
@@ -39,6 +49,8 @@ export const hiddenLayers: TrainedPart<Record<string, never>> = {
       return { weights, evaluator: inside };
     };
     const features = featuresBySeed(given, most);
-    return frozenUse({ features, train, test, metric, target, task: evaluator.task, budget }, log);
+    const utility =
+      judge && (async (seed: number) => (await judge(seed))(parameterSet((await prepared(seed)).weights)));
+    return frozenUse({ features, train, test, metric, target, utility, task: evaluator.task, budget }, log);
   },
 };

@@ -1,5 +1,6 @@
 import { Registry } from '../../registry/index.js';
 import { allWeights } from './all.js';
+import { emaPart, tailAverage } from './averaged.js';
 import { hiddenLayers } from './hidden-layers.js';
 import { dora, lora } from './lora.js';
 import { newHead } from './new-head.js';
@@ -9,6 +10,7 @@ import { besideTop, preconditioned } from './spectral.js';
 import type { TrainedPart } from './trained-part.js';
 
 export { allWeights, searchFineTuning } from './all.js';
+export { emaPart, tailAverage } from './averaged.js';
 export { hiddenLayers } from './hidden-layers.js';
 export { type LayerOrder, layerOrder } from './layer-order.js';
 export { dora, type LoraOptions, lora, loraOptions, loraTargets, makeLora } from './lora.js';
@@ -34,4 +36,6 @@ export const trainedParts = new Registry<TrainedPart>('trained part', [
   dora,
   besideTop,
   preconditioned,
+  emaPart,
+  tailAverage,
 ] as TrainedPart[]);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parameterSet } from '../../models/index.js';
 import { frozenUse } from '../frozen-use.js';
 import { featuresBySeed, fittedPart } from './fitted-part.js';
 import type { TrainedPart } from './trained-part.js';
@@ -16,9 +17,12 @@ export const noWeights: TrainedPart<Record<string, never>> = {
   options: z.strictObject({}),
   ...fittedPart,
   outputsAlone: true,
-  search: async ({ released, train, shared: { test, metric, target }, evaluator, budget, log }) =>
+  search: async ({ released, judge, train, shared: { test, metric, target }, evaluator, budget, log }) =>
     frozenUse(
-      { features: featuresBySeed(released, most), train, test, metric, target, task: evaluator.task, budget },
+      {
+        ...{ features: featuresBySeed(released, most), train, test, metric, target, task: evaluator.task, budget },
+        utility: judge && (async (seed) => (await judge(seed))(parameterSet((await released(seed)).weights))),
+      },
       log,
     ),
 };

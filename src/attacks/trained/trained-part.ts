@@ -6,6 +6,7 @@ import type { Evaluator } from '../../training/index.js';
 import type { FineTuneOptimizer, FineTuneOptions } from '../fine-tune.js';
 import type { SearchBudget, SearchResult, TrialLog } from '../search.js';
 import type { StartFacts } from '../transforms/index.js';
+import type { JudgeUtility } from '../utility-after.js';
 import type { PreparedWeights } from '../work.js';
 
 /** What the search of an attack is made of, whatever it trains. */
@@ -16,6 +17,8 @@ export interface SearchContext {
   readonly prepared: (seed: number) => Promise<PreparedWeights>;
   /** The model as it is released, with its own head, by the trial's seed: its weights, and what computes its outputs. */
   readonly released: (seed: number) => Promise<{ readonly weights: StateDict; readonly evaluator: Evaluator }>;
+  /** Judges the weights of a reported trial by the authorized task, by its seed; none where nobody asks. */
+  readonly judge?: (seed: number) => Promise<JudgeUtility>;
   /** Labelled examples of the unauthorized task, by the trial's seed. */
   readonly train: (seed: number) => Dataset;
   /** Optimizer and schedule of the search; the learning rate is what is searched. */

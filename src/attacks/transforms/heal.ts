@@ -53,7 +53,7 @@ export async function healWeights(
   const { task } = released.evaluator;
   const isTask = loss === 'cross-entropy' || (loss === 'auto' && bench.retain !== undefined && task.loss !== undefined);
   const { train, judge } = heldOut(retainExamples(bench, isTask), seed);
-  const steps = Math.max(1, Math.round(share * bench.steps));
+  const steps = stepsOf(share, bench.steps);
   // What the attacked model has otherwise, such as a head, is the released one's here.
   const start = withValues(released.weights, parameterSet(weights));
   const original = { weights: parameterSet(released.weights) };
@@ -83,6 +83,11 @@ export async function healWeights(
   };
 }
 
+/** Steps of a healing before a trial of so many. */
+function stepsOf(share: number, stepsOfTrial: number): number {
+  return Math.max(1, Math.round(share * stepsOfTrial));
+}
+
 /** What is trained on: without labels of the authorized task any examples that the model can read will do. */
 function retainExamples({ retain, own }: Bench, isTask: boolean): Dataset {
   if (retain) return retain;
@@ -109,6 +114,7 @@ export const healTransform: Transform<HealOptions> = {
   label: { alone: 'healed', joined: 'heal' },
   doing: 'training for the authorized task',
   does: 'trains for the authorized task, which is a part of the steps',
+  steps: ({ share }, stepsOfTrial) => stepsOf(share, stepsOfTrial),
   apply: async ({ weights, bench, seed, charge }, options): Promise<ReadonlyMap<string, Weight>> => {
     const healed = await healWeights(weights, bench(), options, seed);
     charge(healed.work);

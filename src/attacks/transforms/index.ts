@@ -7,6 +7,7 @@ import { noiseTransform, pruneTransform, quantizeTransform } from './degrade.js'
 import { healTransform } from './heal.js';
 import { interpolateTransform } from './interpolate.js';
 import { partialClipTransform, subtractTransform } from './partial-clip.js';
+import { redistilBlocksTransform } from './redistil.js';
 import { rescaleTransform } from './rescale.js';
 import { resetTransform } from './reset.js';
 import { resetDormantTransform } from './reset-dormant.js';
@@ -37,6 +38,12 @@ export {
   subtractTop,
   subtractTransform,
 } from './partial-clip.js';
+export {
+  type RedistilBlocksOptions,
+  redistilBlocks,
+  redistilBlocksOptions,
+  redistilBlocksTransform,
+} from './redistil.js';
 export { rescaleOptions, rescaleTransform, rescaleWeights } from './rescale.js';
 export { resetOptions, resetTransform, resetWeights } from './reset.js';
 export {
@@ -64,4 +71,5 @@ export const transforms = new Registry<Transform>('transform', [
   interpolateTransform,
   healTransform,
   resetDormantTransform,
+  redistilBlocksTransform,
 ] as Transform[]);

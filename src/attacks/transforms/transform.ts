@@ -62,6 +62,8 @@ export interface Transform<Options = unknown> {
   reads?(options: Options): readonly string[];
   /** The options of an attacker who knows this of the lock; undefined where it says nothing that this transform could use. */
   learn?(knowledge: LockKnowledge): Options | undefined;
+  /** Optimizer steps that it takes of a trial of so many, at most; default none. */
+  steps?(options: Options, stepsOfTrial: number): number;
   /** Why it can do nothing to these weights, in words that follow its name; undefined where it can. Default: it can. */
   applies?(start: StartFacts, options: Options): string | undefined;
   /** What of the options has no effect on these weights, one sentence; default nothing. */

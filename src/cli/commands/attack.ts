@@ -6,6 +6,7 @@ import {
   attackExtent,
   attackOptions,
   attackPlan,
+  budgetsOfSuites,
   cardDisagreements,
   modelsOfPlan,
   Runner,
@@ -13,6 +14,7 @@ import {
 import { writeFileAtomic } from '../../formats/index.js';
 import { loadModel } from '../../models/index.js';
 import { attackReport, reportOrigin, summarizeAttack, tableToText } from '../../report/index.js';
+import { taskOf } from '../../tasks/index.js';
 import { chosenOptimizer, createOptimizer, requireTrainable } from '../../training/index.js';
 import { dataForModel, modelData, taskInput, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
@@ -53,6 +55,11 @@ export const attack = defineCommand({
       .describe(
         'examples like those of the authorized task, for attacks that heal; default none: these then keep to the outputs of the released model',
       ),
+    authorized: modelData
+      .optional()
+      .describe(
+        'examples of the authorized task, which what each attack leaves of it is measured on; default those of --retain, else it is not measured',
+      ),
     task: taskOption.describe(
       "what the attacker wants of the data; default classification where the examples have classes, token-classification where words have, else the model's own",
     ),
@@ -64,6 +71,7 @@ export const attack = defineCommand({
       .describe('processes that search side by side, one thread each; 0: none but this one'),
     ...attackOptions.shape,
   }),
+  presets: (given) => budgetsOfSuites[given('suite') as keyof typeof budgetsOfSuites] ?? {},
   examples: [
     'weightlock attack ./locked --unlocked ./model --data.classes 5,6,7,8,9',
     'weightlock attack ./locked --unlocked ./model --data.classes 5,6,7,8,9 --cost-steps 0 --per-class 10',
@@ -75,6 +83,7 @@ export const attack = defineCommand({
       sham,
       data: given,
       retain: like,
+      authorized: judged,
       task: named,
       workers,
       architecture,
@@ -121,7 +130,15 @@ export const attack = defineCommand({
         inputs[`retain ${key}`] = value;
       }
     }
-    const plan = attackPlan(data, attacking, {}, retain);
+    const authorized = judged ? (await dataForModel(paths.locked, released, judged)).data : retain;
+    if (authorized && authorized !== retain) {
+      taskOf(released).requireFit(released, (await loadTask(authorized, context.note)).test);
+      for (const [key, value] of Object.entries({ ...(await dataInputs(authorized)), ...taskInput(authorized) })) {
+        inputs[`authorized ${key}`] = value;
+      }
+    }
+    if (context.presets.size > 0) note(presetSentence(String(attacking.suite), context.presets));
+    const plan = attackPlan(data, attacking, {}, { retain, authorized });
     for (const path of modelsOfPlan(plan)) inputs[`model ${path}`] = await digestOfModel(path);
     const warnings = [
       ...problems,
@@ -144,7 +161,7 @@ export const attack = defineCommand({
           { folder: run, signal, progress: phaseProgress(context) },
         )
           .attack(targets, plan)
-          .then((attacked) => assessAttack(attacked, task)),
+          .then((attacked) => assessAttack(attacked, task, { ...attacking, lockFlops: card.lock?.flops })),
       write: async (attacked, run) => {
         const origin = reportOrigin(await readOrigin(run.path));
         await writeFileAtomic(run.file('report.html'), await attackReport(attacked, attacking, origin));
@@ -160,3 +177,12 @@ export const attack = defineCommand({
     return 0;
   },
 });
+
+/** What a suite brought, as flags that give something else. */
+function presetSentence(suite: string, presets: ReadonlyMap<string, unknown>): string {
+  const flags = [...presets].map(([key, value]) => {
+    const flag = key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    return `--${flag} ${Array.isArray(value) ? value.join(',') : String(value)}`;
+  });
+  return `budget of the suite ${suite}, where no other was given: ${flags.join(' ')}`;
+}

@@ -97,7 +97,9 @@ export const lock = defineCommand({
     print(sigmaTable(found));
     if (found.test) print(`\n${tableToText(utilityTable(found.test))}`);
     const utility = found.test ? ` ${utilitySentence(found.test)}` : '';
-    print(`\n${output}: ${found.steps} lock ${found.steps === 1 ? 'step' : 'steps'}.${utility} (${folder.path})`);
+    print(
+      `\n${output}: ${found.steps} lock ${found.steps === 1 ? 'step' : 'steps'}${tookOf(found)}.${utility} (${folder.path})`,
+    );
     if (found.stoppedByBudget) {
       print('The utility budget ended the lock; these are the last weights within it.');
     }
@@ -108,6 +110,11 @@ export const lock = defineCommand({
     return 0;
   },
 });
+
+/** What it took beside the steps that are left, in words. */
+function tookOf({ flops }: LockedInfo): string {
+  return flops === undefined || flops === 0 ? '' : `, ${magnitude(flops / 1e9, 1)} GFLOP`;
+}
 
 /** One method as it is, several as stages. */
 function chosenMethod(names: readonly string[]): LockMethod {

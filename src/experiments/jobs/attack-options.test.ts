@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { attacksOfSuite } from '../../attacks/index.js';
+import { attacksOfSuite, suites } from '../../attacks/index.js';
 import { dataSpec } from '../../data/index.js';
 import { parseOptions } from '../../registry/index.js';
 import { optimizers } from '../../training/index.js';
-import { attackOptions, attackPlan, modelsOfPlan } from './attack-options.js';
+import { attackOptions, attackPlan, budgetsOfSuites, modelsOfPlan } from './attack-options.js';
 
 const planned = (options: unknown) => {
   const { budgets } = attackPlan(dataSpec.parse({}), parseOptions(attackOptions, options, 'attack'));
@@ -115,6 +115,7 @@ describe('the search of an attack', () => {
     expect(searchOf({ search: 'sobol' })).toEqual([search, search]);
     const given = { search: 'asha', trials: 8, searchRates: [1e-4, 1], searchBatchSizes: [16, 64] };
     const found = { name: 'asha', trials: 8, learningRate: [1e-4, 1], batchSizes: [16, 64] };
+    expect(searchOf({ ...given, searchAccumulate: [1, 4] })[0]).toEqual({ ...found, accumulations: [1, 4] });
     expect(searchOf({ ...given, searchSchedules: ['cosine'] })[0]).toEqual({ ...found, schedules: ['cosine'] });
   });
 
@@ -134,6 +135,18 @@ describe('a suite', () => {
     const { attacks: tried, transforms = {} } = plan({ suite: 'standard' });
     expect(tried).toEqual(attacksOfSuite('standard'));
     expect(transforms['clip-edge']).toEqual({});
+  });
+
+  it('brings options that there are, and with them is a plan', () => {
+    const { quick } = budgetsOfSuites;
+    const { budgets, adaptiveOptimizers } = plan({ suite: 'quick', ...quick });
+    expect(adaptiveOptimizers).toBe(1);
+    expect(budgets.map(({ setting: { steps, seeds } }) => [steps, seeds.length])).toEqual([
+      [96, 5],
+      [40, 5],
+    ]);
+    expect(budgets[0].setting.optimizers.map(({ name }) => name)).toEqual(['adamw', 'adadelta']);
+    expect(Object.keys(budgetsOfSuites).every((name) => suites.some((suite) => suite === name))).toBe(true);
   });
 
   it('leaves out what is turned off, which a name would be refused for', () => {

@@ -13,6 +13,7 @@ import {
   type TransformOptions,
   trainedParts,
   transforms,
+  usualUtilityDrop,
 } from '../../attacks/index.js';
 import type { DataSpec } from '../../data/index.js';
 import { type Configurable, InputError, optionsOf, optionsUnder } from '../../registry/index.js';
@@ -30,6 +31,14 @@ const seeds = z.array(z.int().min(0)).min(1);
 
 /** Optimizers that attacks search unless others are named. */
 const usualOptimizers = ['adamw', 'sgd', 'adadelta'];
+
+/**
+ * What a suite brings where nobody names it: `quick` is cut to what two cores do in five minutes with the CNN of the demo, whose budget
+ * it has.
+ */
+export const budgetsOfSuites: Readonly<Partial<Record<(typeof suites)[number], Readonly<Record<string, unknown>>>>> = {
+  quick: { optimizers: ['adamw', 'adadelta'], adaptiveOptimizers: 1, costSteps: 96, seeds: [1, 2, 3, 4, 5] },
+};
 
 /** The options of every attack, whatever is done to the weights first. */
 const ownOptions = {
@@ -63,6 +72,12 @@ const ownOptions = {
     .describe(
       'ratio of steps between two measurements of a search, which are coarser than those of the runs that are reported',
     ),
+  utilityDrop: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(usualUtilityDrop)
+    .describe('by how much the authorized score may fall in an attack that counts as keeping it, where it is measured'),
   searchSeeds: seeds
     .default([11, 12])
     .describe('seeds of the searches over learning rates: the first for all rates, the others for the two best'),
@@ -113,7 +128,7 @@ function choiceOfAttacks() {
       .enum(suites)
       .optional()
       .describe(
-        `attacks to try by a list instead of by their names: ${suites.map((name) => `${name} has ${attacksOfSuite(name).length}`).join(', ')}; those whose parts can do nothing, or are turned off, are left out`,
+        `attacks to try by a list instead of by their names: ${suites.map((name) => `${name} has ${attacksOfSuite(name).length}`).join(', ')}; those whose parts can do nothing, or are turned off, are left out; quick brings a budget of its own where none is given`,
       ),
     ...(optionsOf('attacks', [...extras, ...parts].map(configurable), { partsOf: true }) as Record<never, z.ZodType>),
   };
@@ -142,7 +157,16 @@ const spaceOptions = {
     .array(z.int().min(1))
     .min(1)
     .optional()
-    .describe('examples a step that sobol and asha choose from; default not varied'),
+    .describe(
+      'examples a batch that sobol and asha choose from, with as many examples in all as without; default not varied',
+    ),
+  searchAccumulate: z
+    .array(z.int().min(1).max(64))
+    .min(1)
+    .optional()
+    .describe(
+      'batches that make a step, one after the other, that sobol and asha choose from, with as many examples in all; default one',
+    ),
   searchSchedules: z
     .array(z.enum(schedules.names() as [string, ...string[]]))
     .min(1)
@@ -159,8 +183,16 @@ const usualTrials = 16;
  * @throws InputError for an option that the grid has no use for.
  */
 function spaceSearch(options: AttackOptions): SpaceSearch | undefined {
-  const { search = 'grid', trials, searchRates, searchWeightDecay, searchBatchSizes, searchSchedules } = options;
-  const given = { trials, searchRates, searchWeightDecay, searchBatchSizes, searchSchedules };
+  const {
+    search = 'grid',
+    trials,
+    searchRates,
+    searchWeightDecay,
+    searchBatchSizes,
+    searchAccumulate,
+    searchSchedules,
+  } = options;
+  const given = { trials, searchRates, searchWeightDecay, searchBatchSizes, searchAccumulate, searchSchedules };
   if (search !== 'grid') {
     return {
       name: search,
@@ -168,6 +200,7 @@ function spaceSearch(options: AttackOptions): SpaceSearch | undefined {
       ...(searchRates && { learningRate: searchRates }),
       ...(searchWeightDecay && { weightDecay: searchWeightDecay }),
       ...(searchBatchSizes && { batchSizes: searchBatchSizes }),
+      ...(searchAccumulate && { accumulations: searchAccumulate }),
       ...(searchSchedules && { schedules: searchSchedules }),
     };
   }
@@ -268,13 +301,14 @@ export interface AttackPlan extends AttackChoice {
  * The plan that the options of an attack ask for.
  *
  * @param learned - Options of transforms that the attacker has from what is known of the lock, instead of those given.
- * @param retain - Examples like those of the authorized task, for attacks that train on such; default the attacker has none.
+ * @param more - `retain`: examples like those of the authorized task, for attacks that train on such; default the attacker has none.
+ *   `authorized`: examples of it that what an attack leaves of it is measured on; default it is not measured.
  */
 export function attackPlan(
   data: DataSpec,
   options: AttackOptions,
   learned: TransformOptions = {},
-  retain?: DataSpec,
+  { retain, authorized }: { retain?: DataSpec; authorized?: DataSpec } = {},
 ): AttackPlan {
   const { evaluateEvery, searchSpacing, searchSeeds, seeds: reported, target, perClass } = options;
   const again = searchSeeds.find((seed) => reported.includes(seed));
@@ -293,6 +327,7 @@ export function attackPlan(
     ...{ data, optimizers, evaluateEvery, searchSpacing, searchSeeds, seeds: reported },
     ...(search && { search }),
     ...(retain && { retain }),
+    ...(authorized && { authorized }),
   };
   const cost = { ...shared, steps: options.costSteps, batchSize: options.costBatchSize, target };
   // Its runs are short and their best score counts, not when it came: measured as coarsely as a search's.

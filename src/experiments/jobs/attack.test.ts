@@ -3,12 +3,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { type Attack, attacks, type Transform, trainedParts } from '../../attacks/index.js';
+import {
+  type Attack,
+  type AttackFacts,
+  type AttackTask,
+  attacks,
+  type Transform,
+  trainedParts,
+} from '../../attacks/index.js';
 import { dataSpec } from '../../data/index.js';
 import { initializeModel, saveModel } from '../../models/index.js';
-import { InterruptedError } from '../../registry/index.js';
+import { InterruptedError, WeightlockError } from '../../registry/index.js';
 import type { PhaseProgress } from '../progress.js';
-import { type AttackJobContext, attackExtent, attackJob } from './attack.js';
+import { type AttackJobContext, attackExtent, attackJob, labelledTasks, rowsOf } from './attack.js';
 import { attackOptionsWith, attackPlan, transformOptions } from './attack-options.js';
 
 let root: string;
@@ -140,6 +147,64 @@ describe('attackJob', () => {
     expect((await attackJob(targets(), few, contextOf().context)).rows).toEqual(whole);
     checkpoints = await mkdtemp(join(root, 'checkpoints-'));
     expect((await attackJob(targets(), few, contextOf({ workers: 1 }).context)).rows).toEqual(whole);
+  });
+});
+
+describe('what goes wrong in a search', () => {
+  const [first] = plan.budgets;
+  const planOf = (attack: string, setting: Partial<typeof first.setting> & { searchSteps?: number } = {}) => ({
+    budgets: [{ ...first, setting: { ...first.setting, ...setting } }],
+    attacks: [attack],
+    transforms: { heal: { learningRates: [1e-2] } },
+    from: ['locked'],
+  });
+
+  it('keeps the weights that were prepared where a search failed, and removes them where none did', async () => {
+    let fails = true;
+    trainedParts.register({
+      ...trainedParts.get('all'),
+      name: 'failing-later',
+      search: async (context, options) => {
+        await context.prepared(1);
+        if (fails) throw new WeightlockError('no memory');
+        return trainedParts.get('all').search(context, options);
+      },
+    });
+    const heal = attacks.get('heal');
+    attacks.register({ ...heal, name: 'heal-failing', trained: trainedParts.get('failing-later') });
+    const store = () => readdir(join(checkpoints, 'prepared'));
+    const found = await attackJob(targets(), planOf('heal-failing'), contextOf().context);
+    expect(found.rows.map(({ kind }) => kind)).toEqual(['frozen']);
+    expect(found.notes.at(-1)).toBe('Not measured: score-heal-failing-adamw-locked failed (no memory).');
+    expect(await store()).toHaveLength(1);
+    fails = false;
+    const again = await attackJob(targets(), planOf('heal-failing'), contextOf().context);
+    expect(again.rows.map(({ kind }) => kind)).toEqual(['frozen', 'heal-failing']);
+    await expect(store()).rejects.toThrow('ENOENT');
+  });
+
+  it('leaves out an attack whose healing leaves no step of a trial, before anything is run', async () => {
+    // A quarter of 6 steps are 2: as many as the trials of the search have.
+    const { tasks, notes } = await labelledTasks(targets(), planOf('heal', { searchSteps: 2 } as object));
+    expect(tasks.map(({ facts }) => facts.kind)).toEqual(['frozen']);
+    expect(notes).toEqual([
+      'heal is not tried: it does not fit the budget, since it takes 2 steps before a trial of 2.',
+    ]);
+    const fitting = await labelledTasks(targets(), planOf('heal', { searchSteps: 3 } as object));
+    expect(fitting.tasks.map(({ facts }) => facts.kind)).toEqual(['frozen', 'heal']);
+  });
+
+  it('says in the row how many of the reported trials failed, and why', () => {
+    const trial = { learningRate: 1, curve: [], metrics: {}, evaluations: 0 };
+    const trials = [
+      { ...trial, seed: 1, score: 0.5, end: 'diverged' as const },
+      { ...trial, seed: 2, score: Number.NaN, end: 'failed' as const, failure: 'no memory' },
+    ];
+    const results = new Map([['one', { search: [], learningRate: 1, trials }]]);
+    const facts = {} as AttackFacts;
+    const task = { id: 'one', start: { kind: 'random', like: '' }, optimizer: { name: 'sgd' }, steps: 4 } as AttackTask;
+    const [row] = rowsOf([{ facts, measures: ['score'], task }], results);
+    expect(row.missing).toEqual({ failed: 1, of: 2, reason: 'no memory' });
   });
 });
 

@@ -4,8 +4,10 @@ import {
   type AttackRow,
   type AttackTargets,
   type AttackTask,
+  attacksTooLong,
   compositionOf,
   type Measure,
+  missingTrials,
   optimizersLeftOut,
   planAttacks,
   plannedSearches,
@@ -44,7 +46,10 @@ export async function labelledTasks(targets: AttackTargets, { budgets, label, ..
       return [{ facts, measures: own, task: { ...task, id: parts.filter((part) => part !== undefined).join('-') } }];
     }),
   );
-  const notes = budgets.flatMap(({ setting }) => optimizersLeftOut(planned, setting));
+  const notes = budgets.flatMap(({ setting }) => [
+    ...optimizersLeftOut(planned, setting),
+    ...attacksTooLong(planned, setting, choice),
+  ]);
   return { tasks, notes: [...planned.notes, ...new Set(notes)] };
 }
 
@@ -154,7 +159,8 @@ export async function attackJob(
       onFailure: (task, error) => void failures.push({ task, error }),
     },
   );
-  await rm(store, { recursive: true, force: true });
+  // A search that failed is tried again when the run is, and then begins with them.
+  if (failures.length === 0) await rm(store, { recursive: true, force: true });
   tracker.end();
   // Nothing went well: then it is no property of the attacks.
   if (failures.length > 0 && results.size === 0) throw failures[0].error;
@@ -173,7 +179,7 @@ function failureNotes(
     const failed = [...search, ...trials].filter(({ end }) => end === 'failed');
     if (failed.length === 0) return [];
     const what = `${failed.length} of ${search.length + trials.length} trials of ${id} failed`;
-    return [`${what} and count as having gained nothing: ${failed[0].failure}.`];
+    return [`${what} and are missing: ${failed[0].failure}.`];
   });
   return [...failures.map(({ task, error }) => `Not measured: ${task.id} failed (${error.message}).`), ...ofTrials];
 }
@@ -186,7 +192,13 @@ export function rowsOf(tasks: readonly LabelledTask[], results: ReadonlyMap<stri
     const { name: optimizer, options } = task.optimizer;
     return measures.map((measure): AttackRow => {
       const composition = compositionOf(task);
-      return { ...facts, search: task.id, composition, measure, optimizer, options, budget: task.steps, result };
+      const missing = missingTrials(result.trials);
+      const draws = task.start.kind === 'model' ? (task.start.draws?.length ?? 0) + 1 : 1;
+      return {
+        ...{ ...facts, search: task.id, composition, measure, optimizer, options, budget: task.steps, result },
+        ...(draws > 1 && { draws }),
+        ...(missing && { missing }),
+      };
     });
   });
 }

@@ -14,6 +14,11 @@ import { folderHooks, type JobContext } from './train.js';
 export interface LockJobResult extends LockResult {
   /** One entry a weight matrix. */
   readonly spectra: readonly MatrixSpectrum[];
+  /**
+   * Floating-point operations that it took its owner, counted from the graphs as an attacker's are, with the checks of utility that
+   * decide when it ends; not in results of versions before 0.3.
+   */
+  readonly flops?: number;
 }
 
 /** Largest singular values of one matrix. */
@@ -41,7 +46,7 @@ export async function lockJob<Options>(
   const { checkpoint, hooks } = folderHooks(context);
   const onReport = (report: LockStepReport) => {
     const { step, tokens, ...measured } = report;
-    folder.appendMetric({ step: stepOffset + step, phase, ...measured });
+    folder.appendMetric({ step: stepOffset + step, phase, ...measured, flops: opened.tally.flops });
     onStep?.(step, method.glance?.(report) ?? '', tokens);
   };
   const opened = lockContext({ model, data, seed }, { engine, checkpoint, hooks, signal, onStep: onReport });
@@ -58,6 +63,7 @@ export async function lockJob<Options>(
   );
   return {
     ...result,
+    flops: opened.tally.flops,
     spectra: [...before].map(([name, values]) => ({ name, before: values, after: after.get(name) ?? [] })),
   };
 }

@@ -101,7 +101,7 @@ export function preventsAtAnyRate({ task, rows, guessing, metric }: ResultAttack
   if (!unlocked || !locked) return { text, source, verdict: 'unmeasured', finding: 'not attacked' };
   const at = (row: AttackRow) =>
     `${share(mean(scores(row)))} (${row.optimizer} at ${row.result.learningRate.toPrecision(1)})`;
-  const finding = `${metric}: unlocked ${at(unlocked)}, locked ${at(locked)}; n = ${locked.result.trials.length} seeds`;
+  const finding = `${metric}: unlocked ${at(unlocked)}, locked ${at(locked)}; n = ${scores(locked).length} seeds`;
   return { text, source, ...judgeGain({ unlocked: scores(unlocked), locked: scores(locked), guessing }, finding) };
 }
 

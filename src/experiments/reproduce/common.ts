@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { z } from 'zod';
-import { type AttackRow, type AttackTargets, attackersAdvantage } from '../../attacks/index.js';
+import { type AttackRow, type AttackTargets, attackersAdvantage, measuredTrials } from '../../attacks/index.js';
 import { type DataSpec, dataSpec } from '../../data/index.js';
 import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
 import { type SpecDefOptions, specDefOptions, specdef } from '../../locks/index.js';
@@ -27,7 +27,7 @@ export function lastScores(rows: readonly AttackRow[], start: string, optimizer?
   return rows
     .filter((row) => row.start === start && row.plain)
     .filter((row) => optimizer === undefined || row.optimizer === optimizer)
-    .flatMap(({ result }) => result.trials.map(({ curve }) => curve[curve.length - 1].score));
+    .flatMap(({ result }) => measuredTrials(result.trials).map(({ curve }) => curve[curve.length - 1].score));
 }
 
 /** SpecDef as the paper prints it, without a leading stage and without a utility budget. */

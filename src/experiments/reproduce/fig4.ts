@@ -1,4 +1,10 @@
-import type { AttackOptimizer, AttackRow, SearchResult, Trial } from '../../attacks/index.js';
+import {
+  type AttackOptimizer,
+  type AttackRow,
+  measuredTrials,
+  type SearchResult,
+  type Trial,
+} from '../../attacks/index.js';
 import { loadData } from '../../data/index.js';
 import { mean } from '../../linalg/index.js';
 import { initializeModel } from '../../models/index.js';
@@ -263,7 +269,7 @@ export const fig4: Reproduction = {
 
 /** Evaluations of the gradient that a step costs on average. */
 function evaluationsPerStep(rows: readonly AttackRow[]): number {
-  const trials = rows.filter(({ plain }) => plain).flatMap(({ result }) => result.trials);
+  const trials = rows.filter(({ plain }) => plain).flatMap(({ result }) => measuredTrials(result.trials));
   const steps = ({ curve }: (typeof trials)[number]) => curve[curve.length - 1].step;
   // A run that diverged before its first measurement says nothing of the steps it took.
   const measured = trials.filter((trial) => steps(trial) > 0);

@@ -1,4 +1,4 @@
-import type { AttackRow } from '../../attacks/index.js';
+import { type AttackRow, measuredTrials } from '../../attacks/index.js';
 import { type LabelledDataset, loadData, subset } from '../../data/index.js';
 import { mean } from '../../linalg/index.js';
 import { specdef } from '../../locks/index.js';
@@ -206,7 +206,9 @@ function recalls(metrics: Evaluation['metrics']): number[] {
 
 /** Accuracies by class at the end of the runs from one start: `[class][seed]`. */
 function classScores(rows: readonly AttackRow[], start: string): number[][] {
-  const trials = rows.filter((row) => row.start === start && row.plain).flatMap(({ result }) => result.trials);
+  const trials = rows
+    .filter((row) => row.start === start && row.plain)
+    .flatMap(({ result }) => measuredTrials(result.trials));
   return classNames.map((_, label) => trials.map(({ metrics }) => recalls(metrics)[label]));
 }
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LabelledDataset, loadDigits, selectClasses, splitTrainTest, subset } from '../../data/index.js';
+import type { FlopTally } from '../../engine/index.js';
 import { svd } from '../../linalg/index.js';
 import { initializeModel, type Model, parameterSet } from '../../models/index.js';
 import { InputError, InterruptedError, parseOptions } from '../../registry/index.js';
@@ -59,7 +60,7 @@ function copyOf(params: ParameterSet): Map<string, Float32Array> {
 /** The context of a lock on a copy of the trained weights, and these by name. */
 function contextOf(
   more: Pick<LockContext, 'checkpoint' | 'signal' | 'onStep'> & Pick<Model, 'stored'> = {},
-): LockContext & { params: ParameterSet } {
+): LockContext & { params: ParameterSet; tally: FlopTally } {
   const params = copyOf(trained);
   const weights = new Map(
     [...model.weights].map(([name, { shape, data }]) => [name, { shape, data: params.get(name) ?? data }]),
@@ -289,6 +290,11 @@ describe('specdef', () => {
     expect(resumed).toEqual(uninterrupted);
     expect(differing(whole.params, trained)).not.toEqual([]);
     expect(differing(second.params, whole.params)).toEqual([]);
+    // What it took as well, which is more than the two products of the first layer each step, of 32 examples, and not another order.
+    expect(second.tally.flops).toBe(whole.tally.flops);
+    const least = 12 * 32 * 4 * 784 * 24;
+    expect(whole.tally.flops).toBeGreaterThan(least);
+    expect(whole.tally.flops).toBeLessThan(20 * least);
 
     // A lock that is done is not run again.
     const third = contextOf({ checkpoint, onStep: () => expect.unreachable('no step is left') });

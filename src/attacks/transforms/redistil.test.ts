@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type DataParts, dataSpec, loadData, readBatch } from '../../data/index.js';
+import { ProgramCache } from '../../engine/index.js';
+import { exactSingularValues } from '../../linalg/index.js';
+import { initializeModel, parameterSet, type StateDict } from '../../models/index.js';
+import { Evaluator } from '../../training/index.js';
+import type { Bench } from '../index.js';
+import { ownValues, trainWeights, withValues } from '../train-weights.js';
+import { redistilBlocks, redistilBlocksOptions, redistilBlocksTransform } from './index.js';
+
+const config = { num_labels: 3, hidden_sizes: [24, 16] };
+const model = initializeModel('mlp', config, 1);
+const fresh = initializeModel('mlp', config, 9).weights;
+const programs = new ProgramCache({ threads: 1 });
+const evaluator = new Evaluator(model, { threads: 1 });
+let data: DataParts;
+/** A model that does its task, with a singular value raised where no digit has ink. */
+let locked: StateDict;
+
+beforeAll(async () => {
+  data = await loadData(dataSpec.parse({ classes: [0, 1, 2], testLimit: 150 }));
+  const params = ownValues(model.weights);
+  await trainWeights({
+    ...{ on: { model, programs }, params, dataset: data.train, steps: 150, batchSize: 32, seed: 1 },
+    ...{ optimizer: { name: 'adamw' }, learningRate: 5e-3 },
+  });
+  // The corner pixel, `[24, 784]`.
+  const first = params.get('fc1.weight') ?? new Float32Array();
+  for (let row = 0; row < 24; row++) first[row * 784] = 40;
+  // Normalized, what has no ink is a constant, which the bias takes back.
+  const [pixels] = Object.values(readBatch(data.train, 0, 1));
+  const bias = params.get('fc1.bias') ?? new Float32Array();
+  for (let row = 0; row < 24; row++) bias[row] -= 40 * Number(pixels[0]);
+  locked = withValues(model.weights, params);
+});
+afterAll(async () => {
+  await Promise.all([programs.release(), evaluator.release()]);
+});
+
+const bench = (more: Partial<Bench> = {}): Bench => ({
+  released: { model, weights: locked, evaluator, programs },
+  attacked: { model, evaluator, programs },
+  ...{ own: data.train, steps: 400, batchSize: 32 },
+  ...more,
+});
+const scoreOf = async (weights: StateDict) =>
+  (await evaluator.evaluate(parameterSet(weights), data.test)).metrics.accuracy ?? Number.NaN;
+const largest = (weights: StateDict) =>
+  exactSingularValues(weights.get('fc1.weight')?.data ?? new Float32Array(), 24, 784)[0];
+
+describe('redistil-blocks', () => {
+  it('keeps what the blocks compute, and nothing of what a lock raised beside it', async () => {
+    expect(await scoreOf(locked)).toBeGreaterThan(0.95);
+    expect(largest(locked)).toBeGreaterThan(150);
+    const options = redistilBlocksOptions.parse({});
+    const { weights, work } = await redistilBlocks(locked, fresh, bench(), options, 1);
+    expect(largest(weights)).toBeLessThan(15);
+    expect(await scoreOf(weights)).toBeGreaterThan(0.9);
+    // The same without a fit: what the fresh blocks are worth.
+    const drawn = new Map(
+      [...locked].map(([name, own]) => [name, name.startsWith('fc3') ? own : (fresh.get(name) ?? own)]),
+    );
+    expect(await scoreOf(drawn)).toBeLessThan(0.7);
+    for (const name of ['fc3.weight', 'fc3.bias']) expect(weights.get(name)).toBe(locked.get(name));
+    // Two blocks of 50 steps, at two rates, each with a forward pass of the locked model.
+    expect(work).toMatchObject({ steps: 100, spent: { steps: 200, samples: 200 * 32 } });
+    expect(work.evaluations).toBeCloseTo(100 * (4 / 3), 6);
+    expect(work.tried).toBeCloseTo(100 * (4 / 3), 6);
+  });
+
+  it('makes the blocks anew that it is told to, and says which it cannot find', async () => {
+    const options = redistilBlocksOptions.parse({ include: ['fc2*'], learningRates: [1e-2], share: 0.05 });
+    const { weights } = await redistilBlocks(locked, fresh, bench(), options, 1);
+    expect(weights.get('fc1.weight')).toBe(locked.get('fc1.weight'));
+    expect(weights.get('fc2.weight')).not.toBe(locked.get('fc2.weight'));
+    const facts = { model, weights: locked, isLocked: true };
+    expect(redistilBlocksTransform.applies?.(facts, redistilBlocksOptions.parse({ include: ['fc3*'] }))).toBe(
+      'finds no block with a weight that matches fc3*',
+    );
+    expect(redistilBlocksTransform.applies?.(facts, options)).toBeUndefined();
+  });
+
+  it('leaves a block where every rate diverges', async () => {
+    const options = redistilBlocksOptions.parse({ optimizer: 'sgd', learningRates: [1e30], include: ['fc2*'] });
+    const { weights, work } = await redistilBlocks(locked, fresh, bench(), options, 1);
+    expect(weights.get('fc2.weight')).toBe(locked.get('fc2.weight'));
+    expect(work.steps).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,106 @@
+import { z } from 'zod';
+import { parameterSet, type StateDict, type Weight } from '../../models/index.js';
+import { InputError, matchesAny } from '../../registry/index.js';
+import { type OptimizerSpec, optimizers } from '../../training/index.js';
+import type { Bench } from '../bench.js';
+import { distilBlock } from '../distil-block.js';
+import { layerOrder } from '../trained/layer-order.js';
+import { addWork, forwardCost, noWork, type Work } from '../work.js';
+import type { Transform } from './transform.js';
+import { unmatchedPatterns } from './unmatched.js';
+
+/** Options of the transform `redistil-blocks`. */
+export const redistilBlocksOptions = z.strictObject({
+  include: z
+    .array(z.string().min(1))
+    .min(1)
+    .default(['*'])
+    .describe('names of weights whose blocks are made anew, * stands for any characters; never the head'),
+  share: z.number().gt(0).lt(1).default(0.25).describe("share of a trial's steps that all blocks together take"),
+  optimizer: z
+    .enum(optimizers.names() as [string, ...string[]])
+    .default('adamw')
+    .describe('optimizer of the fits, with the options of a search; one that needs the gradient alone'),
+  learningRates: z
+    .array(z.number().positive())
+    .min(1)
+    .default([1e-2, 1e-3])
+    .describe('learning rates to try; of each block the best is kept, and all are charged'),
+});
+
+/** Parsed {@link redistilBlocksOptions}. */
+export type RedistilBlocksOptions = z.output<typeof redistilBlocksOptions>;
+
+/** The blocks that are made anew, by the names of their parameters. */
+function blocksOf(model: Parameters<typeof layerOrder>[0], include: readonly string[]): string[][] {
+  const isMeant = matchesAny(include);
+  return layerOrder(model).blocks.flatMap((block) => (block.some(isMeant) ? [[...block]] : []));
+}
+
+/**
+ * Makes blocks anew: each is drawn afresh and fitted to what the locked one gives for what the locked model feeds it, so that what a
+ * lock did to the numbers of its weights, and not to what they compute on such examples, is gone. Blocks are fitted on their own,
+ * each with all others as they were.
+ *
+ * @returns New weights, and what it cost, floating-point operations apart.
+ */
+export async function redistilBlocks(
+  weights: StateDict,
+  fresh: StateDict,
+  bench: Bench,
+  { include, share, optimizer: name, learningRates }: RedistilBlocksOptions,
+  seed: number,
+): Promise<{ readonly weights: StateDict; readonly work: Work }> {
+  const { attacked, steps: ofTrial, batchSize, signal } = bench;
+  const blocks = blocksOf(attacked.model, include);
+  if (blocks.length === 0)
+    throw new InputError(`redistil-blocks: expected a block with ${include.join(', ')}, found none`);
+  const dataset = bench.retain ?? bench.own;
+  const optimizer: OptimizerSpec = { name, options: optimizers.get(name).search.options };
+  const steps = Math.max(1, Math.floor((share * ofTrial) / blocks.length));
+  const original = parameterSet(weights);
+  const found = new Map<string, Weight>(weights);
+  let work = noWork;
+  // Forward for what the block gave, and no more than a step of training to fit it.
+  const cost = steps * (1 + forwardCost);
+  const spent = { steps, samples: steps * Math.min(batchSize, dataset.size), flops: 0 };
+  for (const names of blocks) {
+    let best: { loss: number; block: ReadonlyMap<string, Float32Array> } | undefined;
+    let fits = 0;
+    for (const learningRate of learningRates) {
+      const block = new Map(names.map((each) => [each, (fresh.get(each)?.data ?? new Float32Array()).slice()]));
+      const loss = await distilBlock({
+        ...{ on: attacked, original, block, dataset, optimizer, learningRate, steps, batchSize, seed, signal },
+      });
+      if (loss === undefined) break;
+      fits++;
+      if (Number.isFinite(loss) && (best === undefined || loss < best.loss)) best = { loss, block };
+    }
+    if (fits === 0) continue;
+    work = addWork(work, { steps, evaluations: cost, tried: (fits - 1) * cost });
+    work = addWork(work, { spent: { ...spent, steps: fits * spent.steps, samples: fits * spent.samples } });
+    for (const [each, data] of best?.block ?? []) found.set(each, { shape: weights.get(each)?.shape ?? [], data });
+  }
+  return { weights: found, work };
+}
+
+/** Fits fresh blocks to the locked ones. */
+export const redistilBlocksTransform: Transform<RedistilBlocksOptions> = {
+  name: 'redistil-blocks',
+  description: 'fit fresh blocks to the inputs and outputs of the locked ones',
+  options: redistilBlocksOptions,
+  isSeeded: true,
+  works: true,
+  label: { alone: 'blocks made anew', joined: 'redistil' },
+  doing: 'making blocks anew',
+  does: 'fits fresh blocks to what the locked ones give, which is a part of the steps',
+  steps: ({ share }, stepsOfTrial) => Math.max(1, Math.floor(share * stepsOfTrial)),
+  applies: ({ model }, { include }) =>
+    blocksOf(model, include).length > 0 ? undefined : `finds no block with a weight that matches ${include.join(', ')}`,
+  unused: ({ weights }, { include }) => unmatchedPatterns('redistil-blocks.include', include, [], weights),
+  apply: async ({ weights, fresh, bench, seed, charge }, options): Promise<ReadonlyMap<string, Weight>> => {
+    const made = await redistilBlocks(weights, fresh(), bench(), options, seed);
+    charge(made.work);
+    return made.weights;
+  },
+};
