@@ -11,6 +11,7 @@ const layers = [
   'models',
   'data',
   'tasks',
+  'symmetries',
   'training',
   'generation',
   'locks',

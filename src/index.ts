@@ -21,6 +21,7 @@ export * as nn from './nn/index.js';
 export * as registry from './registry/index.js';
 export * as report from './report/index.js';
 export * as spectra from './spectra/index.js';
+export * as symmetries from './symmetries/index.js';
 export * as tasks from './tasks/index.js';
 export * as text from './text/index.js';
 export * as theory from './theory/index.js';

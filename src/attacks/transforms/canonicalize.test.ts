@@ -10,8 +10,8 @@ import {
   parseConfig,
   type StateDict,
 } from '../../models/index.js';
+import { structureOf } from '../../symmetries/index.js';
 import { Evaluator } from '../../training/index.js';
-import { structureOf } from './canonical/structure.js';
 import { canonicalizeOptions, canonicalizeTransform, canonicalizeWeights } from './index.js';
 
 const text = { vocab_size: 20, hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 12 };
@@ -102,15 +102,17 @@ describe('the function stays, to rounding', () => {
     expect(distance(after, before)).toBeLessThan(2e-5);
   });
 
-  it('of networks that have nothing of it there is nothing to write otherwise', () => {
+  it('of networks that have nothing of it but ReLUs there is nothing to write otherwise', () => {
     for (const name of without) {
       const model = drawn(name, {});
       const reason = canonicalizeTransform.applies?.(
         { model, weights: model.weights, isLocked: true },
-        canonicalizeOptions.parse({}),
+        canonicalizeOptions.parse({ rectified: false }),
       );
       expect(reason).toMatch(/^finds no attention/);
-      expect(() => canonical(model)).toThrow('canonicalize: expected a network with attention');
+      expect(() => canonicalizeWeights(model, model.weights, canonicalizeOptions.parse({ rectified: false }))).toThrow(
+        'canonicalize: expected a network with attention',
+      );
     }
   });
 
@@ -224,6 +226,17 @@ const planted: Record<string, Plant[]> = {
   qwen3: [
     elements(`${llama}self_attn.q_norm.weight`, [0, 2], 8),
     elements(`${llama}self_attn.k_norm.weight`, [0, 2], 1 / 8),
+  ],
+  mlp: [rows('fc1', [3, 4], 32), columns('fc2', [3, 4], 1 / 32), rows('fc2', [1], 1 / 16), columns('fc3', [1], 16)],
+  cnn: [
+    rows('conv1', [2], 32),
+    columns(
+      'conv2',
+      Array.from({ length: 25 }, (_, at) => 2 * 25 + at),
+      1 / 32,
+    ),
+    rows('fc3', [0], 8),
+    columns('fc4', [0], 1 / 8),
   ],
   resnet20: [
     rows('layer2.1.conv1', [3], 32),

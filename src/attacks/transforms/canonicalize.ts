@@ -1,17 +1,27 @@
 import { z } from 'zod';
 import { cloneWeights, type ModelSpec, type StateDict, type Weight } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
-import { balanced, lengthOf } from './canonical/balance.js';
-import { Linear, type MutableWeights } from './canonical/linear.js';
-import { type LayerPair, layerPairs } from './canonical/pairs.js';
 import {
   type AttentionStructure,
   type BatchNormStructure,
-  type GateStructure,
+  balanced,
+  balanceUnit,
+  balancing,
   hasStructure,
+  type JointKind,
+  jointsOf,
+  type LayerPair,
+  Linear,
+  layerPairs,
+  type MutableWeights,
   type NormStructure,
+  scaleUnit,
   structureOf,
-} from './canonical/structure.js';
+  type Unit,
+  unitsOf,
+  valuesOf,
+  weightsOfUnit,
+} from '../../symmetries/index.js';
 import { alikeUnits, balanceLinearPair, isLinearPair, mergeUnits } from './canonical/units.js';
 import type { Transform } from './transform.js';
 
@@ -31,6 +41,7 @@ export const canonicalizeOptions = z.strictObject({
     .boolean()
     .default(true)
     .describe('whether linear layers with nothing between them are written by their product alone'),
+  rectified: z.boolean().default(true).describe('whether the units behind ReLUs without batch norm are balanced'),
   tolerance: z
     .number()
     .min(0)
@@ -49,7 +60,7 @@ const epsilon = 1e-5;
  * taken out, so that a lock that hid there is undone. No data, no training.
  * The function stays to rounding; in training, batch norm's epsilon moves with the scale of what it normalizes.
  *
- * ReLU layers have such a form too; `rescale` finds it.
+ * `rescale` does the same for whole layers, and for the scale of the outputs too.
  *
  * @returns New weights.
  * @throws InputError for a network that has none of these: that would be plain fine-tuning under another name.
@@ -59,10 +70,10 @@ export function canonicalizeWeights(
   weights: StateDict,
   options: z.output<typeof canonicalizeOptions>,
 ): Map<string, Weight> {
-  const { heads, norms, gates, tolerance } = options;
+  const { heads, norms, gates, rectified, tolerance } = options;
   const structure = structureOf(model, weights);
-  const { alike, linear } = pairsOf(model, weights, options);
-  if (!hasStructure(structure) && alike.length + linear.length === 0) {
+  const { alike, linear, homogeneous } = pairsOf(model, weights, options);
+  if (!hasStructure(structure) && alike.length + linear.length + homogeneous.length === 0) {
     throw new InputError(`canonicalize: expected a network with ${wanted}, found none`);
   }
   const changed = cloneWeights(weights);
@@ -74,41 +85,68 @@ export function canonicalizeWeights(
     for (const norm of structure.batchNorms) foldGain(changed, norm);
     for (const norm of structure.batchNorms) foldScale(changed, norm);
   }
-  if (heads) for (const attention of structure.attentions) balanceHeads(changed, attention, structure.gainOffset);
-  if (gates) for (const gate of structure.gates) balanceUnits(changed, gate);
+  if (heads) for (const attention of structure.attentions) balanceHeads(changed, attention);
+  const joints = jointsOf(model, weights);
+  const between = (...kinds: readonly JointKind[]) =>
+    joints.filter(({ kind }) => kinds.includes(kind)).flatMap((joint) => unitsOf(joint));
+  if (heads) for (const unit of between('rotary', 'query norms')) balanceUnit(changed, unit);
+  if (gates) for (const unit of between('gates')) balanceUnit(changed, unit);
+  return rectified ? balanceChain(changed, between('rectified')) : changed;
+}
+
+/** Sweeps over units that hang together, and the largest change of a factor's logarithm that ends them: below what float32 shows. */
+const [mostSweeps, settled] = [1000, 1e-8];
+
+/**
+ * Balances units behind ReLUs, of which each layer's touch the next one's: over and over, until none moves. What they come to is the one
+ * form with the shortest weights, whichever they came from.
+ */
+function balanceChain(weights: ReadonlyMap<string, Weight>, units: readonly Unit[]): Map<string, Weight> {
+  const changed = new Map(weights);
+  const names = new Set(units.flatMap(weightsOfUnit));
+  const double = new Map(
+    [...weights].flatMap(([name, { shape, data }]) =>
+      names.has(name) ? [[name, { shape, data: Float64Array.from(data) }] as const] : [],
+    ),
+  );
+  for (let sweep = 0; sweep < mostSweeps; sweep++) {
+    let moved = 0;
+    for (const unit of units) {
+      const factor = balancing(double, unit);
+      scaleUnit(double, unit, factor);
+      moved = Math.max(moved, Math.abs(Math.log(factor)));
+    }
+    if (moved < settled) break;
+  }
+  for (const [name, { shape, data }] of double) changed.set(name, { shape, data: Float32Array.from(data) });
   return changed;
 }
 
 const wanted =
-  'attention, norms that one layer reads, gated layers, batch norm, units that give the same or linear layers in a row';
+  'attention, norms that one layer reads, gated layers, batch norm, units behind ReLUs or linear layers in a row';
 
 /** The pairs of layers with units that give the same, and those with nothing between them. */
 function pairsOf(
   model: ModelSpec,
   weights: StateDict,
-  { units, layers, tolerance }: z.output<typeof canonicalizeOptions>,
-): { readonly alike: readonly LayerPair[]; readonly linear: readonly LayerPair[] } {
+  { units, layers, rectified, tolerance }: z.output<typeof canonicalizeOptions>,
+): Record<'alike' | 'linear' | 'homogeneous', readonly LayerPair[]> {
   const pairs = layerPairs(model);
   return {
     alike: pairs.filter((pair) => units && alikeUnits(weights, pair, tolerance).length > 0),
     linear: pairs.filter((pair) => layers && isLinearPair(weights, pair)),
+    homogeneous: pairs.filter(({ between, norm }) => rectified && between === 'homogeneous' && norm === undefined),
   };
 }
 
-const values = (weights: MutableWeights, name: string): Float32Array => {
-  const data = weights.get(name)?.data;
-  if (!data) throw new TypeError(`${name}: expected a weight of the model`);
-  return data;
-};
-
 /** `W(g·x + b) + c = (W·g)x + (W·b + c)`: the gain becomes 1 and the bias 0. */
 function foldNorm(weights: MutableWeights, { gain: name, bias, readers }: NormStructure, offset: 0 | 1): void {
-  const gain = values(weights, name);
+  const gain = valuesOf(weights, name);
   for (const ref of readers) {
     const layer = new Linear(weights, ref);
     const matrix = layer.columns(0, layer.inputs);
     if (bias !== undefined) {
-      const shift = values(weights, bias);
+      const shift = Float64Array.from(valuesOf(weights, bias));
       layer.addToBias(
         Array.from({ length: layer.outputs }, (_, o) =>
           shift.reduce((sum, value, i) => sum + value * matrix[o * layer.inputs + i], 0),
@@ -121,13 +159,13 @@ function foldNorm(weights: MutableWeights, { gain: name, bias, readers }: NormSt
     );
   }
   gain.fill(1 - offset);
-  if (bias !== undefined) values(weights, bias).fill(0);
+  if (bias !== undefined) valuesOf(weights, bias).fill(0);
 }
 
 /** `conv(relu(γ·x + β))` with `|γ|` taken into the convolution: the gain becomes ±1. A gain of 0 stays. */
 function foldGain(weights: MutableWeights, { norm, reader }: BatchNormStructure): void {
   if (!reader) return;
-  const [gain, bias] = [values(weights, `${norm}.weight`), values(weights, `${norm}.bias`)];
+  const [gain, bias] = [valuesOf(weights, `${norm}.weight`), valuesOf(weights, `${norm}.bias`)];
   const layer = new Linear(weights, reader);
   const kernel = layer.inputs / gain.length;
   gain.forEach((value, channel) => {
@@ -145,7 +183,7 @@ function foldGain(weights: MutableWeights, { norm, reader }: BatchNormStructure)
 /** The scale of each channel before batch norm, which divides by it: its running variance becomes 1. */
 function foldScale(weights: MutableWeights, { convolution, norm }: BatchNormStructure): void {
   const layer = new Linear(weights, convolution);
-  const [average, variance] = ['running_mean', 'running_var'].map((part) => values(weights, `${norm}.${part}`));
+  const [average, variance] = ['running_mean', 'running_var'].map((part) => valuesOf(weights, `${norm}.${part}`));
   for (let channel = 0; channel < layer.outputs; channel++) {
     const deviation = Math.sqrt(variance[channel] + epsilon);
     layer.setRows(
@@ -174,14 +212,13 @@ function joined(parts: readonly Float64Array[]): Float64Array {
 }
 
 /** Balances all heads of an attention. */
-function balanceHeads(weights: MutableWeights, attention: AttentionStructure, offset: 0 | 1): void {
+function balanceHeads(weights: MutableWeights, attention: AttentionStructure): void {
   const { keyHeads, headWidth: d, isRotary, norms } = attention;
   const [value, output] = [attention.value, attention.output].map((ref) => new Linear(weights, ref));
   const queries = attention.queries.map((ref) => new Linear(weights, ref));
   const keys = attention.keys.map((ref) => new Linear(weights, ref));
   // So many heads of queries share one of keys.
   const shared = output.inputs / d / keyHeads;
-  if (norms) balanceNorms(weights, norms, offset);
   for (let head = 0; head < keyHeads; head++) {
     const group = Array.from({ length: shared }, (_, index) => (head * shared + index) * d);
     const read = joined(group.map((at) => output.columns(at, d)));
@@ -189,12 +226,11 @@ function balanceHeads(weights: MutableWeights, attention: AttentionStructure, of
     const size = output.outputs * d;
     group.forEach((at, index) => void output.setColumns(at, mixed.left.subarray(index * size, (index + 1) * size)));
     value.setRows(head * d, mixed.right);
-    // Behind a norm of their own, the scale of queries and keys is not theirs.
-    if (norms) continue;
+    // Behind a norm of their own, or turned by positions, they have factors alone between them.
+    if (norms || isRotary) continue;
     const asked = queries.flatMap((layer) => group.map((at) => ({ layer, at })));
     const given = keys.map((layer) => ({ layer, at: head * d }));
-    if (isRotary) balancePairs(asked, given, d);
-    else balanceScores(asked, given, d);
+    balanceScores(asked, given, d);
   }
 }
 
@@ -220,73 +256,6 @@ function balanceScores(queries: Head, keys: Head, d: number): void {
   }
 }
 
-/** Queries and keys that positions turn: a factor for each pair may stand between. */
-function balancePairs(queries: Head, keys: Head, d: number): void {
-  for (let pair = 0; pair < d / 2; pair++) {
-    const places = (heads: Head) =>
-      heads.flatMap(({ layer, at }) => [pair, pair + d / 2].map((row) => ({ layer, at: at + row })));
-    balanceSides(places(queries), places(keys));
-  }
-}
-
-/** Multiplies rows of one side and divides those of the other so that both are equally long. */
-function balanceSides(one: Head, other: Head): void {
-  const [a, b] = [one, other].map((side) => lengthOf(joined(side.map(({ layer, at }) => layer.rows(at, 1)))));
-  if (a === 0 || b === 0) return;
-  const factor = Math.sqrt(b / a);
-  for (const { layer, at } of one) {
-    layer.setRows(
-      at,
-      layer.rows(at, 1).map((value) => value * factor),
-    );
-  }
-  for (const { layer, at } of other) {
-    layer.setRows(
-      at,
-      layer.rows(at, 1).map((value) => value / factor),
-    );
-  }
-}
-
-/** The gains of the norms of queries and keys, which all heads share and positions turn pair by pair. */
-function balanceNorms(
-  weights: MutableWeights,
-  { query, key }: { readonly query: string; readonly key: string },
-  offset: 0 | 1,
-): void {
-  const [q, k] = [values(weights, query), values(weights, key)];
-  const half = q.length / 2;
-  for (let pair = 0; pair < half; pair++) {
-    const places = [pair, pair + half];
-    const [a, b] = [q, k].map((gain) => Math.hypot(...places.map((at) => gain[at] + offset)));
-    if (a === 0 || b === 0) continue;
-    const factor = Math.sqrt(b / a);
-    for (const at of places) {
-      q[at] = (q[at] + offset) * factor - offset;
-      k[at] = (k[at] + offset) / factor - offset;
-    }
-  }
-}
-
-/** A unit of a gated layer: its weights in, which nothing bends, and its weights out are made equally long. */
-function balanceUnits(weights: MutableWeights, gate: GateStructure): void {
-  const [up, down] = [new Linear(weights, gate.up), new Linear(weights, gate.down)];
-  for (let unit = 0; unit < up.outputs; unit++) {
-    const [into, out] = [up.rows(unit, 1), down.columns(unit, 1)];
-    const [a, b] = [lengthOf(into), lengthOf(out)];
-    if (a === 0 || b === 0) continue;
-    const factor = Math.sqrt(b / a);
-    up.setRows(
-      unit,
-      into.map((value) => value * factor),
-    );
-    down.setColumns(
-      unit,
-      out.map((value) => value / factor),
-    );
-  }
-}
-
 /** Writes a network in a form in which nothing can hide between its layers. */
 export const canonicalizeTransform: Transform<z.output<typeof canonicalizeOptions>> = {
   name: 'canonicalize',
@@ -298,8 +267,8 @@ export const canonicalizeTransform: Transform<z.output<typeof canonicalizeOption
   does: 'balances heads and gated units and folds the gains of norms without changing the function',
   applies: ({ model, weights }, options) => {
     if (hasStructure(structureOf(model, weights))) return undefined;
-    const { alike, linear } = pairsOf(model, weights, options);
-    return alike.length + linear.length > 0 ? undefined : `finds no ${wanted}`;
+    const { alike, linear, homogeneous } = pairsOf(model, weights, options);
+    return alike.length + linear.length + homogeneous.length > 0 ? undefined : `finds no ${wanted}`;
   },
   apply: ({ model, weights }, options) => canonicalizeWeights(model, weights, options),
 };

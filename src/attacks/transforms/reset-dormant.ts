@@ -11,12 +11,11 @@ import {
   type Weight,
 } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
+import { type LayerPair, Linear, layerPairs } from '../../symmetries/index.js';
 import { taskOf } from '../../tasks/index.js';
 import { Evaluator } from '../../training/index.js';
 import type { Runnable } from '../bench.js';
 import { forwardCost } from '../work.js';
-import { Linear } from './canonical/linear.js';
-import { type LayerPair, layerPairs } from './canonical/pairs.js';
 import type { Transform } from './transform.js';
 
 /** Options of the transform `reset-dormant`. */

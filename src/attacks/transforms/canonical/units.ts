@@ -1,7 +1,5 @@
 import { RandomStream } from '../../../linalg/index.js';
-import { balanced, lengthOf } from './balance.js';
-import { Linear, type MutableWeights } from './linear.js';
-import type { LayerPair } from './pairs.js';
+import { balanced, type LayerPair, Linear, lengthOf, type MutableWeights } from '../../../symmetries/index.js';
 
 /** Epsilon of all batch norms. */
 const epsilon = 1e-5;

@@ -1,7 +1,7 @@
-import { ancestors, type Tensor } from '../../../graph/index.js';
-import { type ModelSpec, smallestBatch } from '../../../models/index.js';
-import type { ArraySpecs, LayerUse } from '../../../nn/index.js';
-import { taskOf } from '../../../tasks/index.js';
+import { ancestors, type Tensor } from '../graph/index.js';
+import { type ModelSpec, smallestBatch } from '../models/index.js';
+import type { ArraySpecs, LayerUse } from '../nn/index.js';
+import { taskOf } from '../tasks/index.js';
 import type { LinearRef } from './linear.js';
 
 /** Two layers of which the second alone reads what the first gives, each of its units by itself. */

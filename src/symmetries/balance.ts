@@ -1,4 +1,4 @@
-import { svd } from '../../../linalg/index.js';
+import { svd } from '../linalg/index.js';
 
 /** Two matrices whose product counts alone. */
 export interface Factors {

@@ -1,4 +1,4 @@
-import type { ModelSpec, StateDict } from '../../../models/index.js';
+import type { ModelSpec, StateDict } from '../models/index.js';
 import type { LinearRef } from './linear.js';
 
 /** Attention whose heads can be balanced. */

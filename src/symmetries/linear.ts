@@ -1,7 +1,8 @@
-import type { Weight } from '../../../models/index.js';
+/** Values of a weight: float32 as models hold them, or float64, in which an exact symmetry is exact to its rounding. */
+export type Values = Float32Array | Float64Array;
 
-/** Weights that are changed in place. */
-export type MutableWeights = ReadonlyMap<string, Weight>;
+/** Weights that are changed in place: a state dict, or a part of one, or a copy in double precision. */
+export type MutableWeights = ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Values }>;
 
 /** A linear layer, or some of its outputs. */
 export interface LinearRef {
@@ -15,10 +16,15 @@ export interface LinearRef {
   readonly offset?: number;
 }
 
-function valuesOf(weights: MutableWeights, name: string): Weight {
+function weightOf(weights: MutableWeights, name: string) {
   const weight = weights.get(name);
   if (!weight) throw new TypeError(`${name}: expected a weight of the model`);
   return weight;
+}
+
+/** The values of a weight, to be changed in place. */
+export function valuesOf(weights: MutableWeights, name: string): Values {
+  return weightOf(weights, name).data;
 }
 
 /** A linear layer seen as a matrix of outputs by inputs, in double precision. */
@@ -27,18 +33,18 @@ export class Linear {
   readonly outputs: number;
   /** Inputs, the bias not counted; of a convolution its channels times its kernel. */
   readonly inputs: number;
-  readonly #data: Float32Array;
-  readonly #bias: Float32Array | undefined;
+  readonly #data: Values;
+  readonly #bias: Values | undefined;
   readonly #strides: readonly [number, number];
   readonly #offset: number;
 
   constructor(weights: MutableWeights, { weight, bias, isTransposed = false, offset = 0 }: LinearRef) {
-    const { shape, data } = valuesOf(weights, weight);
+    const { shape, data } = weightOf(weights, weight);
     this.outputs = shape[isTransposed ? 1 : 0];
     this.inputs = data.length / this.outputs;
     this.#strides = isTransposed ? [1, this.outputs] : [this.inputs, 1];
     this.#data = data;
-    this.#bias = bias === undefined ? undefined : valuesOf(weights, bias).data;
+    this.#bias = bias === undefined ? undefined : valuesOf(weights, bias);
     this.#offset = offset;
   }
 
