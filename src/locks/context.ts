@@ -66,6 +66,7 @@ export function lockContext(
     seed,
     train: trainExamples,
     validation: async () => needed(validation, 'validation examples of the authorized task'),
+    isJudged: validation !== undefined,
     adversary: async () => adversary?.(),
     utility: () => {
       meter ??= measureUtility();

@@ -3,6 +3,8 @@ import { erase } from './erase/index.js';
 import type { LockMethod } from './lock-method.js';
 import { redistil } from './redistil/index.js';
 import { specdef } from './specdef/index.js';
+import { rebalance } from './symmetry/rebalance.js';
+import { spectralClosed } from './symmetry/spectral-closed.js';
 
 export { type LockData, lockContext, type OpenLockContext } from './context.js';
 export type {
@@ -25,4 +27,10 @@ export { type StageOptions, stagedLock } from './stages.js';
 export { type UtilityBudget, UtilityGuard } from './utility-guard.js';
 
 /** All lock methods by name. */
-export const lockMethods = new Registry<LockMethod>('lock method', [specdef, redistil, erase] as LockMethod[]);
+export const lockMethods = new Registry<LockMethod>('lock method', [
+  specdef,
+  redistil,
+  erase,
+  spectralClosed,
+  rebalance,
+] as LockMethod[]);

@@ -30,6 +30,8 @@ export interface LockContext {
    * @throws InputError when none were given.
    */
   validation(): Promise<Dataset>;
+  /** Whether validation examples were given, so that {@link utility} can be measured. */
+  readonly isJudged: boolean;
   /** Examples of what an attacker is after; undefined when none were given. */
   adversary(): Promise<Dataset | undefined>;
   /**
@@ -151,7 +153,7 @@ export interface LockMethod<Options = unknown> {
    *
    * @throws InputError when there are none.
    */
-  locks(weights: StateDict, options: Options): readonly string[];
+  locks(weights: StateDict, options: Options, model: ModelSpec): readonly string[];
   /** What an adaptive attacker may know of a lock with these options; default nothing. */
   reveals?(options: Options): LockKnowledge;
   /** Options with which it does all but lock, the control beside every lock; none where nothing is left then. */

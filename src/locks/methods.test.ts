@@ -12,6 +12,8 @@ import type { LockMethod, LockStepReport } from './lock-method.js';
 const short: Readonly<Record<string, Record<string, unknown>>> = {
   specdef: { steps: 12, batchSize: 32, evaluateEvery: 5, maxDrop: 1, maxKl: null },
   redistil: { a: 0.3, steps: 12, batchSize: 32, evaluateEvery: 4, maxDrop: 1, maxKl: null, settle: 0, push: 0.1 },
+  'spectral-closed': { maxDrop: 1, maxKl: null },
+  rebalance: { maxDrop: 1, maxKl: null },
   erase: { rank: 4, steps: 12, batchSize: 32, evaluateEvery: 4, maxDrop: 1, maxKl: null },
 };
 const single = lockMethods.entries();
@@ -57,7 +59,7 @@ describe.each(methods)('lock method $name', ({ name, method }) => {
     expect(differing(params, parameterSet(digits.model.weights))).not.toEqual([]);
     // Plain data, which a file can hold.
     expect(JSON.parse(JSON.stringify(result))).toEqual(result);
-    const locked = method.locks(digits.model.weights, optionsOf(method));
+    const locked = method.locks(digits.model.weights, optionsOf(method), digits.model);
     expect(differing(params, parameterSet(digits.model.weights))).toEqual(expect.arrayContaining(locked.slice(0, 1)));
   });
 

@@ -37,8 +37,8 @@ export function stagedLock(methods: readonly LockMethod[]): LockMethod<StageOpti
     needsData: methods.some(({ needsData }) => needsData),
     steps: (options, size) => methods.reduce((sum, method) => sum + method.steps(optionsOf(options, method), size), 0),
     ...(longest.length > 0 && { training: memory }),
-    locks: (weights, options) => [
-      ...new Set(methods.flatMap((method) => method.locks(weights, optionsOf(options, method)))),
+    locks: (weights, options, model) => [
+      ...new Set(methods.flatMap((method) => method.locks(weights, optionsOf(options, method), model))),
     ],
     reveals: (options) =>
       Object.assign({}, ...methods.map((method) => method.reveals?.(optionsOf(options, method)))) as LockKnowledge,

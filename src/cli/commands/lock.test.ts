@@ -36,8 +36,8 @@ const scale: LockMethod<z.output<typeof options>> = {
   steps: () => 1,
   locks: (weights, { include }) => weightMatrices(weights, { include }).map(({ name }) => name),
   glance: ({ factor }) => `times ${factor}`,
-  run: async ({ weights, onStep }, given) => {
-    for (const name of scale.locks(weights, given)) {
+  run: async ({ model, weights, onStep }, given) => {
+    for (const name of scale.locks(weights, given, model)) {
       const data = weights.get(name)?.data;
       data?.forEach((value, index) => {
         data[index] = value * given.factor;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { digestOfModel } from '../../evidence/index.js';
 import { cardDisagreements, describeEstimate, estimateRun, type LockedInfo, Runner } from '../../experiments/index.js';
-import { type LockMethod, lockMethods, stagedLock } from '../../locks/index.js';
+import { type LockMethod, type LockStory, lockMethods, stagedLock } from '../../locks/index.js';
 import { findModelFiles, loadModel, type Model } from '../../models/index.js';
 import { InputError, optionsOf, optionsUnder, quote } from '../../registry/index.js';
 import { magnitude, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
@@ -77,7 +77,7 @@ export const lock = defineCommand({
     if (dryRun) {
       const training = method.training?.(own);
       const needs = training && (await estimateRun({ model, ...training, examples: task?.parts.train, folder: path }));
-      const { length } = method.locks(model.weights, own);
+      const { length } = method.locks(model.weights, own, model);
       const on = task ? `, ${task.examples} examples` : '';
       print(`would lock ${length} weight matrices of ${source} with ${method.name}${on}; ${path} (${state})`);
       if (needs) print(describeEstimate(needs));
@@ -96,6 +96,7 @@ export const lock = defineCommand({
     });
     print(sigmaTable(found));
     if (found.test) print(`\n${tableToText(utilityTable(found.test))}`);
+    else if (found.story?.outputError) print(`\n${outputErrorTable(found.story.outputError as LockStory)}`);
     const utility = found.test ? ` ${utilitySentence(found.test)}` : '';
     print(
       `\n${output}: ${found.steps} lock ${found.steps === 1 ? 'step' : 'steps'}${tookOf(found)}.${utility} (${folder.path})`,
@@ -176,6 +177,22 @@ async function lockTask(
     warnings: [...problems, ...cardDisagreements(card, model, train)],
     examples: train.size,
   };
+}
+
+/** How far outputs on noise are from the original's, where no data say what that costs. */
+function outputErrorTable(errors: LockStory): string {
+  return tableToText({
+    title: "Largest difference from the original's outputs on noise, as a share of the largest output",
+    columns: [
+      { key: 'type', header: 'stored as' },
+      { key: 'original', header: 'original', align: 'right' },
+      { key: 'locked', header: 'locked', align: 'right' },
+    ],
+    rows: Object.entries(errors).map(([type, found]) => {
+      const { original, locked } = found as Readonly<Record<string, number>>;
+      return { type, original: original.toExponential(1), locked: locked.toExponential(1) };
+    }),
+  });
 }
 
 /** The largest singular values before and after. */
