@@ -3,6 +3,7 @@ import { erase } from './erase/index.js';
 import type { LockMethod } from './lock-method.js';
 import { redistil } from './redistil/index.js';
 import { specdef } from './specdef/index.js';
+import { specdefMoved } from './specdef/moved.js';
 import { rebalance } from './symmetry/rebalance.js';
 import { spectralClosed } from './symmetry/spectral-closed.js';
 
@@ -29,6 +30,7 @@ export { type UtilityBudget, UtilityGuard } from './utility-guard.js';
 /** All lock methods by name. */
 export const lockMethods = new Registry<LockMethod>('lock method', [
   specdef,
+  specdefMoved,
   redistil,
   erase,
   spectralClosed,

@@ -19,6 +19,10 @@ export interface SpecDefStep extends StepResult {
   readonly meanSigma: number;
   /** Largest singular values by matrix, copied. */
   readonly sigma: ReadonlyMap<string, Float64Array>;
+  /** The largest singular triplets by matrix; the next step writes over them. */
+  readonly triplets: ReadonlyMap<string, TopSingularTriplets>;
+  /** Further terms of the loss that a variant measures, by name. */
+  readonly terms?: Readonly<Record<string, number>>;
 }
 
 /** What line 1 of Algorithm 1 names. */
@@ -71,5 +75,5 @@ export async function specDefStep(
   for (const [name, gradient] of gradients) if (!collected.has(name)) scale(gradient, alpha);
   const sigma = new Map([...collected].map(([name, triplets]) => [name, triplets.sigma.slice()]));
   const loss = alpha * retainLoss - ((1 - alpha) * sum) / n;
-  return { loss, retainLoss, meanSigma: sum / n, sigma, gradients, tokens };
+  return { loss, retainLoss, meanSigma: sum / n, sigma, triplets: collected, gradients, tokens };
 }

@@ -8,7 +8,8 @@ const gradientOptimizers = optimizers.entries().filter((entry) => entry.create()
 
 const patterns = z.array(z.string().min(1));
 
-const ownOptions = z.strictObject({
+/** Options of Algorithm 1, before those of each optimizer. */
+export const ownOptions = z.strictObject({
   alpha: z
     .number()
     .min(0)
