@@ -16,8 +16,8 @@ export interface LockData {
   readonly train?: Offered;
   /** Examples of the authorized task that the utility is measured on. */
   readonly validation?: Offered;
-  /** Examples of what an attacker is after. */
-  readonly adversary?: Offered;
+  /** Examples of what an attacker is after; of several tasks, the first is the one that counts. */
+  readonly adversary?: Offered | readonly Offered[];
 }
 
 /** A context, and what must be let go after the lock. */
@@ -37,7 +37,9 @@ export function lockContext(
   const tally: FlopTally = { flops: 0 };
   const engine = { ...more.engine, tally };
   const evaluators: Evaluator[] = [];
-  const [train, validation, adversary] = [data.train, data.validation, data.adversary].map(once);
+  const [train, validation] = [data.train, data.validation].map(once);
+  const tasks = [data.adversary ?? []].flat() as readonly Offered[];
+  const adversaries = tasks.flatMap((offered) => once(offered) ?? []);
   const needed = (examples: (() => Promise<Dataset>) | undefined, what: string) => {
     if (examples) return examples();
     throw new InputError(`lock: expected ${what}, got none; give --data.name or --data.path`);
@@ -67,7 +69,8 @@ export function lockContext(
     train: trainExamples,
     validation: async () => needed(validation, 'validation examples of the authorized task'),
     isJudged: validation !== undefined,
-    adversary: async () => adversary?.(),
+    adversary: async () => adversaries[0]?.(),
+    adversaries: () => Promise.all(adversaries.map((load) => load())),
     utility: () => {
       meter ??= measureUtility();
       return meter;

@@ -72,7 +72,11 @@ export interface DistilOptions extends Course, BudgetOptions, Moving {
 }
 
 /** Adds to the gradient of a step, in place; gives what it measured. */
-export type Pull = (params: ParameterSet, gradients: ParameterSet) => Readonly<Record<string, number>>;
+export type Pull = (
+  params: ParameterSet,
+  gradients: ParameterSet,
+  step: number,
+) => Readonly<Record<string, number>> | Promise<Readonly<Record<string, number>>>;
 
 /** What a lock by distillation does with the weights. */
 export interface Distillation {
@@ -177,7 +181,7 @@ async function descend(
       shapes: objective.shapes,
       compute: async (params, step, question) => {
         const found = await objective.compute(params, step, question);
-        measured = pull?.(params, found.gradients) ?? {};
+        measured = (await pull?.(params, found.gradients, step)) ?? {};
         return found;
       },
       rows: objective.rows,

@@ -6,6 +6,7 @@ import { specdef } from './specdef/index.js';
 import { specdefMoved } from './specdef/moved.js';
 import { rebalance } from './symmetry/rebalance.js';
 import { spectralClosed } from './symmetry/spectral-closed.js';
+import { trap } from './trap/index.js';
 
 export { type LockData, lockContext, type OpenLockContext } from './context.js';
 export type {
@@ -33,6 +34,7 @@ export const lockMethods = new Registry<LockMethod>('lock method', [
   specdefMoved,
   redistil,
   erase,
+  trap,
   spectralClosed,
   rebalance,
 ] as LockMethod[]);

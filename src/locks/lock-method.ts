@@ -34,6 +34,8 @@ export interface LockContext {
   readonly isJudged: boolean;
   /** Examples of what an attacker is after; undefined when none were given. */
   adversary(): Promise<Dataset | undefined>;
+  /** Examples of all tasks that an attacker may be after, the one above first; none when none were given. */
+  adversaries(): Promise<readonly Dataset[]>;
   /**
    * Measures what the lock costs, on the validation examples; `before` is measured on the weights as they are at the first
    * call.
@@ -139,6 +141,8 @@ export interface LockMethod<Options = unknown> {
   readonly options: z.ZodObject & z.ZodType<Options>;
   /** Whether it needs examples of the authorized task. */
   readonly needsData: boolean;
+  /** Whether it needs examples of tasks that an attacker may be after; default not. */
+  readonly needsAdversary?: boolean;
   /** Steps at most, for progress, with so many training examples; 0 of them where it needs none. */
   steps(options: Options, trainExamples: number): number;
   /** What its steps need memory for, with how a batch is computed in less; none where it trains nothing. */

@@ -13,6 +13,7 @@ const short: Readonly<Record<string, Record<string, unknown>>> = {
   specdef: { steps: 12, batchSize: 32, evaluateEvery: 5, maxDrop: 1, maxKl: null },
   'specdef-moved': { steps: 12, batchSize: 32, evaluateEvery: 4, maxDrop: 1, maxKl: null },
   redistil: { a: 0.3, steps: 12, batchSize: 32, evaluateEvery: 4, maxDrop: 1, maxKl: null, settle: 0, push: 0.1 },
+  trap: { steps: 12, batchSize: 32, evaluateEvery: 4, maxDrop: 1, maxKl: null, attacks: { steps: 4 } },
   'spectral-closed': { maxDrop: 1, maxKl: null },
   rebalance: { maxDrop: 1, maxKl: null },
   erase: { rank: 4, steps: 12, batchSize: 32, evaluateEvery: 4, maxDrop: 1, maxKl: null },

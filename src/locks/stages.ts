@@ -35,6 +35,7 @@ export function stagedLock(methods: readonly LockMethod[]): LockMethod<StageOpti
       Object.fromEntries(methods.map(({ name, options }) => [name, options])),
     ) as unknown as LockMethod<StageOptions>['options'],
     needsData: methods.some(({ needsData }) => needsData),
+    needsAdversary: methods.some(({ needsAdversary }) => needsAdversary),
     steps: (options, size) => methods.reduce((sum, method) => sum + method.steps(optionsOf(options, method), size), 0),
     ...(longest.length > 0 && { training: memory }),
     locks: (weights, options, model) => [

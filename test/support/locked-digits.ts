@@ -49,12 +49,17 @@ function first(dataset: LabelledDataset, count: number): LabelledDataset {
 
 /** The context of a lock on a copy of a model's weights, and these by name. */
 export function contextOn(
-  { model, train, validation }: Pick<DigitModel, 'model' | 'train' | 'validation'>,
+  {
+    model,
+    train,
+    validation,
+    others,
+  }: Pick<DigitModel, 'model' | 'train' | 'validation'> & Partial<Pick<DigitModel, 'others'>>,
   more: Pick<LockContext, 'checkpoint' | 'hooks' | 'signal' | 'onStep'> = {},
 ): OpenLockContext & { params: ParameterSet } {
   const weights = cloneWeights(model.weights);
   const context = lockContext(
-    { model: { ...model, weights }, data: { train, validation }, seed: 11 },
+    { model: { ...model, weights }, data: { train, validation, adversary: others?.train }, seed: 11 },
     { engine, ...more },
   );
   return { ...context, params: parameterSet(weights) };

@@ -19,6 +19,7 @@ export const specdef: SpecDef = {
     'clipping the raised singular values; in a ReLU network without normalization also rescaling the layers, at no cost',
   options: specDefOptions,
   needsData: true,
+  needsAdversary: false,
   steps: (options, trainExamples) => courseSteps(options, trainExamples, options.batchSize),
   training: (options) => ({
     batchSize: options.batchSize,

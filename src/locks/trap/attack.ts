@@ -1,0 +1,120 @@
+import { ProgramCache } from '../../engine/index.js';
+import { RandomStream } from '../../linalg/index.js';
+import { InputError } from '../../registry/index.js';
+import { createObjective, type Objective, optimizers, type ParameterSet } from '../../training/index.js';
+import type { LockContext } from '../lock-method.js';
+import { attackStarts, type TrapOptions } from './options.js';
+import { startOf } from './starts.js';
+
+/** What a step's attacks came to. */
+export type Attacked = {
+  /** Mean loss of the attacked models on the tasks that they were trained for. */
+  readonly attackedLoss: number;
+  /** `weight · ½B·(1 − loss/B)₊²`, the mean of the attacks. */
+  readonly trapTerm: number;
+};
+
+/**
+ * Attacks that a lock is trained against. Everything that is drawn for a step depends on the seed and the step alone, so that a run that
+ * was interrupted ends with the same bits.
+ */
+export class Attacks {
+  readonly #context: LockContext;
+  readonly #options: TrapOptions;
+  readonly #tasks: readonly Objective[];
+  readonly #programs: ProgramCache;
+
+  private constructor(
+    context: LockContext,
+    options: TrapOptions,
+    found: { tasks: readonly Objective[]; programs: ProgramCache },
+  ) {
+    this.#context = context;
+    this.#options = options;
+    this.#tasks = found.tasks;
+    this.#programs = found.programs;
+  }
+
+  /**
+   * Compiles what attacks compute.
+   *
+   * @throws InputError without examples of tasks that an attacker may be after, or with ones that do not fit the model.
+   */
+  static async open(context: LockContext, options: TrapOptions): Promise<Attacks> {
+    const datasets = await context.adversaries();
+    if (datasets.length === 0) {
+      throw new InputError('trap: expected examples of tasks that an attacker may be after, got none; give --proxies');
+    }
+    const { model, seed, engine } = context;
+    const programs = new ProgramCache(engine);
+    const { batchSize } = options.attacks;
+    try {
+      const tasks: Objective[] = [];
+      for (const dataset of datasets) {
+        tasks.push(await createObjective({ model, dataset, batchSize, seed, programs }));
+      }
+      return new Attacks(context, options, { tasks, programs });
+    } catch (error) {
+      await programs.release();
+      throw error;
+    }
+  }
+
+  /**
+   * Attacks copies of the weights, and adds to a gradient what keeps the attacked ones from being good: with ℓ the loss of an attacked
+   * model on a batch that it was not trained on, the gradient of `½B·(1 − ℓ/B)₊²` there, taken as if it were at the released weights.
+   */
+  async pull(params: ParameterSet, gradients: ParameterSet, step: number): Promise<Attacked> {
+    const { weight, bound, attacks } = this.#options;
+    let [sum, terms] = [0, 0];
+    for (let index = 0; index < attacks.each; index++) {
+      const { loss, found, pullBack } = await this.#attack(params, step * attacks.each + index);
+      const rest = Number.isFinite(loss) ? Math.max(1 - loss / bound, 0) : 0;
+      // One that diverged has learnt nothing.
+      sum += Number.isFinite(loss) ? Math.min(loss, bound) : bound;
+      terms += (weight * bound * rest * rest) / 2;
+      if (rest === 0) continue;
+      for (const [name, gradient] of found) {
+        const total = gradients.get(name);
+        if (!total || gradient.some((value) => !Number.isFinite(value))) continue;
+        const back = gradient.slice();
+        pullBack(name, back);
+        const factor = (-weight * rest) / attacks.each;
+        for (let i = 0; i < total.length; i++) total[i] += factor * back[i];
+      }
+    }
+    return { attackedLoss: sum / attacks.each, trapTerm: terms / attacks.each };
+  }
+
+  /** Frees what was made for it. */
+  async release(): Promise<void> {
+    await this.#programs.release();
+  }
+
+  async #attack(params: ParameterSet, draw: number) {
+    const { model, weights, seed } = this.#context;
+    const { attacks } = this.#options;
+    const stream = new RandomStream(seed, 'trap attack', draw);
+    const task = this.#tasks[stream.integer(this.#tasks.length)];
+    const entry = optimizers.get(attacks.optimizers[stream.integer(attacks.optimizers.length)]);
+    const { decades } = entry.search;
+    const [low, high] = [Math.min(...decades), Math.max(...decades)];
+    const rate = 10 ** (low + (high - low) * stream.uniform());
+    const steps = 1 + stream.integer(attacks.steps);
+    const starts = attackStarts.filter((name) => attacks.starts.includes(name));
+    const kind = starts[stream.integer(starts.length)];
+    const started = startOf(kind, params, { model, shapes: weights, options: attacks, stream });
+    const optimizer = entry.create(entry.search.options);
+    const state = optimizer.init(started.params, task.shapes);
+    // Batches that no other attack of the run begins with.
+    const first = draw * (attacks.steps + 1);
+    for (let at = 0; at < steps; at++) {
+      optimizer.prepare?.(state, started.params);
+      const { loss, gradients } = await task.compute(started.params, first + at);
+      if (!Number.isFinite(loss)) break;
+      await optimizer.update(gradients, state, started.params, rate);
+    }
+    const { loss, gradients } = await task.compute(started.params, first + steps);
+    return { loss, found: gradients, pullBack: started.pullBack };
+  }
+}

@@ -1,0 +1,45 @@
+import { weightMatrices } from '../../models/index.js';
+import { distil, distilSteps, distilTraining } from '../distil.js';
+import type { LockMethod } from '../lock-method.js';
+import { Attacks } from './attack.js';
+import { type TrapOptions, trapOptions } from './options.js';
+
+/**
+ * Keeps the authorized behaviour while models that were attacked stay bad at what they were attacked for: each step attacks a copy of the
+ * weights, by an optimizer, a rate, steps and a start that are drawn, and applies the gradient at the attacked weights to the released
+ * ones (first-order meta-learning, the family of TAR and SOPHON).
+ *
+ * @see Tamirisa et al., "Tamper-Resistant Safeguards for Open-Weight LLMs", 2025, arXiv 2408.00761; Deng et al., "SOPHON", 2024, arXiv 2404.12699.
+ */
+export const trap: LockMethod<TrapOptions> = {
+  name: 'trap',
+  description: 'keep the retain loss low while models that were attacked stay bad at it, by attacks drawn in each step',
+  class: 'removal',
+  undoneBy: 'attacks unlike those that it was trained against: more steps, other optimizers, other starts, other tasks',
+  options: trapOptions,
+  needsData: true,
+  needsAdversary: true,
+  steps: distilSteps,
+  training: distilTraining,
+  locks: (weights) => weightMatrices(weights).map(({ name }) => name),
+  // The retain training alone.
+  sham: (options) => ({ ...options, weight: 0 }),
+  glance: ({ loss, attackedLoss }) =>
+    attackedLoss === undefined
+      ? `loss ${Number(loss).toFixed(3)}`
+      : `loss ${Number(loss).toFixed(3)}, attacked ${Number(attackedLoss).toFixed(2)}`,
+  async run(context, options) {
+    const attacks = await Attacks.open(context, options);
+    try {
+      const proxies = await context.adversaries();
+      const result = await distil(context, options, {
+        remove: async () => ({}),
+        whole: () => true,
+        ...(options.weight > 0 && { pull: (params, gradients, step) => attacks.pull(params, gradients, step) }),
+      });
+      return { ...result, story: { proxies: proxies.map(({ name, size }) => ({ name, size })) } };
+    } finally {
+      await attacks.release();
+    }
+  },
+};
