@@ -9,6 +9,7 @@ import { spectralClosed } from './symmetry/spectral-closed.js';
 import { trap } from './trap/index.js';
 
 export { type LockData, lockContext, type OpenLockContext } from './context.js';
+export { type LockKey, lockKey, readLockKey, relock, unlock } from './key.js';
 export type {
   LockClass,
   LockContext,

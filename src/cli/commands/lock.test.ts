@@ -160,6 +160,42 @@ describe('weightlock lock --method, of a method that is registered', () => {
     );
   });
 
+  it('shows how far outputs move where a symmetry lock has no data', async () => {
+    const { exitCode, text } = await weightlock(at('model'), at('balanced'), '--method', 'rebalance');
+    expect(exitCode).toBe(0);
+    expect(text).toContain("Largest difference from the original's outputs on noise");
+    expect(text).toMatch(/float32 +0\.0e\+0 +0\.0e\+0/);
+  });
+
+  it('reads the tasks that attackers may be after, and refuses those that nothing uses', async () => {
+    const given = [
+      at('model'),
+      at('trapped'),
+      '--method',
+      'trap',
+      '--data.classes',
+      '0,1,2',
+      '--data.test-limit',
+      '50',
+    ];
+    const short = ['--trap.steps', '2', '--trap.max-drop', '1', '--trap.max-kl', 'null', '--trap.attacks.steps', '2'];
+    const proxies = ['--proxies', 'digits:3+4+5,digits:6+7+8'];
+    const { exitCode, stdout, stderr } = await weightlock(...given, ...short, ...proxies, '--json');
+    expect([exitCode, stderr]).toEqual([0, '']);
+    expect(JSON.parse(stdout).story.proxies).toHaveLength(2);
+    expect(JSON.parse(stdout).steps).toBe(2);
+    expect((await weightlock(...given)).stderr).toContain(
+      'trap: expected tasks that an attacker may be after, got none; give --proxies',
+    );
+    expect((await weightlock(at('model'), at('no'), '--method', 'scale', ...proxies)).stderr).toContain(
+      '--proxies: expected a lock method that is trained against attacks, such as trap, got scale',
+    );
+    expect((await weightlock(...given, '--proxies', ':3')).stderr).toContain(
+      '--proxies: expected a data set or a path',
+    );
+    expect((await weightlock(...given, '--proxies', 'nowhere:3')).exitCode).toBe(2);
+  });
+
   it('takes the options of the chosen method alone', async () => {
     const refused = await weightlock(at('model'), at('no'), '--method', 'scale', '--specdef.alpha', '0.5');
     expect(refused.exitCode).toBe(2);

@@ -1,9 +1,11 @@
+import { chmod, readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { digestOfModel } from '../../evidence/index.js';
 import { cardDisagreements, describeEstimate, estimateRun, type LockedInfo, Runner } from '../../experiments/index.js';
-import { type LockMethod, type LockStory, lockMethods, stagedLock } from '../../locks/index.js';
+import { writeFileAtomic } from '../../formats/index.js';
+import { type LockKey, type LockMethod, type LockStory, lockKey, lockMethods, stagedLock } from '../../locks/index.js';
 import { findModelFiles, loadModel, type Model } from '../../models/index.js';
-import { InputError, optionsOf, optionsUnder, quote } from '../../registry/index.js';
+import { InputError, OutputError, optionsOf, optionsUnder, quote } from '../../registry/index.js';
 import { magnitude, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
 import { requireTrainable } from '../../training/index.js';
 import { dataForModel, modelData, taskInput, warn } from '../card-data.js';
@@ -13,6 +15,7 @@ import { modelArgument } from '../model-argument.js';
 import { givenConfig, modelConfigInput, modelOptions } from '../model-options.js';
 import { requireOutside } from '../output-files.js';
 import { phaseProgress } from '../phase-progress.js';
+import { loadProxies } from '../proxy-data.js';
 import { requireModelOutput, runOnce } from '../run-once.js';
 import { fitToTask, taskOption } from '../task-option.js';
 
@@ -43,13 +46,24 @@ export const lock = defineCommand({
     ...modelOptions.shape,
     data: modelData.prefault({}).describe("the authorized task, for the retain loss; default the model's own"),
     task: taskOption.describe("what the model is released for; default the task of the model's head"),
-    seed: z.int().min(0).default(1).describe('seed of all shuffles'),
+    proxies: z
+      .array(z.string().min(1))
+      .default([])
+      .describe(
+        'tasks that an attacker may be after, for methods that are trained against attacks: data sets or paths, each with numbers of classes joined by + behind a colon',
+      ),
+    seed: z.int().min(0).default(1).describe('seed of all shuffles and draws; of a keyed lock the secret'),
+    key: z
+      .string()
+      .optional()
+      .describe('file to write with the key of a rebalance lock, with which train --key trains the locked model'),
     // By the registry's names, which the type of the options does not know.
     ...(optionsOf('method', lockMethods.entries(), { inFull: true }) as Record<never, z.ZodType>),
   }),
   examples: [
     'weightlock lock ./model ./locked --data.classes 0,1,2,3,4',
     'weightlock lock ./model ./locked --method erase,specdef --erase.rank 32',
+    'weightlock lock ./model ./locked --method trap --data.classes 0,1,2,3,4 --proxies digits:5+6+7,digits:7+8+9',
     'weightlock lock ./model ./locked --specdef.top-k 1 --specdef.alpha 0.5 --specdef.max-drop 0.02',
   ],
   run: async (context) => {
@@ -59,16 +73,22 @@ export const lock = defineCommand({
     if (source === undefined) return 0;
     const { seed } = options;
     const method = chosenMethod(options.method);
+    if (options.key !== undefined && method.name !== 'rebalance') {
+      throw new InputError(`--key: expected the method rebalance, which has keys, got ${method.name}`);
+    }
     const own = lockOptions(method, chosenOptions(options, options.method), options.sham);
     const config = await givenConfig(options);
     const released = await loadModel(source, { config });
     const task = await lockTask({ source, released, method, own, config, options }, note);
     const model = task?.model ?? released;
+    requireProxies(method, options.proxies);
+    const proxies = await loadProxies(options.proxies, { source, model, note });
     warn(context, [...(model.notes ?? []), ...(task?.warnings ?? [])]);
     const inputs = {
       model: await digestOfModel(source),
       ...(await modelConfigInput(options.modelConfig)),
       ...(task && { ...(await dataInputs(task.data)), ...taskInput(task.data) }),
+      ...proxies.inputs,
     };
     await requireOutside(task?.data.path, output);
     const { path, state } = await requireModelOutput(context, { inputs, output, model, source });
@@ -90,10 +110,14 @@ export const lock = defineCommand({
         new Runner({ engine: { threads, device }, seed }, { folder: run, signal, progress: phaseProgress(context) })
           .lock(
             { name: 'lock', output: { path: output, force } },
-            { from: model, data: task && { ...task.parts, spec: task.data }, method, options: own },
+            {
+              ...{ from: model, data: task && { ...task.parts, spec: task.data }, method, options: own },
+              adversary: proxies.datasets,
+            },
           )
           .then(({ info }) => info),
     });
+    if (options.key !== undefined) await writeKey(options.key, lockKey(own, seed), force);
     print(sigmaTable(found));
     if (found.test) print(`\n${tableToText(utilityTable(found.test))}`);
     else if (found.story?.outputError) print(`\n${outputErrorTable(found.story.outputError as LockStory)}`);
@@ -115,6 +139,34 @@ export const lock = defineCommand({
 /** What it took beside the steps that are left, in words. */
 function tookOf({ flops }: LockedInfo): string {
   return flops === undefined || flops === 0 ? '' : `, ${magnitude(flops / 1e9, 1)} GFLOP`;
+}
+
+/**
+ * Refuses proxies that nothing would use, and a method that lacks them.
+ *
+ * @throws InputError saying which.
+ */
+function requireProxies({ name, needsAdversary = false }: LockMethod, proxies: readonly string[]): void {
+  if (needsAdversary && proxies.length === 0) {
+    throw new InputError(`${name}: expected tasks that an attacker may be after, got none; give --proxies`);
+  }
+  if (!needsAdversary && proxies.length > 0) {
+    throw new InputError(
+      `--proxies: expected a lock method that is trained against attacks, such as trap, got ${name}`,
+    );
+  }
+}
+
+/** Writes a key, readable by its owner alone; another's is not overwritten. */
+async function writeKey(path: string, key: LockKey, force: boolean): Promise<void> {
+  const content = `${JSON.stringify(key, null, 2)}\n`;
+  const known = await readFile(path, 'utf8').catch(() => undefined);
+  if (known === content) return;
+  if (known !== undefined && !force) {
+    throw new OutputError(`${path}: expected no file or the same key, found another; give --force to overwrite it`);
+  }
+  await writeFileAtomic(path, content);
+  await chmod(path, 0o600);
 }
 
 /** One method as it is, several as stages. */

@@ -1,8 +1,11 @@
 import { z } from 'zod';
 import type { Dataset } from '../../data/index.js';
-import { digestOfModel } from '../../evidence/index.js';
+import { digestOf, digestOfModel } from '../../evidence/index.js';
 import { describeEstimate, estimateRun, Runner, trainOptions } from '../../experiments/index.js';
+import { readJsonFile } from '../../formats/index.js';
+import { type LockKey, readLockKey, relock, unlock } from '../../locks/index.js';
 import { architectures, initializeModel, loadModel, type Model } from '../../models/index.js';
+import { InputError } from '../../registry/index.js';
 import { percent } from '../../report/index.js';
 import { scoreTitle, type Task, tasks } from '../../tasks/index.js';
 import { chosenOptimizer, requireTrainable } from '../../training/index.js';
@@ -26,6 +29,12 @@ export const train = defineCommand({
       .string()
       .optional()
       .describe('model to go on from, which is not changed: a directory, a GGUF file, or an id of the hub'),
+    key: z
+      .string()
+      .optional()
+      .describe(
+        'key of the lock of that model, from lock --key: it is trained as if it were not locked, and locked again',
+      ),
     architecture: z
       .enum(architectures.names() as [string, ...string[]])
       .optional()
@@ -46,12 +55,14 @@ export const train = defineCommand({
   ],
   run: async (context) => {
     const { options, threads, device, signal, print, result, force, dryRun } = context;
-    const { from, architecture, task: taskName, modelConfig, data: given, seed, ...training } = options;
+    const { from, key: keyFile, architecture, task: taskName, modelConfig, data: given, seed, ...training } = options;
     const { output } = context.arguments;
     const config = await givenConfig({ architecture, modelConfig });
     const source = from === undefined ? undefined : await modelArgument(from, context);
     if (from !== undefined && source === undefined) return 0;
     const own = source === undefined ? undefined : await loadModel(source, { config });
+    const key = await keyFor(own, keyFile);
+    if (own && key) unlock(own, own.weights, key);
     const { data } = own && source ? await dataForModel(source, own, given, { authorized: false }) : { data: given };
     const parts = await loadTask(data, context.note);
     const { train: examples, test } = parts;
@@ -66,6 +77,7 @@ export const train = defineCommand({
       ...(await modelConfigInput(modelConfig)),
       ...(await dataInputs(data)),
       ...(source !== undefined && { from: await digestOfModel(source), ...taskInput(data) }),
+      ...(keyFile !== undefined && { key: await digestOf(keyFile) }),
     };
     await requireOutside(data.path, output);
     const { path, state } = await requireModelOutput(context, { inputs, output, model, source });
@@ -92,7 +104,13 @@ export const train = defineCommand({
         new Runner({ engine: { threads, device }, seed }, { folder: run, signal, progress: phaseProgress(context) })
           .train(
             { name: 'train', output: { path: output, force } },
-            { from: async () => model, data: { ...parts, spec: data }, options: training },
+            {
+              from: async () => model,
+              finish: (trained) => {
+                if (key) relock(trained, trained.weights, key);
+              },
+              ...{ data: { ...parts, spec: data }, options: training },
+            },
           )
           .then(({ info }) => info),
     });
@@ -105,6 +123,13 @@ export const train = defineCommand({
     return 0;
   },
 });
+
+/** The key of a model's lock; undefined where none was given. */
+async function keyFor(own: Model | undefined, file: string | undefined): Promise<LockKey | undefined> {
+  if (file === undefined) return undefined;
+  if (!own) throw new InputError('--key: expected a locked model beside it, with --from');
+  return readLockKey(await readJsonFile(file), file);
+}
 
 /** A new model that takes such examples and gives what a task needs; keys of a given configuration come before both. */
 function newModel(

@@ -98,14 +98,15 @@ export class Runner {
     return openModel(this.spec.model, this.spec.seed);
   }
 
-  /** Trains a model; default the run's own. */
+  /** Trains a model, default the run's own; `finish` changes its weights, in place, before they are written. */
   train(
     part: Part,
     {
       from = () => this.start(),
+      finish,
       data,
       options,
-    }: { from?: () => Promise<Model>; data: TaskData; options: TrainOptions },
+    }: { from?: () => Promise<Model>; finish?: (model: Model) => void; data: TaskData; options: TrainOptions },
   ): Promise<MadeModel<TrainedInfo>> {
     const steps = trainSteps(options, data.train);
     const { engine } = this.spec;
@@ -114,6 +115,7 @@ export class Runner {
       make: async (job) => {
         const model = await from();
         const info = await trainJob({ model, ...data, seed }, options, job);
+        finish?.(model);
         return { model, info, card: cardOfData(data.train, data.spec) };
       },
       judge: async (model, info, card) => {
@@ -143,7 +145,7 @@ export class Runner {
     }: {
       from?: Model;
       data?: TaskData;
-      adversary?: TaskData['train'];
+      adversary?: TaskData['train'] | readonly TaskData['train'][];
       method: LockMethod<Options> | string;
       options: Options;
     },

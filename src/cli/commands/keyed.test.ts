@@ -1,0 +1,66 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readLockKey, unlock } from '../../locks/index.js';
+import { initializeModel, loadModel, saveModel } from '../../models/index.js';
+import { Output } from '../output.js';
+import { runProgram } from '../program.js';
+import { lock } from './lock.js';
+import { train } from './train.js';
+
+let root: string;
+const at = (...parts: string[]) => join(root, ...parts);
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'weightlock-keyed-'));
+  await saveModel(at('model'), initializeModel('mlp', { num_labels: 3, hidden_sizes: [12, 8] }, 1));
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+async function weightlock(...args: string[]) {
+  const [stdout, stderr]: string[][] = [[], []];
+  const stream = (lines: string[]) => ({ write: (text: string) => lines.push(text), on: () => undefined });
+  const output = new Output({ stdout: stream(stdout), stderr: stream(stderr) });
+  const exitCode = await runProgram([lock, train], [...args, '--runs', at('runs'), '--threads', '1'], output);
+  return { exitCode, stderr: stderr.join('').replaceAll(/\s*\n\s*/g, ' ') };
+}
+const keyed = (...more: string[]) => ['--method', 'rebalance', '--seed', '987654321', '--key', at('key.json'), ...more];
+const short = ['--data.classes', '0,1,2', '--steps', '5', '--data.limit', '200'];
+
+describe('a keyed lock', () => {
+  it('writes a key that its owner alone reads, and no other over it', async () => {
+    expect(await weightlock('lock', at('model'), at('locked'), ...keyed())).toMatchObject({ exitCode: 0 });
+    expect(JSON.parse(await readFile(at('key.json'), 'utf8'))).toMatchObject({ method: 'rebalance', seed: 987654321 });
+    expect((await stat(at('key.json'))).mode & 0o777).toBe(0o600);
+    const other = ['lock', at('model'), at('other'), '--method', 'rebalance', '--seed', '2', '--key', at('key.json')];
+    expect((await weightlock(...other)).stderr).toContain('expected no file or the same key, found another');
+    const specdef = ['lock', at('model'), at('no'), '--key', at('k')];
+    expect((await weightlock(...specdef)).stderr).toContain('--key: expected the method rebalance, which has keys');
+  });
+
+  it('trains with its key as the unlocked model does, to the bit, and is locked again', async () => {
+    expect(await weightlock('train', at('plain'), '--from', at('model'), ...short)).toMatchObject({ exitCode: 0 });
+    const own = ['--from', at('locked'), '--key', at('key.json'), ...short];
+    expect(await weightlock('train', at('owner'), ...own)).toMatchObject({ exitCode: 0 });
+    expect(await weightlock('train', at('others'), '--from', at('locked'), ...short)).toMatchObject({ exitCode: 0 });
+    const key = readLockKey(JSON.parse(await readFile(at('key.json'), 'utf8')), 'key.json');
+    const [plain, owner, others] = await Promise.all(['plain', 'owner', 'others'].map((name) => loadModel(at(name))));
+    const weights = ({ weights: of }: typeof plain) => [...of].map(([name, { data }]) => [name, [...data]]);
+    expect(weights(owner)).not.toEqual(weights(plain));
+    for (const model of [owner, others]) unlock(model, model.weights, key);
+    expect(weights(owner)).toEqual(weights(plain));
+    expect(weights(others)).not.toEqual(weights(plain));
+  });
+
+  it('refuses what is no key, and a key without a model', async () => {
+    await writeFile(at('none.json'), '{"format":"weightlock/key/1","seed":-1}');
+    const bad = ['train', at('no'), '--from', at('locked'), '--key', at('none.json'), ...short];
+    expect(await weightlock(...bad)).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining('none.json: expected the key of a lock: method'),
+    });
+    expect((await weightlock('train', at('no'), '--key', at('key.json'), ...short)).stderr).toContain(
+      '--key: expected a locked model beside it, with --from',
+    );
+  });
+});
