@@ -108,6 +108,27 @@ describe('a run that was killed with SIGKILL and run again ends with the same bi
   it.each([
     ['redistil', '--redistil.steps', '400', '--redistil.max-kl', 'null', '--redistil.max-drop', '0.05'],
     ['erase', '--erase.steps', '400', '--erase.max-kl', 'null', '--erase.max-drop', '0.05'],
+    [
+      'specdef-moved',
+      '--specdef-moved.steps',
+      '200',
+      '--specdef-moved.max-kl',
+      'null',
+      '--specdef-moved.max-drop',
+      '0.05',
+    ],
+    [
+      'trap',
+      '--trap.steps',
+      '100',
+      '--trap.max-kl',
+      'null',
+      '--trap.max-drop',
+      '0.05',
+      '--proxies',
+      'digits:5+6+7+8+9',
+    ],
+    ['rebalance,specdef', '--specdef.steps', '200', '--specdef.max-kl', 'null', '--specdef.max-drop', '0.05'],
     ['erase,redistil', '--erase.steps', '150', '--redistil.steps', '150', '--erase.max-kl', 'null'],
   ])('lock --method %s', async (method, ...options) => {
     const model = join(root, `model of ${method}`);

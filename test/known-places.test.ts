@@ -8,7 +8,7 @@ import { expect, it } from 'vitest';
  * and reports know tasks by their metrics.
  */
 const places =
-  /^src\/(tasks\/(token-)?classification\/|data\/|formats\/|models\/(card|labels|class-count|config|architecture|head|vit|language\/)|cli\/(card-data|describe-data|commands\/data)|experiments\/(reproduce\/|older-results|card-of-data|demo\.ts))/;
+  /^src\/(tasks\/(token-)?classification\/|data\/|formats\/|models\/(card|labels|class-count|config|architecture|head|vit|language\/)|cli\/(card-data|describe-data|proxy-data|commands\/data)|experiments\/(reproduce\/|older-results|card-of-data|demo\.ts))/;
 
 /** Identifiers and property names of a source; comments and texts aside. */
 function codeOf(source: string): string {

@@ -103,9 +103,9 @@ for (const classes of ['digits', 'clothes', 'characters']) {
 const specdef = (name, change) =>
   add(
     `specdef: ${name}`,
-    'src/locks/specdef/index.ts',
-    /async function runSpecDef\(context: LockContext, options: SpecDefOptions\)([^{]*)\{\n/,
-    `async function runSpecDef(context: LockContext, given: SpecDefOptions)$1{\n  const plain = specDefOptions.parse({}) as any;\n  const options = { ...given, ${change} } as SpecDefOptions;\n  void plain;\n`,
+    'src/locks/specdef/run.ts',
+    /(async function runSpecDef\(\s*context: LockContext,\s*)options(: SpecDefOptions,[^{]*\{\n)/,
+    `$1given$2  const { specDefOptions } = await import('./options.js');\n  const plain = specDefOptions.parse({}) as any;\n  const options = { ...given, ${change} } as SpecDefOptions;\n  void plain;\n`,
     ['src/locks/specdef/options.test.ts', 'src/locks'],
   );
 specdef('does nothing', 'steps: 0, epochs: undefined, lead: { ...given.lead, steps: 0 }');

@@ -241,8 +241,9 @@ function outputErrorTable(errors: LockStory): string {
       { key: 'locked', header: 'locked', align: 'right' },
     ],
     rows: Object.entries(errors).map(([type, found]) => {
-      const { original, locked } = found as Readonly<Record<string, number>>;
-      return { type, original: original.toExponential(1), locked: locked.toExponential(1) };
+      const { original, locked } = found as Readonly<Record<string, number | null>>;
+      const shown = (error: number | null) => error?.toExponential(1) ?? 'not finite';
+      return { type, original: shown(original), locked: shown(locked) };
     }),
   });
 }

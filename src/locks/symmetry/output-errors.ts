@@ -10,6 +10,9 @@ const types: Readonly<Record<string, StoredDType>> = { float32: 'F32', float16: 
 /** Examples of noise, and tokens of each. */
 const [EXAMPLES, TOKENS] = [4, 8];
 
+/** Of one type, as a share of the largest output; null: some outputs are not finite. */
+export type OutputError = { readonly original: number | null; readonly locked: number | null };
+
 /**
  * How far the outputs move when weights are stored as float32, float16 or bfloat16, on noise: the largest difference from the outputs
  * of the original as it was, as a share of their largest. Of the lock, `locked`; beside it what the same type does to the original.
@@ -18,7 +21,7 @@ export class OutputErrors {
   readonly #evaluator: Evaluator;
   readonly #specs: ArraySpecs;
   readonly #batch: Batch;
-  readonly #originals: Record<string, number> = {};
+  readonly #originals: Record<string, number | null> = {};
   #outputs: Float32Array = new Float32Array();
 
   constructor(readonly context: Pick<LockContext, 'model' | 'weights' | 'engine'>) {
@@ -43,8 +46,8 @@ export class OutputErrors {
   }
 
   /** Looks at them after it. */
-  async after(): Promise<Record<string, { original: number; locked: number }>> {
-    const found: Record<string, { original: number; locked: number }> = {};
+  async after(): Promise<Record<string, OutputError>> {
+    const found: Record<string, OutputError> = {};
     for (const [type, dtype] of Object.entries(types)) {
       found[type] = { original: this.#originals[type], locked: await this.#error(this.context.weights, dtype) };
     }
@@ -56,7 +59,7 @@ export class OutputErrors {
     return this.#evaluator.release();
   }
 
-  async #error(weights: StateDict, dtype: StoredDType): Promise<number> {
+  async #error(weights: StateDict, dtype: StoredDType): Promise<number | null> {
     const stored = new Map(
       [...weights].map(([name, { shape, data }]) => [
         name,
@@ -64,6 +67,7 @@ export class OutputErrors {
       ]),
     );
     const outputs = await this.#forward(stored);
+    if (!outputs.every(Number.isFinite)) return null;
     let [worst, most] = [0, 0];
     for (let i = 0; i < outputs.length; i++) {
       worst = Math.max(worst, Math.abs(outputs[i] - this.#outputs[i]));

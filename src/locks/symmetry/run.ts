@@ -25,7 +25,7 @@ export async function symmetryLock(
       const did = change();
       const outputError = await errors.after();
       await hooks?.onStart?.(0);
-      onStep?.({ step: 1, ...outputError });
+      onStep?.({ step: 1 });
       return { steps: 1, stepsTried: 1, stoppedByBudget: false, story: { ...did, outputError } };
     } finally {
       await errors.release();

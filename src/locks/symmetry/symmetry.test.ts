@@ -90,6 +90,15 @@ describe('a symmetry lock', () => {
     },
   );
 
+  it('says so where a type cannot hold what it made', async () => {
+    const model = drawn('mlp');
+    const context = lockContext({ model, data: {}, seed: 1 }, { engine: { threads: 1 } });
+    const rebalance = lockMethods.get('rebalance');
+    const { story } = await rebalance.run(context, rebalance.options.parse({ spread: 4096 }));
+    await context.release();
+    expect(story?.outputError).toMatchObject({ float32: { locked: 0 }, float16: { locked: null } });
+  });
+
   it('refuses a network that has nothing of it, or of which nothing is open', () => {
     const model = drawn('bert');
     for (const name of ['spectral-closed', 'rebalance']) {
