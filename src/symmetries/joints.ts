@@ -23,16 +23,21 @@ export type JointKind = (typeof jointKinds)[number];
 
 /** Where a positive factor for each unit may stand between layers. */
 export interface UnitJoint {
+  /** Factors alone. */
   readonly form: 'units';
+  /** What kind of place it is. */
   readonly kind: JointKind;
   /** Kind and first weight, which no other joint of the model has. */
   readonly name: string;
+  /** Its factors, one each. */
   readonly units: readonly Unit[];
 }
 
 /** Where any invertible matrix may stand between layers, one for each block. */
 export interface MatrixJoint {
+  /** Any invertible matrix. */
   readonly form: 'matrix';
+  /** What kind of place it is. */
   readonly kind: JointKind;
   /** Kind and first weight, which no other joint of the model has. */
   readonly name: string;

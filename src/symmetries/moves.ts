@@ -14,12 +14,15 @@ export type Place =
 
 /** A positive factor that the function does not notice: what is multiplied by it, and what is divided. */
 export interface Unit {
+  /** What is multiplied. */
   readonly times: readonly Place[];
+  /** What is divided. */
   readonly over: readonly Place[];
 }
 
 /** A run of neighbouring outputs or inputs of a layer. */
 export interface Slot {
+  /** The layer. */
   readonly layer: LinearRef;
   /** The first of them. */
   readonly at: number;

@@ -33,23 +33,31 @@ export interface NormStructure {
 
 /** A gated layer: `down(activation(gate(x)) · up(x))`. */
 export interface GateStructure {
+  /** The layer whose units are multiplied with those of the gate. */
   readonly up: LinearRef;
+  /** The layer that reads them. */
   readonly down: LinearRef;
 }
 
 /** A batch norm behind a convolution, and the convolution that alone reads it through a ReLU. */
 export interface BatchNormStructure {
+  /** The convolution. */
   readonly convolution: LinearRef;
   /** Prefix of its state: `layer1.0.bn1`. */
   readonly norm: string;
+  /** The convolution that alone reads it; none of the last of a block. */
   readonly reader?: LinearRef;
 }
 
 /** Where a network can be written otherwise and stays the same function. */
 export interface Structure {
+  /** Attention layers. */
   readonly attentions: readonly AttentionStructure[];
+  /** Norms whose readers are known. */
   readonly norms: readonly NormStructure[];
+  /** Gated layers. */
   readonly gates: readonly GateStructure[];
+  /** Batch norms. */
   readonly batchNorms: readonly BatchNormStructure[];
   /** What norms add to their gains: 1 in Gemma. */
   readonly gainOffset: 0 | 1;
