@@ -242,7 +242,7 @@ function outputErrorTable(errors: LockStory): string {
     ],
     rows: Object.entries(errors).map(([type, found]) => {
       const { original, locked } = found as Readonly<Record<string, number | null>>;
-      const shown = (error: number | null) => error?.toExponential(1) ?? 'not finite';
+      const shown = (error?: number | null) => error?.toExponential(1) ?? 'not finite';
       return { type, original: shown(original), locked: shown(locked) };
     }),
   });
