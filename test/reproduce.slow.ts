@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { lockMethods } from '../src/locks/index.js';
 import { hasSharedData, reproduceSmoke } from './support/reproduce-smoke.js';
 
 let root: string;
@@ -23,5 +24,16 @@ describe.skipIf(!hasSharedData)('reproduce, at scale smoke', () => {
     const { tables, attacks } = reproduceSmoke(name, root);
     expect(tables[0].columns).toHaveLength(columns);
     expect(attacks).toHaveLength(tasks);
+  });
+
+  it('frontier judges every lock that has what it needs, and the control', () => {
+    const { frontier, setup } = reproduceSmoke('frontier', root);
+    const all = lockMethods.names().filter((name) => !lockMethods.get(name).needsAdversary);
+    expect(frontier?.points.map(({ method }) => method).sort()).toEqual([...all, 'sham lock'].sort());
+    for (const { lost, flops } of frontier?.points ?? []) {
+      expect(lost).toHaveLength(2);
+      expect(flops).toBeGreaterThan(0);
+    }
+    expect(setup.join(' ')).toContain('trap was left out');
   });
 });

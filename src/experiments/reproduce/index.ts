@@ -3,6 +3,7 @@ import { fig1 } from './fig1.js';
 import { fig2 } from './fig2.js';
 import { fig3 } from './fig3.js';
 import { fig4 } from './fig4.js';
+import { frontier } from './frontier.js';
 import { prediction } from './prediction.js';
 import { pretrainedVision } from './pretrained-vision.js';
 import { releases } from './releases.js';
@@ -47,4 +48,5 @@ export const reproductions = new Registry<Reproduction>('experiment', [
   prediction,
   pretrainedVision,
   releases,
+  frontier,
 ]);

@@ -1,0 +1,110 @@
+import { type DataSpec, dataSpec, loadData } from '../../data/index.js';
+import { initializeModel } from '../../models/index.js';
+import { trainOptions } from '../jobs/train.js';
+import type { MadeModel, Runner, TaskData } from '../run/index.js';
+import { examplesOf } from './common.js';
+import { pairTasks } from './pair-tasks.js';
+import type { ReproductionContext } from './reproduction.js';
+import type { SweepGoal } from './sweep.js';
+import { textsOf, trainedClassifier } from './text-models.js';
+
+/** A model that locks are compared on, with its two tasks. */
+export interface FrontierModel {
+  /** Its name in settings and files. */
+  readonly name: string;
+  /** What tables call it. */
+  readonly label: string;
+  /** What it is, what it may do and what an attacker is after, in a sentence. */
+  readonly what: string;
+  /** Makes or takes the unlocked model, and loads both tasks. */
+  prepare(runner: Runner, context: ReproductionContext, limits: FrontierLimits): Promise<PreparedModel>;
+}
+
+/** How much of the data is used. */
+export interface FrontierLimits {
+  /** Training and test examples of the authorized task at most. */
+  readonly limit?: number;
+  readonly testLimit?: number;
+  /** Test examples of the unauthorized task at most: every trial is measured on them many times. */
+  readonly attackTests?: number;
+  /** Share of the usual training of a model that is not published. */
+  readonly training?: number;
+}
+
+/** A model to lock, what its owner has, and what an attacker is after. */
+export interface PreparedModel {
+  /** The model as it is before any lock. */
+  readonly unlocked: MadeModel;
+  /** The authorized task; `test` is what utility is measured on. */
+  readonly data: TaskData & { readonly test: NonNullable<TaskData['test']>; readonly spec: DataSpec };
+  /** The unauthorized task. */
+  readonly goal: Omit<SweepGoal, 'label'>;
+  /** Another task that an attacker may be after, for locks that are trained against attacks; never the one it is judged on. */
+  readonly proxy?: DataSpec;
+}
+
+/** The network of the demo, on the digits that are embedded. */
+const digitsCnn: FrontierModel = {
+  name: 'digits-cnn',
+  label: 'small CNN',
+  what: "The demo's CNN, trained on the digits 0 to 4; the attacker has 20 images each of 5 to 9.",
+  async prepare(runner, { seed }, { limit, testLimit, attackTests, training = 1 }) {
+    const digits = (classes: number[], limits: { limit?: number; testLimit?: number }) =>
+      dataSpec.parse({ name: 'digits', classes, splitSeed: seed, ...limits });
+    const spec = digits([0, 1, 2, 3, 4], { limit, testLimit });
+    const data = { ...(await loadData(spec)), spec };
+    const steps = Math.max(1, Math.round(training * 1500));
+    const from = async () => initializeModel('cnn', { num_labels: 5 }, seed);
+    const part = { name: 'digits-cnn-unlocked' };
+    const unlocked = await runner.train(part, { from, data, options: trainOptions.parse({ steps }) });
+    const goal = { data: digits([5, 6, 7, 8, 9], { testLimit: attackTests }), target: 0.85, perClass: 20 };
+    return { unlocked, data, goal };
+  },
+};
+
+/** Normalization that the published ResNets were trained with. */
+const normalization = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+
+/** A published CIFAR-10 ResNet of the data folder. */
+function published(architecture: string, label: string): FrontierModel {
+  return {
+    name: architecture,
+    label,
+    what: `${label}, as published for CIFAR-10; the attacker has Fashion-MNIST.`,
+    async prepare(runner, context, { limit, testLimit, attackTests }) {
+      const images = (name: string, limits: { limit?: number; testLimit?: number }, validationShare: number) =>
+        examplesOf(context, name, { size: 32, channels: 3, ...normalization, validationShare, ...limits });
+      const spec = images('cifar10', { limit, testLimit }, 0.1);
+      const data = { ...(await loadData(spec)), spec };
+      const from = `${context.data}/models/cifar10-${architecture}`;
+      const unlocked = await runner.adopt({ name: `${architecture}-unlocked` }, from, { architecture });
+      const goal = { data: images('fashion-mnist', { limit, testLimit: attackTests }, 0.01), target: 0.7 };
+      return { unlocked, data, goal, proxy: images('kmnist', { limit, testLimit }, 0.01) };
+    },
+  };
+}
+
+/** MiniLM with a classifier of MRPC: a narrow release. */
+const minilm: FrontierModel = {
+  name: 'minilm-narrow',
+  label: 'MiniLM, narrow',
+  what: 'MiniLM with a classifier trained on MRPC; the attacker has QQP.',
+  async prepare(runner, context, { limit, testLimit, attackTests, training = 1 }) {
+    const model = { label: 'MiniLM', folder: 'all-minilm-l6-v2' };
+    const texts = (name: string, limits: { limit?: number; testLimit?: number }) =>
+      textsOf(context, model, name, { maxLength: 96, ...limits });
+    const spec = texts('mrpc', { limit, testLimit });
+    const { made, data } = await trainedClassifier(runner, context, model, spec, 3 * training);
+    const { metric, target } = pairTasks[1];
+    const goal = { data: texts('qqp', { limit: limit ?? 1500, testLimit: attackTests }), metric, target };
+    return { unlocked: made, data, goal, proxy: texts('qnli', { limit: limit ?? 1500, testLimit }) };
+  },
+};
+
+/** All models that locks are compared on. */
+export const frontierModels: readonly FrontierModel[] = [
+  digitsCnn,
+  published('resnet20', 'ResNet-20'),
+  published('resnet32', 'ResNet-32'),
+  minilm,
+];
