@@ -114,8 +114,9 @@ export interface ResultScatter {
 export interface AdvantageLeft {
   /** 1: the lock does nothing; 0: the locked weights are worth no more than none. */
   readonly ratio: number;
-  /** Bounds over seeds; none where the unlocked model cannot be told from the floor, so that nothing is measured. */
+  /** Lower bound over seeds; none where the unlocked model cannot be told from the floor, so that nothing is measured. */
   readonly low?: number;
+  /** Upper bound, likewise. */
   readonly high?: number;
   /** Whether runs on the locked model ran out of budget: the true value is then lower. */
   readonly isUpperBound?: boolean;
@@ -133,8 +134,9 @@ export interface FrontierPoint {
   readonly lost: readonly number[];
   /** KL divergence to the original, nats, one a draw; none of a task that has none. */
   readonly kl: readonly number[];
-  /** What is left of the advantage in score, and in steps to the target. */
+  /** What is left of the advantage in score. */
   readonly score?: AdvantageLeft;
+  /** What is left of it in steps to the target. */
   readonly cost?: AdvantageLeft;
   /** The best attack on the locked model, in words. */
   readonly attack: string;
