@@ -116,7 +116,11 @@ export class SweepJobs {
 
   async #begin(job: NamedJob, watched: WatchedJob): Promise<FoundJob> {
     const { findings, signal } = this.options;
-    const before = await findings.read(job.digest);
+    const before = await findings.read(job.digest).catch((error: Error) => {
+      watched.message = error.message;
+      this.#end(watched, 'failed');
+      throw error;
+    });
     if (before) {
       this.#end(watched, 'done');
       return before;
@@ -153,7 +157,14 @@ export class SweepJobs {
       watched.state = state;
       return;
     }
-    const here = await this.options.findings.read(job.digest);
+    let here: FoundJob | undefined;
+    try {
+      here = await this.options.findings.read(job.digest);
+    } catch (error) {
+      // Something else lies in its place, which no worker would overwrite.
+      this.#fail(pending, error instanceof Error ? error.message : String(error));
+      return;
+    }
     if (here) {
       this.#pending.delete(job.digest);
       this.#end(watched, 'done');
