@@ -2,6 +2,9 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { InputError, InterruptedError } from '../registry/index.js';
 import type { JobQueue, TakenJob } from './queue.js';
 
+/** Milliseconds that an end waits for others, each of which would cost two statements; a trial takes a hundred times as long. */
+const together = 10;
+
 /** What {@link work} needs to know. */
 export interface WorkOptions {
   /** Jobs side by side. */
@@ -116,6 +119,8 @@ export async function work(
       const pause = new AbortController();
       await Promise.race([rung, wait(idleMs, undefined, { signal: pause.signal }).catch(() => undefined)]);
       pause.abort();
+      // Those that end at nearly the same time are said and replaced together.
+      if (!signal.aborted && active.size > 0) await wait(together);
     }
   } finally {
     signal.removeEventListener('abort', stopped);
