@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RandomStream } from '../src/linalg/index.js';
+import { initializeModel, saveModel } from '../src/models/index.js';
 import { FolderStore, JobQueue, parseQueueAddress } from '../src/queue/index.js';
 import { Postgres, postgresPrograms } from './support/postgres.js';
 
@@ -132,4 +133,90 @@ describe.skipIf(!programs)('jobs in PostgreSQL', () => {
     );
     expect(counts).toEqual([{ state: 'completed', n: 500 }]);
   });
+
+  it('a sweep whose workers, conductor and database are killed finds what one finds that is left alone', async () => {
+    const folder = join(root, 'real');
+    mkdirSync(folder);
+    const main = resolve('dist/cli/main.js');
+    const env = { ...process.env, WEIGHTLOCK_QUEUE: postgres.url };
+    await saveModel(join(folder, 'unlocked'), initializeModel('mlp', { num_labels: 2, hidden_sizes: [8, 6] }, 1));
+    writeFileSync(join(folder, 'plan.yaml'), realPlan);
+    const start = (args: readonly string[], environment: NodeJS.ProcessEnv = env) =>
+      spawn(process.execPath, [main, ...args], {
+        cwd: folder,
+        stdio: ['ignore', 'ignore', 'inherit'],
+        env: environment,
+      });
+    const { WEIGHTLOCK_QUEUE: _, ...alone } = env;
+    const sweep = ['sweep', 'plan.yaml', '--threads', '1', '--quiet'];
+    expect(await once(start([...sweep, '--runs', 'alone', '--workers', '1'], alone), 'exit')).toEqual([0, null]);
+
+    const artifacts = ['--artifacts', 'shared', '--quiet'];
+    const store = await FolderStore.open(join(folder, 'shared'));
+    // Made before the others open it, so that a lost job is another's after three seconds instead of sixty.
+    const queue = await JobQueue.open({
+      address: parseQueueAddress(postgres.url, 'test'),
+      name: `sweep-${store.id}`,
+      leaseSeconds: 3,
+    });
+    await queue.close();
+    let worker = 0;
+    const workers = new Processes(3, () =>
+      start(['worker', ...artifacts, '--workers', '1', '--runs', `worker-${worker++}`]),
+    );
+    const conduct = () => start([...sweep, '--runs', 'many', '--workers', '0', ...artifacts]);
+    const stream = new RandomStream(5, 'who is killed');
+    let conductor = conduct();
+    const results = () =>
+      existsSync(join(folder, 'shared', 'results')) ? readdirSync(join(folder, 'shared', 'results')) : [];
+    for (let kills = 0; kills < 9 && conductor.exitCode === null; kills++) {
+      const before = results().length;
+      // Something is found between two kills, else nothing ever would be.
+      while (results().length === before && conductor.exitCode === null) await wait(50);
+      await wait(stream.uniform() * 300);
+      if (kills % 3 === 0) workers.kill(Math.floor(stream.uniform() * 3));
+      else if (kills % 3 === 1) {
+        await postgres.crash();
+        await postgres.up();
+      } else if (conductor.exitCode === null) {
+        conductor.kill('SIGKILL');
+        await once(conductor, 'exit');
+        conductor = conduct();
+      }
+    }
+    if (conductor.exitCode === null) await once(conductor, 'exit');
+    expect(conductor.exitCode).toBe(0);
+    for (const end of await workers.stop()) expect([0, 'SIGTERM']).toContain(end);
+    const found = (runs: string) => {
+      const [run] = readdirSync(join(folder, runs)).filter((name) => name.startsWith('sweep-'));
+      const result = JSON.parse(readFileSync(join(folder, runs, run, 'result.json'), 'utf8'));
+      // But how long it took, and where the locked model lay while it was attacked.
+      for (const cell of result.cells) delete cell.attacked.seconds;
+      return JSON.stringify(result);
+    };
+    expect(found('many')).toBe(found('alone'));
+  });
 });
+
+/** Two draws of a lock and its sham, and attacks on all; the smallest that is all of it. */
+const realPlan = `models:
+  - name: mlp
+    unlocked: unlocked
+    data: { classes: [0, 1] }
+locks:
+  - name: raised
+    method: specdef
+    seeds: [1, 2]
+    sham: true
+    specdef: { steps: 12, maxKl: null, maxDrop: 1 }
+attacks:
+  - name: few
+    data: { classes: [3, 4], testLimit: 60 }
+    attacks: [fine-tune, clip]
+    optimizers: sgd
+    costSteps: 0
+    scoreSteps: 8
+    perClass: 5
+    seeds: [1, 2]
+    searchSeeds: 9
+`;

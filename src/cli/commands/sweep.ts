@@ -105,8 +105,9 @@ export const sweep = defineCommand({
     for (const table of tables) print(`${tableToText(table)}\n`);
     for (const sentence of sentences) print(`${sentence}\n`);
     print(folder.file('report.html'));
-    if (found.failed.length > 0) note(`${found.failed.length} jobs failed; the same command tries them again`);
+    const { length } = found.failed;
+    if (length > 0) note(`${length} ${length === 1 ? 'job' : 'jobs'} failed; the same command tries again`);
     result({ ...found, sentences, report: folder.file('report.html'), warnings });
-    return found.failed.length > 0 ? 1 : 0;
+    return length > 0 ? 1 : 0;
   },
 });

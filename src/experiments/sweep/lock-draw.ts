@@ -36,7 +36,7 @@ export async function lockDraw(
     config: { job: digest, threads: engine.threads },
   });
   try {
-    const path = folder.file('lock');
+    const path = folder.file('locked');
     if (folder.isDone) {
       return { path, info: fromResultFile('lock', await folder.readResult(), folder.file('result.json')) };
     }
@@ -49,7 +49,7 @@ export async function lockDraw(
       : await loadModel(from.path, { config: from.config, head: task.headFor(parts.train), seed });
     const runner = new Runner({ engine, seed }, { folder, signal, progress: silentProgress });
     const { info } = await runner.lock(
-      { name: 'lock' },
+      { name: 'locked' },
       { from: model, data: parts && { ...parts, spec: data }, method, options },
     );
     await folder.writeResult(toResultFile('lock', info));
