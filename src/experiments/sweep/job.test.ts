@@ -47,6 +47,7 @@ it.each([
   ['a path of the machine', withTask({ start: { kind: 'model', path: '/etc' } }), 'task.start'],
   ['a path out of the artifacts', withTask({ start: { kind: 'model', path: `${artifact}/../..` } }), 'task.start'],
   ['data at a path', withTask({ data: { ...search.task.data, path: '/home' } }), 'task.data.path'],
+  ['a data set of files without files', withTask({ data: { ...search.task.data, name: 'cifar10' } }), 'task.data.path'],
   ['a tokenizer at a path', withTask({ data: { ...search.task.data, tokenizer: '.' } }), 'task.data.tokenizer'],
   [
     'a model to draw from at a path',

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { dataSpec } from '../../data/index.js';
+import { dataSources, dataSpec } from '../../data/index.js';
 import { canonicalJson, weightlockVersion } from '../../evidence/index.js';
 import { lockMethods } from '../../locks/index.js';
 import { InputError } from '../../registry/index.js';
@@ -18,7 +18,13 @@ const count = z.int().min(0).max(1e9);
 const seeds = z.array(z.int().min(0)).max(10_000);
 const labels = z.array(z.string().max(1000)).max(1e6);
 const head = z.strictObject({ kind: name, labels });
-const data = dataSpec.extend({ path: reference.optional(), tokenizer: reference.optional() });
+/** Data sets that lie in files are read from the store, never from where the worker happens to run. */
+const data = dataSpec
+  .extend({ path: reference.optional(), tokenizer: reference.optional() })
+  .refine(({ name: set, path }) => path !== undefined || (set !== undefined && !dataSources.get(set).needsPath), {
+    error: 'expected files in the artifacts',
+    path: ['path'],
+  });
 const engine = z.strictObject({
   threads: z.int().min(1).max(1024),
   device: z.enum(['cpu', 'cuda', 'webgpu', 'coreml', 'dml']),
