@@ -55,7 +55,7 @@ export class FolderStore implements ArtifactStore {
   }
 
   async forget(key: string): Promise<void> {
-    await rm(this.#path(key), { recursive: true, force: true });
+    await rm(this.#path(key), { force: true });
   }
 
   async keepTree(files: readonly TreeFile[]): Promise<string> {

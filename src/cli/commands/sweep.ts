@@ -3,14 +3,13 @@ import { z } from 'zod';
 import { readOrigin } from '../../evidence/index.js';
 import { fromResultFile, runSweep, type SweepResult, sweepExtent, toResultFile } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
-import { FolderStore } from '../../queue/index.js';
 import { InputError } from '../../registry/index.js';
 import { reportOrigin, summarizeSweep, sweepReport, tableToText } from '../../report/index.js';
 import { warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
 import { phaseProgress } from '../phase-progress.js';
 import { plannedCells } from '../sweep/cells.js';
-import { openQueue, queueAddress } from '../sweep/places.js';
+import { openQueue, openStore, queueAddress } from '../sweep/places.js';
 import { readPlan } from '../sweep/plan.js';
 
 /** `weightlock sweep`: attacks × models × locks × seeds, on one machine or many. */
@@ -35,7 +34,7 @@ export const sweep = defineCommand({
       .string()
       .optional()
       .describe(
-        'folder of what jobs read and find, the same for all machines; default artifacts in the folder of runs',
+        'folder, or s3://bucket/prefix, of what jobs read and find, the same for all machines; default artifacts in the folder of runs',
       ),
     workers: z
       .int()
@@ -75,7 +74,7 @@ export const sweep = defineCommand({
       found = fromResultFile('sweep', await folder.readResult(), folder.file('result.json'));
       note(`${folder.path}: this run is done; --force computes it again`);
     } else {
-      const store = await FolderStore.open(options.artifacts ?? join(runs, 'artifacts'));
+      const store = await openStore(options.artifacts ?? join(runs, 'artifacts'), runs);
       const queue = await openQueue(address, store, note);
       try {
         found = await runSweep(cells, {

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { JobDoer } from '../../experiments/index.js';
-import { FolderStore, work } from '../../queue/index.js';
+import { work } from '../../queue/index.js';
 import { InputError } from '../../registry/index.js';
 import { defineCommand } from '../command.js';
-import { openQueue, queueAddress } from '../sweep/places.js';
+import { openQueue, openStore, queueAddress } from '../sweep/places.js';
 
 /** `weightlock worker`: does jobs of sweeps that run elsewhere. */
 export const worker = defineCommand({
@@ -15,7 +15,10 @@ export const worker = defineCommand({
       .string()
       .optional()
       .describe('PostgreSQL of the jobs, as postgres://user@host/database; default WEIGHTLOCK_QUEUE'),
-    artifacts: z.string().optional().describe('folder of what jobs read and find, the one that the sweeps have'),
+    artifacts: z
+      .string()
+      .optional()
+      .describe('folder, or s3://bucket/prefix, of what jobs read and find, that of the sweeps'),
     workers: z.int().min(1).max(1024).optional().describe('jobs side by side; default as many as threads'),
   }),
   apart: ['queue'],
@@ -31,7 +34,7 @@ export const worker = defineCommand({
       print(`would do ${slots} jobs side by side of ${address.shown}, artifacts in ${options.artifacts}`);
       return 0;
     }
-    const store = await FolderStore.open(options.artifacts);
+    const store = await openStore(options.artifacts, runs);
     const queue = await openQueue(address, store, note);
     const doer = new JobDoer({ store, runs });
     let done = 0;

@@ -67,7 +67,9 @@ export class Findings {
   /** Forgets all of a job, so that it is done anew. */
   async forget(digest: string): Promise<void> {
     await this.store.forget(resultKey(digest));
-    await this.store.forget(`trials/${digest}`);
+    // The last first: what is left after a kill is still the beginning of a search.
+    const { length } = await this.trials(digest);
+    for (let index = length - 1; index >= 0; index--) await this.store.forget(trialKey(digest, index));
   }
 }
 
