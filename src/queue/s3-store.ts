@@ -26,8 +26,8 @@ export interface S3Settings {
   readonly cache: string;
 }
 
-/** Files are sent in one piece, which S3 takes up to here. */
-const maxFileBytes = 5 * 2 ** 30;
+/** Files are sent in one piece, and Node.js reads no larger ones at once. */
+const maxFileBytes = 2 ** 31 - 1;
 
 /** A store in S3 or a service that speaks like it. It must know `If-None-Match: *`, by which the first of two that write wins. */
 export class S3Store implements ArtifactStore {
