@@ -18,6 +18,7 @@ const layers = [
   'attacks',
   'theory',
   'evidence',
+  'queue',
   'experiments',
   'report',
   'cli',

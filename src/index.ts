@@ -18,6 +18,7 @@ export * as linalg from './linalg/index.js';
 export * as locks from './locks/index.js';
 export * as models from './models/index.js';
 export * as nn from './nn/index.js';
+export * as queue from './queue/index.js';
 export * as registry from './registry/index.js';
 export * as report from './report/index.js';
 export * as spectra from './spectra/index.js';

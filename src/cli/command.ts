@@ -93,6 +93,11 @@ export interface CommandDefinition<A extends readonly ArgumentDefinition[], S ex
    * @param given - Value of an option that the user gave, as it was typed or stands in the file; undefined where he gave none.
    */
   presets?(given: (key: string) => unknown): Readonly<Record<string, unknown>>;
+  /**
+   * Options that say where it is run and decide nothing of what it finds, or hold a password: they are no part of the configuration,
+   * and are never shown or written.
+   */
+  readonly apart?: readonly (keyof z.input<S> & string)[];
   /** Whole command lines that work. */
   readonly examples: readonly string[];
   /** Does the work. Returns 0 when done, 1 when an asserted property does not hold; throws for everything else. */
@@ -198,9 +203,10 @@ async function execute<A extends readonly ArgumentDefinition[], S extends Option
   const argumentValues = readArguments(definition.arguments, command.args, file);
   const ownResolved = resolveOptions(definition.schema, own, values);
   const common = resolveOptions(commonSchema, commonOptions, values);
+  const apart = new Set<string>(definition.apart);
   const config = {
     ...Object.fromEntries(Object.entries(argumentValues).filter(([, value]) => value !== undefined)),
-    ...ownResolved.options,
+    ...Object.fromEntries(Object.entries(ownResolved.options).filter(([key]) => !apart.has(key))),
     ...common.options,
   };
   const silent = mode.json || mode.quiet;

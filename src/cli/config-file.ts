@@ -35,7 +35,11 @@ export function parseConfig(bytes: Uint8Array, source: string, known: KnownKeys)
   return values;
 }
 
-function parseYaml(bytes: Uint8Array, source: string): unknown {
+/** Parses YAML, which a stranger may have written.
+ *
+ * @throws InputError naming the place in the source.
+ */
+export function parseYaml(bytes: Uint8Array, source: string): unknown {
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);

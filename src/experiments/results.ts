@@ -7,6 +7,7 @@ import type { DemoResult } from './demo.js';
 import { withCurrentForms } from './older-results.js';
 import { type ReproductionResult, scales } from './reproduce/reproduction.js';
 import type { LockedInfo, TrainedInfo } from './run/index.js';
+import type { SweepResult } from './sweep/cells.js';
 
 /** A number; those that JSON lacks are written as text. */
 const number = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity'])]).transform(Number);
@@ -37,14 +38,16 @@ const lockJob = z.strictObject({
   spectra: z.array(spectrum),
   flops: number.optional().describe('floating-point operations that the lock took, checks of utility included'),
 });
-const locked = lockJob.extend({ test: utilityChange.optional(), warnings: z.array(text) });
+/** Form of what a lock found. */
+export const lockedForm = lockJob.extend({ test: utilityChange.optional(), warnings: z.array(text) });
 
 const point = z.record(text, z.union([number, text])).describe('what a search varied beside the learning rate');
 const spent = z.strictObject({ steps: count, samples: count, flops: number });
 const utility = z
   .strictObject({ before: share, after: share })
   .describe("the authorized score of the released model, and of the attacker's weights where they were best");
-const trial = z.strictObject({
+/** Form of a trial. */
+export const trialForm = z.strictObject({
   learningRate: number,
   seed: z.int(),
   curve: z.array(z.strictObject({ step: count, score: share })),
@@ -64,11 +67,12 @@ const trial = z.strictObject({
   point: point.optional(),
   failure: text.optional().describe('what went wrong, of a trial that failed'),
 });
-const search = z.strictObject({
-  search: z.array(trial),
+/** Form of what a search found. */
+export const searchForm = z.strictObject({
+  search: z.array(trialForm),
   learningRate: number,
   point: point.optional(),
-  trials: z.array(trial),
+  trials: z.array(trialForm),
 });
 const transform = z.strictObject({ name: text, options });
 const chosen = z.looseObject({ name: text, options: options.optional() });
@@ -97,7 +101,7 @@ const row = z
     measure: z.enum(['cost', 'score']),
     budget: count,
     draws: count.optional(),
-    result: search,
+    result: searchForm,
     missing: z
       .strictObject({ failed: count, of: count, reason: text })
       .describe('reported trials that failed: they count neither for the attacker nor for the lock')
@@ -188,6 +192,24 @@ const attacked = z.strictObject({
     .record(text, z.array(number))
     .describe('seconds of each trial by the name of its search: all that is not the same each time')
     .optional(),
+});
+
+const sweep = z.strictObject({
+  cells: z.array(
+    z
+      .strictObject({
+        name: text,
+        model: text,
+        lock: text.optional(),
+        attacks: text,
+        options: options.describe('of the attacks'),
+        locks: z.array(lockedForm).describe('its draws; none of a model that was locked before').optional(),
+        attacked: attacked.optional(),
+        failure: text.optional().describe('why nothing was measured'),
+      })
+      .describe('a model, a lock of it and the attacks on that'),
+  ),
+  failed: z.array(z.strictObject({ job: text, message: text })).describe('jobs that failed'),
 });
 
 const demo = attacked.extend({
@@ -283,6 +305,8 @@ export interface Results {
   demo: DemoResult;
   /** `weightlock reproduce`. */
   reproduce: ReproductionResult;
+  /** `weightlock sweep`. */
+  sweep: SweepResult;
 }
 
 /** A command whose result has a schema. */
@@ -290,14 +314,22 @@ export type ResultKind = keyof Results;
 
 const forms: { readonly [Kind in ResultKind]: z.ZodObject & z.ZodType<Results[Kind]> } = {
   train: trained,
-  lock: locked,
+  lock: lockedForm,
   attack: attacked,
   demo,
   reproduce: reproduced,
+  sweep,
 };
 
 /** Version of the form of a kind of result: another number means that older readers cannot read it. */
-const versions: Readonly<Record<ResultKind, number>> = { train: 1, lock: 1, attack: 1, demo: 1, reproduce: 1 };
+const versions: Readonly<Record<ResultKind, number>> = {
+  train: 1,
+  lock: 1,
+  attack: 1,
+  demo: 1,
+  reproduce: 1,
+  sweep: 1,
+};
 
 /** Names the form of a result in its file, `weightlock/attack/1`. */
 export function resultSchemaName(kind: ResultKind): string {

@@ -27,6 +27,7 @@ export {
   steps,
 } from './numbers.js';
 export { pageName, reproductionPage, reproductionReport, summarizeReproduction } from './reproduction-report.js';
+export { type SweepSummary, summarizeSweep, sweepReport } from './sweep-report.js';
 export { type Table, type TableColumn, tableToHtml, tableToMarkdown, tableToText } from './table.js';
 export { fitColumns, printable, printableJson, printableLines } from './text.js';
 export { showMetric, utilitySentence, utilityTable } from './utility-table.js';

@@ -12,7 +12,9 @@ import { lock } from './lock.js';
 import { predict } from './predict.js';
 import { report } from './report.js';
 import { reproduce } from './reproduce.js';
+import { sweep } from './sweep.js';
 import { train } from './train.js';
+import { worker } from './worker.js';
 
 /** All commands, in the order of `weightlock --help`. A new one is a file beside this and an entry here. */
 export const commands: readonly CliCommand[] = [
@@ -20,6 +22,8 @@ export const commands: readonly CliCommand[] = [
   train,
   lock,
   attack,
+  sweep,
+  worker,
   evaluate,
   inspect,
   predict,

@@ -4,7 +4,7 @@ import { readRun } from '../../evidence/index.js';
 import { attackOptions, demoOptions, fromResultFile, type ResultKind } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { InputError } from '../../registry/index.js';
-import { attackReport, demoReport, reportOrigin, reproductionReport } from '../../report/index.js';
+import { attackReport, demoReport, reportOrigin, reproductionReport, sweepReport } from '../../report/index.js';
 import { defineCommand } from '../command.js';
 import { requireOwnFile } from '../output-files.js';
 import { requirePage, writePage } from '../write-page.js';
@@ -16,7 +16,7 @@ const REPORT_START =
 /** `weightlock report`: the HTML report of a run, made anew from its results. */
 export const report = defineCommand({
   name: 'report',
-  summary: 'Write the HTML report of a finished demo, attack or reproduction again, from its results.',
+  summary: 'Write the HTML report of a finished demo, attack, sweep or reproduction again, from its results.',
   arguments: [{ name: 'run', description: 'Run folder, such as runs/demo-0123456789ab.', required: true }],
   schema: z.strictObject({
     output: z.string().optional().describe('HTML file to write; default report.html in the run folder'),
@@ -55,7 +55,8 @@ export const report = defineCommand({
     else if (command === 'attack') {
       page = await attackReport(read('attack'), attackOptions.parse(known(attackOptions)), origin);
     } else if (command === 'reproduce') page = await reproductionReport(read('reproduce'), origin);
-    else throw new InputError(`${run}: expected a run of demo, attack or reproduce, found one of ${command}`);
+    else if (command === 'sweep') page = await sweepReport(read('sweep'), origin);
+    else throw new InputError(`${run}: expected a run of demo, attack, sweep or reproduce, found one of ${command}`);
     if (!dryRun) await writeFileAtomic(output, page);
     print(dryRun ? `would write ${output}` : output);
     result({ output });

@@ -171,7 +171,7 @@ export async function attackJob(
 }
 
 /** What is to be said of searches and trials that failed, one sentence each. */
-function failureNotes(
+export function failureNotes(
   failures: readonly { readonly task: AttackTask; readonly error: Error }[],
   results: ReadonlyMap<string, SearchResult>,
 ): string[] {

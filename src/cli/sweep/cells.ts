@@ -1,0 +1,223 @@
+import { learnedOptions, type TransformOptions } from '../../attacks/index.js';
+import { canonicalJson, digestOfModel } from '../../evidence/index.js';
+import {
+  attackDoubts,
+  attackPlan,
+  cardDisagreements,
+  methodOf,
+  modelsOfPlan,
+  type SweepCell,
+  type SweepLock,
+} from '../../experiments/index.js';
+import { loadModel, type Model } from '../../models/index.js';
+import { InputError, optionsUnder } from '../../registry/index.js';
+import { chosenOptimizer, createOptimizer, requireTrainable } from '../../training/index.js';
+import { dataForModel, modelData, taskInput } from '../card-data.js';
+import type { CommandContext, RunInputs } from '../command.js';
+import { dataInputs, loadTask } from '../data-folder.js';
+import { modelArgument } from '../model-argument.js';
+import { givenConfig, modelConfigInput } from '../model-options.js';
+import { attackTask, fitToTask } from '../task-option.js';
+import type { SweepPlan } from './plan.js';
+
+type Context = Pick<CommandContext<[], never>, 'dryRun' | 'note' | 'print' | 'progress' | 'signal'>;
+type PlanModel = SweepPlan['models'][number];
+type PlanLock = SweepPlan['locks'][number];
+type PlanAttacks = SweepPlan['attacks'][number];
+
+/** What a plan comes to, everything that it names looked at. */
+export interface SweepPlanned {
+  readonly cells: readonly SweepCell[];
+  /** Digests of what is read, for the run folder. */
+  readonly inputs: RunInputs;
+  /** What its owner should know, one line each. */
+  readonly warnings: readonly string[];
+}
+
+/** A model of a plan with the paths that it lies at. */
+interface Located {
+  readonly name: string;
+  readonly unlocked?: string;
+  readonly released?: string;
+  readonly sham?: string;
+  readonly config?: Record<string, unknown>;
+}
+
+/**
+ * Looks at everything that a plan names, and multiplies it out: models by locks by attacks.
+ *
+ * @param source - The plan's file, for messages.
+ * @returns undefined in a dry run that would have to download a model: nothing else can be said then.
+ * @throws InputError naming the file and the key.
+ */
+export async function plannedCells(
+  plan: SweepPlan,
+  source: string,
+  context: Context,
+): Promise<SweepPlanned | undefined> {
+  const inputs: Record<string, string> = { plan: canonicalJson(plan) };
+  const warnings = new Set<string>();
+  const cells: SweepCell[] = [];
+  for (const [index, entry] of plan.models.entries()) {
+    const model = await within(`${source}: models.${index}`, () => locate(entry, context, inputs));
+    if (!model) return undefined;
+    const locks = model.unlocked === undefined ? [] : plan.locks;
+    const made: SweepLock[] = [];
+    for (const [place, lock] of locks.entries()) {
+      made.push(
+        await within(`${source}: locks.${place}`, () => sweepLock(lock, entry, model, { context, inputs, warnings })),
+      );
+    }
+    for (const [place, attacks] of plan.attacks.entries()) {
+      const versions = [...(model.released === undefined ? [] : [undefined]), ...made];
+      for (const lock of versions) {
+        const cell = () => sweepCell({ model, lock, attacks }, { context, inputs, warnings });
+        cells.push(await within(`${source}: attacks.${place}`, cell));
+      }
+    }
+  }
+  return { cells, inputs, warnings: [...warnings] };
+}
+
+/** What parts of a plan are looked at with, and what was found on the way. */
+interface Looking {
+  readonly context: Context;
+  readonly inputs: Record<string, string>;
+  readonly warnings: Set<string>;
+}
+
+async function locate(
+  entry: PlanModel,
+  context: Context,
+  inputs: Record<string, string>,
+): Promise<Located | undefined> {
+  const config = await givenConfig(entry);
+  for (const [key, value] of Object.entries(await modelConfigInput(entry.modelConfig))) {
+    inputs[`${entry.name} ${key}`] = value;
+  }
+  const found: { [Place in 'unlocked' | 'released' | 'sham']?: string } = {};
+  for (const place of ['unlocked', 'released', 'sham'] as const) {
+    const given = entry[place];
+    if (given === undefined) continue;
+    const path = await modelArgument(given, context);
+    if (path === undefined) return undefined;
+    found[place] = path;
+    inputs[`${entry.name} ${place}`] = await digestOfModel(path);
+  }
+  return { name: entry.name, ...found, ...(config && { config }) };
+}
+
+/** A lock as it is made of one model, its data and options looked at. */
+async function sweepLock(
+  lock: PlanLock,
+  entry: PlanModel,
+  { name, unlocked: from, config }: Located,
+  { context, inputs, warnings }: Looking,
+): Promise<SweepLock> {
+  if (from === undefined) throw new InputError(`expected a model before the lock of ${name}, found none`);
+  const method = methodOf(lock.method);
+  const [only] = lock.method;
+  const options =
+    only !== undefined && lock.method.length === 1
+      ? (optionsUnder(lock, only) ?? {})
+      : Object.fromEntries(lock.method.map((each) => [each, optionsUnder(lock, each)]));
+  if (lock.sham && !method.sham) throw new InputError(`sham: expected a lock method that trains, found ${method.name}`);
+  const shared = {
+    ...{ name: lock.name, from, methods: lock.method, options, seeds: lock.seeds, sham: lock.sham },
+    ...(config && { config }),
+  };
+  const isGiven = JSON.stringify(entry.data) !== JSON.stringify(modelData.parse({}));
+  const released = await loadModel(from, { config });
+  if (!method.needsData && !isGiven && entry.task === undefined) {
+    method.locks(released.weights, options);
+    return shared;
+  }
+  const { data, card, problems } = await dataForModel(from, released, entry.data);
+  const { train } = await loadTask(data, context.note);
+  const { model, task } = await fitToTask(released, train, { name: entry.task, path: from, config });
+  const training = method.training?.(options);
+  if (training) requireTrainable(model, train, training.batchSize);
+  else task.requireFit(model, train);
+  method.locks(model.weights, options);
+  for (const text of [...(model.notes ?? []), ...problems, ...cardDisagreements(card, model, train)]) {
+    warnings.add(`${name}: ${text}`);
+  }
+  await note(inputs, `${name} authorized`, data);
+  return { ...shared, data, ...(entry.task !== undefined && { task: entry.task }) };
+}
+
+/** One cell, looked at as `weightlock attack` looks at its models and data. */
+async function sweepCell(
+  { model, lock, attacks }: { model: Located; lock?: SweepLock; attacks: PlanAttacks },
+  { context, inputs, warnings }: Looking,
+): Promise<SweepCell> {
+  const { name: attacksName, data: given, retain: like, task: named, knowsLock, ...options } = attacks;
+  const { config, unlocked } = model;
+  // A lock that is yet to be made has its architecture, head and card from the model before it.
+  const locked = lock ? lock.from : (model.released ?? '');
+  const name = `${model.name}, ${lock?.name ?? 'released'}, ${attacksName}`;
+  const released = await loadModel(locked, { config });
+  const { data, card, problems } = await dataForModel(locked, released, given, { authorized: false });
+  const { train } = await loadTask(data, context.note);
+  const task = attackTask(named, released, train);
+  const head = task.head === released.head.kind ? undefined : task.headFor(train);
+  const sham = lock ? undefined : model.sham;
+  const targets = {
+    locked,
+    ...(unlocked !== undefined && { unlocked }),
+    ...(sham !== undefined && { sham }),
+    ...(config && { config }),
+    ...(head && { head }),
+  };
+  const beside = async (path: string | undefined) =>
+    path === undefined ? undefined : loadModel(path, { config, head });
+  const models = {
+    locked: (await beside(locked)) as Model,
+    unlocked: await beside(unlocked),
+    sham: await beside(sham),
+  };
+  for (const each of Object.values(models)) {
+    if (!each) continue;
+    requireTrainable(each, train, options.costBatchSize);
+    requireTrainable(each, task.fewShot(train, options.perClass, 0), options.scoreBatchSize);
+    const shapes = new Map([...each.weights].map(([weight, { shape }]) => [weight, shape]));
+    for (const optimizer of options.optimizers) createOptimizer(chosenOptimizer(options, optimizer), shapes);
+  }
+  const retain = like && (await dataForModel(locked, released, like)).data;
+  if (retain) {
+    requireTrainable(released, (await loadTask(retain, context.note)).train, options.costBatchSize);
+    await note(inputs, `${name} retain`, retain);
+  }
+  const plan = attackPlan(data, options, knowsLock ? learned(lock) : {}, retain);
+  for (const path of modelsOfPlan(plan)) inputs[`model ${path}`] = await digestOfModel(path);
+  await note(inputs, name, data);
+  // Of a lock that is not made there is nothing to doubt yet: its weights are still those of the model before it.
+  const doubts = lock
+    ? attackDoubts({ locked: models.locked, card, attack: train })
+    : attackDoubts({ ...models, card, attack: train });
+  const disagreements = cardDisagreements(card, models.locked, train, { authorized: false });
+  for (const text of [...problems, ...disagreements, ...doubts]) warnings.add(`${name}: ${text}`);
+  return { name, model: model.name, ...(lock && { lock }), attacks: attacksName, targets, plan, options, task };
+}
+
+/** What an attacker takes from knowing a lock's options; nothing of several stages, which say nothing together. */
+function learned(lock: SweepLock | undefined): TransformOptions {
+  const knowledge = lock && methodOf(lock.methods).reveals?.(lock.options);
+  return knowledge ? learnedOptions(knowledge) : {};
+}
+
+async function note(inputs: Record<string, string>, what: string, data: Parameters<typeof dataInputs>[0]) {
+  for (const [key, value] of Object.entries({ ...(await dataInputs(data)), ...taskInput(data) })) {
+    inputs[`${what} ${key}`] = value;
+  }
+}
+
+/** Does something, and says in which part of the plan it failed. */
+async function within<T>(where: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (error instanceof InputError) throw new InputError(`${where}: ${error.message}`);
+    throw error;
+  }
+}

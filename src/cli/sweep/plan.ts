@@ -1,0 +1,158 @@
+import { z } from 'zod';
+import { attackOptions } from '../../experiments/index.js';
+import { readFileCapped } from '../../formats/index.js';
+import { lockMethods } from '../../locks/index.js';
+import { InputError, optionsOf } from '../../registry/index.js';
+import { withOptimizers } from '../../training/index.js';
+import { modelData } from '../card-data.js';
+import { parseYaml } from '../config-file.js';
+import { modelOptions } from '../model-options.js';
+import { didYouMean } from '../suggest.js';
+import { taskOption } from '../task-option.js';
+
+/** A plan is written by hand; a larger file is a mistake. */
+const maxBytes = 2 ** 20;
+
+const name = z
+  .string()
+  .regex(/^[\w][\w .+-]{0,63}$/, { error: 'expected letters, digits, spaces and . _ + - alone, at most 64' });
+
+const plannedModel = z.strictObject({
+  name: name.describe('name in tables'),
+  unlocked: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('model before the lock: the locks of the plan are made of it, and it is attacked for comparison'),
+  released: z.string().min(1).optional().describe('locked model that is attacked as it is'),
+  sham: z.string().min(1).optional().describe('sham-locked model, the control beside `released`'),
+  ...modelOptions.shape,
+  data: modelData.prefault({}).describe("the authorized task, for the retain loss of locks; default the model's own"),
+  task: taskOption.describe("what the model is released for; default the task of the model's head"),
+});
+
+const plannedLock = withOptimizers(
+  z.strictObject({
+    name: name.describe('name in tables'),
+    method: z
+      .array(z.enum(lockMethods.names() as [string, ...string[]]))
+      .min(1)
+      .refine((names) => new Set(names).size === names.length, { message: 'expected each method once' })
+      .describe('lock method, or several as stages one after the other'),
+    seeds: z
+      .array(z.int().min(0))
+      .min(1)
+      .max(1000)
+      .refine((seeds) => new Set(seeds).size === seeds.length, { message: 'expected each seed once' })
+      .default([1])
+      .describe('seeds of its draws: each trial of an attack takes one by its own seed'),
+    sham: z.boolean().default(false).describe('make the sham lock as well, and attack it in the same way'),
+    // By the registry's names, which the type of the options does not know.
+    ...(optionsOf('method', lockMethods.entries(), { inFull: true }) as Record<never, z.ZodType>),
+  }),
+);
+
+const plannedAttacks = withOptimizers(
+  z.strictObject({
+    name: name.describe('name in tables'),
+    data: modelData.prefault({}).describe('the unauthorized task'),
+    retain: modelData
+      .optional()
+      .describe('examples like those of the authorized task, for attacks that heal; default none'),
+    task: taskOption.describe('what the attacker wants of the data; default as of `weightlock attack`'),
+    knowsLock: z
+      .boolean()
+      .default(false)
+      .describe('the attacker knows the options of the locks that the plan makes, as one who read about them'),
+    ...attackOptions.shape,
+  }),
+);
+
+/** What a plan of a sweep says. */
+export const sweepPlan = z.strictObject({
+  models: z.array(plannedModel).min(1).max(1000),
+  locks: z.array(plannedLock).max(1000).default([]),
+  attacks: z.array(plannedAttacks).min(1).max(1000),
+});
+
+/** A parsed {@link sweepPlan}. */
+export type SweepPlan = z.output<typeof sweepPlan>;
+
+/** Keys of lists that may be written as their only element. */
+const lists = new Set(['method', 'optimizers', 'attacks', 'seeds', 'searchSeeds', 'searchSchedules']);
+
+/**
+ * Reads the plan of a sweep.
+ *
+ * @throws InputError naming the file and the first key that is not as it must be.
+ */
+export async function readPlan(path: string): Promise<SweepPlan> {
+  const given = parseYaml(await readFileCapped(path, maxBytes), path);
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw new InputError(`${path}: expected the keys models, locks and attacks, found something else`);
+  }
+  const parsed = sweepPlan.safeParse(asLists(given as Record<string, unknown>));
+  if (!parsed.success) {
+    // A key that is misspelt is also one that is missing; the first says why.
+    const { issues } = parsed.error;
+    const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
+    throw new InputError(`${path}: ${explain(issue)}`);
+  }
+  const plan = parsed.data;
+  for (const part of ['models', 'locks', 'attacks'] as const) {
+    const names = plan[part].map((each) => each.name);
+    const twice = names.findIndex((each, index) => names.indexOf(each) !== index);
+    if (twice !== -1) throw new InputError(`${path}: ${part}.${twice}.name: ${names[twice]} is given twice`);
+  }
+  for (const [index, { released, unlocked, sham }] of plan.models.entries()) {
+    const at = `${path}: models.${index}`;
+    if (released === undefined && unlocked === undefined) {
+      throw new InputError(`${at}: expected a model before the lock (unlocked) or after it (released), found neither`);
+    }
+    if (released === undefined && plan.locks.length === 0) {
+      throw new InputError(`${at}.released: expected a locked model, or locks to make, found neither`);
+    }
+    if (released === undefined && sham !== undefined) {
+      throw new InputError(`${at}.sham: expected a released model beside it; locks of the plan have a key sham`);
+    }
+  }
+  const knowing = plan.attacks.findIndex(({ knowsLock }) => knowsLock);
+  if (knowing !== -1 && plan.locks.length === 0) {
+    throw new InputError(`${path}: attacks.${knowing}.knowsLock: expected locks to know of, found none in the plan`);
+  }
+  return plan;
+}
+
+/** The same with a list in the place of each only element, one level down in the parts of the plan. */
+function asLists(plan: Record<string, unknown>): Record<string, unknown> {
+  const part = (value: unknown): unknown => {
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(
+      Object.entries(value).map(([key, inner]) => [
+        key,
+        lists.has(key) && (typeof inner === 'string' || typeof inner === 'number') ? [inner] : inner,
+      ]),
+    );
+  };
+  return Object.fromEntries(
+    Object.entries(plan).map(([key, value]) => [key, Array.isArray(value) ? value.map(part) : value]),
+  );
+}
+
+function explain(issue: z.core.$ZodIssue): string {
+  const at = issue.path.map(String).join('.');
+  const where = at === '' ? '' : `${at}: `;
+  if (issue.code === 'unrecognized_keys') {
+    const [key = ''] = issue.keys;
+    return `${where}unknown key ${JSON.stringify(key)}${didYouMean(key, keysAt(issue.path))}`;
+  }
+  return `${where}${issue.message}`;
+}
+
+/** The keys that the plan has at a place. */
+function keysAt(path: readonly PropertyKey[]): string[] {
+  if (path.length === 0) return Object.keys(sweepPlan.shape);
+  if (path.length > 2) return [];
+  const parts = { models: plannedModel, locks: plannedLock, attacks: plannedAttacks };
+  return Object.keys(parts[path[0] as keyof typeof parts]?.shape ?? {});
+}

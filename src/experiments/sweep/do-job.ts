@@ -1,0 +1,88 @@
+import { join } from 'node:path';
+import { type ArtifactStore, filesOf } from '../../queue/index.js';
+import { InputError } from '../../registry/index.js';
+import { Children } from './children.js';
+import { Findings } from './found.js';
+import { type LockJob, readJob, type SearchJob } from './job.js';
+import { dataWithPaths, foundPaths, withPaths } from './paths.js';
+
+/** Where a worker works. */
+export interface Workplace {
+  /** What it shares with other machines. */
+  readonly store: ArtifactStore;
+  /** Folder of this machine for what is only needed until a job is done: checkpoints of locks, weights that healed. */
+  readonly runs: string;
+}
+
+/** Does jobs of sweeps, from wherever they come. */
+export class JobDoer {
+  readonly #findings: Findings;
+  readonly #children = new Children();
+
+  constructor(private readonly place: Workplace) {
+    this.#findings = new Findings(place.store);
+  }
+
+  /**
+   * Does a job, unless what it finds is there already. What was begun goes on: a search at its next trial, a lock of this machine
+   * at its checkpoint.
+   *
+   * @param data - As it came out of the queue.
+   * @throws InputError when it is no job of ours, or cannot be done.
+   */
+  async run(data: unknown, signal: AbortSignal): Promise<void> {
+    const { digest, job } = readJob(data);
+    if (await this.#findings.read(digest)) return;
+    if (job.kind === 'search') await this.#search(digest, job, signal);
+    else await this.#lock(digest, job, signal);
+  }
+
+  /** Ends the processes that wait for more. */
+  end(): void {
+    this.#children.end();
+  }
+
+  async #search(digest: string, { task, engine }: SearchJob, signal: AbortSignal): Promise<void> {
+    const before = await this.#findings.trials(digest);
+    const times = before.map(({ seconds }) => seconds);
+    const found = await this.#children.run(
+      {
+        kind: 'search',
+        task: await withPaths(task, foundPaths(this.place.store)),
+        engine,
+        prepared: join(this.place.runs, 'sweep-prepared'),
+        finished: before.map(({ seconds: _, ...trial }) => trial),
+      },
+      {
+        signal,
+        onTrial: async ({ trial, index, seconds }) => {
+          times[index] = seconds;
+          await this.#findings.keepTrial(digest, index, { ...trial, seconds });
+        },
+      },
+    );
+    if (found.kind !== 'search') throw new InputError(`job ${digest}: expected a search, found a ${found.kind}`);
+    const { search, trials } = found.result;
+    const seconds = Array.from({ length: search.length + trials.length }, (_, index) => times[index] ?? Number.NaN);
+    await this.#findings.keep(digest, { kind: 'search', result: found.result, seconds });
+  }
+
+  async #lock(digest: string, { model, data, ...job }: LockJob, signal: AbortSignal): Promise<void> {
+    const { store, runs } = this.place;
+    const paths = foundPaths(store);
+    const found = await this.#children.run(
+      {
+        kind: 'lock',
+        job,
+        model: { ...model, path: await paths.model(model.path) },
+        ...(data && { data: await dataWithPaths(data, paths) }),
+        runs,
+        digest,
+      },
+      { signal, onTrial: async () => undefined },
+    );
+    if (found.kind !== 'lock') throw new InputError(`job ${digest}: expected a lock, found a ${found.kind}`);
+    const kept = await store.keepTree(await filesOf(found.path));
+    await this.#findings.keep(digest, { kind: 'lock', model: kept, info: found.info });
+  }
+}

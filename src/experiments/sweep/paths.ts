@@ -1,0 +1,103 @@
+import { stat } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
+import { type AttackTask, modelsRead, type TransformStep } from '../../attacks/index.js';
+import type { DataSpec } from '../../data/index.js';
+import { locateInside, resolveInside, TABLE_NAME } from '../../formats/index.js';
+import { findModelFiles } from '../../models/index.js';
+import { type ArtifactStore, filesOf } from '../../queue/index.js';
+import { InputError } from '../../registry/index.js';
+
+/** Gives another path for each path of something. */
+interface PathMap {
+  /** Of a model directory, or a model's only file. */
+  model(path: string): Promise<string>;
+  /** Of a data set. */
+  data(path: string): Promise<string>;
+}
+
+/** A task with other paths everywhere. */
+export async function withPaths(task: AttackTask, map: PathMap): Promise<AttackTask> {
+  const { start, transforms, data, retain } = task;
+  const draws = start.kind === 'model' ? start.draws : undefined;
+  return {
+    ...task,
+    start:
+      start.kind === 'random'
+        ? { ...start, like: await map.model(start.like) }
+        : {
+            ...start,
+            path: await map.model(start.path),
+            ...(draws && { draws: await Promise.all(draws.map((path) => map.model(path))) }),
+          },
+    ...(transforms && { transforms: await Promise.all(transforms.map((step) => stepWithPaths(step, map))) }),
+    data: await dataWithPaths(data, map),
+    ...(retain && { retain: await dataWithPaths(retain, map) }),
+  };
+}
+
+/** Data with other paths. */
+export async function dataWithPaths(data: DataSpec, map: PathMap): Promise<DataSpec> {
+  const { path, tokenizer } = data;
+  return {
+    ...data,
+    ...(path !== undefined && { path: await map.data(path) }),
+    ...(tokenizer !== undefined && { tokenizer: await map.model(tokenizer) }),
+  };
+}
+
+/** A transform's options name the models that it reads, and nothing else that is a path. */
+async function stepWithPaths(step: TransformStep, map: PathMap): Promise<TransformStep> {
+  const read = modelsRead([step]);
+  if (read.length === 0) return step;
+  const other = new Map(await Promise.all(read.map(async (path) => [path, await map.model(path)] as const)));
+  const options = Object.entries(step.options as Record<string, unknown>).map(([key, value]) => [
+    key,
+    typeof value === 'string' ? (other.get(value) ?? value) : value,
+  ]);
+  return { ...step, options: Object.fromEntries(options) };
+}
+
+/** Puts files into a store and gives their references: each path once. */
+export function keptPaths(store: ArtifactStore): PathMap {
+  const known = new Map<string, Promise<string>>();
+  const once = (kind: string, path: string, keep: () => Promise<string>) => {
+    const key = `${kind} ${resolve(path)}`;
+    const kept = known.get(key) ?? keep();
+    known.set(key, kept);
+    return kept;
+  };
+  return {
+    model: (path) =>
+      once('model', path, async () => {
+        const { folder, read, companions } = await findModelFiles(path);
+        const files = [];
+        for (const name of [...read, ...companions]) {
+          files.push({ name, path: (await locateInside(folder, name)) ?? resolveInside(folder, name) });
+        }
+        return reference(await store.keepTree(files), folder === path ? undefined : basename(path));
+      }),
+    data: (path) =>
+      once('data', path, async () => {
+        if (!(await stat(path)).isFile()) return reference(await store.keepTree(await filesOf(path)));
+        const name = basename(path);
+        // Of one set among several in a folder, the others' names say what it is.
+        const files = TABLE_NAME.test(path) ? [{ name, path }] : await filesOf(dirname(path));
+        return reference(await store.keepTree(files), name);
+      }),
+  };
+}
+
+/** The places on this machine of what references name. */
+export function foundPaths(store: ArtifactStore): PathMap {
+  const find = async (text: string) => {
+    const [, digest, name] = /^artifact:([0-9a-f]{64})(?:\/([^/\\\0]+))?$/.exec(text) ?? [];
+    if (digest === undefined) throw new InputError(`expected artifact: and a digest, found ${JSON.stringify(text)}`);
+    const folder = await store.tree(digest);
+    return name === undefined ? folder : resolveInside(folder, name);
+  };
+  return { model: find, data: find };
+}
+
+function reference(digest: string, name?: string): string {
+  return name === undefined ? `artifact:${digest}` : `artifact:${digest}/${name}`;
+}

@@ -1,0 +1,135 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { initializeModel, saveModel } from '../src/models/index.js';
+import { runCommand } from './support/run-command.js';
+
+const plan = `models:
+  - name: mlp
+    released: locked
+attacks:
+  - name: few
+    data: { classes: [3, 4], testLimit: 60 }
+    attacks: fine-tune
+    optimizers: sgd
+    adaptive: false
+    costSteps: 0
+    scoreSteps: 8
+    perClass: 5
+    seeds: [1, 2]
+    searchSeeds: 9
+`;
+const flags = [
+  ...[
+    '--data.classes',
+    '3,4',
+    '--data.test-limit',
+    '60',
+    '--attacks',
+    'fine-tune',
+    '--optimizers',
+    'sgd',
+    '--no-adaptive',
+  ],
+  ...['--cost-steps', '0', '--score-steps', '8', '--per-class', '5', '--seeds', '1,2', '--search-seeds', '9'],
+];
+const how = ['--threads', '1', '--workers', '1', '--quiet'];
+
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'weightlock-sweep-'));
+  await saveModel(join(root, 'locked'), initializeModel('mlp', { num_labels: 2, hidden_sizes: [8, 6] }, 1));
+  writeFileSync(join(root, 'plan.yaml'), plan);
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+const run = (...args: string[]) => runCommand(root, args);
+const folderOf = (command: string) => {
+  const name = readdirSync(join(root, 'runs')).find((each) => each.startsWith(`${command}-`));
+  return join(root, 'runs', name ?? 'none');
+};
+const resultOf = (command: string) => JSON.parse(readFileSync(join(folderOf(command), 'result.json'), 'utf8'));
+
+describe('a sweep of one model', () => {
+  it('finds what attack finds, to the bit, prints it, and can be reported', async () => {
+    const swept = await run('sweep', 'plan.yaml', ...how);
+    expect([swept.status, swept.stderr]).toEqual([0, '']);
+    const attacked = await run('attack', 'locked', ...flags, ...how);
+    expect([attacked.status, attacked.stderr]).toEqual([0, '']);
+    const { seconds, ...found } = resultOf('attack');
+    const { cells, failed, schema } = resultOf('sweep');
+    expect([schema, failed, cells.length]).toEqual(['weightlock/sweep/1', [], 1]);
+    const { seconds: times, ...own } = cells[0].attacked;
+    expect(JSON.stringify({ schema: found.schema, ...own })).toBe(JSON.stringify(found));
+    expect(Object.keys(times)).toEqual(Object.keys(seconds));
+    expect(swept.stdout).toContain('Attacks on the unauthorized task');
+
+    // Every trial lies in the store by itself as well.
+    const trials = readdirSync(join(root, 'runs', 'artifacts', 'trials'), { recursive: true, encoding: 'utf8' });
+    const all = Object.values(times as Record<string, number[]>).flat();
+    expect(trials.filter((name) => name.endsWith('.json'))).toHaveLength(all.length);
+    const { jobs } = JSON.parse(readFileSync(join(folderOf('sweep'), 'jobs.json'), 'utf8'));
+    expect(jobs.map(({ state }: { state: string }) => state)).toEqual(Object.keys(times).map(() => 'done'));
+
+    const page = join(folderOf('sweep'), 'report.html');
+    const before = readFileSync(page, 'utf8');
+    await rm(page);
+    expect((await run('report', folderOf('sweep'))).status).toBe(0);
+    expect(readFileSync(page, 'utf8')).toBe(before);
+  });
+
+  it('is planned without being run', async () => {
+    const { status, stdout } = await run('sweep', 'plan.yaml', '--dry-run', '--runs', 'none', ...how);
+    expect(status).toBe(0);
+    expect(stdout).toContain('mlp, released, few: score-fine-tune-sgd-locked, at most 10 trials');
+    expect(stdout).toMatch(/would run 3 jobs, at most \d+ trials; none\/sweep-[0-9a-f]{12} \(new\)/);
+    expect(existsSync(join(root, 'none'))).toBe(false);
+  });
+});
+
+describe('a plan that is wrong', () => {
+  it.each([
+    ['attacks:', 'atacks:', 'unknown key "atacks"; did you mean attacks?'],
+    ['optimizers:', 'optimisers:', 'attacks.0: unknown key "optimisers"; did you mean optimizers?'],
+    ['sgd', 'sdg', 'attacks.0.optimizers.0: '],
+    ['released: locked', 'released: nowhere', 'models.0: nowhere: '],
+    ['released', 'unlocked', 'models.0.released: expected a locked model, or locks to make, found neither'],
+    ['seeds: [1, 2]', 'seeds: [9]', 'attacks.0: seeds: expected none of the search'],
+    ['[3, 4]', '[3, 14]', 'attacks.0: data.classes: '],
+    ['mlp', '../mlp', 'models.0.name: expected letters, digits, spaces'],
+    ['released: locked', 'released: locked\n  - name: mlp\n    released: locked', 'models.1.name: mlp is given twice'],
+    [plan, '- a\n- b', 'expected the keys models, locks and attacks'],
+    [plan, 'a: &a [*a', 'expected YAML'],
+  ])('%j as %j: one line that names file and key', async (right, wrong, message) => {
+    writeFileSync(join(root, 'wrong.yaml'), plan.replace(right, wrong));
+    const { status, stdout, stderr } = await run('sweep', 'wrong.yaml', '--runs', 'wrong', ...how);
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^error: wrong\.yaml: [^\n]*\n$/);
+    expect(stderr).toContain(message);
+    expect(existsSync(join(root, 'wrong'))).toBe(false);
+  });
+});
+
+it('a queue that cannot be reached is named without its password, which is written nowhere', async () => {
+  const url = 'postgres://me:s3cret@127.0.0.1:1/sweeps';
+  const ends = [
+    await run('sweep', 'plan.yaml', '--queue', url, '--runs', 'far', '--verbose', '--threads', '1'),
+    await run('worker', '--queue', url, '--artifacts', 'far-artifacts'),
+  ];
+  for (const { status, stdout, stderr } of ends) {
+    expect(status).toBe(2);
+    expect(stderr).toContain('PostgreSQL at 127.0.0.1:1/sweeps: expected a database, ');
+    expect(stdout + stderr).not.toContain('s3cret');
+  }
+  const files = readdirSync(join(root, 'far'), { recursive: true, withFileTypes: true }).filter((each) =>
+    each.isFile(),
+  );
+  expect(files.map(({ name }) => name)).toContain('config.yaml');
+  for (const { parentPath, name } of files) {
+    expect(readFileSync(join(parentPath, name), 'utf8'), name).not.toContain('s3cret');
+  }
+  expect((await run('worker', '--artifacts', 'x')).stderr).toContain('--queue: expected the PostgreSQL of the jobs');
+  expect((await run('sweep', 'plan.yaml', '--workers', '0')).stderr).toContain('--workers: expected 1 or more');
+});
