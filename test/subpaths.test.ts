@@ -45,7 +45,17 @@ function packagesLoadedBy(code: string): string[] {
 }
 
 describe('what an import loads', () => {
-  const heavy = ['vega', 'vega-lite', 'sharp', 'commander', 'onnxruntime-node', 'mnist', 'pg', 'pg-boss', '@electric-sql/pglite'];
+  const heavy = [
+    'vega',
+    'vega-lite',
+    'sharp',
+    'commander',
+    'onnxruntime-node',
+    'mnist',
+    'pg',
+    'pg-boss',
+    '@electric-sql/pglite',
+  ];
 
   it.each(['weightlock', 'weightlock/locks', 'weightlock/report'])(
     '%s: nothing that draws, decodes, runs or parses',

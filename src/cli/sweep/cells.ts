@@ -11,12 +11,14 @@ import {
 } from '../../experiments/index.js';
 import { loadModel, type Model } from '../../models/index.js';
 import { InputError, optionsUnder } from '../../registry/index.js';
+import { taskOf } from '../../tasks/index.js';
 import { chosenOptimizer, createOptimizer, requireTrainable } from '../../training/index.js';
 import { dataForModel, modelData, taskInput } from '../card-data.js';
 import type { CommandContext, RunInputs } from '../command.js';
 import { dataInputs, loadTask } from '../data-folder.js';
 import { modelArgument } from '../model-argument.js';
 import { givenConfig, modelConfigInput } from '../model-options.js';
+import { readProxy } from '../proxy-data.js';
 import { attackTask, fitToTask } from '../task-option.js';
 import type { SweepPlan } from './plan.js';
 
@@ -122,14 +124,29 @@ async function sweepLock(
       ? (optionsUnder(lock, only) ?? {})
       : Object.fromEntries(lock.method.map((each) => [each, optionsUnder(lock, each)]));
   if (lock.sham && !method.sham) throw new InputError(`sham: expected a lock method that trains, found ${method.name}`);
+  if (method.needsAdversary && lock.proxies.length === 0) {
+    throw new InputError(`proxies: expected tasks that an attacker may be after, for ${method.name}, got none`);
+  }
+  if (!method.needsAdversary && lock.proxies.length > 0) {
+    throw new InputError(`proxies: expected a lock method that is trained against attacks, got ${method.name}`);
+  }
+  const released = await loadModel(from, { config });
+  const adversary = [];
+  for (const [index, proxy] of lock.proxies.entries()) {
+    const { data } = await dataForModel(from, released, modelData.parse(readProxy(proxy)), { authorized: false });
+    const { train } = await loadTask(data, context.note);
+    if (train.size === 0) throw new InputError(`proxies.${index}: expected training examples, found none`);
+    await note(inputs, `${name} proxy ${proxy}`, data);
+    adversary.push(data);
+  }
   const shared = {
+    ...(adversary.length > 0 && { adversary }),
     ...{ name: lock.name, from, methods: lock.method, options, seeds: lock.seeds, sham: lock.sham },
     ...(config && { config }),
   };
   const isGiven = JSON.stringify(entry.data) !== JSON.stringify(modelData.parse({}));
-  const released = await loadModel(from, { config });
   if (!method.needsData && !isGiven && entry.task === undefined) {
-    method.locks(released.weights, options);
+    method.locks(released.weights, options, released);
     return shared;
   }
   const { data, card, problems } = await dataForModel(from, released, entry.data);
@@ -138,7 +155,7 @@ async function sweepLock(
   const training = method.training?.(options);
   if (training) requireTrainable(model, train, training.batchSize);
   else task.requireFit(model, train);
-  method.locks(model.weights, options);
+  method.locks(model.weights, options, model);
   for (const text of [...(model.notes ?? []), ...problems, ...cardDisagreements(card, model, train)]) {
     warnings.add(`${name}: ${text}`);
   }
@@ -151,7 +168,15 @@ async function sweepCell(
   { model, lock, attacks }: { model: Located; lock?: SweepLock; attacks: PlanAttacks },
   { context, inputs, warnings }: Looking,
 ): Promise<SweepCell> {
-  const { name: attacksName, data: given, retain: like, task: named, knowsLock, ...options } = attacks;
+  const {
+    name: attacksName,
+    data: given,
+    retain: like,
+    authorized: judged,
+    task: named,
+    knowsLock,
+    ...options
+  } = attacks;
   const { config, unlocked } = model;
   // A lock that is yet to be made has its architecture, head and card from the model before it.
   const locked = lock ? lock.from : (model.released ?? '');
@@ -188,7 +213,12 @@ async function sweepCell(
     requireTrainable(released, (await loadTask(retain, context.note)).train, options.costBatchSize);
     await note(inputs, `${name} retain`, retain);
   }
-  const plan = attackPlan(data, options, knowsLock ? learned(lock) : {}, retain);
+  const authorized = judged ? (await dataForModel(locked, released, judged)).data : retain;
+  if (authorized && authorized !== retain) {
+    taskOf(released).requireFit(released, (await loadTask(authorized, context.note)).test);
+    await note(inputs, `${name} authorized`, authorized);
+  }
+  const plan = attackPlan(data, options, knowsLock ? learned(lock) : {}, { retain, authorized });
   for (const path of modelsOfPlan(plan)) inputs[`model ${path}`] = await digestOfModel(path);
   await note(inputs, name, data);
   // Of a lock that is not made there is nothing to doubt yet: its weights are still those of the model before it.
@@ -197,7 +227,12 @@ async function sweepCell(
     : attackDoubts({ ...models, card, attack: train });
   const disagreements = cardDisagreements(card, models.locked, train, { authorized: false });
   for (const text of [...problems, ...disagreements, ...doubts]) warnings.add(`${name}: ${text}`);
-  return { name, model: model.name, ...(lock && { lock }), attacks: attacksName, targets, plan, options, task };
+  const lockFlops = lock ? undefined : card.lock?.flops;
+  return {
+    ...{ name, model: model.name, attacks: attacksName, targets, plan, options, task },
+    ...(lock && { lock }),
+    ...(lockFlops !== undefined && { lockFlops }),
+  };
 }
 
 /** What an attacker takes from knowing a lock's options; nothing of several stages, which say nothing together. */

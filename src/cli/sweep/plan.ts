@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { attackOptions } from '../../experiments/index.js';
+import { attackOptions, budgetsOfSuites } from '../../experiments/index.js';
 import { readFileCapped } from '../../formats/index.js';
 import { lockMethods } from '../../locks/index.js';
 import { InputError, optionsOf } from '../../registry/index.js';
@@ -46,6 +46,10 @@ const plannedLock = withOptimizers(
       .refine((seeds) => new Set(seeds).size === seeds.length, { message: 'expected each seed once' })
       .default([1])
       .describe('seeds of its draws: each trial of an attack takes one by its own seed'),
+    proxies: z
+      .array(z.string().min(1))
+      .default([])
+      .describe('tasks that an attacker may be after, for methods that are trained against attacks'),
     sham: z.boolean().default(false).describe('make the sham lock as well, and attack it in the same way'),
     // By the registry's names, which the type of the options does not know.
     ...(optionsOf('method', lockMethods.entries(), { inFull: true }) as Record<never, z.ZodType>),
@@ -59,6 +63,11 @@ const plannedAttacks = withOptimizers(
     retain: modelData
       .optional()
       .describe('examples like those of the authorized task, for attacks that heal; default none'),
+    authorized: modelData
+      .optional()
+      .describe(
+        'examples of the authorized task, which what each attack leaves of it is measured on; default those of retain',
+      ),
     task: taskOption.describe('what the attacker wants of the data; default as of `weightlock attack`'),
     knowsLock: z
       .boolean()
@@ -79,7 +88,7 @@ export const sweepPlan = z.strictObject({
 export type SweepPlan = z.output<typeof sweepPlan>;
 
 /** Keys of lists that may be written as their only element. */
-const lists = new Set(['method', 'optimizers', 'attacks', 'seeds', 'searchSeeds', 'searchSchedules']);
+const lists = new Set(['method', 'optimizers', 'attacks', 'seeds', 'searchSeeds', 'searchSchedules', 'proxies']);
 
 /**
  * Reads the plan of a sweep.
@@ -135,8 +144,18 @@ function asLists(plan: Record<string, unknown>): Record<string, unknown> {
     );
   };
   return Object.fromEntries(
-    Object.entries(plan).map(([key, value]) => [key, Array.isArray(value) ? value.map(part) : value]),
+    Object.entries(plan).map(([key, value]) => {
+      if (!Array.isArray(value)) return [key, value];
+      return [key, value.map((each) => (key === 'attacks' ? withBudget(part(each)) : part(each)))];
+    }),
   );
+}
+
+/** Attacks by a suite have its budget where no other is given, as in `weightlock attack`. */
+function withBudget(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  const { suite } = value as { suite?: unknown };
+  return { ...(budgetsOfSuites[suite as keyof typeof budgetsOfSuites] ?? {}), ...value };
 }
 
 function explain(issue: z.core.$ZodIssue): string {

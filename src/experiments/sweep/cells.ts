@@ -23,6 +23,8 @@ export interface SweepLock {
   readonly sham: boolean;
   /** The authorized task; none for a method that needs no data. */
   readonly data?: DataSpec;
+  /** Tasks that an attacker may be after, for a method that is trained against attacks. */
+  readonly adversary?: readonly DataSpec[];
   /** Name of the authorized task, where it is not that of the model's head. */
   readonly task?: string;
 }
@@ -45,6 +47,8 @@ export interface SweepCell {
   readonly options: AttackOptions;
   /** What the attacker wants of the data. */
   readonly task: Task;
+  /** What the lock took its owner in floating-point operations, of one that was made before and says so. */
+  readonly lockFlops?: number;
 }
 
 /** What was found of a {@link SweepCell}. */

@@ -67,7 +67,7 @@ export class JobDoer {
     await this.#findings.keep(digest, { kind: 'search', result: found.result, seconds });
   }
 
-  async #lock(digest: string, { model, data, ...job }: LockJob, signal: AbortSignal): Promise<void> {
+  async #lock(digest: string, { model, data, adversary, ...job }: LockJob, signal: AbortSignal): Promise<void> {
     const { store, runs } = this.place;
     const paths = foundPaths(store);
     const found = await this.#children.run(
@@ -76,6 +76,7 @@ export class JobDoer {
         job,
         model: { ...model, path: await paths.model(model.path) },
         ...(data && { data: await dataWithPaths(data, paths) }),
+        ...(adversary && { adversary: await Promise.all(adversary.map((each) => dataWithPaths(each, paths))) }),
         runs,
         digest,
       },

@@ -77,6 +77,7 @@ const searchJob = z.strictObject({
     data,
     perClass: count.optional(),
     retain: data.optional(),
+    authorized: data.optional(),
     steps: count,
     batchSize: count.min(1),
     metric: name.optional(),
@@ -100,6 +101,7 @@ const lockJob = z.strictObject({
   sham: z.boolean(),
   seed: z.int().min(0),
   data: data.optional(),
+  adversary: z.array(data).max(1000).optional(),
   task: z.enum(tasks.names() as [string, ...string[]]).optional(),
 });
 

@@ -22,7 +22,7 @@ export function methodOf(names: readonly string[]): LockMethod {
  * @throws InputError when the method has no sham and one is asked for.
  */
 export async function lockDraw(
-  { job, model: from, data, runs, digest }: Extract<ChildRequest, { kind: 'lock' }>,
+  { job, model: from, data, adversary = [], runs, digest }: Extract<ChildRequest, { kind: 'lock' }>,
   signal: AbortSignal,
 ): Promise<{ path: string; info: LockedInfo }> {
   const { methods, options: given, sham, seed, engine, task: name } = job;
@@ -41,6 +41,7 @@ export async function lockDraw(
       return { path, info: fromResultFile('lock', await folder.readResult(), folder.file('result.json')) };
     }
     const parts = data && (await loadData(data));
+    const proxies = await Promise.all(adversary.map(async (each) => (await loadData(each)).train));
     const released = await loadModel(from.path, { config: from.config });
     const task = name === undefined ? taskOf(released) : tasks.get(name);
     const fits = !parts || task.head === released.head.kind;
@@ -50,7 +51,13 @@ export async function lockDraw(
     const runner = new Runner({ engine, seed }, { folder, signal, progress: silentProgress });
     const { info } = await runner.lock(
       { name: 'locked' },
-      { from: model, data: parts && { ...parts, spec: data }, method, options },
+      {
+        from: model,
+        data: parts && { ...parts, spec: data },
+        method,
+        options,
+        ...(proxies.length > 0 && { adversary: proxies }),
+      },
     );
     await folder.writeResult(toResultFile('lock', info));
     await folder.done();

@@ -17,9 +17,10 @@ export type ChildRequest =
     }
   | {
       readonly kind: 'lock';
-      readonly job: Omit<LockJob, 'model' | 'data'>;
+      readonly job: Omit<LockJob, 'model' | 'data' | 'adversary'>;
       readonly model: { readonly path: string; readonly config?: Readonly<Record<string, unknown>> };
       readonly data?: DataSpec;
+      readonly adversary?: readonly DataSpec[];
       /** Folder of runs, where its checkpoints are kept. */
       readonly runs: string;
       /** Names its run. */

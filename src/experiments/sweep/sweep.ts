@@ -51,7 +51,7 @@ export interface PlannedJob<Job extends SweepJob = SweepJob> {
 
 /** The jobs of a cell's lock: its draws, then the sham. */
 async function lockJobs(
-  { name, from, config, methods, options, seeds, sham, data, task }: SweepLock,
+  { name, from, config, methods, options, seeds, sham, data, adversary, task }: SweepLock,
   cell: Pick<SweepCell, 'model'>,
   { engine, paths }: { engine: SweepContext['engine']; paths: ReturnType<typeof keptPaths> },
 ): Promise<{ draws: PlannedJob<LockJob>[]; sham?: PlannedJob<LockJob> }> {
@@ -67,6 +67,7 @@ async function lockJobs(
       sham: isSham,
       seed,
       ...(data && { data: await dataWithPaths(data, paths) }),
+      ...(adversary && { adversary: await Promise.all(adversary.map((each) => dataWithPaths(each, paths))) }),
       ...(task !== undefined && { task }),
     }),
   });
@@ -223,6 +224,7 @@ async function sweepCell(cell: SweepCell, context: CellContext): Promise<SweptCe
       seconds: Object.fromEntries(tasks.flatMap(({ task: { id } }) => (seconds[id] ? [[id, seconds[id]]] : []))),
     },
     task,
+    { utilityDrop: options.utilityDrop, lockFlops: made.locks ? made.locks[0]?.flops : cell.lockFlops },
   );
   return { ...found, attacked };
 }
