@@ -93,11 +93,16 @@ export function rateCurvesSpec(
         encoding: { y: { ...y, field: 'guessing' } },
       },
       { mark: { type: 'line', strokeWidth: 2 }, encoding: { x, y, color } },
-      {
-        transform: [{ filter: 'datum.low < datum.high' }],
-        mark: { type: 'rule', strokeWidth: 2, opacity: 0.45 },
-        encoding: { x, y: { ...y, field: 'low' }, y2: { field: 'high' }, color },
-      },
+      // Of single seeds there are none: a layer without rows has no extent.
+      ...(rows.some(({ low, high }) => low < high)
+        ? [
+            {
+              transform: [{ filter: 'datum.low < datum.high' }],
+              mark: { type: 'rule' as const, strokeWidth: 2, opacity: 0.45 },
+              encoding: { x, y: { ...y, field: 'low' }, y2: { field: 'high' }, color },
+            },
+          ]
+        : []),
       { mark: { type: 'point', filled: true, opacity: 1, size: 60 }, encoding: { x, y, color } },
     ],
   };

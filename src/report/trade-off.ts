@@ -140,11 +140,16 @@ export function tradeOffSpec(
         },
         encoding: { x: { ...encodingX, field: 'at' }, y: { value: -10 }, text: { field: 'text', type: 'nominal' } },
       },
-      {
-        transform: [{ filter: 'datum.low < datum.high' }],
-        mark: { type: 'rule', color: palette.vermillion.light, strokeWidth: 2, opacity: 0.45 },
-        encoding: { x: { ...encodingX, field: 'low' }, x2: { field: 'high' }, y: encodingY },
-      },
+      // Of points without an interval there are none: a layer without rows has no extent.
+      ...(rows.some(({ low, high }) => low < high)
+        ? [
+            {
+              transform: [{ filter: 'datum.low < datum.high' }],
+              mark: { type: 'rule' as const, color: palette.vermillion.light, strokeWidth: 2, opacity: 0.45 },
+              encoding: { x: { ...encodingX, field: 'low' }, x2: { field: 'high' }, y: encodingY },
+            },
+          ]
+        : []),
       {
         mark: { type: 'point', filled: true, opacity: 1, size: 80 },
         encoding: {

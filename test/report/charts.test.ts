@@ -399,6 +399,18 @@ describe('seriesLines', () => {
   });
 });
 
+describe('what has no intervals', () => {
+  it('is drawn without a warning', async () => {
+    const single = exampleRates.map(({ label, points }) => ({
+      label,
+      points: points.map(({ rate, scores: [score] }) => ({ rate, scores: [score] })),
+    }));
+    const point = { label: 'a', authorized: 0.9, advantage: 0.5 };
+    expect((await rateCurves(single, { ...strict, metric: 'accuracy', guessing: 0.5 })).svg).toContain('<svg');
+    expect((await tradeOff([point], strict)).svg).toContain('<svg');
+  });
+});
+
 describe('the frontier', () => {
   it('its table says what is not measured, and what is a bound', () => {
     const [specdef, rebalance, erase] = frontierTable(exampleFrontier).rows;
