@@ -138,8 +138,8 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
     expect(rows).toHaveLength(2 * (3 * 3 + 10 + 2) + 3);
     const page = readFileSync(resolve(root, report), 'utf8');
     expect(page).not.toMatch(/(src|href)=["']?https?:/);
-    // Two charts, each for wide and narrow screens.
-    expect(page.match(/<svg/g)).toHaveLength(4);
+    // Three charts, each for wide and narrow screens.
+    expect(page.match(/<svg/g)).toHaveLength(6);
     expect(json('report', dirname(report), '--output', 'again.html')).toEqual({ output: 'again.html' });
     expect(readFileSync(join(root, 'again.html'), 'utf8')).toBe(page);
     const text = weightlock('attack', 'locked', '--unlocked', 'model', ...unauthorized, ...brief).stdout;
