@@ -221,6 +221,13 @@ const demo = attacked.extend({
   unauthorized: z.strictObject({ train: count, test: count }),
 });
 
+const advantageLeft = z.strictObject({
+  ratio: number,
+  low: number.optional(),
+  high: number.optional(),
+  isUpperBound: z.boolean().optional(),
+});
+
 const cell = z.strictObject({ paper: number.optional(), ours: z.array(number) });
 const reproduced = z.strictObject({
   name: text,
@@ -254,6 +261,26 @@ const reproduced = z.strictObject({
         ),
       }),
     )
+    .optional(),
+  frontier: z
+    .strictObject({
+      title: text,
+      name: text,
+      points: z.array(
+        z.strictObject({
+          model: text,
+          method: text,
+          class: text.optional(),
+          lost: z.array(number),
+          kl: z.array(number),
+          score: advantageLeft.optional(),
+          cost: advantageLeft.optional(),
+          attack: text,
+          flops: number.optional(),
+          seconds: number,
+        }),
+      ),
+    })
     .optional(),
   scatters: z
     .array(

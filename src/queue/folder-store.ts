@@ -12,6 +12,7 @@ export class FolderStore implements ArtifactStore {
   readonly #checked = new Map<string, Promise<string>>();
 
   private constructor(
+    /** Where it is. */
     readonly folder: string,
     readonly id: string,
   ) {}

@@ -15,8 +15,11 @@ import { isDigest, listOf, requireTree, treeDigest, treeList } from './tree.js';
 export interface S3Settings {
   /** `s3://bucket/prefix`. */
   readonly address: string;
+  /** Whose access it is. */
   readonly accessKeyId: string;
+  /** Its secret, which signs requests and is never written. */
   readonly secretAccessKey: string;
+  /** Of a temporary access. */
   readonly sessionToken?: string;
   /** Default us-east-1. */
   readonly region?: string;

@@ -70,6 +70,7 @@ export function frontierSpec(
   const color = {
     field: 'method',
     type: 'nominal' as const,
+    legend: { columns: 3, symbolOpacity: 1 },
     scale: { domain: methods, range: methods.map((_, index) => colors[index % colors.length].light) },
   };
   const guide = (at: number) => ({

@@ -105,7 +105,7 @@ export async function readPlan(path: string): Promise<SweepPlan> {
     // A key that is misspelt is also one that is missing; the first says why.
     const { issues } = parsed.error;
     const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
-    throw new InputError(`${path}: ${explain(issue)}`);
+    throw new InputError(`${path}: ${issue ? explain(issue) : parsed.error.message}`);
   }
   const plan = parsed.data;
   for (const part of ['models', 'locks', 'attacks'] as const) {
