@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type PgBoss from 'pg-boss';
 import { InputError } from '../registry/index.js';
 import type { QueueAddress } from './address.js';
@@ -10,6 +11,9 @@ const SCHEMA = 'weightlock';
 const lostWorkers = 20;
 /** How often a job may fail by itself before it is given up. */
 const attempts = 3;
+
+/** Milliseconds between attempts to reach a database that is away for a moment: one that is being started again. */
+const startPauses = [250, 500, 1000];
 
 /** A job as it is put into a queue. */
 export interface QueuedJob {
@@ -67,7 +71,24 @@ export class JobQueue {
    *
    * @throws InputError when the database cannot be reached.
    */
-  static async open({ address, name, leaseSeconds = 60, onTrouble }: QueueOptions): Promise<JobQueue> {
+  static async open(options: QueueOptions): Promise<JobQueue> {
+    const { address } = options;
+    for (const pause of [...(address ? startPauses : []), undefined]) {
+      try {
+        return await JobQueue.#connect(options);
+      } catch (error) {
+        if (pause !== undefined && isAway(error)) {
+          await wait(pause);
+          continue;
+        }
+        const reason = error instanceof Error ? error.message || String(error) : String(error);
+        throw new InputError(`${address?.shown ?? 'embedded queue'}: expected a database, ${reason}`);
+      }
+    }
+    throw new TypeError('the last attempt returns or throws');
+  }
+
+  static async #connect({ address, name, leaseSeconds = 60, onTrouble }: QueueOptions): Promise<JobQueue> {
     const trouble = (error: Error) => onTrouble?.(`queue: ${error.message}; trying again`);
     const database = await openDatabase(address, trouble);
     try {
@@ -89,8 +110,7 @@ export class JobQueue {
       return new JobQueue(boss, database, name, expireInSeconds);
     } catch (error) {
       await database.close().catch(() => undefined);
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new InputError(`${address?.shown ?? 'embedded queue'}: expected a database, ${reason}`);
+      throw error;
     }
   }
 
@@ -196,4 +216,13 @@ function messageOf(output: unknown): string | undefined {
 /** A digest as PostgreSQL's uuid: its first 128 bits. */
 function uuidOf(digest: string): string {
   return digest.slice(0, 32).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+}
+
+/**
+ * Whether a database is not there at all, unlike one that refuses: its own errors have a code of five characters, of which those of
+ * class 57 say that it is starting or stopping.
+ */
+function isAway(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return !/^[0-9A-Z]{5}$/.test(code) || code.startsWith('57');
 }

@@ -30,7 +30,8 @@ class Searches {
 
 /** Serves jobs that arrive over the process channel until it closes. */
 function serveJobs(): void {
-  const reply = (message: ChildReply) => void process.send?.(message);
+  // A parent that was killed hears nothing any more; this process then ends.
+  const reply = (message: ChildReply) => void process.send?.(message, undefined, undefined, () => undefined);
   const searches = new Searches();
   const serve = async (request: ChildRequest): Promise<ChildReply> => {
     if (request.kind === 'search') return { kind: 'search', result: await searches.run(request, reply) };
