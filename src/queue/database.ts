@@ -33,7 +33,22 @@ async function openPostgres({ url }: QueueAddress, onError: (error: Error) => vo
   });
   pool.on('error', onError);
   return {
-    executeSql: (text, values) => pool.query(text, values as unknown[] | undefined),
+    executeSql: async (text, values) => {
+      const client = await pool.connect();
+      // Of a connection that breaks now, the statement hears.
+      const ignore = () => undefined;
+      client.on('error', ignore);
+      try {
+        const found = await client.query<Record<string, unknown>>(text, values as unknown[] | undefined);
+        client.off('error', ignore);
+        client.release();
+        return found;
+      } catch (error) {
+        // Not used again: a failed transaction of several statements stays open in it.
+        client.release(true);
+        throw error;
+      }
+    },
     close: () => pool.end(),
   };
 }
