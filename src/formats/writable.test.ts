@@ -8,11 +8,17 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import * as fs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { OutputError } from '../registry/index.js';
 import { makeFolder, replaceFiles, requireWritable, writeFileAtomic } from './index.js';
+
+vi.mock('node:fs/promises', async (original) => {
+  const actual = await original<typeof import('node:fs/promises')>();
+  return { ...actual, stat: vi.fn(actual.stat) };
+});
 
 let root: string;
 beforeEach(() => {
@@ -118,4 +124,11 @@ it('files that are replaced together: the last one is the mark that all are ther
   expect(readdirSync(root).sort()).toEqual(['dangling', 'deep', 'file', 'folder', 'loop', 'mark', 'one']);
   expect(readFileSync(join(root, 'deep', 'two'), 'utf8')).toBe('deep/two');
   expect(readFileSync(join(root, 'mark'), 'utf8')).toBe('mark');
+});
+
+it('a folder that another process makes while it is looked for is a folder', async () => {
+  vi.mocked(fs.stat).mockRejectedValueOnce(systemError('ENOENT'));
+  await makeFolder(join(root, 'folder'));
+  vi.mocked(fs.stat).mockRejectedValueOnce(systemError('ENOENT'));
+  await expect(makeFolder(join(root, 'file'))).rejects.toThrow('which is a file');
 });

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Stats } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, rm, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { OutputError } from '../registry/index.js';
@@ -83,12 +84,15 @@ export async function requireWritable(
 }
 
 /** What lies at a path, links followed; none where there is nothing. */
-async function entry(at: string, path: string, kind: OutputKind) {
+async function entry(at: string, path: string, kind: OutputKind): Promise<Stats | undefined> {
   try {
     return await stat(at);
   } catch (error) {
     if (fileErrorCode(error) === 'ENOENT') {
-      if (!(await lstat(at).catch(() => undefined))) return undefined;
+      const own = await lstat(at).catch(() => undefined);
+      if (!own) return undefined;
+      // Made meanwhile, by another process.
+      if (!own.isSymbolicLink()) return entry(at, path, kind);
       throw new OutputError(`${path}: ${expectation(kind)}, found a link to nothing (${at})`);
     }
     // A parent is a file; the walk upwards names it.
