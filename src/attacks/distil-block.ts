@@ -1,29 +1,21 @@
-import { allocateBatch, batchOrder, type Dataset, gatherBatch, layoutAt } from '../data/index.js';
+import { allocateBatch, batchOrder, gatherBatch, layoutAt } from '../data/index.js';
 import { add, ancestors, div, gradients, mul, reduceMean, sub, type Tensor } from '../graph/index.js';
 import type { ForwardPass, ModelSpec } from '../models/index.js';
 import { type ArraySpecs, batchInput, batchSpecs, feedsOf } from '../nn/index.js';
 import { taskOf } from '../tasks/index.js';
-import { createOptimizer, createSchedule, type OptimizerSpec, type ParameterSet, runSteps } from '../training/index.js';
-import type { Runnable } from './bench.js';
+import { createOptimizer, createSchedule, type ParameterSet, runSteps } from '../training/index.js';
+import type { BenchRun } from './train-weights.js';
 
 /** Name of what the block gives with the weights that it is fitted to, among the inputs of a batch. */
 const GIVEN = 'block_output';
 
 /** A fit of one block of a model to what it gave with other weights. */
-export interface BlockFit {
-  /** Whose block it is. */
-  readonly on: Omit<Runnable, 'evaluator'>;
+export interface BlockFit
+  extends Pick<BenchRun, 'on' | 'dataset' | 'optimizer' | 'learningRate' | 'steps' | 'batchSize' | 'seed' | 'signal'> {
   /** All weights as they are: what comes before the block, and what the block gives. */
   readonly original: ParameterSet;
   /** Those that the fit begins with, changed in place: the block's parameters alone. */
   readonly block: ParameterSet;
-  readonly dataset: Dataset;
-  readonly optimizer: OptimizerSpec;
-  readonly learningRate: number;
-  readonly steps: number;
-  readonly batchSize: number;
-  readonly seed: number;
-  readonly signal?: AbortSignal;
 }
 
 /**

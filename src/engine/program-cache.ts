@@ -71,3 +71,16 @@ class SharedTally implements FlopTally {
     this.#flops = count;
   }
 }
+
+/** Does something with programs of its own, and frees them however it ends. */
+export async function withPrograms<T>(
+  engine: EngineOptions | undefined,
+  work: (programs: ProgramCache) => Promise<T>,
+): Promise<T> {
+  const programs = new ProgramCache(engine);
+  try {
+    return await work(programs);
+  } finally {
+    await programs.release();
+  }
+}

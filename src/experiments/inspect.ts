@@ -1,4 +1,4 @@
-import { type EngineOptions, ProgramCache } from '../engine/index.js';
+import { type EngineOptions, type ProgramCache, withPrograms } from '../engine/index.js';
 import { digestOfWeights, tensorDigest } from '../evidence/index.js';
 import {
   describeNotFinite,
@@ -112,9 +112,14 @@ function describeTensors(tensors: readonly TensorHeader[], floats: readonly Tens
  * turn, so that memory is that of the largest tensor and of what its singular values take: at most as much, but twice as much
  * for a full SVD of a large square matrix (`exact`, and where the iteration does not converge).
  */
-export async function inspectTensors(
+export function inspectTensors(tensors: OpenTensors, options: InspectOptions): Promise<Inspection> {
+  return withPrograms(options.engine, (programs) => inspectWith(programs, tensors, options));
+}
+
+async function inspectWith(
+  programs: ProgramCache,
   tensors: OpenTensors,
-  { topK, exact = false, engine, signal, onTensor }: InspectOptions,
+  { topK, exact = false, signal, onTensor }: InspectOptions,
 ): Promise<Inspection> {
   const sizeOf = ({ shape }: TensorHeader) => shape.reduce((product, length) => product * length, 1);
   const floats = tensors.headers.filter(isFloat);
@@ -122,7 +127,6 @@ export async function inspectTensors(
   const matrices: MatrixReport[] = [];
   const remarks: string[] = [];
   const digested: DigestedTensor[] = [];
-  const programs = new ProgramCache(engine);
   for (const header of tensors.headers) {
     signal?.throwIfAborted();
     const { name, dtype, shape } = header;
@@ -143,7 +147,6 @@ export async function inspectTensors(
     // An SVD blocks: let Ctrl-C and the progress line have their turn.
     await new Promise((resolve) => setImmediate(resolve));
   }
-  await programs.release();
   return { matrices, remarks, tensors: digested, sha256: digestOfWeights(digested.map(({ sha256 }) => sha256)) };
 }
 

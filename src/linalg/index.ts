@@ -1,7 +1,7 @@
 export { percentileInterval, type Resample, resamples } from './bootstrap.js';
 export { cholesky, solveTransposed } from './cholesky.js';
 export { type RealArray, requireShape } from './matrix.js';
-export { addRankK, multiplyLeft, multiplyRight } from './products.js';
+export { addRankK, alongTriplets, multiplyLeft, multiplyRight } from './products.js';
 export { thinQr } from './qr.js';
 export { RandomStream } from './random.js';
 export { mostSobolDimensions, sobolPoints } from './sobol.js';

@@ -185,6 +185,34 @@ export function addRankK(
   }
 }
 
+/**
+ * The left factor of `Σ_j scale · (u_jᵀ·G·v_j) · u_j·v_jᵀ`, what a gradient holds along singular directions: `addRankK` with it and v
+ * adds that.
+ *
+ * @param gradient - G, `[rows, columns]`.
+ * @param u - `[rows, k]`, as columns.
+ * @param v - `[columns, k]`, as columns.
+ * @returns `[rows, k]`.
+ */
+export function alongTriplets(
+  gradient: Float32Array,
+  { u, v, rows, columns }: { u: Float32Array; v: Float32Array; rows: number; columns: number },
+  scale: number,
+): Float32Array {
+  const k = u.length / rows;
+  const left = new Float32Array(u.length);
+  for (let j = 0; j < k; j++) {
+    let felt = 0;
+    for (let i = 0; i < rows; i++) {
+      let sum = 0;
+      for (let c = 0; c < columns; c++) sum += gradient[i * columns + c] * v[c * k + j];
+      felt += sum * u[i * k + j];
+    }
+    for (let i = 0; i < rows; i++) left[i * k + j] = scale * felt * u[i * k + j];
+  }
+  return left;
+}
+
 /** One row of one outer product of {@link addRankK}. */
 function addOuterRow(
   gradient: Float32Array,

@@ -1,4 +1,4 @@
-import { type EngineOptions, ProgramCache } from '../../engine/index.js';
+import { type EngineOptions, withPrograms } from '../../engine/index.js';
 import {
   type LockData,
   type LockMethod,
@@ -72,16 +72,13 @@ export async function lockJob<Options>(
 const reported = 8;
 
 /** The largest singular values of every weight matrix. */
-export async function largestSingularValues(
-  weights: StateDict,
-  engine: EngineOptions = {},
-): Promise<Map<string, number[]>> {
-  const programs = new ProgramCache(engine);
-  const found = new Map<string, number[]>();
-  for (const { name, rows, columns } of weightMatrices(weights)) {
-    const data = weights.get(name)?.data ?? new Float32Array();
-    found.set(name, [...(await leadingSingularValues(data, { rows, columns, k: reported, name, programs }))]);
-  }
-  await programs.release();
-  return found;
+export function largestSingularValues(weights: StateDict, engine?: EngineOptions): Promise<Map<string, number[]>> {
+  return withPrograms(engine, async (programs) => {
+    const found = new Map<string, number[]>();
+    for (const { name, rows, columns } of weightMatrices(weights)) {
+      const data = weights.get(name)?.data ?? new Float32Array();
+      found.set(name, [...(await leadingSingularValues(data, { rows, columns, k: reported, name, programs }))]);
+    }
+    return found;
+  });
 }

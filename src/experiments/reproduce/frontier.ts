@@ -2,7 +2,7 @@ import { type Advantage, type AttackRow, attackersAdvantage, learnedOptions } fr
 import { loadData } from '../../data/index.js';
 import { mean } from '../../linalg/index.js';
 import { type LockMethod, lockMethods } from '../../locks/index.js';
-import { InputError } from '../../registry/index.js';
+import { WeightlockError } from '../../registry/index.js';
 import { taskOf } from '../../tasks/index.js';
 import type { AttackPlan } from '../jobs/attack-options.js';
 import type { Runner } from '../run/index.js';
@@ -128,6 +128,26 @@ function parsed({ method, options = {} }: FrontierLock) {
   return { method: chosen, options: (chosen.options as { parse(given: unknown): unknown }).parse(options) };
 }
 
+/**
+ * The attacks by one who knows of a lock what its method reveals. Of those that raise nothing, and of no lock, he clips what the first
+ * one would have raised: every start has the same attacks.
+ */
+function planOf(
+  { goal }: PreparedModel,
+  { budget, optimizers, locks: [first] }: ModelSettings,
+  label: string,
+  lock?: FrontierLock,
+): AttackPlan {
+  const revealed = [lock, first].flatMap((each) => {
+    if (!each) return [];
+    const { method, options } = parsed(each);
+    return method.reveals?.(options) ?? [];
+  });
+  const known = revealed.find(({ raised }) => raised) ?? {};
+  const transforms = { ...free, ...learnedOptions(known) };
+  return { ...sweep({ ...goal, label }, optimizers, budget), attacks: tried, transforms };
+}
+
 /** Draws one lock, and attacks the draws together. */
 class Comparison {
   constructor(
@@ -138,11 +158,6 @@ class Comparison {
     /** Rows of the unlocked model and of random weights, the same for all locks. */
     private readonly base: readonly AttackRow[],
   ) {}
-
-  /** The unlocked model and random weights, attacked as every lock is. */
-  static plan(prepared: PreparedModel, { budget, optimizers }: ModelSettings, label: string): AttackPlan {
-    return { ...sweep({ ...prepared.goal, label }, optimizers, budget), attacks: tried };
-  }
 
   /** Judges a method; `sham`: its control. */
   async judge(lock: FrontierLock, { sham = false } = {}): Promise<FrontierPoint> {
@@ -164,9 +179,7 @@ class Comparison {
     for (const { model: locked } of draws) changes.push(await runner.utility(from, locked, test));
     const [first, ...others] = draws.map(({ path }) => path);
     const targets = { locked: first, ...(others.length > 0 && { lockedDraws: others }) };
-    const learned = learnedOptions(method.reveals?.(options) ?? {});
-    const plan = { ...Comparison.plan(prepared, own, name), from: ['locked'], transforms: { ...free, ...learned } };
-    const { rows } = await runner.attack(targets, plan);
+    const { rows } = await runner.attack(targets, { ...planOf(prepared, own, name, lock), from: ['locked'] });
     const all = [...this.base, ...rows];
     const [score, cost] = [attackersAdvantage(all, 'score'), attackersAdvantage(all, 'cost')];
     const { roles } = taskOf(from);
@@ -259,10 +272,11 @@ export const frontier: Reproduction = {
       const own = chosen[model.name];
       if (!own) continue;
       const prepared = await model.prepare(runner, context, own);
-      const plan = Comparison.plan(prepared, own, `${model.name}-base`);
+      const [control] = own.locks;
+      if (!control) throw new WeightlockError(`frontier: expected a lock for ${model.name}, found none`);
       const base = await runner.attack(
         { unlocked: prepared.unlocked.path, locked: prepared.unlocked.path },
-        { ...plan, from: ['unlocked', 'random weights'], transforms: free },
+        { ...planOf(prepared, own, `${model.name}-base`), from: ['unlocked', 'random weights'] },
       );
       const comparison = new Comparison(runner, model, prepared, own, base.rows);
       const found: FrontierPoint[] = [];
@@ -274,8 +288,6 @@ export const frontier: Reproduction = {
         }
         found.push(await comparison.judge(lock));
       }
-      const [control] = own.locks;
-      if (!control) throw new InputError(`frontier: expected a lock for ${model.name}, found none`);
       found.push(await comparison.judge(control, { sham: true }));
       points.push(...found);
       claims.push(...claimsOf(model.label, found));

@@ -1,4 +1,4 @@
-import { addRankK, type TopSingularTriplets } from '../../linalg/index.js';
+import { addRankK, alongTriplets, type TopSingularTriplets } from '../../linalg/index.js';
 import type { WeightMatrix } from '../../models/index.js';
 import type { Objective, ParameterSet } from '../../training/index.js';
 
@@ -84,19 +84,8 @@ export async function clipTerm(
   for (const { name, rows, columns } of matrices) {
     const [gradient, own] = [found.get(name), triplets.get(name)];
     if (!gradient || !own) continue;
-    const { sigma, u, v } = own;
-    const k = sigma.length;
-    const left = new Float32Array(u.length);
-    for (let j = 0; j < k; j++) {
-      let felt = 0;
-      for (let i = 0; i < rows; i++) {
-        let sum = 0;
-        for (let c = 0; c < columns; c++) sum += gradient[i * columns + c] * v[c * k + j];
-        felt += sum * u[i * k + j];
-      }
-      for (let i = 0; i < rows; i++) left[i * k + j] = -(1 - level) * felt * u[i * k + j];
-    }
-    addOuter(gradient, { left, right: v, rows, columns });
+    const left = alongTriplets(gradient, { ...own, rows, columns }, level - 1);
+    addOuter(gradient, { left, right: own.v, rows, columns });
   }
   return { loss, term, gradients: found };
 }

@@ -1,4 +1,4 @@
-import { addRankK, type RandomStream, topSingularTriplets } from '../../linalg/index.js';
+import { addRankK, alongTriplets, type RandomStream, topSingularTriplets } from '../../linalg/index.js';
 import {
   initializeWeights,
   type ModelSpec,
@@ -77,17 +77,7 @@ function project(
   { matrix: { rows, columns }, u, v }: { matrix: WeightMatrix; u: Float32Array; v: Float32Array },
   isRest: boolean,
 ): void {
-  const k = u.length / rows;
-  const left = new Float32Array(u.length);
-  for (let j = 0; j < k; j++) {
-    let felt = 0;
-    for (let i = 0; i < rows; i++) {
-      let sum = 0;
-      for (let c = 0; c < columns; c++) sum += gradient[i * columns + c] * v[c * k + j];
-      felt += sum * u[i * k + j];
-    }
-    for (let i = 0; i < rows; i++) left[i * k + j] = (isRest ? -felt : felt) * u[i * k + j];
-  }
+  const left = alongTriplets(gradient, { u, v, rows, columns }, isRest ? -1 : 1);
   if (!isRest) gradient.fill(0);
-  addRankK(gradient, left, v, rows, columns, k, 1);
+  addRankK(gradient, left, v, rows, columns, u.length / rows, 1);
 }
