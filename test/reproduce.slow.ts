@@ -26,6 +26,13 @@ describe.skipIf(!hasSharedData)('reproduce, at scale smoke', () => {
     expect(attacks).toHaveLength(tasks);
   });
 
+  it('pretrained-vision: a published network keeps its accuracy, is locked and attacked', () => {
+    const { claims, tables } = reproduceSmoke('pretrained-vision', root);
+    // The one claim that even this scale decides: the published weights are read right.
+    expect(claims[0]).toMatchObject({ verdict: 'holds', finding: '80.4 %, expected 80.4 %' });
+    expect(tables[0].rows[0].cells[0]).toEqual({ paper: 0.804, ours: [0.804] });
+  });
+
   it('frontier judges every lock that has what it needs, and the control', () => {
     const { frontier, setup } = reproduceSmoke('frontier', root);
     const all = lockMethods.names().filter((name) => !lockMethods.get(name).needsAdversary);
