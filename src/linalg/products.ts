@@ -190,8 +190,7 @@ export function addRankK(
  * adds that.
  *
  * @param gradient - G, `[rows, columns]`.
- * @param u - `[rows, k]`, as columns.
- * @param v - `[columns, k]`, as columns.
+ * @param directions - `u`: `[rows, k]`, `v`: `[columns, k]`, as columns.
  * @returns `[rows, k]`.
  */
 export function alongTriplets(
