@@ -129,8 +129,8 @@ function parsed({ method, options = {} }: FrontierLock) {
 }
 
 /**
- * The attacks by one who knows of a lock what its method reveals. Of those that raise nothing, and of no lock, he clips what the first
- * one would have raised: every start has the same attacks.
+ * The attacks by one who knows of a lock what its method reveals. Of those that raise nothing he clips what the first one would have
+ * raised: every lock has the same attacks.
  */
 function planOf(
   { goal }: PreparedModel,
