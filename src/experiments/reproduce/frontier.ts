@@ -240,14 +240,22 @@ function claimsOf(label: string, points: readonly FrontierPoint[]): Claim[] {
           finding: best ? `best within a point: ${words(holder ?? best)}` : 'no lock stayed within a point',
         };
   const control = measured.find((point) => point.class === undefined);
-  const worse = locks.filter(({ score }) => (score?.ratio ?? 0) > (control?.score?.ratio ?? Number.NaN));
+  // By whole intervals: two that overlap may be one.
+  const below = ({ score: a }: FrontierPoint, { score: b }: FrontierPoint) =>
+    (a?.high ?? Number.POSITIVE_INFINITY) < (b?.low ?? Number.NEGATIVE_INFINITY);
+  const worse = control ? locks.filter((lock) => below(control, lock)) : [];
+  const equal = control ? locks.filter((lock) => !below(lock, control) && !below(control, lock)) : [];
   const beats: Claim = {
     text: `On ${label} every lock leaves less than the sham lock.`,
     source,
-    verdict: control ? (worse.length === 0 ? 'holds' : 'fails') : 'unmeasured',
+    verdict: worse.length > 0 ? 'fails' : control && equal.length === 0 ? 'holds' : 'unmeasured',
     finding: control
-      ? `${words(control)}; ${worse.length === 0 ? 'none leaves more' : `more: ${worse.map(words).join('; ')}`}`
-      : 'no control',
+      ? [
+          words(control),
+          ...worse.map((lock) => `more: ${words(lock)}`),
+          ...equal.map((lock) => `not to be told from it: ${words(lock)}`),
+        ].join('; ')
+      : 'the sham lock was not measured',
   };
   return [goal, beats];
 }
