@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => rm(root, { recursive: true }));
 
 it.each([
-  [['fig1', '--models', 'a'], '--models: expected an experiment on several language models, found fig1'],
+  [['fig1', '--models', 'a'], '--models: expected an experiment with a choice of models, found fig1'],
   [
     ['table1-text', '--models', 'all-minilm-l6-v2,gpt'],
     '--models: expected some of all-minilm-l6-v2, smollm2-135m-instruct, deberta-v3-xsmall for table1-text, found gpt',

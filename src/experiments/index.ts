@@ -44,6 +44,7 @@ export {
   type Summary,
 } from './prediction/predict-model.js';
 export { notedProgress, type PhaseProgress } from './progress.js';
+export * from './recommend/index.js';
 export * from './reproduce/index.js';
 export {
   fromResultFile,

@@ -5,6 +5,7 @@ import { InputError } from '../registry/index.js';
 import type { AttackedModel } from './attacked.js';
 import type { DemoResult } from './demo.js';
 import { withCurrentForms } from './older-results.js';
+import { modelKind } from './recommend/model-kind.js';
 import { type ReproductionResult, scales } from './reproduce/reproduction.js';
 import type { LockedInfo, TrainedInfo } from './run/index.js';
 import type { SweepResult } from './sweep/cells.js';
@@ -270,6 +271,8 @@ const reproduced = z.strictObject({
         z.strictObject({
           model: text,
           method: text,
+          kind: modelKind.optional(),
+          options: z.record(text, z.unknown()).optional(),
           class: text.optional(),
           lost: z.array(number),
           kl: z.array(number),

@@ -146,14 +146,16 @@ export function frontierChart(frontier: ResultFrontier, options: RenderOptions =
   return renderChart(frontierSpec(frontier), { data: frontierTable(frontier), narrow }, options);
 }
 
+/** `0.38 (0.27 to 0.50)`: what is left of an advantage; `≤` before one whose best attack did not reach the target. */
+export function advantageLeft(advantage: FrontierPoint['score']): string {
+  if (!advantage) return MISSING;
+  const { ratio, low, high, isUpperBound } = advantage;
+  if (low === undefined || high === undefined) return 'measures nothing';
+  return `${isUpperBound ? '≤ ' : ''}${decimal(ratio, 2)} (${interval(low, high, (value) => decimal(value, 2))})`;
+}
+
 /** All methods and models: what is lost, what is left, what it took. */
 export function frontierTable({ title, points }: ResultFrontier): Table {
-  const left = (advantage: FrontierPoint['score'], isUpperBound = false) => {
-    if (!advantage) return MISSING;
-    if (advantage.low === undefined || advantage.high === undefined) return 'measures nothing';
-    const bound = isUpperBound ? '≤ ' : '';
-    return `${bound}${decimal(advantage.ratio, 2)} (${interval(advantage.low, advantage.high, (value) => decimal(value, 2))})`;
-  };
   return {
     title,
     columns: [
@@ -174,8 +176,8 @@ export function frontierTable({ title, points }: ResultFrontier): Table {
       class: kind ?? MISSING,
       lost: lost.length === 0 ? MISSING : formatMean(meanInterval(lost.map((value) => 100 * value))),
       kl: kl.length === 0 ? MISSING : decimal(mean(kl), 3),
-      score: left(score),
-      cost: left(cost, cost?.isUpperBound),
+      score: advantageLeft(score),
+      cost: advantageLeft(cost),
       attack,
       flops: operations(flops),
       seconds: decimal(seconds, 0),

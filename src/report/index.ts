@@ -10,6 +10,7 @@ export {
 export * from './charts.js';
 export { demoReport, summarizeDemo } from './demo-report.js';
 export { environmentRows, reportOrigin } from './environment.js';
+export { advantageLeft } from './frontier.js';
 export { type Report, type ReportSection, renderReport } from './html.js';
 export { escapeInline, escapeMarkdown } from './markdown.js';
 export {

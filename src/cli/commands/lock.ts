@@ -16,13 +16,15 @@ import { givenConfig, modelConfigInput, modelOptions } from '../model-options.js
 import { requireOutside } from '../output-files.js';
 import { phaseProgress } from '../phase-progress.js';
 import { loadProxies } from '../proxy-data.js';
+import { proposalTable, proposeLock } from '../recommend-lock.js';
 import { requireModelOutput, runOnce } from '../run-once.js';
 import { fitToTask, taskOption } from '../task-option.js';
 
 /** `weightlock lock`: a locked copy of a model. */
 export const lock = defineCommand({
   name: 'lock',
-  summary: 'Lock a model against fine-tuning and write the locked model directory.',
+  summary:
+    'Lock a model against fine-tuning and write the locked model directory, or say which lock is measured to help.',
   arguments: [
     {
       name: 'model',
@@ -30,7 +32,7 @@ export const lock = defineCommand({
         'Model to lock, which is not changed: a directory, a GGUF file, or an id of the Hugging Face hub (owner/name).',
       required: true,
     },
-    { name: 'output', description: 'Model directory to write.', required: true },
+    { name: 'output', description: 'Model directory to write; none with --recommend.', required: false },
   ],
   schema: z.strictObject({
     method: z
@@ -43,6 +45,11 @@ export const lock = defineCommand({
       .boolean()
       .default(false)
       .describe('all that the method does but lock: the control that shows what its training alone does'),
+    recommend: z
+      .boolean()
+      .default(false)
+      .describe('write nothing: propose a method and its options from what was measured on models like this one'),
+    minutes: z.number().positive().optional().describe('what a proposed lock may take here; default any'),
     ...modelOptions.shape,
     data: modelData.prefault({}).describe("the authorized task, for the retain loss; default the model's own"),
     task: taskOption.describe("what the model is released for; default the task of the model's head"),
@@ -62,6 +69,7 @@ export const lock = defineCommand({
   }),
   examples: [
     'weightlock lock ./model ./locked --data.classes 0,1,2,3,4',
+    'weightlock lock ./model --recommend --minutes 30 --data.classes 0,1,2,3,4',
     'weightlock lock ./model ./locked --method erase,specdef --erase.rank 32',
     'weightlock lock ./model ./locked --method trap --data.classes 0,1,2,3,4 --proxies digits:5+6+7,digits:7+8+9',
     'weightlock lock ./model ./locked --specdef.top-k 1 --specdef.alpha 0.5 --specdef.max-drop 0.02',
@@ -69,9 +77,29 @@ export const lock = defineCommand({
   run: async (context) => {
     const { options, threads, device, signal, print, note, result, force, dryRun } = context;
     const { output } = context.arguments;
+    if (!options.recommend && options.minutes !== undefined) {
+      throw new InputError('--minutes: expected --recommend beside it, got a lock to make');
+    }
+    if (options.recommend && output !== undefined) {
+      throw new InputError(`--recommend: expected no directory to write, got ${quote(output)}`);
+    }
     const source = await modelArgument(context.arguments.model, context);
     if (source === undefined) return 0;
     const { seed } = options;
+    if (options.recommend) {
+      const config = await givenConfig(options);
+      const given = { source, released: await loadModel(source, { config }), config, options };
+      const { model, parts, warnings } = await authorizedTask(given, note);
+      warn(context, [...(model.notes ?? []), ...warnings]);
+      const paced = { model, data: parts, engine: { threads, device }, seed, signal };
+      const proposal = await proposeLock(paced, options);
+      if (proposal.candidates.length > 0) print(`${proposalTable(proposal)}\n`);
+      for (const sentence of proposal.sentences) print(sentence);
+      if (proposal.flags) print(`\nweightlock lock ${context.arguments.model} OUTPUT ${proposal.flags.join(' ')}`);
+      result(proposal);
+      return 0;
+    }
+    if (output === undefined) throw new InputError('output: expected a model directory to write, got none');
     const method = chosenMethod(options.method);
     if (options.key !== undefined && method.name !== 'rebalance') {
       throw new InputError(`--key: expected the method rebalance, which has keys, got ${method.name}`);
@@ -194,41 +222,44 @@ function lockOptions({ name, sham }: LockMethod, options: unknown, isSham: boole
   throw new InputError(`--sham: expected a lock method that trains, found ${name}`);
 }
 
-/** The authorized task; none for a method that needs no data, where the user gave none either. */
-async function lockTask(
-  {
-    source,
-    released,
-    method,
-    own,
-    config,
-    options: { data: given, task: name, seed },
-  }: {
-    source: string;
-    released: Model;
-    method: LockMethod;
-    own: unknown;
-    config?: Readonly<Record<string, unknown>>;
-    options: { data: z.output<typeof modelData>; task?: string; seed: number };
-  },
+/** What the authorized task is found by. */
+interface TaskGiven {
+  readonly source: string;
+  readonly released: Model;
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly options: { data: z.output<typeof modelData>; task?: string; seed: number };
+}
+
+/** The authorized task, with the model made fit for it. */
+async function authorizedTask(
+  { source, released, config, options: { data: given, task: name, seed } }: TaskGiven,
   note: (text: string) => void,
 ) {
-  const isGiven = JSON.stringify(given) !== JSON.stringify(modelData.parse({}));
-  if (!method.needsData && !isGiven && name === undefined) return undefined;
   const { data, card, problems } = await dataForModel(source, released, given);
   const parts = await loadTask(data, note);
   const { train } = parts;
   const { model, task } = await fitToTask(released, train, { name, path: source, config, seed });
-  const training = method.training?.(own);
-  if (training) requireTrainable(model, train, training.batchSize);
-  else task.requireFit(model, train);
   return {
-    data,
-    parts,
-    model,
+    ...{ data, parts, model, task },
     warnings: [...problems, ...cardDisagreements(card, model, train)],
     examples: train.size,
   };
+}
+
+/** The task that a method locks for; none for a method that needs no data, where the user gave none either. */
+async function lockTask(
+  { method, own, ...given }: TaskGiven & { readonly method: LockMethod; readonly own: unknown },
+  note: (text: string) => void,
+) {
+  const { data, task: name } = given.options;
+  const isGiven = JSON.stringify(data) !== JSON.stringify(modelData.parse({}));
+  if (!method.needsData && !isGiven && name === undefined) return undefined;
+  const found = await authorizedTask(given, note);
+  const { task, model, parts } = found;
+  const training = method.training?.(own);
+  if (training) requireTrainable(model, parts.train, training.batchSize);
+  else task.requireFit(model, parts.train);
+  return found;
 }
 
 /** How far outputs on noise are from the original's, where no data say what that costs. */

@@ -55,9 +55,7 @@ export const reproduce = defineCommand({
       .array(z.string())
       .min(1)
       .optional()
-      .describe(
-        'folders of the language models that have rows, of those of the experiment; default those of the scale',
-      ),
+      .describe('the models that have rows, of an experiment on several; default those of the scale'),
     data: z.string().optional().describe('folder of the data sets, one subfolder each; default WEIGHTLOCK_DATA'),
     seed: z.int().min(0).default(1).describe('seed of the split, the weights and all shuffles'),
     page: z.string().optional().describe('folder to write the results to as a Markdown page with its charts'),
@@ -146,19 +144,20 @@ function requireOffered(
     throw new InputError(`--sweep none: expected an experiment that searches beside the paper's cells, found ${name}`);
   }
   if (!models) return;
-  if (!known) throw new InputError(`--models: expected an experiment on several language models, found ${name}`);
-  const unknown = models.find((model) => !known.includes(model));
+  if (!known) throw new InputError(`--models: expected an experiment with a choice of models, found ${name}`);
+  const names = Object.keys(known);
+  const unknown = models.find((model) => !names.includes(model));
   if (unknown !== undefined) {
-    throw new InputError(`--models: expected some of ${known.join(', ')} for ${name}, found ${unknown}`);
+    throw new InputError(`--models: expected some of ${names.join(', ')} for ${name}, found ${unknown}`);
   }
 }
 
-/** The folders that an experiment reads: of the models among which it leaves a choice, the chosen ones. */
-function dataOf({ data, models: known = [] }: Reproduction, models?: readonly string[]): string[] {
-  return data.filter((folder) => {
-    const model = known.find((name) => folder === `models/${name}`);
-    return model === undefined || !models || models.includes(model);
-  });
+/** The folders that an experiment reads: none of those that models read which were not chosen. */
+function dataOf({ data, models: known }: Reproduction, models?: readonly string[]): readonly string[] {
+  if (!known || !models) return data;
+  const of = (names: readonly string[]) => new Set(names.flatMap((name) => known[name] ?? []));
+  const [all, chosen] = [of(Object.keys(known)), of(models)];
+  return data.filter((folder) => chosen.has(folder) || !all.has(folder));
 }
 
 /** What would be done, part by part, and all of it. */

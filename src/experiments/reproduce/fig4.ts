@@ -98,6 +98,7 @@ const settings: SettingsByScale<Settings> = {
   },
   paper: {
     epochs: 10,
+    locks: { draws: 3 },
     attackEpochs: 10,
     target: 0.5,
     budget: { batchSize, searchSeeds: [11, 12], seeds: [1, 2, 3], evaluationSpacing: 1.15 },

@@ -16,6 +16,8 @@ export interface FrontierModel {
   readonly label: string;
   /** What it is, what it may do and what an attacker is after, in a sentence. */
   readonly what: string;
+  /** Folders that it reads, within the folder of the data sets. */
+  readonly reads: readonly string[];
   /** Makes or takes the unlocked model, and loads both tasks. */
   prepare(runner: Runner, context: ReproductionContext, limits: FrontierLimits): Promise<PreparedModel>;
 }
@@ -48,6 +50,7 @@ const digitsCnn: FrontierModel = {
   name: 'digits-cnn',
   label: 'small CNN',
   what: "The demo's CNN, trained on the digits 0 to 4; the attacker has 20 images each of 5 to 9.",
+  reads: [],
   async prepare(runner, { seed }, { limit, testLimit, attackTests, training = 1 }) {
     const digits = (classes: number[], limits: { limit?: number; testLimit?: number }) =>
       dataSpec.parse({ name: 'digits', classes, splitSeed: seed, ...limits });
@@ -71,6 +74,7 @@ function published(architecture: string, label: string): FrontierModel {
     name: architecture,
     label,
     what: `${label}, as published for CIFAR-10; the attacker has Fashion-MNIST.`,
+    reads: [`models/cifar10-${architecture}`, 'cifar10', 'fashion-mnist', 'kmnist'],
     async prepare(runner, context, { limit, testLimit, attackTests }) {
       const images = (name: string, limits: { limit?: number; testLimit?: number }, validationShare: number) =>
         examplesOf(context, name, { size: 32, channels: 3, ...normalization, validationShare, ...limits });
@@ -89,6 +93,7 @@ const minilm: FrontierModel = {
   name: 'minilm-narrow',
   label: 'MiniLM, narrow',
   what: 'MiniLM with a classifier trained on MRPC; the attacker has QQP.',
+  reads: ['models/all-minilm-l6-v2', 'mrpc', 'qqp', 'qnli'],
   async prepare(runner, context, { limit, testLimit, attackTests, training = 1 }) {
     const model = { label: 'MiniLM', folder: 'all-minilm-l6-v2' };
     const texts = (name: string, limits: { limit?: number; testLimit?: number }) =>

@@ -2,9 +2,10 @@ import { type Advantage, type AttackRow, attackersAdvantage, learnedOptions } fr
 import { loadData } from '../../data/index.js';
 import { mean } from '../../linalg/index.js';
 import { type LockMethod, lockMethods } from '../../locks/index.js';
-import { WeightlockError } from '../../registry/index.js';
+import { InputError, WeightlockError } from '../../registry/index.js';
 import { taskOf } from '../../tasks/index.js';
 import type { AttackPlan } from '../jobs/attack-options.js';
+import { kindOf } from '../recommend/model-kind.js';
 import type { Runner } from '../run/index.js';
 import type { UtilityChange } from '../utility.js';
 import { runnerOf } from './common.js';
@@ -95,7 +96,7 @@ const settings: SettingsByScale<Settings> = {
       locks: locksOf(2),
     },
   },
-  small: { 'digits-cnn': digits },
+  small: { 'digits-cnn': digits, resnet20: resnet },
   full: {
     'digits-cnn': digits,
     resnet20: resnet,
@@ -199,6 +200,8 @@ class Comparison {
     return {
       model: model.label,
       method: sham ? 'sham lock' : method.name,
+      kind: kindOf(from),
+      options: lock.options ?? {},
       ...(!sham && { class: method.class }),
       lost,
       kl: changes.flatMap(({ after }) => after.float32.metrics[roles.divergence] ?? []),
@@ -264,21 +267,26 @@ function claimsOf(label: string, points: readonly FrontierPoint[]): Claim[] {
 export const frontier: Reproduction = {
   name: 'frontier',
   description: 'all lock methods beside one another: utility lost, advantage left, what they take their owner (ours)',
-  data: [
-    ...['models/cifar10-resnet20', 'models/cifar10-resnet32', 'models/all-minilm-l6-v2'],
-    ...['cifar10', 'fashion-mnist', 'kmnist', 'mrpc', 'qqp', 'qnli'],
-  ],
+  data: [...new Set(frontierModels.flatMap(({ reads }) => reads))],
+  models: Object.fromEntries(frontierModels.map(({ name, reads }) => [name, reads])),
   scales: scalesOf(settings),
   canSkipSweep: false,
   async run(scale, context) {
-    const chosen = settingsOf(settings, scale);
+    const offered = settingsOf(settings, scale);
+    const wanted = context.models ?? Object.keys(offered);
+    const missing = wanted.find((name) => !offered[name]);
+    if (missing !== undefined) {
+      throw new InputError(
+        `--models: expected some of ${Object.keys(offered).join(', ')} for frontier at scale ${scale}, found ${missing}`,
+      );
+    }
     const runner = runnerOf(context);
     const points: FrontierPoint[] = [];
     const claims: Claim[] = [];
     const setup: string[] = [];
     for (const model of frontierModels) {
-      const own = chosen[model.name];
-      if (!own) continue;
+      const own = offered[model.name];
+      if (!own || !wanted.includes(model.name)) continue;
       const prepared = await model.prepare(runner, context, own);
       const [control] = own.locks;
       if (!control) throw new WeightlockError(`frontier: expected a lock for ${model.name}, found none`);

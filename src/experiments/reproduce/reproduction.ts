@@ -3,6 +3,7 @@ import type { EngineOptions } from '../../engine/index.js';
 import type { RunFolder } from '../../evidence/index.js';
 import { WeightlockError } from '../../registry/index.js';
 import type { PhaseProgress } from '../progress.js';
+import type { ModelKind } from '../recommend/model-kind.js';
 import type { PlannedPart } from '../run/index.js';
 import type { UtilityChange } from '../utility.js';
 
@@ -128,6 +129,10 @@ export interface FrontierPoint {
   readonly model: string;
   /** The lock, or the control. */
   readonly method: string;
+  /** What kind of model it is; of results older than the field not known. */
+  readonly kind?: ModelKind;
+  /** Options of the method that are not its defaults; of results older than the field not known. */
+  readonly options?: Readonly<Record<string, unknown>>;
   /** What kind of lock it is, by what undoes it; none: a control. */
   readonly class?: string;
   /** What the score on the authorized task lost, 0 to 1, one a draw of the lock. */
@@ -251,7 +256,7 @@ export interface ReproductionContext {
   readonly plan?: PlannedPart[];
   /** Whether anything is searched beside the cells of the paper; of an experiment that can leave it out. */
   readonly sweep: Sweep;
-  /** Folders of the models that have rows; default those of the scale. */
+  /** The models that were chosen, of an experiment that has a choice; default those of the scale. */
   readonly models?: readonly string[];
 }
 
@@ -267,8 +272,8 @@ export interface Reproduction {
   readonly scales: readonly Scale[];
   /** Whether it can leave out everything but the cells of the paper (`--sweep none`). */
   readonly canSkipSweep: boolean;
-  /** Folders, below the data folder's `models`, of the models among which rows can be chosen; none where there is no choice. */
-  readonly models?: readonly string[];
+  /** Models among which can be chosen, each with the folders that it reads; none where there is no choice. */
+  readonly models?: Readonly<Record<string, readonly string[]>>;
   /** Runs it; what was finished before an interruption is not done again. */
   run(scale: Scale, context: ReproductionContext): Promise<ReproductionResult>;
 }

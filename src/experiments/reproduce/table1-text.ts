@@ -139,7 +139,7 @@ export const table1Text: Reproduction = {
   data: ['mrpc', 'rte', 'qqp', 'qnli', 'models/all-minilm-l6-v2', 'models/smollm2-135m-instruct'],
   scales: scalesOf(settings),
   canSkipSweep: true,
-  models: models.map(({ folder }) => folder),
+  models: Object.fromEntries(models.map(({ folder }) => [folder, [`models/${folder}`]])),
   async run(scale, context) {
     const { course, attackEpochs, attackLimit, limit, testLimit, maxLength, ...rest } = settingsOf(settings, scale);
     const runner = runnerOf(context);

@@ -19,6 +19,7 @@ describe('push', () => {
     { rows: 230, columns: 321, k: 4, where: 'here' },
     { rows: 230, columns: 321, k: 4, where: 'on the engine' },
     { rows: 230, columns: 321, k: 1, where: 'on the engine' },
+    { rows: 1001, columns: 4000, k: 1, where: 'on the engine, in pieces' },
   ])('adds $k outer products to $rows×$columns, $where', async ({ rows, columns, k, where }) => {
     const onEngine = where !== 'here';
     if (onEngine) expect(isLarge({ rows, columns })).toBe(true);

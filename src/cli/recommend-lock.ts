@@ -1,0 +1,96 @@
+import {
+  kindOf,
+  type LockCandidate,
+  measuredFrontier,
+  type PacedModel,
+  type Recommendation,
+  recommendLock,
+  secondsOfLock,
+} from '../experiments/index.js';
+import { mean } from '../linalg/index.js';
+import { lockMethods } from '../locks/index.js';
+import { advantageLeft, tableToText } from '../report/index.js';
+import { formatDuration } from './progress.js';
+
+/** A proposal with its command line and what can be expected of it, in words. */
+export interface LockProposal extends Recommendation {
+  /** Options of `weightlock lock` that choose the proposed lock; none where none is proposed. */
+  readonly flags?: readonly string[];
+  /** What is proposed and why, a sentence each. */
+  readonly sentences: readonly string[];
+}
+
+/** Proposes a lock for a model, from what was measured on models like it and from the pace of a step here. */
+export async function proposeLock(paced: PacedModel, { minutes }: { minutes?: number }): Promise<LockProposal> {
+  const limits = minutes === undefined ? {} : { seconds: 60 * minutes };
+  const found = await recommendLock(
+    kindOf(paced.model),
+    measuredFrontier,
+    (point) => secondsOfLock(paced, point),
+    limits,
+  );
+  const flags = found.best && flagsOf(found.best);
+  return { ...found, ...(flags && { flags }), sentences: sentencesOf(found) };
+}
+
+/** Shows what was measured, one method a line. */
+export function proposalTable({ likest, candidates }: Recommendation): string {
+  return tableToText({
+    title: `What locks did on ${likest}`,
+    columns: [
+      { key: 'method', header: 'lock' },
+      { key: 'class', header: 'class' },
+      { key: 'lost', header: 'utility lost, points', align: 'right' },
+      { key: 'score', header: 'advantage left in score', align: 'right' },
+      { key: 'cost', header: 'in cost', align: 'right' },
+      { key: 'seconds', header: 'here', align: 'right' },
+      { key: 'strength', header: 'so it' },
+    ],
+    rows: candidates.map(({ point, strength, seconds, against }) => ({
+      method: point.method,
+      class: point.class ?? '',
+      lost: (100 * mean(point.lost)).toFixed(1),
+      score: advantageLeft(point.score),
+      cost: advantageLeft(point.cost),
+      seconds: seconds === undefined ? '' : formatDuration(seconds),
+      strength: against ?? strength,
+    })),
+  });
+}
+
+function sentencesOf({ likest, differs, candidates, best }: Recommendation): string[] {
+  if (!likest) return ['No lock was measured on a model that reads what yours reads: none is proposed.'];
+  const same =
+    differs.length === 0
+      ? 'the model likest to yours that was measured'
+      : `the likest that was measured, but ${differs.join(', and ')}`;
+  if (!best) {
+    const [first] = candidates;
+    const most = first ? `; the one that left least, ${first.point.method}: ${first.against}` : '';
+    return [
+      `No lock is proposed: on ${likest}, ${same}, none took advantage from an attacker that its control did not${most}.`,
+      'Whoever locks all the same should attack the result, with the sham lock beside: lock --sham, attack --sham.',
+    ];
+  }
+  const { point, strength } = best;
+  const held =
+    strength === 'holds'
+      ? 'at most a tenth of his advantage was left to the best attack that was tried'
+      : `the best attack that was tried kept ${advantageLeft(point.score)} of its advantage in score and ${advantageLeft(point.cost)} in cost`;
+  const { undoneBy, needsAdversary } = lockMethods.get(point.method);
+  return [
+    `Proposed: ${point.method}. On ${likest}, ${same}, ${held}, at ${(100 * mean(point.lost)).toFixed(1)} points of utility. It is undone by ${undoneBy}.`,
+    ...(needsAdversary ? ['It needs tasks that an attacker may be after: --proxies.'] : []),
+    'What it does on your model is not known before it is attacked: weightlock attack LOCKED --unlocked MODEL --sham SHAM --suite standard.',
+  ];
+}
+
+/** `--method erase --erase.energy 0.9` */
+function flagsOf({ point: { method, options = {} } }: LockCandidate): string[] {
+  const dashed = (key: string) => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  return [
+    '--method',
+    method,
+    ...Object.entries(options).flatMap(([key, value]) => [`--${method}.${dashed(key)}`, String(value)]),
+  ];
+}

@@ -1,0 +1,3 @@
+import type { FrontierPoint } from '../reproduce/reproduction.js';
+
+export const measuredFrontier: readonly FrontierPoint[] = [];

@@ -1,0 +1,112 @@
+import { mean } from '../../linalg/index.js';
+import type { FrontierPoint } from '../reproduce/reproduction.js';
+import type { ModelKind } from './model-kind.js';
+
+/** What an owner allows. */
+export interface RecommendationLimits {
+  /** Score of the authorized task that the lock may cost, a share; default a point. */
+  readonly maxLost?: number;
+  /** Seconds that it may take; default any. */
+  readonly seconds?: number;
+}
+
+/**
+ * How much of an attacker's advantage a lock took where it was measured: `holds` leaves at most a tenth, in score and in cost, by
+ * whole intervals; `takes a part` leaves less than all of it and less than the sham lock; of `nothing shown` neither is known.
+ */
+export type LockStrength = 'holds' | 'takes a part' | 'nothing shown';
+
+/** A lock method as it was measured, and whether it is for this model. */
+export interface LockCandidate {
+  /** What was measured. */
+  readonly point: FrontierPoint;
+  /** How strong it was there. */
+  readonly strength: LockStrength;
+  /** What it would take here, seconds; undefined where it is not known. */
+  readonly seconds?: number;
+  /** Why it is not proposed, in words; none of one that may be. */
+  readonly against?: string;
+}
+
+/** A proposal. */
+export interface Recommendation {
+  /** Name of the model among those measured that is most like this one; none where none is like it. */
+  readonly likest?: string;
+  /** In what it differs from the likest, in words. */
+  readonly differs: readonly string[];
+  /** All methods measured on it, the one that left least first. */
+  readonly candidates: readonly LockCandidate[];
+  /** The best of those that may be proposed; none where no lock was shown to help. */
+  readonly best?: LockCandidate;
+}
+
+/** Most of the advantage that a lock may leave which holds. */
+const HELD = 0.1;
+
+/**
+ * Proposes a lock for a kind of model from what was measured on the model likest to it.
+ *
+ * @param measured - Points of a frontier, of any models.
+ * @param secondsOf - What a lock would take here.
+ */
+export async function recommendLock(
+  kind: ModelKind,
+  measured: readonly FrontierPoint[],
+  secondsOf: (point: FrontierPoint) => Promise<number | undefined>,
+  { maxLost = 0.01, seconds: allowed = Number.POSITIVE_INFINITY }: RecommendationLimits = {},
+): Promise<Recommendation> {
+  const likest = likestOf(kind, measured);
+  if (!likest) return { differs: [], candidates: [] };
+  const { model } = likest;
+  const points = measured.filter((point) => point.model === model);
+  const control = points.find((point) => point.class === undefined);
+  const locks = points.filter((point) => point.class !== undefined && point.score);
+  const candidates: LockCandidate[] = [];
+  for (const point of locks.toSorted((a, b) => leftOf(a) - leftOf(b))) {
+    const strength = strengthOf(point, control);
+    const seconds = await secondsOf(point);
+    const against =
+      mean(point.lost) > maxLost + 1e-9
+        ? 'costs more utility than is allowed'
+        : seconds !== undefined && seconds > allowed
+          ? 'takes longer than is allowed'
+          : strength === 'nothing shown'
+            ? 'not shown to do more than its control, or than nothing'
+            : undefined;
+    candidates.push({ point, strength, ...(seconds !== undefined && { seconds }), ...(against && { against }) });
+  }
+  const best = candidates.find(({ against }) => against === undefined);
+  return { likest: model, differs: differencesOf(kind, likest.kind), candidates, ...(best && { best }) };
+}
+
+const leftOf = ({ score }: FrontierPoint) => score?.ratio ?? Number.POSITIVE_INFINITY;
+
+/** The point of a model that reads the same, and differs in as little else as there is. */
+function likestOf(kind: ModelKind, measured: readonly FrontierPoint[]): { model: string; kind: ModelKind } | undefined {
+  const alike = measured.flatMap(({ model, kind: other }) =>
+    other && other.input === kind.input ? [{ model, kind: other, differs: differencesOf(kind, other).length }] : [],
+  );
+  return alike.toSorted((a, b) => a.differs - b.differs)[0];
+}
+
+/** In what a model differs from one that was measured. */
+function differencesOf(kind: ModelKind, other: ModelKind): string[] {
+  const norms = (has: boolean) => (has ? 'batch norm' : 'no batch norm');
+  const released = { narrow: 'the logits of one classifier', rich: 'rich outputs' };
+  return [
+    ...(kind.hasBatchNorm === other.hasBatchNorm
+      ? []
+      : [`it has ${norms(other.hasBatchNorm)}, yours ${norms(kind.hasBatchNorm)}`]),
+    ...(kind.release === other.release
+      ? []
+      : [`it releases ${released[other.release]}, yours ${released[kind.release]}`]),
+  ];
+}
+
+/** See {@link LockStrength}. */
+export function strengthOf({ score, cost }: FrontierPoint, control?: FrontierPoint): LockStrength {
+  const high = score?.high ?? Number.POSITIVE_INFINITY;
+  if (high <= HELD && (cost?.high ?? Number.POSITIVE_INFINITY) <= HELD) return 'holds';
+  const least = Math.min(1, control?.score?.low ?? Number.NEGATIVE_INFINITY);
+  return high < least ? 'takes a part' : 'nothing shown';
+}
