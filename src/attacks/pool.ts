@@ -142,6 +142,8 @@ function runInWorker(
     signal?.addEventListener('abort', stop, { once: true });
     child.on('exit', onExit).on('message', onMessage);
     const request: WorkerRequest = { task, engine, store, finished: finished?.(task) };
-    child.send(request);
+    child.send(request, (error) => {
+      if (error) fail(new WeightlockError(`${task.id}: the worker process hears nothing (${error.message})`));
+    });
   });
 }

@@ -27,7 +27,11 @@ export type WorkerReply =
 /** Serves tasks that arrive over the process channel until it closes. */
 export function serveTasks(): void {
   let runner: AttackRunner | undefined;
-  const reply = (message: WorkerReply) => process.send?.(message);
+  // A parent that is gone hears nothing, and nothing is left to do.
+  const gone = (error: Error | null) => {
+    if (error) process.exit(0);
+  };
+  const reply = (message: WorkerReply) => process.send?.(message, undefined, undefined, gone);
   process.on('message', ({ task, engine, store, finished }: WorkerRequest) => {
     runner ??= new AttackRunner(engine, store);
     runner
