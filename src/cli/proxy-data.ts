@@ -1,11 +1,12 @@
 import { dataSources, type LabelledDataset } from '../data/index.js';
+import { lockMethods } from '../locks/index.js';
 import type { Model } from '../models/index.js';
 import { InputError, quote } from '../registry/index.js';
 import { dataForModel, modelData, taskInput } from './card-data.js';
 import type { RunInputs } from './command.js';
 import { dataInputs, loadTask } from './data-folder.js';
 
-/** Tasks that an attacker may be after, for lock methods that are trained against attacks. */
+/** Tasks that an attacker may be after, for lock methods that need them. */
 export interface ProxyTasks {
   /** Their training examples. */
   readonly datasets: readonly LabelledDataset[];
@@ -35,6 +36,12 @@ export async function loadProxies(
     }
   }
   return { datasets, inputs };
+}
+
+/** The lock methods that need tasks that an attacker may be after, in words: `trap, repnoise and tar`. */
+export function methodsWithProxies(word: 'and' | 'or'): string {
+  const names = lockMethods.entries().flatMap(({ name, needsAdversary }) => (needsAdversary ? [name] : []));
+  return [names.slice(0, -1).join(', '), ...names.slice(-1)].filter((part) => part !== '').join(` ${word} `);
 }
 
 /** What a proxy says: name or path, and the numbers of classes. */

@@ -21,3 +21,4 @@ export { toOnnx } from './onnx.js';
 export type { OpType } from './ops.js';
 export { type HalfType, rounded } from './rounded.js';
 export { type ScaleSymmetries, scaleSymmetries } from './scaling/index.js';
+export { substituted } from './substituted.js';

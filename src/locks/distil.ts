@@ -12,6 +12,7 @@ import {
   createObjective,
   createOptimizer,
   type Moving,
+  type OtherDefaults,
   optimizerOptions,
   optimizers,
   type ParameterSet,
@@ -20,7 +21,7 @@ import {
 } from '../training/index.js';
 import { type BudgetOptions, budgetOptions, utilityFloor } from './budget.js';
 import type { LockContext, LockMethod, LockResult, LockStory, UtilityMeter } from './lock-method.js';
-import { type RetainOptions, retainOption, retainReference } from './retain.js';
+import { type RetainOptions, retainOptionOf, retainReference } from './retain.js';
 import type { UtilityGuard } from './utility-guard.js';
 
 /** What is added to the gradient is no part of the graph, so an optimizer that asks for more than the gradient is refused. */
@@ -29,28 +30,39 @@ const gradientOptimizers = optimizers.entries().filter((entry) => entry.create()
 /**
  * Options of a distillation of the original into weights that have lost it, for a schema that goes through `withOptimizers`.
  *
- * @param defaults - `settle`: checks within the budget after which it ends; 0: all steps are done.
+ * @param defaults - `settle`: checks within the budget after which it ends; 0: all steps are done. `retain`: weights of the retain
+ *   loss, by default of the KL divergence alone. `optimizers`, `schedules`: options of these that are not their own defaults.
  */
 export function distilOptions({
   settle,
   learningRate,
+  optimizer = 'adamw',
+  batchSize = 64,
+  retain = { task: 0, kl: 1 },
+  optimizers: defaults,
   ...course
 }: {
   steps: number;
   schedule: string;
   learningRate: number;
   settle: number;
+  optimizer?: string;
+  batchSize?: number;
+  retain?: { task: number; kl: number };
+  optimizers?: OtherDefaults;
+  schedules?: OtherDefaults;
 }) {
   return {
     ...courseOptions(course),
     learningRate: z.number().positive().default(learningRate).describe('learning rate'),
     ...optimizerOptions({
-      optimizer: 'adamw',
+      optimizer,
       among: gradientOptimizers,
       description: 'optimizer of the distillation, one that needs the gradient alone',
+      defaults,
     }),
-    batchSize: z.int().min(1).default(64).describe('examples a step'),
-    retain: retainOption,
+    batchSize: z.int().min(1).default(batchSize).describe('examples a step'),
+    retain: retainOptionOf(retain),
     ...budgetOptions({ evaluateEvery: 20 }),
     settle: z
       .int()

@@ -1,11 +1,14 @@
 import { Registry } from '../registry/index.js';
 import { erase } from './erase/index.js';
+import { immunize } from './immunize/index.js';
 import type { LockMethod } from './lock-method.js';
 import { redistil } from './redistil/index.js';
+import { repnoise } from './repnoise/index.js';
 import { specdef } from './specdef/index.js';
 import { specdefMoved } from './specdef/moved.js';
 import { rebalance } from './symmetry/rebalance.js';
 import { spectralClosed } from './symmetry/spectral-closed.js';
+import { tar } from './tar/index.js';
 import { trap } from './trap/index.js';
 
 export { type LockData, lockContext, type OpenLockContext } from './context.js';
@@ -36,6 +39,9 @@ export const lockMethods = new Registry<LockMethod>('lock method', [
   redistil,
   erase,
   trap,
+  repnoise,
+  tar,
+  immunize,
   spectralClosed,
   rebalance,
 ] as LockMethod[]);

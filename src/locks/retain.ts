@@ -3,22 +3,31 @@ import { InputError } from '../registry/index.js';
 import type { Reference } from '../training/index.js';
 import type { LockContext } from './lock-method.js';
 
-/** Options of a retain loss. */
-export const retainOption = z
-  .strictObject({
-    task: z.number().min(0).default(0).describe('weight of the task loss in the retain loss'),
-    kl: z.number().min(0).default(1).describe('weight of the KL divergence to the original model in the retain loss'),
-    klTopK: z
-      .int()
-      .min(1)
-      .max(1024)
-      .optional()
-      .describe(
-        "of each token, keep the original's so many most likely answers, with the rest as one, for the KL divergence; default all, which the original computes again in each step",
-      ),
-  })
-  .prefault({})
-  .describe('the retain loss');
+/** Options of a retain loss: the KL divergence to the original by default. */
+export const retainOption = retainOptionOf({ task: 0, kl: 1 });
+
+/** Options of a retain loss with other weights as defaults. */
+export function retainOptionOf({ task, kl }: { task: number; kl: number }) {
+  return z
+    .strictObject({
+      task: z.number().min(0).default(task).describe('weight of the task loss in the retain loss'),
+      kl: z
+        .number()
+        .min(0)
+        .default(kl)
+        .describe('weight of the KL divergence to the original model in the retain loss'),
+      klTopK: z
+        .int()
+        .min(1)
+        .max(1024)
+        .optional()
+        .describe(
+          "of each token, keep the original's so many most likely answers, with the rest as one, for the KL divergence; default all, which the original computes again in each step",
+        ),
+    })
+    .prefault({})
+    .describe('the retain loss');
+}
 
 /** Parsed {@link retainOption}. */
 export type RetainOptions = z.output<typeof retainOption>;

@@ -49,6 +49,7 @@ export {
   requireNoModel,
 } from './model-files.js';
 export { requirePlainFolder } from './plain-weights.js';
+export { pooledLayer } from './pooled-layer.js';
 export { type ResNetConfig, resnets } from './resnet.js';
 export {
   cloneWeights,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { optionsOf, optionsUnder, parseOptions } from '../registry/index.js';
 import { type Schedule, schedules, stepOptions } from './schedules.js';
+import { type OtherDefaults, withDefaults } from './with-defaults.js';
 
 /** A schedule with its options: plain data. */
 export interface ScheduleSpec {
@@ -26,9 +27,14 @@ export const courseSchedules = schedules
  * `withChoices` or {@link withOptimizers}.
  *
  * @param schedule - The default.
+ * @param defaults - Options of schedules that are not their own defaults, by the name of the schedule.
  */
-export function scheduleOptions(schedule: string) {
-  const groups: Record<never, never> = optionsOf('schedule', courseSchedules);
+export function scheduleOptions(schedule: string, defaults: OtherDefaults = {}) {
+  const entries = courseSchedules.map(({ name, options }) => ({
+    name,
+    options: withDefaults(options, defaults[name]),
+  }));
+  const groups: Record<never, never> = optionsOf('schedule', entries);
   return {
     schedule: z
       .enum(schedules.names() as [string, ...string[]])
@@ -39,8 +45,20 @@ export function scheduleOptions(schedule: string) {
   };
 }
 
-/** Options of how long a run is and how its learning rate changes, the same for training and locks. */
-export function courseOptions({ steps, schedule }: { steps: number; schedule: string }) {
+/**
+ * Options of how long a run is and how its learning rate changes, the same for training and locks.
+ *
+ * @param defaults - `schedules`: options of schedules that are not their own defaults, by the name of the schedule.
+ */
+export function courseOptions({
+  steps,
+  schedule,
+  schedules: defaults,
+}: {
+  steps: number;
+  schedule: string;
+  schedules?: OtherDefaults;
+}) {
   return {
     steps: z.int().min(1).default(steps).describe('optimizer steps at most'),
     epochs: z
@@ -60,7 +78,7 @@ export function courseOptions({ steps, schedule }: { steps: number; schedule: st
       .describe(
         'compute each block a second time for its gradients instead of holding it in memory; the step is the same',
       ),
-    ...scheduleOptions(schedule),
+    ...scheduleOptions(schedule, defaults),
   };
 }
 

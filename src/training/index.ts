@@ -50,3 +50,4 @@ export {
 export { TopOutputs } from './top-outputs.js';
 export { type UtilityByType, utilityByType } from './utility.js';
 export { WeightsKeeper } from './weights-keeper.js';
+export type { OtherDefaults } from './with-defaults.js';

@@ -3,6 +3,7 @@ import { InputError, matchesAny, optionsOf, optionsUnder, withChoices } from '..
 import { clipped } from './optimizers/clipped.js';
 import { grouped } from './optimizers/grouped.js';
 import { type Optimizer, type OptimizerEntry, optimizers, type ParameterShapes } from './optimizers/index.js';
+import { type OtherDefaults, withDefaults } from './with-defaults.js';
 
 /** How weights are moved along their gradients: plain data, for files and other processes. */
 export interface OptimizerSpec extends Partial<Moving> {
@@ -54,22 +55,26 @@ const enumOf = (names: string[]) => z.enum(names as [string, ...string[]]);
  * {@link withOptimizers}.
  *
  * @param options - `optimizer`: the default. `among`: the optimizers to choose from, default all. `description`: for help.
+ *   `defaults`: options of optimizers that are not their own defaults, by the name of the optimizer.
  */
 export function optimizerOptions({
   optimizer,
   among = optimizers.entries(),
   description = 'optimizer',
+  defaults = {},
 }: {
   optimizer: string;
   among?: readonly OptimizerEntry[];
   description?: string;
+  defaults?: OtherDefaults;
 }) {
+  const entries = among.map(({ name, options }) => ({ name, options: withDefaults(options, defaults[name]) }));
   return {
     optimizer: enumOf(among.map(({ name }) => name))
       .default(optimizer)
       .describe(description),
     ...movingOptions,
-    ...ungrouped(optionsOf('optimizer', among)),
+    ...ungrouped(optionsOf('optimizer', entries)),
   };
 }
 
@@ -82,7 +87,7 @@ export function optimizerOptions({
 export function searchedOptimizerOptions(names: readonly string[]) {
   const entries = optimizers.entries().map(({ name, options, search }) => ({
     name,
-    options: withDefaults(options, search.options ?? {}),
+    options: withDefaults(options, search.options),
   }));
   return {
     optimizers: z
@@ -99,16 +104,6 @@ export function searchedOptimizerOptions(names: readonly string[]) {
 /** Which groups there are depends on the registry, so the type of a schema leaves them out: {@link chosenOptimizer} finds them. */
 function ungrouped(groups: object): Record<never, never> {
   return groups;
-}
-
-/** The schema with other defaults. */
-function withDefaults(schema: z.ZodObject, defaults: Readonly<Record<string, unknown>>): z.ZodObject {
-  const shape = Object.entries(defaults).map(([key, value]) => {
-    const field = schema.shape[key] as z.ZodDefault;
-    const inner = field.unwrap() as z.ZodType;
-    return [key, inner.default(value).describe(String(field.description))];
-  });
-  return schema.safeExtend(Object.fromEntries(shape)) as z.ZodObject;
 }
 
 /**

@@ -15,7 +15,7 @@ import { modelArgument } from '../model-argument.js';
 import { givenConfig, modelConfigInput, modelOptions } from '../model-options.js';
 import { requireOutside } from '../output-files.js';
 import { phaseProgress } from '../phase-progress.js';
-import { loadProxies } from '../proxy-data.js';
+import { loadProxies, methodsWithProxies } from '../proxy-data.js';
 import { proposalTable, proposeLock } from '../recommend-lock.js';
 import { requireModelOutput, runOnce } from '../run-once.js';
 import { fitToTask, taskOption } from '../task-option.js';
@@ -57,7 +57,7 @@ export const lock = defineCommand({
       .array(z.string().min(1))
       .default([])
       .describe(
-        'tasks that an attacker may be after, for methods that are trained against attacks: data sets or paths, each with numbers of classes joined by + behind a colon',
+        `tasks that an attacker may be after, which ${methodsWithProxies('and')} need: data sets or paths, each with numbers of classes joined by + behind a colon`,
       ),
     seed: z.int().min(0).default(1).describe('seed of all shuffles and draws; of a keyed lock the secret'),
     key: z
@@ -180,7 +180,7 @@ function requireProxies({ name, needsAdversary = false }: LockMethod, proxies: r
   }
   if (!needsAdversary && proxies.length > 0) {
     throw new InputError(
-      `--proxies: expected a lock method that is trained against attacks, such as trap, got ${name}`,
+      `--proxies: expected a lock method that needs tasks of an attacker, ${methodsWithProxies('or')}, got ${name}`,
     );
   }
 }

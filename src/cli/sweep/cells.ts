@@ -18,7 +18,7 @@ import type { CommandContext, RunInputs } from '../command.js';
 import { dataInputs, loadTask } from '../data-folder.js';
 import { modelArgument } from '../model-argument.js';
 import { givenConfig, modelConfigInput } from '../model-options.js';
-import { readProxy } from '../proxy-data.js';
+import { methodsWithProxies, readProxy } from '../proxy-data.js';
 import { attackTask, fitToTask } from '../task-option.js';
 import type { SweepPlan } from './plan.js';
 
@@ -128,7 +128,9 @@ async function sweepLock(
     throw new InputError(`proxies: expected tasks that an attacker may be after, for ${method.name}, got none`);
   }
   if (!method.needsAdversary && lock.proxies.length > 0) {
-    throw new InputError(`proxies: expected a lock method that is trained against attacks, got ${method.name}`);
+    throw new InputError(
+      `proxies: expected a lock method that needs tasks of an attacker, ${methodsWithProxies('or')}, got ${method.name}`,
+    );
   }
   const released = await loadModel(from, { config });
   const adversary = [];

@@ -7,6 +7,7 @@ import { withOptimizers } from '../../training/index.js';
 import { modelData } from '../card-data.js';
 import { parseYaml } from '../config-file.js';
 import { modelOptions } from '../model-options.js';
+import { methodsWithProxies } from '../proxy-data.js';
 import { didYouMean } from '../suggest.js';
 import { taskOption } from '../task-option.js';
 
@@ -49,7 +50,7 @@ const plannedLock = withOptimizers(
     proxies: z
       .array(z.string().min(1))
       .default([])
-      .describe('tasks that an attacker may be after, for methods that are trained against attacks'),
+      .describe(`tasks that an attacker may be after, which ${methodsWithProxies('and')} need`),
     sham: z.boolean().default(false).describe('make the sham lock as well, and attack it in the same way'),
     // By the registry's names, which the type of the options does not know.
     ...(optionsOf('method', lockMethods.entries(), { inFull: true }) as Record<never, z.ZodType>),

@@ -41,7 +41,7 @@ export interface PreparedModel {
   readonly data: TaskData & { readonly test: NonNullable<TaskData['test']>; readonly spec: DataSpec };
   /** The unauthorized task. */
   readonly goal: Omit<SweepGoal, 'label'>;
-  /** Another task that an attacker may be after, for locks that are trained against attacks; never the one it is judged on. */
+  /** Another task that an attacker may be after, for locks that need one; never the one it is judged on. */
   readonly proxy?: DataSpec;
 }
 

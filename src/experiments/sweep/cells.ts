@@ -23,7 +23,7 @@ export interface SweepLock {
   readonly sham: boolean;
   /** The authorized task; none for a method that needs no data. */
   readonly data?: DataSpec;
-  /** Tasks that an attacker may be after, for a method that is trained against attacks. */
+  /** Tasks that an attacker may be after, for a method that needs them. */
   readonly adversary?: readonly DataSpec[];
   /** Name of the authorized task, where it is not that of the model's head. */
   readonly task?: string;
