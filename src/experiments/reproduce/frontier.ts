@@ -47,15 +47,36 @@ const tried = [
 /** Locks that are trained stop before a point of utility is lost; what they did until then is judged. */
 const onePoint = { maxDrop: 0.01, maxKl: null } as const;
 
-function locksOf(steps: number, more: Readonly<Record<string, unknown>> = {}): FrontierLock[] {
-  const evaluateEvery = Math.max(1, Math.round(steps / 20));
-  const trained = { steps, evaluateEvery, ...onePoint, ...more };
+/**
+ * The locks of a model.
+ *
+ * @param options - `rates`: learning rates of the attacks that `tar` is trained against, default those of its publication; those of
+ *   this model's attacks are others. `more`: options of all locks that are trained.
+ */
+function locksOf(
+  steps: number,
+  { rates, ...more }: Readonly<Record<string, unknown>> & { rates?: readonly number[] } = {},
+): FrontierLock[] {
+  const every = (of: number) => Math.max(1, Math.round(of / 20));
+  const trained = { steps, evaluateEvery: every(steps), ...onePoint, ...more };
+  // A step of tar is an attack of 16 steps that is judged four times.
+  const outer = Math.max(1, Math.round(steps / 4));
+  const attacks = { steps: 16, every: 4, batchSize: 16, ...(rates && { learningRates: rates }) };
   return [
     { method: 'specdef', options: { ...trained, topK: 4, alpha: 0.2 } },
     { method: 'specdef-moved', options: { ...trained, topK: 4, alpha: 0.2 } },
     { method: 'redistil', options: { ...trained, a: 0.6 } },
     { method: 'erase', options: { ...trained, energy: 0.9 } },
     { method: 'trap', options: trained },
+    { method: 'repnoise', options: { ...trained, batchSize: 16 } },
+    {
+      method: 'tar',
+      options: {
+        ...{ learningRate: 3e-4, ...trained, steps: outer, evaluateEvery: every(outer) },
+        ...{ batchSize: 16, optimizer: 'adamw', attacks },
+      },
+    },
+    { method: 'immunize', options: { ...trained, learningRate: 1e-3, termClipNorm: 1 } },
     { method: 'spectral-closed' },
     { method: 'rebalance' },
   ];
@@ -83,7 +104,7 @@ const resnet: ModelSettings = {
   attackTests: 300,
   budget: { ...usualSeeds, steps: 30, batchSize: 32 },
   optimizers: adamwAlone,
-  locks: locksOf(800, { batchSize: 64 }),
+  locks: locksOf(800, { batchSize: 64, rates: [1e-4, 1e-3, 3e-3] }),
   draws: [1, 2, 3],
 };
 
@@ -105,7 +126,7 @@ const settings: SettingsByScale<Settings> = {
       ...{ testLimit: 400, attackTests: 400, draws: [1, 2, 3] },
       budget: { ...usualSeeds, steps: 180, batchSize: 8 },
       optimizers: [{ name: 'adamw', options: { weightDecay: 0.01 }, schedule: { name: 'linear' }, decades: [-4, -3] }],
-      locks: locksOf(800, { batchSize: 16, learningRate: 2e-4 }),
+      locks: locksOf(800, { batchSize: 16, learningRate: 2e-4, rates: [3e-5, 1e-4, 3e-4] }),
     },
   },
 };

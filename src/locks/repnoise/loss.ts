@@ -80,7 +80,7 @@ export function repNoiseGraph(
   // The kernel's widths are no part of the gradient: it begins at the distances, with their slopes at fixed widths.
   const beginnings = [
     ...discrepancies.map(({ distances, slopes }) => [distances, mul(slopes, noiseWeight / hidden.length)] as const),
-    [ascent, graph.constant([-ascentWeight], [1])] as const,
+    [ascent, graph.constant([-ascentWeight], [1], ascent.dtype)] as const,
   ].map((pair) => pair.map((each) => reshape(each, [-1])));
   const joined = [0, 1].map((side) =>
     concat(
