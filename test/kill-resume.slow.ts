@@ -128,6 +128,14 @@ describe('a run that was killed with SIGKILL and run again ends with the same bi
       '--proxies',
       'digits:5+6+7+8+9',
     ],
+    ...['repnoise', 'immunize'].map((method) => [
+      ...[method, `--${method}.steps`, '200', `--${method}.max-kl`, 'null', `--${method}.max-drop`, '0.05'],
+      ...['--proxies', 'digits:5+6+7+8+9'],
+    ]),
+    [
+      ...['tar', '--tar.steps', '30', '--tar.attacks.steps', '8', '--tar.max-kl', 'null', '--tar.max-drop', '0.05'],
+      ...['--proxies', 'digits:5+6+7+8+9'],
+    ],
     ['rebalance,specdef', '--specdef.steps', '200', '--specdef.max-kl', 'null', '--specdef.max-drop', '0.05'],
     ['erase,redistil', '--erase.steps', '150', '--redistil.steps', '150', '--erase.max-kl', 'null'],
   ])('lock --method %s', async (method, ...options) => {

@@ -85,12 +85,14 @@ function sentencesOf({ likest, differs, candidates, best }: Recommendation): str
   ];
 }
 
-/** `--method erase --erase.energy 0.9` */
-function flagsOf({ point: { method, options = {} } }: LockCandidate): string[] {
+/** `--method erase --erase.energy 0.9`; options within a group have the name of the group before theirs. */
+export function flagsOf({ point: { method, options = {} } }: Pick<LockCandidate, 'point'>): string[] {
   const dashed = (key: string) => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-  return [
-    '--method',
-    method,
-    ...Object.entries(options).flatMap(([key, value]) => [`--${method}.${dashed(key)}`, String(value)]),
-  ];
+  const flags = (within: string, given: object): string[] =>
+    Object.entries(given).flatMap(([key, value]) => {
+      const name = `${within}.${dashed(key)}`;
+      const isGroup = typeof value === 'object' && value !== null && !Array.isArray(value);
+      return isGroup ? flags(name, value) : [name, String(value)];
+    });
+  return ['--method', method, ...flags(`--${method}`, options)];
 }

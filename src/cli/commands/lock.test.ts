@@ -214,6 +214,9 @@ describe('weightlock lock --method, of a method that is registered', () => {
 
   it('shows a group of options for each method in its help', async () => {
     const { text } = await weightlock('--help');
+    expect(text.replaceAll(/\s+/g, ' ')).toContain(
+      'Tasks that an attacker may be after, which trap, repnoise, tar and immunize need',
+    );
     expect(text).toContain('--scale.factor');
     expect(text).toContain('--specdef.alpha');
   });

@@ -59,8 +59,10 @@ export const tarOptions = withOptimizers(
           .min(1)
           .max(64)
           .default(6)
-          .describe('α of the Beta distribution of the share of authorized steps that an attack may begin with'),
-        switchBeta: z.int().min(1).max(64).default(3).describe('β of that distribution'),
+          .describe(
+            'first number (α) of the Beta distribution of the share of authorized steps that an attack may begin with',
+          ),
+        switchBeta: z.int().min(1).max(64).default(3).describe('second number (β) of that distribution'),
       })
       .prefault({})
       .describe('the attacks that it is trained against'),
