@@ -128,10 +128,14 @@ describe('a run that was killed with SIGKILL and run again ends with the same bi
       '--proxies',
       'digits:5+6+7+8+9',
     ],
-    ...['repnoise', 'immunize'].map((method) => [
-      ...[method, `--${method}.steps`, '200', `--${method}.max-kl`, 'null', `--${method}.max-drop`, '0.05'],
+    [
+      ...['repnoise', '--repnoise.steps', '200', '--repnoise.max-kl', 'null', '--repnoise.max-drop', '0.05'],
       ...['--proxies', 'digits:5+6+7+8+9'],
-    ]),
+    ],
+    [
+      ...['immunize', '--immunize.steps', '200', '--immunize.max-kl', 'null', '--immunize.max-drop', '0.05'],
+      ...['--immunize.term-clip-norm', '1', '--immunize.learning-rate', '1e-3', '--proxies', 'digits:5+6+7+8+9'],
+    ],
     [
       ...['tar', '--tar.steps', '30', '--tar.attacks.steps', '8', '--tar.max-kl', 'null', '--tar.max-drop', '0.05'],
       ...['--proxies', 'digits:5+6+7+8+9'],

@@ -75,6 +75,17 @@ describe('the terms of a network', () => {
     expect(gradientError(attacker.found, ill.gradients).error).toBeLessThan(1e-5);
   });
 
+  it('are none where features are no numbers', async () => {
+    const data = { owner: batches(100), attackers: [batches(400)] };
+    const immunizer = new Immunizer(peerModel, data, { wellWeight: 1, illWeight: 1 }, { seed: 1, engine });
+    const params = parameterSet(peerWeights());
+    params.get('fc3.bias')?.fill(Number.POSITIVE_INFINITY);
+    const found = noGradients();
+    expect(await immunizer.pull(params, found, 0)).toEqual({});
+    expect(found).toEqual(noGradients());
+    await immunizer.release();
+  });
+
   it('are no longer than they may be', async () => {
     const lengthOf = (found: Iterable<Float32Array>) => Math.hypot(...[...found].flatMap((values) => [...values]));
     const { found } = await pulled({ wellWeight: 1, illWeight: 0, termClipNorm: 0.01 });

@@ -63,13 +63,15 @@ export class Immunizer {
     term: (features: Float32Array, examples: number, width: number) => ConditionTerm,
     weight: number,
     { params, gradients: to }: { params: ParameterSet; gradients: ParameterSet },
-  ): Promise<ConditionTerm> {
+  ): Promise<ConditionTerm | undefined> {
     const key = JSON.stringify(specs);
     const forward = await this.#programs.get(`features ${key}`, () => ({ features: this.#features(specs).features }));
     const feeds = feedsOf(batch, params);
-    const { features } = await forward.run(feeds);
+    const features = (await forward.run(feeds)).features as Float32Array;
+    // Of a model that diverged; the retain loss says so.
+    if (!features.every((value) => Number.isFinite(value))) return undefined;
     const [examples, width] = forward.shapes.features;
-    const found = term(features as Float32Array, examples, width);
+    const found = term(features, examples, width);
     const back = await this.#programs.get(`slopes ${key}`, () => this.#slopes(specs));
     const slope = Float32Array.from(found.slope, (value) => weight * value);
     const slopes = gradientsIn(await back.run({ ...feeds, [batchInput(SLOPE)]: slope }));
