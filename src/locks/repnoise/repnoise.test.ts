@@ -3,7 +3,6 @@ import { hashed } from '../../../test/support/linalg-fixtures.js';
 import { contextOn, type DigitModel, digitModel } from '../../../test/support/locked-digits.js';
 import { gradientError, peerExamples, peerModel, peers, peerWeights } from '../../../test/support/peers.js';
 import { withPrograms } from '../../engine/index.js';
-import { Graph, gradients, mul, reduceSum, relu, substituted } from '../../graph/index.js';
 import { initializeModel, parameterSet, smallestBatch } from '../../models/index.js';
 import { batchInput, feedsOf } from '../../nn/index.js';
 import { InputError, parseOptions } from '../../registry/index.js';
@@ -33,20 +32,6 @@ describe.each(peers.repnoise)('the terms of RepNoise, $noiseWeight of noise and 
       const { error, of } = gradientError(new Map(gradientsIn(results)), one.gradients);
       expect(error, of).toBeLessThan(1e-5);
     });
-  });
-});
-
-describe('the head on another layer', () => {
-  it('is the same computation with another beginning', () => {
-    const graph = new Graph();
-    const [x, y, w] = ['x', 'y', 'w'].map((name) => graph.input(name, [2, 3]));
-    const from = relu(x);
-    const head = (of: typeof x) => reduceSum(mul(of, w));
-    expect(substituted(head(from), from, y)).toBe(head(y));
-    expect(substituted(head(from), from, from)).toBe(head(from));
-    expect(substituted(w, from, y)).toBe(w);
-    const [slope] = gradients(substituted(head(from), from, mul(y, 2)), [y]);
-    expect(slope?.shape).toEqual([2, 3]);
   });
 });
 
