@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { add, Graph, matMul, type Tensor } from '../graph/index.js';
+import { add, Graph, matMul, mul, type Tensor } from '../graph/index.js';
 import { ProgramCache } from './index.js';
 
 it('ProgramCache keeps a bounded number of programs: the longest unused goes, and is compiled again when it is asked for', async () => {
@@ -22,6 +22,28 @@ it('ProgramCache keeps a bounded number of programs: the longest unused goes, an
   expect(compiled).toEqual([1, 2, 3]);
   expect(await sum(2)).toEqual([3, 4]);
   expect(compiled).toEqual([1, 2, 3, 2]);
+  await cache.release();
+});
+
+it('ProgramCache keeps what holds a bounded number of bytes, and the one used last whatever it holds', async () => {
+  // Of each 100 elements the sum is held beside the product: 800 bytes.
+  const cache = new ProgramCache({ threads: 1 }, { bytes: 1700 });
+  let compiled = 0;
+  const use = (key: string, size: number) =>
+    cache.get(key, () => {
+      compiled++;
+      const x = new Graph().input('x', [size]);
+      return { y: mul(add(x, x), x) };
+    });
+  for (const key of ['a', 'b', 'a', 'b']) await use(key, 100);
+  expect(compiled).toBe(2);
+  // The third is too much: the longest unused goes.
+  for (const key of ['c', 'b']) await use(key, 100);
+  expect(compiled).toBe(3);
+  await use('a', 100);
+  expect(compiled).toBe(4);
+  for (const key of ['large', 'large']) await use(key, 1000);
+  expect(compiled).toBe(5);
   await cache.release();
 });
 

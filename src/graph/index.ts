@@ -17,6 +17,7 @@ export {
 export { flops } from './flops.js';
 export { gradients } from './gradients/index.js';
 export { ancestors, Graph, type Node, type Source, Tensor } from './graph.js';
+export { mostHeld } from './held.js';
 export { toOnnx } from './onnx.js';
 export type { OpType } from './ops.js';
 export { type HalfType, rounded } from './rounded.js';

@@ -1,4 +1,4 @@
-import { add, ancestors, type Graph, gradients, mul, type Tensor } from '../graph/index.js';
+import { add, ancestors, type Graph, gradients, mostHeld, mul, type Tensor } from '../graph/index.js';
 import { type ForwardPass, type ModelSpec, smallestExample } from '../models/index.js';
 import { type ArraySpecs, batchInput, batchSpecs } from '../nn/index.js';
 import { InputError } from '../registry/index.js';
@@ -147,28 +147,7 @@ export function stepBytes(
   const outputs = Object.values(loss.build(loss.specs(layout, batchSize)).outputs);
   const inputs = [...outputs[0].graph.inputs.values()];
   const sizeOf = (tensors: readonly Tensor[]) => tensors.reduce((sum, { size }) => sum + size, 0);
-  const nodes = ancestors(outputs);
-  const computed = recompute ? mostHeld(outputs, nodes) : sizeOf(nodes.flatMap((node) => node.outputs));
+  const computed = recompute ? mostHeld(outputs) : sizeOf(ancestors(outputs).flatMap((node) => node.outputs));
   // All element types here are float32 or int32 but for the pool's int64 indices; four bytes are near enough.
   return 4 * (sizeOf(inputs) + computed);
-}
-
-/** The most elements of computed tensors that are held at once when nodes run in this order. */
-function mostHeld(outputs: readonly Tensor[], nodes: ReturnType<typeof ancestors>): number {
-  const last = new Map<Tensor, number>();
-  nodes.forEach((node, at) => {
-    for (const tensor of node.outputs) last.set(tensor, at);
-    for (const tensor of node.inputs) if (tensor?.source.kind === 'node') last.set(tensor, at);
-  });
-  for (const tensor of outputs) last.delete(tensor);
-  const ending = new Map<number, number>();
-  for (const [tensor, at] of last) ending.set(at, (ending.get(at) ?? 0) + tensor.size);
-  let held = 0;
-  let most = 0;
-  nodes.forEach((node, at) => {
-    held += node.outputs.reduce((sum, { size }) => sum + size, 0);
-    most = Math.max(most, held);
-    held -= ending.get(at) ?? 0;
-  });
-  return most;
 }
