@@ -74,6 +74,12 @@ describe('attackersAdvantage', () => {
     const all = attackersAdvantage(rows, 'score');
     expect([all?.locked.kind, all?.floor.kind, all?.unlocked.kind]).toEqual(['clip', 'frozen', 'fine-tune']);
     expect(attackersAdvantage(rows, 'score', { only: ({ plain }) => plain })?.locked.kind).toBe('fine-tune');
+    // A student of the released model is the floor where it is the best, and where the search saw so.
+    const trained = rows.filter(({ trains }) => trains);
+    const distilled = (searched: number[]) => [...trained, row('locked', 'distil', 'score', [0.58, 0.6], searched)];
+    const found = attackersAdvantage(distilled([0.58, 0.6]), 'score');
+    expect([found?.floor.kind, found?.locked.kind]).toEqual(['distil', 'clip']);
+    expect(attackersAdvantage(distilled([0.4, 0.4]), 'score')?.floor.kind).toBe('fine-tune');
   });
 
   it('chooses the best attack on the seeds of the search, and reports it on the others', () => {

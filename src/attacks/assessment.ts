@@ -40,7 +40,7 @@ export interface Advantage {
   readonly locked: AttackRow;
   /** The best attack on the unlocked model. */
   readonly unlocked: AttackRow;
-  /** The better of training from scratch and frozen use of the released model. */
+  /** The best of training from scratch, frozen use of the released model and, where it was tried, distillation of its outputs. */
   readonly floor: AttackRow;
   /**
    * 1: the lock does nothing; 0: the locked weights are worth no more than none. Without bounds where the unlocked model
@@ -117,8 +117,8 @@ export function bestRow(rows: readonly AttackRow[]): AttackRow | undefined {
 
 /**
  * The attacker's advantage over the floor: (best attack on the locked model − floor) / (best attack on the unlocked model
- * − floor), over seeds that are paired; what leaves the locked
- * model as it is counts to the floor, not to the attacks. Each best one is chosen on the seeds of the searches and measured
+ * − floor), over seeds that are paired; what uses the locked
+ * model's outputs alone counts to the floor, not to the attacks. Each best one is chosen on the seeds of the searches and measured
  * on others. A seed at which a trial of one of them failed is left out.
  *
  * @param options - `only`: which rows count of those that train the model, for all starting points; default all.

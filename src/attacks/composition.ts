@@ -44,7 +44,7 @@ export function factsOf(
   start: StartingPoint,
 ): AttackFacts {
   const known = [...transforms, trained].flatMap(({ knows }) => knows ?? []);
-  // Outputs of the released model are what everybody has without training it; those of the unlocked one nobody has.
+  // Outputs of the released model are what everybody has without its weights; those of the unlocked one nobody has.
   const unused = start.countsAs === 'locked' ? 'floor' : 'nothing';
   return {
     start: start.name,
@@ -56,7 +56,7 @@ export function factsOf(
     plain,
     adaptive,
     knows: adaptive ? ['that there is a lock', ...known] : known,
-    countsAs: trained.outputsAlone ? unused : start.countsAs,
+    countsAs: [...transforms, trained].some(({ outputsAlone }) => outputsAlone) ? unused : start.countsAs,
   };
 }
 

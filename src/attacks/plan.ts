@@ -58,9 +58,9 @@ export type TransformOptions = Readonly<Record<string, Readonly<Record<string, u
 
 /** Which attacks a plan tries. */
 export interface AttackChoice {
-  /** Names of the attacks; the floor is measured whatever they are. Default the suite `quick`. */
+  /** Names of the attacks; training from scratch and frozen use are measured whatever they are. Default the suite `quick`. */
   readonly attacks?: readonly string[];
-  /** The transforms that adaptive attacks may use, and their options; default none. */
+  /** The transforms that attacks may use, and their options; default none. */
   readonly transforms?: TransformOptions;
   /** Options of trained parts, by their name; what is left out is as the attack has it. */
   readonly trained?: TransformOptions;

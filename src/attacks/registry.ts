@@ -22,6 +22,7 @@ import {
   clipEdgeTransform,
   clipProfileTransform,
   clipTransform,
+  distilTransform,
   healTransform,
   interpolateTransform,
   noiseTransform,
@@ -158,6 +159,14 @@ export const attacks: Registry<Attack> = new AttackRegistry('attack', [
   after(interpolateTransform as Transform, 'none'),
   after(resetDormantTransform as Transform, 'full'),
   after(redistilBlocksTransform as Transform, 'full'),
+  {
+    name: distilTransform.name,
+    description: 'train a fresh student to give what the released model gives, then fine-tune it (a part of the floor)',
+    adaptive: false,
+    transforms: [distilTransform as Transform],
+    trained: all,
+    suite: 'standard',
+  },
   after(healTransform as Transform, 'standard'),
   transformed(
     [clip, healTransform as Transform],

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { type AttackRow, attacks, factsOf, missingTrials, starts } from '../attacks/index.js';
-import { attackTable } from './attack-table.js';
+import { type AttackRow, attackersAdvantage, attacks, factsOf, missingTrials, starts } from '../attacks/index.js';
+import { advantageSentence, attackTable } from './attack-table.js';
 
 it('says what was trained where it was not all weights, so that no two attacks look alike', () => {
   const curve = [{ step: 0, score: 0.5 }];
@@ -53,4 +53,40 @@ it('says of how many seeds a number is where some runs failed, and why; of none 
     'Missing: 1 of 3 reported runs of score-fine-tune failed (no memory); its numbers are of the others.',
     'Missing: 1 of 1 reported run of score-clip failed (no memory); its numbers are of the others.',
   ]);
+});
+
+it('says of a distilled student that it is the floor, and of nobody that he knows of the lock for it', () => {
+  const row = (kind: string, start: string, scored: readonly number[]): AttackRow => {
+    const attack = attacks.get(kind);
+    const trials = scored.map((score, seed) => {
+      return { learningRate: 0.01, seed, curve: [], metrics: {}, score, evaluations: 4, end: 'budget' as const };
+    });
+    return {
+      ...factsOf(attack, starts.get(start)),
+      composition: {
+        transforms: attack.transforms.map(({ name }) => ({ name, options: {} })),
+        ...{ trained: { name: attack.trained.name }, optimizer: { name: 'adamw' } },
+      },
+      ...{ optimizer: 'adamw', measure: 'score' as const, budget: 4 },
+      result: { search: [], learningRate: 0.01, trials },
+    };
+  };
+  const rows = [
+    row('fine-tune', 'unlocked', [0.9, 0.91, 0.92]),
+    row('fine-tune', 'locked', [0.7, 0.71, 0.72]),
+    row('distil', 'locked', [0.6, 0.6, 0.6]),
+    row('fine-tune', 'random weights', [0.5, 0.5, 0.5]),
+  ];
+  const advantage = attackersAdvantage(rows, 'score');
+  expect(advantage && advantageSentence(advantage)).toMatch(
+    /the floor is distilling what the released model gives into fresh weights, then fine-tuning \(60\.0 %\)\.$/,
+  );
+  const table = attackTable(rows, { target: 0.95, metric: 'accuracy' });
+  expect(table.rows.map(({ start }) => start)).toContain('locked, distilled');
+  const notes = table.notes?.join(' ') ?? '';
+  expect(notes).toContain('A part of the floor: distil trains fresh weights to give what the released model gives');
+  expect(notes).not.toContain('knows that there is a lock');
+  expect(attackTable([...rows, row('clip', 'locked', [0.8])], { target: 0.95, metric: 'accuracy' }).notes?.[1]).toMatch(
+    /First: clip cuts .*Who does that knows that there is a lock.*A part of the floor: distil /,
+  );
 });

@@ -163,11 +163,20 @@ function explanations(rows: readonly AttackRow[]): string[] {
 /** What is done to the weights first, in the order of the registry: of the transforms that the rows are made of. */
 function transformsNote(rows: readonly AttackRow[]): string {
   const used = new Set(rows.flatMap(({ composition }) => composition.transforms.map(({ name }) => name)));
-  const known = transforms.entries().filter(({ name }) => used.has(name));
-  if (known.length === 0) return '';
-  const done = known.map(({ name, does, description }) => `${name} ${does ?? `is to ${description}`}`).join(', ');
+  const all = transforms.entries().filter(({ name }) => used.has(name));
+  if (all.length === 0) return '';
+  const done = (some: typeof all) =>
+    some.map(({ name, does, description }) => `${name} ${does ?? `is to ${description}`}`).join(', ');
+  const [known, floor] = [false, true].map((isFloor) =>
+    all.filter(({ outputsAlone = false }) => outputsAlone === isFloor),
+  );
   const knowing = known.flatMap(({ name, knows }) => (knows === undefined ? [] : [`for ${name} also ${knows}`]));
-  return ` First: ${done}. Who does that knows ${['that there is a lock', ...knowing].join(', ')}.`;
+  return [
+    ...(known.length > 0
+      ? [` First: ${done(known)}. Who does that knows ${['that there is a lock', ...knowing].join(', ')}.`]
+      : []),
+    ...(floor.length > 0 ? [` A part of the floor: ${done(floor)}.`] : []),
+  ].join('');
 }
 
 /** Decades between the smallest and the largest learning rate that any optimizer tried. */
@@ -246,7 +255,7 @@ export const advantageScale =
 export function advantageSentence(advantage: Advantage): string {
   const { measure, value, unlocked, floor, isUpperBound } = advantage;
   const what = measure === 'cost' ? 'cost' : 'score';
-  const floorName = floor.trains ? 'training from scratch' : `${floor.use} (${startLabel(floor)})`;
+  const floorName = floorLabel(floor);
   if (!isMeasured(advantage)) {
     return (
       `In ${what}, nothing is measured: the unlocked model (${summary(unlocked)}) cannot be told from the floor, ` +
@@ -256,6 +265,12 @@ export function advantageSentence(advantage: Advantage): string {
   const bounds = `95 % interval ${interval(value.low, value.high, (bound) => decimal(bound, 2))}, n = ${count(value.n, 'seed')}`;
   const atMost = isUpperBound ? 'at most ' : '';
   return `Attacker's advantage in ${what}: ${atMost}${decimal(value.ratio, 2)} (${bounds}); the floor is ${floorName} (${summary(floor)}).`;
+}
+
+/** What an attacker does without the released weights, in a sentence. */
+function floorLabel(floor: AttackRow): string {
+  if (!floor.trains) return `${floor.use} (${startLabel(floor)})`;
+  return floor.first.length === 0 ? 'training from scratch' : [...floor.first, floor.use].join(', then ');
 }
 
 /** `a, b and c`. */

@@ -4,6 +4,7 @@ import { clipTransform } from './clip.js';
 import { clipEdgeTransform } from './clip-edge.js';
 import { clipProfileTransform } from './clip-profile.js';
 import { noiseTransform, pruneTransform, quantizeTransform } from './degrade.js';
+import { distilTransform } from './distil.js';
 import { healTransform } from './heal.js';
 import { interpolateTransform } from './interpolate.js';
 import { partialClipTransform, subtractTransform } from './partial-clip.js';
@@ -28,6 +29,7 @@ export {
   quantizeRows,
   quantizeTransform,
 } from './degrade.js';
+export { type DistilOptions, distilOptions, distilOutputs, distilTransform } from './distil.js';
 export { type HealOptions, healOptions, healTransform, healWeights } from './heal.js';
 export { interpolateOptions, interpolateTransform, interpolateWeights } from './interpolate.js';
 export {
@@ -72,4 +74,5 @@ export const transforms = new Registry<Transform>('transform', [
   healTransform,
   resetDormantTransform,
   redistilBlocksTransform,
+  distilTransform,
 ] as Transform[]);

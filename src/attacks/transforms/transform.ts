@@ -48,6 +48,11 @@ export interface Transform<Options = unknown> {
   readonly isSeeded: boolean;
   /** Whether it trains, or looks at what the model does with examples, so that it needs a bench; default false. */
   readonly works?: boolean;
+  /**
+   * Whether what it gives is made of the released model's outputs alone, and of none of its weights: then an attack with it belongs
+   * to the floor. Default false.
+   */
+  readonly outputsAlone?: boolean;
   /** What it did, in tables: of weights that nothing else was done to (`clipped`), and in a row (`clip`); default its name. */
   readonly label?: { readonly alone: string; readonly joined: string };
   /** What an attacker does with it, in a sentence: `rescaling the layers`; default its name. */

@@ -53,7 +53,7 @@ export const attack = defineCommand({
     retain: modelData
       .optional()
       .describe(
-        'examples like those of the authorized task, for attacks that heal; default none: these then keep to the outputs of the released model',
+        "examples like those of the authorized task, for attacks that heal or distil; default none: these then keep to the released model's outputs on the attacker's own",
       ),
     authorized: modelData
       .optional()

@@ -63,7 +63,7 @@ const plannedAttacks = withOptimizers(
     data: modelData.prefault({}).describe('the unauthorized task'),
     retain: modelData
       .optional()
-      .describe('examples like those of the authorized task, for attacks that heal; default none'),
+      .describe('examples like those of the authorized task, for attacks that heal or distil; default none'),
     authorized: modelData
       .optional()
       .describe(

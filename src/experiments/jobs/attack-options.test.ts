@@ -150,7 +150,10 @@ describe('a suite', () => {
   });
 
   it('leaves out what is turned off, which a name would be refused for', () => {
-    expect(plan({ suite: 'standard', adaptive: false }).transforms).toEqual({});
+    // Who distils the model need not know that there is a lock.
+    expect(plan({ suite: 'standard', adaptive: false }).transforms).toEqual({ distil: {} });
+    const apart = plan({ attacks: ['distil'], adaptive: false, distil: { share: 0.25 } });
+    expect(apart.transforms).toMatchObject({ distil: { share: 0.25 } });
     expect(() => plan({ attacks: ['clip-edge'], adaptive: false })).toThrow('expected adaptive attacks for clip-edge');
     expect(plan({ suite: 'full', reset: [] }).transforms?.reset).toBeUndefined();
     expect(() => plan({ suite: 'quick', attacks: ['lora'] })).toThrow('a suite or by their names, found both');

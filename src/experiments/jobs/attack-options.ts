@@ -40,6 +40,14 @@ export const budgetsOfSuites: Readonly<Partial<Record<(typeof suites)[number], R
   quick: { optimizers: ['adamw', 'adadelta'], adaptiveOptimizers: 1, costSteps: 96, seeds: [1, 2, 3, 4, 5] },
 };
 
+/** Names of the transforms of adaptive attacks. */
+function adaptiveTransforms(): string[] {
+  const some = attacks.entries().filter(({ adaptive }) => adaptive);
+  return transforms
+    .names()
+    .filter((each) => some.some((attack) => attack.transforms.some(({ name }) => name === each)));
+}
+
 /** The options of every attack, whatever is done to the weights first. */
 const ownOptions = {
   ...searchedOptimizerOptions(usualOptimizers),
@@ -87,7 +95,7 @@ const ownOptions = {
   adaptive: z
     .boolean()
     .default(true)
-    .describe(`whether to try the adaptive attacks: ${transforms.names().join(', ')}, and their combinations`),
+    .describe(`whether to try the adaptive attacks: ${adaptiveTransforms().join(', ')}, and their combinations`),
 };
 
 /** What a command offers of a transform, under its name. */
@@ -270,12 +278,12 @@ function namedAttacks(options: AttackOptions, learned: TransformOptions): Attack
   for (const attack of names ? chosen : []) {
     for (const { name } of attack.transforms) {
       const isOff = name in usual && usual[name] === undefined;
-      if (isOff || !options.adaptive) {
+      if (isOff || (attack.adaptive && !options.adaptive)) {
         if (!named) continue;
         const by = isOff ? `options of ${name}` : 'adaptive attacks';
         throw new InputError(`attacks: expected ${by} for ${attack.name}, found none`);
       }
-      available[name] ??= {};
+      available[name] ??= usual[name] ?? {};
     }
   }
   const ofParts = Object.fromEntries(

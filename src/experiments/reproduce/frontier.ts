@@ -41,7 +41,7 @@ type Settings = Readonly<Record<string, ModelSettings>>;
 /** Attacks beside plain fine-tuning; those that can do nothing to a model are left out. */
 const tried = [
   ...['fine-tune', 'clip', 'rescale', 'canonicalize', 'clip-rescale', 'reset', 'clip-reset', 'reset-dormant'],
-  ...['lora', 'frozen', 'white-box'],
+  ...['lora', 'frozen', 'white-box', 'distil'],
 ];
 
 /** Locks that are trained stop before a point of utility is lost; what they did until then is judged. */
@@ -173,7 +173,7 @@ function planOf(
   });
   const known = revealed.find(({ raised }) => raised) ?? {};
   const transforms = { ...free, ...learnedOptions(known) };
-  return { ...sweep({ ...goal, label }, optimizers, budget), attacks: tried, transforms };
+  return sweep({ ...goal, label }, optimizers, budget, { attacks: tried, transforms });
 }
 
 /** Draws one lock, and attacks the draws together. */
@@ -242,7 +242,7 @@ class Comparison {
 }
 
 /** Transforms that an attacker may use on any lock, with their defaults. */
-const free = { rescale: {}, canonicalize: {}, reset: {}, 'reset-dormant': {} } as const;
+const free = { rescale: {}, canonicalize: {}, reset: {}, 'reset-dormant': {}, distil: {} } as const;
 
 /** Most of the advantage that a lock may leave which is worth its name here, at a point of utility. */
 const goalLeft = 0.1;

@@ -72,17 +72,22 @@ function setting(
   return { data, target, metric, perClass, ...budget, continueAfterTarget: true, giveUpBelow };
 }
 
-/** The search over optimizers and learning rates, with cost and score from the same runs. */
+/**
+ * The search over optimizers and learning rates, with cost and score from the same runs.
+ *
+ * @param choice - `attacks`: by name, default the suite `quick`; those with transforms need options of these.
+ */
 export function sweep(
   goal: SweepGoal,
   optimizers: readonly AttackOptimizer[],
   budget: SweepBudget,
-  { transforms, adaptiveOptimizers }: Pick<AttackPlan, 'transforms' | 'adaptiveOptimizers'> = {},
+  { attacks, transforms, adaptiveOptimizers }: Pick<AttackPlan, 'attacks' | 'transforms' | 'adaptiveOptimizers'> = {},
 ): AttackPlan {
   const whole = { ...setting(goal, budget), optimizers };
   return {
     label: goal.label,
     budgets: [{ measures: ['cost', 'score'], setting: whole }],
+    ...(attacks && { attacks }),
     transforms,
     adaptiveOptimizers,
   };

@@ -1,0 +1,102 @@
+import { type Dataset, subset } from '../data/index.js';
+import { RandomStream } from '../linalg/index.js';
+import type { StateDict } from '../models/index.js';
+import { type OptimizerSpec, optimizers, type ParameterSet } from '../training/index.js';
+import type { Bench, Runnable } from './bench.js';
+import { sumOfSpent } from './spent.js';
+import { ownValues, trainWeights } from './train-weights.js';
+import { addWork, forwardCost, noWork, type Work } from './work.js';
+
+/** A training before a trial, whose learning rate is searched. */
+export interface RateSearch extends Pick<Bench, 'batchSize' | 'signal'> {
+  /** What is trained. */
+  readonly on: Runnable;
+  /** Weights that each run begins with; they stay as they are. */
+  readonly start: StateDict;
+  /** Examples, of which a part is held out to judge by. */
+  readonly examples: Dataset;
+  /** The weights whose outputs are trained towards; default the task's own loss. */
+  readonly original?: ParameterSet;
+  /** Name of the optimizer, which has the options of a search. */
+  readonly optimizer: string;
+  /** Learning rates to try. */
+  readonly learningRates: readonly number[];
+  /** Steps of each run. */
+  readonly steps: number;
+  /** Seed of the trial. */
+  readonly seed: number;
+  /** Names the draw of what is held out. */
+  readonly purpose: string;
+}
+
+/** What a search over learning rates before a trial found, and what it cost. */
+export interface BestRate {
+  /** Values of the run that is best on what was held out; none where none converged. */
+  readonly params?: ParameterSet;
+  /** The steps of that run, and all that was tried; floating-point operations apart. */
+  readonly work: Work;
+}
+
+/** Examples held out at most. */
+const mostHeldOut = 256;
+
+/**
+ * Trains at several learning rates, and keeps the run that is best on examples held out.
+ *
+ * @throws InterruptedError after the signal.
+ */
+export async function trainAtBestRate(search: RateSearch): Promise<BestRate> {
+  const { on, start, original: weights, learningRates, steps, seed, batchSize, signal } = search;
+  const { task } = on.evaluator;
+  const examples = weights ? withoutAnswers(search.examples) : search.examples;
+  const { train, judge } = heldOut(examples, seed, search.purpose);
+  const optimizer: OptimizerSpec = {
+    name: search.optimizer,
+    options: optimizers.get(search.optimizer).search.options,
+  };
+  const original = weights && { weights };
+  const judgeCost = (judge.size / batchSize) * forwardCost * (original ? 2 : 1);
+  let best: { params: ParameterSet; work: Work; loss: number } | undefined;
+  let tried = 0;
+  let spent = noWork.spent;
+  for (const learningRate of learningRates) {
+    const params = ownValues(start);
+    const { work, converged } = await trainWeights({
+      ...{ on, params, dataset: train, steps, batchSize, seed, optimizer, learningRate, signal },
+      ...(original && { loss: { task: 0, divergence: 1 }, reference: original }),
+    });
+    tried += work.evaluations + judgeCost;
+    spent = sumOfSpent([spent, work.spent]);
+    if (!converged) continue;
+    const { metrics } = await on.evaluator.evaluate(params, judge, original ? { original } : {});
+    const found = metrics[original ? task.roles.divergence : task.roles.loss] ?? Number.NaN;
+    if (Number.isFinite(found) && (best === undefined || found < best.loss)) best = { params, work, loss: found };
+  }
+  if (!best) return { work: { ...noWork, tried, spent } };
+  return {
+    params: best.params,
+    work: { ...addWork(best.work, { tried: tried - best.work.evaluations }), spent },
+  };
+}
+
+/** The examples as if there were one answer to all: outputs need none, and the model may have fewer than the examples. */
+function withoutAnswers(examples: Dataset & { readonly classes?: readonly string[] }): Dataset {
+  const { classes, size } = examples;
+  if (!classes) return examples;
+  const alike = { labels: new Int32Array(size), classes: classes.slice(0, 1) };
+  return { ...examples, ...alike };
+}
+
+/** A fifth of the examples apart, to judge by. */
+function heldOut(examples: Dataset, seed: number, purpose: string): { train: Dataset; judge: Dataset } {
+  const count = Math.min(mostHeldOut, Math.floor(examples.size / 5));
+  if (count === 0) return { train: examples, judge: examples };
+  const order = new RandomStream(seed, purpose).permutation(examples.size);
+  const [judge, train] = [order.slice(0, count), order.slice(count)];
+  return { train: subset(examples, train), judge: subset(examples, judge) };
+}
+
+/** Steps that a share of a trial of so many is, at least one. */
+export function stepsOfShare(share: number, stepsOfTrial: number): number {
+  return Math.max(1, Math.round(share * stepsOfTrial));
+}

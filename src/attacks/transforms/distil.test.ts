@@ -1,0 +1,163 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type DataParts, dataSpec, loadData } from '../../data/index.js';
+import { ProgramCache } from '../../engine/index.js';
+import { initializeModel, type Model, parameterSet, type StateDict, saveModel } from '../../models/index.js';
+import { Evaluator } from '../../training/index.js';
+import { AttackRunner, type AttackTask, attacks, type Bench, factsOf, plannedStarts, starts } from '../index.js';
+import { planAttacks } from '../plan.js';
+import { ownValues, trainWeights, withValues } from '../train-weights.js';
+import { distilOptions, distilOutputs } from './distil.js';
+
+const config = { num_labels: 6, hidden_sizes: [24, 16] };
+const authorized = dataSpec.parse({ classes: [3, 5, 8, 0, 1, 2], testLimit: 150 });
+const unauthorized = dataSpec.parse({ classes: [3, 5, 8], testLimit: 300 });
+const drawn = initializeModel('mlp', config, 1);
+const fresh = initializeModel('mlp', config, 9).weights;
+const programs = new ProgramCache({ threads: 1 });
+const evaluator = new Evaluator(drawn, { threads: 1 });
+let root: string;
+let retain: DataParts;
+let own: DataParts;
+/** Its outputs say which digit is which, those among them that the attacker is after. */
+let released: Model;
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'weightlock-distil-'));
+  [retain, own] = [await loadData(authorized), await loadData(unauthorized)];
+  const params = ownValues(drawn.weights);
+  await trainWeights({
+    ...{ on: { model: drawn, programs }, params, dataset: retain.train, steps: 200, batchSize: 32, seed: 1 },
+    ...{ optimizer: { name: 'adamw' }, learningRate: 5e-3 },
+  });
+  released = { ...drawn, weights: withValues(drawn.weights, params) };
+  await saveModel(join(root, 'released'), released);
+});
+afterAll(async () => {
+  await Promise.all([programs.release(), evaluator.release()]);
+  await rm(root, { recursive: true, force: true });
+});
+
+const bench = (more: Partial<Bench> = {}): Bench => ({
+  released: { model: released, weights: released.weights, evaluator, programs },
+  attacked: { model: released, evaluator, programs },
+  ...{ own: own.train, retain: retain.train, steps: 80, batchSize: 32 },
+  ...more,
+});
+async function divergence(weights: StateDict) {
+  const { metrics } = await evaluator.evaluate(parameterSet(weights), retain.test, {
+    original: { weights: parameterSet(released.weights) },
+  });
+  return metrics[evaluator.task.roles.divergence] ?? Number.NaN;
+}
+const once = distilOptions.parse({ learningRates: [1e-2] });
+
+describe('distil', () => {
+  it('makes of fresh weights a student that gives what the released model gives', async () => {
+    const { weights } = await distilOutputs(fresh, bench(), once, 1);
+    expect(await divergence(weights)).toBeLessThan((await divergence(fresh)) / 3);
+    // On the attacker's own inputs it learns less of the others.
+    const onOwn = await distilOutputs(fresh, bench(), { ...once, inputs: 'own' }, 1);
+    expect(await divergence(onOwn.weights)).toBeGreaterThan(2 * (await divergence(weights)));
+    expect(await distilOutputs(fresh, bench({ retain: undefined }), once, 1)).toEqual(onOwn);
+    await expect(distilOutputs(fresh, bench({ retain: undefined }), { ...once, inputs: 'retain' }, 1)).rejects.toThrow(
+      'distil: expected examples like those of the authorized task',
+    );
+  });
+
+  it('uses nothing of the released weights but their outputs', async () => {
+    // The same function of other weights, to the bit: of a ReLU layer and the one behind it, by powers of two.
+    const factors: Record<string, number> = { 'fc1.weight': 64, 'fc1.bias': 64, 'fc2.weight': 1 / 64 };
+    const weights = new Map(
+      [...released.weights].map(([name, { shape, data }]) => [
+        name,
+        { shape, data: data.map((value) => value * (factors[name] ?? 1)) },
+      ]),
+    );
+    const rescaled = { model: released, weights, evaluator, programs };
+    const found = await distilOutputs(fresh, bench({ released: rescaled }), once, 1);
+    expect(found).toEqual(await distilOutputs(fresh, bench(), once, 1));
+  });
+
+  it('charges what its steps and the answers compute, and what else it tries', async () => {
+    const { work } = await distilOutputs(fresh, bench(), once, 1);
+    // 30 steps with a forward pass beside each are 40 steps.
+    expect(work).toMatchObject({ steps: 40, spent: { steps: 30, samples: 30 * 32 } });
+    expect(work.evaluations).toBeCloseTo(40, 6);
+    // A look at 256 examples by student and teacher.
+    expect(work.tried).toBeCloseTo((2 * 8) / 3, 6);
+    const more = await distilOutputs(fresh, bench(), { ...once, learningRates: [1e-2, 1e-3] }, 1);
+    expect(more.work).toMatchObject({ steps: 40, spent: { steps: 60 } });
+    expect(more.work.tried).toBeCloseTo(40 + (4 * 8) / 3, 6);
+  });
+
+  it('leaves fresh weights where no rate does any good', async () => {
+    const options = distilOptions.parse({ optimizer: 'sgd', learningRates: [1e30] });
+    const { weights, work } = await distilOutputs(fresh, bench(), options, 1);
+    expect(weights).toBe(fresh);
+    expect(work.steps).toBe(0);
+  });
+
+  it("makes a student of a model with another head, whose own is the attacker's", async () => {
+    const model = initializeModel('mlp', { ...config, num_labels: 3 }, 9);
+    const more = await loadData(dataSpec.parse({ testLimit: 10 }));
+    // Examples of ten classes, which a model of six could not be trained on.
+    const asked = bench({ attacked: { model, evaluator, programs }, own: more.train, retain: undefined });
+    const { weights } = await distilOutputs(model.weights, asked, once, 1);
+    expect(weights.get('fc3.weight')).toEqual(model.weights.get('fc3.weight'));
+    expect(weights.get('fc1.weight')).not.toEqual(model.weights.get('fc1.weight'));
+  });
+});
+
+describe('an attack by distillation', () => {
+  const task = (more: Partial<AttackTask> = {}): AttackTask => ({
+    id: 'distil',
+    start: { kind: 'model', path: join(root, 'released') },
+    transforms: [{ name: 'distil', options: { learningRates: [1e-2] } }],
+    optimizer: { name: 'adamw' },
+    data: unauthorized,
+    retain: authorized,
+    perClass: 3,
+    ...{ steps: 400, batchSize: 32, giveUpBelow: -1 },
+    budget: { decades: [-2], refine: false, searchSeeds: [5], seeds: [1, 2] },
+    ...more,
+  });
+  const scratch = () => task({ start: { kind: 'random', like: join(root, 'released') }, transforms: [] });
+
+  it('ends better than training from scratch where few labels are had and the outputs tell, for as much computing', async () => {
+    const runner = new AttackRunner();
+    const [distilled, alone] = [await runner.run(task()), await runner.run(scratch())];
+    await runner.release();
+    for (const [index, { score, curve, before, spent }] of distilled.trials.entries()) {
+      const other = alone.trials[index];
+      expect(score).toBeGreaterThan(other.score + 0.1);
+      expect([curve[0].step, curve.at(-1)?.step]).toEqual([200, 400]);
+      // Apart from the looks at 256 examples by two models, 9 a batch: what a third of a step computes each.
+      const looks = (2 * 256) / 9 / 3 / 400;
+      const share = (spent?.flops ?? 0) / (other.spent?.flops ?? 0);
+      expect(share - looks).toBeGreaterThan(0.9);
+      expect(share - looks).toBeLessThan(1.15);
+      expect(before?.spent.flops).toBeGreaterThan(0);
+    }
+  });
+
+  it('counts to the floor, and is tried on the released model where it is named', async () => {
+    const attack = attacks.get('distil');
+    expect(attack.suite).toBe('standard');
+    const facts = factsOf(attack, starts.get('locked'));
+    expect(facts).toMatchObject({ countsAs: 'floor', adaptive: false, knows: [], trains: true, label: 'distilled' });
+    expect(factsOf(attack, starts.get('unlocked')).countsAs).toBe('nothing');
+    const path = join(root, 'released');
+    const planned = planAttacks(await plannedStarts({ locked: path, unlocked: path }), {
+      ...{ attacks: ['distil'], transforms: { distil: {} } },
+    });
+    expect(planned.tried.map(({ attack: { name }, start }) => `${start.start.name} ${name}`)).toEqual([
+      ...['locked frozen', 'locked distil', 'random weights fine-tune'],
+    ]);
+    expect(planned.notes).toEqual([
+      'Not tried on unlocked: attacks with distil, which learns from the released model alone.',
+    ]);
+  });
+});

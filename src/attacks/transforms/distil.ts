@@ -1,0 +1,97 @@
+import { z } from 'zod';
+import type { Dataset } from '../../data/index.js';
+import { initializeModel, parameterSet, type StateDict, type Weight } from '../../models/index.js';
+import { InputError } from '../../registry/index.js';
+import { optimizers } from '../../training/index.js';
+import type { Bench } from '../bench.js';
+import { stepsOfShare, trainAtBestRate } from '../best-rate.js';
+import { withValues } from '../train-weights.js';
+import { forwardCost, type Work } from '../work.js';
+import type { Transform } from './transform.js';
+
+/** Options of the transform `distil`. */
+export const distilOptions = z.strictObject({
+  inputs: z
+    .enum(['auto', 'own', 'retain'])
+    .default('auto')
+    .describe(
+      "what the released model is asked about: the attacker's own examples, or those like the authorized task's (retain); auto: those of which there are more",
+    ),
+  share: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .default(0.5)
+    .describe("share of a trial's steps that it takes, the released model's answers included"),
+  optimizer: z
+    .enum(optimizers.names() as [string, ...string[]])
+    .default('adamw')
+    .describe('optimizer, with the options of a search'),
+  learningRates: z
+    .array(z.number().positive())
+    .min(1)
+    .default([1e-2, 1e-3, 1e-4])
+    .describe('learning rates to try; the one that is best on examples held out is kept, and all are charged'),
+});
+
+/** Parsed {@link distilOptions}. */
+export type DistilOptions = z.output<typeof distilOptions>;
+
+/**
+ * Black-box distillation: fresh weights learn to give what the released model gives, by the divergence of its task (KL of a
+ * classifier, cosine of embeddings), on inputs alone. Nothing of the released weights is used but to compute outputs, which is
+ * charged: a step and a forward pass of the released model are as many steps of a trial as they compute.
+ *
+ * @param fresh - Weights of the attacked model, drawn anew: those that training from scratch begins with.
+ * @returns The student, `fresh` where no rate converged, and what it cost, floating-point operations apart.
+ * @throws InputError where there are no examples of the kind that it is told to use.
+ * @see Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015; at temperature 1.
+ */
+export async function distilOutputs(
+  fresh: StateDict,
+  bench: Bench,
+  { inputs, share, optimizer, learningRates }: DistilOptions,
+  seed: number,
+): Promise<{ readonly weights: StateDict; readonly work: Work }> {
+  const { released, own, signal } = bench;
+  const steps = stepsOfShare(share, bench.steps);
+  // Of few examples a trial's batches are smaller, and its steps compute less.
+  const batchSize = Math.min(bench.batchSize, own.size);
+  const { architecture, config } = released.model;
+  // A head that the attacker's task does not have is drawn here.
+  const drawn = initializeModel(architecture.name, config as Record<string, unknown>, seed).weights;
+  const { params, work } = await trainAtBestRate({
+    ...{ on: released, start: withValues(drawn, parameterSet(fresh)), original: parameterSet(released.weights) },
+    ...{ examples: inputsOf(bench, inputs), optimizer, learningRates, seed, batchSize, signal, purpose: 'distil' },
+    steps: Math.max(1, Math.floor(steps / (1 + forwardCost))),
+  });
+  if (!params) return { weights: fresh, work };
+  return { weights: withValues(fresh, params), work: { ...work, steps } };
+}
+
+function inputsOf({ own, retain }: Bench, inputs: DistilOptions['inputs']): Dataset {
+  if (inputs === 'own') return own;
+  if (inputs === 'auto') return retain && retain.size > own.size ? retain : own;
+  if (retain) return retain;
+  throw new InputError('distil: expected examples like those of the authorized task, found none');
+}
+
+/** Puts a fresh student of the released model in its place. */
+export const distilTransform: Transform<DistilOptions> = {
+  name: 'distil',
+  description: 'train a fresh student to give what the released model gives',
+  options: distilOptions,
+  isSeeded: true,
+  works: true,
+  outputsAlone: true,
+  label: { alone: 'distilled', joined: 'distil' },
+  doing: 'distilling what the released model gives into fresh weights',
+  does: 'trains fresh weights to give what the released model gives, which is a part of the steps',
+  steps: ({ share }, stepsOfTrial) => stepsOfShare(share, stepsOfTrial),
+  applies: ({ isLocked }) => (isLocked ? undefined : 'learns from the released model alone'),
+  apply: async ({ fresh, bench, seed, charge }, options): Promise<ReadonlyMap<string, Weight>> => {
+    const made = await distilOutputs(fresh(), bench(), options, seed);
+    charge(made.work);
+    return made.weights;
+  },
+};
