@@ -153,6 +153,11 @@ export interface LockMethod<Options = unknown> {
     readonly optimizer: OptimizerSpec;
   };
   /**
+   * Gradients that a step computes beside that of its retain loss, each on a batch as large; default none. Plans count what it takes by
+   * them.
+   */
+  moreGradients?(options: Options): number;
+  /**
    * Names of the weights that it locks.
    *
    * @throws InputError when there are none.

@@ -38,6 +38,15 @@ export function stagedLock(methods: readonly LockMethod[]): LockMethod<StageOpti
     needsAdversary: methods.some(({ needsAdversary }) => needsAdversary),
     steps: (options, size) => methods.reduce((sum, method) => sum + method.steps(optionsOf(options, method), size), 0),
     ...(longest.length > 0 && { training: memory }),
+    moreGradients: (options) => {
+      const own = methods.map((method) => {
+        const given = optionsOf(options, method);
+        // By their steps, of which those in epochs count as of one example.
+        return { steps: method.steps(given, 1), more: method.moreGradients?.(given) ?? 0 };
+      });
+      const all = own.reduce((sum, { steps }) => sum + steps, 0);
+      return own.reduce((sum, { steps, more }) => sum + (steps / Math.max(all, 1)) * more, 0);
+    },
     locks: (weights, options, model) => [
       ...new Set(methods.flatMap((method) => method.locks(weights, optionsOf(options, method), model))),
     ],

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Model } from '../../models/index.js';
 
-/** What models have in common that locks do alike on, as far as it was measured. */
+/** The form of a {@link ModelKind}. */
 export const modelKind = z.strictObject({
   /** What it reads. */
   input: z.enum(['images', 'texts']),
@@ -11,7 +11,7 @@ export const modelKind = z.strictObject({
   release: z.enum(['narrow', 'rich']),
 });
 
-/** See {@link modelKind}. */
+/** What models have in common that locks do alike on, as far as it was measured. */
 export type ModelKind = z.infer<typeof modelKind>;
 
 /** The kind of a model. */

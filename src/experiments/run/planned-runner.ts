@@ -87,7 +87,8 @@ export class PlannedRunner extends Runner {
     const { batchSize = 1 } = options as { batchSize?: number };
     const perStep = data ? await this.#secondsAStep(model, data.train, batchSize) : 0;
     const bytes = data ? bytesOfStep(model, data.train, batchSize) : 0;
-    this.parts.push({ name: `lock ${part.name}`, runs: 1, steps, seconds: steps * perStep * lockShare, bytes });
+    const seconds = steps * perStep * (lockShare + (chosen.moreGradients?.(options) ?? 0));
+    this.parts.push({ name: `lock ${part.name}`, runs: 1, steps, seconds, bytes });
     const spectra = weightMatrices(model.weights).map(({ name }) => ({ name, before: [1], after: [1] }));
     const info = { steps, stepsTried: steps, stoppedByBudget: false, spectra, warnings: [] };
     return { ...(await this.#made(model)), info };

@@ -22,6 +22,7 @@ export const immunize: LockMethod<ImmunizeOptions> = {
   needsAdversary: true,
   steps: distilSteps,
   training: distilTraining,
+  moreGradients: ({ illWeight, wellWeight }) => [illWeight, wellWeight].filter((weight) => weight > 0).length,
   locks: (weights) => weightMatrices(weights).map(({ name }) => name),
   // The retain training alone.
   sham: (options) => ({ ...options, illWeight: 0, wellWeight: 0 }),

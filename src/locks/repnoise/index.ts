@@ -21,6 +21,7 @@ export const repnoise: LockMethod<RepNoiseOptions> = {
   needsAdversary: true,
   steps: distilSteps,
   training: distilTraining,
+  moreGradients: ({ noiseWeight, ascentWeight }) => (noiseWeight > 0 || ascentWeight > 0 ? 1 : 0),
   locks: (weights) => weightMatrices(weights).map(({ name }) => name),
   // The retain training alone.
   sham: (options) => ({ ...options, noiseWeight: 0, ascentWeight: 0 }),

@@ -27,6 +27,7 @@ export const specdef: SpecDef = {
     recompute: options.recompute,
     optimizer: chosenOptimizer(options),
   }),
+  moreGradients: () => 0,
   locks: (weights, options) => weightMatrices(weights, options).map(({ name }) => name),
   reveals: ({ topK, lead }) => ({
     raised: { topK, lead: { topK: lead.topK, include: lead.share > 0 ? lead.include : [] } },

@@ -64,6 +64,7 @@ export const specdefMoved: LockMethod<MovedOptions> = {
   class: 'off-manifold',
   undoneBy: 'clipping and training again what the clip deleted, which is as much as the moved share of the function',
   options: movedOptions,
+  moreGradients: ({ clip }) => (clip.weight > 0 ? 1 : 0),
   sham: (options) => ({ ...options, alpha: 1, shrink: 0, clip: { ...options.clip, weight: 0 } }),
   glance: ({ meanSigma, meanEnergy }) =>
     `mean σ ${Number(meanSigma).toFixed(1)}${meanEnergy === undefined ? '' : `, ${(100 * Number(meanEnergy)).toFixed(0)} % of the function in it`}`,

@@ -23,6 +23,8 @@ export const tar: LockMethod<TarOptions> = {
   needsAdversary: true,
   steps: distilSteps,
   training: distilTraining,
+  moreGradients: ({ weight, representations, batchSize, attacks: { each, steps, every, batchSize: own } }) =>
+    (representations > 0 ? 1 : 0) + (weight > 0 ? (each * (steps + Math.floor(steps / every)) * own) / batchSize : 0),
   locks: (weights) => weightMatrices(weights).map(({ name }) => name),
   // The retain training alone.
   sham: (options) => ({ ...options, weight: 0 }),

@@ -21,6 +21,9 @@ export const trap: LockMethod<TrapOptions> = {
   needsAdversary: true,
   steps: distilSteps,
   training: distilTraining,
+  // An attack has half of its steps on average, and one gradient where it ends.
+  moreGradients: ({ weight, batchSize, attacks: { each, steps, batchSize: own } }) =>
+    weight > 0 ? (each * (steps / 2 + 1) * own) / batchSize : 0,
   locks: (weights) => weightMatrices(weights).map(({ name }) => name),
   // The retain training alone.
   sham: (options) => ({ ...options, weight: 0 }),
