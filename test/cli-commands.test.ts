@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { LockProposal } from '../src/cli/recommend-lock.js';
 import type { Evaluation } from '../src/tasks/index.js';
 
 const main = resolve('dist/cli/main.js');
@@ -88,6 +89,20 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
     expect(spectra).toHaveLength(6);
     for (const { name, before, after } of spectra) expect(after[0], name).toBeGreaterThan(before[0]);
     expect(readFileSync(join(root, 'locked/config.json'))).toEqual(readFileSync(join(root, 'model/config.json')));
+  });
+
+  it('lock --recommend writes nothing, and proposes what was measured to help, if anything', () => {
+    const before = readdirSync(root).concat(readdirSync(join(root, 'runs')));
+    const found = json('lock', 'model', '--recommend', '--minutes', '60', ...authorized) as unknown as LockProposal;
+    expect(readdirSync(root).concat(readdirSync(join(root, 'runs')))).toEqual(before);
+    // The CNN is measured, whatever was found of it.
+    expect(found).toMatchObject({ likest: 'small CNN', differs: [] });
+    expect(found.candidates.length).toBeGreaterThan(3);
+    for (const { seconds } of found.candidates) expect(seconds).toBeGreaterThanOrEqual(0);
+    expect(found.sentences[0]).toContain(found.best ? `Proposed: ${found.best.point.method}` : 'No lock is proposed');
+    expect(refusal('lock', 'model', 'x', '--recommend', ...authorized)).toContain('expected no directory to write');
+    expect(refusal('lock', 'model', ...authorized)).toContain('output: expected a model directory to write, got none');
+    expect(refusal('lock', 'model', 'x', '--minutes', '3', ...authorized)).toContain('expected --recommend beside it');
   });
 
   it('evaluate agrees with lock, and writes predictions line by line', () => {

@@ -33,6 +33,13 @@ export async function proposeLock(paced: PacedModel, { minutes }: { minutes?: nu
   return { ...found, ...(flags && { flags }), sentences: sentencesOf(found) };
 }
 
+/** Why a lock is not proposed, in a table and in a sentence. */
+const objections = {
+  utility: { short: 'is too dear', long: 'costs more utility than is allowed' },
+  time: { short: 'takes too long', long: 'takes longer than is allowed' },
+  'nothing shown': { short: 'nothing shown', long: 'was not shown to do more than its control' },
+} as const;
+
 /** Shows what was measured, one method a line. */
 export function proposalTable({ likest, candidates }: Recommendation): string {
   return tableToText({
@@ -53,7 +60,7 @@ export function proposalTable({ likest, candidates }: Recommendation): string {
       score: advantageLeft(point.score),
       cost: advantageLeft(point.cost),
       seconds: seconds === undefined ? '' : formatDuration(seconds),
-      strength: against ?? strength,
+      strength: against ? objections[against].short : strength,
     })),
   });
 }
@@ -66,7 +73,9 @@ function sentencesOf({ likest, differs, candidates, best }: Recommendation): str
       : `the likest that was measured, but ${differs.join(', and ')}`;
   if (!best) {
     const [first] = candidates;
-    const most = first ? `; the one that left least, ${first.point.method}: ${first.against}` : '';
+    const most = first
+      ? `; the one that left least, ${first.point.method}, ${first.against ? objections[first.against].long : ''}`
+      : '';
     return [
       `No lock is proposed: on ${likest}, ${same}, none took advantage from an attacker that its control did not${most}.`,
       'Whoever locks all the same should attack the result, with the sham lock beside: lock --sham, attack --sham.',

@@ -93,8 +93,8 @@ export const lock = defineCommand({
       warn(context, [...(model.notes ?? []), ...warnings]);
       const paced = { model, data: parts, engine: { threads, device }, seed, signal };
       const proposal = await proposeLock(paced, options);
-      if (proposal.candidates.length > 0) print(`${proposalTable(proposal)}\n`);
-      for (const sentence of proposal.sentences) print(sentence);
+      if (proposal.candidates.length > 0) print(proposalTable(proposal));
+      for (const sentence of proposal.sentences) print(`\n${sentence}`);
       if (proposal.flags) print(`\nweightlock lock ${context.arguments.model} OUTPUT ${proposal.flags.join(' ')}`);
       result(proposal);
       return 0;

@@ -2,6 +2,7 @@ export { measuredFrontier } from './measured-frontier.js';
 export { kindOf, type ModelKind } from './model-kind.js';
 export {
   type LockCandidate,
+  type LockObjection,
   type LockStrength,
   type Recommendation,
   type RecommendationLimits,

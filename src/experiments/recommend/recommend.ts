@@ -16,6 +16,9 @@ export interface RecommendationLimits {
  */
 export type LockStrength = 'holds' | 'takes a part' | 'nothing shown';
 
+/** Why a lock is not proposed: it costs more utility than is allowed, takes longer, or was not shown to do more than its control. */
+export type LockObjection = 'utility' | 'time' | 'nothing shown';
+
 /** A lock method as it was measured, and whether it is for this model. */
 export interface LockCandidate {
   /** What was measured. */
@@ -24,8 +27,8 @@ export interface LockCandidate {
   readonly strength: LockStrength;
   /** What it would take here, seconds; undefined where it is not known. */
   readonly seconds?: number;
-  /** Why it is not proposed, in words; none of one that may be. */
-  readonly against?: string;
+  /** Why it is not proposed; none of one that may be. */
+  readonly against?: LockObjection;
 }
 
 /** A proposal. */
@@ -65,13 +68,13 @@ export async function recommendLock(
   for (const point of locks.toSorted((a, b) => leftOf(a) - leftOf(b))) {
     const strength = strengthOf(point, control);
     const seconds = await secondsOf(point);
-    const against =
-      mean(point.lost) > maxLost + 1e-9
-        ? 'costs more utility than is allowed'
-        : seconds !== undefined && seconds > allowed
-          ? 'takes longer than is allowed'
-          : strength === 'nothing shown'
-            ? 'not shown to do more than its control, or than nothing'
+    const against: LockObjection | undefined =
+      strength === 'nothing shown'
+        ? 'nothing shown'
+        : mean(point.lost) > maxLost + 1e-9
+          ? 'utility'
+          : seconds !== undefined && seconds > allowed
+            ? 'time'
             : undefined;
     candidates.push({ point, strength, ...(seconds !== undefined && { seconds }), ...(against && { against }) });
   }
