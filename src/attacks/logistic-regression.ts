@@ -47,7 +47,8 @@ export async function fitLogisticRegression(
   const lossAlone = async () => (await evaluate()).loss;
   const refuse = () =>
     Promise.reject(new WeightlockError('logistic regression: expected no question of second derivatives'));
-  const oracle = { loss, evaluations: 1, lossAlone, evaluate, hessianProduct: refuse, gaussNewtonProduct: refuse };
+  const products = { hessianProduct: refuse, gaussNewtonProduct: refuse, kroneckerFactors: refuse };
+  const oracle = { loss, evaluations: 1, lossAlone, evaluate, ...products };
   await optimizer.update(gradients, optimizer.init(params), params, 1, oracle);
   return classifier;
 }

@@ -52,7 +52,7 @@ export async function estimateRun({
   const state = stateBytes(made, model.weights);
   const size = Math.ceil(Math.min(batchSize, examples?.size ?? batchSize) / accumulate);
   const step = stepBytes(model, size, { layout: examples?.examples.layout(examples.indices), recompute });
-  const hasProducts = made.needs?.some((need) => need === 'hessianProduct' || need === 'gaussNewtonProduct');
+  const hasProducts = made.needs?.some((need) => need !== 'lossAlone' && need !== 'evaluate');
   const work = made.needs ? workVectors * 2 * weightBytes + (hasProducts ? productSteps * step : 0) : 0;
   const estimate = {
     // Beside the step, which counts weights and gradients: the kept copy, one more while a checkpoint is read, clipped gradients.

@@ -69,6 +69,7 @@ const optimizerNames: Readonly<Record<string, string>> = {
   'psgd-xmat': 'PSGD-XMat',
   lbfgs: 'L-BFGS',
   'natural-gradient': 'natural gradient',
+  kfac: 'K-FAC',
 };
 
 /** The optimizer of a row as people write it. */

@@ -1,5 +1,6 @@
 import type { Dataset } from '../data/index.js';
 import type { Shape, Tensor } from '../graph/index.js';
+import type { RandomStream } from '../linalg/index.js';
 import type { HeadNeed, ModelCard, ModelSpec } from '../models/index.js';
 import type { ArraySpecs, Batch, BatchRow } from '../nn/index.js';
 
@@ -147,6 +148,14 @@ export interface Task {
    * @param target - As for the divergence.
    */
   curvature(output: Tensor, u: Tensor, target: (name: string) => Tensor): Tensor;
+  /**
+   * Targets drawn from what a model predicts, in the place of those of a batch; none where it predicts no distribution.
+   *
+   * @param values - The model's output for the batch, `[batch, ...]`.
+   * @param streams - One for each example of the batch.
+   * @returns Arrays of its own, by name; those of other targets are the batch's.
+   */
+  drawTargets?(values: Float32Array, batch: Batch, streams: readonly RandomStream[]): Batch;
   /**
    * Measures outputs on a data set.
    *

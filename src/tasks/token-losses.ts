@@ -19,6 +19,7 @@ import {
   type Tensor,
 } from '../graph/index.js';
 import type { Batch } from '../nn/index.js';
+import { drawLabels } from './draw-labels.js';
 import type { Task, TopOutputs } from './task.js';
 
 /** The array of a batch that says what each token is to be, int64 `[batch, tokens]`; {@link NO_CLASS} counts for nothing. */
@@ -58,7 +59,8 @@ export const ofTokens = {
     const curved = mul(p, sub(v, reduceSum(mul(p, v), { axes: [1], keepDims: true })));
     return reshape(mul(curved, weightsOf(logits, target)), logits.shape);
   },
-} satisfies Pick<Task, 'output' | 'targets' | 'count' | 'loss' | 'divergence' | 'curvature'>;
+  drawTargets: drawLabels,
+} satisfies Pick<Task, 'output' | 'targets' | 'count' | 'loss' | 'divergence' | 'curvature' | 'drawTargets'>;
 
 /**
  * Least probability of all other answers together, of the original and of the model: below it, a float32 sum of probabilities

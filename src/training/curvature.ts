@@ -1,7 +1,7 @@
 import type { Feeds, ProgramCache, Results } from '../engine/index.js';
 import { add, type FloatArray, gradients, mul, reduceSum, type Tensor, type TypedArray } from '../graph/index.js';
 import { InputError } from '../registry/index.js';
-import type { ParameterSet, StepOracle } from './optimizers/index.js';
+import type { FactorQuestion, LayerFactors, ParameterSet, StepOracle } from './optimizers/index.js';
 
 /** The graph of a loss, as far as second derivatives need it. */
 export interface LossGraph {
@@ -84,6 +84,7 @@ export class BatchOracle implements StepOracle {
       lossAlone(): Promise<{ readonly loss: number; readonly cost: number }>;
     },
     private readonly programs: CurvaturePrograms,
+    private readonly factors: BatchFactors,
   ) {
     this.loss = known.loss;
     this.#evaluations = known.evaluations;
@@ -114,7 +115,19 @@ export class BatchOracle implements StepOracle {
     this.#evaluations += productCost;
     return this.programs.product('gauss-newton', this.feeds, v);
   }
+
+  async kroneckerFactors(question: FactorQuestion): Promise<readonly LayerFactors[]> {
+    const { factors, cost } = await this.factors(question, this.feeds);
+    this.#evaluations += cost;
+    return factors;
+  }
 }
+
+/** Factors of the layers on a step's batch, and what they cost in evaluations of the gradient. */
+export type BatchFactors = (
+  question: FactorQuestion,
+  feeds: Feeds,
+) => Promise<{ readonly factors: readonly LayerFactors[]; readonly cost: number }>;
 
 /** What a product costs in evaluations of the gradient (cnn and mlp, batch 64: Hessian 1.9 to 2.5, Gauss-Newton 1.5 to 1.9). */
 const productCost = 2;

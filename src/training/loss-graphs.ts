@@ -3,6 +3,8 @@ import { type ForwardPass, type ModelSpec, smallestExample } from '../models/ind
 import { type ArraySpecs, batchInput, batchSpecs } from '../nn/index.js';
 import { InputError } from '../registry/index.js';
 import { type Task, taskOf } from '../tasks/index.js';
+import type { FactorGraph } from './kronecker.js';
+import type { FactorQuestion } from './optimizers/index.js';
 import { divergenceFrom } from './reference.js';
 import { type RowTable, rowTables } from './row-tables.js';
 
@@ -90,6 +92,21 @@ export class LossGraphs {
     for (const [name, value] of scope.bufferUpdates) outputs[`next ${name}`] = value;
     const trained = names.filter((name, index) => slopes[index] && !rowsOf.has(name));
     return { outputs, scope, output, parameters, trained, tables };
+  }
+
+  /**
+   * The graph of a loss whose gradients curvature is made of: this one's, or the task's alone, whose answers may be others than the
+   * batch's.
+   */
+  ofAnswers(batch: ArraySpecs, labels: FactorQuestion['labels']): FactorGraph {
+    const { loss, scope, output } = this.#loss(batch);
+    const drawn = labels === 'drawn' && this.task.loss?.(output, targetsIn(output.graph, batch));
+    return { loss: drawn || loss, parameters: scope.parameterInputs };
+  }
+
+  /** The model's output alone, as training computes it. */
+  output(batch: ArraySpecs): Tensor {
+    return this.model.build(batch, { training: true }).outputs[this.task.output];
   }
 
   /** The loss itself. */

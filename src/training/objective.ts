@@ -6,10 +6,11 @@ import type { ModelSpec } from '../models/index.js';
 import { type ArraySpecs, type Batch, batchSpecs, feedsOf, type MaskSpec } from '../nn/index.js';
 import { InputError } from '../registry/index.js';
 import { type TargetReader, type Task, taskOf } from '../tasks/index.js';
-import { BatchOracle, CurvaturePrograms } from './curvature.js';
+import { type BatchFactors, BatchOracle, CurvaturePrograms } from './curvature.js';
 import { Evaluator } from './evaluate.js';
+import { FactorPrograms } from './kronecker.js';
 import { type LossGraph, LossGraphs, targetsIn, withoutGradients } from './loss-graphs.js';
-import type { ParameterSet, ParameterShapes, StepOracle } from './optimizers/index.js';
+import type { FactorQuestion, ParameterSet, ParameterShapes, StepOracle } from './optimizers/index.js';
 import type { Reference } from './original.js';
 import { type BatchPart, ParameterSums, PartsOracle } from './parts-oracle.js';
 import { ReferenceReader, requireReference, topOf } from './reference.js';
@@ -169,6 +170,9 @@ interface Prepared {
   readonly layout: ArraySpecs;
   readonly masks: readonly { spec: MaskSpec; values: Float32Array }[];
   readonly curvature: CurvaturePrograms;
+  readonly factors: FactorPrograms;
+  /** What the model gives for the batch, as training computes it. */
+  readonly output: () => Promise<Program>;
   readonly loss: Pick<LossGraph, 'tables'> & {
     /** Parameters whose whole gradient is computed, and their sizes. */
     readonly trained: ReadonlyMap<string, number>;
@@ -275,19 +279,56 @@ class BatchObjective implements Objective {
 
   /** Lays out one part of a step's batch after the other, in the same arrays. */
   async *#eachPart(params: ParameterSet, step: number) {
+    /** Examples of the parts before. */
+    let first = 0;
     for (const [index, positions] of this.#parts.entries()) {
       const prepared = await this.#fill(positions, step * this.#parts.length + index);
       const feeds = feedsOf(prepared.batch, params);
       const again = { evaluate: () => run(prepared, feeds), lossAlone: () => runForward(prepared, feeds) };
+      /** The number of targets that its loss is a mean over. */
+      const count = this.loss.task.count?.(prepared.batch) ?? positions.length;
+      const from = step * this.order.batchSize + first;
+      const numbers = Array.from(positions.keys(), (row) => from + row);
+      first += positions.length;
+      const factors: BatchFactors = (question, fed) =>
+        this.#factors(prepared, { question, feeds: fed, count, numbers });
       yield {
         prepared,
         feeds,
-        /** The number of targets that its loss is a mean over. */
-        count: this.loss.task.count?.(prepared.batch) ?? positions.length,
+        count,
         answering: ({ loss, cost }: { loss: number; cost: number }) =>
-          new BatchOracle({ loss, evaluations: cost }, feeds, again, prepared.curvature),
+          new BatchOracle({ loss, evaluations: cost }, feeds, again, prepared.curvature, factors),
       };
     }
+  }
+
+  /** Factors of the layers on a part of a batch, at its answers or at such as the model predicts; its examples have numbers of the run. */
+  async #factors(
+    { batch, factors, output }: Prepared,
+    {
+      question,
+      feeds,
+      count,
+      numbers,
+    }: { question: FactorQuestion; feeds: Feeds; count: number; numbers: readonly number[] },
+  ): ReturnType<BatchFactors> {
+    if (question.labels === 'given') {
+      return { factors: await factors.factors(question, { feeds, count, weight: 1 }), cost: factorCost };
+    }
+    const { task, form } = this.loss;
+    if (!task.drawTargets) {
+      throw new InputError(
+        `${task.name}: expected a model that predicts answers to draw them, found none; use those given`,
+      );
+    }
+    const values = (await (await output()).run(feeds)).output as Float32Array;
+    const streams = numbers.map((number) => new RandomStream(question.seed, 'answers', number));
+    const answered = { ...feeds, ...feedsOf(task.drawTargets(values, batch, streams), []) };
+    const weight = form.weights.task + form.weights.divergence;
+    return {
+      factors: await factors.factors(question, { feeds: answered, count, weight }),
+      cost: forwardCost + factorCost,
+    };
   }
 
   /** Tokens of the step's batch. */
@@ -357,6 +398,8 @@ class BatchObjective implements Objective {
       layout: { ...layout, ...this.loss.task.targets(layout) },
       masks,
       curvature,
+      factors: new FactorPrograms(this.cache, key, (labels) => this.loss.ofAnswers(specs, labels)),
+      output: () => this.cache.get(`${key} output`, () => ({ output: this.loss.output(specs) })),
       loss: {
         trained: new Map(trained.map((name) => [name, parameters.get(name)?.size ?? 0])),
         tables,
@@ -397,6 +440,9 @@ const gradientIn = (results: Results, name: string) => results[`grad ${name}`] a
 
 /** A forward pass in evaluations of the gradient: the way back is two products for each of the way there. */
 const forwardCost = 1 / 3;
+
+/** What factors cost: one evaluation, and a product more for each layer's input and output. */
+const factorCost = 5 / 3;
 
 async function runForward(prepared: Prepared, feeds: Feeds): Promise<Found> {
   const results = await (await prepared.forward()).run(feeds);

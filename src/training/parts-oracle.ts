@@ -1,4 +1,5 @@
-import type { ParameterSet, StepOracle } from './optimizers/index.js';
+import { meanFactors } from './kronecker.js';
+import type { FactorQuestion, LayerFactors, ParameterSet, StepOracle } from './optimizers/index.js';
 
 /** A part of a batch that is computed in several, one after the other. */
 export interface BatchPart {
@@ -91,6 +92,14 @@ export class PartsOracle implements StepOracle {
 
   gaussNewtonProduct(v: ParameterSet): Promise<ParameterSet> {
     return this.#mean(this.#sums.gaussNewton, ({ oracle }) => oracle.gaussNewtonProduct(v));
+  }
+
+  async kroneckerFactors(question: FactorQuestion): Promise<readonly LayerFactors[]> {
+    const parts: { count: number; factors: readonly LayerFactors[] }[] = [];
+    await this.#each(async ({ count, oracle }) => {
+      parts.push({ count, factors: await oracle.kroneckerFactors(question) });
+    });
+    return meanFactors(parts);
   }
 
   async #mean(sums: ParameterSums, ask: (part: BatchPart) => Promise<ParameterSet>): Promise<ParameterSet> {

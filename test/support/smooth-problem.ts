@@ -92,6 +92,7 @@ export class SmoothProblem {
           this.weights.map((weight) => Math.max(weight, 0)),
           0,
         ),
+      kroneckerFactors: async () => [],
     };
     return oracle;
   }

@@ -1,13 +1,21 @@
 import { allocateBatch, type Dataset, gatherBatch, layoutAt } from '../../data/index.js';
 import { type EngineOptions, ProgramCache, type Results } from '../../engine/index.js';
-import { ancestors, gemm, gradients, mul, reduceSum, sizeOf, type Tensor } from '../../graph/index.js';
+import { ancestors, gradients, mul, reduceSum, sizeOf, type Tensor } from '../../graph/index.js';
 import { RandomStream } from '../../linalg/index.js';
 import { type ModelSpec, smallestBatch, type WeightMatrix } from '../../models/index.js';
-import { type ArraySpecs, type Batch, batchInput, batchSpecs, feedsOf } from '../../nn/index.js';
+import {
+  type ArraySpecs,
+  type Batch,
+  batchInput,
+  batchSpecs,
+  feedsOf,
+  secondMoment,
+  type Use,
+  usesOf,
+} from '../../nn/index.js';
 import type { Task } from '../../tasks/index.js';
 import type { ParameterSet } from '../../training/index.js';
 import type { Metric } from './closed-form.js';
-import { type Use, usesOf } from './uses.js';
 
 /** How much the directions of a weight's two sides count, as it is stored: `[rows, columns]`. */
 export interface Moments {
@@ -151,16 +159,11 @@ function momentGraph(model: ModelSpec, task: Task, specs: ArraySpecs, group: rea
   used.forEach(({ name, use, index }, at) => {
     const slope = slopes[at];
     const side = (part: string) => `${part}${use.isTransposed ? 'T' : ''} ${index} ${name}`;
-    if (slope) found[side('out')] = momentOf(use.rows(slope));
-    if (use.kind === 'linear') found[side('in')] = momentOf(use.inputs());
+    if (slope) found[side('out')] = secondMoment(use.rows(slope), FULL_SIDE);
+    if (use.kind === 'linear') found[side('in')] = secondMoment(use.inputs(), FULL_SIDE);
     else found[side('ids')] = use.inputs();
   });
   return found;
-}
-
-/** `Σ x xᵀ` over the rows of `[n, width]`; of many columns the diagonal. */
-function momentOf(x: Tensor): Tensor {
-  return x.shape[1] > FULL_SIDE ? reduceSum(mul(x, x), { axes: [0] }) : gemm(x, x, undefined, { transA: true });
 }
 
 /** Sums of the moments of one matrix. */

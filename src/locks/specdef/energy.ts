@@ -3,10 +3,9 @@ import { type EngineOptions, ProgramCache } from '../../engine/index.js';
 import { ancestors, div, matMul, mul, reduceSum, reshape, type Tensor, transpose } from '../../graph/index.js';
 import type { TopSingularTriplets } from '../../linalg/index.js';
 import type { ModelSpec, WeightMatrix } from '../../models/index.js';
-import { type ArraySpecs, type Batch, batchSpecs, feedsOf } from '../../nn/index.js';
+import { type ArraySpecs, type Batch, batchSpecs, feedsOf, usesOf } from '../../nn/index.js';
 import { taskOf } from '../../tasks/index.js';
 import type { ParameterSet } from '../../training/index.js';
-import { usesOf } from '../erase/uses.js';
 
 /** Examples that are looked at. */
 const EXAMPLES = 32;

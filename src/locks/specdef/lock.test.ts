@@ -99,7 +99,7 @@ function differing(a: ParameterSet, b: ParameterSet): string[] {
 }
 
 describe('specdef', () => {
-  it.each(['lbfgs', 'natural-gradient', 'psgd-kron', 'psgd-xmat'])(
+  it.each(['lbfgs', 'natural-gradient', 'psgd-kron', 'psgd-xmat', 'kfac'])(
     'refuses %s: the push is no part of the graph that it would ask for more than the gradient',
     (optimizer) => {
       expect(() => parseOptions(specDefOptions, { optimizer }, 'specdef')).toThrow(

@@ -1,6 +1,7 @@
 import { type Dataset, fewShot, type LabelledDataset } from '../../data/index.js';
 import { crossEntropy, crossEntropyPerExample, klDivergence, mul, reduceSum, softmax, sub } from '../../graph/index.js';
 import { InputError } from '../../registry/index.js';
+import { drawLabels } from '../draw-labels.js';
 import { requireExamples } from '../fit.js';
 import type { Task } from '../task.js';
 import { ScoreMeter, UtilityMeter } from './meter.js';
@@ -52,6 +53,7 @@ export const classification: Task = {
     const curved = mul(p, sub(u, reduceSum(mul(p, u), { axes: [1], keepDims: true })));
     return mul(curved, 1 / logits.shape[0]);
   },
+  drawTargets: drawLabels,
   meter(dataset, width, { compares = false } = {}) {
     const { labels } = labelled(dataset);
     return compares ? new UtilityMeter(labels, width) : new ScoreMeter(labels, width);

@@ -54,6 +54,7 @@ function clippedOracle(oracle: StepOracle, clip: (grads: ParameterSet) => Parame
     },
     hessianProduct: (v) => oracle.hessianProduct(v),
     gaussNewtonProduct: (v) => oracle.gaussNewtonProduct(v),
+    kroneckerFactors: (question) => oracle.kroneckerFactors(question),
   };
 }
 

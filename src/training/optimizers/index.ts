@@ -2,6 +2,7 @@ import { Registry } from '../../registry/index.js';
 import { adadeltaEntry } from './adadelta.js';
 import { adagradEntry } from './adagrad.js';
 import { adamEntry, adamwEntry } from './adam.js';
+import { kfacEntry } from './kfac.js';
 import { lbfgsEntry } from './lbfgs.js';
 import { lionEntry } from './lion.js';
 import { mezoEntry } from './mezo.js';
@@ -20,12 +21,15 @@ import { sophiaEntry } from './sophia.js';
 export { adadelta } from './adadelta.js';
 export { adagrad } from './adagrad.js';
 export { adam, adamw } from './adam.js';
+export { kfac } from './kfac.js';
 export { lbfgs } from './lbfgs.js';
 export { lion } from './lion.js';
 export { mezo } from './mezo.js';
 export { muon } from './muon.js';
 export { naturalGradient } from './natural-gradient.js';
 export type {
+  FactorQuestion,
+  LayerFactors,
   Optimizer,
   OptimizerEntry,
   OptimizerSearch,
@@ -63,4 +67,5 @@ export const optimizers = new Registry<OptimizerEntry>('optimizer', [
   shampooEntry,
   sophiaEntry,
   mezoEntry,
+  kfacEntry,
 ]);

@@ -28,10 +28,44 @@ export interface StepOracle {
   hessianProduct(v: ParameterSet): Promise<ParameterSet>;
   /** `Jᵀ H_L J v`, J the derivatives of the logits and H_L the second derivatives of the loss by the logits (Gauss-Newton). */
   gaussNewtonProduct(v: ParameterSet): Promise<ParameterSet>;
+  /**
+   * Factors of the layers whose inputs and outputs are known: linear layers and convolutions without groups, always the same and in
+   * the same order.
+   *
+   * @throws InputError where answers are to be drawn and the model predicts no distribution.
+   */
+  kroneckerFactors(question: FactorQuestion): Promise<readonly LayerFactors[]>;
+}
+
+/** How {@link StepOracle.kroneckerFactors} are taken. */
+export interface FactorQuestion {
+  /** Of gradients at answers that are drawn from what the model predicts (the Fisher matrix), or at those of the batch (the empirical one). */
+  readonly labels: 'drawn' | 'given';
+  /** Decides what is drawn. */
+  readonly seed: number;
+  /** Longest side of a matrix with a whole factor; of a longer one the diagonal is given. */
+  readonly longest: number;
+}
+
+/**
+ * The two factors of a layer `y = W x + b`, whose Kronecker product stands for its part of the Fisher matrix. A convolution reads at
+ * each place what its window meets, a layer over tokens each token.
+ */
+export interface LayerFactors {
+  /** Name of W. */
+  readonly weight: string;
+  /** Name of b; none where there is none that is used by this layer alone. */
+  readonly bias?: string;
+  /** Whether W is stored as `[in, out]`, and not as `[out, in, ...]`. */
+  readonly isTransposed: boolean;
+  /** Mean over the examples of the sum over places of `x xᵀ`, `[in, in]`; with a bias x has a last element 1 more. The diagonal alone where `in` is too long. */
+  readonly inputs: Float32Array;
+  /** Mean over examples and places of `g gᵀ`, g the gradient of an example's loss by y, `[out, out]`. */
+  readonly outputs: Float32Array;
 }
 
 /** A question that an optimizer asks of the {@link StepOracle}. */
-export type OracleNeed = 'lossAlone' | 'evaluate' | 'hessianProduct' | 'gaussNewtonProduct';
+export type OracleNeed = 'lossAlone' | 'evaluate' | 'hessianProduct' | 'gaussNewtonProduct' | 'kroneckerFactors';
 
 /** What an optimizer remembers between steps: plain data, so that a copy of it resumes the run bit for bit. */
 export interface OptimizerState {

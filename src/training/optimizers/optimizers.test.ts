@@ -97,6 +97,14 @@ function oracleOf(params: ParameterSet, step: number): StepOracle {
     },
     hessianProduct: async (v) => scaled(v, 0.5),
     gaussNewtonProduct: async (v) => scaled(v, 0.25),
+    // Of every matrix, at both sides the identity and the outer product of 0.1 with itself.
+    kroneckerFactors: async () =>
+      [...shapes].flatMap(([weight, [rows, ...others]]) => {
+        if (others.length === 0) return [];
+        const side = (n: number) => Float32Array.from({ length: n * n }, (_, i) => Number(i % (n + 1) === 0) + 0.01);
+        const columns = others.reduce((product, length) => product * length, 1);
+        return [{ weight, isTransposed: false, inputs: side(columns), outputs: side(rows) }];
+      }),
   };
 }
 
@@ -123,6 +131,7 @@ describe('every optimizer', () => {
     shampoo: { maxPreconditionDim: 4, preconditioningComputeSteps: 3, weightDecay: 0.01 },
     sophia: { estimator: 'gauss-newton', hessianDistribution: 'rademacher', numSamples: 2, updatePeriod: 3 },
     mezo: { eps: 1e-2, weightDecay: 0.01, seed: 3 },
+    kfac: { factorPeriod: 2, inversePeriod: 2, weightDecay: 0.01, klClip: 0, labels: 'given' },
   };
 
   describe.each(optimizers.entries())('$name', (entry) => {
@@ -209,6 +218,7 @@ describe('every optimizer', () => {
           evaluate: async () => ({ loss: loss(), gradients: gradients() }),
           hessianProduct: product,
           gaussNewtonProduct: product,
+          kroneckerFactors: async () => [],
         });
       }
       expect(loss()).toBeLessThan(start);

@@ -59,7 +59,7 @@ describe('optimizers equal their references, step by step', () => {
   it('covers every optimizer, with those compared elsewhere', () => {
     const elsewhere = ['optimizers', 'psgd'].flatMap((name) => (read(name) as Fixture).cases);
     const compared = [...cases, ...elsewhere].map(({ optimizer }) => optimizer);
-    // In lbfgs.test.ts and curvature.test.ts.
-    expect(new Set([...compared, 'lbfgs', 'natural-gradient'])).toEqual(new Set(optimizers.names()));
+    // In lbfgs.test.ts, curvature.test.ts and kfac.test.ts.
+    expect(new Set([...compared, 'lbfgs', 'natural-gradient', 'kfac'])).toEqual(new Set(optimizers.names()));
   });
 });
