@@ -34,4 +34,4 @@ export { batchNorm, layerNorm, rmsNorm } from './norms.js';
 export { alignByDistance, type LogBuckets, logBucket } from './relative-positions.js';
 export { type RotaryFrequencies, type RotaryTables, rotaryRows, rotaryTables, rotate } from './rotary.js';
 export { type LayerUse, type MaskSpec, Scope, type StateKind, type StateSpec } from './scope.js';
-export { biasOf, secondMoment, type Use, type Uses, usesOf } from './uses.js';
+export { biasOf, maskOf, secondMoment, type Use, type Uses, usesOf } from './uses.js';

@@ -1,4 +1,15 @@
-import { cast, conv, gemm, mul, type Node, reduceSum, reshape, type Tensor, transpose } from '../graph/index.js';
+import {
+  cast,
+  conv,
+  type Graph,
+  gemm,
+  mul,
+  type Node,
+  reduceSum,
+  reshape,
+  type Tensor,
+  transpose,
+} from '../graph/index.js';
 import { batchInput } from './arrays.js';
 
 /** What a weight is used for in a forward pass. */
@@ -196,6 +207,11 @@ function masked(x: Tensor): Tensor {
 
 /** The mask of what has a row for each token, where there are tokens. */
 function tokensOf({ graph, rank, shape }: Tensor): Tensor | undefined {
-  const mask = graph.inputs.get(batchInput('attention_mask'));
+  const mask = maskOf(graph);
   return mask && rank === 3 && shape[0] === mask.shape[0] && shape[1] === mask.shape[1] ? mask : undefined;
+}
+
+/** Which tokens of a batch are no padding, where there are tokens. */
+export function maskOf(graph: Graph): Tensor | undefined {
+  return graph.inputs.get(batchInput('attention_mask'));
 }

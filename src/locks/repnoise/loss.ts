@@ -17,10 +17,9 @@ import {
   transpose,
 } from '../../graph/index.js';
 import type { ModelSpec } from '../../models/index.js';
-import { type ArraySpecs, batchInput } from '../../nn/index.js';
+import { type ArraySpecs, batchInput, maskOf } from '../../nn/index.js';
 import { InputError } from '../../registry/index.js';
 import type { Task } from '../../tasks/index.js';
-import { maskOf } from '../erase/uses.js';
 import { gradientOutputs } from '../term-gradients.js';
 
 /** Weights of the two terms on an attacker's examples. */

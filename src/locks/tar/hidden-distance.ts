@@ -1,10 +1,9 @@
 import { type EngineOptions, ProgramCache } from '../../engine/index.js';
 import { add, cast, div, max, mul, reduceMean, reduceSum, reshape, sqrt, sub, type Tensor } from '../../graph/index.js';
 import type { ModelSpec } from '../../models/index.js';
-import { type ArraySpecs, batchInput, feedsOf } from '../../nn/index.js';
+import { type ArraySpecs, batchInput, feedsOf, maskOf } from '../../nn/index.js';
 import { InputError } from '../../registry/index.js';
 import type { ParameterSet } from '../../training/index.js';
-import { maskOf } from '../erase/uses.js';
 import type { TermBatches } from '../term-batches.js';
 import { addGradients, gradientOutputs, gradientsIn } from '../term-gradients.js';
 

@@ -10,9 +10,9 @@ import {
   reshape,
   type Tensor,
 } from '../../graph/index.js';
+import { maskOf } from '../../nn/index.js';
 import { InputError } from '../../registry/index.js';
 import type { Task } from '../../tasks/index.js';
-import { maskOf } from '../erase/uses.js';
 import type { TarOptions } from './options.js';
 
 /**
