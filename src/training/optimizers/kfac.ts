@@ -17,7 +17,11 @@ import { shapedSlot, shapeFor, shapeSlot } from './shape-slot.js';
 import { Workspace } from './workspace.js';
 
 const kfacOptions = z.strictObject({
-  damping: z.number().positive().default(1e-2).describe('λ, added to the curvature as factored Tikhonov damping'),
+  damping: z
+    .number()
+    .positive()
+    .default(1e-2)
+    .describe('added to the curvature, λ; its root to both factors (factored Tikhonov damping)'),
   factorDecay: z.number().min(0).lt(1).default(0.95).describe('share of the running means of the factors that is kept'),
   factorPeriod: z.int().min(1).default(1).describe('steps between two measurements of the factors'),
   inversePeriod: z
