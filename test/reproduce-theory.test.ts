@@ -29,6 +29,20 @@ it.each([
   expect(status).toBe(2);
 });
 
+it('a run is the same wherever its page is written', () => {
+  const folderOf = (...more: string[]) => {
+    const args = ['reproduce', 'fig1', '--scale', 'smoke', '--dry-run', '--quiet', ...more];
+    const { stdout } = spawnSync(process.execPath, [resolve('dist/cli/main.js'), ...args], {
+      cwd: root,
+      encoding: 'utf8',
+    });
+    return /reproduce-[0-9a-f]+/.exec(stdout)?.[0];
+  };
+  expect(folderOf()).toMatch(/^reproduce-/);
+  expect(folderOf('--page', 'pages')).toBe(folderOf());
+  expect(folderOf('--seed', '2')).not.toBe(folderOf());
+});
+
 // These need no data sets.
 describe('reproduce, at scale smoke', () => {
   it('fig1: steps grow with κ as theory says, and learning rates end where it says', () => {

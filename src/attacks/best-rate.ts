@@ -1,4 +1,4 @@
-import { type Dataset, subset } from '../data/index.js';
+import { type Dataset, subset, withoutAnswers } from '../data/index.js';
 import { RandomStream } from '../linalg/index.js';
 import type { StateDict } from '../models/index.js';
 import { type OptimizerSpec, optimizers, type ParameterSet } from '../training/index.js';
@@ -77,14 +77,6 @@ export async function trainAtBestRate(search: RateSearch): Promise<BestRate> {
     params: best.params,
     work: { ...addWork(best.work, { tried: tried - best.work.evaluations }), spent },
   };
-}
-
-/** The examples as if there were one answer to all: outputs need none, and the model may have fewer than the examples. */
-function withoutAnswers(examples: Dataset & { readonly classes?: readonly string[] }): Dataset {
-  const { classes, size } = examples;
-  if (!classes) return examples;
-  const alike = { labels: new Int32Array(size), classes: classes.slice(0, 1) };
-  return { ...examples, ...alike };
 }
 
 /** A fifth of the examples apart, to judge by. */

@@ -27,6 +27,7 @@ export {
   splitTrainTest,
   subset,
   withInputs,
+  withoutAnswers,
 } from './dataset.js';
 export {
   type DataDescription,

@@ -44,5 +44,5 @@ it('rows of an older version say what those of this one say, wherever they stand
   expect(read).toHaveProperty('metric', 'accuracy');
   expect(withCurrentForms(read)).toEqual(read);
   // An attack that this version does not know.
-  expect(withCurrentForms({ start: 'locked', attack: 'distil', result: {} })).not.toHaveProperty('kind');
+  expect(withCurrentForms({ start: 'locked', attack: 'guess', result: {} })).not.toHaveProperty('kind');
 });

@@ -60,6 +60,8 @@ export const reproduce = defineCommand({
     seed: z.int().min(0).default(1).describe('seed of the split, the weights and all shuffles'),
     page: z.string().optional().describe('folder to write the results to as a Markdown page with its charts'),
   }),
+  // Where its page is written decides nothing of what is found: the same run writes it anywhere.
+  apart: ['page'],
   examples: [
     'weightlock reproduce table1-vision --scale smoke',
     'weightlock reproduce table3 --scale small --data ./data --page docs/results',

@@ -53,7 +53,8 @@ const settings: SettingsByScale<Settings> = {
     optimizers: [{ ...textOptimizer, decades: [-4] }],
   },
   small: {
-    tasks: ['qqp', 'qnli'],
+    // 1,500 pairs of QNLI teach MiniLM nothing in an epoch (Table 1, text).
+    tasks: ['qqp'],
     trainEpochs: 3,
     attackEpochs: 1,
     attackLimit: 1500,
