@@ -6,6 +6,8 @@ import { type Database, openDatabase } from './database.js';
 
 /** Everything of ours in the database lies in this schema. */
 const SCHEMA = 'weightlock';
+/** When a job may be handed out, from now: pg-boss hands out what starts before now, and the clock of PGlite tells milliseconds apart. */
+const AT_ONCE = '-1 second';
 
 /** How often a job may lose its worker: one that takes its machine down each time must end. */
 const lostWorkers = 20;
@@ -122,7 +124,10 @@ export class JobQueue {
       jobs.map(({ digest }) => uuidOf(digest)),
     );
     await this.boss.insert(
-      jobs.map(({ digest, text }) => ({ id: uuidOf(digest), name: this.name, data: { digest, text } })),
+      jobs.map(({ digest, text }) => ({
+        ...{ id: uuidOf(digest), name: this.name, data: { digest, text } },
+        startAfter: AT_ONCE,
+      })),
     );
   }
 
@@ -162,7 +167,7 @@ export class JobQueue {
 
   /** Gives jobs back, as if this process had never taken them. */
   async giveBack(jobs: readonly TakenJob[]): Promise<void> {
-    await this.#own("SET state = 'retry', started_on = NULL, start_after = now()", jobs);
+    await this.#own(`SET state = 'retry', started_on = NULL, start_after = now() + interval '${AT_ONCE}'`, jobs);
   }
 
   /** How far jobs are, by their digest. */
