@@ -101,6 +101,18 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
     for (const { seconds } of found.candidates) expect(seconds).toBeGreaterThanOrEqual(0);
     expect(found.sentences[0]).toContain(found.best ? `Proposed: ${found.best.point.method}` : 'No lock is proposed');
     expect(refusal('lock', 'model', 'x', '--recommend', ...authorized)).toContain('expected no directory to write');
+    for (const more of [
+      ['--key', 'k'],
+      ['--sham'],
+      ['--method', 'erase'],
+      ['--specdef.alpha', '0.5'],
+      ['--proxies', 'digits'],
+    ]) {
+      const [option] = (more[0] ?? '').slice(2).split('.');
+      expect(refusal('lock', 'model', '--recommend', ...more, ...authorized)).toContain(
+        `expected no option of a lock to make, got ${option}`,
+      );
+    }
     expect(refusal('lock', 'model', ...authorized)).toContain('output: expected a model directory to write, got none');
     expect(refusal('lock', 'model', 'x', '--minutes', '3', ...authorized)).toContain('expected --recommend beside it');
   });

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { type Dataset, subset, withoutAnswers } from '../data/index.js';
 import { RandomStream } from '../linalg/index.js';
 import type { StateDict } from '../models/index.js';
@@ -6,6 +7,19 @@ import type { Bench, Runnable } from './bench.js';
 import { sumOfSpent } from './spent.js';
 import { ownValues, trainWeights } from './train-weights.js';
 import { addWork, forwardCost, noWork, type Work } from './work.js';
+
+/** Options of a transform that trains before a trial. */
+export const rateSearchOptions = {
+  optimizer: z
+    .enum(optimizers.names() as [string, ...string[]])
+    .default('adamw')
+    .describe('optimizer, with the options of a search'),
+  learningRates: z
+    .array(z.number().positive())
+    .min(1)
+    .default([1e-2, 1e-3, 1e-4])
+    .describe('learning rates to try; the one that is best on examples held out is kept, and all are charged'),
+};
 
 /** A training before a trial, whose learning rate is searched. */
 export interface RateSearch extends Pick<Bench, 'batchSize' | 'signal'> {

@@ -72,12 +72,11 @@ function sentencesOf({ likest, differs, candidates, best }: Recommendation): str
       ? 'the model likest to yours that was measured'
       : `the likest that was measured, but ${differs.join(', and ')}`;
   if (!best) {
-    const [first] = candidates;
-    const most = first
-      ? `; the one that left least, ${first.point.method}, ${first.against ? objections[first.against].long : ''}`
-      : '';
+    const reasons = [...new Set(candidates.flatMap(({ against }) => against ?? []))].map(
+      (against) => objections[against].long,
+    );
     return [
-      `No lock is proposed: on ${likest}, ${same}, none took advantage from an attacker that its control did not${most}.`,
+      `No lock is proposed: on ${likest}, ${same}, each lock ${reasons.join(', or ')}.`,
       'Whoever locks all the same should attack the result, with the sham lock beside: lock --sham, attack --sham.',
     ];
   }

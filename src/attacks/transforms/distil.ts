@@ -2,9 +2,8 @@ import { z } from 'zod';
 import type { Dataset } from '../../data/index.js';
 import { initializeModel, parameterSet, type StateDict, type Weight } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
-import { optimizers } from '../../training/index.js';
 import type { Bench } from '../bench.js';
-import { stepsOfShare, trainAtBestRate } from '../best-rate.js';
+import { rateSearchOptions, stepsOfShare, trainAtBestRate } from '../best-rate.js';
 import { withValues } from '../train-weights.js';
 import { forwardCost, type Work } from '../work.js';
 import type { Transform } from './transform.js';
@@ -23,15 +22,7 @@ export const distilOptions = z.strictObject({
     .lt(1)
     .default(0.5)
     .describe("share of a trial's steps that it takes, the released model's answers included"),
-  optimizer: z
-    .enum(optimizers.names() as [string, ...string[]])
-    .default('adamw')
-    .describe('optimizer, with the options of a search'),
-  learningRates: z
-    .array(z.number().positive())
-    .min(1)
-    .default([1e-2, 1e-3, 1e-4])
-    .describe('learning rates to try; the one that is best on examples held out is kept, and all are charged'),
+  ...rateSearchOptions,
 });
 
 /** Parsed {@link distilOptions}. */

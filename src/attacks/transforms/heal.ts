@@ -2,9 +2,8 @@ import { z } from 'zod';
 import type { Dataset } from '../../data/index.js';
 import { parameterSet, type StateDict, type Weight } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
-import { optimizers } from '../../training/index.js';
 import type { Bench } from '../bench.js';
-import { stepsOfShare, trainAtBestRate } from '../best-rate.js';
+import { rateSearchOptions, stepsOfShare, trainAtBestRate } from '../best-rate.js';
 import { withValues } from '../train-weights.js';
 import type { Work } from '../work.js';
 import type { Transform } from './transform.js';
@@ -18,15 +17,7 @@ export const healOptions = z.strictObject({
       "what is trained towards: the loss of the authorized task, or the released model's outputs (kl); auto: the former where there are examples like those of the authorized task",
     ),
   share: z.number().gt(0).lt(1).default(0.25).describe("share of a trial's steps that it takes"),
-  optimizer: z
-    .enum(optimizers.names() as [string, ...string[]])
-    .default('adamw')
-    .describe('optimizer, with the options of a search'),
-  learningRates: z
-    .array(z.number().positive())
-    .min(1)
-    .default([1e-2, 1e-3, 1e-4])
-    .describe('learning rates to try; the one that is best on examples held out is kept, and all are charged'),
+  ...rateSearchOptions,
 });
 
 /** Parsed {@link healOptions}. */

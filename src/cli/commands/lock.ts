@@ -1,4 +1,5 @@
 import { chmod, readFile } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { digestOfModel } from '../../evidence/index.js';
 import { cardDisagreements, describeEstimate, estimateRun, type LockedInfo, Runner } from '../../experiments/index.js';
@@ -20,6 +21,43 @@ import { proposalTable, proposeLock } from '../recommend-lock.js';
 import { requireModelOutput, runOnce } from '../run-once.js';
 import { fitToTask, taskOption } from '../task-option.js';
 
+const schema = z.strictObject({
+  method: z
+    .array(z.enum(lockMethods.names() as [string, ...string[]]))
+    .min(1)
+    .refine((names) => new Set(names).size === names.length, { message: 'expected each method once' })
+    .default(['specdef'])
+    .describe('lock method, or several as stages one after the other'),
+  sham: z
+    .boolean()
+    .default(false)
+    .describe('all that the method does but lock: the control that shows what its training alone does'),
+  recommend: z
+    .boolean()
+    .default(false)
+    .describe('write nothing: propose a method and its options from what was measured on models like this one'),
+  minutes: z.number().positive().optional().describe('what a proposed lock may take here; default any'),
+  ...modelOptions.shape,
+  data: modelData.prefault({}).describe("the authorized task, for the retain loss; default the model's own"),
+  task: taskOption.describe("what the model is released for; default the task of the model's head"),
+  proxies: z
+    .array(z.string().min(1))
+    .default([])
+    .describe(
+      `tasks that an attacker may be after, which ${methodsWithProxies('and')} need: data sets or paths, each with numbers of classes joined by + behind a colon`,
+    ),
+  seed: z.int().min(0).default(1).describe('seed of all shuffles and draws; of a keyed lock the secret'),
+  key: z
+    .string()
+    .optional()
+    .describe('file to write with the key of a rebalance lock, with which train --key trains the locked model'),
+  // By the registry's names, which the type of the options does not know.
+  ...(optionsOf('method', lockMethods.entries(), { inFull: true }) as Record<never, z.ZodType>),
+});
+
+/** Options that a proposal is made by: all others are of a lock that is made. */
+const ofProposals = new Set(['recommend', 'minutes', 'data', 'task', 'seed', ...Object.keys(modelOptions.shape)]);
+
 /** `weightlock lock`: a locked copy of a model. */
 export const lock = defineCommand({
   name: 'lock',
@@ -34,39 +72,7 @@ export const lock = defineCommand({
     },
     { name: 'output', description: 'Model directory to write; none with --recommend.', required: false },
   ],
-  schema: z.strictObject({
-    method: z
-      .array(z.enum(lockMethods.names() as [string, ...string[]]))
-      .min(1)
-      .refine((names) => new Set(names).size === names.length, { message: 'expected each method once' })
-      .default(['specdef'])
-      .describe('lock method, or several as stages one after the other'),
-    sham: z
-      .boolean()
-      .default(false)
-      .describe('all that the method does but lock: the control that shows what its training alone does'),
-    recommend: z
-      .boolean()
-      .default(false)
-      .describe('write nothing: propose a method and its options from what was measured on models like this one'),
-    minutes: z.number().positive().optional().describe('what a proposed lock may take here; default any'),
-    ...modelOptions.shape,
-    data: modelData.prefault({}).describe("the authorized task, for the retain loss; default the model's own"),
-    task: taskOption.describe("what the model is released for; default the task of the model's head"),
-    proxies: z
-      .array(z.string().min(1))
-      .default([])
-      .describe(
-        `tasks that an attacker may be after, which ${methodsWithProxies('and')} need: data sets or paths, each with numbers of classes joined by + behind a colon`,
-      ),
-    seed: z.int().min(0).default(1).describe('seed of all shuffles and draws; of a keyed lock the secret'),
-    key: z
-      .string()
-      .optional()
-      .describe('file to write with the key of a rebalance lock, with which train --key trains the locked model'),
-    // By the registry's names, which the type of the options does not know.
-    ...(optionsOf('method', lockMethods.entries(), { inFull: true }) as Record<never, z.ZodType>),
-  }),
+  schema,
   examples: [
     'weightlock lock ./model ./locked --data.classes 0,1,2,3,4',
     'weightlock lock ./model --recommend --minutes 30 --data.classes 0,1,2,3,4',
@@ -82,6 +88,16 @@ export const lock = defineCommand({
     }
     if (options.recommend && output !== undefined) {
       throw new InputError(`--recommend: expected no directory to write, got ${quote(output)}`);
+    }
+    if (options.recommend) {
+      const defaults = schema.parse({});
+      // The group of the chosen method is always there.
+      const own = defaults.method.map((name) => [name, lockMethods.get(name).options.parse({})]);
+      const standard: Readonly<Record<string, unknown>> = { ...defaults, ...Object.fromEntries(own) };
+      const ignored = Object.entries(options).find(
+        ([key, value]) => !ofProposals.has(key) && !isDeepStrictEqual(value, standard[key]),
+      );
+      if (ignored) throw new InputError(`--recommend: expected no option of a lock to make, got ${ignored[0]}`);
     }
     const source = await modelArgument(context.arguments.model, context);
     if (source === undefined) return 0;
