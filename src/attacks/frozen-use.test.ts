@@ -26,7 +26,7 @@ it('learns from few outputs what no linear classifier can, without a step, and s
   const features = (dataset: Dataset) => {
     const computed = async () => {
       const values = await featuresOf(released, parameterSet(model.weights), dataset, 1024);
-      return { values, flops: 1000 };
+      return { views: [values], flops: 1000 };
     };
     const found = known.get(dataset) ?? computed();
     known.set(dataset, found);

@@ -31,8 +31,8 @@ export interface FrozenUseOptions {
 
 /** What a classifier sees of the examples of a data set. */
 export interface Features {
-  /** `[size, width]`. */
-  readonly values: Float32Array;
+  /** What it may see of them, `[size, width]` each: what fits held-out examples best is chosen. */
+  readonly views: readonly Float32Array[];
   /** Floating-point operations that they took. */
   readonly flops: number;
 }
@@ -45,8 +45,9 @@ const folds = 5;
 /**
  * Frozen use: what an attacker gets from what a released model gives, such as its outputs alone, without a step of training on
  * its weights. The features, normalized by the training examples, feed a multinomial logistic regression, alone or, where they
- * are few, with their products (more than 2048 are projected at random to so many); that and its penalty are those with the best
- * score on held-out training examples (5-fold cross-validation), so nothing is chosen by what is reported.
+ * are few, with their products (more than 2048 are projected at random to so many); that, the view of the examples where there are
+ * several, and the penalty are those with the best score on held-out training examples (5-fold cross-validation), so nothing is
+ * chosen by what is reported.
  *
  * A trial's learning rate is the penalty, its cost 0 steps where the target is reached.
  */
@@ -68,21 +69,23 @@ export async function frozenUse(
     return meter.result();
   };
   /** The best classifier of some examples, judged on the test examples. */
-  const fitTo = async ({ values: own, flops }: Features, examples: Dataset, seed: number) => {
+  const fitTo = async ({ views, flops }: Features, examples: Dataset, seed: number) => {
     const { of: labels } = answersOf(examples);
     const tally = { flops };
     const heldOut = (logits: Float32Array, at: Uint32Array) =>
       score(logits, subset(examples, at)).metrics[metric] ?? Number.NEGATIVE_INFINITY;
     const found = [];
-    for (const prepare of preparations(own, examples.size)) {
-      const fit = { features: prepare(own), labels, answers: count, seed, tally };
-      found.push({ prepare, fit, ...(await bestPenalty(fit, heldOut)) });
+    for (const [view, own] of views.entries()) {
+      for (const prepare of preparations(own, examples.size)) {
+        const fit = { features: prepare(own), labels, answers: count, seed, tally };
+        found.push({ view, prepare, fit, ...(await bestPenalty(fit, heldOut)) });
+      }
     }
-    // Of equal ones the first: products only where they help.
-    const { prepare, fit, penalty } = found.reduce((a, b) => (b.score > a.score ? b : a));
+    // Of equal ones the first: products, and other views, only where they help.
+    const { view, prepare, fit, penalty } = found.reduce((a, b) => (b.score > a.score ? b : a));
     const classifier = await along(fit, penalties.slice(0, penalties.indexOf(penalty) + 1));
-    const { values } = await features(test, seed);
-    return { penalty, ...score(logitsOf(classifier, prepare(values)), test), flops: tally.flops };
+    const ofTest = await features(test, seed);
+    return { penalty, ...score(logitsOf(classifier, prepare(ofTest.views[view])), test), flops: tally.flops };
   };
   // Without a few-shot rule all seeds have the same examples, and of a model that was not changed the same features.
   const fitted = new Map<Features, ReturnType<typeof fitTo>>();

@@ -89,6 +89,14 @@ export function withInputs<T extends Dataset>(dataset: T, inputs: Float32Array, 
   };
 }
 
+/** Of pairs of texts the first ones and the second ones, each as a text of its own; undefined where examples are no pairs. */
+export function textsApart<T extends Dataset>(dataset: T): readonly [T, T] | undefined {
+  const apart = dataset.examples.apart?.();
+  if (!apart) return;
+  const side = (examples: Examples): T => ({ ...dataset, examples, textsOf: undefined });
+  return [side(apart[0]), side(apart[1])];
+}
+
 /** The examples at some positions; their arrays are shared, their labels copied. */
 export function subset<T extends Selection & Partial<Labelled>>(
   dataset: T,

@@ -28,6 +28,11 @@ export interface Examples {
   /** The classes of tokens, where they have some. */
   readonly tokenClasses?: TokenClasses;
   /**
+   * Of pairs of texts the first ones and the second ones, each as a text of its own, in the same order; undefined where examples
+   * are no pairs.
+   */
+  readonly apart?: () => readonly [Examples, Examples] | undefined;
+  /**
    * The arrays of one example of a batch that holds these: where examples differ in length, as long as the longest.
    *
    * @param indices - Which examples, from 0.

@@ -26,6 +26,7 @@ export {
   selectClasses,
   splitTrainTest,
   subset,
+  textsApart,
   withInputs,
   withoutAnswers,
 } from './dataset.js';

@@ -7,7 +7,7 @@ import { type EncodedText, encodeText, type TextEncoding } from './encode-text.j
 import type { Chosen, ChosenParts, DataParts } from './parts.js';
 import type { DataSpec } from './spec.js';
 import { TextExamples } from './text-examples.js';
-import type { LabelledTexts } from './texts.js';
+import type { LabelledTexts, TextRecord } from './texts.js';
 
 /** Tokens of a piece where no length is given: what learns at this size of model in reasonable time. */
 const PIECE_LENGTH = 256;
@@ -108,6 +108,11 @@ function presentPart({ selection, part }: Chosen<LabelledTexts>, how: TextEncodi
       names: part.wordClasses,
       of: encodings.map(({ classes = [] }) => classes),
     },
+    apart: () =>
+      pairsApart(
+        origins.map(({ index }) => part.record(index)),
+        how,
+      ),
   });
   const { name, classes }: { name: string } & Labelled = selection;
   const dataset = createDataset(examples, { name, labels: Int32Array.from(labels), classes });
@@ -122,4 +127,21 @@ function presentPart({ selection, part }: Chosen<LabelledTexts>, how: TextEncodi
       return pair === undefined ? [text] : [text, pair];
     },
   };
+}
+
+/** The first and the second texts of pairs; undefined where one is missing or empty, or examples are not one pair each. */
+function pairsApart(
+  records: readonly TextRecord[],
+  how: TextEncoding,
+): readonly [TextExamples, TextExamples] | undefined {
+  const isPair = ({ text, pair = '' }: TextRecord) => text.trim() !== '' && pair.trim() !== '';
+  if (how.tooLong === 'pieces' || how.chat || !records.every(isPair)) return;
+  const { limit, tokenizer } = how;
+  const alone = (text: string) => encodeText({ text }, { ...how, tooLong: 'cut' }, () => text)[0];
+  const side = (textOf: (record: TextRecord) => string) =>
+    new TextExamples(
+      records.map((record) => alone(textOf(record))),
+      { padId: tokenizer.padId, limit, vocabulary: tokenizer.vocabulary },
+    );
+  return [side(({ text }) => text), side(({ pair = '' }) => pair)];
 }

@@ -15,6 +15,8 @@ export interface TextForm {
   readonly vocabulary?: Vocabulary;
   /** Classes of tokens, as many for each text as it has tokens; default none. */
   readonly tokenClasses?: { readonly names: readonly string[]; readonly of: readonly (readonly number[])[] };
+  /** See {@link Examples.apart}; called at most once. */
+  readonly apart?: () => readonly [TextExamples, TextExamples] | undefined;
 }
 
 /**
@@ -38,6 +40,7 @@ export class TextExamples implements Examples {
   readonly #ids: Int32Array;
   readonly #types: Uint8Array;
   readonly #form: TextForm;
+  #apart: readonly [TextExamples, TextExamples] | 'none' | undefined;
 
   constructor(encodings: readonly Encoding[], form: TextForm) {
     this.size = encodings.length;
@@ -79,6 +82,12 @@ export class TextExamples implements Examples {
     ids.fill(BigInt(this.#form.padId), start + to - from, start + width);
     mask.fill(0n, start + to - from, start + width);
     types.fill(0n, start + to - from, start + width);
+  }
+
+  /** See {@link Examples.apart}. */
+  apart(): readonly [TextExamples, TextExamples] | undefined {
+    this.#apart ??= this.#form.apart?.() ?? 'none';
+    return this.#apart === 'none' ? undefined : this.#apart;
   }
 
   #classes({ names, of }: NonNullable<TextForm['tokenClasses']>): TokenClasses {

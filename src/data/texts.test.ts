@@ -5,7 +5,16 @@ import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadTokenizer } from '../text/index.js';
-import { bucketOf, type Dataset, dataSpec, loadData, readBatch, type TextExamples } from './index.js';
+import {
+  bucketOf,
+  type Dataset,
+  dataSpec,
+  loadData,
+  readBatch,
+  subset,
+  type TextExamples,
+  textsApart,
+} from './index.js';
 
 const tokenizer = 'test/fixtures/tokenizers/wordpiece';
 const chatty = 'test/fixtures/tokenizers/byte-level-split';
@@ -95,6 +104,35 @@ describe('texts in a folder', () => {
     expect([...batch.token_type_ids]).toEqual([...pad(first.typeIds, 0), ...pad(second.typeIds, 0)]);
     expect([...(parts.test.examples.lengths ?? [])]).toEqual([first.ids.length, second.ids.length]);
     expect(readBatch(parts.test, 1, 1).input_ids).toHaveLength(bucketOf(second.ids.length));
+  });
+
+  it('of pairs are also given apart, each as a text of its own, where both are there', async () => {
+    const pairs = tsv([
+      ['brown fox', 'a dog', 0],
+      ['the quick brown fox jumps over the lazy dog', 'b', 1],
+    ]);
+    const { test } = await load(await write('apart.tsv', pairs), { testShare: 1, maxLength: 7 });
+    const reads = await loadTokenizer(tokenizer);
+    const cut = (text: string) => reads.encode(text, undefined, { maxLength: 7 }).ids;
+    const second = textsApart(subset(test, [1, 0]));
+    const [[first, other]] = [textsOf(subset(test, [1, 0]))];
+    expect(second?.map(tokensOf)).toEqual([0, 1].map((side) => [first, other].map((both = []) => cut(both[side]))));
+    expect(second?.map(({ labels }) => [...labels])).toEqual([
+      [...subset(test, [1, 0]).labels],
+      [...subset(test, [1, 0]).labels],
+    ]);
+    const alone = await load(await write('alone.tsv', `text\tlabel\nfox\t0\ndog\t1\n`), { testShare: 1 });
+    const empty = await load(
+      await write(
+        'empty.tsv',
+        tsv([
+          ['fox', 'a', 0],
+          ['dog', '', 1],
+        ]),
+      ),
+      { testShare: 1 },
+    );
+    expect([alone, empty].map(({ test }) => textsApart(test))).toEqual([undefined, undefined]);
   });
 
   it('without test texts are tested on the others; without either they are split', async () => {

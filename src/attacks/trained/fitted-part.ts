@@ -1,7 +1,7 @@
-import type { Dataset } from '../../data/index.js';
+import { type Dataset, textsApart } from '../../data/index.js';
 import { parameterSet, type StateDict } from '../../models/index.js';
 import { taskOf } from '../../tasks/index.js';
-import type { Evaluator } from '../../training/index.js';
+import type { Evaluator, ParameterSet } from '../../training/index.js';
 import { featuresOf } from '../features.js';
 import type { Features } from '../frozen-use.js';
 import type { TrainedPart } from './trained-part.js';
@@ -32,15 +32,47 @@ export function featuresBySeed(
     const own = known.get(weights) ?? new Map<Dataset, Promise<Features>>();
     known.set(weights, own);
     const found =
-      own.get(dataset) ?? counted(evaluator, () => featuresOf(evaluator, parameterSet(weights), dataset, most));
+      own.get(dataset) ?? counted(evaluator, () => viewsOf(evaluator, parameterSet(weights), dataset, most));
     own.set(dataset, found);
     return found;
   };
 }
 
+/** Numbers of a pair that {@link compared} gives, over those of one of its texts. */
+const perText = 4;
+
+/** What a model gives for each example; of pairs of texts also for each text alone, {@link compared}. */
+async function viewsOf(
+  evaluator: Evaluator,
+  params: ParameterSet,
+  dataset: Dataset,
+  most: number,
+): Promise<Float32Array[]> {
+  const whole = await featuresOf(evaluator, params, dataset, most);
+  const apart = textsApart(dataset);
+  if (!apart) return [whole];
+  const [first, second] = apart;
+  const each = Math.floor(most / perText);
+  const a = await featuresOf(evaluator, params, first, each);
+  return [whole, compared(a, await featuresOf(evaluator, params, second, each), dataset.size)];
+}
+
+/** Two vectors u and v of each example beside |u − v| and u ∘ v, `[size, 4 width]` (InferSent, arXiv 1705.02364, Section 3.1). */
+function compared(a: Float32Array, b: Float32Array, size: number): Float32Array {
+  const width = a.length / size;
+  const result = new Float32Array(perText * a.length);
+  for (const [index, u] of a.entries()) {
+    const v = b[index];
+    const column = index % width;
+    const row = perText * (index - column);
+    for (const [part, value] of [u, v, Math.abs(u - v), u * v].entries()) result[row + part * width + column] = value;
+  }
+  return result;
+}
+
 /** What the features took, once for all that share them. */
-async function counted(evaluator: Evaluator, compute: () => Promise<Float32Array>): Promise<Features> {
+async function counted(evaluator: Evaluator, compute: () => Promise<Float32Array[]>): Promise<Features> {
   const before = evaluator.flops;
-  const values = await compute();
-  return { values, flops: evaluator.flops - before };
+  const views = await compute();
+  return { views, flops: evaluator.flops - before };
 }

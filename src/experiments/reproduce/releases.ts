@@ -151,7 +151,7 @@ export const releases: Reproduction = {
       scale,
       setup: [
         `Rich release: ${model.label} as it is published, which gives embeddings. Narrow release: the same model trained for ${trainEpochs} epochs on ${mrpc.limit ?? 'all'} pairs of MRPC, which gives two logits. Neither is locked.`,
-        `Outputs alone and hidden layers: a logistic regression on them, its penalty chosen by cross-validation. Fine-tuned: ${attackEpochs} epoch${attackEpochs === 1 ? '' : 's'} of AdamW at the best learning rate of a search, batches of ${textBatch}, at most ${attackLimit} pairs of each task, ${rest.budget.seeds.length} seeds (the paper's rate: ${textRate}). Texts are cut at ${maxLength} tokens.`,
+        `Outputs alone and hidden layers: a logistic regression on them, or on those of each text alone (u, v, |u − v|, u ∘ v); which of the two, and its penalty, by cross-validation. Fine-tuned: ${attackEpochs} epoch${attackEpochs === 1 ? '' : 's'} of AdamW at the best learning rate of a search, batches of ${textBatch}, at most ${attackLimit} pairs of each task, ${rest.budget.seeds.length} seeds (the paper's rate: ${textRate}). Texts are cut at ${maxLength} tokens.`,
       ],
       tables: [
         {
