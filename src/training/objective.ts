@@ -1,16 +1,15 @@
-import { allocateBatch, type BatchOrder, batchOrder, type Dataset, gatherBatch, layoutAt } from '../data/index.js';
-import { type EngineOptions, type Feeds, type Program, ProgramCache, type Results } from '../engine/index.js';
-import { mul, type Tensor, type TypedArray } from '../graph/index.js';
+import { type BatchOrder, batchOrder, type Dataset, gatherBatch, layoutAt } from '../data/index.js';
+import { type EngineOptions, ProgramCache } from '../engine/index.js';
 import { RandomStream } from '../linalg/index.js';
 import type { ModelSpec } from '../models/index.js';
-import { type ArraySpecs, type Batch, batchSpecs, feedsOf, type MaskSpec } from '../nn/index.js';
+import { batchSpecs, feedsOf } from '../nn/index.js';
 import { InputError } from '../registry/index.js';
 import { type TargetReader, type Task, taskOf } from '../tasks/index.js';
-import { type BatchFactors, BatchOracle, CurvaturePrograms } from './curvature.js';
+import { CompiledStep } from './compiled-step.js';
+import { type BatchFactors, BatchOracle } from './curvature.js';
 import { Evaluator } from './evaluate.js';
-import { FactorPrograms } from './kronecker.js';
-import { type LossGraph, LossGraphs, targetsIn, withoutGradients } from './loss-graphs.js';
-import type { FactorQuestion, ParameterSet, ParameterShapes, StepOracle } from './optimizers/index.js';
+import { LossGraphs } from './loss-graphs.js';
+import type { ParameterSet, ParameterShapes, StepOracle } from './optimizers/index.js';
 import type { Reference } from './original.js';
 import { type BatchPart, ParameterSums, PartsOracle } from './parts-oracle.js';
 import { ReferenceReader, requireReference, topOf } from './reference.js';
@@ -157,34 +156,6 @@ export function requireTrainable(model: ModelSpec, dataset: Dataset, batchSize: 
 /** Most layouts of batches whose arrays an objective keeps. */
 const keptLayouts = 16;
 
-/** A layout of batches, with all that a step on such a batch needs. */
-interface Prepared {
-  /** The program; compiled again where the cache has let it go. */
-  readonly program: () => Promise<Program>;
-  /** The same without gradients. */
-  readonly forward: () => Promise<Program>;
-  readonly batch: Batch;
-  /** Arrays of the batch that the examples give. */
-  readonly specs: ArraySpecs;
-  /** Arrays of one example of the batch. */
-  readonly layout: ArraySpecs;
-  readonly masks: readonly { spec: MaskSpec; values: Float32Array }[];
-  readonly curvature: CurvaturePrograms;
-  readonly factors: FactorPrograms;
-  /** What the model gives for the batch, as training computes it. */
-  readonly output: () => Promise<Program>;
-  readonly loss: Pick<LossGraph, 'tables'> & {
-    /** Parameters whose whole gradient is computed, and their sizes. */
-    readonly trained: ReadonlyMap<string, number>;
-    readonly buffers: readonly string[];
-    readonly counters: readonly string[];
-  };
-  /** The gradients among the results of a program, which fills the same arrays at every run. */
-  gradients?: { readonly of: Results; readonly values: ParameterSet };
-  /** In the place of gradients that were not computed. */
-  zeros?: ParameterSet;
-}
-
 class BatchObjective implements Objective {
   readonly stepsPerEpoch: number;
   shapes: ParameterShapes = new Map();
@@ -197,7 +168,7 @@ class BatchObjective implements Objective {
   /** Sums over the parts, where there are several. */
   readonly #sums = new ParameterSums();
   readonly #readTarget: TargetReader;
-  readonly #prepared = new Map<string, Promise<Prepared>>();
+  readonly #compiled = new Map<string, CompiledStep>();
 
   constructor(
     readonly loss: LossGraphs,
@@ -224,10 +195,10 @@ class BatchObjective implements Objective {
     this.order.positions(step, this.#positions);
     const named = new Map<string, Set<number>>();
     for (const [index, positions] of this.#parts.entries()) {
-      const prepared = await this.#layoutOf(positions);
-      gatherBatch(this.dataset, positions, prepared, this.#augmentation(step * this.#parts.length + index));
-      const feeds = feedsOf(prepared.batch, []);
-      for (const { name, ids } of prepared.loss.tables) {
+      const compiled = this.#stepOf(positions);
+      gatherBatch(this.dataset, positions, compiled, this.#augmentation(step * this.#parts.length + index));
+      const feeds = feedsOf(compiled.batch, []);
+      for (const { name, ids } of compiled.tables) {
         const rows = named.get(name) ?? new Set();
         for (const id of feeds[ids]) rows.add(Number(id));
         named.set(name, rows);
@@ -241,7 +212,7 @@ class BatchObjective implements Objective {
   /** Compiles the program of the first batch. */
   async prepare(): Promise<void> {
     this.order.positions(0, this.#positions);
-    await (await this.#layoutOf(this.#parts[0])).program();
+    await this.#stepOf(this.#parts[0]).compile();
   }
 
   async compute(params: ParameterSet, step: number, question: StepQuestion = {}): Promise<StepResult> {
@@ -253,10 +224,10 @@ class BatchObjective implements Objective {
     let counted = 0;
     let evaluations = 1;
     this.#sums.clear();
-    for await (const { prepared, feeds, count, answering } of this.#eachPart(params, step)) {
-      const found = question.withoutGradients ? await runForward(prepared, feeds) : await run(prepared, feeds);
-      track(prepared, params, found.next);
-      const byRows = named ? rowGradients(prepared.loss.tables, { named, feeds, results: found.next }) : [];
+    for await (const { compiled, feeds, count, answering } of this.#eachPart(params, step)) {
+      const found = question.withoutGradients ? await compiled.runForward(feeds) : await compiled.run(feeds);
+      compiled.track(params, found.next);
+      const byRows = named ? rowGradients(compiled.tables, { named, feeds, results: found.next }) : [];
       const gradients = named ? new Map([...found.gradients, ...byRows]) : found.gradients;
       const oracle = answering(found);
       if (isWhole) return { loss: found.loss, gradients, oracle, tokens };
@@ -282,53 +253,23 @@ class BatchObjective implements Objective {
     /** Examples of the parts before. */
     let first = 0;
     for (const [index, positions] of this.#parts.entries()) {
-      const prepared = await this.#fill(positions, step * this.#parts.length + index);
-      const feeds = feedsOf(prepared.batch, params);
-      const again = { evaluate: () => run(prepared, feeds), lossAlone: () => runForward(prepared, feeds) };
+      const compiled = await this.#fill(positions, step * this.#parts.length + index);
+      const feeds = feedsOf(compiled.batch, params);
+      const again = { evaluate: () => compiled.run(feeds), lossAlone: () => compiled.runForward(feeds) };
       /** The number of targets that its loss is a mean over. */
-      const count = this.loss.task.count?.(prepared.batch) ?? positions.length;
+      const count = this.loss.task.count?.(compiled.batch) ?? positions.length;
       const from = step * this.order.batchSize + first;
       const numbers = Array.from(positions.keys(), (row) => from + row);
       first += positions.length;
-      const factors: BatchFactors = (question, fed) =>
-        this.#factors(prepared, { question, feeds: fed, count, numbers });
+      const factors: BatchFactors = (question, fed) => compiled.factors(question, { feeds: fed, count, numbers });
       yield {
-        prepared,
+        compiled,
         feeds,
         count,
         answering: ({ loss, cost }: { loss: number; cost: number }) =>
-          new BatchOracle({ loss, evaluations: cost }, feeds, again, prepared.curvature, factors),
+          new BatchOracle({ loss, evaluations: cost }, feeds, again, compiled.curvature, factors),
       };
     }
-  }
-
-  /** Factors of the layers on a part of a batch, at its answers or at such as the model predicts; its examples have numbers of the run. */
-  async #factors(
-    { batch, factors, output }: Prepared,
-    {
-      question,
-      feeds,
-      count,
-      numbers,
-    }: { question: FactorQuestion; feeds: Feeds; count: number; numbers: readonly number[] },
-  ): ReturnType<BatchFactors> {
-    if (question.labels === 'given') {
-      return { factors: await factors.factors(question, { feeds, count, weight: 1 }), cost: factorCost };
-    }
-    const { task, form } = this.loss;
-    if (!task.drawTargets) {
-      throw new InputError(
-        `${task.name}: expected a model that predicts answers to draw them, found none; use those given`,
-      );
-    }
-    const values = (await (await output()).run(feeds)).output as Float32Array;
-    const streams = numbers.map((number) => new RandomStream(question.seed, 'answers', number));
-    const answered = { ...feeds, ...feedsOf(task.drawTargets(values, batch, streams), []) };
-    const weight = form.weights.task + form.weights.divergence;
-    return {
-      factors: await factors.factors(question, { feeds: answered, count, weight }),
-      cost: forwardCost + factorCost,
-    };
   }
 
   /** Tokens of the step's batch. */
@@ -348,120 +289,45 @@ class BatchObjective implements Objective {
    *
    * @param draw - Numbers what is drawn for them.
    */
-  async #fill(positions: Uint32Array, draw: number): Promise<Prepared> {
-    const prepared = await this.#layoutOf(positions);
-    const { batch, layout, masks } = prepared;
-    gatherBatch(this.dataset, positions, prepared, this.#augmentation(draw));
+  async #fill(positions: Uint32Array, draw: number): Promise<CompiledStep> {
+    const compiled = this.#stepOf(positions);
+    const { batch, layout, masks } = compiled;
+    gatherBatch(this.dataset, positions, compiled, this.#augmentation(draw));
     positions.forEach((position, row) => {
       this.#readTarget(position, { batch, row, layout });
     });
-    await this.reference?.read(positions, prepared);
+    await this.reference?.read(positions, compiled);
     for (const { spec, values } of masks) {
       const stream = new RandomStream(this.order.seed, spec.name, draw);
       stream.fillBernoulli(values, spec.keepProbability, 1 / spec.keepProbability);
     }
-    return prepared;
+    return compiled;
   }
 
   /** What the layout of some examples needs; a bounded number is kept, the longest unused go first. */
-  async #layoutOf(positions: Uint32Array): Promise<Prepared> {
+  #stepOf(positions: Uint32Array): CompiledStep {
     const layout = layoutAt(this.dataset, positions);
     const specs = this.loss.specs(layout, positions.length);
     const key = this.loss.key(specs);
-    const known = this.#prepared.get(key) ?? this.#prepare(key, layout, specs, positions.length);
-    this.#prepared.delete(key);
-    this.#prepared.set(key, known);
-    const [oldest] = this.#prepared.keys();
-    if (this.#prepared.size > keptLayouts) this.#prepared.delete(oldest);
+    const known =
+      this.#compiled.get(key) ??
+      new CompiledStep(this.loss, {
+        key,
+        layout,
+        specs,
+        count: positions.length,
+        cache: this.cache,
+        reference: this.reference,
+      });
+    this.#compiled.delete(key);
+    this.#compiled.set(key, known);
+    this.shapes = known.shapes;
+    const [oldest] = this.#compiled.keys();
+    if (this.#compiled.size > keptLayouts) this.#compiled.delete(oldest);
     return known;
-  }
-
-  async #prepare(key: string, layout: ArraySpecs, specs: ArraySpecs, size: number): Promise<Prepared> {
-    const { scope, output, parameters, trained, tables } = this.loss.build(specs);
-    this.shapes = new Map(scope.state.map(({ name, shape }) => [name, shape]));
-    const { task, form } = this.loss;
-    const curvature = new CurvaturePrograms(this.cache, key, () => ({
-      ...this.loss.build(specs, { whole: true }),
-      curvature: (found, u) =>
-        scaled(task.curvature(found, u, targetsIn(found.graph, specs)), form.weights.task + form.weights.divergence),
-    }));
-    const masks = scope.masks.map((spec) => ({
-      spec,
-      values: new Float32Array(spec.shape.reduce((product, length) => product * length, 1)),
-    }));
-    const more: Record<string, TypedArray> = Object.fromEntries(masks.map(({ spec, values }) => [spec.name, values]));
-    return {
-      program: () => this.cache.get(key, () => this.loss.build(specs).outputs),
-      forward: () => this.cache.get(`${key} forward`, () => withoutGradients(this.loss.build(specs).outputs)),
-      batch: { ...allocateBatch(specs), ...more, ...this.reference?.arrays(output) },
-      specs: batchSpecs(layout, size),
-      layout: { ...layout, ...this.loss.task.targets(layout) },
-      masks,
-      curvature,
-      factors: new FactorPrograms(this.cache, key, (labels) => this.loss.ofAnswers(specs, labels)),
-      output: () => this.cache.get(`${key} output`, () => ({ output: this.loss.output(specs) })),
-      loss: {
-        trained: new Map(trained.map((name) => [name, parameters.get(name)?.size ?? 0])),
-        tables,
-        buffers: [...scope.bufferUpdates.keys()],
-        counters: scope.state.filter(({ kind }) => kind === 'counter').map(({ name }) => name),
-      },
-    };
   }
 
   async release(): Promise<void> {
     await this.releaseAll?.();
-  }
-}
-
-/** A product by one would be such a node as ONNX Runtime's optimization breaks. */
-function scaled(tensor: Tensor, factor: number): Tensor {
-  return factor === 1 ? tensor : mul(tensor, factor);
-}
-
-/** What a run of a program found, and what it cost in evaluations of the gradient. */
-interface Found {
-  readonly loss: number;
-  readonly gradients: ParameterSet;
-  readonly next: Results;
-  readonly cost: number;
-}
-
-async function run(prepared: Prepared, feeds: Feeds): Promise<Found> {
-  const results = await (await prepared.program()).run(feeds);
-  if (prepared.gradients?.of !== results) {
-    const names = [...prepared.loss.trained.keys()];
-    prepared.gradients = { of: results, values: new Map(names.map((name) => [name, gradientIn(results, name)])) };
-  }
-  return { loss: Number(results.loss[0]), gradients: prepared.gradients.values, next: results, cost: 1 };
-}
-
-const gradientIn = (results: Results, name: string) => results[`grad ${name}`] as Float32Array;
-
-/** A forward pass in evaluations of the gradient: the way back is two products for each of the way there. */
-const forwardCost = 1 / 3;
-
-/** What factors cost: one evaluation, and a product more for each layer's input and output. */
-const factorCost = 5 / 3;
-
-async function runForward(prepared: Prepared, feeds: Feeds): Promise<Found> {
-  const results = await (await prepared.forward()).run(feeds);
-  prepared.zeros ??= zerosOf(prepared.loss.trained);
-  return { loss: Number(results.loss[0]), gradients: prepared.zeros, next: results, cost: forwardCost };
-}
-
-/** Zeros of some sizes by name, all in the memory of the largest. */
-function zerosOf(sizes: ReadonlyMap<string, number>): ParameterSet {
-  const longest = new Float32Array([...sizes.values()].reduce((most, size) => Math.max(most, size), 0));
-  return new Map(Array.from(sizes, ([name, size]) => [name, longest.subarray(0, size)]));
-}
-
-/** Moves on running statistics and counts of steps: once a step, however often an optimizer evaluates it. */
-function track({ loss: { buffers, counters } }: Prepared, params: ParameterSet, next: Results): void {
-  for (const name of buffers) params.get(name)?.set(next[`next ${name}`] as Float32Array);
-  for (const name of counters) {
-    // A file of a PyTorch before 0.4.1 has no counts. Float32 counts exactly to 2^24 steps.
-    const count = params.get(name);
-    if (count) count[0] += 1;
   }
 }
