@@ -82,6 +82,27 @@ describe('attackersAdvantage', () => {
     expect(attackersAdvantage(distilled([0.4, 0.4]), 'score')?.floor.kind).toBe('fine-tune');
   });
 
+  it('has a floor of no less than always giving the same answer', () => {
+    const of = (constant?: number) => {
+      const random = row('random weights', 'fine-tune', 'score', [0.01, 0.53, 0.53, 0.53]);
+      const floor = { ...random, result: { ...random.result, ...(constant && { constant }) } };
+      const [before, after] = [
+        [0.7, 0.72, 0.74, 0.72],
+        [0.6, 0.58, 0.56, 0.58],
+      ];
+      const rows = [row('unlocked', 'fine-tune', 'score', before), row('locked', 'fine-tune', 'score', after), floor];
+      return attackersAdvantage(rows, 'score');
+    };
+    expect(of()?.value.low).toBeUndefined();
+    expect(of()?.constant).toBeUndefined();
+    const found = of(0.5);
+    // Beneath it only where a seed is: 0.5 and three times 0.53.
+    expect(found?.value.ratio).toBeCloseTo((0.58 - 0.5225) / (0.72 - 0.5225), 10);
+    expect(found?.constant).toBe(0.5);
+    expect(of(0.55)?.value).toMatchObject({ n: 4, ratio: expect.closeTo(0.03 / 0.17, 10), high: expect.any(Number) });
+    expect(of(0.3)?.constant).toBeUndefined();
+  });
+
   it('chooses the best attack on the seeds of the search, and reports it on the others', () => {
     const rows = [
       row('unlocked', 'fine-tune', 'score', [0.9, 0.91]),

@@ -42,6 +42,8 @@ export interface Advantage {
   readonly unlocked: AttackRow;
   /** The best of training from scratch, frozen use of the released model and, where it was tried, distillation of its outputs. */
   readonly floor: AttackRow;
+  /** The score of always giving the same answer, where that is more than the mean of `floor`; else undefined. */
+  readonly constant?: number;
   /**
    * 1: the lock does nothing; 0: the locked weights are worth no more than none. Without bounds where the unlocked model
    * cannot be told from the floor: then nothing is measured.
@@ -118,7 +120,8 @@ export function bestRow(rows: readonly AttackRow[]): AttackRow | undefined {
 /**
  * The attacker's advantage over the floor: (best attack on the locked model − floor) / (best attack on the unlocked model
  * − floor), over seeds that are paired; what uses the locked
- * model's outputs alone counts to the floor, not to the attacks. Each best one is chosen on the seeds of the searches and measured
+ * model's outputs alone counts to the floor, not to the attacks; the floor's score is never below that of always giving the same
+ * answer. Each best one is chosen on the seeds of the searches and measured
  * on others. A seed at which a trial of one of them failed is left out.
  *
  * @param options - `only`: which rows count of those that train the model, for all starting points; default all.
@@ -137,7 +140,9 @@ export function attackersAdvantage(
   if (!locked || !unlocked || !floor) return undefined;
   // A seed that one of the three could not measure says nothing of their difference.
   const places = pairedSeeds(locked, unlocked, floor);
-  const least = reported(floor, places);
+  // Where a model from scratch ends below what needs no model, an attacker takes that.
+  const constant = measure === 'score' ? (floor.result.constant ?? Number.NEGATIVE_INFINITY) : Number.NEGATIVE_INFINITY;
+  const least = reported(floor, places).map((gain) => Math.max(gain, constant));
   const difference = (a: AttackRow) => reported(a, places).map((gain, index) => gain - least[index]);
   const value =
     places.length === 0
@@ -152,6 +157,7 @@ export function attackersAdvantage(
     floor,
     value: better ? value : { n: value.n, ratio: value.ratio, confidence: value.confidence },
     isUpperBound: censored,
+    ...(constant > mean(scores(floor)) && { constant }),
   };
 }
 

@@ -48,6 +48,8 @@ export interface SearchResult {
   readonly point?: SearchPoint;
   /** Trials with that rate, one a seed. */
   readonly trials: readonly Trial[];
+  /** The best score of always giving the same answer, which no attacker needs a model for; undefined where examples have none. */
+  readonly constant?: number;
 }
 
 /** Everything of a trial but its learning rate and seed. */

@@ -12,6 +12,7 @@ import {
 import { InputError, parseOptions } from '../registry/index.js';
 import { Evaluator } from '../training/index.js';
 import type { KeyedBench } from './bench.js';
+import { constantScore } from './constant-answer.js';
 import type { FineTuneOptimizer } from './fine-tune.js';
 import type { SearchBudget, SearchResult, TrialLog } from './search.js';
 import type { Start } from './starts.js';
@@ -169,7 +170,7 @@ export class AttackRunner {
       });
     const { steps, batchSize, metric, target, continueAfterTarget, giveUpBelow, evaluationSpacing, evaluateEvery } =
       task;
-    return part.search(
+    const found = await part.search(
       {
         model,
         prepared,
@@ -194,6 +195,8 @@ export class AttackRunner {
       },
       parseOptions(part.options as z.ZodObject, trained.options ?? {}, trained.name),
     );
+    const constant = constantScore(engine.evaluator.task, test, metric);
+    return { ...found, ...(constant !== undefined && { constant }) };
   }
 
   /** Frees all compiled programs. */

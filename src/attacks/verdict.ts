@@ -110,9 +110,20 @@ function cheapestOf({ locked, unlocked }: Advantage): CheapestAttack {
 
 function worstCases(advantages: readonly Advantage[]): Partial<Record<Measure, WorstCase>> {
   return Object.fromEntries(
-    advantages.map(({ measure, locked, floor, value }): [Measure, WorstCase] => {
+    advantages.map(({ measure, locked, floor, constant, value }): [Measure, WorstCase] => {
       const utility = utilityOf(locked);
-      return [measure, { ...gainOf(locked), ...(utility && { utility }), floor: gainOf(floor), advantage: value }];
+      return [
+        measure,
+        {
+          ...gainOf(locked),
+          ...(utility && { utility }),
+          floor:
+            constant === undefined
+              ? gainOf(floor)
+              : { attack: 'always the same answer', optimizer: 'none', score: constant },
+          advantage: value,
+        },
+      ];
     }),
   );
 }

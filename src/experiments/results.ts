@@ -74,6 +74,7 @@ export const searchForm = z.strictObject({
   learningRate: number,
   point: point.optional(),
   trials: z.array(trialForm),
+  constant: share.describe('the best score of always giving the same answer').optional(),
 });
 const transform = z.strictObject({ name: text, options });
 const chosen = z.looseObject({ name: text, options: options.optional() });
@@ -122,6 +123,7 @@ const advantage = z
     locked: row,
     unlocked: row,
     floor: row,
+    constant: share.describe('the score of always giving the same answer, where the floor is that').optional(),
     value: interval,
     isUpperBound: z.boolean(),
   })

@@ -254,24 +254,31 @@ export const advantageScale =
 
 /** The attacker's advantage in one sentence, also where nothing was measured. */
 export function advantageSentence(advantage: Advantage): string {
-  const { measure, value, unlocked, floor, isUpperBound } = advantage;
+  const { measure, value, unlocked, isUpperBound } = advantage;
   const what = measure === 'cost' ? 'cost' : 'score';
-  const floorName = floorLabel(floor);
+  const floorName = floorLabel(advantage);
+  const floorFound = floorSummary(advantage);
   if (!isMeasured(advantage)) {
     return (
       `In ${what}, nothing is measured: the unlocked model (${summary(unlocked)}) cannot be told from the floor, ` +
-      `${floorName} (${summary(floor)}), over ${count(value.n, 'seed')}.`
+      `${floorName} (${floorFound}), over ${count(value.n, 'seed')}.`
     );
   }
   const bounds = `95 % interval ${interval(value.low, value.high, (bound) => decimal(bound, 2))}, n = ${count(value.n, 'seed')}`;
   const atMost = isUpperBound ? 'at most ' : '';
-  return `Attacker's advantage in ${what}: ${atMost}${decimal(value.ratio, 2)} (${bounds}); the floor is ${floorName} (${summary(floor)}).`;
+  return `Attacker's advantage in ${what}: ${atMost}${decimal(value.ratio, 2)} (${bounds}); the floor is ${floorName} (${floorFound}).`;
 }
 
 /** What an attacker does without the released weights, in a sentence. */
-function floorLabel(floor: AttackRow): string {
+function floorLabel({ floor, constant }: Advantage): string {
+  if (constant !== undefined) return 'always the same answer';
   if (!floor.trains) return `${floor.use} (${startLabel(floor)})`;
   return floor.first.length === 0 ? 'training from scratch' : [...floor.first, floor.use].join(', then ');
+}
+
+/** What the floor reaches. */
+export function floorSummary({ floor, constant }: Advantage): string {
+  return constant === undefined ? summary(floor) : percent(constant);
 }
 
 /** `a, b and c`. */
@@ -286,10 +293,11 @@ function how(row: AttackRow): string {
 }
 
 /** What the best attack did on the locked model, in one plain sentence. */
-export function cheapestAttackSentence({ measure, locked, unlocked, floor }: Advantage): string {
+export function cheapestAttackSentence(advantage: Advantage): string {
+  const { measure, locked, unlocked } = advantage;
   const goal =
     measure === 'cost' ? 'The cheapest attack on the locked model' : 'The best-scoring attack on the locked model';
-  return `${goal} is ${how(locked)}: ${summary(locked)}, against ${summary(unlocked)} on the unlocked model and ${summary(floor)} for the floor.`;
+  return `${goal} is ${how(locked)}: ${summary(locked)}, against ${summary(unlocked)} on the unlocked model and ${floorSummary(advantage)} for the floor.`;
 }
 
 /** What the best attack takes to the target, and how many times that of the unlocked model; none where neither is known. */

@@ -109,13 +109,14 @@ export function preventsAtAnyRate({ task, rows, guessing, metric }: ResultAttack
 export function preventsAtBest({ task, score, metric }: ResultAttack, source: string): Claim {
   const text = `Against the best of all attacks, learning rates and optimizers, the lock leaves at most a quarter of an attacker's advantage for ${task}.`;
   if (!score) return { text, source, verdict: 'unmeasured', finding: 'not attacked' };
-  const { value, locked, unlocked, floor } = score;
+  const { value, locked, unlocked, floor, constant } = score;
   const best = (row: typeof locked) => {
     const { mean: center } = meanInterval(scores(row));
     const how = row.plain ? row.optimizer : `${row.kind}, ${row.optimizer}`;
     return `${share(center)} (${row.trains ? how : row.use})`;
   };
-  const numbers = `${metric}: unlocked ${best(unlocked)}, locked ${best(locked)}, floor ${best(floor)}, n = ${value.n} seeds`;
+  const least = constant === undefined ? best(floor) : `${share(constant)} (always the same answer)`;
+  const numbers = `${metric}: unlocked ${best(unlocked)}, locked ${best(locked)}, floor ${least}, n = ${value.n} seeds`;
   const { ratio, low = 0, high = 0 } = value;
   const advantage = `attacker's advantage ${ratio.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)}); ${numbers}`;
   switch (verdictOf(score)) {
