@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { EngineOptions } from '../engine/index.js';
+import { type EngineOptions, programMemory } from '../engine/index.js';
 import { InputError, InterruptedError, WeightlockError } from '../registry/index.js';
 import type { Trial } from './fine-tune.js';
 import type { SearchResult, TrialLog } from './search.js';
@@ -58,9 +58,12 @@ export async function runAttackTasks(tasks: readonly AttackTask[], options: Pool
     return;
   }
   const children: ChildProcess[] = [];
+  const count = Math.min(workers, tasks.length);
+  // They share one machine.
+  const engine = { ...options.engine, memory: programMemory(options.engine ?? {}) / count };
   try {
     await Promise.all(
-      Array.from({ length: Math.min(workers, tasks.length) }, async () => {
+      Array.from({ length: count }, async () => {
         let child: ChildProcess | undefined;
         for (let task = next(); task; task = next()) {
           const current = task;
@@ -70,7 +73,7 @@ export async function runAttackTasks(tasks: readonly AttackTask[], options: Pool
             children.push(child);
           }
           const worker = child;
-          await settled(current, () => runInWorker(worker, current, options), options);
+          await settled(current, () => runInWorker(worker, current, { ...options, engine }), options);
         }
       }),
     );

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { type DataSpec, type Dataset, loadData } from '../data/index.js';
-import { type EngineOptions, ProgramCache } from '../engine/index.js';
+import { type EngineOptions, ProgramCache, programMemory } from '../engine/index.js';
 import {
   type HeadNeed,
   initializeModel,
@@ -217,7 +217,8 @@ export class AttackRunner {
 
   #engine(model: ModelSpec): { programs: ProgramCache; evaluator: Evaluator } {
     const key = model.digest;
-    const engine = { threads: 1, ...this.engine };
+    // Training and evaluation have a cache each.
+    const engine = { threads: 1, ...this.engine, memory: programMemory(this.engine) / 2 };
     const known = this.#engines.get(key) ?? {
       programs: new ProgramCache(engine),
       evaluator: new Evaluator(model, engine),

@@ -8,4 +8,4 @@ export {
   Program,
   type Results,
 } from './program.js';
-export { ProgramCache, withPrograms } from './program-cache.js';
+export { ProgramCache, programMemory, withPrograms } from './program-cache.js';

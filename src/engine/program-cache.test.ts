@@ -27,7 +27,7 @@ it('ProgramCache keeps a bounded number of programs: the longest unused goes, an
 
 it('ProgramCache keeps what holds a bounded number of bytes, and the one used last whatever it holds', async () => {
   // Of each 100 elements the sum is held beside the product: 800 bytes.
-  const cache = new ProgramCache({ threads: 1 }, { bytes: 1700 });
+  const cache = new ProgramCache({ threads: 1, memory: 1700 });
   let compiled = 0;
   const use = (key: string, size: number) =>
     cache.get(key, () => {

@@ -6,6 +6,12 @@ import { compile, type EngineOptions, type FlopTally, type Program } from './pro
 const defaultLimit = 64;
 /** Share of the machine's memory that they may hold: a session keeps what its largest run took. */
 const memoryShare = 1 / 3;
+
+/** Bytes that the programs of one process may hold together, unless it is told otherwise. */
+export function programMemory({ memory }: EngineOptions): number {
+  return memory ?? memoryShare * totalmem();
+}
+
 /** Bytes of an element, near enough for what a run takes. */
 const elementBytes = 4;
 
@@ -27,16 +33,16 @@ export class ProgramCache {
   readonly #tally: FlopTally;
 
   /**
-   * @param engine - Threads and device of all programs.
-   * @param options - `limit`: how many programs are kept; default 64. `bytes`: what they may hold together, as far as graphs tell, the one
-   *   used last aside; default a third of the machine's memory.
+   * @param engine - Threads and device of all programs, and the memory that they may hold together, as far as graphs tell, the one
+   *   used last aside.
+   * @param options - `limit`: how many programs are kept; default 64.
    */
   constructor(
     readonly engine: EngineOptions = {},
-    { limit = defaultLimit, bytes = memoryShare * totalmem() }: { limit?: number; bytes?: number } = {},
+    { limit = defaultLimit }: { limit?: number } = {},
   ) {
     this.#limit = limit;
-    this.#mostBytes = bytes;
+    this.#mostBytes = programMemory(engine);
     this.#tally = engine.tally ? new SharedTally(engine.tally) : { flops: 0 };
   }
 

@@ -41,6 +41,8 @@ export interface EngineOptions {
   profilePrefix?: string;
   /** Counts what the programs of all caches with it run, beside what each cache counts. */
   tally?: FlopTally;
+  /** Bytes that the programs of a cache may hold together; default a third of the machine's memory. */
+  memory?: number;
 }
 
 /** ONNX Runtime refused a graph, or the input of a run does not fit it. */

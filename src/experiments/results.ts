@@ -242,7 +242,7 @@ const reproduced = z.strictObject({
       title: text,
       reference: text.optional(),
       columns: z.array(text),
-      rates: z.strictObject({ values: z.array(number), metric: text, guessing: share }).optional(),
+      rates: z.strictObject({ name: text, values: z.array(number), metric: text, guessing: share }).optional(),
       rows: z.array(z.strictObject({ label: text, cells: z.array(cell) })),
     }),
   ),

@@ -141,11 +141,11 @@ async function tablePart(table: ResultTable): Promise<Part> {
       return scores.length > 0 ? [{ rate, scores }] : [];
     }),
   }));
-  const { metric, guessing } = rates;
+  const { name, metric, guessing } = rates;
   return {
     ...part,
     ...picture(await rateCurves(curves, { metric, guessing })),
-    chart: 'rates',
+    chart: name,
     caption: `${title}; the dashed line is guessing, the bars reach from the worst to the best seed.`,
   };
 }

@@ -7,6 +7,9 @@ export const pairTasks = [
   { name: 'qnli', label: 'QNLI', metric: 'accuracy', target: 0.65 },
 ] as const;
 
+/** One of {@link pairTasks}. */
+export type PairTask = (typeof pairTasks)[number];
+
 /** Score of the better of guessing by the classes' frequency and always answering with the second class. */
 export function guessingOf({ labels }: LabelledDataset, metric: string): number {
   const share = labels.reduce((sum, label) => sum + label, 0) / labels.length;

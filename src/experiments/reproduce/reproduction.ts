@@ -41,6 +41,8 @@ export interface ResultTable {
   readonly columns: readonly string[];
   /** What the columns are, where they are learning rates: the lines are then drawn over them. */
   readonly rates?: {
+    /** Names its picture. */
+    readonly name: string;
     /** One a column. */
     readonly values: readonly number[];
     /** What the numbers are, in words. */

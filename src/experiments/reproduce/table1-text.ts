@@ -87,7 +87,8 @@ const settings: SettingsByScale<Settings> = {
   },
   small: {
     models: ['all-minilm-l6-v2', 'deberta-v3-xsmall'],
-    tasks: ['qqp', 'qnli'],
+    // In an epoch of 1,500 pairs MiniLM learns nothing of QNLI, and of RTE not in three of all.
+    tasks: ['qqp'],
     course: { trainEpochs: 3, lockEpochs: 3, lockRate: 2e-4, alpha: 0.99, topK: 2, withSham: true },
     attackEpochs: 1,
     attackLimit: 1500,
