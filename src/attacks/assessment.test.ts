@@ -103,6 +103,18 @@ describe('attackersAdvantage', () => {
     expect(of(0.3)?.constant).toBeUndefined();
   });
 
+  it('takes what is fitted to the same outputs with every seed for one measurement', () => {
+    const fitted = (start: string, values: number[]) => row(start, 'white-box', 'score', values);
+    const of = (locked: number[]) =>
+      attackersAdvantage(
+        [fitted('unlocked', [0.68, 0.68]), fitted('locked', locked), row('locked', 'frozen', 'score', [0.6, 0.6])],
+        'score',
+      )?.value;
+    expect(of([0.7, 0.7])).toEqual({ n: 1, ratio: expect.closeTo(1.25, 10), confidence: 0.95 });
+    // Of several draws of the lock they differ.
+    expect(of([0.7, 0.69])).toMatchObject({ n: 2, low: expect.any(Number), high: expect.any(Number) });
+  });
+
   it('chooses the best attack on the seeds of the search, and reports it on the others', () => {
     const rows = [
       row('unlocked', 'fine-tune', 'score', [0.9, 0.91]),

@@ -144,11 +144,17 @@ export function attackersAdvantage(
   const constant = measure === 'score' ? (floor.result.constant ?? Number.NEGATIVE_INFINITY) : Number.NEGATIVE_INFINITY;
   const least = reported(floor, places).map((gain) => Math.max(gain, constant));
   const difference = (a: AttackRow) => reported(a, places).map((gain, index) => gain - least[index]);
+  const [left, whole] = [difference(locked), difference(unlocked)];
+  // What is fitted to the same features with every seed was measured once.
+  const isOne =
+    [locked, unlocked, floor].every(({ trains }) => !trains) &&
+    left.every((gain, index) => gain === left[0] && whole[index] === whole[0]);
+  const counting = isOne ? 1 : places.length;
   const value =
     places.length === 0
       ? { n: 0, ratio: Number.NaN, confidence: 0.95 }
-      : ratioInterval(difference(locked), difference(unlocked));
-  const better = mean(difference(unlocked)) > 0;
+      : ratioInterval(left.slice(0, counting), whole.slice(0, counting));
+  const better = mean(whole) > 0;
   const censored = measure === 'cost' && costs(locked).some((cost) => cost.censored);
   return {
     measure,
