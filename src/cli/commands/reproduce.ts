@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { programMemory } from '../../engine/index.js';
 import { digestOfFolder, readOrigin } from '../../evidence/index.js';
 import {
   type PlannedPart,
@@ -187,7 +188,7 @@ function planTable(parts: readonly PlannedPart[]): Table {
       ...{ time: formatDuration(seconds), memory: `${Math.ceil(bytes / 1e6).toLocaleString('en')} MB` },
     })),
     notes: [
-      'Time: at the pace of one step, just measured here; trials that are given up take less. Memory: of the tensors of a step, in all processes.',
+      `Time: at the pace of one step, just measured here; trials that are given up take less. Memory: of the tensors of a step, in all processes; programs that are kept for texts of other lengths take up to ${(programMemory({}) / 1e9).toFixed(1)} GB more.`,
     ],
   };
 }
