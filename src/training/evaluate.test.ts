@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { floatDataset } from '../data/index.js';
+import { createDataset, floatDataset, TextExamples } from '../data/index.js';
 import { ProgramCache } from '../engine/index.js';
 import { initializeModel, parameterSet } from '../models/index.js';
 import type { Outputs } from '../tasks/index.js';
@@ -24,5 +24,31 @@ it('evaluators that share their programs say the same, whoever compiled one', as
   const first = await said();
   expect(first.found.map(({ shape }) => shape)).toEqual([[2, 3]]);
   expect(await said()).toEqual(first);
+  await programs.release();
+});
+
+it('compiles one program for each length that texts are padded to, and one for the last batch', async () => {
+  const config = {
+    vocab_size: 30,
+    hidden_size: 8,
+    num_hidden_layers: 1,
+    num_attention_heads: 2,
+    intermediate_size: 16,
+  };
+  const model = initializeModel('bert', { ...config, max_position_embeddings: 128, num_labels: 2 }, 1);
+  // 65 to 96 tokens, all padded to 96, of which 4,096 tokens are 42 texts.
+  const lengths = Array.from({ length: 100 }, (_, index) => 65 + (index % 32));
+  const encodings = lengths.map((length) => ({
+    ids: Array.from({ length }, (_, at) => at % 30),
+    typeIds: new Array<number>(length).fill(0),
+    mask: new Array<number>(length).fill(1),
+  }));
+  const labels = new Int32Array(lengths.length);
+  const data = createDataset(new TextExamples(encodings, { padId: 0 }), { name: 'texts', labels, classes: ['a', 'b'] });
+  const programs = new ProgramCache({ threads: 1 });
+  const evaluator = new Evaluator(model, {}, { programs });
+  const sizes: number[] = [];
+  await evaluator.each(parameterSet(model.weights), data, ({ positions }) => sizes.push(positions.length));
+  expect(sizes).toEqual([42, 42, 16]);
   await programs.release();
 });

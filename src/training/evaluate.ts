@@ -213,7 +213,9 @@ export class Evaluator {
     const left = Math.min(this.#batchSize, dataset.size - start);
     if (lengths === undefined) return left;
     const outputs = sizeOf(this.#shapeOf(dataset, [order[start]]));
-    const tokens = lengths[dataset.indices[order[start]]];
+    // With their padding: as many of each length that is padded to, so that these share a program.
+    const layout = layoutAt(dataset, Uint32Array.of(order[start]));
+    const tokens = Math.max(...Object.values(layout).map(({ shape: [length] }) => length));
     return Math.max(1, Math.min(left, Math.floor(tokensARun / tokens), Math.floor(outputsARun / outputs)));
   }
 

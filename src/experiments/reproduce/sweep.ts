@@ -101,8 +101,8 @@ export function singleSetting(
 ): AttackPlan {
   const optimizers = [{ ...optimizer, decades: [Math.log10(learningRate)] }];
   // What a run ends with is all that is reported of it.
-  const evaluationSpacing = Math.max(4, budget.evaluationSpacing);
-  const whole = { ...setting(goal, budget), evaluationSpacing, optimizers, refine: false, giveUpBelow: -1 };
+  const only = { evaluateEvery: budget.steps, refine: false, giveUpBelow: -1 };
+  const whole = { ...setting(goal, budget), ...only, optimizers };
   return {
     label: `${goal.label}-single`,
     budgets: [{ measures: ['score'], setting: whole }],
