@@ -64,7 +64,7 @@ export interface AttackChoice {
   readonly transforms?: TransformOptions;
   /** Options of trained parts, by their name; what is left out is as the attack has it. */
   readonly trained?: TransformOptions;
-  /** How many of the optimizers, from the first, the adaptive attacks try; default all. */
+  /** How many of the optimizers, from the first that they can use, the adaptive attacks try; default all. */
   readonly adaptiveOptimizers?: number;
   /** Trains as anyone would, from these starting points alone, and tries nothing else; default all attacks from all. */
   readonly plainFrom?: readonly string[];
@@ -161,7 +161,8 @@ export function plannedSearches(
   const fitting = tried.filter(({ attack }) => tooLong(attack, budgetOf, available) === undefined);
   return fitting.flatMap(({ attack, start: { start, from } }) => {
     const { trained, adaptive } = attack;
-    const some = adaptive ? optimizers.slice(0, adaptiveOptimizers) : optimizers;
+    const able = trained.choose?.(optimizers) ?? optimizers;
+    const some = adaptive ? able.slice(0, adaptiveOptimizers) : able;
     const facts = factsOf(attack, start);
     const budget = (decades: readonly number[], name: string) => ({
       ...{ decades, refine, searchSpacing, searchSeeds, seeds },
@@ -169,7 +170,7 @@ export function plannedSearches(
       ...(searchSteps !== undefined && { searchSteps }),
     });
     const steps = attack.transforms.map(({ name }): TransformStep => ({ name, options: available[name] ?? {} }));
-    return (trained.choose?.(some) ?? some).map(({ decades, ...optimizer }) => ({
+    return some.map(({ decades, ...optimizer }) => ({
       facts,
       task: {
         ...shared,

@@ -1,8 +1,8 @@
 import { mean } from '../linalg/index.js';
-import { InputError, InterruptedError } from '../registry/index.js';
+import { InterruptedError, OutputError, WeightlockError } from '../registry/index.js';
 import { type FineTuneOptions, fineTune, type Trial } from './fine-tune.js';
 import { rungsOf, stepsOfHalving, successiveHalving } from './halving.js';
-import { measuredTrials } from './measured.js';
+import { isMeasuredTrial, measuredTrials } from './measured.js';
 import { type Candidate, keyOf, optionsAt, type SearchPoint, type SearchSpace, sobolCandidates } from './space.js';
 
 /** How a space is searched, other than over the learning rates of a grid. */
@@ -90,7 +90,9 @@ class Trials {
     readonly setting: TrialSetting,
     readonly log: TrialLog,
   ) {
-    this.#before = [...(log.finished ?? [])];
+    const { finished = [] } = log;
+    // Where none was measured, the search failed: it is tried again.
+    this.#before = finished.some(isMeasuredTrial) ? [...finished] : [];
   }
 
   /** The rest of a trial, by its seed; the time that it takes is the next trial's. */
@@ -118,32 +120,36 @@ class Trials {
     const timer = new Timer();
     const { pauses, ...others } = more;
     const timed = pauses && { ...pauses, wait: timer.outside(pauses.wait) };
+    let trial: Trial;
     try {
       const { learningRate, point } = candidate;
       const setting = optionsAt({ ...(await this.setting(seed)), ...others, pauses: timed }, point);
-      const trial = await fineTune({ ...setting, learningRate, seed, signal });
-      this.#succeeded = true;
-      return await this.#end(point ? { ...trial, point } : trial, timer.seconds);
+      const found = await fineTune({ ...setting, learningRate, seed, signal });
+      trial = point ? { ...found, point } : found;
     } catch (error) {
-      if (!(error instanceof Error) || error instanceof InterruptedError || error instanceof InputError) throw error;
+      // A disk that is full is no property of the trial.
+      if (!(error instanceof Error) || error instanceof InterruptedError || error instanceof OutputError) throw error;
       this.#failed ??= { error };
-      return await this.#end(failedTrial(candidate, seed, error), timer.seconds);
+      trial = failedTrial(candidate, seed, error);
     }
+    return this.#end(trial, timer.seconds);
   }
 
   /**
    * Says that the search is over.
    *
-   * @throws What the first trial failed with, where every trial did: then it is no property of the trials.
+   * @throws WeightlockError what the first trial failed with, where every trial did: then it is no property of the trials.
    */
   requireOne(): void {
-    if (this.#failed && !this.#succeeded) throw this.#failed.error;
+    if (!this.#failed || this.#succeeded) return;
+    const { error } = this.#failed;
+    throw error instanceof WeightlockError ? error : new WeightlockError(error.message, { cause: error });
   }
 
   /** @param seconds - That it took; none of one that is known. */
   async #end(trial: Trial, seconds?: number): Promise<Trial> {
     const index = this.#done++;
-    if (trial.end !== 'failed') this.#succeeded = true;
+    if (isMeasuredTrial(trial)) this.#succeeded = true;
     if (seconds !== undefined) {
       const all = seconds + this.#preparing;
       this.#preparing = 0;
@@ -182,6 +188,12 @@ function failedTrial({ learningRate, point }: Candidate, seed: number, { message
     end: 'failed',
     failure: message,
   };
+}
+
+/** What stands for the result of a search that cannot be done: all that would be reported is missing. */
+export function impossibleSearch({ decades, seeds }: SearchBudget, error: Error): SearchResult {
+  const learningRate = 10 ** (decades[0] ?? 0);
+  return { search: [], learningRate, trials: seeds.map((seed) => failedTrial({ learningRate }, seed, error)) };
 }
 
 /** Seconds since its making, without those that were spent outside. */

@@ -56,7 +56,7 @@ export interface TrainedPart<Options = unknown> {
   readonly knows?: string;
   /** Whether an optimizer's steps say what it costs; default true. Else its score alone is measured. */
   readonly countsSteps?: boolean;
-  /** Which of the optimizers of a plan it is searched with; default all. */
+  /** Which of the optimizers of a plan it can be searched with, maybe none; default all. */
   choose?<T extends FineTuneOptimizer>(optimizers: readonly T[]): readonly T[];
   /** What it searches of a plan's learning rates and seeds; default all. */
   budget?(budget: SearchBudget): SearchBudget;

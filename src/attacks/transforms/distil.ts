@@ -64,8 +64,10 @@ function inputsOf({ own, retain }: Bench, inputs: DistilOptions['inputs']): Data
   if (inputs === 'own') return own;
   if (inputs === 'auto') return retain && retain.size > own.size ? retain : own;
   if (retain) return retain;
-  throw new InputError('distil: expected examples like those of the authorized task, found none');
+  throw new InputError(`distil: expected ${examplesOfTask}, found none`);
 }
+
+const examplesOfTask = 'examples like those of the authorized task';
 
 /** Puts a fresh student of the released model in its place. */
 export const distilTransform: Transform<DistilOptions> = {
@@ -79,6 +81,7 @@ export const distilTransform: Transform<DistilOptions> = {
   doing: 'distilling what the released model gives into fresh weights',
   does: 'trains fresh weights to give what the released model gives, which is a part of the steps',
   steps: ({ share }, stepsOfTrial) => stepsOfShare(share, stepsOfTrial),
+  lacks: ({ inputs }, { hasRetain }) => (inputs === 'retain' && !hasRetain ? examplesOfTask : undefined),
   applies: ({ isLocked }) => (isLocked ? undefined : 'learns from the released model alone'),
   apply: async ({ fresh, bench, seed, charge }, options): Promise<ReadonlyMap<string, Weight>> => {
     const made = await distilOutputs(fresh(), bench(), options, seed);
