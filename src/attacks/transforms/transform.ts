@@ -79,6 +79,8 @@ export interface Transform<Options = unknown> {
   applies?(start: StartFacts, options: Options): string | undefined;
   /** What of the options has no effect on these weights, one sentence; default nothing. */
   unused?(start: StartFacts, options: Options): string | undefined;
+  /** Values of its options that a search chooses from where they are not given, the default first; default none. */
+  searched?(start: StartFacts): Readonly<Record<string, readonly (number | string)[]>>;
   /** What its options ask for that an attacker does not have, in words that follow "expected"; default nothing. */
   lacks?(options: Options, attacker: AttackerFacts): string | undefined;
   /** New weights. */

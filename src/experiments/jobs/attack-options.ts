@@ -292,7 +292,7 @@ function namedAttacks(options: AttackOptions, learned: TransformOptions): Attack
       return own ? [[name, own]] : [];
     }),
   );
-  return { ...(names && { attacks: names }), transforms: available, ...(names && { trained: ofParts }) };
+  return { ...(names && { attacks: names, trained: ofParts, searchesParts: true }), transforms: available };
 }
 
 /**

@@ -10,6 +10,7 @@ import {
   attacks,
   type Transform,
   trainedParts,
+  trialCount,
 } from '../../attacks/index.js';
 import { dataSpec } from '../../data/index.js';
 import { initializeModel, saveModel } from '../../models/index.js';
@@ -218,6 +219,35 @@ describe('what goes wrong in a search', () => {
     const first = { ...planOf('beside-top', { optimizers: both }), adaptiveOptimizers: 1 };
     const found = await labelledTasks(targets(), first);
     expect(found.tasks.map(({ task }) => task.optimizer.name)).toEqual(['lbfgs', 'sgd']);
+  });
+
+  it('searches options of parts that nobody gave, the same for every start, and counts their trials', async () => {
+    const choicesOf = async (attack: string, more: object = {}, setting: object = {}) => {
+      const own = { ...planOf(attack, setting), from: undefined, searchesParts: true, ...more };
+      const { tasks } = await labelledTasks(targets(), own);
+      const found = tasks.filter(({ facts }) => facts.kind === attack);
+      expect(new Set(found.map(({ task }) => JSON.stringify(task.budget))).size).toBe(1);
+      return found[0].task.budget;
+    };
+    const ema = await choicesOf('ema');
+    expect(ema.choices).toEqual({ 'ema.decay': [0.95, 0.8, 0.99] });
+    expect(trialCount(ema)).toBe(trialsOfSearch + 2);
+    expect((await choicesOf('ema', { searchesParts: false })).choices).toBeUndefined();
+    expect((await choicesOf('ema', { trained: { ema: { decay: 0.95 } } })).choices).toBeUndefined();
+    const transforms = (distil: object) => ({ transforms: { distil } });
+    const temperature = { 'distil.temperature': [1, 2, 4] };
+    const shares = await choicesOf('distil', transforms({}));
+    expect(shares.choices).toEqual({ 'distil.share': [0.5, 0.25, 0.75], ...temperature });
+    expect(trialCount(shares)).toBe(trialsOfSearch + 4);
+    expect((await choicesOf('distil', transforms({ share: 0.5 }))).choices).toEqual(temperature);
+    // Three quarters of 6 steps are 5: the trials of the search have no more.
+    const shorter = await choicesOf('distil', transforms({ temperature: 1 }), { searchSteps: 5 });
+    expect(shorter.choices).toEqual({ 'distil.share': [0.5, 0.25] });
+    const space = async (attack: string, name: 'sobol' | 'asha') =>
+      Object.keys((await choicesOf(attack, transforms({}), { search: { name, trials: 4 } })).method?.space ?? {});
+    expect(await space('ema', 'asha')).toEqual(['learningRate', 'ema.decay']);
+    expect(await space('distil', 'sobol')).toEqual(['learningRate', 'distil.share', 'distil.temperature']);
+    expect(await space('distil', 'asha')).toEqual(['learningRate']);
   });
 
   it('leaves out an attack whose healing leaves no step of a trial, before anything is run', async () => {
