@@ -155,6 +155,13 @@ describe('largestTrainingRate', () => {
     expect(await largestTrainingRate({ search, learningRate: 1e-3 }, 0.1, [1, 2], async () => [0.3])).toBe(1e-1);
   });
 
+  it('passes over trials that failed, of which nothing is known', async () => {
+    const failed = { ...trial(1, Number.NaN, 10), curve: [], end: 'failed' as const };
+    const found = { search: [...search, failed], learningRate: 1e-3 };
+    expect(await largestTrainingRate(found, 0.1, [1, 2], async () => [0.1])).toBe(1e-2);
+    expect(await largestTrainingRate({ search: [failed], learningRate: 1 }, 0.1, [1], async () => [1])).toBe(1);
+  });
+
   it("is the search's choice where no rate trains with the others", async () => {
     const alone = [trial(1, 0.5, 1e-3), trial(1, 0.4, 1e-2)];
     expect(await largestTrainingRate({ search: alone, learningRate: 1e-3 }, 0.1, [1, 2], async () => [0])).toBe(1e-3);
