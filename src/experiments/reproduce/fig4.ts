@@ -18,7 +18,7 @@ import {
   preventsAtSetting,
   share,
 } from './claims.js';
-import { assessed, examplesOf, lastScores, runnerOf } from './common.js';
+import { assessed, examplesOf, judgedExamples, lastScores, runnerOf } from './common.js';
 import { type LockCourse, lockOnMnist, utilityByDraw } from './mnist-lock.js';
 import {
   type Claim,
@@ -189,7 +189,8 @@ export const fig4: Reproduction = {
     const trialEpochs = searchEpochs ?? (context.sweep === 'none' ? 1 : undefined);
     const budget = { ...rest.budget, steps, ...(trialEpochs && { searchSteps: stepsOf(trialEpochs) }) };
     const transforms = adaptiveTransforms({ topK: 1, reset });
-    const goalOf = (suffix: string) => ({ label: `cifar10${suffix}`, data, target });
+    const authorized = judgedExamples(spec('mnist', limit));
+    const goalOf = (suffix: string) => ({ label: `cifar10${suffix}`, data, target, authorized });
     const utility = utilityByDraw(locked, 'CNN');
     const claims: Claim[] = Object.entries(utility).flatMap(([name, change]) => [
       keepsUtility(`MNIST (${name})`, source, change),
