@@ -45,6 +45,8 @@ it('demo trains, locks, attacks and reports; again it reads what it found', () =
   // Three charts, each for wide and narrow screens.
   expect(page.match(/<svg/g)).toHaveLength(6);
   expect(first.stdout).toContain('Authorized accuracy:');
-  expect(first.stdout.replaceAll('\n', ' ')).toContain('Over 2 draws of the lock: authorized score');
+  const said = first.stdout.replaceAll('\n', ' ');
+  expect(said).toContain('Over 2 draws of the lock: authorized score');
+  expect(said).toContain('Authorized after: score of the authorized task');
   expect(weightlock('demo', ...small, '--quiet').stdout).toBe(first.stdout);
 });

@@ -15,7 +15,7 @@ describe.skipIf(!hasSharedData)('reproduce, at scale smoke', () => {
   it.each([
     ['table1-vision', 4, 1],
     ['table3', 10, 1],
-    ['fig4', 6, 1],
+    ['fig4', 7, 1],
     ['table1-text', 2, 1],
     ['table2', 3, 0],
     ['fig3', 2, 0],

@@ -98,6 +98,12 @@ describe('a plan that is wrong', () => {
     ['released', 'unlocked', 'models.0.released: expected a locked model, or locks to make, found neither'],
     ['seeds: [1, 2]', 'seeds: [9]', 'attacks.0: seeds: expected none of the search'],
     ['[3, 4]', '[3, 14]', 'attacks.0: data.classes: '],
+    // As `weightlock attack` does.
+    [
+      'fine-tune\n    optimizers: sgd',
+      'lora\n    optimizers: lbfgs',
+      'attacks.0: attacks: expected an optimizer that needs the gradient alone for lora, found lbfgs',
+    ],
     ['mlp', '../mlp', 'models.0.name: expected letters, digits, spaces'],
     ['released: locked', 'released: locked\n  - name: mlp\n    released: locked', 'models.1.name: mlp is given twice'],
     [plan, '- a\n- b', 'expected the keys models, locks and attacks'],

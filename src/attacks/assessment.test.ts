@@ -14,6 +14,7 @@ import {
   type Measure,
   overallVerdict,
   scores,
+  spentOn,
   starts,
   type Trial,
   verdictOf,
@@ -149,6 +150,18 @@ describe('attackersAdvantage', () => {
       expect(advantage && isMeasured(advantage), String(costs)).toBe(false);
     }
     expect(attackersAdvantage([unlocked, scratch], 'cost')).toBeUndefined();
+  });
+});
+
+it('charges what was done before trials of one seed once, and what was done with other options of it again', () => {
+  const before = { steps: 8, evaluations: 8, tried: 0, spent: { steps: 8, samples: 80, flops: 800 } };
+  const trial = (seed: number, share: number): Trial => ({
+    ...{ learningRate: 1, seed, evaluations: 0, curve: [], metrics: {}, score: 0, end: 'budget', before },
+    ...{ point: { 'distil.share': share }, spent: { steps: 10, samples: 100, flops: 1000 } },
+  });
+  const search = [trial(1, 0.5), trial(1, 0.5), trial(1, 0.25), trial(2, 0.5)];
+  expect(spentOn({ search, learningRate: 1, trials: [trial(1, 0.5)] })).toEqual({
+    ...{ steps: 3 * 10 + 2 * 2, samples: 3 * 100 + 2 * 20, flops: 3 * 1000 + 2 * 200 },
   });
 });
 

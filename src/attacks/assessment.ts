@@ -3,7 +3,7 @@ import type { AttackFacts, Composition } from './composition.js';
 import type { Trial } from './fine-tune.js';
 import { isMeasuredTrial, type MissingTrials, measuredTrials, pairedSeeds } from './measured.js';
 import type { SearchResult } from './search.js';
-import { keyOf } from './space.js';
+import { keyOf, keyOfParts } from './space.js';
 import { type Spent, sumOfSpent } from './spent.js';
 import type { CountsAs } from './starts.js';
 
@@ -76,12 +76,13 @@ function reported(row: AttackRow, places: readonly number[]): number[] {
   return places.map((place) => all[place]);
 }
 
-/** What all trials of a search took; what was done before trials of one seed, which they share, once. */
+/** What all trials of a search took; what was done before trials of one seed and the same options, which they share, once. */
 export function spentOn({ search, trials }: SearchResult): Spent {
-  const prepared = new Set<number>();
-  const parts = [...search, ...trials].map(({ seed, spent = sumOfSpent([]), before }) => {
-    if (!before || !prepared.has(seed)) {
-      prepared.add(seed);
+  const prepared = new Set<string>();
+  const parts = [...search, ...trials].map(({ seed, point, spent = sumOfSpent([]), before }) => {
+    const key = `${seed} ${keyOfParts(point)}`;
+    if (!before || !prepared.has(key)) {
+      prepared.add(key);
       return spent;
     }
     const { steps, samples, flops } = before.spent;

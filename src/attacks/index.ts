@@ -49,6 +49,7 @@ export {
 export { type PoolOptions, runAttackTasks } from './pool.js';
 export { type Attack, attacks, attacksOfSuite, type Suite, suites } from './registry.js';
 export {
+  impossibleSearch,
   ranked,
   type SearchBudget,
   type SearchMethod,

@@ -8,6 +8,8 @@ export interface MissingTrials {
   readonly of: number;
   /** What the first of them failed with. */
   readonly reason: string;
+  /** Whether the attack cannot be run here at all, however often it is tried; default false. */
+  readonly impossible?: boolean;
 }
 
 /** Whether a trial measured something; one that diverged did: its attacker would have stopped at the best that he had seen. */

@@ -6,7 +6,7 @@ import { optimizers as optimizerEntries } from '../training/index.js';
 import { type AttackFacts, type Composition, factsOf } from './composition.js';
 import type { FineTuneOptimizer } from './fine-tune.js';
 import { type Attack, attacks, attacksOfSuite } from './registry.js';
-import type { SearchMethod } from './search.js';
+import type { SearchBudget, SearchMethod } from './search.js';
 import type { SearchSpace } from './space.js';
 import { type AttackTargets, type Start, type StartingPoint, starts } from './starts.js';
 import type { AttackTask } from './task.js';
@@ -64,7 +64,9 @@ export interface AttackChoice {
   readonly transforms?: TransformOptions;
   /** Options of trained parts, by their name; what is left out is as the attack has it. */
   readonly trained?: TransformOptions;
-  /** How many of the optimizers, from the first, the adaptive attacks try; default all. */
+  /** Whether options that entries have values to search of are searched where they are not given; default they have their defaults. */
+  readonly searchesParts?: boolean;
+  /** How many of the optimizers, from the first that they can use, the adaptive attacks try; default all. */
   readonly adaptiveOptimizers?: number;
   /** Trains as anyone would, from these starting points alone, and tries nothing else; default all attacks from all. */
   readonly plainFrom?: readonly string[];
@@ -155,21 +157,29 @@ export function learnedOptions(knowledge: LockKnowledge): TransformOptions {
 export function plannedSearches(
   { tried }: Pick<PlannedAttacks, 'tried'>,
   { optimizers, search, refine, searchSpacing, searchSteps, searchSeeds, seeds, ...shared }: AttackSetting,
-  { transforms: available = {}, trained: given = {}, adaptiveOptimizers }: AttackChoice = {},
+  choice: AttackChoice = {},
 ): PlannedSearch[] {
+  const { transforms: available = {}, trained: given = {}, adaptiveOptimizers } = choice;
   const budgetOf = { steps: shared.steps, searchSteps };
   const fitting = tried.filter(({ attack }) => tooLong(attack, budgetOf, available) === undefined);
-  return fitting.flatMap(({ attack, start: { start, from } }) => {
+  return fitting.flatMap(({ attack, start: planned }) => {
+    const { start, from } = planned;
     const { trained, adaptive } = attack;
-    const some = adaptive ? optimizers.slice(0, adaptiveOptimizers) : optimizers;
+    const choices = choice.searchesParts
+      ? choicesOf(attack, factsOfStart(planned), choice, { ...budgetOf, isHalving: search?.name === 'asha' })
+      : {};
+    const able = trained.choose?.(optimizers) ?? optimizers;
+    const some = adaptive ? able.slice(0, adaptiveOptimizers) : able;
     const facts = factsOf(attack, start);
     const budget = (decades: readonly number[], name: string) => ({
       ...{ decades, refine, searchSpacing, searchSeeds, seeds },
-      ...(search && { method: methodOf(search, decades, name) }),
+      ...(search
+        ? { method: methodOf(search, decades, name, choices) }
+        : Object.keys(choices).length > 0 && { choices }),
       ...(searchSteps !== undefined && { searchSteps }),
     });
     const steps = attack.transforms.map(({ name }): TransformStep => ({ name, options: available[name] ?? {} }));
-    return (trained.choose?.(some) ?? some).map(({ decades, ...optimizer }) => ({
+    return some.map(({ decades, ...optimizer }) => ({
       facts,
       task: {
         ...shared,
@@ -188,6 +198,7 @@ function methodOf(
   { name, trials, learningRate, weightDecay, batchSizes, accumulations, schedules }: SpaceSearch,
   decades: readonly number[],
   optimizer: string,
+  choices: NonNullable<SearchBudget['choices']>,
 ): SearchMethod {
   const [low, high] = learningRate ?? [10 ** (Math.min(...decades) - 0.5), 10 ** (Math.max(...decades) + 0.5)];
   const decays = 'weightDecay' in optimizerEntries.get(optimizer).options.shape;
@@ -197,8 +208,41 @@ function methodOf(
     ...(batchSizes && { batchSize: { kind: 'choice', values: batchSizes } }),
     ...(accumulations && { accumulate: { kind: 'choice', values: accumulations } }),
     ...(schedules && { schedule: { kind: 'choice', values: schedules } }),
+    ...Object.fromEntries(Object.entries(choices).map(([key, values]) => [key, { kind: 'choice', values }])),
   };
   return { name, trials, space };
+}
+
+/**
+ * What is searched of the options of an attack's transforms and of what it trains: values of those that nobody gave, which leave steps
+ * of a trial. Successive halving compares trials after steps of their own, so those before them are the same for all of its.
+ */
+function choicesOf(
+  attack: Attack,
+  start: StartFacts,
+  { transforms: available = {}, trained = {} }: AttackChoice,
+  { isHalving, ...setting }: Pick<AttackSetting, 'steps' | 'searchSteps'> & { readonly isHalving: boolean },
+): NonNullable<SearchBudget['choices']> {
+  const found: Record<string, readonly (number | string)[]> = {};
+  for (const { name, searched, steps } of attack.transforms) {
+    if (isHalving && steps) continue;
+    for (const [option, values] of Object.entries(searched?.(start) ?? {})) {
+      if (available[name]?.[option] !== undefined) continue;
+      const fits = (value: number | string) =>
+        tooLong(attack, setting, { ...available, [name]: { ...available[name], [option]: value } }) === undefined;
+      found[`${name}.${option}`] = values.filter(fits);
+    }
+  }
+  const { name, searched } = attack.trained;
+  const given = trainedOptionsOf(attack, trained);
+  for (const [option, values] of Object.entries(searched?.(start) ?? {})) {
+    if (given?.[option] === undefined) found[`${name}.${option}`] = values;
+  }
+  return Object.fromEntries(Object.entries(found).filter(([, values]) => values.length > 1));
+}
+
+function factsOfStart({ start, model }: PlannedStart): StartFacts {
+  return { model, weights: model.weights, isLocked: start.isLocked };
 }
 
 /** Which optimizers are not tried with which attacks that train, since these cannot use them: one sentence each, for people. */
@@ -284,10 +328,10 @@ class Reasons {
   readonly #ofParts = new Set<string>();
 
   constructor(
-    { start, model }: PlannedStart,
+    start: PlannedStart,
     readonly choice: AttackChoice,
   ) {
-    this.#facts = { model, weights: model.weights, isLocked: start.isLocked };
+    this.#facts = factsOfStart(start);
   }
 
   /** Why an attack can do nothing here, as a part of a sentence; undefined where it can. */

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type EngineOptions, programMemory } from '../engine/index.js';
-import { InputError, InterruptedError, WeightlockError } from '../registry/index.js';
+import { InputError, InterruptedError, OutputError, WeightlockError } from '../registry/index.js';
 import type { Trial } from './fine-tune.js';
 import type { SearchResult, TrialLog } from './search.js';
 import { AttackRunner, type AttackTask } from './task.js';
@@ -18,7 +18,8 @@ export interface PoolOptions {
   /** Hears of every finished task, after its trials; the next one of that worker starts when it has returned. */
   onResult(task: AttackTask, result: SearchResult): Promise<void>;
   /**
-   * Hears of a task that failed, which then ends no other; default it ends them all. What the user gave wrongly always does.
+   * Hears of a task that failed, which then ends no other; default it ends them all. An InputError: the task cannot be done, however
+   * often it is tried. That a file cannot be written always ends them all.
    */
   onFailure?(task: AttackTask, error: WeightlockError): void | Promise<void>;
   /** Device, and threads inside one operator of each process; default the CPU and one. */
@@ -34,7 +35,8 @@ export interface PoolOptions {
  * when they end. The results do not depend on the number of workers.
  *
  * @throws InterruptedError after `signal`.
- * @throws InputError when a task was given wrongly, WeightlockError when one fails and nobody hears of it; the others are ended.
+ * @throws InputError when a task cannot be done, WeightlockError when one fails, and nobody hears of it; the others are ended.
+ * @throws OutputError when a file cannot be written.
  */
 export async function runAttackTasks(tasks: readonly AttackTask[], options: PoolOptions): Promise<void> {
   const { workers, signal } = options;
@@ -93,7 +95,7 @@ async function settled(
     result = await run();
   } catch (error) {
     const isOwn =
-      error instanceof WeightlockError && !(error instanceof InputError || error instanceof InterruptedError);
+      error instanceof WeightlockError && !(error instanceof OutputError || error instanceof InterruptedError);
     if (!onFailure || !isOwn) throw error;
     await onFailure(task, error);
     return;
@@ -123,9 +125,7 @@ function runInWorker(
     let heard = Promise.resolve();
     const stop = () => settle(() => reject(new InterruptedError(`interrupted during ${task.id}`)));
     const onExit = (code: number | null, reason: string | null) =>
-      settle(() =>
-        reject(new WeightlockError(`${task.id}: the worker process ended early (${reason ?? `exit code ${code}`})`)),
-      );
+      settle(() => reject(new WeightlockError(`the worker process ended early (${reason ?? `exit code ${code}`})`)));
     const fail = (error: unknown) => settle(() => reject(error));
     const onMessage = (reply: WorkerReply) => {
       if (reply.kind === 'trial') {
@@ -134,7 +134,7 @@ function runInWorker(
       } else if (reply.kind === 'result') {
         heard.then(() => settle(() => resolve(reply.result)), fail);
       } else {
-        settle(() => reject(new (reply.isInput ? InputError : WeightlockError)(`${task.id}: ${reply.message}`)));
+        settle(() => reject(new (reply.isInput ? InputError : WeightlockError)(reply.message)));
       }
     };
     const settle = (end: () => void) => {
@@ -146,7 +146,7 @@ function runInWorker(
     child.on('exit', onExit).on('message', onMessage);
     const request: WorkerRequest = { task, engine, store, finished: finished?.(task) };
     child.send(request, (error) => {
-      if (error) fail(new WeightlockError(`${task.id}: the worker process hears nothing (${error.message})`));
+      if (error) fail(new WeightlockError(`the worker process hears nothing (${error.message})`));
     });
   });
 }

@@ -139,7 +139,7 @@ export const attacks: Registry<Attack> = new AttackRegistry('attack', [
   partly(attentionAlone as TrainedPart, 'full'),
   partly(dora as TrainedPart, 'full'),
   partly(weightsByName as TrainedPart, 'none'),
-  partly(emaPart as TrainedPart, 'full'),
+  partly(emaPart as TrainedPart, 'standard'),
   partly(tailAverage as TrainedPart, 'full'),
   { ...partly(besideTop as TrainedPart, 'standard'), adaptive: true },
   { ...partly(preconditioned as TrainedPart, 'standard'), adaptive: true },

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { dataSpec } from '../data/index.js';
 import { initializeModel, saveModel } from '../models/index.js';
-import { InterruptedError } from '../registry/index.js';
+import { InputError, InterruptedError } from '../registry/index.js';
 import {
   AttackRunner,
   type AttackTask,
@@ -219,7 +219,8 @@ describe('searches', () => {
     const failing = (fails: (seed: number) => boolean) => {
       const setting = (seed: number) => {
         if (!started || !fails(seed)) return base(seed);
-        throw new TypeError(`no memory for seed ${seed}`);
+        // Neither what a program nor what a user did wrongly ends the others.
+        throw new (seed === 8 ? InputError : TypeError)(`no memory for seed ${seed}`);
       };
       let started = false;
       return (seed: number) => {
@@ -233,6 +234,7 @@ describe('searches', () => {
     const all = trainedParts.get('all');
     const budget = { decades: [-2, -3], refine: false, searchSeeds: [7, 8], seeds: [1, 2] };
     let found: SearchResult | undefined;
+    let again: SearchResult | undefined;
     let message = '';
     trainedParts.register({
       ...all,
@@ -247,12 +249,20 @@ describe('searches', () => {
           optimizer,
           programs,
         });
+        const failed: Trial[] = [];
+        const keep = (trial: Trial) => void failed.push(trial);
         await searchLearningRate(
           failing(() => true),
           budget,
+          { onTrial: keep },
         ).catch((error: Error) => {
-          message = error.message;
+          message = `${error.name}: ${error.message}`;
         });
+        again = await searchLearningRate(
+          failing(() => false),
+          budget,
+          { finished: failed },
+        );
         found = await searchLearningRate(
           failing((seed) => seed === 8 || seed === 2),
           budget,
@@ -261,10 +271,12 @@ describe('searches', () => {
       },
     });
     await runner.run({ ...task('sobol'), trained: { name: 'failing' }, budget });
-    expect(message).toBe('no memory for seed 7');
+    expect(message).toBe('WeightlockError: no memory for seed 7');
     const ends = (trials: readonly Trial[] = []) => trials.map(({ end, failure }) => failure ?? end);
     expect(ends(found?.search)).toEqual(['budget', 'budget', 'no memory for seed 8', 'no memory for seed 8']);
     expect(ends(found?.trials)).toEqual(['budget', 'no memory for seed 2']);
+    // A search that failed is tried again whole.
+    expect(new Set(ends([...(again?.search ?? []), ...(again?.trials ?? [])]))).toEqual(new Set(['budget']));
     // Not a score of nothing: it is not known.
     expect(found?.trials[1].score).toBeNaN();
     expect(ranked([...(found?.search ?? []), { score: -1 }]).at(-3)?.score).toBe(-1);

@@ -1,8 +1,8 @@
 import { mean } from '../linalg/index.js';
-import { InputError, InterruptedError } from '../registry/index.js';
+import { InterruptedError, OutputError, WeightlockError } from '../registry/index.js';
 import { type FineTuneOptions, fineTune, type Trial } from './fine-tune.js';
 import { rungsOf, stepsOfHalving, successiveHalving } from './halving.js';
-import { measuredTrials } from './measured.js';
+import { isMeasuredTrial, measuredTrials } from './measured.js';
 import { type Candidate, keyOf, optionsAt, type SearchPoint, type SearchSpace, sobolCandidates } from './space.js';
 
 /** How a space is searched, other than over the learning rates of a grid. */
@@ -19,6 +19,11 @@ export interface SearchMethod {
 export interface SearchBudget {
   /** Searches a space in the place of the decades; default the grid of those. */
   readonly method?: SearchMethod;
+  /**
+   * Values of options of transforms and trained parts that the grid tries, under their names (`ema.decay`), the first with all learning
+   * rates, then the others one after the other at the best; default none. A method has them in its space.
+   */
+  readonly choices?: Readonly<Record<string, readonly (number | string)[]>>;
   /** Exponents of ten of the first round, one trial each, likely ones first: a trial stops when an earlier one beats it. */
   readonly decades: readonly number[];
   /** Whether half a decade to both sides of the best is tried as well; default true. */
@@ -55,8 +60,8 @@ export interface SearchResult {
 /** Everything of a trial but its learning rate and seed. */
 export type SettingOfTrial = Omit<FineTuneOptions, 'learningRate' | 'seed' | 'signal'>;
 
-/** The same by the seed, which data and start may depend on; it is asked for when the trial is run. */
-export type TrialSetting = (seed: number) => SettingOfTrial | Promise<SettingOfTrial>;
+/** The same by the seed and the point of the search, which data and start may depend on; it is asked for when the trial is run. */
+export type TrialSetting = (seed: number, point?: SearchPoint) => SettingOfTrial | Promise<SettingOfTrial>;
 
 /** What an interrupted search has done, and who hears of what it does. */
 export interface TrialLog {
@@ -90,13 +95,15 @@ class Trials {
     readonly setting: TrialSetting,
     readonly log: TrialLog,
   ) {
-    this.#before = [...(log.finished ?? [])];
+    const { finished = [] } = log;
+    // Where none was measured, the search failed: it is tried again.
+    this.#before = finished.some(isMeasuredTrial) ? [...finished] : [];
   }
 
-  /** The rest of a trial, by its seed; the time that it takes is the next trial's. */
-  async prepare(seed: number): Promise<SettingOfTrial> {
+  /** The rest of a trial, by its seed and point; the time that it takes is the next trial's. */
+  async prepare(seed: number, point?: SearchPoint): Promise<SettingOfTrial> {
     const timer = new Timer();
-    const setting = await this.setting(seed);
+    const setting = await this.setting(seed, point);
     this.#preparing += timer.seconds;
     return setting;
   }
@@ -118,32 +125,36 @@ class Trials {
     const timer = new Timer();
     const { pauses, ...others } = more;
     const timed = pauses && { ...pauses, wait: timer.outside(pauses.wait) };
+    let trial: Trial;
     try {
       const { learningRate, point } = candidate;
-      const setting = optionsAt({ ...(await this.setting(seed)), ...others, pauses: timed }, point);
-      const trial = await fineTune({ ...setting, learningRate, seed, signal });
-      this.#succeeded = true;
-      return await this.#end(point ? { ...trial, point } : trial, timer.seconds);
+      const setting = optionsAt({ ...(await this.setting(seed, point)), ...others, pauses: timed }, point);
+      const found = await fineTune({ ...setting, learningRate, seed, signal });
+      trial = point ? { ...found, point } : found;
     } catch (error) {
-      if (!(error instanceof Error) || error instanceof InterruptedError || error instanceof InputError) throw error;
+      // A disk that is full is no property of the trial.
+      if (!(error instanceof Error) || error instanceof InterruptedError || error instanceof OutputError) throw error;
       this.#failed ??= { error };
-      return await this.#end(failedTrial(candidate, seed, error), timer.seconds);
+      trial = failedTrial(candidate, seed, error);
     }
+    return this.#end(trial, timer.seconds);
   }
 
   /**
    * Says that the search is over.
    *
-   * @throws What the first trial failed with, where every trial did: then it is no property of the trials.
+   * @throws WeightlockError what the first trial failed with, where every trial did: then it is no property of the trials.
    */
   requireOne(): void {
-    if (this.#failed && !this.#succeeded) throw this.#failed.error;
+    if (!this.#failed || this.#succeeded) return;
+    const { error } = this.#failed;
+    throw error instanceof WeightlockError ? error : new WeightlockError(error.message, { cause: error });
   }
 
   /** @param seconds - That it took; none of one that is known. */
   async #end(trial: Trial, seconds?: number): Promise<Trial> {
     const index = this.#done++;
-    if (trial.end !== 'failed') this.#succeeded = true;
+    if (isMeasuredTrial(trial)) this.#succeeded = true;
     if (seconds !== undefined) {
       const all = seconds + this.#preparing;
       this.#preparing = 0;
@@ -184,6 +195,12 @@ function failedTrial({ learningRate, point }: Candidate, seed: number, { message
   };
 }
 
+/** What stands for the result of a search that cannot be done: all that would be reported is missing. */
+export function impossibleSearch({ decades, seeds }: SearchBudget, error: Error): SearchResult {
+  const learningRate = 10 ** (decades[0] ?? 0);
+  return { search: [], learningRate, trials: seeds.map((seed) => failedTrial({ learningRate }, seed, error)) };
+}
+
 /** Seconds since its making, without those that were spent outside. */
 class Timer {
   readonly #started = performance.now();
@@ -206,9 +223,9 @@ class Timer {
 
 /**
  * Searches the learning rate, and what else a method varies: by default one trial a decade and one half a decade to both sides of
- * the best, or the candidates of the method; then the two best with the other search seeds (one seed alone can fail a good rate by
- * chance, and a floor found so would flatter the lock). What is best on average is run with fresh seeds, so that what is reported
- * was not selected on.
+ * the best, then other values of what else is varied, or the candidates of the method; then the two best with the other search
+ * seeds (one seed alone can fail a good rate by chance, and a floor found so would flatter the lock). What is best on average is
+ * run with fresh seeds, so that what is reported was not selected on.
  *
  * @param setting - The rest of a trial.
  * @param log - Trials that an interrupted search has done: a search is determined by what its trials find, so with them it ends
@@ -220,7 +237,7 @@ export async function searchLearningRate(
   budget: SearchBudget,
   log: TrialLog = {},
 ): Promise<SearchResult> {
-  const { decades, refine = true, searchSpacing, searchSteps, method, seeds } = budget;
+  const { decades, refine = true, searchSpacing, searchSteps, method, choices = {}, seeds } = budget;
   const [first, ...others] = budget.searchSeeds;
   const search: Trial[] = [];
   const trials = new Trials(setting, log);
@@ -231,8 +248,18 @@ export async function searchLearningRate(
     return { search, learningRate, ...(point && { point }), trials: found };
   };
   // A single rate needs no search.
-  if (!method && decades.length === 1 && !refine) return report({ learningRate: 10 ** decades[0] });
-  const { steps: reported, continueAfterTarget = false, evaluateEvery = 4, before } = await trials.prepare(first);
+  const varied = Object.entries(choices);
+  if (!method && decades.length === 1 && !refine && varied.length === 0) {
+    return report({ learningRate: 10 ** decades[0] });
+  }
+  const candidates = method ? sobolCandidates(method.space, method.trials, first) : [];
+  const usual = varied.length > 0 ? Object.fromEntries(varied.map(([name, [value]]) => [name, value])) : undefined;
+  const {
+    steps: reported,
+    continueAfterTarget = false,
+    evaluateEvery = 4,
+    before,
+  } = await trials.prepare(first, method ? candidates[0].point : usual);
   const steps = searchSteps ?? reported;
   // Runs that go on after the target are judged by the score alone.
   const best = <T extends Pick<Trial, 'score' | 'cost'>>(some: readonly T[]) =>
@@ -249,7 +276,6 @@ export async function searchLearningRate(
     search.push(await trials.run(candidate, first, { ...searching, beatenAfter }));
   };
   if (method) {
-    const candidates = sobolCandidates(method.space, method.trials, first);
     if (method.name === 'sobol') for (const candidate of candidates) await compete(candidate);
     else {
       const taken = before?.steps ?? 0;
@@ -264,14 +290,22 @@ export async function searchLearningRate(
       await successiveHalving({ candidates, rungs, rank: best, begin });
     }
   } else {
-    for (const decade of decades) await compete({ learningRate: 10 ** decade });
+    const point = usual && { point: usual };
+    for (const decade of decades) await compete({ learningRate: 10 ** decade, ...point });
     const coarse = best(search)[0].learningRate;
-    for (const factor of refine ? [10 ** -0.5, 10 ** 0.5] : []) await compete({ learningRate: coarse * factor });
+    for (const factor of refine ? [10 ** -0.5, 10 ** 0.5] : [])
+      await compete({ learningRate: coarse * factor, ...point });
+    for (const [name, values] of varied) {
+      const found = best(search)[0];
+      for (const value of values.slice(1)) {
+        await compete({ learningRate: found.learningRate, point: { ...found.point, [name]: value } });
+      }
+    }
   }
 
   trials.requireOne();
-  const candidates = best(search).slice(0, finalists);
-  const byCandidate = new Map(candidates.map((trial) => [keyOf({ ...trial, seed: undefined }), [trial]]));
+  const last = best(search).slice(0, finalists);
+  const byCandidate = new Map(last.map((trial) => [keyOf({ ...trial, seed: undefined }), [trial]]));
   for (const again of byCandidate.values()) {
     const [{ learningRate, point }] = again;
     for (const seed of others) again.push(await trials.run({ learningRate, point }, seed, searching));
@@ -283,8 +317,9 @@ export async function searchLearningRate(
 
 /** Number of trials of one search, its confirmation included. */
 export function trialCount(budget: SearchBudget): number {
-  const { decades, refine = true, alsoSearchSeeds = false, searchSeeds, seeds, method } = budget;
-  const rates = method?.trials ?? decades.length + (refine ? 2 : 0);
+  const { decades, refine = true, alsoSearchSeeds = false, searchSeeds, seeds, method, choices = {} } = budget;
+  const others = Object.values(choices).reduce((sum, values) => sum + values.length - 1, 0);
+  const rates = method?.trials ?? decades.length + (refine ? 2 : 0) + others;
   if (!method && rates === 1) return seeds.length + (alsoSearchSeeds ? searchSeeds.length : 0);
   return rates + Math.min(finalists, rates) * (searchSeeds.length - 1) + seeds.length;
 }

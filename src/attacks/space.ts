@@ -21,7 +21,8 @@ export type Dimension =
 
 /**
  * What a search varies, by name: `learningRate` (always there), `batchSize`, `accumulate` (so many batches make a step, computed one
- * after the other), `schedule` (its name), and whatever else the options of the optimizer are called, such as `weightDecay`.
+ * after the other), `schedule` (its name), options of transforms and trained parts under their name, such as `ema.decay`, and whatever
+ * else the options of the optimizer are called, such as `weightDecay`.
  */
 export type SearchSpace = Readonly<Record<string, Dimension>>;
 
@@ -78,8 +79,9 @@ export function sobolCandidates(space: SearchSpace, count: number, seed: number)
 export function optionsAt<
   T extends { optimizer: OptimizerSpec & { readonly schedule?: ScheduleSpec }; batchSize: number },
 >(setting: T, point: SearchPoint = {}): T {
-  const { batchSize = setting.batchSize, accumulate = 1, schedule, ...options } = point;
+  const { batchSize = setting.batchSize, accumulate = 1, schedule, ...others } = point;
   const { optimizer } = setting;
+  const options = Object.fromEntries(Object.entries(others).filter(([name]) => !name.includes('.')));
   const examples = Number(batchSize) * Number(accumulate);
   return {
     ...setting,
@@ -91,6 +93,23 @@ export function optionsAt<
       ...(schedule !== undefined && { schedule: { name: String(schedule) } }),
     },
   };
+}
+
+/** The options of a transform or trained part at a point of the space, where those that are searched stand under its name. */
+export function partOptionsAt<Options extends Readonly<Record<string, unknown>>>(
+  name: string,
+  options: Options,
+  point: SearchPoint = {},
+): Options {
+  const own = Object.entries(point).flatMap(([key, value]) =>
+    key.startsWith(`${name}.`) ? [[key.slice(name.length + 1), value]] : [],
+  );
+  return { ...options, ...Object.fromEntries(own) };
+}
+
+/** Stands for what the options of transforms and trained parts are at a point of the space. */
+export function keyOfParts(point: SearchPoint = {}): string {
+  return JSON.stringify(Object.entries(point).filter(([name]) => name.includes('.')));
 }
 
 /** Stands for what a trial is run with: equal keys, equal trials. */

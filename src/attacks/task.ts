@@ -15,6 +15,7 @@ import type { KeyedBench } from './bench.js';
 import { constantScore } from './constant-answer.js';
 import type { FineTuneOptimizer } from './fine-tune.js';
 import type { SearchBudget, SearchResult, TrialLog } from './search.js';
+import { partOptionsAt, type SearchPoint } from './space.js';
 import type { Start } from './starts.js';
 import { type TrainedStep, trainedParts } from './trained/index.js';
 import { modelDigest, modelsRead, TransformedWeights } from './transformed-weights.js';
@@ -140,13 +141,14 @@ export class AttackRunner {
       },
     };
     const shared = { model, fresh, others, bench };
-    const prepared = (seed: number) => {
+    const prepared = (seed: number, point?: SearchPoint) => {
+      const steps = transforms.map((step) => ({ ...step, options: partOptionsAt(step.name, step.options, point) }));
       if (start.kind === 'random') {
         const from = { ...shared, key: `${digest} ${seed}`, weights: fresh(seed) };
-        return this.#transformed.get(from, transforms, seed);
+        return this.#transformed.get(from, steps, seed);
       }
       const drawn = draws[ofSeed(seed)];
-      return this.#transformed.get({ ...shared, key: drawn.digest, weights: drawn.model.weights }, transforms, seed);
+      return this.#transformed.get({ ...shared, key: drawn.digest, weights: drawn.model.weights }, steps, seed);
     };
     const judged =
       task.authorized && start.kind === 'model'
@@ -155,14 +157,14 @@ export class AttackRunner {
         : undefined;
     const judge =
       judged &&
-      (async (seed: number) => {
+      (async (seed: number, point?: SearchPoint) => {
         const own = (await this.#load(paths[ofSeed(seed)], start.config)).model;
         const { evaluator } = this.#engine(own);
         const key = JSON.stringify([paths[ofSeed(seed)], start.config, task.authorized]);
         // Asked for when a trial is over: its programs serve one run at a time.
         const before = () =>
           this.#once(this.#utilities, key, () => authorizedScore(evaluator, parameterSet(own.weights), judged));
-        const { weights } = await prepared(seed);
+        const { weights } = await prepared(seed, point);
         return judgeUtility(
           { released: own, evaluator, examples: judged, prepared: weights, hasOwnHead: start.head !== undefined },
           before,

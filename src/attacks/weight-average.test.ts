@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { dataSpec } from '../data/index.js';
 import { initializeModel, saveModel } from '../models/index.js';
-import { AttackRunner, type AttackTask, type Trial } from './index.js';
+import { AttackRunner, type AttackTask, type Trial, trialCount } from './index.js';
 import { type Averaging, WeightAverage } from './weight-average.js';
 
 /** The averages of one weight after each of some steps from 0. */
@@ -68,6 +68,31 @@ describe('an attack that averages its weights', () => {
       ).not.toEqual(plain.curve.map(({ score }) => score));
       expect(averaged.spent, name).toEqual(plain.spent);
     }
+    await runner.release();
+  });
+
+  it('is searched: other values one after the other at the best rate, as if they had been given', async () => {
+    const runner = new AttackRunner();
+    const budget = {
+      ...{ decades: [-2, -4], refine: false, searchSeeds: [5], seeds: [1] },
+      choices: { 'ema.decay': [0.95, 0.5, 0] },
+    };
+    const task: AttackTask = {
+      ...{ id: 'ema', start: { kind: 'model', path: root }, trained: { name: 'ema' }, optimizer: { name: 'adamw' } },
+      data: dataSpec.parse({ classes: [0, 1, 2], testLimit: 150 }),
+      ...{ steps: 24, batchSize: 32, giveUpBelow: -1, budget },
+    };
+    const { search, trials, point, learningRate } = await runner.run(task);
+    expect(search.length + trials.length).toBe(trialCount(budget));
+    expect(search.map((trial) => [trial.learningRate, trial.point?.['ema.decay']])).toEqual([
+      ...budget.decades.map((decade) => [10 ** decade, 0.95]),
+      ...[0.5, 0].map((decay) => [0.01, decay]),
+    ]);
+    expect(trials[0]).toMatchObject({ learningRate, point });
+    const fixed = { decades: [-2], refine: false, searchSeeds: [5], seeds: [5] };
+    const given = await runner.run({ ...task, trained: { name: 'ema', options: { decay: 0.5 } }, budget: fixed });
+    expect(search[2].curve).toEqual(given.trials[0].curve);
+    expect(search[2].curve).not.toEqual(search[0].curve);
     await runner.release();
   });
 });

@@ -1,4 +1,5 @@
 import type { EngineOptions } from '../engine/index.js';
+import { InputError, OutputError } from '../registry/index.js';
 import { endWithParent } from './end-with-parent.js';
 import type { Trial } from './fine-tune.js';
 import type { SearchResult } from './search.js';
@@ -41,7 +42,7 @@ export function serveTasks(): void {
       })
       .then((result) => reply({ kind: 'result', result }))
       .catch((error: unknown) => {
-        const isInput = error instanceof Error && error.name === 'InputError';
+        const isInput = error instanceof InputError && !(error instanceof OutputError);
         reply({ kind: 'error', message: error instanceof Error ? error.message : String(error), isInput });
       });
   });

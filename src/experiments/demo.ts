@@ -82,7 +82,7 @@ export interface DemoResult extends AttackedModel {
   readonly unauthorized: { readonly train: number; readonly test: number };
 }
 
-/** Test images of the unauthorized task: every trial is measured on them many times, which takes longer than its steps. */
+/** Test images of an attack: every trial is measured on them many times, which takes longer than its steps. */
 const attackTests = 500;
 
 /** What the demo is computed with and on. */
@@ -122,7 +122,8 @@ export async function runDemo(
   }
 
   const learned = learnedOptions(specdef.reveals(options.specdef));
-  const plan = attackPlan(unauthorized.spec, options.attack, learned);
+  const judged = { ...authorized.spec, testLimit: attackTests };
+  const plan = attackPlan(unauthorized.spec, options.attack, learned, { authorized: judged });
   const lockedDraws = others.map(({ path }) => path);
   const paths = { unlocked: unlocked.path, locked: locked.path, ...(others.length > 0 && { lockedDraws }) };
   // What anyone would try comes first, so that there is something to read soon; the whole plan finds it done.

@@ -105,8 +105,10 @@ const row = z
     draws: count.optional(),
     result: searchForm,
     missing: z
-      .strictObject({ failed: count, of: count, reason: text })
-      .describe('reported trials that failed: they count neither for the attacker nor for the lock')
+      .strictObject({ failed: count, of: count, reason: text, impossible: z.boolean().optional() })
+      .describe(
+        'reported trials that failed: they count neither for the attacker nor for the lock; impossible: the attack cannot be run here, however often it is tried',
+      )
       .optional(),
   })
   .describe('one search of an attack');

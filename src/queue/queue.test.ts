@@ -51,7 +51,7 @@ it('what fails is tried three times, and not again where that is no use', async 
   expect(await state(flaky)).toEqual({ state: 'failed', message: 'no luck' });
   await queue.add([wrong]);
   await queue.fail(await takeOne(), 'not a job', false);
-  expect(await state(wrong)).toEqual({ state: 'failed', message: 'not a job' });
+  expect(await state(wrong)).toEqual({ state: 'failed', message: 'not a job', impossible: true });
 });
 
 it('a job that is given back is as good as new', async () => {

@@ -41,6 +41,8 @@ export interface JobState {
   readonly state: 'waiting' | 'active' | 'done' | 'failed' | 'gone';
   /** Why it failed. */
   readonly message?: string;
+  /** Whether its worker said that no attempt will go better; default false. */
+  readonly impossible?: boolean;
 }
 
 /** Options of {@link JobQueue.open}. */
@@ -162,7 +164,7 @@ export class JobQueue {
     const state = more
       ? "SET state = 'retry', start_after = now() + interval '1 second', output = $4::jsonb"
       : "SET state = 'failed', completed_on = now(), output = $4::jsonb";
-    await this.#own(state, [job], [JSON.stringify({ message })]);
+    await this.#own(state, [job], [JSON.stringify({ message, ...(!again && { impossible: true }) })]);
   }
 
   /** Gives jobs back, as if this process had never taken them. */
@@ -207,7 +209,12 @@ function stateOf({ state, output }: Record<string, unknown>): JobState {
   if (state === 'completed') return { state: 'done' };
   if (state === 'active') return { state: 'active' };
   if (state !== 'failed' && state !== 'cancelled') return { state: 'waiting' };
-  return { state: 'failed', message: messageOf(output) ?? 'it was cancelled in the queue' };
+  const impossible = typeof output === 'object' && output !== null && 'impossible' in output;
+  return {
+    state: 'failed',
+    message: messageOf(output) ?? 'it was cancelled in the queue',
+    ...(impossible && { impossible }),
+  };
 }
 
 /** What a worker wrote, or pg-boss where no worker was heard of. */

@@ -44,11 +44,18 @@ it('says of how many seeds a number is where some runs failed, and why; of none 
       ...(missing && { missing }),
     };
   };
-  const { rows, notes } = attackTable([row([0.5, Number.NaN, 0.7], 'fine-tune'), row([Number.NaN], 'clip')], {
+  const clip = row([Number.NaN], 'clip');
+  const impossible = { ...row([Number.NaN], 'reset'), missing: { failed: 1, of: 1, reason: '', impossible: true } };
+  const { rows, notes } = attackTable([row([0.5, Number.NaN, 0.7], 'fine-tune'), clip, impossible], {
     target: 0.95,
     metric: 'accuracy',
   });
-  expect(rows.map(({ score }) => score)).toEqual(['60.0 % (50.0 to 70.0), 2 of 3 seeds', 'failed']);
+  expect(rows.map(({ score }) => score)).toEqual([
+    '60.0 % (50.0 to 70.0), 2 of 3 seeds',
+    'failed',
+    'does not work here',
+  ]);
+  expect(rows.map(({ scoreRate }) => scoreRate)).toEqual(['1e−2', '1e−2', '–']);
   expect(notes?.slice(-2)).toEqual([
     'Missing: 1 of 3 reported runs of score-fine-tune failed (no memory); its numbers are of the others.',
     'Missing: 1 of 1 reported run of score-clip failed (no memory); its numbers are of the others.',

@@ -182,7 +182,7 @@ function transformsNote(rows: readonly AttackRow[]): string {
 
 /** Decades between the smallest and the largest learning rate that any optimizer tried. */
 function decadesOf(rows: readonly AttackRow[]): string {
-  const trained = rows.filter(({ trains }) => trains);
+  const trained = rows.filter(({ trains, missing }) => trains && !missing?.impossible);
   const spans = [...new Set(trained.map(({ optimizer }) => optimizer))].map((name) => {
     const rates = trained
       .filter((row) => row.optimizer === name)
@@ -203,10 +203,10 @@ function outOf({ missing }: AttackRow): string {
   return missing ? `, ${missing.of - missing.failed} of ${count(missing.of, 'seed')}` : '';
 }
 
-/** What is missing, and why, one sentence an attack. */
+/** What is missing, and why, one sentence an attack; of those that cannot be run the notes of the run say it. */
 function missingNotes(rows: readonly AttackRow[]): string[] {
   return rows.flatMap(({ missing, search, start, kind, optimizer }) => {
-    if (!missing) return [];
+    if (!missing || missing.impossible) return [];
     const name = search ?? `${kind}, ${optimizer}, ${start}`;
     return [
       `Missing: ${missing.failed} of ${count(missing.of, 'reported run')} of ${name} failed (${missing.reason}); its numbers are of the others.`,
@@ -214,8 +214,13 @@ function missingNotes(rows: readonly AttackRow[]): string[] {
   });
 }
 
+/** What stands in the place of the numbers of a row that has none. */
+function unknown({ missing }: AttackRow): string {
+  return missing?.impossible ? 'does not work here' : 'failed';
+}
+
 function formatCosts(row: AttackRow): string {
-  if (!isKnown(row)) return 'failed';
+  if (!isKnown(row)) return unknown(row);
   return `${knownCosts(row)}${outOf(row)}`;
 }
 
@@ -226,7 +231,7 @@ function knownCosts(row: AttackRow): string {
 }
 
 function formatScores(row: AttackRow): string {
-  if (!isKnown(row)) return 'failed';
+  if (!isKnown(row)) return unknown(row);
   const values = scores(row);
   const range = interval(100 * Math.min(...values), 100 * Math.max(...values));
   return `${percent(meanInterval(values).mean)} (${range})${outOf(row)}`;
@@ -239,7 +244,7 @@ function takesNoStep({ trains, result }: AttackRow): boolean {
 
 /** The learning rate of a row; what is fitted without steps has none. */
 function rateOf(row: AttackRow | undefined): string {
-  return row && !takesNoStep(row) ? rate(row.result.learningRate) : MISSING;
+  return row && !takesNoStep(row) && !row.missing?.impossible ? rate(row.result.learningRate) : MISSING;
 }
 
 function rate(learningRate: number): string {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { searchLearningRate } from '../search.js';
+import type { SearchPoint } from '../space.js';
 import type { Averaging } from '../weight-average.js';
 import type { MakeTrainable } from './trainable.js';
 import type { SearchContext, TrainedPart } from './trained-part.js';
@@ -8,16 +9,16 @@ import type { SearchContext, TrainedPart } from './trained-part.js';
  * The search of an attack that trains the model.
  *
  * @param trainable - What of its weights; default all.
- * @param average - How they are averaged over the steps, where that is what is used; default they are not.
+ * @param average - How they are averaged over the steps, by the point of the search, where that is what is used; default they are not.
  */
 export function searchFineTuning(
   { model, prepared, judge, train, optimizer, shared, budget, programs, evaluator, log }: SearchContext,
   trainable?: MakeTrainable,
-  average?: Averaging,
+  average?: (point?: SearchPoint) => Averaging,
 ) {
   return searchLearningRate(
-    async (seed) => {
-      const { weights, work } = await prepared(seed);
+    async (seed, point) => {
+      const { weights, work } = await prepared(seed, point);
       return {
         ...shared,
         evaluator,
@@ -28,8 +29,8 @@ export function searchFineTuning(
         optimizer,
         programs,
         trainable,
-        ...(average && { average }),
-        ...(judge && { judge: await judge(seed) }),
+        ...(average && { average: average(point) }),
+        ...(judge && { judge: await judge(seed, point) }),
       };
     },
     budget,

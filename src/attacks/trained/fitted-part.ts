@@ -11,7 +11,14 @@ export const fittedPart = {
   trains: false,
   // One search, whatever optimizers train the model: this is what fits the regression.
   choose: ([first]) => [{ ...first, name: 'lbfgs', options: undefined, schedule: undefined }],
-  budget: (budget) => ({ ...budget, decades: [0], refine: false, alsoSearchSeeds: true, method: undefined }),
+  budget: (budget) => ({
+    ...budget,
+    decades: [0],
+    refine: false,
+    alsoSearchSeeds: true,
+    method: undefined,
+    choices: undefined,
+  }),
   applies: ({ model }) =>
     taskOf(model).answers ? undefined : 'need examples with an answer each, which the unauthorized task has not',
 } satisfies Partial<TrainedPart>;

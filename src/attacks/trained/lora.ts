@@ -74,7 +74,7 @@ function loraPart(
     name,
     ...words,
     options: loraOptions,
-    ...partialTraining(name),
+    ...partialTraining,
     applies: ({ model }, options) =>
       loraTargets(model, options).factored.length > 0 ? undefined : 'find no matrix in this model that gets factors',
     unused: ({ weights }, { include = [], also = [] }) =>

@@ -28,7 +28,7 @@ export const newHead: TrainedPart<Record<string, never>> = {
   description: 'train a new head alone, on what the last block gives',
   label: 'training of a new head',
   options: z.strictObject({}),
-  ...partialTraining('head'),
+  ...partialTraining,
   applies: ({ model }) => (layerOrder(model).head.length > 0 ? undefined : 'find no head with weights of its own'),
   search: (context) => {
     const head = new Set(layerOrder(context.model).head);

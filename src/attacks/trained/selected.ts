@@ -10,17 +10,11 @@ import { someWeights } from './trainable.js';
 import type { TrainedPart } from './trained-part.js';
 
 /** What parts that train not all weights have in common. */
-export const partialTraining = (name: string) =>
-  ({
-    trains: true,
-    // Others ask for second derivatives, or for the loss somewhere else, of all weights.
-    choose: (given) => {
-      const able = given.filter((each) => !optimizers.get(each.name).create(each.options).needs);
-      if (able.length > 0) return able;
-      const found = given.map((each) => each.name).join(', ');
-      throw new InputError(`${name}: expected an optimizer that needs the gradient alone, found ${found}`);
-    },
-  }) satisfies Partial<TrainedPart>;
+export const partialTraining = {
+  trains: true,
+  // Others ask for second derivatives, or for the loss somewhere else, of all weights.
+  choose: (given) => given.filter((each) => !optimizers.get(each.name).create(each.options).needs),
+} satisfies Partial<TrainedPart>;
 
 /** A part that trains some of the model's weights and leaves the others as they are. */
 function selected<Options>({
@@ -36,7 +30,7 @@ function selected<Options>({
   };
   return {
     ...part,
-    ...partialTraining(part.name),
+    ...partialTraining,
     applies: ({ model }, options) =>
       namesOf(model, options).length > 0 ? undefined : 'find no such weight in this model',
     search: (context, options) => {

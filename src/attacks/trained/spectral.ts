@@ -116,7 +116,7 @@ function spectralPart<Options extends { include: string[]; topK: number }>(
     weightMatrices(weights).filter(({ name }) => matchesAny(options.include)(name));
   return {
     ...words,
-    ...partialTraining(words.name),
+    ...partialTraining,
     knows: 'how many singular values of each matrix the lock raised, about',
     applies: ({ weights }, options) =>
       namesOf(weights, options).length > 0

@@ -5,6 +5,7 @@ import type { ModelSpec, StateDict } from '../../models/index.js';
 import type { Evaluator } from '../../training/index.js';
 import type { FineTuneOptimizer, FineTuneOptions } from '../fine-tune.js';
 import type { SearchBudget, SearchResult, TrialLog } from '../search.js';
+import type { SearchPoint } from '../space.js';
 import type { StartFacts } from '../transforms/index.js';
 import type { JudgeUtility } from '../utility-after.js';
 import type { PreparedWeights } from '../work.js';
@@ -13,12 +14,14 @@ import type { PreparedWeights } from '../work.js';
 export interface SearchContext {
   /** Architecture and configuration of the model. */
   readonly model: ModelSpec;
-  /** Its weights by the trial's seed, all transforms applied, and what that took; they stay as they are. */
-  readonly prepared: (seed: number) => Promise<PreparedWeights>;
+  /**
+   * Its weights by the trial's seed and the point of the search, all transforms applied, and what that took; they stay as they are.
+   */
+  readonly prepared: (seed: number, point?: SearchPoint) => Promise<PreparedWeights>;
   /** The model as it is released, with its own head, by the trial's seed: its weights, and what computes its outputs. */
   readonly released: (seed: number) => Promise<{ readonly weights: StateDict; readonly evaluator: Evaluator }>;
-  /** Judges the weights of a reported trial by the authorized task, by its seed; none where nobody asks. */
-  readonly judge?: (seed: number) => Promise<JudgeUtility>;
+  /** Judges the weights of a reported trial by the authorized task, by its seed and point; none where nobody asks. */
+  readonly judge?: (seed: number, point?: SearchPoint) => Promise<JudgeUtility>;
   /** Labelled examples of the unauthorized task, by the trial's seed. */
   readonly train: (seed: number) => Dataset;
   /** Optimizer and schedule of the search; the learning rate is what is searched. */
@@ -56,8 +59,10 @@ export interface TrainedPart<Options = unknown> {
   readonly knows?: string;
   /** Whether an optimizer's steps say what it costs; default true. Else its score alone is measured. */
   readonly countsSteps?: boolean;
-  /** Which of the optimizers of a plan it is searched with; default all. */
+  /** Which of the optimizers of a plan it can be searched with, maybe none; default all. */
   choose?<T extends FineTuneOptimizer>(optimizers: readonly T[]): readonly T[];
+  /** Values of its options that a search chooses from where they are not given, the default first; default none. */
+  searched?(start: StartFacts): Readonly<Record<string, readonly (number | string)[]>>;
   /** What it searches of a plan's learning rates and seeds; default all. */
   budget?(budget: SearchBudget): SearchBudget;
   /** Why it can train nothing of these weights, in words that follow its name; undefined where it can. Default: it can. */

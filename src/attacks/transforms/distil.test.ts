@@ -93,6 +93,29 @@ describe('distil', () => {
     expect(more.work.tried).toBeCloseTo(40 + (4 * 8) / 3, 6);
   });
 
+  it('divides the logits of both by its temperature: as if both heads were so much smaller', async () => {
+    const headOver = (weights: StateDict, divisor: number) =>
+      new Map(
+        [...weights].map(([name, { shape, data }]) => [
+          name,
+          { shape, data: name.startsWith('fc3.') ? data.map((value) => value / divisor) : data },
+        ]),
+      );
+    const smaller = { model: released, weights: headOver(released.weights, 4), evaluator, programs };
+    // One step.
+    const options = { ...once, optimizer: 'sgd' };
+    const soft = await distilOutputs(fresh, bench({ steps: 3 }), { ...options, temperature: 4 }, 1);
+    const plain = await distilOutputs(headOver(fresh, 4), bench({ steps: 3, released: smaller }), options, 1);
+    const hard = await distilOutputs(fresh, bench({ steps: 3 }), options, 1);
+    expect(soft.work).toEqual(hard.work);
+    const of = ({ weights }: { weights: StateDict }) => weights.get('fc1.weight')?.data ?? new Float32Array();
+    const begun = fresh.get('fc1.weight')?.data ?? new Float32Array();
+    const moved = (found: Float32Array) => Math.max(...found.map((value, index) => Math.abs(value - begun[index])));
+    const apart = Math.max(...of(soft).map((value, index) => Math.abs(value - of(plain)[index])));
+    expect(apart).toBeLessThan(1e-3 * moved(of(soft)));
+    expect(moved(of(hard))).toBeGreaterThan(2 * moved(of(soft)));
+  });
+
   it('leaves fresh weights where no rate does any good', async () => {
     const options = distilOptions.parse({ optimizer: 'sgd', learningRates: [1e30] });
     const { weights, work } = await distilOutputs(fresh, bench(), options, 1);

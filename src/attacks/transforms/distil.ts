@@ -1,12 +1,20 @@
 import { z } from 'zod';
 import type { Dataset } from '../../data/index.js';
-import { initializeModel, parameterSet, type StateDict, type Weight } from '../../models/index.js';
+import { div } from '../../graph/index.js';
+import { initializeModel, type ModelSpec, parameterSet, type StateDict, type Weight } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
+import { taskOf } from '../../tasks/index.js';
 import type { Bench } from '../bench.js';
 import { rateSearchOptions, stepsOfShare, trainAtBestRate } from '../best-rate.js';
 import { withValues } from '../train-weights.js';
 import { forwardCost, type Work } from '../work.js';
 import type { Transform } from './transform.js';
+
+/** What a search chooses from, the usual one first. */
+const [shares, temperatures] = [
+  [0.5, 0.25, 0.75],
+  [1, 2, 4],
+] as const;
 
 /** Options of the transform `distil`. */
 export const distilOptions = z.strictObject({
@@ -20,8 +28,18 @@ export const distilOptions = z.strictObject({
     .number()
     .gt(0)
     .lt(1)
-    .default(0.5)
-    .describe("share of a trial's steps that it takes, the released model's answers included"),
+    .optional()
+    .describe(
+      `share of a trial's steps that it takes, the released model's answers included; default ${shares.join(', ')}, searched`,
+    ),
+  temperature: z
+    .number()
+    .min(1)
+    .max(100)
+    .optional()
+    .describe(
+      `what the logits of both are divided by, so that unlikely answers count more; default ${temperatures.join(', ')}, searched`,
+    ),
   ...rateSearchOptions,
 });
 
@@ -36,12 +54,13 @@ export type DistilOptions = z.output<typeof distilOptions>;
  * @param fresh - Weights of the attacked model, drawn anew: those that training from scratch begins with.
  * @returns The student, `fresh` where no rate converged, and what it cost, floating-point operations apart.
  * @throws InputError where there are no examples of the kind that it is told to use.
- * @see Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015; at temperature 1.
+ * @see Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015; the divergence of softened outputs is not
+ * multiplied by the temperature's square, which the search over learning rates stands for.
  */
 export async function distilOutputs(
   fresh: StateDict,
   bench: Bench,
-  { inputs, share, optimizer, learningRates }: DistilOptions,
+  { inputs, share = shares[0], temperature = temperatures[0], optimizer, learningRates }: DistilOptions,
   seed: number,
 ): Promise<{ readonly weights: StateDict; readonly work: Work }> {
   const { released, own, signal } = bench;
@@ -52,7 +71,11 @@ export async function distilOutputs(
   // A head that the attacker's task does not have is drawn here.
   const drawn = initializeModel(architecture.name, config as Record<string, unknown>, seed).weights;
   const { params, work } = await trainAtBestRate({
-    ...{ on: released, start: withValues(drawn, parameterSet(fresh)), original: parameterSet(released.weights) },
+    ...{
+      on: { ...released, model: softened(released.model, temperature) },
+      start: withValues(drawn, parameterSet(fresh)),
+      original: parameterSet(released.weights),
+    },
     ...{ examples: inputsOf(bench, inputs), optimizer, learningRates, seed, batchSize, signal, purpose: 'distil' },
     steps: Math.max(1, Math.floor(steps / (1 + forwardCost))),
   });
@@ -60,12 +83,33 @@ export async function distilOutputs(
   return { weights: withValues(fresh, params), work: { ...work, steps } };
 }
 
+/** A model whose logits are divided by a temperature. */
+function softened(model: ModelSpec, temperature: number): ModelSpec {
+  if (temperature === 1) return model;
+  const { output } = taskOf(model);
+  return {
+    ...model,
+    digest: `${model.digest} / ${temperature}`,
+    build(batch, options) {
+      const pass = model.build(batch, options);
+      return { ...pass, outputs: { ...pass.outputs, [output]: div(pass.outputs[output], temperature) } };
+    },
+  };
+}
+
+/** Whether what a model gives are logits: nothing else has a temperature. */
+function givesLogits(model: ModelSpec): boolean {
+  return taskOf(model).roles.divergence === 'kl';
+}
+
 function inputsOf({ own, retain }: Bench, inputs: DistilOptions['inputs']): Dataset {
   if (inputs === 'own') return own;
   if (inputs === 'auto') return retain && retain.size > own.size ? retain : own;
   if (retain) return retain;
-  throw new InputError('distil: expected examples like those of the authorized task, found none');
+  throw new InputError(`distil: expected ${examplesOfTask}, found none`);
 }
+
+const examplesOfTask = 'examples like those of the authorized task';
 
 /** Puts a fresh student of the released model in its place. */
 export const distilTransform: Transform<DistilOptions> = {
@@ -78,8 +122,12 @@ export const distilTransform: Transform<DistilOptions> = {
   label: { alone: 'distilled', joined: 'distil' },
   doing: 'distilling what the released model gives into fresh weights',
   does: 'trains fresh weights to give what the released model gives, which is a part of the steps',
-  steps: ({ share }, stepsOfTrial) => stepsOfShare(share, stepsOfTrial),
+  steps: ({ share = shares[0] }, stepsOfTrial) => stepsOfShare(share, stepsOfTrial),
+  searched: ({ model }) => ({ share: shares, ...(givesLogits(model) && { temperature: temperatures }) }),
+  lacks: ({ inputs }, { hasRetain }) => (inputs === 'retain' && !hasRetain ? examplesOfTask : undefined),
   applies: ({ isLocked }) => (isLocked ? undefined : 'learns from the released model alone'),
+  unused: ({ model }, { temperature }) =>
+    temperature === undefined || givesLogits(model) ? undefined : 'distil.temperature: the model gives no logits',
   apply: async ({ fresh, bench, seed, charge }, options): Promise<ReadonlyMap<string, Weight>> => {
     const made = await distilOutputs(fresh(), bench(), options, seed);
     charge(made.work);

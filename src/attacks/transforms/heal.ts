@@ -53,8 +53,10 @@ export async function healWeights(
 function retainExamples({ retain, own }: Bench, isTask: boolean): Dataset {
   if (retain) return retain;
   if (!isTask) return own;
-  throw new InputError('heal: expected examples like those of the authorized task for cross-entropy, found none');
+  throw new InputError(`heal: expected ${examplesOfTask}, found none`);
 }
+
+const examplesOfTask = 'examples like those of the authorized task for cross-entropy';
 
 /** Trains for what the model is released for, before the trial. */
 export const healTransform: Transform<HealOptions> = {
@@ -67,6 +69,7 @@ export const healTransform: Transform<HealOptions> = {
   doing: 'training for the authorized task',
   does: 'trains for the authorized task, which is a part of the steps',
   steps: ({ share }, stepsOfTrial) => stepsOfShare(share, stepsOfTrial),
+  lacks: ({ loss }, { hasRetain }) => (loss === 'cross-entropy' && !hasRetain ? examplesOfTask : undefined),
   apply: async ({ weights, bench, seed, charge }, options): Promise<ReadonlyMap<string, Weight>> => {
     const healed = await healWeights(weights, bench(), options, seed);
     charge(healed.work);

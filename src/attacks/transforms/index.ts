@@ -55,7 +55,14 @@ export {
   resetDormantTransform,
   resetUnits,
 } from './reset-dormant.js';
-export type { StartFacts, Transform, TransformContext, TransformOffer, TransformStep } from './transform.js';
+export type {
+  AttackerFacts,
+  StartFacts,
+  Transform,
+  TransformContext,
+  TransformOffer,
+  TransformStep,
+} from './transform.js';
 
 /** All transforms by name. */
 export const transforms = new Registry<Transform>('transform', [

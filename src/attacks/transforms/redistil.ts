@@ -9,6 +9,9 @@ import { addWork, forwardCost, noWork, type Work } from '../work.js';
 import type { Transform } from './transform.js';
 import { unmatchedPatterns } from './unmatched.js';
 
+/** Optimizers of the gradient alone: of a block there is nothing else. */
+const able = optimizers.entries().flatMap(({ name, search, create }) => (create(search.options).needs ? [] : [name]));
+
 /** Options of the transform `redistil-blocks`. */
 export const redistilBlocksOptions = z.strictObject({
   include: z
@@ -18,7 +21,7 @@ export const redistilBlocksOptions = z.strictObject({
     .describe('names of weights whose blocks are made anew, * stands for any characters; never the head'),
   share: z.number().gt(0).lt(1).default(0.25).describe("share of a trial's steps that all blocks together take"),
   optimizer: z
-    .enum(optimizers.names() as [string, ...string[]])
+    .enum(able as [string, ...string[]])
     .default('adamw')
     .describe('optimizer of the fits, with the options of a search; one that needs the gradient alone'),
   learningRates: z

@@ -36,6 +36,12 @@ export interface StartFacts {
   readonly isLocked: boolean;
 }
 
+/** What is known of an attacker when attacks are planned. */
+export interface AttackerFacts {
+  /** Whether he has examples like those of the authorized task. */
+  readonly hasRetain: boolean;
+}
+
 /** What an attack does to the released weights before it trains: an entry of the registry. */
 export interface Transform<Options = unknown> {
   /** Name in attacks and options. */
@@ -73,6 +79,10 @@ export interface Transform<Options = unknown> {
   applies?(start: StartFacts, options: Options): string | undefined;
   /** What of the options has no effect on these weights, one sentence; default nothing. */
   unused?(start: StartFacts, options: Options): string | undefined;
+  /** Values of its options that a search chooses from where they are not given, the default first; default none. */
+  searched?(start: StartFacts): Readonly<Record<string, readonly (number | string)[]>>;
+  /** What its options ask for that an attacker does not have, in words that follow "expected"; default nothing. */
+  lacks?(options: Options, attacker: AttackerFacts): string | undefined;
   /** New weights. */
   apply(
     context: TransformContext,

@@ -1,29 +1,16 @@
 import { z } from 'zod';
 import { digestOfModel, readOrigin } from '../../evidence/index.js';
-import {
-  assessAttack,
-  attackDoubts,
-  attackExtent,
-  attackOptions,
-  attackPlan,
-  budgetsOfSuites,
-  cardDisagreements,
-  modelsOfPlan,
-  Runner,
-} from '../../experiments/index.js';
+import { assessAttack, attackExtent, attackOptions, budgetsOfSuites, Runner } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
-import { loadModel } from '../../models/index.js';
 import { attackReport, reportOrigin, summarizeAttack, tableToText } from '../../report/index.js';
-import { taskOf } from '../../tasks/index.js';
-import { chosenOptimizer, createOptimizer, requireTrainable } from '../../training/index.js';
-import { dataForModel, modelData, taskInput, warn } from '../card-data.js';
+import { checkAttack, inputsOfOthers } from '../attack-checks.js';
+import { modelData, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
-import { dataInputs, loadTask } from '../data-folder.js';
 import { modelArgument } from '../model-argument.js';
 import { givenConfig, modelConfigInput, modelOptions } from '../model-options.js';
 import { phaseProgress } from '../phase-progress.js';
 import { runOnce } from '../run-once.js';
-import { attackTask, taskOption } from '../task-option.js';
+import { taskOption } from '../task-option.js';
 
 /** `weightlock attack`: the cheapest way to train a model anyway. */
 export const attack = defineCommand({
@@ -81,9 +68,9 @@ export const attack = defineCommand({
     const {
       unlocked,
       sham,
-      data: given,
-      retain: like,
-      authorized: judged,
+      data,
+      retain,
+      authorized,
       task: named,
       workers,
       architecture,
@@ -97,54 +84,19 @@ export const attack = defineCommand({
     if (at === undefined || (unlocked !== undefined && before === undefined)) return 0;
     if (sham !== undefined && control === undefined) return 0;
     const paths = { locked: at, unlocked: before, sham: control };
-    const released = await loadModel(paths.locked, { config });
-    const { data, card, problems } = await dataForModel(paths.locked, released, given, { authorized: false });
-    const { train, test } = await loadTask(data, context.note);
-    const task = attackTask(named, released, train);
-    const head = task.head === released.head.kind ? undefined : task.headFor(train);
-    const targets = { ...paths, config, head };
-    const locked = head ? await loadModel(paths.locked, { config, head }) : released;
+    const asked = { data, retain, authorized, task: named, options: attacking };
+    const checked = await checkAttack({ ...paths, config, ...asked }, note);
+    const { targets, plan, task, models, card, train, test, warnings } = checked;
+    for (const text of Object.values(models).flatMap((model) => model?.notes ?? [])) note(text);
     const inputs: Record<string, string> = {
       ...(await modelConfigInput(modelConfig)),
-      ...(await dataInputs(data)),
-      ...taskInput(data),
+      ...checked.inputs,
+      ...(await inputsOfOthers(checked)),
     };
-    const beside = async (path: string | undefined) =>
-      path === undefined ? undefined : loadModel(path, { config, head });
-    const models = { locked, unlocked: await beside(before), sham: await beside(control) };
-    for (const text of Object.values(models).flatMap((model) => model?.notes ?? [])) note(text);
     for (const [name, path] of Object.entries(paths)) {
-      const model = models[name as keyof typeof models];
-      if (path === undefined || !model) continue;
-      requireTrainable(model, train, attacking.costBatchSize);
-      const few = task.fewShot(train, attacking.perClass, 0);
-      requireTrainable(model, few, attacking.scoreBatchSize);
-      const shapes = new Map([...model.weights].map(([weight, { shape }]) => [weight, shape]));
-      for (const optimizer of attacking.optimizers) createOptimizer(chosenOptimizer(attacking, optimizer), shapes);
-      inputs[name] = await digestOfModel(path);
-    }
-    const retain = like && (await dataForModel(paths.locked, released, like)).data;
-    if (retain) {
-      requireTrainable(released, (await loadTask(retain, context.note)).train, attacking.costBatchSize);
-      for (const [key, value] of Object.entries({ ...(await dataInputs(retain)), ...taskInput(retain) })) {
-        inputs[`retain ${key}`] = value;
-      }
-    }
-    const authorized = judged ? (await dataForModel(paths.locked, released, judged)).data : retain;
-    if (authorized && authorized !== retain) {
-      taskOf(released).requireFit(released, (await loadTask(authorized, context.note)).test);
-      for (const [key, value] of Object.entries({ ...(await dataInputs(authorized)), ...taskInput(authorized) })) {
-        inputs[`authorized ${key}`] = value;
-      }
+      if (path !== undefined) inputs[name] = await digestOfModel(path);
     }
     if (context.presets.size > 0) note(presetSentence(String(attacking.suite), context.presets));
-    const plan = attackPlan(data, attacking, {}, { retain, authorized });
-    for (const path of modelsOfPlan(plan)) inputs[`model ${path}`] = await digestOfModel(path);
-    const warnings = [
-      ...problems,
-      ...cardDisagreements(card, locked, train, { authorized: false }),
-      ...attackDoubts({ ...models, card, attack: train }),
-    ];
     warn(context, warnings);
     if (dryRun) {
       const { path, state } = await context.locateRunFolder(inputs);

@@ -1,25 +1,17 @@
 import { learnedOptions, type TransformOptions } from '../../attacks/index.js';
 import { canonicalJson, digestOfModel } from '../../evidence/index.js';
-import {
-  attackDoubts,
-  attackPlan,
-  cardDisagreements,
-  methodOf,
-  modelsOfPlan,
-  type SweepCell,
-  type SweepLock,
-} from '../../experiments/index.js';
-import { loadModel, type Model } from '../../models/index.js';
+import { cardDisagreements, methodOf, type SweepCell, type SweepLock } from '../../experiments/index.js';
+import { loadModel } from '../../models/index.js';
 import { InputError, optionsUnder } from '../../registry/index.js';
-import { taskOf } from '../../tasks/index.js';
-import { chosenOptimizer, createOptimizer, requireTrainable } from '../../training/index.js';
+import { requireTrainable } from '../../training/index.js';
+import { checkAttack, inputsOfOthers } from '../attack-checks.js';
 import { dataForModel, modelData, taskInput } from '../card-data.js';
 import type { CommandContext, RunInputs } from '../command.js';
 import { dataInputs, loadTask } from '../data-folder.js';
 import { modelArgument } from '../model-argument.js';
 import { givenConfig, modelConfigInput } from '../model-options.js';
 import { methodsWithProxies, readProxy } from '../proxy-data.js';
-import { attackTask, fitToTask } from '../task-option.js';
+import { fitToTask } from '../task-option.js';
 import type { SweepPlan } from './plan.js';
 
 type Context = Pick<CommandContext<[], never>, 'dryRun' | 'note' | 'print' | 'progress' | 'signal'>;
@@ -170,65 +162,22 @@ async function sweepCell(
   { model, lock, attacks }: { model: Located; lock?: SweepLock; attacks: PlanAttacks },
   { context, inputs, warnings }: Looking,
 ): Promise<SweepCell> {
-  const {
-    name: attacksName,
-    data: given,
-    retain: like,
-    authorized: judged,
-    task: named,
-    knowsLock,
-    ...options
-  } = attacks;
+  const { name: attacksName, data, retain, authorized, task: named, knowsLock, ...options } = attacks;
   const { config, unlocked } = model;
-  // A lock that is yet to be made has its architecture, head and card from the model before it.
-  const locked = lock ? lock.from : (model.released ?? '');
   const name = `${model.name}, ${lock?.name ?? 'released'}, ${attacksName}`;
-  const released = await loadModel(locked, { config });
-  const { data, card, problems } = await dataForModel(locked, released, given, { authorized: false });
-  const { train } = await loadTask(data, context.note);
-  const task = attackTask(named, released, train);
-  const head = task.head === released.head.kind ? undefined : task.headFor(train);
-  const sham = lock ? undefined : model.sham;
-  const targets = {
-    locked,
-    ...(unlocked !== undefined && { unlocked }),
-    ...(sham !== undefined && { sham }),
-    ...(config && { config }),
-    ...(head && { head }),
-  };
-  const beside = async (path: string | undefined) =>
-    path === undefined ? undefined : loadModel(path, { config, head });
-  const models = {
-    locked: (await beside(locked)) as Model,
-    unlocked: await beside(unlocked),
-    sham: await beside(sham),
-  };
-  for (const each of Object.values(models)) {
-    if (!each) continue;
-    requireTrainable(each, train, options.costBatchSize);
-    requireTrainable(each, task.fewShot(train, options.perClass, 0), options.scoreBatchSize);
-    const shapes = new Map([...each.weights].map(([weight, { shape }]) => [weight, shape]));
-    for (const optimizer of options.optimizers) createOptimizer(chosenOptimizer(options, optimizer), shapes);
-  }
-  const retain = like && (await dataForModel(locked, released, like)).data;
-  if (retain) {
-    requireTrainable(released, (await loadTask(retain, context.note)).train, options.costBatchSize);
-    await note(inputs, `${name} retain`, retain);
-  }
-  const authorized = judged ? (await dataForModel(locked, released, judged)).data : retain;
-  if (authorized && authorized !== retain) {
-    taskOf(released).requireFit(released, (await loadTask(authorized, context.note)).test);
-    await note(inputs, `${name} authorized`, authorized);
-  }
-  const plan = attackPlan(data, options, knowsLock ? learned(lock) : {}, { retain, authorized });
-  for (const path of modelsOfPlan(plan)) inputs[`model ${path}`] = await digestOfModel(path);
-  await note(inputs, name, data);
-  // Of a lock that is not made there is nothing to doubt yet: its weights are still those of the model before it.
-  const doubts = lock
-    ? attackDoubts({ locked: models.locked, card, attack: train })
-    : attackDoubts({ ...models, card, attack: train });
-  const disagreements = cardDisagreements(card, models.locked, train, { authorized: false });
-  for (const text of [...problems, ...disagreements, ...doubts]) warnings.add(`${name}: ${text}`);
+  const checked = await checkAttack(
+    {
+      // A lock that is yet to be made has its architecture, head and card from the model before it.
+      locked: lock ? lock.from : (model.released ?? ''),
+      ...{ unlocked, sham: lock ? undefined : model.sham, config, isPlanned: lock !== undefined },
+      ...{ data, retain, authorized, task: named, options, learned: knowsLock ? learned(lock) : {} },
+    },
+    context.note,
+  );
+  const { targets, plan, task, card } = checked;
+  for (const [key, value] of Object.entries(checked.inputs)) inputs[`${name} ${key}`] = value;
+  Object.assign(inputs, await inputsOfOthers(checked));
+  for (const text of checked.warnings) warnings.add(`${name}: ${text}`);
   const lockFlops = lock ? undefined : card.lock?.flops;
   return {
     ...{ name, model: model.name, attacks: attacksName, targets, plan, options, task },

@@ -158,4 +158,26 @@ describe('a suite', () => {
     expect(plan({ suite: 'full', reset: [] }).transforms?.reset).toBeUndefined();
     expect(() => plan({ suite: 'quick', attacks: ['lora'] })).toThrow('a suite or by their names, found both');
   });
+
+  it('leaves out what none of the optimizers can train, which a name is refused for', () => {
+    const optimizers = ['lbfgs'];
+    expect(plan({ suite: 'standard', optimizers }).attacks).toContain('lora');
+    expect(() => plan({ attacks: ['fine-tune', 'lora'], optimizers })).toThrow(
+      'attacks: expected an optimizer that needs the gradient alone for lora, found lbfgs',
+    );
+    expect(plan({ attacks: ['lora'], optimizers: ['lbfgs', 'sgd'] }).attacks).toEqual(['lora']);
+  });
+
+  it('refuses options that ask for examples which the attacker does not have', () => {
+    const data = dataSpec.parse({});
+    const of = (options: unknown, retain?: typeof data) =>
+      attackPlan(data, parseOptions(attackOptions, options, 'attack'), {}, { retain });
+    const heal = { suite: 'standard', heal: { loss: 'cross-entropy' } };
+    expect(() => of(heal)).toThrow(
+      'heal: expected examples like those of the authorized task for cross-entropy, found none',
+    );
+    const distil = { attacks: ['distil'], distil: { inputs: 'retain' } };
+    expect(() => of(distil)).toThrow('distil: expected examples like those of the authorized task, found none');
+    for (const options of [heal, distil]) expect(of(options, data).budgets).toHaveLength(2);
+  });
 });

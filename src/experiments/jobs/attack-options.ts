@@ -16,7 +16,7 @@ import {
   usualUtilityDrop,
 } from '../../attacks/index.js';
 import type { DataSpec } from '../../data/index.js';
-import { type Configurable, InputError, optionsOf, optionsUnder } from '../../registry/index.js';
+import { type Configurable, InputError, optionsOf, optionsUnder, parseOptions } from '../../registry/index.js';
 import {
   chosenOptimizer,
   chosenSchedule,
@@ -292,7 +292,33 @@ function namedAttacks(options: AttackOptions, learned: TransformOptions): Attack
       return own ? [[name, own]] : [];
     }),
   );
-  return { ...(names && { attacks: names }), transforms: available, ...(names && { trained: ofParts }) };
+  return { ...(names && { attacks: names, trained: ofParts, searchesParts: true }), transforms: available };
+}
+
+/**
+ * Refuses what an attack of a plan cannot do, whatever it starts from.
+ *
+ * @param named - Whether attacks were asked for by their names: what a suite cannot do is left out.
+ */
+function requireAble(
+  { attacks: names, transforms: available = {} }: AttackChoice,
+  setting: AttackSetting,
+  named: boolean,
+) {
+  for (const attack of (names ?? attacksOfSuite('quick')).map((name) => attacks.get(name))) {
+    const { name, trained, transforms: steps } = attack;
+    if (named && trained.choose?.(setting.optimizers).length === 0) {
+      const found = setting.optimizers.map((each) => each.name).join(', ');
+      throw new InputError(`attacks: expected an optimizer that needs the gradient alone for ${name}, found ${found}`);
+    }
+    if (steps.some((step) => available[step.name] === undefined)) continue;
+    for (const { name: step, options, lacks } of steps) {
+      if (!lacks) continue;
+      const parsed = parseOptions(options as z.ZodObject, available[step] ?? {}, step);
+      const missing = lacks(parsed, { hasRetain: setting.retain !== undefined });
+      if (missing !== undefined) throw new InputError(`${step}: expected ${missing}, found none`);
+    }
+  }
 }
 
 /** Which attacks are tried, with which budgets: the same for every starting point. */
@@ -311,6 +337,7 @@ export interface AttackPlan extends AttackChoice {
  * @param learned - Options of transforms that the attacker has from what is known of the lock, instead of those given.
  * @param more - `retain`: examples like those of the authorized task, for attacks that train on such; default the attacker has none.
  *   `authorized`: examples of it that what an attack leaves of it is measured on; default it is not measured.
+ * @throws InputError for options that contradict one another, or ask for what the attacker does not have.
  */
 export function attackPlan(
   data: DataSpec,
@@ -341,13 +368,15 @@ export function attackPlan(
   // Its runs are short and their best score counts, not when it came: measured as coarsely as a search's.
   const coarse = { ...shared, evaluationSpacing: searchSpacing };
   const score = { ...coarse, steps: options.scoreSteps, batchSize: options.scoreBatchSize, perClass };
+  const choice = namedAttacks(options, learned);
+  requireAble(choice, score, options.attacks !== undefined);
   return {
     budgets: [
       ...(options.costSteps > 0 ? [{ measures: ['cost'] as const, setting: cost }] : []),
       ...(options.scoreSteps > 0 ? [{ measures: ['score'] as const, setting: score }] : []),
     ],
     adaptiveOptimizers: options.adaptiveOptimizers,
-    ...namedAttacks(options, learned),
+    ...choice,
   };
 }
 

@@ -10,10 +10,11 @@ import {
   attacks,
   type Transform,
   trainedParts,
+  trialCount,
 } from '../../attacks/index.js';
 import { dataSpec } from '../../data/index.js';
 import { initializeModel, saveModel } from '../../models/index.js';
-import { InterruptedError, WeightlockError } from '../../registry/index.js';
+import { InputError, InterruptedError, WeightlockError } from '../../registry/index.js';
 import type { PhaseProgress } from '../progress.js';
 import { type AttackJobContext, attackExtent, attackJob, labelledTasks, rowsOf } from './attack.js';
 import { attackOptionsWith, attackPlan, transformOptions } from './attack-options.js';
@@ -181,6 +182,72 @@ describe('what goes wrong in a search', () => {
     const again = await attackJob(targets(), planOf('heal-failing'), contextOf().context);
     expect(again.rows.map(({ kind }) => kind)).toEqual(['frozen', 'heal-failing']);
     await expect(store()).rejects.toThrow('ENOENT');
+  });
+
+  it.each([0, 1])(
+    'says in its row what cannot be done here, and goes on with the others, %i workers',
+    async (workers) => {
+      const parent = join(root, 'stranger');
+      await saveModel(parent, initializeModel('mlp', { num_labels: 3, hidden_sizes: [5, 4] }, 3), { force: true });
+      const from = { ...planOf('interpolate'), transforms: { interpolate: { parent } } };
+      const { rows, notes } = await attackJob(targets(), from, contextOf({ workers }).context);
+      expect(rows.map(({ kind }) => kind)).toEqual(['frozen', 'interpolate']);
+      const reason = 'interpolate: expected a parent with weights of the same names and shapes, found none';
+      expect(rows.map(({ missing }) => missing)).toEqual([undefined, { failed: 2, of: 2, reason, impossible: true }]);
+      expect(notes.at(-1)).toBe(`score-interpolate-adamw-locked does not work here: ${reason}.`);
+      // Neither its trials nor a result stay: it is tried again when the run is.
+      expect((await readdir(checkpoints)).filter((name) => name.includes('interpolate'))).toEqual([]);
+      // Of the unlocked model nothing else is tried: then the run has no result.
+      const alone = attackJob(targets(), { ...from, from: ['unlocked'] }, contextOf({ workers }).context);
+      await expect(alone).rejects.toThrow(InputError);
+    },
+  );
+
+  it('plans nothing with optimizers that an attack cannot use, and says so', async () => {
+    const { tasks, notes } = await labelledTasks(
+      targets(),
+      planOf('lora', { optimizers: [{ name: 'lbfgs', decades: [0] }] }),
+    );
+    expect(tasks.map(({ facts }) => facts.kind)).toEqual(['frozen']);
+    expect(notes).toEqual([
+      'lora is not tried with lbfgs: not all weights are trained, which needs an optimizer of the gradient alone.',
+    ]);
+    const both = [
+      { name: 'lbfgs', decades: [0] },
+      { name: 'sgd', decades: [-1] },
+    ];
+    const first = { ...planOf('beside-top', { optimizers: both }), adaptiveOptimizers: 1 };
+    const found = await labelledTasks(targets(), first);
+    expect(found.tasks.map(({ task }) => task.optimizer.name)).toEqual(['lbfgs', 'sgd']);
+  });
+
+  it('searches options of parts that nobody gave, the same for every start, and counts their trials', async () => {
+    const choicesOf = async (attack: string, more: object = {}, setting: object = {}) => {
+      const own = { ...planOf(attack, setting), from: undefined, searchesParts: true, ...more };
+      const { tasks } = await labelledTasks(targets(), own);
+      const found = tasks.filter(({ facts }) => facts.kind === attack);
+      expect(new Set(found.map(({ task }) => JSON.stringify(task.budget))).size).toBe(1);
+      return found[0].task.budget;
+    };
+    const ema = await choicesOf('ema');
+    expect(ema.choices).toEqual({ 'ema.decay': [0.95, 0.8, 0.99] });
+    expect(trialCount(ema)).toBe(trialsOfSearch + 2);
+    expect((await choicesOf('ema', { searchesParts: false })).choices).toBeUndefined();
+    expect((await choicesOf('ema', { trained: { ema: { decay: 0.95 } } })).choices).toBeUndefined();
+    const transforms = (distil: object) => ({ transforms: { distil } });
+    const temperature = { 'distil.temperature': [1, 2, 4] };
+    const shares = await choicesOf('distil', transforms({}));
+    expect(shares.choices).toEqual({ 'distil.share': [0.5, 0.25, 0.75], ...temperature });
+    expect(trialCount(shares)).toBe(trialsOfSearch + 4);
+    expect((await choicesOf('distil', transforms({ share: 0.5 }))).choices).toEqual(temperature);
+    // Three quarters of 6 steps are 5: the trials of the search have no more.
+    const shorter = await choicesOf('distil', transforms({ temperature: 1 }), { searchSteps: 5 });
+    expect(shorter.choices).toEqual({ 'distil.share': [0.5, 0.25] });
+    const space = async (attack: string, name: 'sobol' | 'asha') =>
+      Object.keys((await choicesOf(attack, transforms({}), { search: { name, trials: 4 } })).method?.space ?? {});
+    expect(await space('ema', 'asha')).toEqual(['learningRate', 'ema.decay']);
+    expect(await space('distil', 'sobol')).toEqual(['learningRate', 'distil.share', 'distil.temperature']);
+    expect(await space('distil', 'asha')).toEqual(['learningRate']);
   });
 
   it('leaves out an attack whose healing leaves no step of a trial, before anything is run', async () => {

@@ -6,6 +6,8 @@ import {
   type AttackTask,
   attacksTooLong,
   compositionOf,
+  impossibleSearch,
+  isMeasuredTrial,
   type Measure,
   missingTrials,
   optimizersLeftOut,
@@ -21,6 +23,7 @@ import {
 import type { EngineOptions } from '../../engine/index.js';
 import { type RunFolder, toJson } from '../../evidence/index.js';
 import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
+import { InputError } from '../../registry/index.js';
 import { withCurrentForms } from '../older-results.js';
 import type { PhaseProgress } from '../progress.js';
 import type { AttackPlan } from './attack-options.js';
@@ -132,7 +135,7 @@ export async function attackJob(
     trials.set(task.id, done);
     tracker.skipTrials(task, done.length);
   }
-  const failures: { readonly task: AttackTask; readonly error: Error }[] = [];
+  const failures: FailedSearch[] = [];
   await runAttackTasks(
     tasks.map(({ task }) => task).filter((task) => !results.has(task.id)),
     {
@@ -156,7 +159,10 @@ export async function attackJob(
         results.set(task.id, result);
       },
       // One that fails is tried again when the run is, and ends no other.
-      onFailure: (task, error) => void failures.push({ task, error }),
+      onFailure: async (task, error) => {
+        failures.push({ task, error });
+        if (!trials.get(task.id)?.some(isMeasuredTrial)) await rm(partial(task), { force: true });
+      },
     },
   );
   // A search that failed is tried again when the run is, and then begins with them.
@@ -167,32 +173,50 @@ export async function attackJob(
   const seconds = Object.fromEntries(
     tasks.flatMap(({ task: { id } }) => (times[id] === undefined ? [] : [[id, times[id]]])),
   );
-  return { rows: rowsOf(tasks, results), notes: [...notes, ...failureNotes(failures, results)], seconds };
+  return { rows: rowsOf(tasks, results, failures), notes: [...notes, ...failureNotes(failures, results)], seconds };
+}
+
+/** A search without a result; with an InputError one that cannot be done, however often it is tried. */
+export interface FailedSearch {
+  readonly task: AttackTask;
+  readonly error: Error;
 }
 
 /** What is to be said of searches and trials that failed, one sentence each. */
-export function failureNotes(
-  failures: readonly { readonly task: AttackTask; readonly error: Error }[],
-  results: ReadonlyMap<string, SearchResult>,
-): string[] {
+export function failureNotes(failures: readonly FailedSearch[], results: ReadonlyMap<string, SearchResult>): string[] {
   const ofTrials = [...results].flatMap(([id, { search, trials }]) => {
     const failed = [...search, ...trials].filter(({ end }) => end === 'failed');
     if (failed.length === 0) return [];
     const what = `${failed.length} of ${search.length + trials.length} trials of ${id} failed`;
     return [`${what} and are missing: ${failed[0].failure}.`];
   });
-  return [...failures.map(({ task, error }) => `Not measured: ${task.id} failed (${error.message}).`), ...ofTrials];
+  const ofSearches = failures.map(({ task: { id }, error }) =>
+    error instanceof InputError
+      ? `${id} does not work here: ${error.message}.`
+      : `Not measured: ${id} failed (${error.message}).`,
+  );
+  return [...ofSearches, ...ofTrials];
 }
 
-/** One row for each search and measure, of those that have a result. */
-export function rowsOf(tasks: readonly LabelledTask[], results: ReadonlyMap<string, SearchResult>): AttackRow[] {
+/** One row for each search and measure, of those that have a result, and of those that cannot be done. */
+export function rowsOf(
+  tasks: readonly LabelledTask[],
+  results: ReadonlyMap<string, SearchResult>,
+  failures: readonly FailedSearch[] = [],
+): AttackRow[] {
+  const impossible = new Map(
+    failures.flatMap(({ task, error }) =>
+      error instanceof InputError ? [[task.id, impossibleSearch(task.budget, error)]] : [],
+    ),
+  );
   return tasks.flatMap(({ task, facts, measures }) => {
-    const result = results.get(task.id);
+    const result = results.get(task.id) ?? impossible.get(task.id);
     if (!result) return [];
     const { name: optimizer, options } = task.optimizer;
     return measures.map((measure): AttackRow => {
       const composition = compositionOf(task);
-      const missing = missingTrials(result.trials);
+      const failed = missingTrials(result.trials);
+      const missing = failed && { ...failed, ...(impossible.has(task.id) && { impossible: true }) };
       const draws = task.start.kind === 'model' ? (task.start.draws?.length ?? 0) + 1 : 1;
       return {
         ...{ ...facts, search: task.id, composition, measure, optimizer, options, budget: task.steps, result },

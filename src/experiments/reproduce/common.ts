@@ -22,6 +22,14 @@ export function examplesOf(
   return dataSpec.parse({ name, path: join(data, name), splitSeed: seed, ...options });
 }
 
+/** Examples that are enough for what is left of a task, which each reported run measures twice. */
+const judgedTests = 300;
+
+/** The examples of an authorized task that what attacks leave of it is measured on. */
+export function judgedExamples(authorized: DataSpec): DataSpec {
+  return { ...authorized, testLimit: Math.min(authorized.testLimit ?? judgedTests, judgedTests) };
+}
+
 /** The last scores of some trials, one a seed: what a run ends with, as the paper reports it, and not the best on the way. */
 export function lastScores(rows: readonly AttackRow[], start: string, optimizer?: string): number[] {
   return rows

@@ -2,7 +2,7 @@ import { loadData, subset } from '../../data/index.js';
 import { specDefOptions, specdef } from '../../locks/index.js';
 import type { UtilityChange } from '../utility.js';
 import { accuracy, keepsProbabilities, keepsUtility, preventsAtAnyRate, preventsAtBest, share } from './claims.js';
-import { assessed, examplesOf, runnerOf } from './common.js';
+import { assessed, examplesOf, judgedExamples, runnerOf } from './common.js';
 import {
   type Claim,
   type Reproduction,
@@ -150,6 +150,7 @@ export const pretrainedVision: Reproduction = {
           data: spec('fashion-mnist', 0.01),
           target: few ? 0.6 : 0.7,
           perClass: few ? perClass : undefined,
+          authorized: judgedExamples(spec('cifar10', 0.1)),
         };
         const plan = sweep(goal, optimizers, { ...rest.budget, steps }, { transforms, adaptiveOptimizers });
         const task = `Fashion-MNIST by ${architecture}${few ? `, ${perClass} images of each class` : ''}`;

@@ -4,9 +4,10 @@ import { dataSpec } from '../../data/index.js';
 import type { Evaluation } from '../../tasks/index.js';
 import type { UtilityChange } from '../utility.js';
 import { keepsProbabilities, keepsUtility, preventsAtAnyRate, preventsAtBest, preventsAtSetting } from './claims.js';
-import { assessed, lastScores, printedSpecDef } from './common.js';
+import { assessed, judgedExamples, lastScores, printedSpecDef } from './common.js';
 import { largestTrainingRate } from './fig4.js';
 import { reproductions } from './index.js';
+import { singleSetting, sweep } from './sweep.js';
 
 function trial(seed: number, score: number, learningRate = 0.1): Trial {
   const curve = [
@@ -155,6 +156,13 @@ describe('largestTrainingRate', () => {
     expect(await largestTrainingRate({ search, learningRate: 1e-3 }, 0.1, [1, 2], async () => [0.3])).toBe(1e-1);
   });
 
+  it('passes over trials that failed, of which nothing is known', async () => {
+    const failed = { ...trial(1, Number.NaN, 10), curve: [], end: 'failed' as const };
+    const found = { search: [...search, failed], learningRate: 1e-3 };
+    expect(await largestTrainingRate(found, 0.1, [1, 2], async () => [0.1])).toBe(1e-2);
+    expect(await largestTrainingRate({ search: [failed], learningRate: 1 }, 0.1, [1], async () => [1])).toBe(1);
+  });
+
   it("is the search's choice where no rate trains with the others", async () => {
     const alone = [trial(1, 0.5, 1e-3), trial(1, 0.4, 1e-2)];
     expect(await largestTrainingRate({ search: alone, learningRate: 1e-3 }, 0.1, [1, 2], async () => [0])).toBe(1e-3);
@@ -179,4 +187,16 @@ describe('the registry', () => {
       expect(data.length === 0).toBe(['fig1', 'fig2', 'prediction'].includes(name));
     },
   );
+});
+
+it('sweeps measure what is left of the authorized task on few examples of it, single settings do not', () => {
+  const [data, whole] = [dataSpec.parse({}), dataSpec.parse({ classes: [0, 1] })];
+  expect([undefined, 1000, 40].map((testLimit) => judgedExamples({ ...whole, testLimit }).testLimit)).toEqual([
+    300, 300, 40,
+  ]);
+  const goal = { label: 'other', data, target: 0.5, authorized: judgedExamples(whole) };
+  const budget = { steps: 4, batchSize: 8, searchSeeds: [11], seeds: [1], evaluationSpacing: 2 };
+  const judged = ({ budgets: [{ setting }] }: ReturnType<typeof sweep>) => setting.authorized;
+  expect(judged(sweep(goal, [{ name: 'sgd', decades: [-1] }], budget))).toEqual({ ...whole, testLimit: 300 });
+  expect(judged(singleSetting(goal, { name: 'sgd', learningRate: 0.1 }, budget))).toBeUndefined();
 });

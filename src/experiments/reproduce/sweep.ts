@@ -47,6 +47,8 @@ export interface SweepGoal {
   readonly metric?: string;
   /** Labelled examples of each class; default all. */
   readonly perClass?: number;
+  /** Examples of the authorized task: what the best runs of a sweep leave of it is measured on those of its test; default it is not. */
+  readonly authorized?: DataSpec;
 }
 
 /**
@@ -83,7 +85,8 @@ export function sweep(
   budget: SweepBudget,
   { attacks, transforms, adaptiveOptimizers }: Pick<AttackPlan, 'attacks' | 'transforms' | 'adaptiveOptimizers'> = {},
 ): AttackPlan {
-  const whole = { ...setting(goal, budget), optimizers };
+  const { authorized } = goal;
+  const whole = { ...setting(goal, budget), optimizers, ...(authorized && { authorized }) };
   return {
     label: goal.label,
     budgets: [{ measures: ['cost', 'score'], setting: whole }],

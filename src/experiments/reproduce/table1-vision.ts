@@ -10,7 +10,7 @@ import {
   preventsAtBest,
   preventsAtSetting,
 } from './claims.js';
-import { assessed, examplesOf, lastScores, runnerOf } from './common.js';
+import { assessed, examplesOf, judgedExamples, lastScores, runnerOf } from './common.js';
 import { type LockCourse, lockOnMnist, utilityByDraw } from './mnist-lock.js';
 import {
   type Claim,
@@ -133,6 +133,7 @@ export const table1Vision: Reproduction = {
         testLimit,
       });
     const mnist = await loadData(spec('mnist', limit));
+    const authorized = judgedExamples(spec('mnist', limit));
 
     const start = async () => initializeModel('resnet18', { num_classes: 10, image_size: imageSize }, seed);
     const locked = await lockOnMnist(runner, start, mnist, { epochs, ...locks });
@@ -165,7 +166,7 @@ export const table1Vision: Reproduction = {
       const ended: number[][] = [];
       const swept: AttackRow[] = [];
       for (const [index, { suffix, label, paths }] of locked.entries()) {
-        const goal = { label: `${task}${suffix}`, data, target };
+        const goal = { label: `${task}${suffix}`, data, target, authorized };
         const single = singleSetting(goal, { name: 'adamw', learningRate: 0.1 }, budget);
         // The unlocked model and random weights are the same for every kind of lock.
         const from = index === 0 ? undefined : ['locked'];

@@ -2,7 +2,14 @@ import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AttackTargets, AttackTask, SearchResult, Trial } from '../../attacks/index.js';
 import { evaluationSteps, trainedParts, trialCount } from '../../attacks/index.js';
-import { type Dataset, type LabelledDataset, loadData, subset } from '../../data/index.js';
+import {
+  type DataParts,
+  type DataSpec,
+  type Dataset,
+  type LabelledDataset,
+  loadData,
+  subset,
+} from '../../data/index.js';
 import { type LockMethod, lockMethods } from '../../locks/index.js';
 import { loadModel, type Model, parameterSet, saveModel, weightMatrices } from '../../models/index.js';
 import type { Evaluation } from '../../tasks/index.js';
@@ -42,6 +49,7 @@ const lockShare = 1.5;
  */
 export class PlannedRunner extends Runner {
   readonly #rates = new Map<string, number>();
+  readonly #loaded = new Map<string, Promise<DataParts>>();
 
   /** @param parts - Takes what is planned. */
   constructor(
@@ -133,7 +141,7 @@ export class PlannedRunner extends Runner {
   }
 
   async #costOfSearch({ start, data, batchSize, steps, optimizer, ...task }: AttackTask, work: number, runs: number) {
-    const { train, test } = await loadData(data);
+    const { train, test } = await this.#load(data);
     const path = start.kind === 'model' ? start.path : start.like;
     const model = await loadModel(path, { config: start.config, head: start.head });
     const step = await this.#secondsAStep(model, train, batchSize, 1);
@@ -141,8 +149,22 @@ export class PlannedRunner extends Runner {
     const { maxIterations = 1 } = (optimizer.options ?? {}) as { maxIterations?: number };
     const each = made.needs ? 1 + maxIterations * (made.needs.some((need) => need !== 'evaluate') ? 2 : 1) : 1;
     const measured = evaluationSteps(steps, task.evaluationSpacing, task.evaluateEvery).length + 1;
-    const seconds = work * step * each + (runs * measured * test.size * step * forwardShare) / batchSize;
+    // With the attacker's head, and with the one that the model had.
+    const judged =
+      task.authorized && start.kind === 'model'
+        ? 2 * task.budget.seeds.length * (await this.#load(task.authorized)).test.size
+        : 0;
+    const outputs = runs * measured * test.size + judged;
+    const seconds = work * step * each + (outputs * step * forwardShare) / batchSize;
     return { seconds, bytes: bytesOfStep(model, train, batchSize) };
+  }
+
+  /** Examples, once for all searches on them. */
+  #load(spec: DataSpec): Promise<DataParts> {
+    const key = JSON.stringify(spec);
+    const known = this.#loaded.get(key) ?? loadData(spec);
+    this.#loaded.set(key, known);
+    return known;
   }
 
   /** Seconds of a training step, measured once for each model, batch size and number of threads. */

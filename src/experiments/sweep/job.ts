@@ -39,6 +39,7 @@ const budget = z.strictObject({
   method: z
     .strictObject({ name: z.enum(['sobol', 'asha']), trials: count, space: z.record(name, dimension) })
     .optional(),
+  choices: z.record(name, z.array(z.union([z.number(), z.string().max(256)])).max(1024)).optional(),
   decades: z.array(z.number()).max(1024),
   refine: z.boolean().optional(),
   searchSpacing: z.number().optional(),

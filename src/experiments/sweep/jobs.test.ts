@@ -86,15 +86,21 @@ it('a job is put in once, again where the queue forgot it, and found when it is 
 it('a job that failed, or of which nothing is ever found, is said to have failed; others go on', async () => {
   const given = await jobsWith('failing', async ({ text, digest }) => {
     if (text === 'bad') return { state: 'failed', message: 'out of memory' };
+    if (text === 'never') return { state: 'failed', message: 'no such layer', impossible: true };
     if (text === 'good') await given.findings.keep(digest, found);
     return { state: 'done' };
   });
-  const ends = await Promise.allSettled(['bad', 'elsewhere', 'good'].map((name) => given.jobs.find(job(name), name)));
-  expect(ends.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'fulfilled']);
+  const ends = await Promise.allSettled(
+    ['bad', 'elsewhere', 'good', 'never'].map((name) => given.jobs.find(job(name), name)),
+  );
+  expect(ends.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'fulfilled', 'rejected']);
+  const errors = ends.map((end) => (end.status === 'rejected' ? end.reason.name : undefined));
+  expect(errors).toEqual(['WeightlockError', 'WeightlockError', undefined, 'InputError']);
   expect(given.jobs.list.map(({ state, message }) => [state, message])).toEqual([
     ['failed', 'out of memory'],
     ['failed', expect.stringMatching(/failing has nothing of it: do all work in the same place\?$/)],
     ['done', undefined],
+    ['failed', 'no such layer'],
   ]);
   await given.end();
   expect(given.added.filter((text) => text === 'elsewhere')).toHaveLength(3);

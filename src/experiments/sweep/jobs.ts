@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { JobQueue, JobState } from '../../queue/index.js';
-import { InterruptedError, WeightlockError } from '../../registry/index.js';
+import { InputError, InterruptedError, WeightlockError } from '../../registry/index.js';
 import type { Findings, FoundJob } from './found.js';
 import type { NamedJob } from './job.js';
 
@@ -70,7 +70,7 @@ export class SweepJobs {
   /**
    * What a job finds: at once where it is there already. The same job asked for twice is one.
    *
-   * @throws WeightlockError when it failed for good.
+   * @throws InputError when it cannot be done, WeightlockError when it failed for good.
    */
   find(job: NamedJob, name: string): Promise<FoundJob> {
     const known = this.#all.get(job.digest);
@@ -150,7 +150,7 @@ export class SweepJobs {
     }
   }
 
-  async #hear(pending: Pending, { state, message }: JobState): Promise<void> {
+  async #hear(pending: Pending, { state, message, impossible }: JobState): Promise<void> {
     const { job, watched, found } = pending;
     if (state === 'waiting' || state === 'active') {
       if (watched.state !== state) this.#changed = true;
@@ -169,7 +169,7 @@ export class SweepJobs {
       this.#pending.delete(job.digest);
       this.#end(watched, 'done');
       found.resolve(here);
-    } else if (state === 'failed') this.#fail(pending, message ?? 'it failed');
+    } else if (state === 'failed') this.#fail(pending, message ?? 'it failed', impossible);
     else if (state === 'gone' || ++pending.empty < emptyHanded) this.#new.add(pending);
     else {
       const { name } = this.options.findings.store;
@@ -177,11 +177,11 @@ export class SweepJobs {
     }
   }
 
-  #fail({ job, watched, found }: Pending, message: string): void {
+  #fail({ job, watched, found }: Pending, message: string, impossible = false): void {
     this.#pending.delete(job.digest);
     watched.message = message;
     this.#end(watched, 'failed');
-    found.reject(new WeightlockError(message));
+    found.reject(new (impossible ? InputError : WeightlockError)(message));
   }
 
   #end(watched: WatchedJob, state: 'done' | 'failed'): void {

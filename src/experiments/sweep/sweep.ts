@@ -4,7 +4,7 @@ import { writeFileAtomic } from '../../formats/index.js';
 import { type ArtifactStore, type JobQueue, work } from '../../queue/index.js';
 import { InterruptedError } from '../../registry/index.js';
 import { assessAttack } from '../attacked.js';
-import { failureNotes, type LabelledTask, labelledTasks, rowsOf } from '../jobs/attack.js';
+import { type FailedSearch, failureNotes, type LabelledTask, labelledTasks, rowsOf } from '../jobs/attack.js';
 import type { PhaseProgress } from '../progress.js';
 import type { LockedInfo } from '../run/index.js';
 import type { SweepCell, SweepLock, SweepResult, SweptCell } from './cells.js';
@@ -200,7 +200,7 @@ async function sweepCell(cell: SweepCell, context: CellContext): Promise<SweptCe
   const { tasks, notes } = await labelledTasks(made.targets, plan);
   const results = new Map<string, SearchResult>();
   const seconds: Record<string, readonly number[]> = {};
-  const failed: { task: LabelledTask['task']; error: Error }[] = [];
+  const failed: FailedSearch[] = [];
   await Promise.all(
     tasks.map(async (labelled) => {
       const { id } = labelled.task;
@@ -218,7 +218,7 @@ async function sweepCell(cell: SweepCell, context: CellContext): Promise<SweptCe
   if (results.size === 0) return { ...found, failure: failed[0]?.error.message ?? 'there is nothing to try' };
   const attacked = assessAttack(
     {
-      rows: rowsOf(tasks, results),
+      rows: rowsOf(tasks, results, failed),
       notes: [...notes, ...failureNotes(failed, results)],
       // In the order of the plan, whichever came first.
       seconds: Object.fromEntries(tasks.flatMap(({ task: { id } }) => (seconds[id] ? [[id, seconds[id]]] : []))),

@@ -1,0 +1,145 @@
+import type { z } from 'zod';
+import type { AttackTargets, TransformOptions } from '../attacks/index.js';
+import type { Dataset } from '../data/index.js';
+import { digestOfModel } from '../evidence/index.js';
+import {
+  type AttackOptions,
+  type AttackPlan,
+  attackDoubts,
+  attackPlan,
+  cardDisagreements,
+  modelsOfPlan,
+} from '../experiments/index.js';
+import { loadModel, type Model, type ModelCard } from '../models/index.js';
+import { type Task, taskOf } from '../tasks/index.js';
+import { chosenOptimizer, createOptimizer, requireTrainable } from '../training/index.js';
+import { dataForModel, type modelData, taskInput } from './card-data.js';
+import type { RunInputs } from './command.js';
+import { dataInputs, loadTask } from './data-folder.js';
+import { attackTask } from './task-option.js';
+
+type GivenData = z.output<typeof modelData>;
+
+/** An attack as it is asked for. */
+export interface GivenAttack {
+  /** The model that is attacked: its directory. */
+  readonly locked: string;
+  /** The model before the lock. */
+  readonly unlocked?: string;
+  /** The control beside the lock. */
+  readonly sham?: string;
+  /** Their configuration, for directories without `config.json`. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** Whether the lock is yet to be made: `locked` is the model before it, of whose weights there is nothing to doubt. Default false. */
+  readonly isPlanned?: boolean;
+  /** The unauthorized task. */
+  readonly data: GivenData;
+  /** Examples like those of the authorized task. */
+  readonly retain?: GivenData;
+  /** Examples of the authorized task that what is left of it is measured on; default those of `retain`. */
+  readonly authorized?: GivenData;
+  /** Name of what the attacker wants of the data; default see {@link attackTask}. */
+  readonly task?: string;
+  /** Options of the attack. */
+  readonly options: AttackOptions;
+  /** Options of transforms that the attacker has from what he knows of the lock. */
+  readonly learned?: TransformOptions;
+}
+
+/** An attack, everything that it names looked at. */
+export interface CheckedAttack {
+  readonly targets: AttackTargets;
+  readonly plan: AttackPlan;
+  /** What the attacker wants of the data. */
+  readonly task: Task;
+  /** The models that are attacked, with the head that the task needs. */
+  readonly models: Readonly<Record<'locked', Model> & Partial<Record<'unlocked' | 'sham', Model>>>;
+  /** What the directory of the locked model says. */
+  readonly card: ModelCard;
+  /** Examples of the unauthorized task. */
+  readonly train: Dataset;
+  /** Those that the score is measured on. */
+  readonly test: Dataset;
+  /** Digests of what is read, the models that are attacked aside, by what it is. */
+  readonly inputs: RunInputs;
+  /** Directories of models that attacks read beside these. */
+  readonly others: readonly string[];
+  /** What its owner should know, one line each. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Looks at models, data and options of an attack before anything is computed.
+ *
+ * @param note - Hears what is to be said of the data.
+ * @throws InputError for what cannot be read, does not fit, or cannot be done with these models.
+ */
+export async function checkAttack(
+  {
+    locked: path,
+    unlocked,
+    sham,
+    config,
+    isPlanned = false,
+    data: given,
+    retain: like,
+    authorized: judged,
+    ...asked
+  }: GivenAttack,
+  note: (text: string) => void,
+): Promise<CheckedAttack> {
+  const { options, learned } = asked;
+  const released = await loadModel(path, { config });
+  const { data, card, problems } = await dataForModel(path, released, given, { authorized: false });
+  const { train, test } = await loadTask(data, note);
+  const task = attackTask(asked.task, released, train);
+  const head = task.head === released.head.kind ? undefined : task.headFor(train);
+  const withHead = async (one: string | undefined) =>
+    one === undefined ? undefined : loadModel(one, { config, head });
+  const locked = head ? await loadModel(path, { config, head }) : released;
+  const models = { locked, unlocked: await withHead(unlocked), sham: await withHead(sham) };
+  const few = task.fewShot(train, options.perClass, 0);
+  for (const model of Object.values(models)) {
+    if (!model) continue;
+    requireTrainable(model, train, options.costBatchSize);
+    requireTrainable(model, few, options.scoreBatchSize);
+    const shapes = new Map([...model.weights].map(([weight, { shape }]) => [weight, shape]));
+    for (const optimizer of options.optimizers) createOptimizer(chosenOptimizer(options, optimizer), shapes);
+  }
+  const retain = like && (await dataForModel(path, released, like)).data;
+  if (retain) requireTrainable(released, (await loadTask(retain, note)).train, options.costBatchSize);
+  const authorized = judged ? (await dataForModel(path, released, judged)).data : retain;
+  if (authorized && authorized !== retain) {
+    taskOf(released).requireFit(released, (await loadTask(authorized, note)).test);
+  }
+  const inputs: Record<string, string> = { ...(await dataInputs(data)), ...taskInput(data) };
+  const beside = { retain, ...(authorized !== retain && { authorized }) };
+  for (const [name, spec] of Object.entries(beside)) {
+    if (!spec) continue;
+    const found = { ...(await dataInputs(spec)), ...taskInput(spec) };
+    for (const [key, value] of Object.entries(found)) inputs[`${name} ${key}`] = value;
+  }
+  const plan = attackPlan(data, options, learned, { retain, authorized });
+  return {
+    targets: {
+      locked: path,
+      ...(unlocked !== undefined && { unlocked }),
+      ...(sham !== undefined && { sham }),
+      ...(config && { config }),
+      ...(head && { head }),
+    },
+    ...{ plan, task, models, card, train, test, inputs, others: modelsOfPlan(plan) },
+    warnings: [
+      ...problems,
+      ...cardDisagreements(card, locked, train, { authorized: false }),
+      ...attackDoubts({ locked, ...(!isPlanned && { unlocked: models.unlocked }), card, attack: train }),
+    ],
+  };
+}
+
+/** Digests of models that attacks read beside those that they attack, for the run folder. */
+export async function inputsOfOthers({ others }: Pick<CheckedAttack, 'others'>): Promise<RunInputs> {
+  return Object.fromEntries(
+    await Promise.all(others.map(async (path) => [`model ${path}`, await digestOfModel(path)] as const)),
+  );
+}
