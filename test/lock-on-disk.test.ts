@@ -28,6 +28,11 @@ beforeAll(async () => {
 afterAll(() => rm(root, { recursive: true, force: true }));
 
 const methods = ['spectral-closed', 'rebalance'] as const;
+/** A model of five layers. */
+const config = {
+  ...{ vocab_size: 40, hidden_size: 32, intermediate_size: 48, num_attention_heads: 4, num_key_value_heads: 2 },
+  ...{ num_hidden_layers: 5, tie_word_embeddings: false, max_position_embeddings: 32, pad_token_id: 0 },
+};
 /** A method that has a plan, with its defaults. */
 function planned(name: (typeof methods)[number]) {
   const method = lockMethods.get(name);
@@ -69,10 +74,11 @@ async function rewrite(
     order = () => 0,
     dtype,
     more = [],
-  }: { order?: (name: string) => number; dtype?: StoredDType; more?: StoredTensor[] } = {},
+    without,
+  }: { order?: (name: string) => number; dtype?: StoredDType; more?: StoredTensor[]; without?: string } = {},
 ): Promise<void> {
   const single = join(folder, 'model.safetensors');
-  const read = (await readSafetensors(single)).tensors;
+  const read = (await readSafetensors(single)).tensors.filter((tensor) => tensor.name !== without);
   const own = read.map((tensor) =>
     dtype ? fromFloat32(new Float32Array(tensor.bytes.slice().buffer), { ...tensor, dtype }) : tensor,
   );
@@ -127,6 +133,24 @@ describe.each(methods)('%s on the disk writes what it writes of a model in memor
     expect(new Set(opened.headers.map(({ dtype }) => dtype))).toEqual(new Set(['BF16', 'F32']));
   });
 
+  it('of tied tensors both, and with a head that the folder lacks, which is drawn', async () => {
+    const source = at(`${name}-tied`);
+    await saveModel(source, initializeModel('llama', { ...config, tie_word_embeddings: true }, 1));
+    const table = (await readSafetensors(join(source, 'model.safetensors'))).tensors.find(
+      ({ shape }) => shape[0] === 40,
+    );
+    await rewrite(source, 2, { more: [{ ...(table as StoredTensor), name: 'lm_head.weight' }] });
+    const untied = at(`${name}-untied`);
+    await saveModel(untied, initializeModel('llama', config, 1));
+    await rewrite(untied, 2, { without: 'lm_head.weight' });
+    for (const folder of [source, untied]) {
+      await lockInMemory(folder, `${folder}-memory`, name, 2);
+      await lockOnDisk(folder, `${folder}-disk`, name, 2);
+      expect(await contents(`${folder}-disk`)).toEqual(await contents(`${folder}-memory`));
+      expect((await openTensors(`${folder}-disk`)).headers.map((header) => header.name)).toContain('lm_head.weight');
+    }
+  });
+
   it('and the whole run finds the same', async () => {
     const source = at(`${name}-run`);
     await saveModel(source, drawn('bert'));
@@ -154,10 +178,6 @@ describe.each(methods)('%s on the disk writes what it writes of a model in memor
 });
 
 describe('a model that is locked on the disk', () => {
-  const config = {
-    ...{ vocab_size: 40, hidden_size: 32, intermediate_size: 48, num_attention_heads: 4, num_key_value_heads: 2 },
-    ...{ num_hidden_layers: 5, tie_word_embeddings: false, max_position_embeddings: 32, pad_token_id: 0 },
-  };
   /**
    * Bytes of tensors that were read and are alive, at most, while something is done. Counted whenever a tensor is read, after a garbage
    * collection, but where it cannot be more than `least`.
