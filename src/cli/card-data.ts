@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { type DataSource, type DataSpec, dataSources, dataSpec, sourceAt, withPreprocessing } from '../data/index.js';
 import { canonicalJson } from '../evidence/index.js';
-import { type Model, type ModelCard, modelFolder, readModelCard } from '../models/index.js';
+import { type ModelCard, type ModelOnDisk, modelFolder, readModelCard } from '../models/index.js';
 import { InputError } from '../registry/index.js';
 import { printable } from '../report/index.js';
 import type { RunInputs } from './command.js';
@@ -73,7 +73,7 @@ export interface ModelTask {
  */
 export async function dataForModel(
   folder: string,
-  model: Model,
+  model: ModelOnDisk,
   given: z.output<typeof modelData>,
   { authorized = true }: { authorized?: boolean } = {},
 ): Promise<ModelTask> {

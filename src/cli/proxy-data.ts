@@ -1,6 +1,6 @@
 import { dataSources, type LabelledDataset } from '../data/index.js';
 import { lockMethods } from '../locks/index.js';
-import type { Model } from '../models/index.js';
+import type { ModelOnDisk } from '../models/index.js';
 import { InputError, quote } from '../registry/index.js';
 import { dataForModel, modelData, taskInput } from './card-data.js';
 import type { RunInputs } from './command.js';
@@ -22,7 +22,7 @@ export interface ProxyTasks {
  */
 export async function loadProxies(
   proxies: readonly string[],
-  { source, model, note }: { source: string; model: Model; note: (text: string) => void },
+  { source, model, note }: { source: string; model: ModelOnDisk; note: (text: string) => void },
 ): Promise<ProxyTasks> {
   const datasets: LabelledDataset[] = [];
   const inputs: Record<string, string> = {};

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { findLost, modelState, noteModel, type RunFolder, type RunLocation } from '../evidence/index.js';
 import { fromResultFile, type ResultKind, type Results, toResultFile } from '../experiments/index.js';
 import { requireWritable } from '../formats/index.js';
-import { type Model, requireApart, requireNoModel } from '../models/index.js';
+import { type ModelOnDisk, requireApart, requireNoModel } from '../models/index.js';
 import { InputError } from '../registry/index.js';
 import type { RunInputs } from './command.js';
 
@@ -26,7 +26,12 @@ const REPORT = 'report.html';
  */
 export async function requireModelOutput(
   { force, locateRunFolder }: RunContext,
-  { inputs, output, model, source }: { inputs: RunInputs; output: string; model: Model; source?: string },
+  {
+    inputs,
+    output,
+    model,
+    source,
+  }: { inputs: RunInputs; output: string; model: Pick<ModelOnDisk, 'weights'>; source?: string },
 ): Promise<RunLocation> {
   if (source !== undefined) await requireApart(source, output);
   const location = await locateRunFolder(inputs);
@@ -35,7 +40,8 @@ export async function requireModelOutput(
     if (state === 'changed') throw replaced(output, location.path);
     if (state === 'whole') return location;
   }
-  const bytes = [...model.weights.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
+  const elements = ({ shape }: { shape: readonly number[] }) => shape.reduce((product, length) => product * length, 1);
+  const bytes = 4 * [...model.weights.values()].reduce((sum, weight) => sum + elements(weight), 0);
   await requireWritable(output, 'folder', { bytes });
   await requireNoModel(output, { force: force || state === 'begun' || state === 'whole' });
   return location;

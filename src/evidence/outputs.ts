@@ -72,12 +72,26 @@ export async function saveOutput(
   run: string,
   output: string,
   model: Model,
-  { force = false, card }: { force?: boolean; card?: ModelCard } = {},
+  { force, card }: { force?: boolean; card?: ModelCard } = {},
+): Promise<void> {
+  await writeOutput(run, output, { force, write: () => saveModel(output, model, { force: true, card }) });
+}
+
+/**
+ * As {@link saveOutput}, of a model that others write.
+ *
+ * @param options - `write`: writes it, over what lies there.
+ * @throws InputError when the folder holds another model.
+ */
+export async function writeOutput(
+  run: string,
+  output: string,
+  { force = false, write }: { force?: boolean; write: () => Promise<void> },
 ): Promise<void> {
   const state = await modelState(run, output);
   await requireNoModel(output, { force: force || state === 'begun' || state === 'whole' });
   await noteModel(run, output, null);
-  await saveModel(output, model, { force: true, card });
+  await write();
   await noteModel(run, output, await digestOf(output));
 }
 

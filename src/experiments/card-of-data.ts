@@ -2,8 +2,8 @@ import type { DataSpec, Dataset, LabelledDataset } from '../data/index.js';
 import { weightlockVersion } from '../evidence/index.js';
 import {
   type CardMetric,
-  type Model,
   type ModelCard,
+  type ModelOnDisk,
   type ModelSpec,
   preprocessingDifferences,
   readModelCard,
@@ -35,7 +35,7 @@ export function cardOfData(train: LabelledDataset, spec?: DataSpec): ModelCard {
 }
 
 /** What the directory of a model says of it but for what a lock changes: how good it is, and how it was locked before. */
-export async function cardOfSource(model: Model): Promise<ModelCard> {
+export async function cardOfSource(model: ModelOnDisk): Promise<ModelCard> {
   const {
     metrics: _,
     lock: __,

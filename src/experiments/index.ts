@@ -23,7 +23,7 @@ export {
   transformOptions,
 } from './jobs/attack-options.js';
 export { attackWork, type SearchWork, type TrialTracker, trackTrials } from './jobs/attack-work.js';
-export { type LockJobResult, largestSingularValues, lockJob, type MatrixSpectrum } from './jobs/lock.js';
+export { type LockJobResult, largestSingularValues, lockJob, lockOnDiskJob, type MatrixSpectrum } from './jobs/lock.js';
 export {
   type JobContext,
   type TrainOptions,

@@ -3,8 +3,19 @@ import { basename, dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import { InputError, OutputError } from '../registry/index.js';
 import { asOutputError, fileErrorCode, isTemporary, makeFolder, temporaryPath } from './writable.js';
 
-/** Content of a file: text, bytes, or chunks of bytes written one after another, each before the next is asked for. */
-export type FileContent = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+/** Bytes and where in a file they belong. */
+export interface PlacedBytes {
+  /** Offset of the first. */
+  readonly at: number;
+  /** Written there. */
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Content of a file: text, bytes, or chunks, each written before the next is asked for: one after another, but for those that have a
+ * place of their own.
+ */
+export type FileContent = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array | PlacedBytes>;
 
 /** A file that is about to be written. */
 export interface NewFile {
@@ -96,9 +107,18 @@ async function writeTemporary(path: string, content: FileContent): Promise<strin
   try {
     const file = await open(temporary, 'wx');
     try {
-      if (typeof content === 'string') await writeAll(file, new TextEncoder().encode(content));
-      else if (content instanceof Uint8Array) await writeAll(file, content);
-      else for await (const chunk of content) await writeAll(file, chunk);
+      if (typeof content === 'string') await writeAll(file, new TextEncoder().encode(content), 0);
+      else if (content instanceof Uint8Array) await writeAll(file, content, 0);
+      else {
+        let end = 0;
+        for await (const chunk of content) {
+          if (!(chunk instanceof Uint8Array)) await writeAll(file, chunk.bytes, chunk.at);
+          else {
+            await writeAll(file, chunk, end);
+            end += chunk.length;
+          }
+        }
+      }
       await file.sync();
     } finally {
       await file.close();
@@ -110,9 +130,9 @@ async function writeTemporary(path: string, content: FileContent): Promise<strin
   }
 }
 
-async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+async function writeAll(file: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
   for (let offset = 0; offset < bytes.length; ) {
-    offset += (await file.write(bytes, offset, bytes.length - offset)).bytesWritten;
+    offset += (await file.write(bytes, offset, bytes.length - offset, at + offset)).bytesWritten;
   }
 }
 

@@ -18,6 +18,7 @@ export {
   listFolder,
   locateInside,
   type NewFile,
+  type PlacedBytes,
   readFileCapped,
   readJsonFile,
   replaceFiles,
@@ -54,9 +55,11 @@ export {
   encodeSafetensors,
   type PendingTensor,
   parseSafetensors,
+  placedSafetensors,
   readSafetensors,
   type SafetensorsFile,
   safetensorsChunks,
+  type TensorBytes,
   writeSafetensors,
 } from './safetensors.js';
 export type { HeaderMetadata } from './safetensors-header.js';

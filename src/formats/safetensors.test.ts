@@ -6,9 +6,11 @@ import { InputError } from '../registry/index.js';
 import {
   encodeSafetensors,
   parseSafetensors,
+  placedSafetensors,
   readSafetensors,
   type StoredTensor,
   toFloat32,
+  writeFileAtomic,
   writeSafetensors,
 } from './index.js';
 
@@ -221,5 +223,46 @@ describe('writing', () => {
       'expected at most 64 dimensions, found 65',
     );
     expect(readdirSync(folder)).not.toContain('bad');
+  });
+});
+
+describe('tensors that are written to their places', () => {
+  const tensors = ['a', 'b', 'none', 'c'].map((name, index) => {
+    const count = name === 'none' ? 0 : index + 2;
+    return { ...tensor(name, count), bytes: new Uint8Array(4 * count).fill(index + 1) };
+  });
+  const path = join(folder, 'placed.safetensors');
+  const write = async (given: readonly { name: string; bytes: Uint8Array }[]) => {
+    const file = { tensors, metadata: { format: 'pt' } };
+    await writeFileAtomic(
+      path,
+      placedSafetensors(
+        file,
+        'f',
+        (async function* () {
+          yield* given;
+        })(),
+      ),
+    );
+  };
+
+  it('are the same file in any order', async () => {
+    const expected = encodeSafetensors({ tensors, metadata: { format: 'pt' } });
+    for (const given of [tensors, tensors.toReversed(), [2, 0, 3, 1].map((index) => tensors[index])]) {
+      await write(given);
+      expect(new Uint8Array(readFileSync(path))).toEqual(expected);
+    }
+  });
+
+  it('come once each, of the size that the header says', async () => {
+    const before = readFileSync(path);
+    const [a, b, none, c] = tensors;
+    await expect(write([a, b, none])).rejects.toThrow('f: expected the bytes of "c", got none');
+    await expect(write([a, b, none, c, a])).rejects.toThrow('f: expected each tensor of the file once, got "a"');
+    await expect(write([{ ...a, bytes: c.bytes }])).rejects.toThrow(
+      'f: tensor "a": expected 8 bytes for F32 [2], found 20',
+    );
+    expect(readFileSync(path)).toEqual(before);
+    expect(readdirSync(folder).filter((name) => name.includes('placed'))).toEqual(['placed.safetensors']);
   });
 });

@@ -1,6 +1,6 @@
 import { InputError, quote } from '../registry/index.js';
 import { type StoredTensor, storedByteLength, type TensorHeader } from './dtypes.js';
-import { writeFileAtomic } from './files.js';
+import { type PlacedBytes, writeFileAtomic } from './files.js';
 import {
   encodeHeader,
   type HeaderMetadata,
@@ -23,6 +23,14 @@ export interface SafetensorsFile<Tensor extends TensorHeader = StoredTensor> ext
 export interface PendingTensor extends TensorHeader {
   /** Gives as many bytes as dtype and shape ask for. */
   read(): Uint8Array | Promise<Uint8Array>;
+}
+
+/** The bytes of a tensor of a file whose header says what it is. */
+export interface TensorBytes {
+  /** Its name there. */
+  readonly name: string;
+  /** As many as dtype and shape ask for. */
+  readonly bytes: Uint8Array;
 }
 
 /**
@@ -117,12 +125,57 @@ async function* pieces(
   yield header;
   for (const tensor of tensors) {
     const bytes = 'bytes' in tensor ? tensor.bytes : await tensor.read();
-    const { name, dtype, shape } = tensor;
-    if (bytes.length !== storedByteLength(dtype, shape)) {
-      throw new InputError(
-        `${source}: tensor ${quote(name)}: expected ${storedByteLength(dtype, shape)} bytes for ${dtype} [${shape}], found ${bytes.length}`,
-      );
-    }
+    requireSize(tensor, bytes, source);
     for (let begin = 0; begin < bytes.length; begin += WRITE_BYTES) yield bytes.subarray(begin, begin + WRITE_BYTES);
   }
+}
+
+/**
+ * The bytes of a safetensors file whose tensors come in any order: each is written to its place as it comes, so that those that are
+ * made together need not be neighbours.
+ *
+ * @param file - What the file will hold, in the order of the data.
+ * @param source - Its name, for messages.
+ * @param tensors - Each of them, once.
+ * @throws InputError as {@link encodeSafetensors}, at once; for a tensor of another size when it comes.
+ */
+export function placedSafetensors(
+  file: SafetensorsFile<TensorHeader>,
+  source: string,
+  tensors: AsyncIterable<TensorBytes>,
+): AsyncIterable<Uint8Array | PlacedBytes> {
+  return placed(encodeHeader(file.tensors, file, source), file.tensors, { source, tensors });
+}
+
+async function* placed(
+  header: Uint8Array,
+  headers: readonly TensorHeader[],
+  { source, tensors }: { source: string; tensors: AsyncIterable<TensorBytes> },
+): AsyncGenerator<Uint8Array | PlacedBytes> {
+  yield header;
+  const places = new Map<string, { at: number; tensor: TensorHeader }>();
+  let end = header.length;
+  for (const tensor of headers) {
+    places.set(tensor.name, { at: end, tensor });
+    end += storedByteLength(tensor.dtype, tensor.shape) ?? 0;
+  }
+  for await (const { name, bytes } of tensors) {
+    const place = places.get(name);
+    if (!place) throw new TypeError(`${source}: expected each tensor of the file once, got ${quote(name)}`);
+    places.delete(name);
+    requireSize(place.tensor, bytes, source);
+    for (let begin = 0; begin < bytes.length; begin += WRITE_BYTES) {
+      yield { at: place.at + begin, bytes: bytes.subarray(begin, begin + WRITE_BYTES) };
+    }
+  }
+  const [missing] = places.keys();
+  if (missing !== undefined) throw new TypeError(`${source}: expected the bytes of ${quote(missing)}, got none`);
+}
+
+function requireSize({ name, dtype, shape }: TensorHeader, bytes: Uint8Array, source: string): void {
+  const size = storedByteLength(dtype, shape);
+  if (bytes.length === size) return;
+  throw new InputError(
+    `${source}: tensor ${quote(name)}: expected ${size} bytes for ${dtype} [${shape}], found ${bytes.length}`,
+  );
 }

@@ -19,6 +19,7 @@ export type {
   LockFact,
   LockKnowledge,
   LockMethod,
+  LockPlan,
   LockReportValue,
   LockResult,
   LockStepReport,
@@ -30,6 +31,7 @@ export { type SpecDef, specdef } from './specdef/index.js';
 export { type SpecDefOptions, specDefOptions } from './specdef/options.js';
 export { type TripletOptions, type TripletSource, tripletSource } from './specdef/spectrum.js';
 export { type StageOptions, stagedLock } from './stages.js';
+export { type OutputError, OutputErrors } from './symmetry/output-errors.js';
 export { type UtilityBudget, UtilityGuard } from './utility-guard.js';
 
 /** All lock methods by name. */

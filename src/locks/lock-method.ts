@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Dataset } from '../data/index.js';
 import type { EngineOptions } from '../engine/index.js';
-import type { ModelSpec, StateDict } from '../models/index.js';
+import type { ModelSpec, StateDict, WeightChange, WeightShapes } from '../models/index.js';
 import type { Evaluation, Task } from '../tasks/index.js';
 import type { OptimizerSpec, ParameterSet, Reference, RunOptions } from '../training/index.js';
 import type { UtilityBudget, UtilityGuard } from './utility-guard.js';
@@ -127,6 +127,14 @@ export interface LockKnowledge {
   };
 }
 
+/** What a lock does to weights, found from their shapes alone. */
+export interface LockPlan {
+  /** In this order. */
+  readonly changes: readonly WeightChange[];
+  /** As in {@link LockResult}. */
+  readonly story: LockStory;
+}
+
 /** A lock method: an entry of the registry. */
 export interface LockMethod<Options = unknown> {
   /** Name on the command line, also of the group of its options. */
@@ -162,7 +170,15 @@ export interface LockMethod<Options = unknown> {
    *
    * @throws InputError when there are none.
    */
-  locks(weights: StateDict, options: Options, model: ModelSpec): readonly string[];
+  locks(weights: WeightShapes, options: Options, model: ModelSpec): readonly string[];
+  /**
+   * What it does, of a method that needs neither data nor the whole model: where the former are not given, a model is locked by it on
+   * the disk and never loaded. None of all others.
+   *
+   * @param seed - As the context's.
+   * @throws InputError as {@link locks}.
+   */
+  plan?(model: ModelSpec & { readonly weights: WeightShapes }, options: Options, seed: number): LockPlan;
   /** What an adaptive attacker may know of a lock with these options; default nothing. */
   reveals?(options: Options): LockKnowledge;
   /** Options with which it does all but lock, the control beside every lock; none where nothing is left then. */

@@ -21,10 +21,21 @@ export type {
 } from './card.js';
 export { readModelCard, writeModelCard } from './card-files.js';
 export { type CardPreprocessing, preprocessingDifferences } from './card-preprocessing.js';
+export type { ChangeOptions, WeightChange, WeightWatch } from './changed-weights.js';
 export { type CifarResNetConfig, cifarResnets } from './cifar-resnet.js';
 export { type CnnConfig, cnn } from './cnn.js';
 export { architectures, parseConfig, readConfig } from './config.js';
-export { initializeModel, loadModel, saveModel, writtenParameters } from './directory.js';
+export {
+  initializeModel,
+  type LoadOptions,
+  loadModel,
+  loadOpened,
+  openModel,
+  type SaveOptions,
+  saveChanged,
+  saveModel,
+  writtenParameters,
+} from './directory.js';
 export { classWithHead, familyKeys, headKind, keysOfHead } from './head.js';
 export {
   type HubContext,
@@ -38,7 +49,7 @@ export {
 export { classNames } from './labels.js';
 export * from './language/index.js';
 export { type MlpConfig, mlp } from './mlp.js';
-export type { Model } from './model.js';
+export type { Model, ModelOnDisk } from './model.js';
 export {
   findModelFiles,
   findOldFiles,
@@ -58,6 +69,7 @@ export {
   requireWeights,
   type StateDict,
   type Weight,
+  type WeightShapes,
 } from './state-dict.js';
 export type { StateDictPolicy } from './state-dict-policy.js';
 export type { CacheShape, DecoderInputs, DecoderOutputs, DecoderPast, KeyValue, TextDecoder } from './text-decoder.js';

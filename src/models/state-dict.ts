@@ -14,6 +14,9 @@ export interface Weight {
 /** All weights of a model by their names in the original framework, in file order. */
 export type StateDict = ReadonlyMap<string, Weight>;
 
+/** Shapes of weights by name, in file order: what is known of them before they are read. */
+export type WeightShapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;
+
 /** The values alone, as optimizers take them. */
 export function parameterSet(weights: StateDict): Map<string, Float32Array> {
   return new Map([...weights].map(([name, { data }]) => [name, data]));

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import {
+  type FileContent,
   fromFloat32,
   INDEX,
   locateInside,
@@ -8,6 +9,7 @@ import {
   openTensors,
   type PendingTensor,
   readJsonFile,
+  type SafetensorsFile,
   type Shard,
   SINGLE,
   safetensorsChunks,
@@ -18,9 +20,9 @@ import type { StateSpec } from '../nn/index.js';
 import { InputError, quote } from '../registry/index.js';
 import { type ModelSpec, modelState } from './architecture.js';
 import { requireClassCount } from './class-count.js';
-import type { Model } from './model.js';
+import type { Model, ModelOnDisk } from './model.js';
 import { CONFIG_FILE } from './model-files.js';
-import { initializeWeights, requireFinite, requireWeights, type Weight } from './state-dict.js';
+import { initializeWeights, requireFinite, requireWeights, type Weight, type WeightShapes } from './state-dict.js';
 import { type MatchedTensors, matchTensors } from './state-dict-policy.js';
 import { takenOver } from './taken-over.js';
 
@@ -29,34 +31,64 @@ const maxIndexBytes = 64 * 2 ** 20;
 /** Weights of a folder, as a model has them. */
 export type ReadWeights = Pick<Model, 'weights' | 'notes'> & Required<Pick<Model, 'stored'>>;
 
+/** Where a folder's weights are from, and what they are for. */
+export interface WeightsNeed {
+  /** Where the configuration is from; undefined where the caller gave it. */
+  readonly configFile?: string;
+  /** Of the weights that the folder lacks and that may be drawn. */
+  readonly seed: number;
+  /** The model as the folder has it, where this one has another head. */
+  readonly own?: ModelSpec;
+}
+
+/** What the headers of a folder's weights say of a model. */
+interface FoundWeights extends MatchedTensors, Required<Pick<ModelOnDisk, 'weights' | 'stored' | 'notes'>> {
+  readonly files: OpenTensors;
+}
+
 /**
- * Reads the weights of a folder for a model, a tensor at a time: its stored bytes are never in memory beside its values.
+ * Finds the weights of a folder for a model, from their headers alone.
  *
- * @param options - `configFile`: where the configuration is from; undefined where the caller gave it. `seed`: of the weights
- *   that the folder lacks and that may be drawn. `own`: the model as the folder has it, where this one has another head.
- * @throws InputError when the tensors are not those of the architecture, or hold NaN or infinities.
+ * @throws InputError when the tensors are not those of the architecture.
  */
-export async function readWeights(
+export async function findModelWeights(
   folder: string,
   spec: ModelSpec,
-  { configFile, seed, own }: { configFile?: string; seed: number; own?: ModelSpec },
-): Promise<ReadWeights> {
+  { configFile, seed, own }: WeightsNeed,
+): Promise<FoundWeights> {
   const files = await openTensors(folder);
   const state = modelState(spec);
-  const { declared, unknown, fresh } = matchFiles(files, spec, folder, state);
+  const matched = matchFiles(files, spec, folder, state);
+  const { declared, unknown, fresh } = matched;
   const shapes = new Map<string, Pick<TensorHeader, 'shape'>>();
-  for (const header of files.headers) {
-    const name = declared.get(header.name);
-    if (name !== undefined && !shapes.has(name)) shapes.set(name, header);
+  const stored = new Map<string, TensorHeader['dtype']>();
+  for (const { name: tensor, dtype, shape } of files.headers) {
+    const name = declared.get(tensor);
+    if (name === undefined || shapes.has(name)) continue;
+    shapes.set(name, { shape });
+    stored.set(name, dtype);
   }
   const notes = own ? takenOver(folder, { model: spec, own }, state, shapes) : [];
   for (const header of unknown) shapes.set(header.name, header);
   requireClassCount(shapes, state, spec, { source: folder, configFile });
-  requireWeights(new Map([...shapes, ...fresh.map((entry) => [entry.name, entry] as const)]), state, folder);
+  const weights: WeightShapes = new Map([...shapes, ...fresh.map((entry) => [entry.name, entry] as const)]);
+  requireWeights(weights, state, folder);
+  return {
+    ...{ ...matched, files, weights, stored },
+    notes: fresh.length > 0 ? [...notes, freshNote(folder, fresh, seed)] : notes,
+  };
+}
+
+/**
+ * Reads the weights of a folder for a model, a tensor at a time: its stored bytes are never in memory beside its values.
+ *
+ * @throws InputError when the tensors are not those of the architecture, or hold NaN or infinities.
+ */
+export async function readWeights(folder: string, spec: ModelSpec, need: WeightsNeed): Promise<ReadWeights> {
+  const { files, declared, fresh, stored, notes } = await findModelWeights(folder, spec, need);
   const weights = new Map<string, Weight>();
-  const stored = new Map<string, TensorHeader['dtype']>();
   for (const { path, tensors } of files.shards) {
-    for (const { name, dtype, shape } of tensors) {
+    for (const { name, shape } of tensors) {
       const entry = declared.get(name);
       if (entry === undefined) continue;
       const weight = { shape, data: new Float32Array(shape.reduce((product, length) => product * length, 1)) };
@@ -64,14 +96,11 @@ export async function readWeights(
       requireFinite(name, weight, path);
       const tied = weights.get(entry);
       if (tied) requireEqual({ name, weight }, { name: entry, weight: tied }, spec, path);
-      else {
-        weights.set(entry, weight);
-        stored.set(entry, dtype);
-      }
+      else weights.set(entry, weight);
     }
   }
-  for (const [name, weight] of initializeWeights(fresh, seed)) weights.set(name, weight);
-  return { weights, stored, notes: fresh.length > 0 ? [...notes, freshNote(folder, fresh, seed)] : notes };
+  for (const [name, weight] of initializeWeights(fresh, need.seed)) weights.set(name, weight);
+  return { weights, stored, notes };
 }
 
 function matchFiles(
@@ -83,8 +112,12 @@ function matchFiles(
   return matchTensors(files.headers, state, architecture.stateDictPolicy?.(config) ?? {}, folder);
 }
 
-/** Tensors that are one parameter must be one in the file too: training would change them together. */
-function requireEqual(
+/**
+ * Tensors that are one parameter must be one in the file too: training would change them together.
+ *
+ * @throws InputError when their values differ.
+ */
+export function requireEqual(
   { name, weight }: { name: string; weight: Weight },
   entry: { name: string; weight: Weight },
   { config }: ModelSpec,
@@ -114,24 +147,52 @@ export async function weightFiles(folder: string, model: Model): Promise<NewFile
     const file = { tensors: newTensors(model), metadata: { format: 'pt' } };
     return [{ name: SINGLE, content: () => safetensorsChunks(file, join(folder, SINGLE)) }];
   }
+  return likeFiles(folder, { ...model, source }, ({ file, path, files, entryOf }) => {
+    const tensors = file.tensors.map((header): PendingTensor => {
+      const entry = entryOf(header.name);
+      const read = async () => (await files.tensor(header.name)).bytes;
+      return (entry === undefined ? undefined : pending(model, header, entry)) ?? { ...header, read };
+    });
+    return safetensorsChunks({ ...file, tensors }, path);
+  });
+}
+
+/** A file of weights that is to be written like one of a model's source. */
+export interface NewWeightFile {
+  /** What it will hold: the tensors of the source's file, and in the last those that were drawn. */
+  readonly file: SafetensorsFile<TensorHeader>;
+  /** Where it will lie. */
+  readonly path: string;
+  /** The source's weights. */
+  readonly files: OpenTensors;
+  /** The model's entry that a tensor is; none of what nothing is computed with. */
+  readonly entryOf: (tensor: string) => string | undefined;
+}
+
+/** Files of weights like those that a model was read from. */
+export async function likeFiles(
+  folder: string,
+  model: ModelOnDisk & { readonly source: string },
+  contentOf: (file: NewWeightFile) => FileContent,
+): Promise<NewFile[]> {
+  const { source } = model;
   const files = await openTensors(source);
   const { declared, fresh } = matchFiles(files, model, source, modelState(model));
-  const added = fresh.flatMap((entry) => pending(model, { ...entry, dtype: 'F32' }, entry.name) ?? []);
+  const drawn = fresh.filter(({ name }) => model.weights.has(name));
+  const added = drawn.map(({ name, shape }): TensorHeader => ({ name, dtype: 'F32', shape }));
+  const own = new Set(added.map(({ name }) => name));
+  const entryOf = (name: string) => declared.get(name) ?? (own.has(name) ? name : undefined);
   const last = files.shards.at(-1);
   const isForeign = files.format !== 'safetensors';
   const shards = files.shards.map((shard, index) => {
     const name = isForeign ? shardName(index, files.shards.length) : shard.name;
-    const kept = shard.tensors.map((header): PendingTensor => {
-      const entry = declared.get(header.name);
-      const read = async () => (await files.tensor(header.name)).bytes;
-      return (entry === undefined ? undefined : pending(model, header, entry)) ?? { ...header, read };
-    });
     const file = {
       ...shard,
       ...(isForeign && { metadata: { format: 'pt' } }),
-      tensors: shard === last ? [...kept, ...added] : kept,
+      tensors: shard === last ? [...shard.tensors, ...added] : [...shard.tensors],
     };
-    return { name, tensors: file.tensors, content: () => safetensorsChunks(file, join(folder, name)) };
+    const content = () => contentOf({ file, path: join(folder, name), files, entryOf });
+    return { name, tensors: file.tensors, content };
   });
   if (files.shards.length === 1 && shards[0].name === SINGLE) return shards;
   if (isForeign) return [...shards, { name: INDEX, content: () => newIndex(shards) }];

@@ -8,7 +8,7 @@ export {
   type UnitJoint,
   unitsOf,
 } from './joints.js';
-export { Linear, type LinearRef, type MutableWeights, type Values, valuesOf } from './linear.js';
+export { Linear, type LinearRef, type MutableWeights, sidesOf, type Values, valuesOf } from './linear.js';
 export {
   type Block,
   balanceUnit,

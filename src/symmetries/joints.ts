@@ -1,5 +1,5 @@
-import type { ModelSpec, StateDict } from '../models/index.js';
-import { Linear, type LinearRef } from './linear.js';
+import type { ModelSpec, WeightShapes } from '../models/index.js';
+import { type LinearRef, sidesOf } from './linear.js';
 import type { Block, Place, Slot, Unit } from './moves.js';
 import { type LayerPair, layerPairs } from './pairs.js';
 import { type AttentionStructure, type BatchNormStructure, type NormStructure, structureOf } from './structure.js';
@@ -55,9 +55,9 @@ export type Joint = UnitJoint | MatrixJoint;
  * head, and between its queries and keys where no positions turn them; a factor for each pair that positions turn, for each gain of a
  * norm, channel of a batch norm, unit of a gated layer and unit behind a ReLU.
  */
-export function jointsOf(model: ModelSpec, weights: StateDict): Joint[] {
+export function jointsOf(model: ModelSpec, weights: WeightShapes): Joint[] {
   const { attentions, norms, gates, batchNorms, gainOffset } = structureOf(model, weights);
-  const linear = (ref: LinearRef) => new Linear(weights, ref);
+  const linear = (ref: LinearRef) => sidesOf(weights, ref);
   return [
     ...attentions.flatMap((attention) => attentionJoints(attention, linear, gainOffset)),
     ...norms.map((norm) => normJoint(norm, linear, gainOffset)),
@@ -79,7 +79,7 @@ export function unitsOf(joint: Joint): readonly Unit[] {
   );
 }
 
-type Find = (ref: LinearRef) => Linear;
+type Find = (ref: LinearRef) => ReturnType<typeof sidesOf>;
 
 const joint = (kind: JointKind, weight: string, units: readonly Unit[]): UnitJoint => ({
   ...{ form: 'units', kind, name: `${kind} ${weight}`, units },

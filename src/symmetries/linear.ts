@@ -1,3 +1,5 @@
+import type { WeightShapes } from '../models/index.js';
+
 /** Values of a weight: float32 as models hold them, or float64, in which an exact symmetry is exact to its rounding. */
 export type Values = Float32Array | Float64Array;
 
@@ -16,7 +18,7 @@ export interface LinearRef {
   readonly offset?: number;
 }
 
-function weightOf(weights: MutableWeights, name: string) {
+function weightOf<Weight>(weights: ReadonlyMap<string, Weight>, name: string): Weight {
   const weight = weights.get(name);
   if (!weight) throw new TypeError(`${name}: expected a weight of the model`);
   return weight;
@@ -25,6 +27,13 @@ function weightOf(weights: MutableWeights, name: string) {
 /** The values of a weight, to be changed in place. */
 export function valuesOf(weights: MutableWeights, name: string): Values {
   return weightOf(weights, name).data;
+}
+
+/** Outputs and inputs of a linear layer, the bias not counted, by the shape of its weight. */
+export function sidesOf(weights: WeightShapes, { weight, isTransposed = false }: LinearRef) {
+  const { shape } = weightOf(weights, weight);
+  const outputs = shape[isTransposed ? 1 : 0];
+  return { outputs, inputs: shape.reduce((product, length) => product * length, 1) / outputs };
 }
 
 /** A linear layer seen as a matrix of outputs by inputs, in double precision. */
@@ -38,12 +47,13 @@ export class Linear {
   readonly #strides: readonly [number, number];
   readonly #offset: number;
 
-  constructor(weights: MutableWeights, { weight, bias, isTransposed = false, offset = 0 }: LinearRef) {
-    const { shape, data } = weightOf(weights, weight);
-    this.outputs = shape[isTransposed ? 1 : 0];
-    this.inputs = data.length / this.outputs;
+  constructor(weights: MutableWeights, layer: LinearRef) {
+    const { weight, bias, isTransposed = false, offset = 0 } = layer;
+    const { outputs, inputs } = sidesOf(weights, layer);
+    this.outputs = outputs;
+    this.inputs = inputs;
     this.#strides = isTransposed ? [1, this.outputs] : [this.inputs, 1];
-    this.#data = data;
+    this.#data = valuesOf(weights, weight);
     this.#bias = bias === undefined ? undefined : valuesOf(weights, bias);
     this.#offset = offset;
   }

@@ -1,4 +1,4 @@
-import type { ModelSpec, StateDict } from '../models/index.js';
+import type { ModelSpec, WeightShapes } from '../models/index.js';
 import type { LinearRef } from './linear.js';
 
 /** Attention whose heads can be balanced. */
@@ -111,7 +111,7 @@ function headsOf({ architecture, config }: ModelSpec, width: number): { keyHeads
 }
 
 /** Finds in a model what {@link Structure} describes, by the names of its weights. */
-export function structureOf(model: ModelSpec, weights: StateDict): Structure {
+export function structureOf(model: ModelSpec, weights: WeightShapes): Structure {
   const has = (name: string) => weights.has(name);
   const linear = (module: string, more: Partial<LinearRef> = {}): LinearRef => ({
     weight: `${module}.weight`,

@@ -167,6 +167,19 @@ describe('weightlock lock --method, of a method that is registered', () => {
     expect(text).toMatch(/float32 +0\.0e\+0 +0\.0e\+0/);
   });
 
+  it('gives the same weights where data are given, and the model is loaded for them', async () => {
+    const data = ['--data.classes', '0,1,2', '--data.test-limit', '50'];
+    const { exitCode, text } = await weightlock(at('model'), at('judged'), '--method', 'rebalance', ...data);
+    expect(exitCode).toBe(0);
+    expect(text).not.toContain('on noise');
+    const [alone, judged] = await Promise.all(
+      ['balanced', 'judged'].map((name) => readFile(at(name, 'model.safetensors'))),
+    );
+    expect(judged).toEqual(alone);
+    const dry = await weightlock(at('model'), at('dry'), '--method', 'rebalance', '--dry-run');
+    expect(dry.text).toContain(`would lock 3 weight matrices of ${at('model')} with rebalance;`);
+  });
+
   it('reads the tasks that attackers may be after, and refuses those that nothing uses', async () => {
     const given = [
       at('model'),

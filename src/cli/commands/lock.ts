@@ -5,7 +5,7 @@ import { digestOfModel } from '../../evidence/index.js';
 import { cardDisagreements, describeEstimate, estimateRun, type LockedInfo, Runner } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { type LockKey, type LockMethod, type LockStory, lockKey, lockMethods, stagedLock } from '../../locks/index.js';
-import { findModelFiles, loadModel, type Model } from '../../models/index.js';
+import { findModelFiles, loadModel, type Model, openModel } from '../../models/index.js';
 import { InputError, OutputError, optionsOf, optionsUnder, quote } from '../../registry/index.js';
 import { magnitude, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
 import { requireTrainable } from '../../training/index.js';
@@ -122,10 +122,9 @@ export const lock = defineCommand({
     }
     const own = lockOptions(method, chosenOptions(options, options.method), options.sham);
     const config = await givenConfig(options);
-    const released = await loadModel(source, { config });
-    const task = await lockTask({ source, released, method, own, config, options }, note);
-    const model = task?.model ?? released;
     requireProxies(method, options.proxies);
+    const { onDisk, loaded, task } = await modelToLock({ source, config, method, own, options }, note);
+    const model = onDisk ?? loaded;
     const proxies = await loadProxies(options.proxies, { source, model, note });
     warn(context, [...(model.notes ?? []), ...(task?.warnings ?? [])]);
     const inputs = {
@@ -140,7 +139,10 @@ export const lock = defineCommand({
     if (leftOut.length > 0) note(`${source}: not copied: ${leftOut.map((name) => quote(name)).join(', ')}`);
     if (dryRun) {
       const training = method.training?.(own);
-      const needs = training && (await estimateRun({ model, ...training, examples: task?.parts.train, folder: path }));
+      const needs =
+        training &&
+        loaded &&
+        (await estimateRun({ model: loaded, ...training, examples: task?.parts.train, folder: path }));
       const { length } = method.locks(model.weights, own, model);
       const on = task ? `, ${task.examples} examples` : '';
       print(`would lock ${length} weight matrices of ${source} with ${method.name}${on}; ${path} (${state})`);
@@ -150,16 +152,15 @@ export const lock = defineCommand({
     const { found, folder } = await runOnce(context, 'lock', {
       inputs,
       output,
-      compute: (run) =>
-        new Runner({ engine: { threads, device }, seed }, { folder: run, signal, progress: phaseProgress(context) })
-          .lock(
-            { name: 'lock', output: { path: output, force } },
-            {
-              ...{ from: model, data: task && { ...task.parts, spec: task.data }, method, options: own },
-              adversary: proxies.datasets,
-            },
-          )
-          .then(({ info }) => info),
+      compute: async (run) => {
+        const shown = { folder: run, signal, progress: phaseProgress(context) };
+        const runner = new Runner({ engine: { threads, device }, seed }, shown);
+        const part = { name: 'lock', output: { path: output, force } };
+        if (onDisk) return (await runner.lockOnDisk(part, { from: onDisk, method, options: own })).info;
+        const data = task && { ...task.parts, spec: task.data };
+        const locked = { from: loaded, data, method, options: own, adversary: proxies.datasets };
+        return (await runner.lock(part, locked)).info;
+      },
     });
     if (options.key !== undefined) await writeKey(options.key, lockKey(own, seed), force);
     print(sigmaTable(found));
@@ -262,20 +263,29 @@ async function authorizedTask(
   };
 }
 
-/** The task that a method locks for; none for a method that needs no data, where the user gave none either. */
-async function lockTask(
-  { method, own, ...given }: TaskGiven & { readonly method: LockMethod; readonly own: unknown },
+/** The model to lock: on the disk alone, or loaded, with the task that it is locked for where there is one. */
+type ModelToLock =
+  | { readonly onDisk: Awaited<ReturnType<typeof openModel>>; readonly loaded?: undefined; readonly task?: undefined }
+  | { readonly onDisk?: undefined; readonly loaded: Model; readonly task?: Awaited<ReturnType<typeof authorizedTask>> };
+
+/** A method that needs no data has no task where the user gave none; then it may do without the model in memory too. */
+async function modelToLock(
+  { method, own, ...given }: Omit<TaskGiven, 'released'> & { readonly method: LockMethod; readonly own: unknown },
   note: (text: string) => void,
-) {
+): Promise<ModelToLock> {
+  const { source, config } = given;
   const { data, task: name } = given.options;
   const isGiven = JSON.stringify(data) !== JSON.stringify(modelData.parse({}));
-  if (!method.needsData && !isGiven && name === undefined) return undefined;
-  const found = await authorizedTask(given, note);
+  const hasTask = method.needsData || isGiven || name !== undefined;
+  if (!hasTask && method.plan) return { onDisk: await openModel(source, { config }) };
+  const released = await loadModel(source, { config });
+  if (!hasTask) return { loaded: released };
+  const found = await authorizedTask({ ...given, released }, note);
   const { task, model, parts } = found;
   const training = method.training?.(own);
   if (training) requireTrainable(model, parts.train, training.batchSize);
   else task.requireFit(model, parts.train);
-  return found;
+  return { loaded: model, task: found };
 }
 
 /** How far outputs on noise are from the original's, where no data say what that costs. */

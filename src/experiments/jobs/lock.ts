@@ -1,12 +1,25 @@
-import { type EngineOptions, withPrograms } from '../../engine/index.js';
+import { type EngineOptions, type FlopTally, type ProgramCache, withPrograms } from '../../engine/index.js';
 import {
   type LockData,
   type LockMethod,
   type LockResult,
   type LockStepReport,
+  type LockStory,
   lockContext,
+  OutputErrors,
 } from '../../locks/index.js';
-import { type Model, type StateDict, weightMatrices, writtenParameters } from '../../models/index.js';
+import {
+  loadModel,
+  loadOpened,
+  type Model,
+  type ModelOnDisk,
+  type StateDict,
+  type WeightChange,
+  type WeightMatrix,
+  type WeightWatch,
+  weightMatrices,
+  writtenParameters,
+} from '../../models/index.js';
 import { leadingSingularValues } from '../../spectra/index.js';
 import { folderHooks, type JobContext } from './train.js';
 
@@ -68,6 +81,106 @@ export async function lockJob<Options>(
   };
 }
 
+/**
+ * Locks a model on the disk, which is never loaded: weights are read, changed and written as the method's plan ties them together.
+ * Where the model is small enough to be loaded for that, its outputs on noise are compared with the original's, of the weights as they
+ * were written.
+ *
+ * @param lock - `write`: writes the model with these changes, and gives the folder. `mostCompared`: outputs are compared of models of at
+ *   most so many weights; default 2²⁸, 1 GiB of float32 values.
+ */
+export async function lockOnDiskJob<Options>(
+  { model, seed }: { model: ModelOnDisk & { readonly source: string }; seed: number },
+  {
+    method,
+    options,
+    write,
+    mostCompared = 2 ** 28,
+  }: {
+    method: Required<Pick<LockMethod<Options>, 'plan'>>;
+    options: Options;
+    write: (changes: readonly WeightChange[], watch: WeightWatch) => Promise<string>;
+    mostCompared?: number;
+  },
+  context: JobContext,
+): Promise<LockJobResult & { readonly warnings: readonly string[] }> {
+  const { folder, phase, stepOffset = 0, onStep } = context;
+  const { changes, story } = method.plan(model, options, seed);
+  const tally: FlopTally = { flops: 0 };
+  const engine = { ...context.engine, tally };
+  let path = '';
+  const spectra = await withPrograms(context.engine, async (programs) => {
+    const watch = new SpectrumWatch(model, changes, { programs, onWeight: onStep });
+    path = await write(changes, watch);
+    return watch.spectra();
+  });
+  const size = [...model.weights.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const isCompared = size <= mostCompared;
+  const outputError = isCompared ? await outputErrors(model, path, engine) : undefined;
+  await folderHooks(context).hooks.onStart?.(0);
+  folder.appendMetric({ step: stepOffset + 1, phase, flops: tally.flops });
+  return {
+    ...{ steps: 1, stepsTried: 1, stoppedByBudget: false },
+    ...{ story: { ...story, ...(outputError && { outputError }) }, flops: tally.flops, spectra },
+    warnings: isCompared
+      ? []
+      : [`The outputs were not compared with the original's: ${size} weights are more than ${mostCompared}.`],
+  };
+}
+
+/** How far the outputs of a model that was written are from the original's, the two one after the other in memory. */
+async function outputErrors(model: ModelOnDisk & { readonly source: string }, path: string, engine: EngineOptions) {
+  const errors = new OutputErrors({ model, engine });
+  try {
+    await errors.before((await loadOpened(model)).weights);
+    return (await errors.after((await loadModel(path)).weights)) as LockStory;
+  } finally {
+    await errors.release();
+  }
+}
+
+/** Notes the largest singular values of each matrix as it passes. */
+class SpectrumWatch implements WeightWatch {
+  readonly #matrices: ReadonlyMap<string, WeightMatrix>;
+  readonly #changed: ReadonlySet<string>;
+  readonly #before = new Map<string, number[]>();
+  readonly #after = new Map<string, number[]>();
+  #done = 0;
+
+  constructor(
+    model: ModelOnDisk,
+    changes: readonly WeightChange[],
+    readonly tools: { readonly programs: ProgramCache; readonly onWeight?: (done: number, name: string) => void },
+  ) {
+    this.#matrices = new Map(weightMatrices(model.weights).map((matrix) => [matrix.name, matrix]));
+    this.#changed = new Set(changes.flatMap(({ names }) => names));
+  }
+
+  async before(name: string, { data }: { data: Float32Array }): Promise<void> {
+    const matrix = this.#matrices.get(name);
+    if (matrix) this.#before.set(name, await leading(data, matrix, this.tools.programs));
+  }
+
+  async after(name: string, { data }: { data: Float32Array }): Promise<void> {
+    this.tools.onWeight?.(++this.#done, name);
+    const matrix = this.#matrices.get(name);
+    if (!matrix) return;
+    const before = this.#before.get(name) ?? [];
+    this.#after.set(name, this.#changed.has(name) ? await leading(data, matrix, this.tools.programs) : before);
+  }
+
+  /** In the order of the model. */
+  spectra(): MatrixSpectrum[] {
+    return [...this.#matrices.keys()].map((name) => ({
+      ...{ name, before: this.#before.get(name) ?? [], after: this.#after.get(name) ?? [] },
+    }));
+  }
+}
+
+function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, length) => product * length, 1);
+}
+
 /** How many singular values of each matrix are reported. */
 const reported = 8;
 
@@ -75,10 +188,14 @@ const reported = 8;
 export function largestSingularValues(weights: StateDict, engine?: EngineOptions): Promise<Map<string, number[]>> {
   return withPrograms(engine, async (programs) => {
     const found = new Map<string, number[]>();
-    for (const { name, rows, columns } of weightMatrices(weights)) {
-      const data = weights.get(name)?.data ?? new Float32Array();
-      found.set(name, [...(await leadingSingularValues(data, { rows, columns, k: reported, name, programs }))]);
+    for (const matrix of weightMatrices(weights)) {
+      const data = weights.get(matrix.name)?.data ?? new Float32Array();
+      found.set(matrix.name, await leading(data, matrix, programs));
     }
     return found;
   });
+}
+
+async function leading(data: Float32Array, matrix: WeightMatrix, programs: ProgramCache): Promise<number[]> {
+  return [...(await leadingSingularValues(data, { ...matrix, k: reported, programs }))];
 }

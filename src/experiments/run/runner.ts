@@ -2,15 +2,25 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AttackTargets } from '../../attacks/index.js';
 import { type DataParts, type DataSpec, type Dataset, loadData } from '../../data/index.js';
-import { modelState, saveOutput } from '../../evidence/index.js';
+import { modelState, saveOutput, writeOutput } from '../../evidence/index.js';
 import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
 import { type LockMethod, lockMethods } from '../../locks/index.js';
-import { cloneWeights, loadModel, type Model, type ModelCard, saveModel, writeModelCard } from '../../models/index.js';
+import {
+  cloneWeights,
+  loadModel,
+  type Model,
+  type ModelCard,
+  type ModelOnDisk,
+  saveChanged,
+  saveModel,
+  writeModelCard,
+} from '../../models/index.js';
+import { InputError } from '../../registry/index.js';
 import type { Evaluation } from '../../tasks/index.js';
 import { cardLock, cardMetrics, cardOfData, cardOfSource, cardUtility } from '../card-of-data.js';
 import { type AttackJobResult, attackJob } from '../jobs/attack.js';
 import type { AttackPlan } from '../jobs/attack-options.js';
-import { type LockJobResult, lockJob } from '../jobs/lock.js';
+import { type LockJobResult, lockJob, lockOnDiskJob } from '../jobs/lock.js';
 import { type JobContext, type TrainOptions, type TrainResult, trainJob, trainSteps } from '../jobs/train.js';
 import { evaluateModel, predict } from '../measure.js';
 import { notedProgress, type PhaseProgress } from '../progress.js';
@@ -168,7 +178,7 @@ export class Runner {
       // Not the weights in memory: what is said of a model must be measured on the file that is published.
       judge: async (published, info, card) => {
         if (!data?.test) {
-          const warnings = data ? [] : ['The utility of the locked model was not measured: no data were given.'];
+          const warnings = data ? [] : [notMeasured];
           return { info: { ...info, warnings }, card };
         }
         const test = await utilityChange(original, published.weights, data.test, engine);
@@ -176,6 +186,42 @@ export class Runner {
         return { info: { ...info, test, warnings: utilityWarnings(info, test) }, card: { ...card, metrics } };
       },
     });
+  }
+
+  /** Locks a model on the disk, which is never loaded, by a method that has a plan. */
+  async lockOnDisk<Options>(
+    part: Part & Required<Pick<Part, 'output'>>,
+    {
+      from,
+      method,
+      options,
+    }: { from: ModelOnDisk & { readonly source: string }; method: LockMethod<Options>; options: Options },
+  ): Promise<{ readonly path: string; readonly info: LockedInfo }> {
+    const { plan, name } = method;
+    if (!plan) throw new InputError(`${name}: expected a lock method that needs neither data nor the whole model`);
+    const { folder, signal } = this.context;
+    const { seed = this.spec.seed } = part;
+    const { path, force } = part.output;
+    // What is shown of it is how many weights are done.
+    const info = await this.#once<LockedInfo>(part, from.weights.size, async (job, end) => {
+      const facts = await cardOfSource(from);
+      const found = await lockOnDiskJob(
+        { model: from, seed },
+        {
+          ...{ method: { plan }, options },
+          write: async (changes, watch) => {
+            const write = () => saveChanged(path, from, changes, { force: true, card: facts, watch, signal });
+            await writeOutput(folder.path, path, { force, write });
+            return path;
+          },
+        },
+        job,
+      );
+      end(`${from.weights.size} weights`);
+      await writeModelCard(path, from, { ...facts, lock: cardLock(name, options, found) });
+      return { ...found, warnings: [notMeasured, ...found.warnings] };
+    });
+    return { path, info };
   }
 
   /** Attacks with one plan. */
@@ -205,7 +251,7 @@ export class Runner {
   }
 
   async #make<Made, Info extends Made = Made>(
-    { name, phase = name, output }: Part,
+    part: Part,
     steps: number,
     {
       make,
@@ -215,27 +261,57 @@ export class Runner {
       judge?: (written: Model, info: Made, card: ModelCard) => Promise<{ info: Info; card: ModelCard }>;
     },
   ): Promise<MadeModel<Info>> {
-    const { folder, signal } = this.context;
-    const { engine } = this.spec;
-    const path = output?.path ?? folder.file(name);
-    const noted = folder.file(`${name}.json`);
-    const stepOffset = this.#stepOffset;
-    this.#stepOffset += steps;
-    await this.#timed(name, async () => {
-      if (await isMade(folder.path, path, noted, output !== undefined)) return;
-      // A model that is only taken over has no steps to show.
-      if (steps > 0) this.#progress.begin(phase, steps);
-      const onStep = (step: number, text: string, tokens?: number) => this.#progress.advance(step, text, tokens);
-      const made = await make({ folder, phase, stepOffset, engine, signal, onStep });
-      if (steps > 0) this.#progress.end();
+    const { folder } = this.context;
+    const { output } = part;
+    const path = this.#pathOf(part);
+    const info = await this.#once<Made | Info>(part, steps, async (job, end) => {
+      const made = await make(job);
+      end();
       const { model, card } = made;
       if (output) await saveOutput(folder.path, path, model, { force: output.force, card });
       else await saveModel(path, model, { force: true, card });
       const judged = judge && (await judge(await loadModel(path), made.info, card ?? {}));
       if (judged) await writeModelCard(path, model, judged.card);
-      await writeFileAtomic(noted, `${JSON.stringify(judged?.info ?? made.info, null, 2)}\n`);
+      return judged?.info ?? made.info;
     });
-    return { path, model: await loadModel(path), info: (await readJsonFile(noted)) as Info };
+    return { path, model: await loadModel(path), info: info as Info };
+  }
+
+  #pathOf({ name, output }: Part): string {
+    return output?.path ?? this.context.folder.file(name);
+  }
+
+  /**
+   * Does a part unless it is done, and gives what was noted of it.
+   *
+   * @param work - Writes the model; may call `end` when its steps are over, before that, and say what was done.
+   */
+  async #once<Info>(
+    part: Part,
+    steps: number,
+    work: (job: JobContext, end: (what?: string) => void) => Promise<Info>,
+  ): Promise<Info> {
+    const { name, phase = name, output } = part;
+    const { folder, signal } = this.context;
+    const { engine } = this.spec;
+    const noted = folder.file(`${name}.json`);
+    const stepOffset = this.#stepOffset;
+    this.#stepOffset += steps;
+    await this.#timed(name, async () => {
+      if (await isMade(folder.path, this.#pathOf(part), noted, output !== undefined)) return;
+      // A model that is only taken over has no steps to show.
+      let isShown = steps > 0;
+      if (isShown) this.#progress.begin(phase, steps);
+      const onStep = (step: number, text: string, tokens?: number) => this.#progress.advance(step, text, tokens);
+      const end = (what?: string) => {
+        if (isShown) this.#progress.end(what);
+        isShown = false;
+      };
+      const found = await work({ folder, phase, stepOffset, engine, signal, onStep }, end);
+      end();
+      await writeFileAtomic(noted, `${JSON.stringify(found, null, 2)}\n`);
+    });
+    return (await readJsonFile(noted)) as Info;
   }
 
   /** Does a part and notes how long it took, with what runs took that were interrupted (a killed one is not counted). */
@@ -259,6 +335,9 @@ export class Runner {
     return done;
   }
 }
+
+/** What is said of a lock without data. */
+const notMeasured = 'The utility of the locked model was not measured: no data were given.';
 
 /** Whether a part was finished by an earlier run: its findings are written last, and its model is still there. */
 async function isMade(run: string, path: string, noted: string, isOutput: boolean): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { type StateDict, weightMatrices } from '../../models/index.js';
+import { type WeightShapes, weightMatrices } from '../../models/index.js';
 import { distil, distilSteps, distilTraining } from '../distil.js';
 import type { LockMethod } from '../lock-method.js';
 import { Distance } from './distance.js';
@@ -43,6 +43,6 @@ export const redistil: LockMethod<RedistilOptions> = {
   },
 };
 
-function namesOf(weights: StateDict, options: RedistilOptions): string[] {
+function namesOf(weights: WeightShapes, options: RedistilOptions): string[] {
   return weightMatrices(weights, options).map(({ name }) => name);
 }

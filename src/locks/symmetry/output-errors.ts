@@ -24,8 +24,7 @@ export class OutputErrors {
   readonly #originals: Record<string, number | null> = {};
   #outputs: Float32Array = new Float32Array();
 
-  constructor(readonly context: Pick<LockContext, 'model' | 'weights' | 'engine'>) {
-    const { model, engine } = context;
+  constructor({ model, engine }: Pick<LockContext, 'model' | 'engine'>) {
     this.#evaluator = new Evaluator(model, engine);
     const layout = Object.fromEntries(
       Object.entries(model.inputs).map(([name, { shape, dtype }]) => [
@@ -39,17 +38,16 @@ export class OutputErrors {
   }
 
   /** Looks at the weights before the lock. */
-  async before(): Promise<void> {
-    const { weights } = this.context;
+  async before(weights: StateDict): Promise<void> {
     this.#outputs = await this.#forward(parameterSet(weights));
     for (const [type, dtype] of Object.entries(types)) this.#originals[type] = await this.#error(weights, dtype);
   }
 
   /** Looks at them after it. */
-  async after(): Promise<Record<string, OutputError>> {
+  async after(weights: StateDict): Promise<Record<string, OutputError>> {
     const found: Record<string, OutputError> = {};
     for (const [type, dtype] of Object.entries(types)) {
-      found[type] = { original: this.#originals[type], locked: await this.#error(this.context.weights, dtype) };
+      found[type] = { original: this.#originals[type], locked: await this.#error(weights, dtype) };
     }
     return found;
   }

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { RandomStream } from '../../linalg/index.js';
-import type { ModelSpec, StateDict } from '../../models/index.js';
+import type { ModelSpec, WeightShapes } from '../../models/index.js';
 import { type Joint, type MutableWeights, scaleUnit, unitsOf } from '../../symmetries/index.js';
-import type { LockMethod } from '../lock-method.js';
+import type { LockMethod, LockPlan } from '../lock-method.js';
 import { powerOfTwo, symmetryOptions } from './options.js';
-import { matricesAt, openJoints, symmetryLock } from './run.js';
+import { matricesAt, namesAt, openJoints, symmetryLock } from './run.js';
 
 /** Options of `rebalance`. */
 export const rebalanceOptions = z.strictObject({
@@ -43,7 +43,7 @@ export function applyFactors(
 }
 
 /** The joints that options leave open. */
-export function rebalanced(model: ModelSpec, weights: StateDict, options: RebalanceOptions): Joint[] {
+export function rebalanced(model: ModelSpec, weights: WeightShapes, options: RebalanceOptions): Joint[] {
   return openJoints(model, weights, { method: 'rebalance', ...options });
 }
 
@@ -60,11 +60,22 @@ export const rebalance: LockMethod<RebalanceOptions> = {
   locks: (weights, options, model) => [
     ...new Set(rebalanced(model, weights, options).flatMap((joint) => matricesAt(joint, weights))),
   ],
+  plan: planOf,
   run: (context, options) =>
-    symmetryLock(context, options, () => {
-      const { model, weights, seed } = context;
-      const joints = rebalanced(model, weights, options);
-      applyFactors(weights, joints, { ...options, seed });
-      return { spread: options.spread, joints: joints.map((joint) => `${joint.name}: ${unitsOf(joint).length}`) };
-    }),
+    symmetryLock(context, options, planOf({ ...context.model, weights: context.weights }, options, context.seed)),
 };
+
+function planOf(
+  model: ModelSpec & { readonly weights: WeightShapes },
+  options: RebalanceOptions,
+  seed: number,
+): LockPlan {
+  const joints = rebalanced(model, model.weights, options);
+  return {
+    changes: joints.map((joint) => ({
+      names: namesAt(joint),
+      apply: (weights) => applyFactors(weights, [joint], { ...options, seed }),
+    })),
+    story: { spread: options.spread, joints: joints.map((joint) => `${joint.name}: ${unitsOf(joint).length}`) },
+  };
+}

@@ -1,8 +1,8 @@
-import type { ModelSpec, StateDict } from '../../models/index.js';
+import type { ModelSpec, WeightShapes } from '../../models/index.js';
 import { InputError, matchesAny } from '../../registry/index.js';
 import { type Joint, jointsOf, unitsOf, weightsOfUnit } from '../../symmetries/index.js';
 import { utilityFloor } from '../budget.js';
-import type { LockContext, LockResult, LockStory } from '../lock-method.js';
+import type { LockContext, LockPlan, LockResult } from '../lock-method.js';
 import type { SymmetryOptions } from './options.js';
 import { OutputErrors } from './output-errors.js';
 
@@ -10,23 +10,26 @@ import { OutputErrors } from './output-errors.js';
  * Changes weights in one step by what does not change the function; measured beside the original where there are examples of the
  * authorized task, else on noise. What rounding made of it must be within the budget, or the weights go back.
  *
- * @param change - Changes `context.weights` in place; says what it did.
+ * @param plan - What is done to `context.weights`.
  */
 export async function symmetryLock(
   context: LockContext,
   options: SymmetryOptions,
-  change: () => LockStory,
+  { changes, story }: LockPlan,
 ): Promise<LockResult> {
-  const { hooks, onStep } = context;
+  const { hooks, onStep, weights } = context;
+  const change = () => {
+    for (const each of changes) each.apply(weights);
+  };
   if (!context.isJudged) {
     const errors = new OutputErrors(context);
     try {
-      await errors.before();
-      const did = change();
-      const outputError = await errors.after();
+      await errors.before(weights);
+      change();
+      const outputError = await errors.after(weights);
       await hooks?.onStart?.(0);
       onStep?.({ step: 1 });
-      return { steps: 1, stepsTried: 1, stoppedByBudget: false, story: { ...did, outputError } };
+      return { steps: 1, stepsTried: 1, stoppedByBudget: false, story: { ...story, outputError } };
     } finally {
       await errors.release();
     }
@@ -35,7 +38,7 @@ export async function symmetryLock(
   const { before } = meter;
   const budget = { floor: utilityFloor(options, meter), maxKl: options.maxKl, patience: 1 };
   const guard = context.guard(budget, before);
-  const story = change();
+  change();
   const utility = await meter.measure();
   await hooks?.onStart?.(0);
   guard.check(1, utility);
@@ -52,7 +55,7 @@ export async function symmetryLock(
  */
 export function openJoints(
   model: ModelSpec,
-  weights: StateDict,
+  weights: WeightShapes,
   { method, include, exclude }: { method: string } & Pick<SymmetryOptions, 'include' | 'exclude'>,
 ): Joint[] {
   const [wanted, unwanted] = [matchesAny(include), matchesAny(exclude)];
@@ -71,6 +74,6 @@ export function namesAt(joint: Joint): string[] {
 }
 
 /** Names of the matrices among them. */
-export function matricesAt(joint: Joint, weights: StateDict): string[] {
+export function matricesAt(joint: Joint, weights: WeightShapes): string[] {
   return namesAt(joint).filter((name) => (weights.get(name)?.shape.length ?? 0) > 1);
 }

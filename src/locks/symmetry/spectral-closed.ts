@@ -1,4 +1,5 @@
-import type { LockMethod } from '../lock-method.js';
+import type { ModelSpec, WeightShapes } from '../../models/index.js';
+import type { LockMethod, LockPlan } from '../lock-method.js';
 import { symmetryLock } from './run.js';
 import { raisesOf } from './spectral.js';
 import { type SpectralOptions, spectralOptions } from './spectral-options.js';
@@ -19,13 +20,18 @@ export const spectralClosed: LockMethod<SpectralOptions> = {
   steps: () => 1,
   locks: (weights, options, model) => raisesOf(model, weights, options).flatMap(({ raised }) => raised),
   reveals: ({ topK }) => ({ raised: { topK } }),
+  plan: planOf,
   run: (context, options) =>
-    symmetryLock(context, options, () => {
-      const raises = raisesOf(context.model, context.weights, options);
-      for (const raise of raises) raise.apply(context.weights);
-      return {
-        factor: options.factor,
-        raises: raises.map(({ raised, reach, paidBy }) => ({ raised, reach, paidBy })),
-      };
-    }),
+    symmetryLock(context, options, planOf({ ...context.model, weights: context.weights }, options)),
 };
+
+function planOf(model: ModelSpec & { readonly weights: WeightShapes }, options: SpectralOptions): LockPlan {
+  const raises = raisesOf(model, model.weights, options);
+  return {
+    changes: raises,
+    story: {
+      factor: options.factor,
+      raises: raises.map(({ raised, reach, paidBy }) => ({ raised, reach, paidBy })),
+    },
+  };
+}

@@ -1,5 +1,5 @@
 import { svd, TopSingularSubspace } from '../../linalg/index.js';
-import type { ModelSpec, StateDict } from '../../models/index.js';
+import type { ModelSpec, WeightShapes } from '../../models/index.js';
 import {
   type Joint,
   Linear,
@@ -7,6 +7,7 @@ import {
   type MutableWeights,
   multiplyBlock,
   scaleUnit,
+  sidesOf,
   type UnitJoint,
 } from '../../symmetries/index.js';
 import { matricesAt, namesAt, openJoints } from './run.js';
@@ -20,6 +21,8 @@ export interface Raise {
   readonly reach: 'top' | 'all';
   /** The weights that are divided so that the function stays. */
   readonly paidBy: readonly string[];
+  /** All weights that it needs. */
+  readonly names: readonly string[];
   /** Does it, in place. */
   apply(weights: MutableWeights): void;
 }
@@ -31,7 +34,7 @@ export interface Raise {
  *
  * @throws InputError where nothing can be raised.
  */
-export function raisesOf(model: ModelSpec, weights: StateDict, options: SpectralOptions): Raise[] {
+export function raisesOf(model: ModelSpec, weights: WeightShapes, options: SpectralOptions): Raise[] {
   const joints = openJoints(model, weights, { method: 'spectral-closed', ...options });
   const taken = new Set<string>();
   const raises: Raise[] = [];
@@ -54,7 +57,7 @@ function rank({ form, kind }: Joint): number {
 }
 
 /** All singular values of what a joint multiplies, or, where that are gains, of what it divides. */
-function wholeRaise(joint: UnitJoint, weights: StateDict, { factor }: SpectralOptions): Raise | undefined {
+function wholeRaise(joint: UnitJoint, weights: WeightShapes, { factor }: SpectralOptions): Raise | undefined {
   const isMatrix = (name: string) => (weights.get(name)?.shape.length ?? 0) > 1;
   const side = (part: 'times' | 'over') =>
     namesAt({ ...joint, units: joint.units.map((unit) => ({ times: unit[part], over: [] })) });
@@ -68,6 +71,7 @@ function wholeRaise(joint: UnitJoint, weights: StateDict, { factor }: SpectralOp
     reach: 'all',
     // Running statistics follow the layer that they are of.
     paidBy: paidBy.length > 0 ? paidBy : raised.filter((name) => !isMatrix(name)),
+    names: namesAt(joint),
     apply: (changed) => {
       for (const unit of joint.units) scaleUnit(changed, unit, isTurned ? 1 / factor : factor);
     },
@@ -79,11 +83,11 @@ function wholeRaise(joint: UnitJoint, weights: StateDict, { factor }: SpectralOp
  * a head h, `M_h = I + (f − 1)·P_h`, P_h the projection on the columns of U_h. Then `M·W·v_j = f·σ_j·u_j` for j ≤ k, and since no M_h
  * stretches by more than f, no other singular value grows by more. What reads W gets `M_h⁻¹ = I + (1/f − 1)·P_h`.
  */
-function topRaise(joint: MatrixJoint, weights: StateDict, { factor, topK }: SpectralOptions): Raise | undefined {
+function topRaise(joint: MatrixJoint, weights: WeightShapes, { factor, topK }: SpectralOptions): Raise | undefined {
   const { blocks, width: d } = joint;
   const [first] = blocks[0].into;
   const { layer } = first;
-  const rows = new Linear(weights, layer).outputs;
+  const rows = sidesOf(weights, layer).outputs;
   const slots = blocks.flatMap(({ into }) => into.filter((slot) => slot.layer.weight === layer.weight));
   // A part of a larger matrix has no singular values of its own.
   if (slots.length * d !== rows || slots.some((slot) => slot.layer.offset)) return undefined;
@@ -92,6 +96,7 @@ function topRaise(joint: MatrixJoint, weights: StateDict, { factor, topK }: Spec
     raised: [layer.weight],
     reach: 'top',
     paidBy: [...new Set(paid)],
+    names: namesAt(joint),
     apply: (changed) => {
       const k = Math.min(topK, rows, new Linear(changed, layer).inputs);
       const u = leftVectors(new Linear(changed, layer), { k, name: layer.weight });
