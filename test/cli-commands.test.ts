@@ -1,6 +1,6 @@
 import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -169,6 +169,16 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
     expect(page.match(/<svg/g)).toHaveLength(6);
     expect(json('report', dirname(report), '--output', 'again.html')).toEqual({ output: 'again.html' });
     expect(readFileSync(join(root, 'again.html'), 'utf8')).toBe(page);
+    const asPage = ['report', dirname(report), '--page', 'pages', '--name', 'suite', '--title', 'All | of *it*'];
+    expect(json(...asPage)).toEqual({ output: join('pages', 'suite.md') });
+    const markdown = readFileSync(join(root, 'pages/suite.md'), 'utf8');
+    expect(markdown).toMatch(/^<!-- Written by weightlock\. -->\n\n# All \\\| of \\\*it\\\*\n/);
+    const pictures = readdirSync(join(root, 'pages')).filter((name) => name.endsWith('.svg'));
+    expect(Array.from(markdown.matchAll(/\]\((suite-\d\.svg)\)/g), ([, file]) => file)).toEqual(pictures);
+    expect(pictures).toHaveLength(3);
+    expect(refusal('report', dirname(report), '--name', 'suite')).toContain('--name: expected --page with it');
+    writeFileSync(join(root, 'pages/mine.md'), '# Mine');
+    expect(refusal(...asPage.slice(0, 4), '--name', 'mine')).toContain('found another file, which is not overwritten');
     const text = weightlock('attack', 'locked', '--unlocked', 'model', ...unauthorized, ...brief).stdout;
     const lines = text.split('\n').filter((part) => part.includes('  '));
     expect(lines.length).toBeGreaterThan(20);

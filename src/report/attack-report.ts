@@ -14,7 +14,7 @@ import {
 } from './attack-table.js';
 import { boundedSentences } from './bounded-sentences.js';
 import { type LearningCurve, learningCurves, picture, searchCurves } from './charts.js';
-import { type ReportSection, renderReport } from './html.js';
+import type { Report, ReportSection } from './html.js';
 import { magnitude } from './numbers.js';
 import type { Table } from './table.js';
 import { capitalized } from './text.js';
@@ -113,19 +113,19 @@ export async function attackSections(
   return sections;
 }
 
-/** An attack as a self-contained HTML page. */
+/** What a report of an attack says. */
 export async function attackReport(
   result: AttackedModel,
   options: AttackOptions,
   origin: ReportOrigin,
-): Promise<string> {
+): Promise<Report> {
   const { table, sentences } = summarizeAttack(result, options);
-  return renderReport({
+  return {
     title: 'weightlock attack',
     summary: [...sentences],
     sections: [{ heading: 'All attacks', table }, ...(await attackSections(result, options))],
     ...origin,
-  });
+  };
 }
 
 /** One curve a trial; a run that ended before others of its row keeps its last score, so that all cover the same steps. */

@@ -4,7 +4,7 @@ import { tasks } from '../tasks/index.js';
 import { startLabel } from './attack-names.js';
 import { attackSections, type ReportOrigin, type Summary, summarizeAttack } from './attack-report.js';
 import { picture, spectra } from './charts.js';
-import { renderReport } from './html.js';
+import type { Report } from './html.js';
 import { decimal, percent } from './numbers.js';
 import { utilitySentence, utilityTable } from './utility-table.js';
 
@@ -53,8 +53,8 @@ function drawsSentence({ test, lock, draws = [] }: DemoResult): string {
   );
 }
 
-/** The demo as a self-contained HTML page. */
-export async function demoReport(result: DemoResult, options: DemoOptions, origin: ReportOrigin): Promise<string> {
+/** What the report of the demo says. */
+export async function demoReport(result: DemoResult, options: DemoOptions, origin: ReportOrigin): Promise<Report> {
   const { table, sentences } = summarizeDemo(result, options);
   const { perClass } = options.attack;
   const sigma = await spectra(
@@ -63,7 +63,7 @@ export async function demoReport(result: DemoResult, options: DemoOptions, origi
       return { layer: name, before: before.slice(0, shown), after: after.slice(0, shown) };
     }),
   );
-  return renderReport({
+  return {
     title: 'weightlock demo: train, lock, attack',
     summary: [...sentences],
     sections: [
@@ -86,5 +86,5 @@ export async function demoReport(result: DemoResult, options: DemoOptions, origi
       },
     ],
     ...origin,
-  });
+  };
 }

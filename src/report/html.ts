@@ -21,6 +21,8 @@ export interface ReportSection {
   data?: Table;
   /** Stands below the picture. */
   caption?: string;
+  /** Name of the picture's file beside a Markdown page, without its ending; default its number. */
+  chart?: string;
 }
 
 /** What `renderReport` takes. */

@@ -27,6 +27,7 @@ export {
   slowdown,
   steps,
 } from './numbers.js';
+export { type Page, pageStart, renderPage } from './page.js';
 export { pageName, reproductionPage, reproductionReport, summarizeReproduction } from './reproduction-report.js';
 export { type SweepSummary, summarizeSweep, sweepReport } from './sweep-report.js';
 export { type Table, type TableColumn, tableToHtml, tableToMarkdown, tableToText } from './table.js';

@@ -22,16 +22,10 @@ import {
   seriesLines,
   seriesTable,
 } from './charts.js';
-import { type ReportSection, renderReport } from './html.js';
+import type { Report, ReportSection } from './html.js';
 import { decimal, formatMean, MISSING } from './numbers.js';
-import { type Table, tableToMarkdown } from './table.js';
+import type { Table } from './table.js';
 import { utilityTable } from './utility-table.js';
-
-/** A part of a reproduction's report: plain text, a table, a picture. */
-interface Part extends ReportSection {
-  /** Name of the picture's file, without its ending. */
-  readonly chart?: string;
-}
 
 /** Tables and sentences of a reproduction, for a terminal. */
 export function summarizeReproduction(result: ReproductionResult): { tables: Table[]; sentences: string[] } {
@@ -57,14 +51,14 @@ export function summarizeReproduction(result: ReproductionResult): { tables: Tab
   };
 }
 
-/** A reproduction as a self-contained HTML page. */
-export async function reproductionReport(result: ReproductionResult, origin: ReportOrigin): Promise<string> {
-  return renderReport({
+/** What the report of a reproduction says. */
+export async function reproductionReport(result: ReproductionResult, origin: ReportOrigin): Promise<Report> {
+  return {
     title: `${result.title} (scale ${result.scale})`,
     summary: [verdictSentence(result.claims), ...result.attacks.flatMap(attackSentences)],
     sections: await parts(result),
     ...withDuration(result, origin),
-  });
+  };
 }
 
 /** What a reproduction's page and pictures are called: the experiment, and its scale where that is not the default. */
@@ -72,35 +66,15 @@ export function pageName({ name, scale }: Pick<ReproductionResult, 'name' | 'sca
   return scale === 'small' ? name : `${name}-${scale}`;
 }
 
-/** A reproduction as a Markdown page and the pictures that it shows, by file name. */
-export async function reproductionPage(
-  result: ReproductionResult,
-  origin: ReportOrigin,
-): Promise<{ markdown: string; charts: Map<string, string> }> {
-  const charts = new Map<string, string>();
-  const lines = [`# ${result.title}`, `Scale \`${result.scale}\`. ${verdictSentence(result.claims)}`];
-  for (const { heading, paragraphs = [], table, svg, caption, chart } of await parts(result)) {
-    lines.push(`## ${heading}`, ...paragraphs);
-    if (table) lines.push(tableToMarkdown(table));
-    if (svg && chart) {
-      const file = `${pageName(result)}-${chart}.svg`;
-      charts.set(file, svg);
-      lines.push(`![${caption ?? heading}](${file})`, `*${caption ?? heading}*`);
-    }
-  }
-  const { environment, config } = withDuration(result, origin);
-  const rows = Object.entries(environment).map(([key, value]) => ({ key, value }));
-  const columns = [
-    { key: 'key', header: 'what' },
-    { key: 'value', header: 'value' },
-  ];
-  lines.push('## Environment', tableToMarkdown({ columns, rows }));
-  lines.push('## Configuration', `\`\`\`yaml\n${config.trimEnd()}\n\`\`\``);
-  return { markdown: `${lines.join('\n\n')}\n`, charts };
+/** What the page of a reproduction says, among others of its kind: what its parts say is not said before them. */
+export async function reproductionPage(result: ReproductionResult, origin: ReportOrigin): Promise<Report> {
+  const { title, scale } = result;
+  const summary = [`Scale \`${scale}\`. ${verdictSentence(result.claims)}`];
+  return { title, summary, sections: await parts(result), ...withDuration(result, origin) };
 }
 
-async function parts(result: ReproductionResult): Promise<Part[]> {
-  const attacks: Part[] = [];
+async function parts(result: ReproductionResult): Promise<ReportSection[]> {
+  const attacks: ReportSection[] = [];
   for (const attack of result.attacks) {
     const curves = attackCurves(attack.rows, 'score');
     attacks.push({
@@ -130,9 +104,9 @@ async function parts(result: ReproductionResult): Promise<Part[]> {
 }
 
 /** A table, and its lines over the learning rates where its columns are such. */
-async function tablePart(table: ResultTable): Promise<Part> {
+async function tablePart(table: ResultTable): Promise<ReportSection> {
   const { title, rates, rows } = table;
-  const part: Part = { heading: title, table: { ...sideBySide(table), title: undefined } };
+  const part: ReportSection = { heading: title, table: { ...sideBySide(table), title: undefined } };
   if (!rates) return part;
   const curves = rows.map(({ label, cells }) => ({
     label,
@@ -151,7 +125,7 @@ async function tablePart(table: ResultTable): Promise<Part> {
 }
 
 /** Lines, and the numbers that they are drawn through. */
-async function seriesPart(series: ResultSeries): Promise<Part> {
+async function seriesPart(series: ResultSeries): Promise<ReportSection> {
   const { title, name } = series;
   const chart = await seriesLines(series);
   const caption = `${title}; the line is the geometric mean over seeds, the bars reach from the least to the largest, dashed lines are theory.`;
@@ -165,9 +139,9 @@ async function seriesPart(series: ResultSeries): Promise<Part> {
 }
 
 /** Locks beside one another; without a chart where nothing was measured that it could show. */
-async function frontierPart(frontier: ResultFrontier): Promise<Part> {
+async function frontierPart(frontier: ResultFrontier): Promise<ReportSection> {
   const { title, name, points } = frontier;
-  const part: Part = { heading: title, table: { ...frontierTable(frontier), title: undefined } };
+  const part: ReportSection = { heading: title, table: { ...frontierTable(frontier), title: undefined } };
   if (!points.some(({ score, lost }) => score?.low !== undefined && lost.length > 0)) return part;
   return {
     ...part,
@@ -178,7 +152,7 @@ async function frontierPart(frontier: ResultFrontier): Promise<Part> {
 }
 
 /** Forecasts beside what was measured. */
-async function scatterPart(found: ResultScatter): Promise<Part> {
+async function scatterPart(found: ResultScatter): Promise<ReportSection> {
   const { title, name, within } = found;
   return {
     heading: title,

@@ -1,6 +1,6 @@
 import { type AttackOptions, attackOptions, type SweepResult, type SweptCell } from '../experiments/index.js';
 import { attackSections, type ReportOrigin, type Summary, summarizeAttack } from './attack-report.js';
-import { type ReportSection, renderReport } from './html.js';
+import type { Report, ReportSection } from './html.js';
 import { cost, ratio } from './numbers.js';
 import type { Table } from './table.js';
 
@@ -27,8 +27,8 @@ export function summarizeSweep(result: SweepResult): SweepSummary {
   return { tables: [overview(result)], sentences: [...verdicts, ...failed] };
 }
 
-/** A sweep as a self-contained HTML page. */
-export async function sweepReport(result: SweepResult, origin: ReportOrigin): Promise<string> {
+/** What the report of a sweep says. */
+export async function sweepReport(result: SweepResult, origin: ReportOrigin): Promise<Report> {
   const { sentences } = summarizeSweep(result);
   const sections: ReportSection[] = [{ heading: 'All models, locks and attacks', table: overview(result) }];
   for (const cell of result.cells) {
@@ -42,7 +42,7 @@ export async function sweepReport(result: SweepResult, origin: ReportOrigin): Pr
       sections.push({ ...section, heading: `${cell.name}. ${section.heading}` });
     }
   }
-  return renderReport({ title: 'weightlock sweep', summary: [...sentences], sections, ...origin });
+  return { title: 'weightlock sweep', summary: [...sentences], sections, ...origin };
 }
 
 /** The options that a cell's attacks had; they were checked when the sweep began. */

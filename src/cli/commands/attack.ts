@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { digestOfModel, readOrigin } from '../../evidence/index.js';
 import { assessAttack, attackExtent, attackOptions, budgetsOfSuites, Runner } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
-import { attackReport, reportOrigin, summarizeAttack, tableToText } from '../../report/index.js';
+import { attackReport, renderReport, reportOrigin, summarizeAttack, tableToText } from '../../report/index.js';
 import { checkAttack, inputsOfOthers } from '../attack-checks.js';
 import { modelData, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
@@ -116,7 +116,7 @@ export const attack = defineCommand({
           .then((attacked) => assessAttack(attacked, task, { ...attacking, lockFlops: card.lock?.flops })),
       write: async (attacked, run) => {
         const origin = reportOrigin(await readOrigin(run.path));
-        await writeFileAtomic(run.file('report.html'), await attackReport(attacked, attacking, origin));
+        await writeFileAtomic(run.file('report.html'), renderReport(await attackReport(attacked, attacking, origin)));
       },
     });
     const { table, sentences } = summarizeAttack(found, attacking);

@@ -5,6 +5,7 @@ import { initializeModel } from '../../models/index.js';
 import {
   demoReport,
   firstLookSentence,
+  renderReport,
   reportOrigin,
   summarizeDemo,
   tableToText,
@@ -52,7 +53,7 @@ export const demo = defineCommand({
         ),
       write: async (demo, run) => {
         const origin = reportOrigin(await readOrigin(run.path));
-        await writeFileAtomic(run.file('report.html'), await demoReport(demo, options, origin));
+        await writeFileAtomic(run.file('report.html'), renderReport(await demoReport(demo, options, origin)));
       },
     });
     const { table, sentences } = summarizeDemo(found, options);

@@ -14,7 +14,10 @@ import {
 import { writeFileAtomic } from '../../formats/index.js';
 import { InputError } from '../../registry/index.js';
 import {
+  pageName,
+  renderReport,
   reportOrigin,
+  reproductionPage,
   reproductionReport,
   summarizeReproduction,
   type Table,
@@ -77,7 +80,7 @@ export const reproduce = defineCommand({
     const folders = dataOf(experiment, models);
     // What is made of random numbers needs no folder.
     const data = options.data ?? (folders.length === 0 ? '' : dataFolder('give --data'));
-    if (page !== undefined) await requirePage({ name: experiment.name, scale }, page);
+    if (page !== undefined) await requirePage({ folder: page, name: pageName({ name: experiment.name, scale }) });
     const inputs: Record<string, string> = {};
     for (const name of folders) inputs[name] = await digestOfFolder(dataSetFolder(data, name));
     if (dryRun) {
@@ -114,7 +117,7 @@ export const reproduce = defineCommand({
         }),
       write: async (reproduced, run) => {
         const origin = reportOrigin(await readOrigin(run.path));
-        await writeFileAtomic(run.file('report.html'), await reproductionReport(reproduced, origin));
+        await writeFileAtomic(run.file('report.html'), renderReport(await reproductionReport(reproduced, origin)));
       },
     });
     const { tables, sentences } = summarizeReproduction(found);
@@ -122,8 +125,8 @@ export const reproduce = defineCommand({
     for (const table of tables) print(`\n${tableToText(table)}`);
     for (const sentence of sentences) print(`\n${sentence}`);
     if (page !== undefined) {
-      const origin = reportOrigin(await readOrigin(folder.path));
-      print(`\n${await writePage(found, origin, page)}`);
+      const report = await reproductionPage(found, reportOrigin(await readOrigin(folder.path)));
+      print(`\n${await writePage(report, { folder: page, name: pageName(found) })}`);
     }
     print(`\n${folder.file('report.html')}`);
     result({ ...found, report: folder.file('report.html') });

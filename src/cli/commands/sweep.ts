@@ -4,7 +4,7 @@ import { readOrigin } from '../../evidence/index.js';
 import { fromResultFile, runSweep, type SweepResult, sweepExtent, toResultFile } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { InputError } from '../../registry/index.js';
-import { reportOrigin, summarizeSweep, sweepReport, tableToText } from '../../report/index.js';
+import { renderReport, reportOrigin, summarizeSweep, sweepReport, tableToText } from '../../report/index.js';
 import { warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
 import { phaseProgress } from '../phase-progress.js';
@@ -95,7 +95,7 @@ export const sweep = defineCommand({
         await queue.close();
       }
       const origin = reportOrigin(await readOrigin(folder.path));
-      await writeFileAtomic(folder.file('report.html'), await sweepReport(found, origin));
+      await writeFileAtomic(folder.file('report.html'), renderReport(await sweepReport(found, origin)));
       await folder.writeResult(toResultFile('sweep', found));
       // What failed is tried again when the same command is run.
       if (found.failed.length === 0) await folder.done();
