@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { type AttackRow, attackersAdvantage, attacks, factsOf, missingTrials, starts } from '../attacks/index.js';
-import { advantageSentence, attackTable } from './attack-table.js';
+import { advantageSentence, attackTable, cheapestAttackSentence } from './attack-table.js';
 
 it('says what was trained where it was not all weights, so that no two attacks look alike', () => {
   const curve = [{ step: 0, score: 0.5 }];
@@ -95,5 +95,34 @@ it('says of a distilled student that it is the floor, and of nobody that he know
   expect(notes).not.toContain('knows that there is a lock');
   expect(attackTable([...rows, row('clip', 'locked', [0.8])], { target: 0.95, metric: 'accuracy' }).notes?.[1]).toMatch(
     /First: clip cuts .*Who does that knows that there is a lock.*A part of the floor: distil /,
+  );
+});
+
+it('says of the best attack all that its search chose', () => {
+  const found = (start: string, score: number): AttackRow => ({
+    ...factsOf(attacks.get('fine-tune'), starts.get(start)),
+    composition: { transforms: [], trained: { name: 'all' }, optimizer: { name: 'adamw' } },
+    ...{ optimizer: 'adamw', measure: 'score', budget: 4 },
+    result: {
+      search: [],
+      learningRate: 0.01,
+      point: { batchSize: 16, 'ema.decay': 0.99 },
+      trials: [1, 2].map((seed) => ({
+        ...{
+          learningRate: 0.01,
+          seed,
+          curve: [],
+          metrics: {},
+          score: score + seed / 100,
+          evaluations: 4,
+          end: 'budget',
+        },
+      })),
+    },
+  });
+  const rows = [found('unlocked', 0.9), found('locked', 0.8), found('random weights', 0.5)];
+  const advantage = attackersAdvantage(rows, 'score');
+  expect(advantage && cheapestAttackSentence(advantage)).toMatch(
+    /is AdamW at learning rate 1e−2, batchSize 16 and ema\.decay 0\.99: 81\.5 %/,
   );
 });

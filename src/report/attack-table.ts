@@ -294,7 +294,9 @@ function inWords(parts: readonly string[]): string {
 /** What an attack does before it trains, and then; `rescaling the layers, then AdamW at learning rate 3e−3`. */
 function how(row: AttackRow): string {
   if (takesNoStep(row)) return [...row.first, row.use].join(', then ');
-  return [...row.first, `${partLabel(row)} at learning rate ${rate(row.result.learningRate)}`].join(', then ');
+  const chosen = Object.entries(row.result.point ?? {}).map(([name, value]) => `${name} ${value}`);
+  const rates = [`learning rate ${rate(row.result.learningRate)}`, ...chosen];
+  return [...row.first, `${partLabel(row)} at ${inWords(rates)}`].join(', then ');
 }
 
 /** What the best attack did on the locked model, in one plain sentence. */
