@@ -1,0 +1,38 @@
+import { EventEmitter } from 'node:events';
+import { expect, it, vi } from 'vitest';
+import { runAttackTasks } from './pool.js';
+import type { SearchResult } from './search.js';
+import type { AttackTask } from './task.js';
+import type { WorkerReply, WorkerRequest } from './worker.js';
+
+const { asked, fork } = vi.hoisted(() => ({ asked: [] as WorkerRequest[], fork: vi.fn() }));
+vi.mock('node:child_process', () => ({ fork }));
+
+/** A process that finds the same for every task, at once. */
+class Found extends EventEmitter {
+  exitCode = null;
+  signalCode = null;
+  kill = vi.fn();
+  send(request: WorkerRequest) {
+    asked.push(request);
+    const reply: WorkerReply = { kind: 'result', result: { search: [], learningRate: 1, trials: [] } };
+    queueMicrotask(() => this.emit('message', reply));
+  }
+}
+
+it('processes that work side by side share the memory that compiled programs may hold', async () => {
+  fork.mockImplementation(() => new Found());
+  const tasks = ['a', 'b', 'c', 'd', 'e'].map((id) => ({ id }) as AttackTask);
+  const found: Record<string, SearchResult> = {};
+  const onResult = async ({ id }: AttackTask, result: SearchResult) => {
+    found[id] = result;
+  };
+  await runAttackTasks(tasks, { workers: 4, engine: { threads: 1, memory: 4e9 }, onResult });
+  expect(Object.keys(found).toSorted()).toEqual(['a', 'b', 'c', 'd', 'e']);
+  expect(fork).toHaveBeenCalledTimes(4);
+  expect(asked.map(({ engine }) => engine)).toEqual(Array(5).fill({ threads: 1, memory: 1e9 }));
+  // No more than there are tasks share it.
+  asked.length = 0;
+  await runAttackTasks(tasks.slice(0, 2), { workers: 4, engine: { memory: 4e9 }, onResult });
+  expect(asked.map(({ engine }) => engine)).toEqual(Array(2).fill({ memory: 2e9 }));
+});
