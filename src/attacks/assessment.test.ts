@@ -281,7 +281,7 @@ describe('lockVerdict', () => {
       keeping(row('locked', 'fine-tune', 'score', [0.6, 0.62]), 0.86),
       keeping(row('locked', 'clip', 'score', [0.8, 0.82]), 0.4),
     ];
-    const verdict = lockVerdict(advantagesOf(rows), boundedAdvantages(rows, 0.05));
+    const verdict = lockVerdict(advantagesOf(rows), { bounded: boundedAdvantages(rows, 0.05) });
     expect(verdict?.worst?.score).toMatchObject({
       attack: 'clip',
       score: 0.81,
@@ -298,6 +298,26 @@ describe('lockVerdict', () => {
       ruining: ['fine-tune, adamw', 'clip, adamw'],
     });
     expect(boundedAdvantages(scored, 0.05)).toBeUndefined();
+  });
+
+  it('says beside it what the sham lock leaves, whose outputs are no attack on it', () => {
+    const at = (start: string, countsAs: AttackRow['countsAs'], steps: number[]) => ({
+      ...row('locked', 'fine-tune', 'cost', steps),
+      start,
+      countsAs,
+    });
+    const rows = [
+      ...[unlocked, scratch, row('locked', 'fine-tune', 'cost', [90, 91, 89, 90])],
+      at('sham-locked', 'control', [60, 61, 62, 63]),
+      { ...at('sham-locked', 'nothing', [1, 1, 1, 1]), kind: 'frozen' },
+    ];
+    const sham = attackersAdvantage(rows, 'cost', { of: 'control' });
+    expect(sham?.locked).toMatchObject({ start: 'sham-locked', kind: 'fine-tune' });
+    const found = lockVerdict(advantagesOf(rows), { sham: sham ? [sham] : [] });
+    expect(found?.sham?.cost).toEqual(sham?.value);
+    expect(found?.sham?.cost?.ratio).toBeGreaterThan(found?.advantage.cost?.ratio ?? Number.NaN);
+    expect(attackersAdvantage([unlocked, scratch], 'cost', { of: 'control' })).toBeUndefined();
+    expect(lockVerdict(advantagesOf(rows))).not.toHaveProperty('sham');
   });
 
   it('says what ran out of budget, what measures nothing, and nothing of no advantage', () => {

@@ -36,7 +36,7 @@ export interface AttackRow extends AttackFacts {
 export interface Advantage {
   /** What was measured. */
   readonly measure: Measure;
-  /** The best attack on the locked model. */
+  /** The best attack on the locked model, or on the control in its place. */
   readonly locked: AttackRow;
   /** The best attack on the unlocked model. */
   readonly unlocked: AttackRow;
@@ -125,19 +125,23 @@ export function bestRow(rows: readonly AttackRow[]): AttackRow | undefined {
  * answer. Each best one is chosen on the seeds of the searches and measured
  * on others. A seed at which a trial of one of them failed is left out.
  *
- * @param options - `only`: which rows count of those that train the model, for all starting points; default all.
+ * @param options - `only`: which rows count of those that train the model, for all starting points; default all. `of`: what was attacked,
+ *   the locked model or the control beside it; default the locked model.
  * @returns Nothing where a starting point was not attacked with this measure.
  */
 export function attackersAdvantage(
   rows: readonly AttackRow[],
   measure: Measure,
-  { only = () => true }: { only?: (row: AttackRow) => boolean } = {},
+  {
+    only = () => true,
+    of: attacked = 'locked',
+  }: { only?: (row: AttackRow) => boolean; of?: 'locked' | 'control' } = {},
 ): Advantage | undefined {
   const of = rows.filter((row) => row.measure === measure && (row.countsAs === 'floor' || only(row)));
   // Of two that gain the same, training is named.
   const counted = [...of.filter(({ trains }) => trains), ...of.filter(({ trains }) => !trains)];
   const best = (side: CountsAs) => bestRow(counted.filter(({ countsAs }) => countsAs === side));
-  const [locked, unlocked, floor] = [best('locked'), best('unlocked'), best('floor')];
+  const [locked, unlocked, floor] = [best(attacked), best('unlocked'), best('floor')];
   if (!locked || !unlocked || !floor) return undefined;
   // A seed that one of the three could not measure says nothing of their difference.
   const places = pairedSeeds(locked, unlocked, floor);

@@ -44,8 +44,8 @@ export interface AttackTargets {
   readonly head?: HeadNeed;
 }
 
-/** What a row counts as in the attacker's advantage; `nothing`: it is shown beside the others. */
-export type CountsAs = 'locked' | 'unlocked' | 'floor' | 'nothing';
+/** What a row counts as in the attacker's advantage; `control`: what stands in the locked model's place for the sham lock; `nothing`: it is shown beside the others. */
+export type CountsAs = 'locked' | 'unlocked' | 'floor' | 'control' | 'nothing';
 
 /** A starting point of attacks: an entry of the registry. */
 export interface StartingPoint {
@@ -88,7 +88,7 @@ export const starts = new Registry<StartingPoint>('starting point', [
     name: 'sham-locked',
     description: 'the model after the training of the lock without the lock',
     isLocked: false,
-    countsAs: 'nothing',
+    countsAs: 'control',
     from: (targets) => modelAt(targets.sham, targets),
   },
   {

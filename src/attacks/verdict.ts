@@ -27,6 +27,8 @@ export interface LockVerdict {
   readonly worst?: Readonly<Partial<Record<Measure, WorstCase>>>;
   /** The same among the attacks that keep the authorized task; none where that was not measured. */
   readonly bounded?: BoundedCase;
+  /** What the sham lock leaves of the advantage, by measure; none where it was not attacked. */
+  readonly sham?: Readonly<Partial<Record<Measure, RatioInterval>>>;
 }
 
 /** The best that an attacker gets of a locked model by one measure. */
@@ -76,9 +78,13 @@ export interface CheapestAttack {
 /**
  * The verdict of the advantages that were measured, cost and score; none of no advantage.
  *
- * @param bounded - The same among attacks that keep utility, where it was measured.
+ * @param beside - `bounded`: the same among attacks that keep utility, where it was measured. `sham`: the advantages that the sham lock
+ *   leaves, where it was attacked.
  */
-export function lockVerdict(advantages: readonly Advantage[], bounded?: BoundedAdvantages): LockVerdict | undefined {
+export function lockVerdict(
+  advantages: readonly Advantage[],
+  { bounded, sham = [] }: { bounded?: BoundedAdvantages; sham?: readonly Advantage[] } = {},
+): LockVerdict | undefined {
   if (advantages.length === 0) return undefined;
   const verdict = overallVerdict(advantages);
   const decisive = advantages.find((advantage) => verdictOf(advantage) === verdict);
@@ -86,13 +92,18 @@ export function lockVerdict(advantages: readonly Advantage[], bounded?: BoundedA
   return {
     verdict,
     ...(verdict !== 'nothing measured' && { measure: decisive?.measure }),
-    advantage: Object.fromEntries(advantages.map(({ measure, value }) => [measure, value])),
+    advantage: valuesOf(advantages),
     ...(cost && { cheapest: cheapestOf(cost) }),
     worst: worstCases(advantages),
     ...(bounded && {
       bounded: { drop: bounded.drop, worst: worstCases(bounded.advantages), ruining: bounded.ruining },
     }),
+    ...(sham.length > 0 && { sham: valuesOf(sham) }),
   };
+}
+
+function valuesOf(advantages: readonly Advantage[]): Partial<Record<Measure, RatioInterval>> {
+  return Object.fromEntries(advantages.map(({ measure, value }) => [measure, value]));
 }
 
 function cheapestOf({ locked, unlocked }: Advantage): CheapestAttack {

@@ -45,11 +45,12 @@ export function assessAttack(
   task: Task,
   { utilityDrop = usualUtilityDrop, lockFlops }: { utilityDrop?: number; lockFlops?: number } = {},
 ): AttackedModel {
-  const [cost, score] = [attackersAdvantage(rows, 'cost'), attackersAdvantage(rows, 'score')];
-  const verdict = lockVerdict(
-    [cost, score].filter((advantage) => advantage !== undefined),
-    boundedAdvantages(rows, utilityDrop),
-  );
+  const advantages = (of: 'locked' | 'control') =>
+    (['cost', 'score'] as const).flatMap((measure) => attackersAdvantage(rows, measure, { of }) ?? []);
+  const found = advantages('locked');
+  const [cost, score] = (['cost', 'score'] as const).map((each) => found.find(({ measure }) => measure === each));
+  const bounded = boundedAdvantages(rows, utilityDrop);
+  const verdict = lockVerdict(found, { bounded, sham: advantages('control') });
   return {
     rows,
     metric: scoreTitle(task),

@@ -90,7 +90,7 @@ const row = z
     plain: z.boolean(),
     adaptive: z.boolean(),
     knows: z.array(text),
-    countsAs: z.enum(['locked', 'unlocked', 'floor', 'nothing']),
+    countsAs: z.enum(['locked', 'unlocked', 'floor', 'control', 'nothing']),
     composition: z.strictObject({
       transforms: z.array(transform),
       trained: chosen,
@@ -138,11 +138,12 @@ const gain = z.strictObject({
 });
 const worstCase = gain.extend({ utility: utility.optional(), floor: gain, advantage: interval });
 const worstCases = z.strictObject({ cost: worstCase.optional(), score: worstCase.optional() });
+const advantageValues = z.strictObject({ cost: interval.optional(), score: interval.optional() });
 const verdict = z
   .strictObject({
     verdict: z.enum(['holds', 'does not hold', 'cannot tell', 'nothing measured']),
     measure: z.enum(['cost', 'score']).optional(),
-    advantage: z.strictObject({ cost: interval.optional(), score: interval.optional() }),
+    advantage: advantageValues,
     cheapest: z
       .strictObject({
         attack: text,
@@ -160,6 +161,7 @@ const verdict = z
       .strictObject({ drop: number, worst: worstCases, ruining: z.array(text) })
       .describe('the same among attacks that keep the authorized score within the drop, and those that do not')
       .optional(),
+    sham: advantageValues.describe('what the sham lock leaves of the advantage').optional(),
   })
   .describe('what all attacks together say of the lock');
 const bestSoFar = z

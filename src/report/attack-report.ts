@@ -10,6 +10,7 @@ import {
   costSentence,
   effortSentence,
   optimizerLabel,
+  shamSentence,
   verdictSentence,
 } from './attack-table.js';
 import { boundedSentences } from './bounded-sentences.js';
@@ -73,7 +74,11 @@ export function summarizeAttack(
         advantages.map(({ measure }) => measure),
       )
     : [];
-  return { table, sentences: [verdictSentence(advantages), advantageScale, ...sentences, ...kept, ...notes] };
+  const control = verdict?.sham ? [shamSentence(verdict.sham)] : [];
+  return {
+    table,
+    sentences: [verdictSentence(advantages), advantageScale, ...sentences, ...control, ...kept, ...notes],
+  };
 }
 
 /** The charts of an attack: score over steps, one chart a measure. */

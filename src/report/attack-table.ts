@@ -1,12 +1,14 @@
 import {
   type Advantage,
   type AttackRow,
+  type CountsAs,
   costs,
   flopsToTarget,
   heldAdvantage,
   isMeasured,
   isMeasuredTrial,
   keepsUtility,
+  type LockVerdict,
   overallVerdict,
   scores,
   slowdownOf,
@@ -152,7 +154,7 @@ function afterOf(group: Group, drop: number): string {
 
 /** Whether a row has an unlocked one to be compared with: the locked model, and controls beside it. */
 function isCompared({ start, countsAs }: AttackRow): boolean {
-  return start !== 'unlocked' && (countsAs === 'locked' || countsAs === 'nothing');
+  return start !== 'unlocked' && countsAs !== 'floor';
 }
 
 /** What is said of the parts that rows without a step of training are of, in the order of the registry. */
@@ -274,6 +276,18 @@ export function advantageSentence(advantage: Advantage): string {
   return `Attacker's advantage in ${what}: ${atMost}${decimal(value.ratio, 2)} (${bounds}); the floor is ${floorName} (${floorFound}).`;
 }
 
+/** What the sham lock leaves of the advantage, in one sentence: what a lock does beyond it is the lock's. */
+export function shamSentence(sham: NonNullable<LockVerdict['sham']>): string {
+  const parts = (['cost', 'score'] as const).flatMap((measure) => {
+    const value = sham[measure];
+    if (!value) return [];
+    const { ratio, low, high } = value;
+    if (low === undefined || high === undefined) return [`nothing that can be measured in ${measure}`];
+    return [`${decimal(ratio, 2)} (${interval(low, high, (bound) => decimal(bound, 2))}) in ${measure}`];
+  });
+  return `The sham lock, the same training without the lock, leaves of the advantage: ${parts.join(', ')}.`;
+}
+
 /** What an attacker does without the released weights, in a sentence. */
 function floorLabel({ floor, constant }: Advantage): string {
   if (constant !== undefined) return 'always the same answer';
@@ -380,9 +394,11 @@ function summary(row: AttackRow): string {
 
 /** Plain fine-tuning alone, in one sentence: what is known before any attack that knows of the lock was tried. */
 export function firstLookSentence(rows: readonly AttackRow[]): string {
-  const named = { unlocked: 'the unlocked model', locked: 'the locked one', floor: 'training from scratch' };
-  const found = rows
-    .map((row) => `${row.countsAs === 'nothing' ? row.start : named[row.countsAs]} ${summary(row)}`)
-    .join(', ');
+  const named: Partial<Record<CountsAs, string>> = {
+    unlocked: 'the unlocked model',
+    locked: 'the locked one',
+    floor: 'training from scratch',
+  };
+  const found = rows.map((row) => `${named[row.countsAs] ?? row.start} ${summary(row)}`).join(', ');
   return `First look, plain fine-tuning with ${optimizerLabel(rows[0])} alone: ${found}. Attackers who know of the lock come next.`;
 }

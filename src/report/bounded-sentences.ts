@@ -1,6 +1,9 @@
 import type { BoundedCase, Measure, WorstCase } from '../attacks/index.js';
 import { cost, count, decimal, interval, percent } from './numbers.js';
 
+/** Attacks that a sentence names at most. */
+const mostNamed = 12;
+
 /** What attacks get of a locked model that keep what it was released for, one sentence a measure, and which do not. */
 export function boundedSentences({ drop, worst, ruining }: BoundedCase, measures: readonly Measure[]): string[] {
   const within = `within ${decimal(100 * drop, 1)} points`;
@@ -21,8 +24,13 @@ export function boundedSentences({ drop, worst, ruining }: BoundedCase, measures
   if (ruining.length === 0) return sentences;
   return [
     ...sentences,
-    `${count(ruining.length, 'attack')} on the locked model cost the authorized task more than that: ${ruining.join('; ')}.`,
+    `${count(ruining.length, 'attack')} on the locked model cost the authorized task more than that${named(ruining)}.`,
   ];
+}
+
+/** Attacks by name, where they are not too many to read; the table marks each. */
+function named(attacks: readonly string[]): string {
+  return attacks.length > mostNamed ? ', marked in the table' : `: ${attacks.join('; ')}`;
 }
 
 function gained({ score, cost: steps }: WorstCase['floor']): string {
