@@ -135,26 +135,33 @@ export async function attackReport(
 
 /** One curve a trial; a run that ended before others of its row keeps its last score, so that all cover the same steps. */
 export function attackCurves(rows: readonly AttackRow[], measure: AttackRow['measure']): LearningCurve[] {
-  return (
-    rows
-      .filter((row) => row.measure === measure && row.trains)
-      // The unlocked model's own adaptive attacks are in the table; in the chart they would hide the rest.
-      .filter(({ countsAs, plain }) => countsAs !== 'unlocked' || plain)
-      .flatMap((row) => {
-        const trials = row.result.trials.filter(({ curve }) => curve.length > 0);
-        // A logarithmic axis has no place for step 0.
-        const steps = [...new Set(trials.flatMap(({ curve }) => curve.map(({ step }) => step)))].filter(
-          (step) => step > 0,
-        );
-        return trials.map(({ seed, curve }) => ({
-          attack: optimizerLabel(row),
-          start: startLabel(row),
-          seed,
-          points: steps.map((step) => ({ step, score: lastUpTo(curve, step) })),
-        }));
-      })
-      .filter(({ points }) => points.length > 0)
-  );
+  const drawn = rows
+    .filter((row) => row.measure === measure && row.trains)
+    // The unlocked model's own adaptive attacks are in the table; in the chart they would hide the rest.
+    .filter(({ countsAs, plain }) => countsAs !== 'unlocked' || plain);
+  return drawn
+    .flatMap((row) => {
+      const trials = row.result.trials.filter(({ curve }) => curve.length > 0);
+      // A logarithmic axis has no place for step 0.
+      const steps = [...new Set(trials.flatMap(({ curve }) => curve.map(({ step }) => step)))].filter(
+        (step) => step > 0,
+      );
+      return trials.map(({ seed, curve }) => ({
+        attack: optimizerLabel(row),
+        start: lineLabel(row, drawn),
+        seed,
+        points: steps.map((step) => ({ step, score: lastUpTo(curve, step) })),
+      }));
+    })
+    .filter(({ points }) => points.length > 0);
+}
+
+/** What a line is of: the starting point, what is trained where not all is, and the attack's name where others say the same. */
+function lineLabel(row: AttackRow, all: readonly AttackRow[]): string {
+  const named = (each: AttackRow) =>
+    each.composition.trained.name === 'all' ? startLabel(each) : `${startLabel(each)}, ${each.use}`;
+  const label = named(row);
+  return all.some((other) => other.kind !== row.kind && named(other) === label) ? `${label} (${row.kind})` : label;
 }
 
 function lastUpTo(curve: AttackRow['result']['trials'][number]['curve'], step: number): number {

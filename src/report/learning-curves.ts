@@ -37,7 +37,7 @@ export interface LearningCurvesOptions {
   stepScale?: 'log' | 'linear';
   /** Panels in a row; default 3 where that fills the rows, else 2. */
   columns?: number;
-  /** How many other starting points than unlocked, locked and random weights are drawn, the best ones; default 1. */
+  /** How many lines beside unlocked, locked and random weights are drawn of each model (what stands before a comma), the best ones; default 1. */
   others?: number;
 }
 
@@ -85,8 +85,8 @@ export function lineStyles(starts: readonly string[]): (LineStyle & { start: str
 }
 
 /**
- * The starting points that are drawn: the known ones and the best of the others (by the mean accuracy over the steps, in
- * the panel where that is highest), since more lines than these hide one another.
+ * The starting points that are drawn: the known ones and the best of the others of each model (by the mean accuracy over the steps,
+ * in the panel where that is highest), since more lines than these hide one another.
  */
 function drawn(rows: readonly CurveRow[], starts: readonly string[], others: number): string[] {
   const merit = (start: string): number => {
@@ -96,12 +96,15 @@ function drawn(rows: readonly CurveRow[], starts: readonly string[], others: num
     }
     return Math.max(...[...panels.values()].map((means) => mean(means)));
   };
-  const best = starts
+  const modelOf = (start: string) => start.split(',', 1)[0];
+  const ranked = starts
     .filter((start) => !Object.hasOwn(KNOWN, start))
     .map((start) => ({ start, merit: merit(start) }))
     .sort((a, b) => b.merit - a.merit)
-    .slice(0, others)
     .map(({ start }) => start);
+  const best = unique(ranked.map(modelOf)).flatMap((model) =>
+    ranked.filter((start) => modelOf(start) === model).slice(0, others),
+  );
   return starts.filter((start) => Object.hasOwn(KNOWN, start) || best.includes(start));
 }
 

@@ -23,14 +23,16 @@ export function searchCurvesSpec(
   curves: readonly BestSoFar[],
   { metric = 'score', width = 560 }: SearchCurvesOptions & { width?: number } = {},
 ): TopLevelSpec {
-  // Beyond the last search of each, so that what it ended with is seen.
-  const end = 1.05 * Math.max(0, ...curves.flatMap(({ points }) => points.map(({ flops }) => flops)));
+  const spent = curves.flatMap(({ points }) => points.map(({ flops }) => flops)).filter((flops) => flops > 0);
+  // Before the first search, which cost nothing, at the left edge; beyond the last one, so that what each ended with is seen.
+  const edges = spent.length > 0 ? [Math.min(...spent) / 2, 1.2 * Math.max(...spent)] : [0.5e9, 1e9];
+  const [begin, end] = edges;
   const rows = curves.flatMap(({ start, points }) =>
     [...points, ...points.slice(-1).map((last) => ({ ...last, flops: end }))].map(
       ({ flops, score, low = score, high = score }) => {
         if (!Number.isFinite(score))
           throw new InputError(`search curves: expected a score of "${start}", got ${score}`);
-        return { start: printable(start), flops: flops / 1e9, score, low, high };
+        return { start: printable(start), flops: Math.max(flops, begin) / 1e9, score, low, high };
       },
     ),
   );
@@ -41,7 +43,7 @@ export function searchCurvesSpec(
     field: 'flops',
     type: 'quantitative' as const,
     title: 'GFLOP of all searches so far',
-    scale: { domain: [0, end / 1e9], nice: false },
+    scale: { type: 'log' as const, domain: edges.map((edge) => edge / 1e9), nice: false },
     axis: { format: '~s', grid: false, domain: true, ticks: true, tickCount: 5, labelOverlap: true },
   };
   const y = {

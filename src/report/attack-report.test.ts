@@ -1,0 +1,37 @@
+import { expect, it } from 'vitest';
+import type { AttackRow } from '../attacks/index.js';
+import { attackCurves } from './attack-report.js';
+
+function row(kind: string, trained: string, use: string): AttackRow {
+  const trials = [1, 2].map((seed) => ({ seed, curve: [{ step: 4, score: 0.5 }] }));
+  return {
+    start: 'locked',
+    kind,
+    use,
+    trains: true,
+    plain: kind === 'fine-tune',
+    countsAs: 'locked',
+    composition: { transforms: [], trained: { name: trained } },
+    optimizer: 'adamw',
+    measure: 'cost',
+    budget: 8,
+    result: { search: [], learningRate: 1, trials },
+  } as unknown as AttackRow;
+}
+
+it('draws a line for each attack, not the mean of those with one start and optimizer', () => {
+  const rows = [
+    row('fine-tune', 'all', 'fine-tuning'),
+    row('lora', 'lora', 'LoRA'),
+    row('small-lora', 'lora', 'LoRA'),
+    row('top-layers', 'top-layers', 'fine-tuning of the top layers'),
+  ];
+  const curves = attackCurves(rows, 'cost');
+  expect(curves).toHaveLength(8);
+  expect([...new Set(curves.map(({ start }) => start))]).toEqual([
+    'locked',
+    'locked, LoRA (lora)',
+    'locked, LoRA (small-lora)',
+    'locked, fine-tuning of the top layers',
+  ]);
+});
