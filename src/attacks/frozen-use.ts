@@ -1,5 +1,5 @@
 import { type Dataset, subset } from '../data/index.js';
-import type { FlopTally } from '../engine/index.js';
+import { type EngineOptions, type ProgramCache, withPrograms } from '../engine/index.js';
 import { RandomStream } from '../linalg/index.js';
 import { InputError, InterruptedError } from '../registry/index.js';
 import type { Evaluator } from '../training/index.js';
@@ -23,6 +23,8 @@ export interface FrozenUseOptions {
   metric?: string;
   /** Score that counts as success. */
   target?: number;
+  /** Threads and device of the regressions; default those of a program. */
+  engine?: EngineOptions;
   /** What is left of the authorized task in the weights that are used, by seed; none where nobody asks. */
   utility?: (seed: number) => Promise<TrialUtility>;
   /** Seeds that are reported, and those before them that it is chosen among other attacks by; default none. */
@@ -52,7 +54,7 @@ const folds = 5;
  * A trial's learning rate is the penalty, its cost 0 steps where the target is reached.
  */
 export async function frozenUse(
-  { features, train, test, task, metric: named, target, utility, budget }: FrozenUseOptions,
+  { features, train, test, task, metric: named, target, engine, utility, budget }: FrozenUseOptions,
   { finished = [], onTrial, signal }: TrialLog = {},
 ): Promise<SearchResult> {
   const { name: metric } = task.metric(named ?? task.roles.score, test);
@@ -69,23 +71,26 @@ export async function frozenUse(
     return meter.result();
   };
   /** The best classifier of some examples, judged on the test examples. */
-  const fitTo = async ({ views, flops }: Features, examples: Dataset, seed: number) => {
+  const fitTo = async (
+    { views, flops }: Features,
+    { examples, seed, programs }: { examples: Dataset; seed: number; programs: ProgramCache },
+  ) => {
     const { of: labels } = answersOf(examples);
-    const tally = { flops };
     const heldOut = (logits: Float32Array, at: Uint32Array) =>
       score(logits, subset(examples, at)).metrics[metric] ?? Number.NEGATIVE_INFINITY;
-    const found = [];
+    const candidates = [];
     for (const [view, own] of views.entries()) {
       for (const prepare of preparations(own, examples.size)) {
-        const fit = { features: prepare(own), labels, answers: count, seed, tally };
-        found.push({ view, prepare, fit, ...(await bestPenalty(fit, heldOut)) });
+        const fit = { features: prepare(own), labels, answers: count, seed, programs };
+        candidates.push({ view, prepare, fit, ...(await bestPenalty(fit, heldOut)) });
       }
     }
     // Of equal ones the first: products, and other views, only where they help.
-    const { view, prepare, fit, penalty } = found.reduce((a, b) => (b.score > a.score ? b : a));
+    const { view, prepare, fit, penalty } = candidates.reduce((a, b) => (b.score > a.score ? b : a));
     const classifier = await along(fit, penalties.slice(0, penalties.indexOf(penalty) + 1));
     const ofTest = await features(test, seed);
-    return { penalty, ...score(logitsOf(classifier, prepare(ofTest.views[view])), test), flops: tally.flops };
+    const found = score(logitsOf(classifier, prepare(ofTest.views[view])), test);
+    return { penalty, ...found, flops: flops + programs.flops };
   };
   // Without a few-shot rule all seeds have the same examples, and of a model that was not changed the same features.
   const fitted = new Map<Features, ReturnType<typeof fitTo>>();
@@ -108,7 +113,11 @@ export async function frozenUse(
     const started = performance.now();
     const examples = train(seed);
     const own = await features(examples, seed);
-    const known = fitted.get(own) ?? fitTo(own, examples, await firstOf(own, examples, seed));
+    const known =
+      fitted.get(own) ??
+      withPrograms(engine, async (programs) =>
+        fitTo(own, { examples, seed: await firstOf(own, examples, seed), programs }),
+      );
     fitted.set(own, known);
     const { penalty, metrics, flops } = await known;
     const reached = metrics[metric] ?? Number.NaN;
@@ -140,13 +149,12 @@ interface Fit {
   readonly labels: Int32Array;
   readonly answers: number;
   readonly seed: number;
-  /** Counts what fitting computes. */
-  readonly tally: FlopTally;
+  readonly programs: ProgramCache;
 }
 
 /** The penalty whose classifiers are best on the examples that they were not fitted to, of equal ones the strongest, and their score. */
 async function bestPenalty(
-  { features, labels, answers, seed, tally }: Fit,
+  { features, labels, answers, seed, programs }: Fit,
   judge: (logits: Float32Array, positions: Uint32Array) => number,
 ): Promise<{ penalty: number; score: number }> {
   const size = labels.length;
@@ -170,7 +178,7 @@ async function bestPenalty(
     let start: LinearClassifier | undefined;
     for (const [index, penalty] of penalties.entries()) {
       const fitted = { features: examples.features, labels: Int32Array.from(examples.labels) };
-      start = await fitLogisticRegression(fitted, { answers, penalty, start, tally });
+      start = await fitLogisticRegression(fitted, { answers, penalty, start, programs });
       totals[index] += judge(logitsOf(start, held), heldOut) * heldOut.length;
     }
   }
@@ -179,10 +187,10 @@ async function bestPenalty(
 }
 
 /** The classifier of the last of some penalties. */
-async function along({ features, labels, answers, tally }: Fit, path: readonly number[]): Promise<LinearClassifier> {
+async function along({ features, labels, answers, programs }: Fit, path: readonly number[]): Promise<LinearClassifier> {
   let classifier: LinearClassifier | undefined;
   for (const penalty of path) {
-    classifier = await fitLogisticRegression({ features, labels }, { answers, penalty, start: classifier, tally });
+    classifier = await fitLogisticRegression({ features, labels }, { answers, penalty, start: classifier, programs });
   }
   if (!classifier) throw new InputError('frozen use: expected a penalty');
   return classifier;

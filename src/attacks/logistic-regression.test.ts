@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { largestDifference } from '../../test/support/compare.js';
 import { readFixture } from '../../test/support/fixtures.js';
-import { fitLogisticRegression, logitsOf } from './logistic-regression.js';
+import { withPrograms } from '../engine/index.js';
+import {
+  fitLogisticRegression,
+  type LabelledFeatures,
+  type LinearClassifier,
+  logitsOf,
+} from './logistic-regression.js';
 
 interface Case {
   name: string;
@@ -15,11 +21,17 @@ interface Case {
 
 const { cases } = readFixture<{ cases: Case[] }>('logistic-regression.json');
 
+const fitted = (
+  examples: LabelledFeatures,
+  options: { answers: number; penalty: number; start?: LinearClassifier },
+): Promise<LinearClassifier> =>
+  withPrograms({ threads: 1 }, (programs) => fitLogisticRegression(examples, { ...options, programs }));
+
 describe('logistic regression', () => {
   it.each(cases.map((each) => [each.name, each] as const))('has the weights that torch finds: %s', async (_, each) => {
     const { classes: answers, penalty } = each;
     const examples = { features: Float32Array.from(each.features), labels: Int32Array.from(each.labels) };
-    const found = await fitLogisticRegression(examples, { answers, penalty });
+    const found = await fitted(examples, { answers, penalty });
     expect(largestDifference(found.weight, each.weight).error).toBeLessThan(2e-3);
     // The same for all classes is no difference.
     const mean = found.bias.reduce((a, b) => a + b) / answers;
@@ -30,7 +42,7 @@ describe('logistic regression', () => {
       ).error,
     ).toBeLessThan(2e-3);
     const far = { weight: found.weight.map((value) => value + 1), bias: found.bias.slice() };
-    const again = await fitLogisticRegression(examples, { answers, penalty, start: far });
+    const again = await fitted(examples, { answers, penalty, start: far });
     expect(largestDifference(again.weight, each.weight).error).toBeLessThan(2e-3);
   });
 

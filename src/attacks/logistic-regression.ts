@@ -1,4 +1,5 @@
-import type { FlopTally } from '../engine/index.js';
+import type { Program, ProgramCache } from '../engine/index.js';
+import { Graph, gemm } from '../graph/index.js';
 import { WeightlockError } from '../registry/index.js';
 import { lbfgs, type ParameterSet } from '../training/index.js';
 
@@ -23,24 +24,35 @@ const maxIterations = 200;
 
 /**
  * Multinomial logistic regression: the classifier that minimizes the mean cross entropy and `penalty / 2 · Σ w²` over its
- * weights, not its bias; by L-BFGS.
+ * weights, not its bias; by L-BFGS. The products with the features run on the engine, all else in double precision here.
  *
- * @param options - `start`: where to begin, the solution for another penalty; default zeros. Not changed. `tally`: counts the
- * products of all evaluations, `[size, width] · [width, answers]` there and back.
+ * @param options - `programs`: where the products are compiled, one pair for each size. `start`: where to begin, the solution for
+ *   another penalty; default zeros. Not changed.
  */
 export async function fitLogisticRegression(
   { features, labels }: LabelledFeatures,
-  { answers, penalty, start, tally }: { answers: number; penalty: number; start?: LinearClassifier; tally?: FlopTally },
+  options: { answers: number; penalty: number; programs: ProgramCache; start?: LinearClassifier },
 ): Promise<LinearClassifier> {
+  const { answers, penalty, programs, start } = options;
   const width = features.length / labels.length;
   const classifier = {
     weight: start?.weight.slice() ?? new Float32Array(answers * width),
     bias: start?.bias.slice() ?? new Float32Array(answers),
   };
+  const { weight, bias } = classifier;
   const params: ParameterSet = new Map(Object.entries(classifier));
+  const sizes = { size: labels.length, width, answers };
   const evaluate = async () => {
-    if (tally) tally.flops += 4 * features.length * answers;
-    return lossAndGradients({ features, labels }, classifier, penalty);
+    const { logits } = await (await logitsProgram(programs, sizes)).run({ features, weight });
+    const { loss, slopes, ofBias } = crossEntropy(logits as Float32Array, labels, bias);
+    const { ofLoss } = await (await slopesProgram(programs, sizes)).run({ features, slopes });
+    const ofWeight = Float32Array.from(ofLoss as Float32Array, (slope, i) => slope + penalty * weight[i]);
+    const squares = weight.reduce((sum, value) => sum + value * value, 0);
+    const gradients = [
+      ['weight', ofWeight],
+      ['bias', ofBias],
+    ] as const;
+    return { loss: loss + (penalty / 2) * squares, gradients: new Map(gradients) };
   };
   const { loss, gradients } = await evaluate();
   const optimizer = lbfgs({ maxIterations, historySize: 10, lineSearch: 'strong-wolfe', toleranceGradient: 1e-5 });
@@ -51,6 +63,30 @@ export async function fitLogisticRegression(
   const oracle = { loss, evaluations: 1, lossAlone, evaluate, ...products };
   await optimizer.update(gradients, optimizer.init(params), params, 1, oracle);
   return classifier;
+}
+
+interface Sizes {
+  readonly size: number;
+  readonly width: number;
+  readonly answers: number;
+}
+
+/** `logits [size, answers] = features · weightᵀ`, without the bias. */
+function logitsProgram(programs: ProgramCache, { size, width, answers }: Sizes): Promise<Program> {
+  return programs.get(`regression logits ${size} ${width} ${answers}`, () => {
+    const graph = new Graph();
+    const [features, weight] = [graph.input('features', [size, width]), graph.input('weight', [answers, width])];
+    return { logits: gemm(features, weight, undefined, { transB: true }) };
+  });
+}
+
+/** `ofLoss [answers, width] = slopesᵀ · features`. */
+function slopesProgram(programs: ProgramCache, { size, width, answers }: Sizes): Promise<Program> {
+  return programs.get(`regression slopes ${size} ${width} ${answers}`, () => {
+    const graph = new Graph();
+    const [features, slopes] = [graph.input('features', [size, width]), graph.input('slopes', [size, answers])];
+    return { ofLoss: gemm(slopes, features, undefined, { transA: true }) };
+  });
 }
 
 /** Logits `[size, answers]` of features `[size, width]`. */
@@ -71,23 +107,24 @@ export function logitsOf({ weight, bias }: LinearClassifier, features: Float32Ar
   return logits;
 }
 
-function lossAndGradients(
-  { features, labels }: LabelledFeatures,
-  classifier: LinearClassifier,
-  penalty: number,
-): { loss: number; gradients: ParameterSet } {
-  const { weight, bias } = classifier;
+/** Mean cross entropy of `logits + bias`, and its slopes by the logits, `[size, answers]`, and by the bias. */
+function crossEntropy(
+  logits: Float32Array,
+  labels: Int32Array,
+  bias: Float32Array,
+): { loss: number; slopes: Float32Array; ofBias: Float32Array } {
   const [size, answers] = [labels.length, bias.length];
-  const width = weight.length / answers;
-  const logits = logitsOf(classifier, features);
-  const ofWeight = new Float64Array(weight.length);
+  const slopes = new Float32Array(size * answers);
   const ofBias = new Float64Array(answers);
+  const own = new Float64Array(answers);
   const p = new Float64Array(answers);
   let loss = 0;
   for (let row = 0; row < size; row++) {
-    const own = logits.subarray(row * answers, (row + 1) * answers);
     let largest = Number.NEGATIVE_INFINITY;
-    for (const value of own) largest = Math.max(largest, value);
+    for (let label = 0; label < answers; label++) {
+      own[label] = logits[row * answers + label] + bias[label];
+      largest = Math.max(largest, own[label]);
+    }
     let sum = 0;
     for (let label = 0; label < answers; label++) {
       p[label] = Math.exp(own[label] - largest);
@@ -97,18 +134,8 @@ function lossAndGradients(
     for (let label = 0; label < answers; label++) {
       const slope = (p[label] / sum - Number(label === labels[row])) / size;
       ofBias[label] += slope;
-      const offset = label * width;
-      for (let i = 0; i < width; i++) ofWeight[offset + i] += slope * features[row * width + i];
+      slopes[row * answers + label] = slope;
     }
   }
-  let squares = 0;
-  for (let i = 0; i < weight.length; i++) {
-    squares += weight[i] * weight[i];
-    ofWeight[i] += penalty * weight[i];
-  }
-  const gradients = new Map([
-    ['weight', Float32Array.from(ofWeight)],
-    ['bias', Float32Array.from(ofBias)],
-  ]);
-  return { loss: loss + (penalty / 2) * squares, gradients };
+  return { loss, slopes, ofBias: Float32Array.from(ofBias) };
 }

@@ -51,6 +51,7 @@ export const hiddenLayers: TrainedPart<Record<string, never>> = {
     const features = featuresBySeed(given, most);
     const utility =
       judge && (async (seed: number) => (await judge(seed))(parameterSet((await prepared(seed)).weights)));
-    return frozenUse({ features, train, test, metric, target, utility, task: evaluator.task, budget }, log);
+    const { engine } = programs;
+    return frozenUse({ features, train, test, metric, target, utility, task: evaluator.task, engine, budget }, log);
   },
 };

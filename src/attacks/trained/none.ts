@@ -17,10 +17,11 @@ export const noWeights: TrainedPart<Record<string, never>> = {
   options: z.strictObject({}),
   ...fittedPart,
   outputsAlone: true,
-  search: async ({ released, judge, train, shared: { test, metric, target }, evaluator, budget, log }) =>
+  search: async ({ released, judge, train, shared: { test, metric, target }, evaluator, programs, budget, log }) =>
     frozenUse(
       {
         ...{ features: featuresBySeed(released, most), train, test, metric, target, task: evaluator.task, budget },
+        engine: programs.engine,
         utility: judge && (async (seed) => (await judge(seed))(parameterSet((await released(seed)).weights))),
       },
       log,
