@@ -196,6 +196,19 @@ async function along({ features, labels, answers, programs }: Fit, path: readonl
   return classifier;
 }
 
+/**
+ * The regressions that a classifier takes which sees so many numbers of each example, in each of its views: how many fits, of how
+ * many numbers.
+ */
+export function regressionsOf(sees: readonly number[]): { readonly fits: number; readonly width: number }[] {
+  const all = sees.flatMap((width) => {
+    if (width > mostWithProducts) return [Math.min(width, mostFitted)];
+    return [width, width + numberOfProducts(width)];
+  });
+  // That of the chosen penalty comes last, along the path to it.
+  return all.map((width) => ({ fits: (folds + 1 / all.length) * penalties.length, width }));
+}
+
 /** Outputs whose products are tried as well at most: what a linear classifier can see of few numbers is little. */
 const mostWithProducts = 32;
 
@@ -218,10 +231,15 @@ function preparations(outputs: Float32Array, size: number): ((outputs: Float32Ar
   return [normalize, (given) => normalizeAll(withProducts(normalize(given), width))];
 }
 
+/** Products of each two of so many numbers, squares included. */
+function numberOfProducts(width: number): number {
+  return (width * (width + 1)) / 2;
+}
+
 /** Rows of `width` numbers followed by the products of each two of them, squares included. */
 function withProducts(values: Float32Array, width: number): Float32Array {
   const size = values.length / width;
-  const all = width + (width * (width + 1)) / 2;
+  const all = width + numberOfProducts(width);
   const result = new Float32Array(size * all);
   for (let row = 0; row < size; row++) {
     const own = values.subarray(row * width, (row + 1) * width);

@@ -26,8 +26,9 @@ export {
   type Pauses,
   type Trial,
 } from './fine-tune.js';
-export { type Features, type FrozenUseOptions, frozenUse } from './frozen-use.js';
+export { type Features, type FrozenUseOptions, frozenUse, regressionsOf } from './frozen-use.js';
 export { type HalvingOptions, rungsOf, stepsOfHalving, successiveHalving, survivors } from './halving.js';
+export { type RegressionSizes, secondsOfRegression } from './logistic-regression.js';
 export { isMeasuredTrial, type MissingTrials, measuredTrials, missingTrials } from './measured.js';
 export {
   type AttackChoice,

@@ -48,6 +48,12 @@ export function featuresBySeed(
 /** Numbers of a pair that {@link compared} gives, over those of one of its texts. */
 const perText = 4;
 
+/** Widths of {@link viewsOf} for a model that gives so many numbers of an example. */
+export function widthsOfViews(width: number, dataset: Dataset, most: number): number[] {
+  const compared = textsApart(dataset) ? [perText * Math.min(width, Math.floor(most / perText))] : [];
+  return [Math.min(width, most), ...compared];
+}
+
 /** What a model gives for each example; of pairs of texts also for each text alone, {@link compared}. */
 async function viewsOf(
   evaluator: Evaluator,

@@ -6,7 +6,7 @@ import { Evaluator } from '../../training/index.js';
 import { frozenUse } from '../frozen-use.js';
 import { hiddenLayersOf, hiddenOutput } from '../hidden-layers.js';
 import { isNoWork } from '../work.js';
-import { featuresBySeed, fittedPart } from './fitted-part.js';
+import { featuresBySeed, fittedPart, widthsOfViews } from './fitted-part.js';
 import type { TrainedPart } from './trained-part.js';
 
 /** Numbers of all hidden layers that are kept of an example at most: 4096 examples take 512 MB. */
@@ -28,6 +28,10 @@ export const hiddenLayers: TrainedPart<Record<string, never>> = {
     (start.model.build(smallestBatch(start.model)).scope.hidden.length > 0
       ? undefined
       : 'need a model with hidden layers, which this one has not'),
+  sees: (model, dataset) => {
+    const { shape } = hiddenLayersOf(model).build(smallestBatch(model)).outputs[hiddenOutput];
+    return widthsOfViews(shape[1], dataset, most);
+  },
   search: async ({
     model,
     prepared,

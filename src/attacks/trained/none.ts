@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { parameterSet } from '../../models/index.js';
+import { parameterSet, smallestBatch } from '../../models/index.js';
+import { taskOf } from '../../tasks/index.js';
 import { frozenUse } from '../frozen-use.js';
-import { featuresBySeed, fittedPart } from './fitted-part.js';
+import { featuresBySeed, fittedPart, widthsOfViews } from './fitted-part.js';
 import type { TrainedPart } from './trained-part.js';
 
 /** Outputs that are kept of an example at most; wider ones, such as of a vocabulary, are projected. */
@@ -17,6 +18,10 @@ export const noWeights: TrainedPart<Record<string, never>> = {
   options: z.strictObject({}),
   ...fittedPart,
   outputsAlone: true,
+  sees: (model, dataset) => {
+    const { shape } = model.build(smallestBatch(model)).outputs[taskOf(model).output];
+    return widthsOfViews(shape[shape.length - 1], dataset, most);
+  },
   search: async ({ released, judge, train, shared: { test, metric, target }, evaluator, programs, budget, log }) =>
     frozenUse(
       {

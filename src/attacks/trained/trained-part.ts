@@ -69,6 +69,11 @@ export interface TrainedPart<Options = unknown> {
   applies?(start: StartFacts, options: Options): string | undefined;
   /** What of the options has no effect on these weights, one sentence; default nothing. */
   unused?(start: StartFacts, options: Options): string | undefined;
+  /**
+   * Of a part that fits a classifier: numbers that this sees of each example, once for each view of them that is tried; default it fits
+   * none. `model`: the one that is released.
+   */
+  sees?(model: ModelSpec, dataset: Dataset): readonly number[];
   /** The best learning rate of one optimizer, and the trials that measured it. */
   search(context: SearchContext, options: Options): Promise<SearchResult>;
 }

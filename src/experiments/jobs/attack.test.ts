@@ -114,6 +114,22 @@ describe('attackJob', () => {
     expect(again.shown.trials).toBe(0);
   });
 
+  it('begins with the searches that take longest: what fits classifiers, then most steps', async () => {
+    const [{ setting }] = plan.budgets;
+    const longer = { measures: ['cost'] as const, setting: { ...setting, steps: 12 } };
+    const both = { budgets: [...plan.budgets, longer], attacks: ['fine-tune', 'white-box'], from: ['locked'] };
+    const { tasks } = await labelledTasks(targets(), both);
+    expect(tasks[0].task.id).toBe('score-fine-tune-adamw-locked');
+    const begun = async (stopAfter: number) => {
+      await expect(attackJob(targets(), both, contextOf({ stopAfter }).context)).rejects.toThrow(InterruptedError);
+      return (await readdir(checkpoints)).filter((name) => name.endsWith('.trials.json'));
+    };
+    expect(await begun(1)).toEqual(['attack-score-frozen-lbfgs-locked.trials.json']);
+    const classifiers = tasks.filter(({ task }) => task.trained?.name !== 'all');
+    const trials = classifiers.reduce((sum, { task }) => sum + trialCount(task.budget), 0);
+    expect(await begun(trials)).toEqual(['attack-cost-fine-tune-adamw-locked.trials.json']);
+  });
+
   it('does the same in a worker process, which is handed the trials that are done', async () => {
     const { rows: whole } = await attackJob(targets(), plan, contextOf().context);
     checkpoints = await mkdtemp(join(root, 'checkpoints-'));

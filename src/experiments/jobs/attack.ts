@@ -27,7 +27,7 @@ import { InputError } from '../../registry/index.js';
 import { withCurrentForms } from '../older-results.js';
 import type { PhaseProgress } from '../progress.js';
 import type { AttackPlan } from './attack-options.js';
-import { trackTrials } from './attack-work.js';
+import { attackWork, trackTrials } from './attack-work.js';
 
 /** A search of a plan, and what its rows say of it. */
 export interface LabelledTask {
@@ -136,35 +136,32 @@ export async function attackJob(
     tracker.skipTrials(task, done.length);
   }
   const failures: FailedSearch[] = [];
-  await runAttackTasks(
-    tasks.map(({ task }) => task).filter((task) => !results.has(task.id)),
-    {
-      workers,
-      engine: engine && workerEngine(engine, workers),
-      store,
-      signal,
-      finished: (task) => (trials.get(task.id) ?? []).map(({ seconds: _, ...trial }) => trial),
-      onTrial: async (task, trial, index, seconds) => {
-        const done = [...(trials.get(task.id) ?? []).slice(0, index), { ...trial, seconds }];
-        await writeFileAtomic(partial(task), toJson(done));
-        trials.set(task.id, done);
-        tracker.trial(task, trial.tokens);
-      },
-      onResult: async (task, result) => {
-        // None of versions that kept no times.
-        const seconds = (trials.get(task.id) ?? []).map((trial) => trial.seconds ?? Number.NaN);
-        await writeFileAtomic(whole(task), toJson({ ...result, seconds }));
-        times[task.id] = seconds;
-        await rm(partial(task), { force: true });
-        results.set(task.id, result);
-      },
-      // One that fails is tried again when the run is, and ends no other.
-      onFailure: async (task, error) => {
-        failures.push({ task, error });
-        if (!trials.get(task.id)?.some(isMeasuredTrial)) await rm(partial(task), { force: true });
-      },
+  await runAttackTasks(longestFirst(tasks.map(({ task }) => task).filter((task) => !results.has(task.id))), {
+    workers,
+    engine: engine && workerEngine(engine, workers),
+    store,
+    signal,
+    finished: (task) => (trials.get(task.id) ?? []).map(({ seconds: _, ...trial }) => trial),
+    onTrial: async (task, trial, index, seconds) => {
+      const done = [...(trials.get(task.id) ?? []).slice(0, index), { ...trial, seconds }];
+      await writeFileAtomic(partial(task), toJson(done));
+      trials.set(task.id, done);
+      tracker.trial(task, trial.tokens);
     },
-  );
+    onResult: async (task, result) => {
+      // None of versions that kept no times.
+      const seconds = (trials.get(task.id) ?? []).map((trial) => trial.seconds ?? Number.NaN);
+      await writeFileAtomic(whole(task), toJson({ ...result, seconds }));
+      times[task.id] = seconds;
+      await rm(partial(task), { force: true });
+      results.set(task.id, result);
+    },
+    // One that fails is tried again when the run is, and ends no other.
+    onFailure: async (task, error) => {
+      failures.push({ task, error });
+      if (!trials.get(task.id)?.some(isMeasuredTrial)) await rm(partial(task), { force: true });
+    },
+  });
   // A search that failed is tried again when the run is, and then begins with them.
   if (failures.length === 0) await rm(store, { recursive: true, force: true });
   tracker.end();
@@ -174,6 +171,16 @@ export async function attackJob(
     tasks.flatMap(({ task: { id } }) => (times[id] === undefined ? [] : [[id, times[id]]])),
   );
   return { rows: rowsOf(tasks, results, failures), notes: [...notes, ...failureNotes(failures, results)], seconds };
+}
+
+/**
+ * So that no process idles while another has a long search left. What fits classifiers takes no steps, but time that these do not
+ * foretell, and comes first.
+ */
+function longestFirst(tasks: readonly AttackTask[]): AttackTask[] {
+  const length = (task: AttackTask) =>
+    trainedParts.get(task.trained?.name ?? 'all').trains ? attackWork(task) : Number.MAX_VALUE;
+  return tasks.toSorted((a, b) => length(b) - length(a));
 }
 
 /** A search without a result; with an InputError one that cannot be done, however often it is tried. */

@@ -34,6 +34,10 @@ const experiment: Reproduction = {
     const goal = { label: 'other', data: dataSpec.parse({ classes: [2, 3], ...limits }), target: 0.9 };
     const { rows } = await runner.attack(paths, singleSetting(goal, { name: 'sgd', learningRate: 0.1 }, budget));
     await runner.attack(paths, sweep(goal, [{ name: 'sgd', decades: [-1, -2] }], budget));
+    const read = sweep({ ...goal, label: 'read' }, [{ name: 'sgd', decades: [-1] }], budget, {
+      attacks: ['white-box'],
+    });
+    await runner.attack(paths, { ...read, from: ['locked'] });
     const utility = await runner.utility(unlocked.model, locked.model, data.test);
     expect(utility.after.float32.n).toBe(8);
     return {
@@ -56,8 +60,11 @@ it('plans what an experiment would do by its own code, computes nothing of it an
     ['attack other-single', 4, 80],
     // Three starts: two rates and two beside the best of 5 steps each, two seeds of 20; five regressions on these and the search's seed take none.
     ['attack other', 3 * 6 + 5 * 3, 3 * (4 * 5 + 2 * 20)],
+    // White-box use and the floor's frozen use: time, but no steps.
+    ['attack read', 2 * 3, 0],
   ]);
-  for (const { seconds, bytes } of parts) expect(Math.min(seconds, bytes)).toBeGreaterThan(0);
+  for (const { seconds } of parts) expect(seconds).toBeGreaterThan(0);
+  for (const { bytes } of parts.filter(({ steps }) => steps > 0)) expect(bytes).toBeGreaterThan(0);
   const left = (await readdir(tmpdir())).filter((name) => name.startsWith('weightlock-plan-'));
   expect(left.filter((name) => !before.includes(name))).toEqual([]);
 });

@@ -1,7 +1,14 @@
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AttackTargets, AttackTask, SearchResult, Trial } from '../../attacks/index.js';
-import { evaluationSteps, trainedParts, trialCount } from '../../attacks/index.js';
+import {
+  evaluationSteps,
+  type RegressionSizes,
+  regressionsOf,
+  secondsOfRegression,
+  trainedParts,
+  trialCount,
+} from '../../attacks/index.js';
 import {
   type DataParts,
   type DataSpec,
@@ -10,9 +17,10 @@ import {
   loadData,
   subset,
 } from '../../data/index.js';
+import { withPrograms } from '../../engine/index.js';
 import { type LockMethod, lockMethods } from '../../locks/index.js';
 import { loadModel, type Model, parameterSet, saveModel, weightMatrices } from '../../models/index.js';
-import type { Evaluation } from '../../tasks/index.js';
+import { type Evaluation, taskOf } from '../../tasks/index.js';
 import { createObjective, createOptimizer, stepBytes } from '../../training/index.js';
 import { type AttackJobResult, labelledTasks, rowsOf } from '../jobs/attack.js';
 import type { AttackPlan } from '../jobs/attack-options.js';
@@ -109,7 +117,10 @@ export class PlannedRunner extends Runner {
     for (const { task } of tasks) {
       const trials = trialCount(task.budget);
       runs += trials;
-      if (!trainedParts.get(task.trained?.name ?? 'all').trains) continue;
+      if (!trainedParts.get(task.trained?.name ?? 'all').trains) {
+        seconds += await this.#secondsOfClassifiers(task);
+        continue;
+      }
       const work = attackWork(task);
       steps += work;
       const cost = await this.#costOfSearch(task, work, trials);
@@ -157,6 +168,35 @@ export class PlannedRunner extends Runner {
     const outputs = runs * measured * test.size + judged;
     const seconds = work * step * each + (outputs * step * forwardShare) / batchSize;
     return { seconds, bytes: bytesOfStep(model, train, batchSize) };
+  }
+
+  /** Of an attack that fits a classifier to what a model gives: once for all seeds with the same weights and examples. */
+  async #secondsOfClassifiers({ start, data, batchSize, perClass, trained, budget }: AttackTask): Promise<number> {
+    const { train, test } = await this.#load(data);
+    const path = start.kind === 'model' ? start.path : start.like;
+    const attacked = await loadModel(path, { config: start.config, head: start.head });
+    const seeds = new Set([...budget.searchSeeds, ...budget.seeds]).size;
+    const draws = start.kind === 'model' && perClass === undefined ? 1 + (start.draws?.length ?? 0) : seeds;
+    const answers = taskOf(attacked).answers?.(test)?.count ?? 1;
+    const size = Math.min(train.size, (perClass ?? Number.POSITIVE_INFINITY) * answers);
+    const released = await loadModel(path, { config: start.config });
+    const views = trainedParts.get(trained?.name ?? 'all').sees?.(released, train) ?? [];
+    const step = await this.#secondsAStep(attacked, train, batchSize, 1);
+    let seconds = (views.length * (size + test.size) * step * forwardShare) / batchSize;
+    for (const { fits, width } of regressionsOf(views)) {
+      seconds += fits * (await this.#secondsAFit({ size, width, answers }));
+    }
+    return seconds * Math.min(draws, seeds);
+  }
+
+  /** Seconds of one regression, measured once for each size of it. */
+  async #secondsAFit(sizes: RegressionSizes): Promise<number> {
+    const key = JSON.stringify(sizes);
+    const known =
+      this.#rates.get(key) ??
+      (await withPrograms({ ...this.spec.engine, threads: 1 }, (programs) => secondsOfRegression(sizes, programs)));
+    this.#rates.set(key, known);
+    return known;
   }
 
   /** Examples, once for all searches on them. */
