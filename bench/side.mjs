@@ -6,6 +6,8 @@ import { createInterface } from 'node:readline';
 export class Side {
   #child;
   #lines;
+  /** Loss of the last step. */
+  loss;
 
   constructor(command, args) {
     this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -22,6 +24,7 @@ export class Side {
     this.#child.stdin.write(`run ${steps}\n`);
     const { seconds, loss } = await this.#answer();
     if (!Number.isFinite(loss)) throw new Error(`expected a finite loss, got ${loss}: the times would mean nothing`);
+    this.loss = loss;
     return seconds;
   }
 

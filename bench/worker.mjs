@@ -3,8 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { makeStep } from './cases.mjs';
 
-const [threads, name] = process.argv.slice(2);
-const { step } = await makeStep(name, { threads: Number(threads) });
+const [threads, name, device = 'cpu'] = process.argv.slice(2);
+const { step } = await makeStep(name, { threads: Number(threads), device });
 
 function peakBytes() {
   if (!existsSync('/proc/self/status')) return process.resourceUsage().maxRSS * 1024;
