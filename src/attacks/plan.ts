@@ -126,22 +126,49 @@ export interface PlannedAttacks {
  */
 export function planAttacks(from: readonly PlannedStart[], choice: AttackChoice = {}): PlannedAttacks {
   const tried: { attack: Attack; start: PlannedStart }[] = [];
-  const leftOut = new Map<string, Set<string>>();
+  /** By what cannot be used, a reason, and the starting points that it is one for. */
+  const leftOut = new Map<string, { readonly why: Unusable; readonly on: Set<string> }>();
   const notes = new Set<string>();
   const named = new Set((choice.attacks ?? attacksOfSuite('quick')).map((name) => attacks.get(name)));
   for (const start of from) {
     const reasons = new Reasons(start, choice);
     for (const attack of attacks.entries().filter((entry) => isChosen(entry, start, choice, named))) {
-      const reason = reasons.of(attack);
-      if (reason === undefined) tried.push({ attack, start });
-      else leftOut.set(reason, (leftOut.get(reason) ?? new Set()).add(start.start.name));
+      const why = reasons.of(attack);
+      if (why === undefined) {
+        tried.push({ attack, start });
+        continue;
+      }
+      const key = JSON.stringify(why);
+      const { on } = leftOut.get(key) ?? { on: new Set() };
+      leftOut.set(key, { why, on: on.add(start.start.name) });
     }
     for (const text of reasons.unused()) notes.add(text);
   }
-  for (const [reason, where] of leftOut) {
-    notes.add(`Not tried on ${[...where].join(' and ')}: ${reason}.`);
-  }
+  for (const sentence of whatIsLeftOut([...leftOut.values()])) notes.add(sentence);
   return { tried, notes: [...notes] };
+}
+
+/** One sentence for all transforms that one reason keeps from the same starting points. */
+function whatIsLeftOut(leftOut: readonly { readonly why: Unusable; readonly on: ReadonlySet<string> }[]): string[] {
+  const sentences = new Map<string, { names: string[]; say(names: readonly string[]): string }>();
+  for (const { why, on } of leftOut) {
+    const where = [...on].join(' and ');
+    const say = (names: readonly string[]) =>
+      why.transform === undefined
+        ? `Not tried on ${where}: attacks that ${why.part}, which ${why.reason}.`
+        : `Not tried on ${where}: attacks with ${names.join(' or ')}, which ${why.reason}.`;
+    const known = sentences.get(say([])) ?? { names: [], say };
+    if (why.transform !== undefined) known.names.push(why.transform);
+    sentences.set(say([]), known);
+  }
+  return [...sentences.values()].map(({ names, say }) => say(names));
+}
+
+/** A transform, or a trained part by its description, that can do nothing to a model, and why, as a part of a sentence. */
+interface Unusable {
+  readonly transform?: string;
+  readonly part?: string;
+  readonly reason: string;
 }
 
 /** The options of an attacker who knows this of a lock, of the transforms that can use it; undefined: of no use. */
@@ -334,22 +361,22 @@ class Reasons {
     this.#facts = factsOfStart(start);
   }
 
-  /** Why an attack can do nothing here, as a part of a sentence; undefined where it can. */
-  of(attack: Attack): string | undefined {
+  /** Why an attack can do nothing here; undefined where it can. */
+  of(attack: Attack): Unusable | undefined {
     const { transforms: steps, trained } = attack;
     for (const transform of steps) {
       if (!this.#known.has(transform)) {
         this.#known.set(transform, transform.applies?.(this.#facts, this.#options(transform)));
       }
       const reason = this.#known.get(transform);
-      if (reason !== undefined) return `attacks with ${transform.name}, which ${reason}`;
+      if (reason !== undefined) return { transform: transform.name, reason };
     }
     const given = trainedOptionsOf(attack, this.choice.trained ?? {}) ?? {};
     const options = parseOptions(trained.options as z.ZodObject, given, trained.name);
     const reason = trained.applies?.(this.#facts, options);
     const unused = reason === undefined && trained.unused?.(this.#facts, options);
     if (unused) this.#ofParts.add(`${unused}.`);
-    return reason && `attacks that ${trained.description}, which ${reason}`;
+    return reason === undefined ? undefined : { part: trained.description, reason };
   }
 
   /** Options without effect, of the transforms and parts that attacks were made of and that can do something. */

@@ -166,6 +166,16 @@ describe('the registry', () => {
     ]);
   });
 
+  it('names those that one reason leaves out of the same starting points in one sentence', () => {
+    const transforms = { ...options, 'clip-partly': {}, reset: { include: ['head.*'] } };
+    const from = ['unlocked', 'sham-locked'].map(onModel);
+    const { notes } = planAttacks(from, { attacks: ['clip', 'clip-partly', 'reset'], transforms });
+    expect(notes).toEqual([
+      'Not tried on unlocked and sham-locked: attacks with clip or clip-partly, which needs singular values that a lock raised.',
+      'Not tried on unlocked and sham-locked: attacks with reset, which finds no weight that matches head.*.',
+    ]);
+  });
+
   it('says which of the patterns that were given match nothing, where others do', () => {
     const transforms = { reset: { include: ['fc3*', 'hed*'] }, clip: { lead: { include: ['cnov*'] } } };
     const { notes } = planAttacks([onModel('locked')], { transforms });
