@@ -84,8 +84,8 @@ export class Evaluator {
   }
 
   /**
-   * What other weights are compared with later: the outputs of these on a data set where they are few, else a copy of the
-   * weights.
+   * What other weights are compared with later: the outputs of these on a data set where they are few and the same each time, else
+   * a copy of the weights.
    */
   async original(params: ParameterSet, dataset: Dataset): Promise<Original> {
     if (this.#keeps(dataset)) return { outputs: await this.outputs(params, dataset) };
@@ -113,8 +113,8 @@ export class Evaluator {
 
   /** Whether all outputs of a data set have one shape, fit, and are the same each time. */
   #keeps(dataset: Dataset): boolean {
-    // Augmented images are refused later, with what to do about it.
-    if (this.#view(dataset) !== dataset && this.#view(dataset).examples.augmented) return false;
+    // Each step shows others.
+    if (this.#view(dataset).examples.augmented) return false;
     if (dataset.examples.lengths === undefined)
       return sizeOf(this.#shapeOf(dataset, [0]).slice(1)) * dataset.size <= keptOutputs;
     const lengths = [...dataset.indices].map((index) => dataset.examples.lengths?.[index] ?? 0);

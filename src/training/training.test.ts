@@ -311,6 +311,22 @@ describe('createObjective', () => {
         'images: expected examples without crop and flip for the KL part',
       );
     });
+
+    it('compares them with what the original says of the same ones', async () => {
+      const evaluator = new Evaluator(model, { threads: 1 });
+      const reference = await evaluator.original(params, images);
+      const kl = await createObjective({ ...options, loss: { task: 0, divergence: 1 }, reference });
+      const moved = new Map([...params].map(([name, values]) => [name, values.map((value) => 1.1 * value)]));
+      const losses: number[] = [];
+      for (let step = 0; step < 3; step++) {
+        expect((await kl.compute(params, step)).loss).toBeCloseTo(0, 6);
+        losses.push((await kl.compute(moved, step)).loss);
+      }
+      expect(Math.min(...losses)).toBeGreaterThan(1e-4);
+      // Other images each time.
+      expect(Math.max(...losses) - Math.min(...losses)).toBeGreaterThan(1e-5);
+      for (const each of [kl, evaluator]) await each.release();
+    });
   });
 
   it('gives the KL part no gradient at the reference itself, and a positive loss away from it', async () => {
