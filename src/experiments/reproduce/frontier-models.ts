@@ -27,6 +27,8 @@ export interface FrontierLimits {
   /** Training and test examples of the authorized task at most. */
   readonly limit?: number;
   readonly testLimit?: number;
+  /** Training examples of the unauthorized task, and of one that an owner trains against, at most. */
+  readonly attackLimit?: number;
   /** Test examples of the unauthorized task at most: every trial is measured on them many times. */
   readonly attackTests?: number;
   /** Share of the usual training of a model that is not published. */
@@ -75,15 +77,17 @@ function published(architecture: string, label: string): FrontierModel {
     label,
     what: `${label}, as published for CIFAR-10; the attacker has Fashion-MNIST.`,
     reads: [`models/cifar10-${architecture}`, 'cifar10', 'fashion-mnist', 'kmnist'],
-    async prepare(runner, context, { limit, testLimit, attackTests }) {
-      const images = (name: string, limits: { limit?: number; testLimit?: number }, validationShare: number) =>
-        examplesOf(context, name, { size: 32, channels: 3, ...normalization, validationShare, ...limits });
-      const spec = images('cifar10', { limit, testLimit }, 0.1);
+    async prepare(runner, context, { limit, testLimit, attackLimit, attackTests }) {
+      const images = (name: string, more: Partial<DataSpec>) =>
+        examplesOf(context, name, { size: 32, channels: 3, ...normalization, ...more });
+      // As such networks are trained: what removes needs more images than the folder has.
+      const spec = images('cifar10', { limit, testLimit, validationShare: 0.05, crop: 4, flip: true });
+      const others = { limit: attackLimit, validationShare: 0.01 };
       const data = { ...(await loadData(spec)), spec };
       const from = `${context.data}/models/cifar10-${architecture}`;
       const unlocked = await runner.adopt({ name: `${architecture}-unlocked` }, from, { architecture });
-      const goal = { data: images('fashion-mnist', { limit, testLimit: attackTests }, 0.01), target: 0.7 };
-      return { unlocked, data, goal, proxy: images('kmnist', { limit, testLimit }, 0.01) };
+      const goal = { data: images('fashion-mnist', { ...others, testLimit: attackTests }), target: 0.7 };
+      return { unlocked, data, goal, proxy: images('kmnist', { ...others, testLimit }) };
     },
   };
 }
@@ -94,15 +98,15 @@ const minilm: FrontierModel = {
   label: 'MiniLM, narrow',
   what: 'MiniLM with a classifier trained on MRPC; the attacker has QQP.',
   reads: ['models/all-minilm-l6-v2', 'mrpc', 'qqp', 'qnli'],
-  async prepare(runner, context, { limit, testLimit, attackTests, training = 1 }) {
+  async prepare(runner, context, { limit, testLimit, attackLimit = 1500, attackTests, training = 1 }) {
     const model = { label: 'MiniLM', folder: 'all-minilm-l6-v2' };
     const texts = (name: string, limits: { limit?: number; testLimit?: number }) =>
       textsOf(context, model, name, { maxLength: 96, ...limits });
     const spec = texts('mrpc', { limit, testLimit });
     const { made, data } = await trainedClassifier(runner, context, model, spec, 3 * training);
     const { metric, target } = pairTasks[1];
-    const goal = { data: texts('qqp', { limit: limit ?? 1500, testLimit: attackTests }), metric, target };
-    return { unlocked: made, data, goal, proxy: texts('qnli', { limit: limit ?? 1500, testLimit }) };
+    const goal = { data: texts('qqp', { limit: attackLimit, testLimit: attackTests }), metric, target };
+    return { unlocked: made, data, goal, proxy: texts('qnli', { limit: attackLimit, testLimit }) };
   },
 };
 
