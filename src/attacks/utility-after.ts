@@ -1,7 +1,7 @@
 import type { Dataset } from '../data/index.js';
 import { type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
 import type { Evaluator, ParameterSet } from '../training/index.js';
-import { layerOrder } from './trained/layer-order.js';
+import { layerOrder } from './layer-order.js';
 
 /** The score of the authorized task before and after an attack. */
 export interface TrialUtility {

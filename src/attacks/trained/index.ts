@@ -9,10 +9,10 @@ import { attentionAlone, normsAndBiases, topLayers, weightsByName } from './sele
 import { besideTop, preconditioned } from './spectral.js';
 import type { TrainedPart } from './trained-part.js';
 
+export { type LayerOrder, layerOrder } from '../layer-order.js';
 export { allWeights, searchFineTuning } from './all.js';
 export { emaPart, tailAverage } from './averaged.js';
 export { hiddenLayers } from './hidden-layers.js';
-export { type LayerOrder, layerOrder } from './layer-order.js';
 export { dora, type LoraOptions, lora, loraOptions, loraTargets, makeLora } from './lora.js';
 export { type FactoredWeight, type LowRankOptions, lowRank } from './low-rank.js';
 export { newHead } from './new-head.js';

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { type ModelSpec, matrixShape, modelState } from '../../models/index.js';
 import { InputError, matchesAny } from '../../registry/index.js';
+import { layerOrder } from '../layer-order.js';
 import { sentences, unmatchedPatterns } from '../transforms/unmatched.js';
 import { searchFineTuning } from './all.js';
-import { layerOrder } from './layer-order.js';
 import { type FactoredWeight, lowRank } from './low-rank.js';
 import { partialTraining } from './selected.js';
 import { type MakeTrainable, someWeights } from './trainable.js';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { initializeModel, type ModelSpec, type StateDict } from '../../models/index.js';
+import { layerOrder } from '../layer-order.js';
 import { searchFineTuning } from './all.js';
-import { layerOrder } from './layer-order.js';
 import { partialTraining } from './selected.js';
 import { someWeights } from './trainable.js';
 import type { TrainedPart } from './trained-part.js';

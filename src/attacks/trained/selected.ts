@@ -3,9 +3,9 @@ import { type ModelSpec, modelState } from '../../models/index.js';
 import type { StateSpec } from '../../nn/index.js';
 import { InputError, matchesAny } from '../../registry/index.js';
 import { optimizers } from '../../training/index.js';
+import { layerOrder } from '../layer-order.js';
 import { sentences, unmatchedPatterns } from '../transforms/unmatched.js';
 import { searchFineTuning } from './all.js';
-import { layerOrder } from './layer-order.js';
 import { someWeights } from './trainable.js';
 import type { TrainedPart } from './trained-part.js';
 

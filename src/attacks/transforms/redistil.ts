@@ -4,7 +4,7 @@ import { InputError, matchesAny } from '../../registry/index.js';
 import { type OptimizerSpec, optimizers } from '../../training/index.js';
 import type { Bench } from '../bench.js';
 import { distilBlock } from '../distil-block.js';
-import { layerOrder } from '../trained/layer-order.js';
+import { layerOrder } from '../layer-order.js';
 import { addWork, forwardCost, noWork, type Work } from '../work.js';
 import type { Transform } from './transform.js';
 import { unmatchedPatterns } from './unmatched.js';

@@ -92,9 +92,9 @@ export interface Transform<Options = unknown> {
 
 /** A shorter form of a transform's options for the command line. */
 export interface TransformOffer<Options> {
-  /** Schema of the one value, with a default and a description. */
+  /** Schema of the one value, which may be left out, with a description. */
   readonly schema: z.ZodType;
-  /** The options that a value stands for; undefined: the transform is not used. */
+  /** The options that a value, or none, stands for; undefined: the transform is not used. */
   read(value: unknown): Options | undefined;
 }
 

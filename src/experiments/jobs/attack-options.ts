@@ -243,7 +243,8 @@ export function transformOptions(options: AttackOptions): TransformOptions {
   const given = options as Readonly<Record<string, unknown>>;
   return Object.fromEntries(
     transforms.entries().flatMap(({ name, offer }) => {
-      if (!(name in given)) return [];
+      // What is offered may be left out; what is not even offered has no options here.
+      if (!(name in given) && !offer) return [];
       const read = offer ? offer.read(given[name]) : given[name];
       return [[name, read as Readonly<Record<string, unknown>> | undefined]];
     }),

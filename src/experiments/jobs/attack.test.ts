@@ -323,7 +323,7 @@ describe('an attack that is registered', () => {
       seeds: [1],
     });
     expect(schema.shape).toHaveProperty('shrink');
-    expect(transformOptions(parsed)).toMatchObject({ shrink: { factor: 0.25 }, reset: { include: ['fc*'] } });
+    expect(transformOptions(parsed)).toMatchObject({ shrink: { factor: 0.25 }, reset: {} });
     const data = dataSpec.parse({ classes: [2, 3], testLimit: 60 });
     const whole = attackPlan(data, parsed);
     const only = { ...whole, transforms: { shrink: whole.transforms?.shrink } };

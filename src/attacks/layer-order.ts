@@ -1,4 +1,4 @@
-import { type ModelSpec, modelState } from '../../models/index.js';
+import { type ModelSpec, modelState } from '../models/index.js';
 
 /** Parameters of a model in the order of computation. */
 export interface LayerOrder {
@@ -37,4 +37,10 @@ export function layerOrder(model: ModelSpec): LayerOrder {
   // What was declared after the last numbered name was put behind it.
   const end = last.findLastIndex((name) => numbered.test(name)) + 1;
   return { stem, blocks: [...blocks.slice(0, -1), last.slice(0, end)], head: last.slice(end) };
+}
+
+/** Names of the last blocks, so large a share of all of them, and of what is behind them. */
+export function laterLayers(model: ModelSpec, share: number): string[] {
+  const { blocks, head } = layerOrder(model);
+  return [...blocks.slice(blocks.length - Math.round(share * blocks.length)), head].flat();
 }
