@@ -60,4 +60,4 @@ export type { SweepCell, SweepLock, SweepResult, SweptCell } from './sweep/cells
 export { JobDoer, type Workplace } from './sweep/do-job.js';
 export { methodOf } from './sweep/lock-draw.js';
 export { runSweep, type SweepContext, sweepExtent } from './sweep/sweep.js';
-export { type UtilityChange, utilityChange, utilityWarnings } from './utility.js';
+export { raiseWarning, type UtilityChange, utilityChange, utilityWarnings } from './utility.js';

@@ -4,6 +4,7 @@ import type { LockResult } from '../locks/index.js';
 import { type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
 import { type Evaluation, tasks } from '../tasks/index.js';
 import { Evaluator, type UtilityByType, utilityByType } from '../training/index.js';
+import type { MatrixSpectrum } from './jobs/lock.js';
 
 /** Utility of a model and its locked copy on the same examples. */
 export interface UtilityChange {
@@ -54,6 +55,29 @@ function measures(name: string) {
     divergence: ({ metrics: values }: Evaluation) => values[roles.divergence],
     notFinite: ({ metrics: values }: Evaluation) => values[roles.notFinite] ?? 0,
   };
+}
+
+/** How far σ1 must have risen to count as raised. */
+const raisedBy = 1.1;
+
+/**
+ * Says where a lock that raises singular values raised few: with many matrices the push on each is weak beside the retain loss, and the
+ * largest value alone hides that nothing else has moved. Undefined where it raised at least half.
+ *
+ * @param spectra - Of the matrices that it locks.
+ */
+export function raiseWarning(spectra: readonly MatrixSpectrum[]): string | undefined {
+  const rises = spectra.map(({ name, before, after }) => ({
+    name,
+    from: before[0],
+    to: after[0],
+    by: after[0] / before[0],
+  }));
+  const raised = rises.filter(({ by }) => by >= raisedBy).length;
+  if (rises.length === 0 || raised >= rises.length / 2) return undefined;
+  const { name, from, to } = rises.reduce((a, b) => (b.by > a.by ? b : a));
+  const most = `most in ${name}, from ${from.toPrecision(3)} to ${to.toPrecision(3)}`;
+  return `σ1 rose by a tenth or more in ${raised} of ${rises.length} matrices (${most}): the others are hardly locked. More weight on the spectra (a smaller alpha), a larger rate or more steps raise more.`;
 }
 
 /**

@@ -24,7 +24,7 @@ import { type LockJobResult, lockJob, lockOnDiskJob } from '../jobs/lock.js';
 import { type JobContext, type TrainOptions, type TrainResult, trainJob, trainSteps } from '../jobs/train.js';
 import { evaluateModel, predict } from '../measure.js';
 import { notedProgress, type PhaseProgress } from '../progress.js';
-import { type UtilityChange, utilityChange, utilityWarnings } from '../utility.js';
+import { raiseWarning, type UtilityChange, utilityChange, utilityWarnings } from '../utility.js';
 import { openModel, type RunContext, type RunSpec } from './spec.js';
 
 /** A model that a run made, on disk. */
@@ -144,7 +144,7 @@ export class Runner {
   }
 
   /** Locks a copy of a model; default the run's own. A method may do without data. */
-  lock<Options>(
+  async lock<Options>(
     part: Part,
     {
       from,
@@ -164,7 +164,12 @@ export class Runner {
     const { engine } = this.spec;
     const { seed = this.spec.seed } = part;
     let original: Model;
-    return this.#make<LockJobResult, LockedInfo>(part, chosen.steps(options, data?.train.size ?? 0), {
+    const raised = (model: Model, { spectra, steps }: LockJobResult) => {
+      if (steps === 0 || !chosen.reveals?.(options).raised) return undefined;
+      const locked = new Set(chosen.locks(model.weights, options, model));
+      return raiseWarning(spectra.filter(({ name }) => locked.has(name)));
+    };
+    const made = await this.#make<LockJobResult, LockedInfo>(part, chosen.steps(options, data?.train.size ?? 0), {
       make: async (job) => {
         original = from ?? (await this.start());
         const model = { ...original, weights: cloneWeights(original.weights) };
@@ -177,15 +182,20 @@ export class Runner {
       },
       // Not the weights in memory: what is said of a model must be measured on the file that is published.
       judge: async (published, info, card) => {
+        const weak = [raised(published, info) ?? []].flat();
         if (!data?.test) {
-          const warnings = data ? [] : [notMeasured];
+          const warnings = data ? weak : [notMeasured, ...weak];
           return { info: { ...info, warnings }, card };
         }
         const test = await utilityChange(original, published.weights, data.test, engine);
         const metrics = cardUtility(published, data.test.name, test);
-        return { info: { ...info, test, warnings: utilityWarnings(info, test) }, card: { ...card, metrics } };
+        const warnings = [...utilityWarnings(info, test), ...weak];
+        return { info: { ...info, test, warnings }, card: { ...card, metrics } };
       },
     });
+    const warning = raised(made.model, made.info);
+    if (warning !== undefined) this.notes.add(`${part.name}: ${warning}`);
+    return made;
   }
 
   /** Locks a model on the disk, which is never loaded, by a method that has a plan. */

@@ -29,9 +29,9 @@ export const specdef: SpecDef = {
   }),
   moreGradients: () => 0,
   locks: (weights, options) => weightMatrices(weights, options).map(({ name }) => name),
-  reveals: ({ topK, lead }) => ({
-    raised: { topK, lead: { topK: lead.topK, include: lead.share > 0 ? lead.include : [] } },
-  }),
+  // Nothing is pushed where the retain loss has all the weight.
+  reveals: ({ topK, lead, alpha }) =>
+    alpha === 1 ? {} : { raised: { topK, lead: { topK: lead.topK, include: lead.share > 0 ? lead.include : [] } } },
   // The retain training alone, with the same batches, steps and budget.
   sham: (options) => ({ ...options, alpha: 1 }),
   glance: ({ meanSigma }) => `mean σ ${Number(meanSigma).toFixed(1)}`,
