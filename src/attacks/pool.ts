@@ -6,6 +6,7 @@ import type { Trial } from './fine-tune.js';
 import type { SearchResult, TrialLog } from './search.js';
 import { AttackRunner, type AttackTask } from './task.js';
 import type { WorkerReply, WorkerRequest } from './worker.js';
+import { shareOfMemory } from './worker-memory.js';
 
 /** Options of {@link runAttackTasks}. */
 export interface PoolOptions {
@@ -24,6 +25,10 @@ export interface PoolOptions {
   onFailure?(task: AttackTask, error: WeightlockError): void | Promise<void>;
   /** Device, and threads inside one operator of each process; default the CPU and one. */
   engine?: EngineOptions;
+  /** Bytes of the largest model's weights: no more processes are started than memory holds with them; default they are small. */
+  weightBytes?: number;
+  /** Hears how many processes are started, where memory holds fewer than were asked for. */
+  onFewer?(workers: number): void;
   /** Folder for weights that took training to make, so that an interrupted run need not make them again; default none. */
   store?: string;
   /** Ends the work; tasks without a result have none. */
@@ -60,9 +65,16 @@ export async function runAttackTasks(tasks: readonly AttackTask[], options: Pool
     return;
   }
   const children: ChildProcess[] = [];
-  const count = Math.min(workers, tasks.length);
+  const wanted = Math.min(workers, tasks.length);
   // They share one machine.
-  const engine = { ...options.engine, memory: programMemory(options.engine ?? {}) / count };
+  const { workers: count, memory } = shareOfMemory({
+    workers: wanted,
+    programs: programMemory(options.engine ?? {}),
+    weightBytes: options.weightBytes ?? 0,
+    free: process.availableMemory(),
+  });
+  if (count < wanted) options.onFewer?.(count);
+  const engine = { ...options.engine, memory };
   try {
     await Promise.all(
       Array.from({ length: count }, async () => {

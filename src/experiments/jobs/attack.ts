@@ -36,9 +36,10 @@ export interface LabelledTask {
   readonly task: AttackTask;
 }
 
-/** The searches of a plan, in the order of its table, and what is left out. */
+/** The searches of a plan, in the order of its table, what is left out, and bytes of the weights of the largest model. */
 export async function labelledTasks(targets: AttackTargets, { budgets, label, ...choice }: AttackPlan) {
-  const planned = planAttacks(await plannedStarts(targets), choice);
+  const from = await plannedStarts(targets);
+  const planned = planAttacks(from, choice);
   const tasks = budgets.flatMap(({ measures, setting }) =>
     plannedSearches(planned, setting, choice).flatMap(({ facts, task }): LabelledTask[] => {
       const { kind, start } = facts;
@@ -53,7 +54,9 @@ export async function labelledTasks(targets: AttackTargets, { budgets, label, ..
     ...optimizersLeftOut(planned, setting),
     ...attacksTooLong(planned, setting, choice),
   ]);
-  return { tasks, notes: [...planned.notes, ...new Set(notes)] };
+  const bytesOf = ({ model }: (typeof from)[number]) =>
+    [...model.weights.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
+  return { tasks, notes: [...planned.notes, ...new Set(notes)], weightBytes: Math.max(...from.map(bytesOf)) };
 }
 
 /** How much a plan is: its trials at most, and what it leaves out, one sentence each. */
@@ -109,7 +112,7 @@ export async function attackJob(
   plan: AttackPlan,
   { folder, workers, engine, signal, progress }: AttackJobContext,
 ): Promise<AttackJobResult> {
-  const { tasks, notes } = await labelledTasks(targets, plan);
+  const { tasks, notes, weightBytes } = await labelledTasks(targets, plan);
   const results = new Map<string, SearchResult>();
   const trials = new Map<string, readonly Timed<Trial, number>[]>();
   const times: Record<string, readonly number[]> = {};
@@ -136,8 +139,14 @@ export async function attackJob(
     tracker.skipTrials(task, done.length);
   }
   const failures: FailedSearch[] = [];
+  const ofMemory: string[] = [];
   await runAttackTasks(longestFirst(tasks.map(({ task }) => task).filter((task) => !results.has(task.id))), {
     workers,
+    weightBytes,
+    onFewer: (count) => {
+      const most = count === 1 ? '1 process' : `${count} processes`;
+      ofMemory.push(`Searched by ${most} at once, not ${workers}: memory holds no more of this model.`);
+    },
     engine: engine && workerEngine(engine, workers),
     store,
     signal,
@@ -170,7 +179,11 @@ export async function attackJob(
   const seconds = Object.fromEntries(
     tasks.flatMap(({ task: { id } }) => (times[id] === undefined ? [] : [[id, times[id]]])),
   );
-  return { rows: rowsOf(tasks, results, failures), notes: [...notes, ...failureNotes(failures, results)], seconds };
+  return {
+    rows: rowsOf(tasks, results, failures),
+    notes: [...notes, ...ofMemory, ...failureNotes(failures, results)],
+    seconds,
+  };
 }
 
 /**
