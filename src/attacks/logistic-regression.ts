@@ -80,10 +80,13 @@ export async function fitLogisticRegression(
   return classifier;
 }
 
-/** Of how many examples, of how many numbers each, and among how many answers. */
+/** How large a regression is. */
 export interface RegressionSizes {
+  /** Examples that it is fitted to. */
   readonly size: number;
+  /** Numbers of each. */
   readonly width: number;
+  /** Answers that it chooses among. */
   readonly answers: number;
 }
 
