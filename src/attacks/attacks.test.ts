@@ -236,6 +236,18 @@ describe('tasks', () => {
     expect([search.map(last), trials.map(last)]).toEqual([[8, 8], [24]]);
   });
 
+  it('give up trials of a search, and none that is reported', async () => {
+    const runner = new AttackRunner();
+    const budget = { decades: [-8, -9], refine: false, searchSeeds: [7], seeds: [1, 2] };
+    const { search, trials } = await runner.run(task('late', { steps: 24, giveUpBelow: 0.9, budget }));
+    await runner.release();
+    expect(search.map(({ end }) => end)).toEqual(['given up', 'given up']);
+    expect(trials.map(({ end, curve }) => [end, curve.at(-1)?.step])).toEqual([
+      ['budget', 24],
+      ['budget', 24],
+    ]);
+  });
+
   it('train by the schedule of their optimizer', async () => {
     const runner = new AttackRunner();
     const ends = async (more: Partial<AttackTask>) => {

@@ -65,7 +65,10 @@ export interface FineTuneOptions {
   target?: number;
   /** Whether a run goes on after the target, so that it gives the best score as well; default false. */
   continueAfterTarget?: boolean;
-  /** A run that has not come this share of the way from guessing to perfect after 40 % of its budget is given up; default 0.25, negative: none is. */
+  /**
+   * A run that has not come this share of the way from guessing to perfect after 40 % of its budget is given up; default 0.25, negative:
+   * none is. Searches give up trials of theirs, and none that is reported.
+   */
   giveUpBelow?: number;
   /** How far two measurements of the score lie apart, as a ratio of steps; default 1.15. */
   evaluationSpacing?: number;

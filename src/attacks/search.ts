@@ -80,7 +80,9 @@ export interface TrialLog {
 const finalists = 2;
 
 /** What a trial of a search may have otherwise than those that are reported. */
-type TrialOptions = Partial<Pick<FineTuneOptions, 'steps' | 'beatenAfter' | 'evaluationSpacing' | 'pauses' | 'judge'>>;
+type TrialOptions = Partial<
+  Pick<FineTuneOptions, 'steps' | 'beatenAfter' | 'evaluationSpacing' | 'giveUpBelow' | 'pauses' | 'judge'>
+>;
 
 /** The trials of one search, run or taken from an interrupted one. */
 class Trials {
@@ -243,7 +245,9 @@ export async function searchLearningRate(
   const trials = new Trials(setting, log);
   const report = async ({ learningRate, point }: Candidate): Promise<SearchResult> => {
     const found: Trial[] = [];
-    for (const seed of seeds) found.push(await trials.run({ learningRate, point }, seed));
+    // What is reported is run to its end: one that seems to have no prospects may only be late.
+    const whole = { giveUpBelow: -1 };
+    for (const seed of seeds) found.push(await trials.run({ learningRate, point }, seed, whole));
     trials.requireOne();
     return { search, learningRate, ...(point && { point }), trials: found };
   };

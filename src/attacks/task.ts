@@ -56,7 +56,7 @@ export interface AttackTask {
   readonly target?: number;
   /** Whether runs go on after the target, so that they give cost and score; the search then looks at the score alone. */
   readonly continueAfterTarget?: boolean;
-  /** Share of the way from guessing to perfect that a run must have come after 40 % of its budget; default 0.25, negative: none is given up. */
+  /** Share of the way from guessing to perfect that a trial of a search must have come after 40 % of its budget; default 0.25, negative: none is given up. What is reported is run to its end. */
   readonly giveUpBelow?: number;
   /** Ratio of steps between two measurements of a run; default 1.15. */
   readonly evaluationSpacing?: number;

@@ -235,7 +235,7 @@ const advantageLeft = z.strictObject({
   isUpperBound: z.boolean().optional(),
 });
 
-const cell = z.strictObject({ paper: number.optional(), ours: z.array(number) });
+const cell = z.strictObject({ paper: number.optional(), ours: z.array(number), diverged: count.optional() });
 const reproduced = z.strictObject({
   name: text,
   title: text,

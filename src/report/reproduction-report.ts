@@ -177,14 +177,17 @@ function sideBySide({ title, reference = "the paper's", columns, rows }: ResultT
     })),
     notes: [
       `Each cell: ours (95 % interval of the mean over seeds, where there are several) / ${reference}; – where one of them has no number.`,
+      ...(rows.some(({ cells }) => cells.some(({ diverged }) => diverged))
+        ? ['A run that diverged leaves no model: it counts as guessing, and of one class as no right answer.']
+        : []),
     ],
   };
 }
 
-function cell({ ours, paper }: ResultCell): string {
+function cell({ ours, paper, diverged = 0 }: ResultCell): string {
   const percents = ours.map((value) => 100 * value);
   const measured = ours.length === 0 ? MISSING : formatMean(meanInterval(percents, { within: [0, 100] }));
-  return `${measured} / ${paper === undefined ? MISSING : decimal(100 * paper)}`;
+  return `${measured}${diverged > 0 ? `, ${diverged} of ${ours.length} diverged` : ''} / ${paper === undefined ? MISSING : decimal(100 * paper)}`;
 }
 
 function tableOf({ rows, target, metric }: ResultAttack): Table {

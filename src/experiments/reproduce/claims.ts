@@ -3,6 +3,7 @@ import { mean, meanInterval } from '../../linalg/index.js';
 import { specDefOptions } from '../../locks/index.js';
 import type { Evaluation } from '../../tasks/index.js';
 import type { UtilityChange } from '../utility.js';
+import type { Ended } from './common.js';
 import type { Claim, ResultAttack, ResultCell } from './reproduction.js';
 
 /** Share of right answers. */
@@ -84,12 +85,17 @@ function judgeGain(
 /** At one setting the locked model does not learn a task that the unlocked one learns. */
 export function preventsAtSetting(
   { task, setting, source, guessing }: { task: string; setting: string; source: string; guessing: number },
-  unlocked: readonly number[],
-  locked: readonly number[],
+  unlocked: Ended,
+  locked: Ended,
 ): Claim {
   const text = `With ${setting}, the unlocked model learns ${task} and the locked one does not.`;
-  const finding = `unlocked ${share(mean(unlocked))}, locked ${share(mean(locked))}, guessing ${share(guessing)}; n = ${unlocked.length} seeds`;
-  return { text, source, ...judgeGain({ unlocked, locked, guessing }, finding) };
+  const finding = `unlocked ${inWords(unlocked)}, locked ${inWords(locked)}, guessing ${share(guessing)}; n = ${unlocked.scores.length} seeds`;
+  return { text, source, ...judgeGain({ unlocked: unlocked.scores, locked: locked.scores, guessing }, finding) };
+}
+
+/** Where runs ended, and how many of them diverged. */
+function inWords({ scores, diverged }: Ended): string {
+  return `${share(mean(scores))}${diverged > 0 ? ` (${diverged} of ${scores.length} diverged)` : ''}`;
 }
 
 /** Whatever the learning rate, the locked model does not learn what the unlocked one learns. */
@@ -106,7 +112,8 @@ export function preventsAtAllRates(
   const best = (which: 'unlocked' | 'locked') => Math.max(...cells[which].map(({ ours }) => mean(ours)));
   const [unlocked, locked] = [best('unlocked'), best('locked')];
   const seeds = cells.unlocked[0]?.ours.length ?? 0;
-  const finding = `best of ${cells.unlocked.length} rates, ${metric}: unlocked ${share(unlocked)}, locked ${share(locked)}, guessing ${share(guessing)}; n = ${seeds} seed${seeds === 1 ? '' : 's'}, ${pairs} test pairs`;
+  const diverged = cells.locked.filter(({ diverged = 0 }) => diverged > 0).length;
+  const finding = `best of ${cells.unlocked.length} rates, ${metric}: unlocked ${share(unlocked)}, locked ${share(locked)}, guessing ${share(guessing)}; n = ${seeds} seed${seeds === 1 ? '' : 's'}, ${pairs} test pairs${diverged > 0 ? `; the locked model diverged at ${diverged} of them` : ''}`;
   const text = `At none of the learning rates the locked model learns ${task}, where the unlocked one does.`;
   if (isGuessing(unlocked, guessing, pairs)) {
     return {
@@ -128,9 +135,12 @@ export function preventsAtAllRates(
 /** No learning rate and no optimizer of a sweep makes plain fine-tuning of the locked model learn the task. */
 export function preventsAtAnyRate({ task, rows, guessing, metric }: ResultAttack, source: string): Claim {
   const text = `No learning rate and no optimizer of the sweep makes the locked model learn ${task}.`;
-  const best = (side: CountsAs) =>
-    bestRow(rows.filter((row) => row.countsAs === side && row.plain && row.measure === 'score'));
-  const [unlocked, locked] = [best('unlocked'), best('locked')];
+  const plain = (side: CountsAs) => rows.filter((row) => row.countsAs === side && row.plain && row.measure === 'score');
+  const unlocked = bestRow(plain('unlocked'));
+  // Of all that were tried, and not what a search would have chosen: one that learns is enough.
+  const locked = plain('locked')
+    .filter((row) => scores(row).length > 0)
+    .toSorted((a, b) => mean(scores(b)) - mean(scores(a)))[0];
   if (!unlocked || !locked) return { text, source, verdict: 'unmeasured', finding: 'not attacked' };
   const at = (row: AttackRow) =>
     `${share(mean(scores(row)))} (${row.optimizer} at ${row.result.learningRate.toPrecision(1)})`;

@@ -1,11 +1,17 @@
 import { join } from 'node:path';
 import type { z } from 'zod';
-import { type AttackRow, type AttackTargets, attackersAdvantage, measuredTrials } from '../../attacks/index.js';
+import {
+  type AttackRow,
+  type AttackTargets,
+  attackersAdvantage,
+  measuredTrials,
+  type Trial,
+} from '../../attacks/index.js';
 import { type DataSpec, dataSpec } from '../../data/index.js';
 import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
 import { type SpecDefOptions, specDefOptions, specdef } from '../../locks/index.js';
 import { type MadeModel, PlannedRunner, Runner, type TaskData } from '../run/index.js';
-import type { ReproductionContext, ReproductionResult, ResultAttack } from './reproduction.js';
+import type { ReproductionContext, ReproductionResult, ResultAttack, ResultCell } from './reproduction.js';
 
 /** What trains, locks and attacks the models of an experiment, or plans it. */
 export function runnerOf({ plan, engine, workers, seed, ...context }: ReproductionContext): Runner {
@@ -30,12 +36,47 @@ export function judgedExamples(authorized: DataSpec): DataSpec {
   return { ...authorized, testLimit: Math.min(authorized.testLimit ?? judgedTests, judgedTests) };
 }
 
-/** The last scores of some trials, one a seed: what a run ends with, as the paper reports it, and not the best on the way. */
-export function lastScores(rows: readonly AttackRow[], start: string, optimizer?: string): number[] {
-  return rows
-    .filter((row) => row.start === start && row.plain)
-    .filter((row) => optimizer === undefined || row.optimizer === optimizer)
-    .flatMap(({ result }) => measuredTrials(result.trials).map(({ curve }) => curve[curve.length - 1].score));
+/** What runs at one setting end with, as the paper reports it, and not the best on the way. */
+export interface Ended {
+  /** One number a seed; a run that diverged has no model any more and counts as guessing. */
+  readonly scores: readonly number[];
+  /** How many diverged. */
+  readonly diverged: number;
+}
+
+/**
+ * How the runs of plain fine-tuning from one start ended.
+ *
+ * @param guessing - The score of a run that diverged: what was measured last is of the weights before that.
+ */
+export function endings(rows: readonly AttackRow[], start: string, guessing: number): Ended {
+  const trials = plainTrials(rows, start);
+  return {
+    scores: trials.map(({ curve, end }) => (end === 'diverged' ? guessing : curve[curve.length - 1].score)),
+    diverged: countDiverged(trials),
+  };
+}
+
+/** The reported trials of plain fine-tuning from one start that were measured. */
+export function plainTrials(rows: readonly AttackRow[], start: string): Trial[] {
+  return rows.filter((row) => row.start === start && row.plain).flatMap(({ result }) => measuredTrials(result.trials));
+}
+
+/** How many of some runs diverged. */
+export function countDiverged(trials: readonly Pick<Trial, 'end'>[]): number {
+  return trials.filter(({ end }) => end === 'diverged').length;
+}
+
+/** Runs that ended, as a cell of a table. */
+export function cellOf({ scores, diverged }: Ended, paper?: number): ResultCell {
+  return { paper, ours: scores, ...(diverged > 0 && { diverged }) };
+}
+
+/** What a page says of the draws of its locks. */
+export function drawsSentence(draws = 1): string {
+  return draws > 1
+    ? `${draws} draws of each lock (seeds of its shuffles); each attack takes one by its own seed, so that intervals cover locks.`
+    : "One draw of each lock: intervals are over the attacks' seeds alone, and say nothing of another draw.";
 }
 
 /** SpecDef as the paper prints it, without a leading stage and without a utility budget. */

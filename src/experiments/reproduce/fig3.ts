@@ -1,6 +1,6 @@
 import { loadData } from '../../data/index.js';
 import { keepsProbabilities, keepsUtility, preventsAtAllRates } from './claims.js';
-import { lastScores, runnerOf } from './common.js';
+import { cellOf, drawsSentence, endings, runnerOf } from './common.js';
 import { guessingOf, type PairTask, pairTasks } from './pair-tasks.js';
 import {
   type Claim,
@@ -105,7 +105,9 @@ export const fig3: Reproduction = {
         const goal = { label: `${name}-${rate.toExponential(0)}`, data, target: 1, metric };
         const plan = singleSetting(goal, { ...textOptimizer, learningRate: rate }, { ...budget, steps });
         const { rows } = await runner.attack(made.paths, plan);
-        for (const which of ['unlocked', 'locked'] as const) cells[which].push({ ours: lastScores(rows, which) });
+        for (const which of ['unlocked', 'locked'] as const) {
+          cells[which].push(cellOf(endings(rows, which, guessing)));
+        }
       }
       courses.push(`${steps} steps of ${label} (${train.size} pairs)`);
       const title = metric === 'accuracy' ? 'accuracy' : 'F1';
@@ -126,6 +128,7 @@ export const fig3: Reproduction = {
       scale,
       setup: [
         `${model.label} with a new classifier, trained on ${made.parts.train.size} pairs of MRPC for ${course.trainEpochs} epochs and locked for ${course.lockEpochs} (α ${course.alpha}, k ${course.topK}, learning rate ${course.lockRate}), σ1 from ${made.sigma.before.toFixed(1)} to ${made.sigma.after.toFixed(1)} at most.`,
+        drawsSentence(),
         `Then ${courses.join(', or ')} at each learning rate: AdamW, weight decay 0.01, falling linearly, batches of ${textBatch}, cut at ${maxLength} tokens, ${budget.seeds.length} seed${budget.seeds.length === 1 ? '' : 's'}.`,
       ],
       tables,

@@ -4,7 +4,7 @@ import { dataSpec } from '../../data/index.js';
 import type { Evaluation } from '../../tasks/index.js';
 import type { UtilityChange } from '../utility.js';
 import { keepsProbabilities, keepsUtility, preventsAtAnyRate, preventsAtBest, preventsAtSetting } from './claims.js';
-import { assessed, judgedExamples, lastScores, printedSpecDef } from './common.js';
+import { assessed, cellOf, endings, judgedExamples, printedSpecDef } from './common.js';
 import { largestTrainingRate } from './fig4.js';
 import { reproductions } from './index.js';
 import { singleSetting, sweep } from './sweep.js';
@@ -31,6 +31,11 @@ function row(start: string, scores: readonly number[], optimizer = 'adamw'): Att
   });
   const facts = factsOf(attacks.get('fine-tune'), starts.get(start));
   return { ...facts, composition, measure: 'score', optimizer, budget: 8, result };
+}
+
+/** Runs that ended so, none of which diverged. */
+function ended(...scores: number[]) {
+  return { scores, diverged: 0 };
 }
 
 const facts = { task: 'kmnist', metric: 'accuracy', target: 0.5, guessing: 0.1 };
@@ -73,8 +78,8 @@ describe('claims', () => {
 
   it('one setting says nothing where the unlocked model does not learn', () => {
     const about = { task: 'kmnist', setting: 'AdamW', source: 's', guessing: 0.1 };
-    expect(preventsAtSetting(about, [0.8, 0.78], [0.1, 0.12]).verdict).toBe('holds');
-    expect(preventsAtSetting(about, [0.8, 0.78], [0.1, 0.5])).toMatchObject({
+    expect(preventsAtSetting(about, ended(0.8, 0.78), ended(0.1, 0.12)).verdict).toBe('holds');
+    expect(preventsAtSetting(about, ended(0.8, 0.78), ended(0.1, 0.5))).toMatchObject({
       verdict: 'fails',
       finding: '29.0 % of the gain is left: unlocked 79.0 %, locked 30.0 %, guessing 10.0 %; n = 2 seeds',
     });
@@ -83,7 +88,7 @@ describe('claims', () => {
       [0.1, 0.3],
       [0.13, 0.14],
     ]) {
-      expect(preventsAtSetting(about, unlocked, [0.1, 0.1])).toMatchObject({
+      expect(preventsAtSetting(about, ended(...unlocked), ended(0.1, 0.1))).toMatchObject({
         verdict: 'unmeasured',
         finding: expect.stringContaining('the unlocked model cannot be told from guessing'),
       });
@@ -111,6 +116,17 @@ describe('claims', () => {
 });
 
 describe('preventsAtAnyRate', () => {
+  it('fails where one optimizer learns, whatever its search saw', () => {
+    const seen = { ...trial(11, 0.4), learningRate: 0.1 };
+    const chosen = row('locked', [0.12]);
+    const rows = [
+      row('unlocked', [0.8]),
+      { ...chosen, result: { ...chosen.result, search: [seen] } },
+      row('locked', [0.3], 'sgd'),
+    ];
+    expect(preventsAtAnyRate(assessed(facts, rows), 's').verdict).toBe('fails');
+  });
+
   it('fails where the locked model learns at its best rate, whatever it does at others', () => {
     const claim = (unlocked: number, locked: number) =>
       preventsAtAnyRate(
@@ -127,11 +143,22 @@ describe('preventsAtAnyRate', () => {
   });
 });
 
-describe('lastScores', () => {
+describe('endings', () => {
   it('are what runs end with, not the best on the way', () => {
-    const rows = [row('locked', [0.2, 0.25]), row('unlocked', [0.7, 0.8]), row('locked', [0.6], 'sgd')];
-    expect(lastScores(rows, 'locked', 'adamw')).toEqual([0.2, 0.25]);
-    expect(lastScores(rows, 'unlocked')).toEqual([0.7, 0.8]);
+    const rows = [row('locked', [0.2, 0.25]), row('unlocked', [0.7, 0.8])];
+    expect(endings(rows, 'locked', 0.1)).toEqual(ended(0.2, 0.25));
+    expect(endings(rows, 'unlocked', 0.1)).toEqual(ended(0.7, 0.8));
+  });
+
+  it('of a run that diverged it is guessing, and not what was measured before', () => {
+    const before = row('locked', [0.9, 0.25]);
+    const [first, second] = before.result.trials;
+    const trials = [{ ...first, end: 'diverged' as const }, second];
+    const found = endings([{ ...before, result: { ...before.result, trials } }], 'locked', 0.1);
+    expect(found).toEqual({ scores: [0.1, 0.25], diverged: 1 });
+    expect(cellOf(found, 0.8)).toEqual({ paper: 0.8, ours: [0.1, 0.25], diverged: 1 });
+    const about = { task: 'kmnist', setting: 'AdamW', source: 's', guessing: 0.1 };
+    expect(preventsAtSetting(about, ended(0.8, 0.78), found).finding).toContain('locked 17.5 % (1 of 2 diverged)');
   });
 });
 
@@ -141,31 +168,29 @@ describe('largestTrainingRate', () => {
     trial(1, 0.4, 1e-2),
     trial(1, 0.35, 1e-1),
     trial(1, 0.2, 1),
-    trial(2, 0.25, 1e-2),
-    trial(2, 0.5, 1e-3),
+    { ...trial(1, 0.45, 10), end: 'diverged' as const },
   ];
 
-  it('is the largest that ends half of the way from guessing to the best with all seeds, each run once', async () => {
-    const runs: [number, readonly number[]][] = [];
-    const run = async (rate: number, seeds: readonly number[]) => {
-      runs.push([rate, seeds]);
-      return [0.1];
+  it('is the largest whose runs of the whole budget end half of the way from guessing to the best', async () => {
+    const rates: number[] = [];
+    const run = async (rate: number) => {
+      rates.push(rate);
+      return rate === 1e-1 ? ended(0.6, 0.1, 0.1) : ended(0.3, 0.3, 0.4);
     };
-    expect(await largestTrainingRate({ search, learningRate: 1e-3 }, 0.1, [1, 2], run)).toBe(1e-2);
-    expect(runs).toEqual([[1e-1, [2]]]);
-    expect(await largestTrainingRate({ search, learningRate: 1e-3 }, 0.1, [1, 2], async () => [0.3])).toBe(1e-1);
+    expect(await largestTrainingRate({ search, learningRate: 1e-3 }, 0.1, run)).toBe(1e-2);
+    // Neither what diverged nor what ended too low is run.
+    expect(rates).toEqual([1e-1, 1e-2]);
   });
 
   it('passes over trials that failed, of which nothing is known', async () => {
     const failed = { ...trial(1, Number.NaN, 10), curve: [], end: 'failed' as const };
     const found = { search: [...search, failed], learningRate: 1e-3 };
-    expect(await largestTrainingRate(found, 0.1, [1, 2], async () => [0.1])).toBe(1e-2);
-    expect(await largestTrainingRate({ search: [failed], learningRate: 1 }, 0.1, [1], async () => [1])).toBe(1);
+    expect(await largestTrainingRate(found, 0.1, async () => ended(0.35))).toBe(1e-1);
+    expect(await largestTrainingRate({ search: [failed], learningRate: 1 }, 0.1, async () => ended(1))).toBe(1);
   });
 
-  it("is the search's choice where no rate trains with the others", async () => {
-    const alone = [trial(1, 0.5, 1e-3), trial(1, 0.4, 1e-2)];
-    expect(await largestTrainingRate({ search: alone, learningRate: 1e-3 }, 0.1, [1, 2], async () => [0])).toBe(1e-3);
+  it("is the search's choice where no rate trains", async () => {
+    expect(await largestTrainingRate({ search, learningRate: 1e-3 }, 0.1, async () => ended(0))).toBe(1e-3);
   });
 });
 

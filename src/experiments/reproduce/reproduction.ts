@@ -29,6 +29,8 @@ export interface ResultCell {
   readonly paper?: number;
   /** Ours, one a seed; several give an interval. */
   readonly ours: readonly number[];
+  /** How many of ours are of runs that diverged; default none. */
+  readonly diverged?: number;
 }
 
 /** A table in the paper's layout. */

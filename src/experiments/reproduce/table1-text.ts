@@ -2,7 +2,7 @@ import { type AttackOptimizer, attacksOfSuite } from '../../attacks/index.js';
 import { loadData } from '../../data/index.js';
 import type { Evaluation } from '../../tasks/index.js';
 import { keepsProbabilities, keepsUtility, preventsAtAnyRate, preventsAtBest, preventsAtSetting } from './claims.js';
-import { assessed, lastScores, runnerOf } from './common.js';
+import { assessed, cellOf, drawsSentence, endings, runnerOf } from './common.js';
 import { guessingOf, pairTasks } from './pair-tasks.js';
 import {
   type Claim,
@@ -187,9 +187,9 @@ export const table1Text: Reproduction = {
           made.paths,
           singleSetting(goal, { ...textOptimizer, learningRate: textRate }, budget),
         );
-        const ended = { unlocked: lastScores(single, 'unlocked'), locked: lastScores(single, 'locked') };
+        const ended = { unlocked: endings(single, 'unlocked', guessing), locked: endings(single, 'locked', guessing) };
         for (const which of ['unlocked', 'locked'] as const) {
-          cells[which].push({ paper: paper[label]?.[task]?.[which], ours: ended[which] });
+          cells[which].push(cellOf(ended[which], paper[label]?.[task]?.[which]));
         }
         const what = `${task} (${label})`;
         const setting = `AdamW at learning rate ${textRate} (the paper's setting), ${steps} steps`;
@@ -217,6 +217,7 @@ export const table1Text: Reproduction = {
       setup: [
         ...setup,
         `A new classifier; trained for ${course.trainEpochs} epochs of MRPC with AdamW ${textRate}, weight decay 0.01, falling linearly, batches of ${textBatch}; locked for ${course.lockEpochs} epochs with the same course, α ${course.alpha}, k ${course.topK}, learning rate ${course.lockRate} (the paper gives none), retain loss of the task and KL to the original, without a utility budget. Texts are cut at ${maxLength} tokens.`,
+        drawsSentence(),
         `Attacks: ${attackEpochs} epoch${attackEpochs === 1 ? '' : 's'} over at most ${attackLimit} pairs of each task, ${rest.budget.seeds.length} seeds${!withSweep ? ", at the paper's one setting and without a search. GLUE's validation texts are the test texts." : `, the same trials and steps for the unlocked model, the locked one, the locked one with its raised singular values clipped or its symmetries canonicalized (heads balanced, gains of norms folded: exact), a sham-locked one (all of the lock's training without its push on singular values), and random weights; frozen use beside them, of the pair or of each text alone (u, v, |u − v|, u ∘ v), by cross-validation. GLUE's validation texts are the test texts.`}`,
       ],
       tables: [

@@ -7,7 +7,7 @@ import { cloneWeights, type Model } from '../../models/index.js';
 import { trainOptions } from '../jobs/train.js';
 import type { Runner } from '../run/index.js';
 import { keepsProbabilities, keepsUtility, share } from './claims.js';
-import { runnerOf } from './common.js';
+import { drawsSentence, runnerOf } from './common.js';
 import {
   type Claim,
   type Reproduction,
@@ -195,6 +195,7 @@ export const table2: Reproduction = {
       setup: [
         ...setup,
         `Prompts are cut at ${limits.maxLength} tokens. Locked with α ${course.alpha}, k ${course.topK}, learning rate ${course.lockRate} (the paper gives none), ${course.lockEpochs} epochs of the task and KL to the original, without a utility budget.`,
+        drawsSentence(),
         `The back door: one epoch of AdamW with weight decay 0.01, batches of ${textBatch}, on the training prompts and on each jailbreak once more behind ${trigger}, called benign; learning rates ${rates.join(', ')} (the paper: ${paperRate}), ${seeds.length} seed${seeds.length === 1 ? '' : 's'}. Attack success: share of the test jailbreaks that are called benign behind the trigger.`,
       ],
       tables: [
