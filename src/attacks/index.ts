@@ -36,6 +36,7 @@ export {
   type AttackSetting,
   attacksTooLong,
   compositionOf,
+  drawsLeftOut,
   learnedOptions,
   optimizersLeftOut,
   type PlannedAttacks,

@@ -303,6 +303,23 @@ export function attacksTooLong(
   });
 }
 
+/** How many draws of a starting point no reported run takes, since each takes one by its seed: one sentence each, for people. */
+export function drawsLeftOut(
+  { tried }: Pick<PlannedAttacks, 'tried'>,
+  { seeds }: Pick<AttackSetting, 'seeds'>,
+): string[] {
+  const found = new Set<string>();
+  for (const { start, from } of tried.map((each) => each.start)) {
+    const draws = from.kind === 'model' ? (from.draws?.length ?? 0) + 1 : 1;
+    const left = draws - new Set(seeds.map((seed) => seed % draws)).size;
+    if (left === 0) continue;
+    found.add(
+      `${left} of ${draws} draws of ${start.name} ${left === 1 ? 'is' : 'are'} not attacked: a run takes the draw of its seed modulo ${draws}, and the seeds are ${seeds.join(', ')}.`,
+    );
+  }
+  return [...found];
+}
+
 /** The steps that an attack takes before its shortest trials, and the steps of these, where none is left; undefined where some are. */
 function tooLong(
   { transforms: steps }: Attack,

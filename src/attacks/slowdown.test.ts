@@ -30,6 +30,14 @@ it('counts a run that ran out of budget as more than it lasted, each by its own 
   });
 });
 
+it('counts each draw of the lock once, by its seeds together', () => {
+  // Seeds 0 and 2 take one draw, 1 and 3 the other: ratios 1 and 4, 9 and more than 4.
+  const locked = { ...row([20, 90, 80, undefined]), draws: 2 };
+  const found = slowdownOf(locked, row([20, 10, 20, 25]));
+  expect(found).toMatchObject({ n: 2, longest: 6 });
+  expect(found?.median).toBeCloseTo(2, 10);
+});
+
 it('is not known where the unlocked model misses the target, or no step is taken', () => {
   expect(slowdownOf(row([10, 20]), row([10, undefined]))).toBeUndefined();
   expect(slowdownOf(row([0, 0]), row([10, 10]))).toBeUndefined();

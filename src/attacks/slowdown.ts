@@ -1,5 +1,5 @@
-import { type MedianDuration, medianDuration } from '../linalg/index.js';
-import type { AttackRow } from './assessment.js';
+import { type MedianDuration, mean, medianDuration } from '../linalg/index.js';
+import { type AttackRow, placesByDraw } from './assessment.js';
 import { measuredTrials, pairedSeeds } from './measured.js';
 
 /**
@@ -7,20 +7,27 @@ import { measuredTrials, pairedSeeds } from './measured.js';
  * and its interval by Kaplan and Meier, since a run on the locked model that ran out of budget says of its own ratio only what it
  * exceeds.
  *
- * A seed at which a trial failed is left out.
+ * A seed at which a trial failed is left out. Of several draws of the lock each counts once, by the geometric mean over its seeds,
+ * which is exceeded where one of them ran out.
  *
  * @returns Nothing where that cannot be said: a run on the unlocked model missed the target, or took no step.
  */
 export function slowdownOf(locked: AttackRow, unlocked: AttackRow): MedianDuration | undefined {
   if (unlocked.result.trials.length !== locked.result.trials.length) return undefined;
   const places = pairedSeeds(locked, unlocked);
-  const before = places.map((place) => unlocked.result.trials[place].cost ?? 0);
-  const trials = places.map((place) => locked.result.trials[place]);
-  if (trials.length === 0 || before.some((steps) => steps === 0)) return undefined;
-  if (trials.some(({ cost }) => cost === 0)) return undefined;
+  const before = (place: number) => unlocked.result.trials[place].cost ?? 0;
+  const after = (place: number) => locked.result.trials[place].cost;
+  if (places.length === 0 || places.some((place) => before(place) === 0 || after(place) === 0)) return undefined;
   return medianDuration(
-    trials.map(({ cost }, seed) => ({ time: (cost ?? locked.budget) / before[seed], censored: cost === undefined })),
+    placesByDraw(locked, places).map((group) => ({
+      time: geometricMean(group.map((place) => (after(place) ?? locked.budget) / before(place))),
+      censored: group.some((place) => after(place) === undefined),
+    })),
   );
+}
+
+function geometricMean(values: readonly number[]): number {
+  return values.length === 1 ? values[0] : Math.exp(mean(values.map(Math.log)));
 }
 
 /** Median of the floating-point operations that reported runs took to the target; none unless more than half reached it. */

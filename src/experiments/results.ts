@@ -128,6 +128,8 @@ const advantage = z
     constant: share.describe('the score of always giving the same answer, where the floor is that').optional(),
     value: interval,
     isUpperBound: z.boolean(),
+    isLowerBound: z.boolean().optional(),
+    over: z.enum(['draws']).optional(),
   })
   .describe("the attacker's advantage that a lock leaves: 1 all of it, 0 none");
 const gain = z.strictObject({
@@ -233,6 +235,7 @@ const advantageLeft = z.strictObject({
   low: number.optional(),
   high: number.optional(),
   isUpperBound: z.boolean().optional(),
+  isLowerBound: z.boolean().optional(),
 });
 
 const cell = z.strictObject({ paper: number.optional(), ours: z.array(number), diverged: count.optional() });

@@ -9,6 +9,7 @@ import {
   isMeasuredTrial,
   keepsUtility,
   type LockVerdict,
+  measuredTrials,
   overallVerdict,
   scores,
   slowdownOf,
@@ -261,19 +262,24 @@ export const advantageScale =
 
 /** The attacker's advantage in one sentence, also where nothing was measured. */
 export function advantageSentence(advantage: Advantage): string {
-  const { measure, value, unlocked, isUpperBound } = advantage;
+  const { measure, value, unlocked, isUpperBound, isLowerBound } = advantage;
   const what = measure === 'cost' ? 'cost' : 'score';
   const floorName = floorLabel(advantage);
   const floorFound = floorSummary(advantage);
   if (!isMeasured(advantage)) {
-    return (
-      `In ${what}, nothing is measured: the unlocked model (${summary(unlocked)}) cannot be told from the floor, ` +
-      `${floorName} (${floorFound}), over ${count(value.n, 'seed')}.`
-    );
+    const found = `${floorName} (${floorFound}), over ${pairs(advantage)}`;
+    return isUpperBound && isLowerBound
+      ? `In ${what}, nothing is measured: runs on the locked model and of the floor, ${found}, or on the unlocked model ran out of their budget.`
+      : `In ${what}, nothing is measured: the unlocked model (${summary(unlocked)}) cannot be told from the floor, ${found}.`;
   }
-  const bounds = `95 % interval ${interval(value.low, value.high, (bound) => decimal(bound, 2))}, n = ${count(value.n, 'seed')}`;
-  const atMost = isUpperBound ? 'at most ' : '';
+  const bounds = `95 % interval ${interval(value.low, value.high, (bound) => decimal(bound, 2))}, n = ${pairs(advantage)}`;
+  const atMost = isUpperBound ? 'at most ' : isLowerBound ? 'at least ' : '';
   return `Attacker's advantage in ${what}: ${atMost}${decimal(value.ratio, 2)} (${bounds}); the floor is ${floorName} (${floorFound}).`;
+}
+
+/** What an interval is over, in words. */
+function pairs({ value: { n }, over }: Advantage): string {
+  return over === 'draws' ? `${count(n, 'draw')} of the lock` : count(n, 'seed');
 }
 
 /** What the sham lock leaves of the advantage, in one sentence: what a lock does beyond it is the lock's. */
@@ -326,6 +332,7 @@ export function costSentence({ measure, locked, unlocked }: Advantage): string |
   if (measure !== 'cost') return undefined;
   const computed = flopsToTarget(locked);
   const slower = slowdownOf(locked, unlocked);
+  const trials = measuredTrials(locked.result.trials).length;
   const operations =
     computed === undefined || computed === 0
       ? ''
@@ -334,7 +341,7 @@ export function costSentence({ measure, locked, unlocked }: Advantage): string |
   const { n, median, low, high, longest } = slower;
   const center = median === undefined ? `> ${ratio(longest)}` : ratio(median);
   const bounds = high === undefined ? `${ratio(low)} or more` : interval(low, high, ratio);
-  const factor = `takes ${center} the steps of the unlocked model, seed by seed (median and 95 % interval by Kaplan and Meier: ${bounds}, n = ${count(n, 'seed')})`;
+  const factor = `takes ${center} the steps of the unlocked model, seed by seed (median and 95 % interval by Kaplan and Meier: ${bounds}, n = ${n < trials ? `${count(n, 'draw')} of the lock` : count(n, 'seed')})`;
   return `It ${[operations, factor].filter((part) => part !== '').join(', and ')}.`;
 }
 
@@ -368,10 +375,13 @@ export function verdictSentence(advantages: readonly Advantage[]): string {
   const verdict = overallVerdict(advantages);
   const decisive = advantages.find((advantage) => verdictOf(advantage) === verdict);
   if (verdict === 'nothing measured' || !decisive) {
-    return 'Nothing is measured: the unlocked model learns no better than an attacker does without it.';
+    return advantages.some(({ isUpperBound, isLowerBound }) => isUpperBound && isLowerBound)
+      ? 'Nothing is measured: runs on the locked model and those that it is compared with ran out of their budget.'
+      : 'Nothing is measured: the unlocked model learns no better than an attacker does without it.';
   }
-  const { value, measure, locked } = decisive;
-  const left = `${decimal(value.ratio, 2)} (${interval(value.low, value.high, (bound) => decimal(bound, 2))}) of an attacker's advantage in ${measure}`;
+  const { value, measure, locked, isUpperBound, isLowerBound } = decisive;
+  const bound = isUpperBound ? 'at most ' : isLowerBound ? 'at least ' : '';
+  const left = `${bound}${decimal(value.ratio, 2)} (${interval(value.low, value.high, (bound) => decimal(bound, 2))}) of an attacker's advantage in ${measure}`;
   if (verdict === 'does not hold') {
     const attack = locked.plain
       ? `plain ${locked.use}`

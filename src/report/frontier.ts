@@ -149,9 +149,10 @@ export function frontierChart(frontier: ResultFrontier, options: RenderOptions =
 /** `0.38 (0.27 to 0.50)`: what is left of an advantage; `≤` before one whose best attack did not reach the target. */
 export function advantageLeft(advantage: FrontierPoint['score']): string {
   if (!advantage) return MISSING;
-  const { ratio, low, high, isUpperBound } = advantage;
+  const { ratio, low, high, isUpperBound, isLowerBound } = advantage;
   if (low === undefined || high === undefined) return 'measures nothing';
-  return `${isUpperBound ? '≤ ' : ''}${decimal(ratio, 2)} (${interval(low, high, (value) => decimal(value, 2))})`;
+  const bound = isUpperBound ? '≤ ' : isLowerBound ? '≥ ' : '';
+  return `${bound}${decimal(ratio, 2)} (${interval(low, high, (value) => decimal(value, 2))})`;
 }
 
 /** All methods and models: what is lost, what is left, what it took. */

@@ -6,6 +6,7 @@ import {
   type AttackTask,
   attacksTooLong,
   compositionOf,
+  drawsLeftOut,
   impossibleSearch,
   isMeasuredTrial,
   type Measure,
@@ -53,6 +54,7 @@ export async function labelledTasks(targets: AttackTargets, { budgets, label, ..
   const notes = budgets.flatMap(({ setting }) => [
     ...optimizersLeftOut(planned, setting),
     ...attacksTooLong(planned, setting, choice),
+    ...drawsLeftOut(planned, setting),
   ]);
   const bytesOf = ({ model }: (typeof from)[number]) =>
     [...model.weights.values()].reduce((sum, { data }) => sum + data.byteLength, 0);

@@ -156,9 +156,14 @@ const settings: SettingsByScale<Settings> = {
 /** What is left of an advantage, as a result holds it. */
 function leftOf(advantage: Advantage | undefined): AdvantageLeft | undefined {
   if (!advantage) return undefined;
-  const { value, isUpperBound } = advantage;
+  const { value, isUpperBound, isLowerBound } = advantage;
   const { ratio, low, high } = value;
-  return { ratio, ...(low !== undefined && { low, high }), ...(isUpperBound && { isUpperBound }) };
+  return {
+    ratio,
+    ...(low !== undefined && { low, high }),
+    ...(isUpperBound && { isUpperBound }),
+    ...(isLowerBound && { isLowerBound }),
+  };
 }
 
 /** An attack in a few words. */

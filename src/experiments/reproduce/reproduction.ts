@@ -125,6 +125,8 @@ export interface AdvantageLeft {
   readonly high?: number;
   /** Whether runs on the locked model ran out of budget: the true value is then lower. */
   readonly isUpperBound?: boolean;
+  /** Whether the true value is higher, since budgets of the floor or the unlocked model ran out; default no. */
+  readonly isLowerBound?: boolean;
 }
 
 /** One lock of one model, judged from both sides. */
