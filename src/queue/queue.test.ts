@@ -14,6 +14,14 @@ const job = (number: number): QueuedJob => ({
 });
 const state = async ({ digest }: QueuedJob) => (await queue.states([digest])).get(digest);
 const takeOne = async () => (await queue.take(1))[0];
+/** Waits until there is a job: the next attempt begins a second after a failure. */
+const takeNext = async () => {
+  for (;;) {
+    const taken = await takeOne();
+    if (taken) return taken;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+};
 
 it('a job that is put in twice is one, and is not handed out twice', async () => {
   const [a, b] = [job(1), job(2)];
@@ -38,13 +46,8 @@ it('what fails is tried three times, and not again where that is no use', async 
   const [flaky, wrong] = [job(3), job(4)];
   await queue.add([flaky]);
   for (let attempt = 0; attempt < 3; attempt++) {
-    let taken = await takeOne();
-    // The next attempt begins a second later.
-    while (!taken) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      taken = await takeOne();
-    }
-    expect(taken.attempt).toBe(attempt);
+    const taken = await takeNext();
+    expect(taken).toMatchObject({ attempt, failures: attempt, data: flaky });
     await queue.fail(taken, 'no luck', true);
     expect((await state(flaky))?.state).toBe(attempt < 2 ? 'waiting' : 'failed');
   }
@@ -73,17 +76,17 @@ it('a job whose worker is not heard of is given to another, and the first one le
     expect(await queue.keep([first])).toEqual(new Set([first.id]));
   }
   expect(await queue.take(1)).toEqual([]);
-  let second = await takeOne();
-  while (!second) {
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    second = await takeOne();
-  }
-  expect(second).toMatchObject({ id: first.id, attempt: 1 });
+  const second = await takeNext();
+  expect(second).toMatchObject({ id: first.id, attempt: 1, failures: 0 });
   expect(await queue.keep([first])).toEqual(new Set());
   // Nor can he end it.
   await queue.fail(first, 'late', false);
   await queue.giveBack([first]);
   expect(await state(shared)).toEqual({ state: 'active' });
   expect(await queue.keep([second])).toEqual(new Set([second.id]));
-  await queue.done([second]);
+  // A lost worker is none of its three tries.
+  for (const failures of [1, 2, 3]) {
+    await queue.fail(failures === 1 ? second : await takeNext(), 'no luck', true);
+    expect((await state(shared))?.state).toBe(failures < 3 ? 'waiting' : 'failed');
+  }
 });

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type PgBoss from 'pg-boss';
+import { z } from 'zod';
 import { InputError } from '../registry/index.js';
 import type { QueueAddress } from './address.js';
 import { type Database, openDatabase } from './database.js';
@@ -13,6 +14,8 @@ const AT_ONCE = '-1 second';
 const lostWorkers = 20;
 /** How often a job may fail by itself before it is given up. */
 const attempts = 3;
+/** A job's data with the count of its failures, which lies beside what was put in: pg-boss counts those that lost their worker as well. */
+const counted = z.looseObject({ failures: z.int().min(0).default(0) });
 
 /** Milliseconds between attempts to reach a database that is away for a moment: one that is being started again. */
 const startPauses = [250, 500, 1000];
@@ -29,8 +32,10 @@ export interface QueuedJob {
 export interface TakenJob {
   /** Its name in the queue. */
   readonly id: string;
-  /** How many took it before. */
+  /** How many took it before, those that were not heard of again among them. */
   readonly attempt: number;
+  /** How often it failed by itself. */
+  readonly failures: number;
   /** What came with it: from a database that others write to, so it is to be checked. */
   readonly data: unknown;
 }
@@ -136,7 +141,13 @@ export class JobQueue {
   /** Takes jobs, at most so many; none while the database does not answer. */
   async take(count: number): Promise<TakenJob[]> {
     const found = await this.boss.fetch<unknown>(this.name, { batchSize: count, includeMetadata: true });
-    return found.map(({ id, data, retryCount }) => ({ id, data, attempt: retryCount }));
+    return found.map(({ id, data, retryCount }) => {
+      const known = counted.safeParse(data);
+      // What somebody else wrote is refused by who does it.
+      if (!known.success) return { id, data, attempt: retryCount, failures: 0 };
+      const { failures, ...own } = known.data;
+      return { id, data: own, attempt: retryCount, failures };
+    });
   }
 
   /** Says that this process is still at some jobs; those of them that are still its own. */
@@ -155,16 +166,21 @@ export class JobQueue {
   }
 
   /**
-   * Says that a job failed.
+   * Says that a job failed by itself; a third time is its last, however many workers were lost with it.
    *
    * @param again - Whether another attempt may go better.
    */
   async fail(job: TakenJob, message: string, again: boolean): Promise<void> {
-    const more = again && job.attempt + 1 < attempts;
-    const state = more
-      ? "SET state = 'retry', start_after = now() + interval '1 second', output = $4::jsonb"
-      : "SET state = 'failed', completed_on = now(), output = $4::jsonb";
-    await this.#own(state, [job], [JSON.stringify({ message, ...(!again && { impossible: true }) })]);
+    const failures = job.failures + 1;
+    const state =
+      again && failures < attempts
+        ? "state = 'retry', start_after = now() + interval '1 second'"
+        : "state = 'failed', completed_on = now()";
+    await this.#own(
+      `SET ${state}, output = $4::jsonb, data = data || jsonb_build_object('failures', $5::int)`,
+      [job],
+      [JSON.stringify({ message, ...(!again && { impossible: true }) }), failures],
+    );
   }
 
   /** Gives jobs back, as if this process had never taken them. */

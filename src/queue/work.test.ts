@@ -5,7 +5,12 @@ import { work } from './work.js';
 
 /** A queue in memory that writes down what it hears. */
 function memoryQueue(count: number) {
-  const waiting = Array.from({ length: count }, (_, index) => ({ id: `${index}`, attempt: 0, data: index }));
+  const waiting = Array.from({ length: count }, (_, index) => ({
+    id: `${index}`,
+    attempt: 0,
+    failures: 0,
+    data: index,
+  }));
   const heard = { done: [] as string[], failed: [] as string[], back: [] as string[], kept: 0 };
   const lost = new Set<string>();
   return {
