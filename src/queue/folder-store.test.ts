@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { InputError } from '../registry/index.js';
 import { FolderStore } from './folder-store.js';
 import { filesOf } from './tree.js';
 
@@ -71,5 +72,20 @@ describe('a store in a folder', () => {
     await expect((await FolderStore.open(folder)).tree(digest)).rejects.toThrow(
       /expected the files of .*, found others/,
     );
+  });
+
+  it.each([
+    ['{"config.json": "12', /list\.json: expected JSON, /],
+    ['{"config.json": "12"}', /list\.json: expected digests by file names$/],
+    ['[]', /list\.json: expected digests by file names$/],
+  ])('names the list of files that is %s', async (content, message) => {
+    const store = await FolderStore.open(join(root, 'lists'));
+    const given = join(root, 'listed.txt');
+    writeFileSync(given, content);
+    const digest = await store.keepTree([{ name: 'config.json', path: given }]);
+    writeFileSync(join(root, 'lists', 'trees', digest, 'list.json'), content);
+    // Another attempt finds the same.
+    await expect(store.tree(digest)).rejects.toThrow(InputError);
+    await expect(store.tree(digest)).rejects.toThrow(message);
   });
 });

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileErrorCode, makeFolder, readFileCapped, resolveInside, temporaryPath } from '../formats/index.js';
 import { InputError } from '../registry/index.js';
 import { type ArtifactStore, maxTextBytes, requireKey, type TreeFile } from './artifacts.js';
-import { isDigest, listOf, requireTree, treeDigest, treeList } from './tree.js';
+import { isDigest, listOf, parseTreeList, requireTree, treeDigest } from './tree.js';
 
 /** A store in a folder: on one machine, or one that several machines share. */
 export class FolderStore implements ArtifactStore {
@@ -97,11 +97,9 @@ export class FolderStore implements ArtifactStore {
     if (!isDigest(digest)) throw new InputError(`expected a digest of files, found ${JSON.stringify(digest)}`);
     const folder = this.#path(`trees/${digest}`);
     if (!(await exists(folder))) throw new InputError(`${folder}: expected files of this digest, found none`);
-    const list = treeList.safeParse(
-      JSON.parse(new TextDecoder().decode(await readFileCapped(join(folder, LIST), maxTextBytes))),
-    );
-    if (!list.success) throw new InputError(`${join(folder, LIST)}: expected digests by file names`);
-    await requireTree(join(folder, 'files'), list.data, digest);
+    const path = join(folder, LIST);
+    const list = parseTreeList(new TextDecoder().decode(await readFileCapped(path, maxTextBytes)), path);
+    await requireTree(join(folder, 'files'), list, digest);
     return join(folder, 'files');
   }
 

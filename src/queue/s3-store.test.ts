@@ -6,11 +6,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { InputError } from '../registry/index.js';
 import { S3Store } from './s3-store.js';
 import { filesOf } from './tree.js';
 
 /** What the service holds, by path: it speaks as much of S3 as a store needs, and looks for a signature. */
 const objects = new Map<string, Buffer>();
+/** Paths whose answers do not end, and what was sent of them. */
+const endless = new Set<string>();
+let sent = 0;
+/** The path of what is said to be larger than may be. */
+let huge = '';
 let server: Server;
 let root: string;
 let settings: Parameters<typeof S3Store.open>[0];
@@ -36,7 +42,18 @@ beforeAll(async () => {
     } else if (request.method === 'DELETE') end(objects.delete(path) ? 204 : 404);
     else {
       const found = objects.get(path);
-      if (found) end(200, found);
+      if (endless.has(path)) {
+        // Without a size, until nobody listens.
+        const chunk = Buffer.alloc(2 ** 20, 'x');
+        response.writeHead(200);
+        const more = () => {
+          sent += chunk.length;
+          if (!response.destroyed && sent < 2 ** 28) response.write(chunk, more);
+        };
+        more();
+      } else if (found && path === huge) {
+        response.writeHead(200, { 'content-length': 2 ** 31 }).write(found);
+      } else if (found) end(200, found);
       else end(404);
     }
   }).listen(0, '127.0.0.1');
@@ -83,6 +100,32 @@ it('gives back a folder as it was, and not as somebody changed it', async () => 
   const elsewhere = await S3Store.open({ ...settings, cache: join(root, 'another machine') });
   await expect(elsewhere.tree(digest)).rejects.toThrow(/a b\?\.bin: expected SHA-256 /);
   await expect(store.tree('e'.repeat(64))).rejects.toThrow('expected files of this digest, found none');
+});
+
+it('reads no more than a text or a file may be, whatever the service says or does not say of its size', async () => {
+  const store = await S3Store.open(settings);
+  endless.add('/bucket/sweeps/one/results/endless.json');
+  await expect(store.read('results/endless.json')).rejects.toThrow(
+    /results\/endless\.json: expected at most 67108864 bytes, found more$/,
+  );
+  expect(sent).toBeLessThan(2 ** 27);
+  const given = join(root, 'one.bin');
+  writeFileSync(given, 'one');
+  const digest = await store.keepTree([{ name: 'one.bin', path: given }]);
+  [huge] = [...objects].find(([, content]) => content.toString() === 'one') ?? [''];
+  await expect(store.tree(digest)).rejects.toThrow(
+    /blobs\/[0-9a-f]{64}: expected at most 2147483647 bytes, found 2147483648$/,
+  );
+});
+
+it('names the list of files that is broken', async () => {
+  const store = await S3Store.open(settings);
+  const [digest, other] = ['a'.repeat(64), 'b'.repeat(64)];
+  await store.keep(`trees/${digest}/list.json`, '{"config.json": "12');
+  await store.keep(`trees/${other}/list.json`, '{"config.json": 12}');
+  await expect(store.tree(digest)).rejects.toThrow(InputError);
+  await expect(store.tree(digest)).rejects.toThrow(/one\/trees\/a+\/list\.json: expected JSON, /);
+  await expect(store.tree(other)).rejects.toThrow(/one\/trees\/b+\/list\.json: expected digests by file names$/);
 });
 
 it('says what the service refuses, without the secret', async () => {

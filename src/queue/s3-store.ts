@@ -2,14 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import type { ReadableStream } from 'node:stream/web';
 import type { AwsClient } from 'aws4fetch';
 import { makeFolder, resolveInside, temporaryPath } from '../formats/index.js';
 import { InputError, WeightlockError } from '../registry/index.js';
 import { type ArtifactStore, maxTextBytes, requireKey, type TreeFile } from './artifacts.js';
-import { isDigest, listOf, requireTree, treeDigest, treeList } from './tree.js';
+import { isDigest, listOf, parseTreeList, requireTree, treeDigest } from './tree.js';
 
 /** Where an S3 store is, and who may use it: the usual environment variables of Amazon's own tools. */
 export interface S3Settings {
@@ -29,8 +28,10 @@ export interface S3Settings {
   readonly cache: string;
 }
 
-/** Files are sent in one piece, and Node.js reads no larger ones at once. */
+/** Files are sent in one piece, and Node.js reads no larger ones at once; so none that is read is larger either. */
 const maxFileBytes = 2 ** 31 - 1;
+/** Of a refusal no more is read. */
+const maxErrorBytes = 10_000;
 
 /** A store in S3 or a service that speaks like it. It must know `If-None-Match: *`, by which the first of two that write wins. */
 export class S3Store implements ArtifactStore {
@@ -71,10 +72,7 @@ export class S3Store implements ArtifactStore {
   async read(key: string): Promise<string | undefined> {
     const response = await this.#fetch('GET', key, {}, [404]);
     if (response.status === 404) return undefined;
-    const size = Number(response.headers.get('content-length') ?? 0);
-    if (size > maxTextBytes)
-      throw new InputError(`${this.name}/${key}: expected at most ${maxTextBytes} bytes, found ${size}`);
-    return response.text();
+    return text(bytesOf(response, maxTextBytes, `${this.name}/${key}`));
   }
 
   keep(key: string, content: string): Promise<boolean> {
@@ -110,23 +108,23 @@ export class S3Store implements ArtifactStore {
   async #download(digest: string): Promise<string> {
     if (!isDigest(digest)) throw new InputError(`expected a digest of files, found ${JSON.stringify(digest)}`);
     const folder = join(this.cache, digest);
-    const text = await this.read(`trees/${digest}/list.json`);
-    if (text === undefined)
+    const found = await this.read(`trees/${digest}/list.json`);
+    if (found === undefined)
       throw new InputError(`${this.name}/trees/${digest}: expected files of this digest, found none`);
-    const list = treeList.safeParse(JSON.parse(text));
-    if (!list.success) throw new InputError(`${this.name}/trees/${digest}/list.json: expected digests by file names`);
+    const list = parseTreeList(found, `${this.name}/trees/${digest}/list.json`);
     if (!(await stat(folder).catch(() => undefined))) {
       await makeFolder(this.cache);
       const temporary = temporaryPath(folder);
       try {
         await mkdir(temporary, { recursive: true });
-        for (const [name, wanted] of Object.entries(list.data)) {
+        for (const [name, wanted] of Object.entries(list)) {
           const path = resolveInside(temporary, name);
           await mkdir(dirname(path), { recursive: true });
-          const { body } = await this.#fetch('GET', `blobs/${wanted}`);
-          await pipeline(body ? Readable.fromWeb(body as ReadableStream) : Readable.from([]), createWriteStream(path));
+          const key = `blobs/${wanted}`;
+          const response = await this.#fetch('GET', key);
+          await pipeline(bytesOf(response, maxFileBytes, `${this.name}/${key}`), createWriteStream(path));
         }
-        await requireTree(temporary, list.data, digest);
+        await requireTree(temporary, list, digest);
         await rename(temporary, folder);
       } catch (error) {
         await rm(temporary, { recursive: true, force: true });
@@ -134,7 +132,7 @@ export class S3Store implements ArtifactStore {
         if (!(await stat(folder).catch(() => undefined))) throw error;
       }
     }
-    await requireTree(folder, list.data, digest);
+    await requireTree(folder, list, digest);
     return folder;
   }
 
@@ -162,8 +160,39 @@ export class S3Store implements ArtifactStore {
       throw new WeightlockError(`${this.name}/${key}: ${method}: ${cause}`);
     }
     if (response.ok || expected.includes(response.status)) return response;
-    const code = /<Code>(\w+)<\/Code>/.exec((await response.text()).slice(0, 10_000))?.[1] ?? response.statusText;
+    const code = /<Code>(\w+)<\/Code>/.exec(await beginningOf(response))?.[1] ?? response.statusText;
     const Failure = response.status === 403 || response.status === 404 ? InputError : WeightlockError;
     throw new Failure(`${this.name}/${key}: ${method}: ${response.status} ${code}`);
   }
+}
+
+/**
+ * What a service answers, piece by piece.
+ *
+ * @throws InputError as soon as it is more than so many bytes, whatever the answer says of its size.
+ */
+async function* bytesOf({ body, headers }: Response, most: number, source: string): AsyncGenerator<Uint8Array> {
+  const stated = Number(headers.get('content-length') ?? 0);
+  if (stated > most) {
+    await body?.cancel();
+    throw new InputError(`${source}: expected at most ${most} bytes, found ${stated}`);
+  }
+  let size = 0;
+  for await (const chunk of body ?? []) {
+    size += chunk.byteLength;
+    if (size > most) throw new InputError(`${source}: expected at most ${most} bytes, found more`);
+    yield chunk;
+  }
+}
+
+/** The first bytes of what a service answers. */
+async function beginningOf({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body ?? []) {
+    chunks.push(chunk);
+    size += chunk.byteLength;
+    if (size >= maxErrorBytes) break;
+  }
+  return Buffer.concat(chunks).toString();
 }

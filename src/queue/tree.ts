@@ -10,10 +10,28 @@ import type { TreeFile } from './artifacts.js';
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** Form of a list of files: their digests by their names. */
-export const treeList = z.record(z.string().min(1).max(1024), sha256);
+const treeList = z.record(z.string().min(1).max(1024), sha256);
 
 /** Files of a tree: their SHA-256 by their names. */
 export type TreeList = z.output<typeof treeList>;
+
+/**
+ * Reads the list of a tree, from a store that others write to.
+ *
+ * @param source - Its file, for messages.
+ * @throws InputError when it is not JSON, or not of the form.
+ */
+export function parseTreeList(text: string, source: string): TreeList {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new InputError(`${source}: expected JSON, ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const list = treeList.safeParse(value);
+  if (list.success) return list.data;
+  throw new InputError(`${source}: expected digests by file names`);
+}
 
 /** Whether a text is a digest. */
 export function isDigest(text: string): boolean {
