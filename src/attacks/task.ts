@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { type DataSpec, type Dataset, loadData } from '../data/index.js';
 import { type EngineOptions, ProgramCache, programMemory } from '../engine/index.js';
+import { weightlockVersion } from '../formats/index.js';
 import {
   type HeadNeed,
   initializeModel,
@@ -124,8 +125,13 @@ export class AttackRunner {
     const engine = this.#engine(model);
     const examples = (seed: number) =>
       perClass === undefined ? train : engine.evaluator.task.fewShot(train, perClass, seed);
+    const { device = 'cpu', threads, optimize = true } = { ...usualEngine, ...this.engine };
     const bench: KeyedBench = {
-      key: JSON.stringify([task.data, perClass, retain, task.steps, task.batchSize, draws.map((each) => each.digest)]),
+      // What is kept on disk outlives this process: other versions and engines compute other bits.
+      key: JSON.stringify([
+        ...[weightlockVersion(), device, threads, optimize],
+        ...[task.data, perClass, retain, task.steps, task.batchSize, draws.map((each) => each.digest)],
+      ]),
       of: async (seed) => {
         const own = (await this.#load(paths[ofSeed(seed)], start.config)).model;
         const kept = retain && (await this.#once(this.#data, JSON.stringify(retain), () => loadData(retain))).train;
@@ -220,7 +226,7 @@ export class AttackRunner {
   #engine(model: ModelSpec): { programs: ProgramCache; evaluator: Evaluator } {
     const key = model.digest;
     // Training and evaluation have a cache each.
-    const engine = { threads: 1, ...this.engine, memory: programMemory(this.engine) / 2 };
+    const engine = { ...usualEngine, ...this.engine, memory: programMemory(this.engine) / 2 };
     const known = this.#engines.get(key) ?? {
       programs: new ProgramCache(engine),
       evaluator: new Evaluator(model, engine),
@@ -235,6 +241,9 @@ export class AttackRunner {
     return known;
   }
 }
+
+/** Several runners share the machine. */
+const usualEngine: EngineOptions = { threads: 1 };
 
 /** Apart from the seeds of released models, so that "from scratch" never repeats the released model's own start. */
 const randomStartSeed = 1_000_000;

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { arch, availableParallelism, cpus, platform, release, totalmem } from 'node:os';
+import { versionOf, weightlockVersion } from '../formats/index.js';
 
 /** What a run was computed with. Holds no path, host or user name, so that it can be published. */
 export interface Environment {
@@ -45,12 +46,6 @@ export function describeEnvironment({
   };
 }
 
-/** The version in weightlock's own package.json. */
-export function weightlockVersion(): string {
-  // src/evidence/ and dist/evidence/ lie equally deep, so one relative path serves both.
-  return versionOf(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-}
-
 /** The installed version of onnxruntime-node, read without loading its native library; undefined when absent. */
 export function onnxruntimeVersion(): string | undefined {
   try {
@@ -58,10 +53,4 @@ export function onnxruntimeVersion(): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function versionOf(packageJson: string): string {
-  const { version } = JSON.parse(packageJson) as { version?: unknown };
-  if (typeof version !== 'string') throw new TypeError('package.json: expected a version');
-  return version;
 }

@@ -66,6 +66,7 @@ export type { HeaderMetadata } from './safetensors-header.js';
 export { PLAIN_TEXT, readTable } from './tables/index.js';
 export { TABLE_NAME, type Table, type TableFormat, type TableRow, tableFormat, tableLimits } from './tables/table.js';
 export type { SafetensorsLimits } from './tensor-file.js';
+export { versionOf, weightlockVersion } from './version.js';
 export {
   asOutputError,
   fileErrorCode,

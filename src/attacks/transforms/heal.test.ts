@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type DataParts, dataSpec, loadData } from '../../data/index.js';
 import { ProgramCache } from '../../engine/index.js';
 import { initializeModel, type Model, parameterSet, type StateDict, saveModel } from '../../models/index.js';
@@ -10,6 +10,12 @@ import { AttackRunner, type AttackTask, type Bench, spentOn } from '../index.js'
 import { ownValues, trainWeights, withValues } from '../train-weights.js';
 import { healOptions, healWeights } from './heal.js';
 import { resetWeights } from './reset.js';
+
+const version = vi.hoisted(() => vi.fn<() => string | undefined>());
+vi.mock('../../formats/index.js', async (load) => {
+  const formats = await load<typeof import('../../formats/index.js')>();
+  return { ...formats, weightlockVersion: () => version() ?? formats.weightlockVersion() };
+});
 
 const config = { num_labels: 3, hidden_sizes: [24, 16] };
 const authorized = dataSpec.parse({ classes: [0, 1, 2], testLimit: 150 });
@@ -139,8 +145,8 @@ describe('an attack that heals first', () => {
 
   it('finds on disk what an interrupted run has healed, and the same bits', async () => {
     const store = join(root, 'store');
-    const run = async (folder?: string) => {
-      const runner = new AttackRunner({}, folder);
+    const run = async (folder?: string, engine = {}) => {
+      const runner = new AttackRunner(engine, folder);
       const found = await runner.run(task());
       await runner.release();
       return found;
@@ -153,6 +159,14 @@ describe('an attack that heals first', () => {
     expect(await run(store)).toEqual(first);
     expect(await times()).toEqual(before);
     expect(await run()).toEqual(first);
+    // What another engine or version made is made anew.
+    await run(store, { threads: 2 });
+    expect(await readdir(store)).toHaveLength(4);
+    version.mockReturnValue('99.0.0');
+    await run(store);
+    version.mockReset();
+    expect(await readdir(store)).toHaveLength(6);
+    expect(await times()).toEqual(before);
   });
 
   it('is not had for free by a regression on hidden layers, which takes no steps that it could be charged to', async () => {
