@@ -121,7 +121,7 @@ export interface Trial {
   readonly evaluations: number;
   /** Tokens that it was trained on, padding apart; of texts. */
   readonly tokens?: number;
-  /** What of all this was done to the weights before its first step; none where nothing was. */
+  /** What of all this was done to the weights before its first step, and what is to be said of it; none where nothing was and is. */
   readonly before?: Work;
   /** What its training took, and what was done before; not in results of versions before 0.3. */
   readonly spent?: Spent;
@@ -305,7 +305,7 @@ export async function fineTune({
     cost,
     evaluations,
     ...worked,
-    ...(!isNoWork(before) && { before }),
+    ...((!isNoWork(before) || before.notes) && { before }),
     spent: sumOfSpent([before.spent, { steps: taken, samples, flops: counted.own }]),
     ...(cost !== undefined && { costFlops: counted.until(cost) }),
     ...(judge && bestParams && { utility: await judge(bestParams) }),

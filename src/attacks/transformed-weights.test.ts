@@ -72,6 +72,15 @@ describe('TransformedWeights', () => {
     expect(calls()).toEqual([]);
   });
 
+  it('says which transform found nothing to change', async () => {
+    const kept = new TransformedWeights();
+    const notes = async (...steps: readonly ReturnType<typeof plus>[]) => (await kept.get(from(), steps, 1)).work.notes;
+    expect(await notes(plus(1))).toBeUndefined();
+    expect(await notes(plus(0))).toEqual(['plus found nothing to change']);
+    expect(await notes(plus(1), plus(0), plus(2))).toEqual(['plus found nothing to change']);
+    applied.mockClear();
+  });
+
   it('knows models by what they hold, not by where they lie', async () => {
     const kept = new TransformedWeights();
     const copy = initializeModel('mlp', config, 1);

@@ -92,7 +92,11 @@ export class TransformedWeights {
           options,
         );
         const flops = flopsOf(bench) - counted;
-        return { weights, work: addWork(work, { spent: { steps: 0, samples: 0, flops } }) };
+        // Then the attack is another one under its name.
+        const isSilent = work.notes?.length === before.work.notes?.length;
+        const isIdle = isSilent && hasSameValues(before.weights, weights);
+        const notes = isIdle ? [`${transform.name} found nothing to change`] : [];
+        return { weights, work: addWork(work, { spent: { steps: 0, samples: 0, flops }, notes }) };
       });
     }
     return prepared;
@@ -114,6 +118,14 @@ export class TransformedWeights {
       throw error;
     }
   }
+}
+
+/** Whether two state dicts of the same names hold the same numbers. */
+function hasSameValues(a: StateDict, b: StateDict): boolean {
+  return Array.from(a).every(([name, { data }]) => {
+    const other = b.get(name)?.data;
+    return data === other || (data.length === other?.length && data.every((value, index) => value === other[index]));
+  });
 }
 
 /** Floating-point operations that all programs of a bench have run so far; those that measure weights are an evaluator's own. */

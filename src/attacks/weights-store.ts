@@ -39,6 +39,7 @@ const amount = z.number().min(0);
 const workForm = z.strictObject({
   ...{ steps: amount, evaluations: amount, tried: amount, tokens: amount.optional() },
   spent: z.strictObject({ steps: amount, samples: amount, flops: amount }),
+  notes: z.array(z.string()).optional(),
 });
 
 function stored(weights: StateDict): StoredTensor[] {

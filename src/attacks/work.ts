@@ -16,6 +16,8 @@ export interface Work {
   readonly tokens?: number;
   /** All that was computed for it, what was tried and not kept included. */
   readonly spent: Spent;
+  /** What came of transforms otherwise than their names say, such as that nothing was to be changed: one clause each; default nothing. */
+  readonly notes?: readonly string[];
 }
 
 /** Weights that an attack begins with. */
@@ -35,7 +37,8 @@ export const isNoWork = ({ steps, evaluations, tried }: Work): boolean =>
 
 /** One after the other. */
 export function addWork(a: Work, b: Partial<Work>): Work {
-  const { steps = 0, evaluations = 0, tried = 0, tokens, spent = noWork.spent } = b;
+  const { steps = 0, evaluations = 0, tried = 0, tokens, spent = noWork.spent, notes = [] } = b;
+  const told = [...(a.notes ?? []), ...notes];
   const all = a.tokens === undefined ? tokens : a.tokens + (tokens ?? 0);
   return {
     steps: a.steps + steps,
@@ -43,6 +46,7 @@ export function addWork(a: Work, b: Partial<Work>): Work {
     tried: a.tried + tried,
     ...(all !== undefined && { tokens: all }),
     spent: sumOfSpent([a.spent, spent]),
+    ...(told.length > 0 && { notes: told }),
   };
 }
 

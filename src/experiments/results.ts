@@ -58,7 +58,10 @@ export const trialForm = z.strictObject({
   evaluations: number,
   tokens: count.optional(),
   before: z
-    .strictObject({ steps: count, evaluations: number, tried: number, tokens: count.optional(), spent })
+    .strictObject({
+      ...{ steps: count, evaluations: number, tried: number, tokens: count.optional(), spent },
+      notes: z.array(text).describe('what came of transforms otherwise than their names say').optional(),
+    })
     .describe('what was done to the weights before the first step; a part of the cost')
     .optional(),
   spent: spent.describe('what it took with what was done before it, measurements apart').optional(),

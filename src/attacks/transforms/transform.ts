@@ -22,7 +22,7 @@ export interface TransformContext {
    * @throws InputError where weights are transformed without an attack around it.
    */
   bench(): Bench;
-  /** Says what was done, to be charged to the attacker. */
+  /** Says what was done, to be charged to the attacker, and what is to be said of it. */
   charge(work: Partial<Work>): void;
 }
 

@@ -16,6 +16,7 @@ import { dataSpec } from '../../data/index.js';
 import { initializeModel, saveModel } from '../../models/index.js';
 import { InputError, InterruptedError, WeightlockError } from '../../registry/index.js';
 import type { PhaseProgress } from '../progress.js';
+import { searchForm } from '../results.js';
 import { type AttackJobContext, attackExtent, attackJob, labelledTasks, rowsOf } from './attack.js';
 import { attackOptionsWith, attackPlan, transformOptions } from './attack-options.js';
 
@@ -275,6 +276,24 @@ describe('what goes wrong in a search', () => {
     ]);
     const fitting = await labelledTasks(targets(), planOf('heal', { searchSteps: 3 } as object));
     expect(fitting.tasks.map(({ facts }) => facts.kind)).toEqual(['frozen', 'heal']);
+  });
+
+  it('says which attacks were plain fine-tuning, as a transform found nothing to change', async () => {
+    const from = {
+      ...planOf('clip-edge'),
+      attacks: ['clip-edge', 'reset-dormant', 'quantize'],
+      transforms: { 'clip-edge': { factor: 9 }, 'reset-dormant': { threshold: 0, examples: 20 }, quantize: {} },
+    };
+    const { rows, notes } = await attackJob(targets(), from, contextOf().context);
+    expect(notes).toEqual([
+      'In 8 of 8 trials of score-clip-edge-adamw-locked: clip-edge found nothing to change.',
+      // Of other seeds' examples a unit is dead on all.
+      'In 6 of 8 trials of score-reset-dormant-adamw-locked: reset-dormant found nothing to change.',
+    ]);
+    // What it writes can be read back.
+    const { result } = rows.find(({ kind }) => kind === 'clip-edge') ?? rows[0];
+    expect(searchForm.parse(JSON.parse(JSON.stringify(result))).trials[0].before).toEqual(result.trials[0].before);
+    expect(result.trials[0].before?.notes).toEqual(['clip-edge found nothing to change']);
   });
 
   it('says in the row how many of the reported trials failed, and why', () => {

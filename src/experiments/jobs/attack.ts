@@ -183,7 +183,7 @@ export async function attackJob(
   );
   return {
     rows: rowsOf(tasks, results, failures),
-    notes: [...notes, ...ofMemory, ...failureNotes(failures, results)],
+    notes: [...notes, ...ofMemory, ...failureNotes(failures, results), ...transformNotes(results)],
     seconds,
   };
 }
@@ -218,6 +218,25 @@ export function failureNotes(failures: readonly FailedSearch[], results: Readonl
       : `Not measured: ${id} failed (${error.message}).`,
   );
   return [...ofSearches, ...ofTrials];
+}
+
+/** What came of transforms otherwise than their names say, one sentence each. */
+export function transformNotes(results: ReadonlyMap<string, SearchResult>): string[] {
+  const found = new Map<string, { readonly ids: string[]; count: number; of: number }>();
+  for (const [id, { search, trials }] of results) {
+    const all = [...search, ...trials];
+    for (const note of new Set(all.flatMap(({ before }) => before?.notes ?? []))) {
+      const known = found.get(note) ?? { ids: [], count: 0, of: 0 };
+      known.ids.push(id);
+      known.count += all.filter(({ before }) => before?.notes?.includes(note)).length;
+      known.of += all.length;
+      found.set(note, known);
+    }
+  }
+  return Array.from(
+    found,
+    ([note, { ids, count, of }]) => `In ${count} of ${of} trials of ${ids.join(', ')}: ${note}.`,
+  );
 }
 
 /** One row for each search and measure, of those that have a result, and of those that cannot be done. */

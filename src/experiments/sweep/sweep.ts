@@ -4,7 +4,14 @@ import { writeFileAtomic } from '../../formats/index.js';
 import { type ArtifactStore, type JobQueue, work } from '../../queue/index.js';
 import { InterruptedError } from '../../registry/index.js';
 import { assessAttack } from '../attacked.js';
-import { type FailedSearch, failureNotes, type LabelledTask, labelledTasks, rowsOf } from '../jobs/attack.js';
+import {
+  type FailedSearch,
+  failureNotes,
+  type LabelledTask,
+  labelledTasks,
+  rowsOf,
+  transformNotes,
+} from '../jobs/attack.js';
 import type { PhaseProgress } from '../progress.js';
 import type { LockedInfo } from '../run/index.js';
 import type { SweepCell, SweepLock, SweepResult, SweptCell } from './cells.js';
@@ -219,7 +226,7 @@ async function sweepCell(cell: SweepCell, context: CellContext): Promise<SweptCe
   const attacked = assessAttack(
     {
       rows: rowsOf(tasks, results, failed),
-      notes: [...notes, ...failureNotes(failed, results)],
+      notes: [...notes, ...failureNotes(failed, results), ...transformNotes(results)],
       // In the order of the plan, whichever came first.
       seconds: Object.fromEntries(tasks.flatMap(({ task: { id } }) => (seconds[id] ? [[id, seconds[id]]] : []))),
     },
