@@ -18,7 +18,9 @@ export const rateSearchOptions = {
     .array(z.number().positive())
     .min(1)
     .default([1e-2, 1e-3, 1e-4])
-    .describe('learning rates to try; the one that is best on examples held out is kept, and all are charged'),
+    .describe(
+      'learning rates to try; the one that is best on examples held out is kept, or no training where none is better, and all are charged',
+    ),
 };
 
 /** A training before a trial, whose learning rate is searched. */
@@ -45,7 +47,7 @@ export interface RateSearch extends Pick<Bench, 'batchSize' | 'signal'> {
 
 /** What a search over learning rates before a trial found, and what it cost. */
 export interface BestRate {
-  /** Values of the run that is best on what was held out; none where none converged. */
+  /** Values of the run that is best on what was held out; none where the start is as good as the best. */
   readonly params?: ParameterSet;
   /** The steps of that run, and all that was tried; floating-point operations apart. */
   readonly work: Work;
@@ -55,7 +57,7 @@ export interface BestRate {
 const mostHeldOut = 256;
 
 /**
- * Trains at several learning rates, and keeps the run that is best on examples held out.
+ * Trains at several learning rates, and keeps the run that is best on examples held out, where one is better than the start.
  *
  * @throws InterruptedError after the signal.
  */
@@ -70,8 +72,14 @@ export async function trainAtBestRate(search: RateSearch): Promise<BestRate> {
   };
   const original = weights && { weights };
   const judgeCost = (judge.size / batchSize) * forwardCost * (original ? 2 : 1);
-  let best: { params: ParameterSet; work: Work; loss: number } | undefined;
-  let tried = 0;
+  const lossOf = async (params: ParameterSet) => {
+    const { metrics } = await on.evaluator.evaluate(params, judge, original ? { original } : {});
+    const found = metrics[original ? task.roles.divergence : task.roles.loss] ?? Number.NaN;
+    return Number.isFinite(found) ? found : Number.POSITIVE_INFINITY;
+  };
+  let least = await lossOf(ownValues(start));
+  let best: { params: ParameterSet; work: Work } | undefined;
+  let tried = judgeCost;
   let spent = noWork.spent;
   for (const learningRate of learningRates) {
     const params = ownValues(start);
@@ -82,9 +90,10 @@ export async function trainAtBestRate(search: RateSearch): Promise<BestRate> {
     tried += work.evaluations + judgeCost;
     spent = sumOfSpent([spent, work.spent]);
     if (!converged) continue;
-    const { metrics } = await on.evaluator.evaluate(params, judge, original ? { original } : {});
-    const found = metrics[original ? task.roles.divergence : task.roles.loss] ?? Number.NaN;
-    if (Number.isFinite(found) && (best === undefined || found < best.loss)) best = { params, work, loss: found };
+    const found = await lossOf(params);
+    if (found >= least) continue;
+    least = found;
+    best = { params, work };
   }
   if (!best) return { work: { ...noWork, tried, spent } };
   return {

@@ -86,11 +86,11 @@ describe('distil', () => {
     // 30 steps with a forward pass beside each are 40 steps.
     expect(work).toMatchObject({ steps: 40, spent: { steps: 30, samples: 30 * 32 } });
     expect(work.evaluations).toBeCloseTo(40, 6);
-    // A look at 256 examples by student and teacher.
-    expect(work.tried).toBeCloseTo((2 * 8) / 3, 6);
+    // Two looks at 256 examples by student and teacher, the first before any step.
+    expect(work.tried).toBeCloseTo((4 * 8) / 3, 6);
     const more = await distilOutputs(fresh, bench(), { ...once, learningRates: [1e-2, 1e-3] }, 1);
     expect(more.work).toMatchObject({ steps: 40, spent: { steps: 60 } });
-    expect(more.work.tried).toBeCloseTo(40 + (4 * 8) / 3, 6);
+    expect(more.work.tried).toBeCloseTo(40 + (6 * 8) / 3, 6);
   });
 
   it('divides the logits of both by its temperature: as if both heads were so much smaller', async () => {
@@ -121,6 +121,7 @@ describe('distil', () => {
     const { weights, work } = await distilOutputs(fresh, bench(), options, 1);
     expect(weights).toBe(fresh);
     expect(work.steps).toBe(0);
+    expect(work.notes).toEqual(['distil left the student as it was drawn, as no learning rate made it better']);
   });
 
   it("makes a student of a model with another head, whose own is the attacker's", async () => {
@@ -157,8 +158,8 @@ describe('an attack by distillation', () => {
       const other = alone.trials[index];
       expect(score).toBeGreaterThan(other.score + 0.1);
       expect([curve[0].step, curve.at(-1)?.step]).toEqual([200, 400]);
-      // Apart from the looks at 256 examples by two models, 9 a batch: what a third of a step computes each.
-      const looks = (2 * 256) / 9 / 3 / 400;
+      // Apart from two looks at 256 examples by two models, 9 a batch: what a third of a step computes each.
+      const looks = (4 * 256) / 9 / 3 / 400;
       const share = (spent?.flops ?? 0) / (other.spent?.flops ?? 0);
       expect(share - looks).toBeGreaterThan(0.9);
       expect(share - looks).toBeLessThan(1.15);

@@ -52,7 +52,7 @@ export type DistilOptions = z.output<typeof distilOptions>;
  * charged: a step and a forward pass of the released model are as many steps of a trial as they compute.
  *
  * @param fresh - Weights of the attacked model, drawn anew: those that training from scratch begins with.
- * @returns The student, `fresh` where no rate converged, and what it cost, floating-point operations apart.
+ * @returns The student, `fresh` where no rate made it better, and what it cost, floating-point operations apart.
  * @throws InputError where there are no examples of the kind that it is told to use.
  * @see Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015; the divergence of softened outputs is not
  * multiplied by the temperature's square, which the search over learning rates stands for.
@@ -79,7 +79,12 @@ export async function distilOutputs(
     ...{ examples: inputsOf(bench, inputs), optimizer, learningRates, seed, batchSize, signal, purpose: 'distil' },
     steps: Math.max(1, Math.floor(steps / (1 + forwardCost))),
   });
-  if (!params) return { weights: fresh, work };
+  if (!params) {
+    return {
+      weights: fresh,
+      work: { ...work, notes: ['distil left the student as it was drawn, as no learning rate made it better'] },
+    };
+  }
   return { weights: withValues(fresh, params), work: { ...work, steps } };
 }
 

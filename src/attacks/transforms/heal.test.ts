@@ -82,12 +82,12 @@ describe('heal', () => {
     const options = healOptions.parse({ share: 0.1, learningRates: [1e-2, 1e-3] });
     const { work } = await healWeights(hurt, bench({ retain: retain.train }), options, 1);
     expect(work).toMatchObject({ steps: 16, evaluations: 16 });
-    // The other rate, and two looks at 256 examples, 32 a batch.
-    expect(work.tried).toBeCloseTo(16 + (2 * 8) / 3, 6);
+    // The other rate, and looks at 256 examples, 32 a batch: at both, and at the weights as they were.
+    expect(work.tried).toBeCloseTo(16 + (3 * 8) / 3, 6);
     expect(work.spent).toMatchObject({ steps: 32, samples: 32 * 32 });
     const kl = await healWeights(hurt, bench(), { ...options, learningRates: [1e-2] }, 1);
     expect(kl.work.evaluations).toBeCloseTo(16 * (4 / 3), 6);
-    expect(kl.work.tried).toBeCloseTo((8 * 2) / 3, 6);
+    expect(kl.work.tried).toBeCloseTo((2 * 8 * 2) / 3, 6);
   });
 
   it('leaves the weights where no rate does any good, and says what it needs', async () => {
@@ -96,6 +96,14 @@ describe('heal', () => {
     expect(weights).toBe(hurt);
     expect(work.steps).toBe(0);
     expect(work.tried).toBeGreaterThan(0);
+    // Weights that are healthy are not made worse, and stay where they are at no step of the trial.
+    const worse = healOptions.parse({ learningRates: [0.3] });
+    const healthy = await healWeights(released.weights, bench({ retain: retain.train }), worse, 1);
+    expect(healthy.weights).toBe(released.weights);
+    expect(healthy.work).toMatchObject({
+      ...{ steps: 0, evaluations: 0, spent: { steps: 40 } },
+      notes: ['heal left the weights alone, as no learning rate made them better'],
+    });
     await expect(healWeights(hurt, bench(), healOptions.parse({ loss: 'cross-entropy' }), 1)).rejects.toThrow(
       'heal: expected examples like those of the authorized task',
     );

@@ -28,7 +28,8 @@ export type HealOptions = z.output<typeof healOptions>;
  * task. With examples like those of the authorized task by the task's own loss; without them, or when told to, towards the
  * released model's outputs, on the attacker's own examples where there are no others. The head is the released model's.
  *
- * @returns New weights, and what it cost, floating-point operations apart: the steps of the run that was kept, and all that was tried.
+ * @returns New weights, the same where no run did better, and what it cost, floating-point operations apart: the steps of the run that
+ *   was kept, and all that was tried.
  */
 export async function healWeights(
   weights: StateDict,
@@ -46,7 +47,8 @@ export async function healWeights(
     ...(!isTask && { original: parameterSet(released.weights) }),
     ...{ steps: stepsOfShare(share, bench.steps), batchSize, seed, signal, purpose: 'heal' },
   });
-  return { weights: params ? withValues(weights, params) : weights, work };
+  if (params) return { weights: withValues(weights, params), work };
+  return { weights, work: { ...work, notes: ['heal left the weights alone, as no learning rate made them better'] } };
 }
 
 /** What is trained on: without labels of the authorized task any examples that the model can read will do. */
