@@ -85,5 +85,34 @@ describe('redistil-blocks', () => {
     const { weights, work } = await redistilBlocks(locked, fresh, bench(), options, 1);
     expect(weights.get('fc2.weight')).toBe(locked.get('fc2.weight'));
     expect(work.steps).toBeGreaterThan(0);
+    expect(work.notes).toEqual(['redistil-blocks left 1 of 1 blocks as they were, as no fit was finite']);
+  });
+
+  it('fits each block for ten steps at least, the last ones alone where all would have fewer, and takes what it says', async () => {
+    const options = redistilBlocksOptions.parse({ learningRates: [1e-2] });
+    // A quarter of 60 steps is enough for one block of two; of 20 it is half of them.
+    for (const [ofTrial, taken] of [
+      [60, 15],
+      [20, 10],
+    ]) {
+      const { weights, work } = await redistilBlocks(locked, fresh, bench({ steps: ofTrial }), options, 1);
+      expect(work.steps).toBe(taken);
+      expect(redistilBlocksTransform.steps?.(options, ofTrial)).toBe(taken);
+      expect(weights.get('fc1.weight')).toBe(locked.get('fc1.weight'));
+      expect(weights.get('fc2.weight')).not.toBe(locked.get('fc2.weight'));
+      expect(work.notes).toEqual(['redistil-blocks had steps for the last 1 of 2 blocks alone']);
+    }
+    // More blocks than a trial has steps.
+    const deep = initializeModel('mlp', { num_labels: 3, hidden_sizes: Array(45).fill(3) }, 1);
+    const own = new Evaluator(deep, { threads: 1 });
+    const runnable = { model: deep, evaluator: own, programs };
+    const many = bench({ attacked: runnable, released: { ...runnable, weights: deep.weights }, steps: 40 });
+    const drawn = initializeModel('mlp', deep.config as Record<string, unknown>, 9).weights;
+    const { work } = await redistilBlocks(deep.weights, drawn, many, options, 1);
+    await own.release();
+    expect(work.steps).toBe(10);
+    expect(work.notes?.[0]).toBe('redistil-blocks had steps for the last 1 of 45 blocks alone');
+    // Where that is a whole trial, it is not tried.
+    expect(redistilBlocksTransform.steps?.(options, 10)).toBe(10);
   });
 });

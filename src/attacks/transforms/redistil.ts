@@ -12,6 +12,9 @@ import { unmatchedPatterns } from './unmatched.js';
 /** Optimizers of the gradient alone: of a block there is nothing else. */
 const able = optimizers.entries().flatMap(({ name, search, create }) => (create(search.options).needs ? [] : [name]));
 
+/** Steps of each block at least: after fewer it is little more than drawn. */
+const leastSteps = 10;
+
 /** Options of the transform `redistil-blocks`. */
 export const redistilBlocksOptions = z.strictObject({
   include: z
@@ -19,7 +22,14 @@ export const redistilBlocksOptions = z.strictObject({
     .min(1)
     .default(['*'])
     .describe('names of weights whose blocks are made anew, * stands for any characters; never the head'),
-  share: z.number().gt(0).lt(1).default(0.25).describe("share of a trial's steps that all blocks together take"),
+  share: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .default(0.25)
+    .describe(
+      `share of a trial's steps that all blocks together take, at least ${leastSteps} steps; where that is less than ${leastSteps} a block, the last blocks alone are made anew`,
+    ),
   optimizer: z
     .enum(able as [string, ...string[]])
     .default('adamw')
@@ -40,10 +50,13 @@ function blocksOf(model: Parameters<typeof layerOrder>[0], include: readonly str
   return layerOrder(model).blocks.flatMap((block) => (block.some(isMeant) ? [[...block]] : []));
 }
 
+/** Steps that all blocks of a trial take together, at most. */
+const stepsOf = (share: number, ofTrial: number) => Math.max(leastSteps, Math.floor(share * ofTrial));
+
 /**
  * Makes blocks anew: each is drawn afresh and fitted to what the locked one gives for what the locked model feeds it, so that what a
  * lock did to the numbers of its weights, and not to what they compute on such examples, is gone. Blocks are fitted on their own,
- * each with all others as they were.
+ * each with all others as they were, the last ones alone where there are not steps enough for all.
  *
  * @returns New weights, and what it cost, floating-point operations apart.
  */
@@ -55,15 +68,18 @@ export async function redistilBlocks(
   seed: number,
 ): Promise<{ readonly weights: StateDict; readonly work: Work }> {
   const { attacked, steps: ofTrial, batchSize, signal } = bench;
-  const blocks = blocksOf(attacked.model, include);
-  if (blocks.length === 0)
+  const meant = blocksOf(attacked.model, include);
+  if (meant.length === 0)
     throw new InputError(`redistil-blocks: expected a block with ${include.join(', ')}, found none`);
   const dataset = bench.retain ?? bench.own;
   const optimizer: OptimizerSpec = { name, options: optimizers.get(name).search.options };
-  const steps = Math.max(1, Math.floor((share * ofTrial) / blocks.length));
+  const together = stepsOf(share, ofTrial);
+  const blocks = meant.slice(-Math.floor(together / leastSteps));
+  const steps = Math.floor(together / blocks.length);
   const original = parameterSet(weights);
   const found = new Map<string, Weight>(weights);
   let work = noWork;
+  let left = 0;
   // Forward for what the block gave, and no more than a step of training to fit it.
   const cost = steps * (1 + forwardCost);
   const spent = { steps, samples: steps * Math.min(batchSize, dataset.size), flops: 0 };
@@ -79,12 +95,20 @@ export async function redistilBlocks(
       fits++;
       if (Number.isFinite(loss) && (best === undefined || loss < best.loss)) best = { loss, block };
     }
+    if (!best) left++;
     if (fits === 0) continue;
     work = addWork(work, { steps, evaluations: cost, tried: (fits - 1) * cost });
     work = addWork(work, { spent: { ...spent, steps: fits * spent.steps, samples: fits * spent.samples } });
     for (const [each, data] of best?.block ?? []) found.set(each, { shape: weights.get(each)?.shape ?? [], data });
   }
-  return { weights: found, work };
+  const of = (count: number, all: number) => `${count} of ${all} blocks`;
+  const notes = [
+    ...(blocks.length < meant.length
+      ? [`redistil-blocks had steps for the last ${of(blocks.length, meant.length)} alone`]
+      : []),
+    ...(left > 0 ? [`redistil-blocks left ${of(left, blocks.length)} as they were, as no fit was finite`] : []),
+  ];
+  return { weights: found, work: addWork(work, { notes }) };
 }
 
 /** Fits fresh blocks to the locked ones. */
@@ -97,7 +121,7 @@ export const redistilBlocksTransform: Transform<RedistilBlocksOptions> = {
   label: { alone: 'blocks made anew', joined: 'redistil' },
   doing: 'making blocks anew',
   does: 'fits fresh blocks to what the locked ones give, which is a part of the steps',
-  steps: ({ share }, stepsOfTrial) => Math.max(1, Math.floor(share * stepsOfTrial)),
+  steps: ({ share }, stepsOfTrial) => stepsOf(share, stepsOfTrial),
   applies: ({ model }, { include }) =>
     blocksOf(model, include).length > 0 ? undefined : `finds no block with a weight that matches ${include.join(', ')}`,
   unused: ({ weights }, { include }) => unmatchedPatterns('redistil-blocks.include', include, [], weights),
