@@ -1,7 +1,7 @@
 import { z } from 'zod';
+import type { FineTuneOptions } from '../fine-tune.js';
 import { searchLearningRate } from '../search.js';
 import type { SearchPoint } from '../space.js';
-import type { Averaging } from '../weight-average.js';
 import type { MakeTrainable } from './trainable.js';
 import type { SearchContext, TrainedPart } from './trained-part.js';
 
@@ -9,12 +9,13 @@ import type { SearchContext, TrainedPart } from './trained-part.js';
  * The search of an attack that trains the model.
  *
  * @param trainable - What of its weights; default all.
- * @param average - How they are averaged over the steps, by the point of the search, where that is what is used; default they are not.
+ * @param atPoint - What is trained, and how it is averaged over the steps, where that depends on the point of the search; default it
+ *   does not.
  */
 export function searchFineTuning(
   { model, prepared, judge, train, optimizer, shared, budget, programs, evaluator, log }: SearchContext,
   trainable?: MakeTrainable,
-  average?: (point?: SearchPoint) => Averaging,
+  atPoint?: (point?: SearchPoint) => Pick<FineTuneOptions, 'trainable' | 'average'>,
 ) {
   return searchLearningRate(
     async (seed, point) => {
@@ -29,7 +30,7 @@ export function searchFineTuning(
         optimizer,
         programs,
         trainable,
-        ...(average && { average: average(point) }),
+        ...atPoint?.(point),
         ...(judge && { judge: await judge(seed, point) }),
       };
     },

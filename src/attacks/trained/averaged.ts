@@ -38,7 +38,9 @@ function averagedPart<Options extends Readonly<Record<string, unknown>>>(
     ...words,
     trains: true,
     search: (context, given) =>
-      searchFineTuning(context, undefined, (point) => averagingOf(partOptionsAt(words.name, given, point))),
+      searchFineTuning(context, undefined, (point) => ({
+        average: averagingOf(partOptionsAt(words.name, given, point)),
+      })),
   };
 }
 

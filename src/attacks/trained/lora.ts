@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type ModelSpec, matrixShape, modelState } from '../../models/index.js';
 import { InputError, matchesAny } from '../../registry/index.js';
 import { layerOrder } from '../layer-order.js';
+import { partOptionsAt } from '../space.js';
 import { sentences, unmatchedPatterns } from '../transforms/unmatched.js';
 import { searchFineTuning } from './all.js';
 import { type FactoredWeight, lowRank } from './low-rank.js';
@@ -11,9 +12,17 @@ import type { TrainedPart } from './trained-part.js';
 
 const names = z.array(z.string().min(1));
 
+/** Ranks that a search chooses from, the usual one first. */
+const ranks = [16, 4, 64] as const;
+
 /** Options of the trained parts `lora` and `dora`. */
 export const loraOptions = z.strictObject({
-  rank: z.int().min(1).max(256).default(16).describe('rank of the factors'),
+  rank: z
+    .int()
+    .min(1)
+    .max(256)
+    .optional()
+    .describe(`rank of the factors; default ${ranks.join(', ')}, searched`),
   alpha: z.number().positive().default(32).describe('the product of the factors is multiplied by alpha / rank'),
   include: names
     .optional()
@@ -55,7 +64,8 @@ export function makeLora(model: ModelSpec, options: LoraOptions, magnitudes: boo
   const { factored, whole } = loraTargets(model, options);
   if (factored.length === 0) throw new InputError('lora: expected weights that get factors, found none');
   return (weights, shapes, seed) => {
-    const factors = lowRank(weights, factored, { ...options, magnitudes, seed });
+    const { rank = ranks[0], alpha } = options;
+    const factors = lowRank(weights, factored, { rank, alpha, magnitudes, seed });
     const others = someWeights((name) => whole.has(name))(weights, shapes);
     return {
       params: new Map([...factors.params, ...others.params]),
@@ -82,7 +92,11 @@ function loraPart(
         unmatchedPatterns(`${name}.include`, include, [], weights),
         unmatchedPatterns(`${name}.also`, also, [], weights),
       ),
-    search: (context, options) => searchFineTuning(context, makeLora(context.model, options, magnitudes)),
+    searched: () => ({ rank: ranks }),
+    search: (context, options) =>
+      searchFineTuning(context, undefined, (point) => ({
+        trainable: makeLora(context.model, partOptionsAt(name, options, point), magnitudes),
+      })),
   };
 }
 

@@ -3,10 +3,18 @@ import type { StateDict, Weight } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
 import type { Transform } from './transform.js';
 
+/** Shares of the parent that a search chooses from, the usual one first. */
+const shares = [0.5, 0.25, 0.75, 1] as const;
+
 /** Options of the transform `interpolate`. */
 export const interpolateOptions = z.strictObject({
   parent: z.string().min(1).describe('model directory of a public parent or sibling of the released model'),
-  weight: z.number().gt(0).max(1).default(0.5).describe('share of the parent: 1 takes its weights alone'),
+  weight: z
+    .number()
+    .gt(0)
+    .max(1)
+    .optional()
+    .describe(`share of the parent: 1 takes its weights alone; default ${shares.join(', ')}, searched`),
 });
 
 const sameShape = (a: Weight, b: Weight) => JSON.stringify(a.shape) === JSON.stringify(b.shape);
@@ -46,5 +54,6 @@ export const interpolateTransform: Transform<z.output<typeof interpolateOptions>
   does: 'mixes the weights with those of a public parent',
   knows: 'a public parent or sibling of the weights',
   reads: ({ parent }) => [parent],
-  apply: ({ weights, other }, { parent, weight }) => interpolateWeights(weights, other(parent), weight),
+  searched: () => ({ weight: shares }),
+  apply: ({ weights, other }, { parent, weight = shares[0] }) => interpolateWeights(weights, other(parent), weight),
 };

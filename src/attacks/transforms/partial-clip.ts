@@ -8,15 +8,18 @@ import { unmatchedPatterns } from './unmatched.js';
 
 const knowsCount = 'how many singular values of each matrix the lock raised';
 
+/** Shares that a search chooses from, the usual one first; all the way is the transform `clip`. */
+const shares = [0.5, 0.25, 0.75] as const;
+
 /** Options of the transform `clip-partly`. */
 export const partialClipOptions = z.strictObject({
   share: z
     .number()
     .gt(0)
     .max(1)
-    .default(0.5)
+    .optional()
     .describe(
-      'how far the raised singular values go towards the first one below, on a logarithmic scale; 1: all the way',
+      `how far the raised singular values go towards the first one below, on a logarithmic scale; 1: all the way; default ${shares.join(', ')}, searched`,
     ),
   ...raisedOptions.shape,
 });
@@ -25,7 +28,10 @@ export const partialClipOptions = z.strictObject({
  * Brings the singular values that a lock raised a share of the way to the first one below, `σ_j ← σ_j^(1 − s) · σ_{k+1}^s`: what
  * a raise did to the network's function is given up in part only.
  */
-export function clipPartly(weights: StateDict, { share, topK, lead }: Raised & { share: number }): Map<string, Weight> {
+export function clipPartly(
+  weights: StateDict,
+  { share = shares[0], topK, lead }: Raised & { share?: number },
+): Map<string, Weight> {
   const leads = matchesAny(lead.include);
   return changeMatrices('clip-partly', weights, ['*'], (matrix) => {
     const count = leads(matrix.name) ? Math.max(topK, lead.topK) : topK;
@@ -46,6 +52,7 @@ export const partialClipTransform: Transform<z.output<typeof partialClipOptions>
   doing: 'clipping the raised singular values in part',
   does: 'cuts the raised singular values back in part',
   knows: knowsCount,
+  searched: () => ({ share: shares }),
   learn: ({ raised }) => raised && partialClipOptions.parse(raised),
   applies: ({ isLocked }) => (isLocked ? undefined : 'needs singular values that a lock raised'),
   unused: ({ weights }, { lead }) =>

@@ -251,6 +251,19 @@ describe('what goes wrong in a search', () => {
     expect(trialCount(ema)).toBe(trialsOfSearch + 2);
     expect((await choicesOf('ema', { searchesParts: false })).choices).toBeUndefined();
     expect((await choicesOf('ema', { trained: { ema: { decay: 0.95 } } })).choices).toBeUndefined();
+    expect((await choicesOf('lora')).choices).toEqual({ 'lora.rank': [16, 4, 64] });
+    expect((await choicesOf('dora', { trained: { dora: { alpha: 8 } } })).choices).toEqual({
+      'dora.rank': [16, 4, 64],
+    });
+    expect((await choicesOf('lora', { trained: { lora: { rank: 8 } } })).choices).toBeUndefined();
+    const partly = (options: object) =>
+      choicesOf('clip-partly', { transforms: { 'clip-partly': { topK: 2, ...options } } });
+    expect((await partly({})).choices).toEqual({ 'clip-partly.share': [0.5, 0.25, 0.75] });
+    expect((await partly({ share: 0.4 })).choices).toBeUndefined();
+    const parent = { interpolate: { parent: targets().unlocked } };
+    expect((await choicesOf('interpolate', { transforms: parent })).choices).toEqual({
+      'interpolate.weight': [0.5, 0.25, 0.75, 1],
+    });
     const transforms = (distil: object) => ({ transforms: { distil } });
     const temperature = { 'distil.temperature': [1, 2, 4] };
     const shares = await choicesOf('distil', transforms({}));
@@ -265,6 +278,27 @@ describe('what goes wrong in a search', () => {
     expect(await space('ema', 'asha')).toEqual(['learningRate', 'ema.decay']);
     expect(await space('distil', 'sobol')).toEqual(['learningRate', 'distil.share', 'distil.temperature']);
     expect(await space('distil', 'asha')).toEqual(['learningRate']);
+  });
+
+  it('tries what it searches: other ranks, other shares of a parent', async () => {
+    const { transforms: _, ...own } = planOf('lora', { searchSeeds: [7], seeds: [1] });
+    const from = {
+      ...{ ...own, attacks: ['lora', 'interpolate'], searchesParts: true },
+      transforms: { interpolate: { parent: targets().unlocked } },
+    };
+    const { rows } = await attackJob(targets(), from, contextOf().context);
+    for (const [kind, name, values] of [
+      ['lora', 'lora.rank', [16, 4, 64]],
+      ['interpolate', 'interpolate.weight', [0.5, 0.25, 0.75, 1]],
+    ] as const) {
+      const { search } = rows.find((row) => row.kind === kind)?.result ?? { search: [] };
+      const tried = new Map(search.map((trial) => [trial.point?.[name], trial.curve.at(-1)?.score]));
+      expect([...tried.keys()]).toEqual(values);
+      // At the same rate: were it not used, they would be the same run.
+      const { learningRate } = search.at(-1) ?? { learningRate: 0 };
+      const runs = search.filter((trial) => trial.learningRate === learningRate);
+      expect(new Set(runs.map(({ metrics }) => JSON.stringify(metrics))).size).toBe(values.length);
+    }
   });
 
   it('leaves out an attack whose healing leaves no step of a trial, before anything is run', async () => {
