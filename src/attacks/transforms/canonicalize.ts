@@ -259,12 +259,13 @@ function balanceScores(queries: Head, keys: Head, d: number): void {
 /** Writes a network in a form in which nothing can hide between its layers. */
 export const canonicalizeTransform: Transform<z.output<typeof canonicalizeOptions>> = {
   name: 'canonicalize',
-  description: 'balance heads and gated units and fold the gains of norms, which leaves the function as it is',
+  description:
+    'balance heads, units and layers, fold the gains of norms and merge equal units, which leaves the function as it is',
   options: canonicalizeOptions,
   isSeeded: false,
   label: { alone: 'canonicalized', joined: 'canonicalize' },
   doing: 'canonicalizing the weights',
-  does: 'balances heads and gated units and folds the gains of norms without changing the function',
+  does: 'balances heads, units and layers, folds the gains of norms and merges equal units without changing the function',
   applies: ({ model, weights }, options) => {
     if (hasStructure(structureOf(model, weights))) return undefined;
     const { alike, linear, homogeneous } = pairsOf(model, weights, options);
