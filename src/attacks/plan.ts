@@ -348,7 +348,7 @@ function trainedOptionsOf({ trained, trainedOptions }: Attack, given: TransformO
 
 /**
  * Whether an attack is one of a plan's: it is named, or belongs to the floor, without which nothing can be said; an attacker who
- * may use its transforms can run it; from random weights, which nobody released, there is training from scratch and what says so.
+ * may use its transforms can run it; from random weights, which nobody released, there is what needs no release.
  */
 function isChosen(
   attack: Attack,
@@ -362,6 +362,8 @@ function isChosen(
   if (plainFrom) return plain && plainFrom.includes(start.name);
   if (!named.has(attack) && !isFloor) return false;
   if (from.kind === 'random' && !alsoFromRandom) return false;
+  // A student of the control's outputs would be another floor than the one it is measured by.
+  if (start.countsAs === 'control' && steps.some(({ outputsAlone }) => outputsAlone)) return false;
   return steps.every(({ name }) => available[name] !== undefined);
 }
 

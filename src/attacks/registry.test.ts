@@ -158,6 +158,7 @@ describe('the registry', () => {
       'locked frozen',
       'locked white-box',
       'random weights fine-tune',
+      'random weights rescale',
       'random weights white-box',
     ]);
     expect(notes).toEqual([
@@ -171,7 +172,7 @@ describe('the registry', () => {
     const from = ['unlocked', 'sham-locked'].map(onModel);
     const { notes } = planAttacks(from, { attacks: ['clip', 'clip-partly', 'reset'], transforms });
     expect(notes).toEqual([
-      'Not tried on unlocked and sham-locked: attacks with clip or clip-partly, which needs singular values that a lock raised.',
+      'Not tried on unlocked: attacks with clip or clip-partly, which needs singular values that a lock raised.',
       'Not tried on unlocked and sham-locked: attacks with reset, which finds no weight that matches head.*.',
     ]);
   });
@@ -200,10 +201,19 @@ describe('the registry', () => {
     ]);
   });
 
+  it('tries on the control what it tries on the locked model, but a student of its outputs', () => {
+    const transforms = { ...options, distil: {}, canonicalize: {} };
+    const choice = { attacks: ['clip', 'clip-rescale', 'canonicalize', 'distil', 'ema'], transforms };
+    const on = (start: string) => planAttacks([onModel(start)], choice).tried.map(({ attack }) => attack.name);
+    expect(on('locked')).toEqual(['clip', 'clip-rescale', 'frozen', 'ema', 'canonicalize', 'distil']);
+    expect(on('sham-locked')).toEqual(['clip', 'clip-rescale', 'ema', 'canonicalize']);
+    expect(on('random weights')).toEqual(['fine-tune', 'ema', 'canonicalize']);
+  });
+
   it('has one plain attack, and from random weights what needs no model is tried', () => {
     expect(attacks.entries().filter(({ plain }) => plain)).toHaveLength(1);
     const { tried } = planAttacks([onModel('random weights')], { transforms: options });
-    expect(tried.map(({ attack }) => attack.name)).toEqual(['fine-tune', 'white-box']);
+    expect(tried.map(({ attack }) => attack.name)).toEqual(['fine-tune', 'rescale', 'white-box']);
     const plain = planAttacks(['unlocked', 'locked'].map(onModel), { transforms: options, plainFrom: ['locked'] });
     expect(plain.tried.map(({ attack, start }) => [attack.name, start.start.name])).toEqual([['fine-tune', 'locked']]);
   });

@@ -52,7 +52,10 @@ export interface Attack {
   readonly description: string;
   /** Whether it is what anyone would try first: all weights trained, as they were released. Of one entry. */
   readonly plain?: boolean;
-  /** Whether random weights are tried as well: what it gives without a released model. Default as `plain`. */
+  /**
+   * Whether random weights are tried as well: what it gives without a released model. Whoever has none can do all that asks nothing of
+   * one, so a floor without it would be too low. Default as `plain`.
+   */
   readonly alsoFromRandom?: boolean;
   /** Whether it knows of the lock. */
   readonly adaptive: boolean;
@@ -87,7 +90,16 @@ const [all, none, hidden] = [allWeights, noWeights, hiddenLayers] as TrainedPart
 /** Fine-tuning after some transforms. */
 function transformed(steps: readonly Transform[], description: string, suite?: Attack['suite']): Attack {
   const name = steps.map((transform) => transform.name).join('-');
-  return { name, description, adaptive: true, transforms: steps, trained: all, ...(suite && { suite }) };
+  const alsoFromRandom = steps.every(({ alsoOnRandom = false }) => alsoOnRandom);
+  return {
+    name,
+    description,
+    alsoFromRandom,
+    adaptive: true,
+    transforms: steps,
+    trained: all,
+    ...(suite && { suite }),
+  };
 }
 
 /** Fine-tuning after one transform. */
@@ -139,10 +151,10 @@ export const attacks: Registry<Attack> = new AttackRegistry('attack', [
   partly(attentionAlone as TrainedPart, 'full'),
   partly(dora as TrainedPart, 'full'),
   partly(weightsByName as TrainedPart, 'none'),
-  partly(emaPart as TrainedPart, 'standard'),
-  partly(tailAverage as TrainedPart, 'full'),
-  { ...partly(besideTop as TrainedPart, 'standard'), adaptive: true },
-  { ...partly(preconditioned as TrainedPart, 'standard'), adaptive: true },
+  { ...partly(emaPart as TrainedPart, 'standard'), alsoFromRandom: true },
+  { ...partly(tailAverage as TrainedPart, 'full'), alsoFromRandom: true },
+  { ...partly(besideTop as TrainedPart, 'standard'), alsoFromRandom: true, adaptive: true },
+  { ...partly(preconditioned as TrainedPart, 'standard'), alsoFromRandom: true, adaptive: true },
   after(canonicalizeTransform as Transform, 'standard'),
   after(clipEdgeTransform as Transform, 'standard'),
   after(partialClipTransform as Transform, 'standard'),

@@ -53,7 +53,7 @@ export interface StartingPoint {
   readonly name: string;
   /** One line for listings. */
   readonly description: string;
-  /** Whether a lock has changed its weights. */
+  /** Whether it is attacked as one whose weights a lock has changed: what knows of a lock is tried on it. The control is. */
   readonly isLocked: boolean;
   /** What training from it counts as. */
   readonly countsAs: CountsAs;
@@ -87,7 +87,7 @@ export const starts = new Registry<StartingPoint>('starting point', [
   {
     name: 'sham-locked',
     description: 'the model after the training of the lock without the lock',
-    isLocked: false,
+    isLocked: true,
     countsAs: 'control',
     from: (targets) => modelAt(targets.sham, targets),
   },

@@ -259,6 +259,7 @@ function balanceScores(queries: Head, keys: Head, d: number): void {
 /** Writes a network in a form in which nothing can hide between its layers. */
 export const canonicalizeTransform: Transform<z.output<typeof canonicalizeOptions>> = {
   name: 'canonicalize',
+  alsoOnRandom: true,
   description:
     'balance heads, units and layers, fold the gains of norms and merge equal units, which leaves the function as it is',
   options: canonicalizeOptions,

@@ -62,6 +62,7 @@ export function clipToEdge(
 /** Cuts back what stands out of the bulk, whoever put it there. */
 export const clipEdgeTransform: Transform<z.output<typeof clipEdgeOptions>> = {
   name: 'clip-edge',
+  alsoOnRandom: true,
   description: 'clip the singular values of each matrix to the largest one that noise of its own level would have',
   options: clipEdgeOptions,
   isSeeded: false,

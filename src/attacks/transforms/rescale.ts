@@ -131,6 +131,7 @@ function solve(system: number[][]): number[] {
 /** Brings the largest singular values of all layers to a common size without changing a decision. */
 export const rescaleTransform: Transform<z.output<typeof rescaleOptions>> = {
   name: 'rescale',
+  alsoOnRandom: true,
   description: 'rescale the layers so that every decision stays and each largest singular value is small',
   options: rescaleOptions,
   isSeeded: false,

@@ -32,7 +32,7 @@ export interface StartFacts {
   readonly model: ModelSpec;
   /** Its weights as they lie on disk, before any transform. */
   readonly weights: StateDict;
-  /** Whether a lock has changed them: elsewhere there is nothing of a lock to undo. */
+  /** Whether a lock has changed them, or the control stands for one that did: elsewhere there is nothing of a lock to undo. */
   readonly isLocked: boolean;
 }
 
@@ -59,6 +59,8 @@ export interface Transform<Options = unknown> {
    * to the floor. Default false.
    */
   readonly outputsAlone?: boolean;
+  /** Whether it is of use without a released model as well, on weights that were just drawn; default false. */
+  readonly alsoOnRandom?: boolean;
   /** What it did, in tables: of weights that nothing else was done to (`clipped`), and in a row (`clip`); default its name. */
   readonly label?: { readonly alone: string; readonly joined: string };
   /** What an attacker does with it, in a sentence: `rescaling the layers`; default its name. */
