@@ -20,10 +20,24 @@ describe('reproduce, at scale smoke, without data sets', () => {
       'steps',
       'ratio',
       'sharpness',
+      'outputs',
       'blocks-mlp',
       'blocks-cnn',
       'blocks-transformer',
     ]);
+    expect(found.get('With sums of the k largest sin')).toBe('fails');
+    // What keeps every output takes no steps away, what shrinks them does.
+    expect(found.get('Balancing that keeps every out')).toBe('fails');
+    const findings = claims.map(({ finding }) => finding).join('\n');
+    expect(findings).toMatch(/mlp: [\d.]+× as set, [\d.]+× balanced, outputs apart by \de-1[2-6]/);
+    expect(findings).toMatch(/mlp: [\d.]+× as set, [\d.]+× rescaled, outputs times 0\.036 to 0\.036/);
+    const steps = (label: string) =>
+      (series ?? [])
+        .find(({ name }) => name === 'steps')
+        ?.lines.find((line) => line.panel === 'mlp' && line.label.startsWith(label))
+        ?.points.find(({ x }) => x === 4)?.values[0] ?? 0;
+    expect(steps('balanced') / steps('as set')).toBeGreaterThan(0.8);
+    expect(steps('rescaled') / steps('as set')).toBeLessThan(0.1);
     const ratios = (series ?? []).find(({ name }) => name === 'ratio')?.lines.flatMap(({ points }) => points) ?? [];
     expect(ratios.length).toBe(6);
     for (const { values } of ratios) for (const value of values) expect(value).toBeGreaterThanOrEqual(1);

@@ -3,18 +3,37 @@ import { exactSingularValues } from '../linalg/index.js';
 import { weightInput } from '../nn/index.js';
 import { adam } from '../training/index.js';
 import type { BlockBound, BoundsOf, Values } from './bounds/bound.js';
-import { cnnBounds } from './bounds/cnn.js';
-import { mlpBounds } from './bounds/mlp.js';
+import { cnnBounds, cnnChains } from './bounds/cnn.js';
+import { mlpBounds, mlpChains } from './bounds/mlp.js';
+import { type PrintedBound, printedBounds } from './bounds/printed.js';
 import { transformerBounds } from './bounds/transformer.js';
 import { blockOf, eigenvalues, exactCurvature, largestSize, spectralNorm } from './hessian.js';
 import {
   type Figure2Data,
   type Figure2Name,
   type Figure2Network,
+  figure2Prediction,
   figure2State,
   figure2Surface,
   figure2Training,
 } from './networks.js';
+
+/** What a network of Figure 2 predicts for its examples, `[size, ...target]`, in float64. */
+export async function figure2Outputs(
+  network: Figure2Network,
+  data: Figure2Data,
+  values: Values,
+): Promise<Float64Array> {
+  const { output, feeds } = figure2Prediction(network, data);
+  const program = await compile({ output }, { threads: 1 });
+  try {
+    const inputs = { ...feeds };
+    for (const [name, each] of values) inputs[weightInput(name)] = each;
+    return Float64Array.from((await program.run(inputs)).output as Float64Array);
+  } finally {
+    await program.release();
+  }
+}
 
 /** Bounds of each network of Figure 2. */
 export const figure2Bounds: Readonly<Record<Figure2Name, BoundsOf>> = {
@@ -22,6 +41,17 @@ export const figure2Bounds: Readonly<Record<Figure2Name, BoundsOf>> = {
   cnn: cnnBounds,
   transformer: transformerBounds,
 };
+
+/**
+ * The bounds of Theorem 2.1 and Remark A.3 as the paper prints them, for each example alone; none of the transformer, which has a
+ * theorem of its own.
+ */
+export function figure2Printed({ name }: Figure2Network, data: Figure2Data, values: Values): PrintedBound[] {
+  if (name === 'transformer') return [];
+  const chains = (name === 'mlp' ? mlpChains : cnnChains)(values, data);
+  const scale = (2 * data.size) / data.y.length;
+  return chains.flatMap((chain) => printedBounds(chain, scale));
+}
 
 /** The largest singular value of each weight matrix, kernels as `[out, in · taps]`. */
 export function largestSingularValuesOf(network: Figure2Network, values: Values): Map<string, number> {

@@ -1,7 +1,8 @@
-export { balanced } from './balance.js';
+export { balanced, type Rewritten, rescaled } from './balance.js';
 export type { BlockBound, Values } from './bounds/bound.js';
 export { cnnBounds } from './bounds/cnn.js';
-export { mlpBounds, type PrintedBound, printedMlpBounds } from './bounds/mlp.js';
+export { mlpBounds } from './bounds/mlp.js';
+export type { PrintedBound } from './bounds/printed.js';
 export { cumulative, type DensityOptions, type SpectralMeasure, spectralDensity, spectralMeasure } from './density.js';
 export {
   adamConstants,
@@ -19,6 +20,8 @@ export {
   checkBounds,
   constantLoss,
   figure2Bounds,
+  figure2Outputs,
+  figure2Printed,
   type HessianCheck,
   largestSingularValuesOf,
   stepsToConverge,
@@ -53,7 +56,7 @@ export {
   figure2Surface,
   figure2Weights,
 } from './networks.js';
-export { type PathOptions, type PredictedPath, pathSteps } from './path.js';
+export { type PathOptions, type PredictedPath, pathModels, pathSteps } from './path.js';
 export { type LocalModel, type LocalModelOptions, localModel, predictedSteps, stableRate } from './predict.js';
 export {
   gaussianQuadratic,

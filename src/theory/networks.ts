@@ -145,7 +145,15 @@ export function figure2Surface(network: Figure2Network, { size, x, y }: Figure2D
   return new LossSurface(build, { [batchInput('x')]: x, [batchInput('y')]: y }, { threads: 1 });
 }
 
-/** The same in float32, for training: `loss`, and `grad <name>` of every parameter. */
+/** A network's prediction on its data, in float64. */
+export function figure2Prediction(
+  network: Figure2Network,
+  { size, x }: Pick<Figure2Data, 'size' | 'x'>,
+): { output: Tensor; feeds: Record<string, TypedArray> } {
+  return { output: written(network, size, 'float64').output, feeds: { [batchInput('x')]: x } };
+}
+
+/** The loss in float32, for training: `loss`, and `grad <name>` of every parameter. */
 export function figure2Training(
   network: Figure2Network,
   { size, x, y }: Figure2Data,

@@ -14,9 +14,12 @@ export interface PredictedPath {
   readonly evaluations: number;
 }
 
+/** Local models that {@link pathSteps} makes at most, if nothing else is asked for. */
+export const pathModels = 16;
+
 /** Options of {@link pathSteps}. */
 export interface PathOptions {
-  /** Local models at most; the last is believed to the end. Default 16. */
+  /** Local models at most; the last is believed to the end. Default {@link pathModels}. */
   models?: number;
   /** Products for each; default 20. */
   products?: number;
@@ -114,7 +117,7 @@ export async function pathSteps(
   start: Float64Array,
   rate: number,
   { target, budget }: Goal,
-  { models: most = 16, products = 20, tolerance = 0.2, signal }: PathOptions = {},
+  { models: most = pathModels, products = 20, tolerance = 0.2, signal }: PathOptions = {},
 ): Promise<PredictedPath> {
   let [point, done, evaluations] = [start, 0, 0];
   for (let models = 1; ; models++) {

@@ -112,17 +112,23 @@ export class Dense {
 /** `Σ weight · x xᵀ` of vectors of one length. */
 export class Gram {
   readonly sum: Dense;
+  /** `Σ weight · x` and `Σ weight`. */
+  readonly #mean: Float64Array;
+  #total = 0;
 
   constructor(size: number) {
     this.sum = Dense.zeros(size, size);
+    this.#mean = new Float64Array(size);
   }
 
   /** Adds a vector. */
   add(x: ArrayLike<number>, weight: number): void {
     const { data, columns: n } = this.sum;
     if (weight === 0) return;
+    this.#total += weight;
     for (let i = 0; i < n; i++) {
       const factor = weight * x[i];
+      this.#mean[i] += factor;
       for (let j = 0; j < n; j++) data[i * n + j] += factor * x[j];
     }
   }
@@ -130,6 +136,15 @@ export class Gram {
   /** Least eigenvalue; rounding does not make it negative. */
   least(): number {
     return Math.max(0, this.sum.eigenvalues()[0]);
+  }
+
+  /** The same of the vectors less their weighted mean: no `Σ weight (v·x + b)²` of a unit v is less, whatever b is. */
+  leastCentred(): number {
+    if (this.#total === 0) return 0;
+    const n = this.sum.rows;
+    const [sum, mean, total] = [this.sum.data, this.#mean, this.#total];
+    const centred = sum.map((value, index) => value - (mean[Math.floor(index / n)] * mean[index % n]) / total);
+    return Math.max(0, new Dense(n, n, centred).eigenvalues()[0]);
   }
 
   /** Largest eigenvalue. */

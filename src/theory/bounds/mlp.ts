@@ -1,6 +1,7 @@
 import type { Figure2Data } from '../networks.js';
 import { type BlockBound, parameterOf, type Values } from './bound.js';
 import { Dense, Gram, squared } from './dense.js';
+import { type Chain, jacobianAt } from './printed.js';
 
 /** What a ReLU network computes of one example. */
 interface Pass {
@@ -42,15 +43,6 @@ function passOf({ weights, biases }: Layers, x: Float64Array): Pass {
   return { inputs, active };
 }
 
-/** `∂ ŷ / ∂ z` of a layer's values before their ReLU, `[outputs, units]`: W_L D … W_{layer + 1} D. */
-function jacobianAt({ weights }: Layers, { active }: Pass, layer: number): Dense {
-  let jacobian = Dense.identity(weights[weights.length - 1].rows);
-  for (let above = weights.length - 1; above > layer; above--) {
-    jacobian = jacobian.times(weights[above]).columnsTimes(active[above - 1]);
-  }
-  return jacobian;
-}
-
 /**
  * Bounds for a ReLU network with mean squared error `1/(N d) Σ |ŷ − y|²`. With D the active units of an example, a the input of
  * a layer and `J = ∂ ŷ / ∂ z` the block of layer i is exactly `2/(N d) Σ JᵀJ ⊗ a aᵀ`, a sum of positive semidefinite terms, each
@@ -60,7 +52,7 @@ function jacobianAt({ weights }: Layers, { active }: Pass, layer: number): Dense
  * - W_j, in the block above it: `A = 2/(N d) · max_k u_k² λ_min(Σ_{k active} |J v|² a aᵀ)`, u its top left singular vector, v any
  *   unit vector of the block above (here that which the outputs depend on most).
  *
- * Biases are a column of the weight with an input of 1. docs/theory.md has the proofs.
+ * Of a layer with biases λ_min is that of the inputs less their weighted mean. docs/theory.md has the proofs.
  */
 export function mlpBounds(values: Values, { size, x, y }: Figure2Data): BlockBound[] {
   const layers = layersOf(values, x.length / size);
@@ -71,22 +63,20 @@ export function mlpBounds(values: Values, { size, x, y }: Figure2Data): BlockBou
   const last = weights.length - 1;
   const bounds: BlockBound[] = [];
   for (let j = 0; j < last; j++) {
-    const jacobians = passes.map((pass) => jacobianAt(layers, pass, j + 1));
+    const jacobians = passes.map((pass) => jacobianAt({ weights, slopes: pass.active }, j + 1));
     const along = mostUsed(
       jacobians,
       passes.map(({ inputs }) => squared(inputs[j + 1])),
     );
     const { sigma, u } = weights[j].top();
-    // With biases the matrix is [W b]: its product with its top left singular vector is no shorter than W's.
     const hasBias = biases[j].some((value) => value !== 0);
     let best = 0;
     for (let unit = 0; unit < weights[j].rows; unit++) {
-      const gram = new Gram(weights[j].columns + Number(hasBias));
+      const gram = new Gram(weights[j].columns);
       passes.forEach(({ inputs, active }, n) => {
-        if (active[j][unit] === 0) return;
-        gram.add(hasBias ? [...inputs[j], 1] : inputs[j], squared(jacobians[n].apply(along)));
+        if (active[j][unit] === 1) gram.add(inputs[j], squared(jacobians[n].apply(along)));
       });
-      best = Math.max(best, u[unit] ** 2 * gram.least());
+      best = Math.max(best, u[unit] ** 2 * (hasBias ? gram.leastCentred() : gram.least()));
     }
     bounds.push({ block: name(j + 1), weight: name(j), sigma, factor: scale * best, slack: 0 });
   }
@@ -114,57 +104,12 @@ function name(layer: number): string {
   return `fc${layer + 1}.weight`;
 }
 
-/** What the bound that the paper prints gives for one example, block i and weight j > i. */
-export interface PrintedBound {
-  /** Block, from 1. */
-  readonly block: number;
-  /** Weight, from 1. */
-  readonly weight: number;
-  /** `σ_max(H_block)` of the example's own loss. */
-  readonly left: number;
-  /** σ_max(W_j) times the σ_min of all other factors, each over the space that it acts on: 0 where a unit is inactive. */
-  readonly right: number;
-  /** The same with the least of the min(rows, columns) singular values, in which form Lemma A.1 is false. */
-  readonly thin: number;
-}
-
-/**
- * The bound of Theorem 2.1 as its proof has it, for each example alone and each block i with a weight j above it: with `J = P W_j
- * Q`, `σ_max(JᵀJ ⊗ a aᵀ) ≥ σ_max(W_j) · σ_min(P) σ_min(Q) σ_min(J) · |a|²`.
- */
-export function printedMlpBounds(values: Values, { size, x, y }: Figure2Data): PrintedBound[] {
+/** What a network computes of each example, for the bounds as the paper prints them: D is 1 where a unit is active. */
+export function mlpChains(values: Values, { size, x }: Figure2Data): Chain[] {
   const layers = layersOf(values, x.length / size);
-  const { weights } = layers;
-  const scale = 2 / (y.length / size);
-  const width = weights[0].columns;
-  const found: PrintedBound[] = [];
-  for (let n = 0; n < size; n++) {
-    const pass = passOf(layers, x.subarray(n * width, (n + 1) * width));
-    for (let block = 0; block < weights.length - 1; block++) {
-      const jacobian = jacobianAt(layers, pass, block);
-      const length = scale * squared(pass.inputs[block]);
-      for (let j = block + 1; j < weights.length; j++) {
-        const above = jacobianAt(layers, pass, j); // P
-        let below = Dense.identity(weights[block].rows).rowsTimes(pass.active[block]); // Q
-        for (let layer = block + 1; layer < j; layer++) {
-          below = weights[layer].times(below).rowsTimes(pass.active[layer]);
-        }
-        const sigma = weights[j].top().sigma;
-        const least = (matrix: Dense, space: number) => {
-          const s = matrix.singularValues();
-          return s.length < space ? 0 : s[s.length - 1];
-        };
-        const thin = (matrix: Dense) => matrix.singularValues().at(-1) ?? 0;
-        found.push({
-          block: block + 1,
-          weight: j + 1,
-          left: length * jacobian.top().sigma ** 2,
-          right:
-            length * sigma * least(above, above.columns) * least(below, below.rows) * least(jacobian, jacobian.columns),
-          thin: length * sigma * thin(above) * thin(below) * thin(jacobian),
-        });
-      }
-    }
-  }
-  return found;
+  const width = layers.weights[0].columns;
+  return Array.from({ length: size }, (_, n) => {
+    const { inputs, active } = passOf(layers, x.subarray(n * width, (n + 1) * width));
+    return { weights: layers.weights, slopes: active, windows: inputs.slice(0, -1).map((input) => [input]) };
+  });
 }
