@@ -21,6 +21,7 @@ import {
   withLargestSingularValue,
   withRaisedSingularValues,
 } from '../../src/theory/index.js';
+import { adamLimits } from './adamw-limits.js';
 
 /** Linear regression: a quadratic, of which the local model is no approximation. */
 function regression(): LossSurface {
@@ -138,6 +139,16 @@ describe('AdamW', () => {
       predictedSteps(model, { rate, optimizer: 'adamw' }, { target: after - 0.5 * (model.loss - after), budget: 5 }),
     ).toBe(2);
   });
+});
+
+it('AdamW’s limit 38 / λ_max(P^-½ H P^-½) holds once its second moment has settled, and not from its start', async () => {
+  const { held, live, cold } = await adamLimits('mlp', 3000);
+  expect(live).toBeGreaterThan(1 / 1.2);
+  expect(live).toBeLessThan(1.2);
+  expect(held).toBeGreaterThan(1 / 1.2);
+  expect(held).toBeLessThan(1.2);
+  // From moments of 0 at the same point, by the gradient there, larger rates are stable.
+  expect(cold).toBeGreaterThan(2);
 });
 
 it('a lock raises σ_max of all matrices and keeps the loss of its own data', async () => {
