@@ -7,6 +7,7 @@ import {
   type Method,
   measuredStableRate,
   measuredSteps,
+  pathModels,
   pathSteps,
   predictedSteps,
   stableRate,
@@ -53,8 +54,23 @@ export function modelAt(
   { optimizer }: Method,
   { seed, signal }: ForecastOptions,
 ): Promise<LocalModel> {
-  const maxSteps = Math.max(10, Math.min(300, Math.floor(vectorBytes / (8 * surface.size))));
-  return localModel(surface, point, { steps: Math.min(40, maxSteps), maxSteps, seed, optimizer, signal });
+  const { maxSteps, steps } = modelProducts(surface);
+  return localModel(surface, point, { steps, maxSteps, seed, optimizer, signal });
+}
+
+/** Products for the largest curvature at most, and for the gradient's measure. */
+function modelProducts({ size }: LossSurface): { maxSteps: number; steps: number } {
+  const maxSteps = Math.max(10, Math.min(300, Math.floor(vectorBytes / (8 * size))));
+  return { maxSteps, steps: Math.min(40, maxSteps) };
+}
+
+/** Products with the Hessian that forecasts take at most: of a local model, and of models laid end to end. */
+export function forecastProducts(surface: LossSurface): {
+  curvature: number;
+  path: { models: number; products: number };
+} {
+  const { maxSteps, steps } = modelProducts(surface);
+  return { curvature: maxSteps + steps, path: { models: pathModels, products: productsFor(surface) } };
 }
 
 /** The largest stable learning rate at a place. */

@@ -7,6 +7,7 @@ import { initializeModel, loadModel } from '../../models/index.js';
 import { trainOptions } from '../jobs/train.js';
 import { printedSpecDef, runnerOf } from './common.js';
 import { planReproduction } from './plan.js';
+import { prediction } from './prediction.js';
 import type { Reproduction } from './reproduction.js';
 import { singleSetting, sweep } from './sweep.js';
 
@@ -67,4 +68,15 @@ it('plans what an experiment would do by its own code, computes nothing of it an
   for (const { bytes } of parts.filter(({ steps }) => steps > 0)) expect(bytes).toBeGreaterThan(0);
   const left = (await readdir(tmpdir())).filter((name) => name.startsWith('weightlock-plan-'));
   expect(left.filter((name) => !before.includes(name))).toEqual([]);
+});
+
+it('of forecasts counts those on CNNs too, which take the most time', async () => {
+  const signal = new AbortController().signal;
+  const context = { engine: { threads: 1 }, workers: 1, signal, data: '', seed: 1, sweep: 'full' as const };
+  const parts = await planReproduction(prediction, 'smoke', context);
+  const found = parts.find(({ name }) => name === 'predict CNNs');
+  // Two places, both optimizers: descents of 100 steps, and 20 rates of 50.
+  expect(found).toMatchObject({ runs: 4, steps: 4 * (100 + 20 * 50) });
+  expect(found?.seconds).toBeGreaterThan(0);
+  expect(found?.bytes).toBeGreaterThan(1e6);
 });

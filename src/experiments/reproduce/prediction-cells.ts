@@ -11,21 +11,24 @@ import {
   figure2Weights,
   largestSingularValuesOf,
   type Method,
+  stabilitySteps,
   trained,
   withLargestSingularValue,
   withRaisedSingularValues,
 } from '../../theory/index.js';
+import { stepBytes } from '../../training/index.js';
 import { trainOptions } from '../jobs/train.js';
 import { batchSurface } from '../prediction/batch-surface.js';
 import {
   type Forecast,
+  forecastProducts,
   forecastRate,
   forecastSteps,
   modelAt,
   type Place,
   type StepsForecast,
 } from '../prediction/forecast.js';
-import { PlannedRunner, type Runner } from '../run/index.js';
+import { type PlannedPart, PlannedRunner, type Runner } from '../run/index.js';
 import { kept } from './common.js';
 import type { ReproductionContext } from './reproduction.js';
 
@@ -199,6 +202,48 @@ export async function cnnCells(
     onCell();
   }
   return cells;
+}
+
+/** Rates that the search for a stable one tries, about; from which factor off it starts is not known before. */
+const ratesTried = 20;
+/** Losses that local models laid end to end are compared with, about, for each. */
+const lossesOfModel = 15;
+
+/**
+ * What forecasts on CNNs and what they are compared with take at most: of each place the curvature for both optimizers, the search
+ * for the stable rate, the path, and both descents to the end of the budget, at the pace of one loss and one product here.
+ */
+export async function plannedCnns(
+  unauthorized: DataParts,
+  { seeds, seed, config, locked, examples, budget }: Omit<CnnChoice, 'steps'> & { readonly seeds: number },
+): Promise<PlannedPart> {
+  const model = initializeModel('cnn', { ...config, num_labels: 5 }, seed);
+  const { surface, point } = batchSurface(model, unauthorized.train, { size: examples, seed }, { threads: 1 });
+  try {
+    const timed = async (work: () => Promise<unknown>) => {
+      // The first compiles.
+      await work();
+      const began = performance.now();
+      await work();
+      return (performance.now() - began) / 1000;
+    };
+    const evaluation = await timed(() => surface.evaluate(point));
+    const product = await timed(() => surface.product('hessian', point, point));
+    const places = seeds * (1 + locked.length);
+    const { curvature, path } = forecastProducts(surface);
+    const steps = 2 * (budget + ratesTried * stabilitySteps);
+    const products = 2 * curvature + path.models * path.products;
+    const seconds = (steps + path.models * lossesOfModel) * evaluation + products * product;
+    const layout = unauthorized.train.examples.layout(unauthorized.train.indices);
+    // In float64; the vectors of a search for the largest curvature are kept.
+    const bytes = 2 * stepBytes(model, examples, { layout }) + 8 * surface.size * curvature;
+    return {
+      ...{ name: 'predict CNNs', runs: 2 * places, steps: places * steps },
+      ...{ seconds: places * seconds, bytes },
+    };
+  } finally {
+    await surface.release();
+  }
 }
 
 function rangeOfSigmas({ weights }: Model): readonly [number, number] {

@@ -7,6 +7,7 @@ import {
   type Foreseen,
   figure2Cells,
   type PredictionCell,
+  plannedCnns,
   rates,
 } from './prediction-cells.js';
 import {
@@ -91,6 +92,7 @@ export const prediction: Reproduction = {
     };
     if (context.plan) {
       await measureCnns(() => undefined);
+      context.plan.push(await plannedCnns(data.unauthorized, { ...cnn, seed: context.seed }));
       context.plan.push(...plannedFigure2(figure2));
       return nothingFound({ name: 'prediction', title, scale });
     }
