@@ -122,10 +122,7 @@ describe('rescaling', () => {
 });
 
 // The other rows are in theory-numbers.slow.ts.
-it.each(
-  controlledRows
-    .filter(({ network, sigma }) => network === 'mlp' && sigma <= 4)
-    .map((row) => [row.sigma, row] as const),
-)('balanced, the MLP at σ_max %d takes as many steps as set; rescaled as few as at any σ_max', (_, row) =>
-  expectRow(row),
+it.each(controlledRows.filter(({ network, sigma }) => network === 'mlp' && sigma === 4).map((row) => [row]))(
+  'balanced, the MLP at σ_max 4 takes as many steps as set; rescaled as few as it was drawn with',
+  (row) => expectRow(row),
 );

@@ -6,6 +6,7 @@ import {
   type Figure2Name,
   figure2Data,
   figure2Networks,
+  figure2Outputs,
   figure2Weights,
   largestSingularValuesOf,
   rescaled,
@@ -25,6 +26,8 @@ export interface ControlledRow {
   readonly sharpness: { readonly set: Three; readonly balanced?: Three; readonly rescaled?: Three };
   /** σ_max(H) as set over the best of its bounds. */
   readonly ratio: Three;
+  /** What rescaling multiplies the outputs by, where the page says it. */
+  readonly outputs?: Three;
 }
 
 const ofMlp = { steps: [30, 19, 16], sharpness: [2.78, 1.99, 1.87] } as const;
@@ -37,12 +40,12 @@ export const controlledRows: readonly ControlledRow[] = [
     sharpness: { set: [0.788, 0.783, 0.656], balanced: [0.826, 0.816, 0.62], rescaled: ofMlp.sharpness },
   },
   {
-    ...{ network: 'mlp', sigma: 4, ratio: [6.83, 11.5, 21.3] },
+    ...{ network: 'mlp', sigma: 4, ratio: [6.83, 11.5, 21.3], outputs: [0.0363, 0.0197, 0.0282] },
     steps: { set: [735, 1459, 563], balanced: [808, 1515, 785], rescaled: ofMlp.steps },
     sharpness: { set: [227, 562, 251], balanced: [221, 550, 237], rescaled: ofMlp.sharpness },
   },
   {
-    ...{ network: 'mlp', sigma: 16, ratio: [6.55, 11.3, 20.7] },
+    ...{ network: 'mlp', sigma: 16, ratio: [6.55, 11.3, 20.7], outputs: [1.42e-4, 7.7e-5, 1.1e-4] },
     steps: { set: [18853, 21763, 13500], balanced: [16987, 19258, 14162], rescaled: ofMlp.steps },
     sharpness: { set: [891e3, 226e4, 999e3], balanced: [876e3, 222e4, 948e3], rescaled: ofMlp.sharpness },
   },
@@ -52,7 +55,7 @@ export const controlledRows: readonly ControlledRow[] = [
     sharpness: { set: [1.1, 1.44, 1.07], rescaled: [1.57, 1.98, 1.51] },
   },
   {
-    ...{ network: 'cnn', sigma: 4, ratio: [1470, 66.9, 675] },
+    ...{ network: 'cnn', sigma: 4, ratio: [1470, 66.9, 675], outputs: [0.333, 0.318, 0.333] },
     steps: { set: [193, 282, 165], rescaled: [67, 58, 36] },
     sharpness: { set: [11.8, 12.3, 22.7], rescaled: [2.15, 2.24, 3.12] },
   },
@@ -69,7 +72,14 @@ export const controlledRows: readonly ControlledRow[] = [
 ];
 
 /** Measures a row and compares: σ_max(H) to three digits, steps to 2 % (float32's rounding differs between processors). */
-export async function expectRow({ network: name, sigma, steps, sharpness, ratio }: ControlledRow): Promise<void> {
+export async function expectRow({
+  network: name,
+  sigma,
+  steps,
+  sharpness,
+  ratio,
+  outputs,
+}: ControlledRow): Promise<void> {
   const network = figure2Networks[name];
   for (const [index, seed] of [1, 2, 3].entries()) {
     const data = figure2Data(network, seed);
@@ -82,6 +92,11 @@ export async function expectRow({ network: name, sigma, steps, sharpness, ratio 
       balanced: balanced(network, set),
       rescaled: rescaled(network, set, typical),
     };
+    const [before, after] = [
+      await figure2Outputs(network, data, set),
+      await figure2Outputs(network, data, forms.rescaled.values),
+    ];
+    if (outputs) expect(after[0] / before[0] / outputs[index], 'outputs').toBeCloseTo(1, 2);
     for (const form of ['set', 'balanced', 'rescaled'] as const) {
       const [wanted, sharpest] = [steps[form]?.[index], sharpness[form]?.[index]];
       const { values, moved } = forms[form];

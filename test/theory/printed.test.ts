@@ -83,10 +83,12 @@ describe('Theorem 2.1 and Remark A.3', () => {
       const middle = median(found[0].map(({ left, right }) => left / right));
       expect(middle).toBeCloseTo([5.632, 3.121, 1.034][block - 1], 3);
     }
-    const [first, , , last] = said(of(cnn[32], 3, 4));
-    expect(first.length).toBeLessThan(10);
-    expect(last.length).toBeLessThan(192 / 2 + 10);
-    for (const { left, right } of first) expect(left / right).toBeGreaterThan(1e8);
+    const found = said(of(cnn[32], 3, 4));
+    // What counts as 0 of slopes that are nearly so is decided by the last bits of a tanh.
+    found.forEach(({ length }, k) => {
+      expect(Math.abs(length - [3, 16, 40, 96][k])).toBeLessThan(4);
+    });
+    for (const { left, right } of found[0]) expect(left / right).toBeGreaterThan(1e8);
   });
 
   it('both sides are of one degree in the weights: on the MLP their ratios are the same at every σ_max', () => {
