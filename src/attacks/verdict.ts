@@ -71,7 +71,7 @@ export interface CheapestAttack {
   readonly cost: Cost;
   /** Median floating-point operations to the target, without the search; none unless more than half reached it. */
   readonly flops?: number;
-  /** Times the steps of the unlocked model, median and interval by Kaplan and Meier; without a bound the budget ran out. */
+  /** Times the steps that the cheapest attack on the unlocked model takes, median and interval by Kaplan and Meier; without a bound the budget ran out. */
   readonly slowdown?: { readonly median?: number; readonly low: number; readonly high?: number; readonly n: number };
 }
 

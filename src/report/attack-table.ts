@@ -327,7 +327,7 @@ export function cheapestAttackSentence(advantage: Advantage): string {
   return `${goal} is ${how(locked)}: ${summary(locked)}, against ${summary(unlocked)} on the unlocked model and ${floorSummary(advantage)} for the floor.`;
 }
 
-/** What the best attack takes to the target, and how many times that of the unlocked model; none where neither is known. */
+/** What the best attack takes to the target, and how many times the best one on the unlocked model; none where neither is known. */
 export function costSentence({ measure, locked, unlocked }: Advantage): string | undefined {
   if (measure !== 'cost') return undefined;
   const computed = flopsToTarget(locked);
@@ -341,7 +341,7 @@ export function costSentence({ measure, locked, unlocked }: Advantage): string |
   const { n, median, low, high, longest } = slower;
   const center = median === undefined ? `> ${ratio(longest)}` : ratio(median);
   const bounds = high === undefined ? `${ratio(low)} or more` : interval(low, high, ratio);
-  const factor = `takes ${center} the steps of the unlocked model, seed by seed (median and 95 % interval by Kaplan and Meier: ${bounds}, n = ${n < trials ? `${count(n, 'draw')} of the lock` : count(n, 'seed')})`;
+  const factor = `takes ${center} the steps of the best attack on the unlocked model, seed by seed (median and 95 % interval by Kaplan and Meier: ${bounds}, n = ${n < trials ? `${count(n, 'draw')} of the lock` : count(n, 'seed')})`;
   return `It ${[operations, factor].filter((part) => part !== '').join(', and ')}.`;
 }
 

@@ -259,7 +259,7 @@ function nothingFound({ budget, steps }: AttackTask): SearchResult {
 }
 
 function bytesOfStep(model: Model, train: Dataset, batchSize: number): number {
-  return stepBytes(model, Math.min(batchSize, train.size), train.examples.layout(train.indices));
+  return stepBytes(model, Math.min(batchSize, train.size), { layout: train.examples.layout(train.indices) });
 }
 
 function few(dataset: Dataset): Dataset {
