@@ -126,3 +126,37 @@ it('says of the best attack all that its search chose', () => {
     /is AdamW at learning rate 1e−2, batchSize 16 and ema\.decay 0\.99: 81\.5 %/,
   );
 });
+
+it('names the attacks that reach the target on no seed of the unlocked model', () => {
+  const row = (start: string, kind: string, reached: readonly (number | undefined)[]): AttackRow => ({
+    ...factsOf(attacks.get(kind), starts.get(start)),
+    composition: { transforms: [], trained: { name: attacks.get(kind).trained.name }, optimizer: { name: 'adamw' } },
+    ...{ optimizer: 'adamw', measure: 'cost' as const, budget: 40 },
+    result: {
+      search: [],
+      learningRate: 0.01,
+      trials: reached.map((cost, seed) => ({
+        ...{
+          learningRate: 0.01,
+          seed,
+          cost,
+          curve: [],
+          metrics: {},
+          score: 0.5,
+          evaluations: 4,
+          end: 'budget' as const,
+        },
+      })),
+    },
+  });
+  const rows = [
+    row('unlocked', 'fine-tune', [20, undefined]),
+    row('unlocked', 'lora', [undefined, undefined]),
+    row('locked', 'fine-tune', [undefined, undefined]),
+    row('locked', 'lora', [undefined, undefined]),
+  ];
+  const { notes = [] } = attackTable(rows, { target: 0.95, metric: 'accuracy' });
+  expect(notes.filter((note) => note.includes('measure nothing'))).toEqual([
+    'Not one run reaches 95 % on the unlocked model: lora with AdamW. In steps they do not work here, and measure nothing of the lock.',
+  ]);
+});

@@ -137,6 +137,7 @@ export function attackTable(
             `Authorized after: score of the authorized task in the attacker's weights where they were best, mean over the seeds; ruined: more than ${decimal(100 * utilityDrop, 1)} points below the released model's.`,
           ]
         : []),
+      ...workingNotes(rows, target),
       ...missingNotes(rows),
     ],
   };
@@ -204,6 +205,22 @@ function isKnown({ result }: AttackRow): boolean {
 /** How many of the reported trials a cell is of, where some are missing. */
 function outOf({ missing }: AttackRow): string {
   return missing ? `, ${missing.of - missing.failed} of ${count(missing.of, 'seed')}` : '';
+}
+
+/** Which attacks reach the target from no seed on the unlocked model: what they do to the locked one says nothing of the lock. */
+function workingNotes(rows: readonly AttackRow[], target: number): string[] {
+  const idle = rows.filter(
+    (row) =>
+      row.measure === 'cost' &&
+      row.countsAs === 'unlocked' &&
+      isKnown(row) &&
+      costs(row).every(({ censored }) => censored),
+  );
+  if (idle.length === 0) return [];
+  const names = idle.map((row) => (row.trains ? `${row.kind} with ${optimizerLabel(row)}` : row.kind));
+  return [
+    `Not one run reaches ${percent(target, 0)} on the unlocked model: ${[...new Set(names)].join(', ')}. In steps they do not work here, and measure nothing of the lock.`,
+  ];
 }
 
 /** What is missing, and why, one sentence an attack; of those that cannot be run the notes of the run say it. */
