@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { readPlan } from './plan.js';
 
@@ -16,4 +19,32 @@ it('the example is a plan', async () => {
     target: 0.95,
     knowsLock: false,
   });
+});
+
+/** What reading a plan of one model, these locks and these attacks says. */
+async function complaint(parts: { locks?: object[]; attacks?: object[] }): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'weightlock-plan-'));
+  const path = join(folder, 'plan.yaml');
+  const plan = { models: [{ name: 'm', unlocked: 'm' }], locks: [lock], attacks: [{ name: 'a' }], ...parts };
+  await writeFile(path, JSON.stringify(plan));
+  try {
+    await readPlan(path);
+    return '';
+  } catch (error) {
+    return String(error).replace(path, 'plan.yaml');
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+const lock = { name: 'l', method: 'specdef' };
+
+it('counts no run twice: seeds of locks, searches and attacks are given once each', async () => {
+  expect(await complaint({ attacks: [{ name: 'a', seeds: [1, 2] }] })).toBe('');
+  const said = 'expected each seed once';
+  expect(await complaint({ attacks: [{ name: 'a', seeds: [1, 1] }] })).toBe(
+    `InputError: plan.yaml: attacks.0.seeds: ${said}`,
+  );
+  expect(await complaint({ attacks: [{ name: 'a', searchSeeds: [9, 9] }] })).toContain(`searchSeeds: ${said}`);
+  expect(await complaint({ locks: [{ ...lock, seeds: [1, 1] }] })).toContain(`locks.0.seeds: ${said}`);
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { attacksOfSuite, suites } from '../../attacks/index.js';
+import { attacks, attacksOfSuite, suites } from '../../attacks/index.js';
 import { dataSpec } from '../../data/index.js';
 import { parseOptions } from '../../registry/index.js';
 import { optimizers } from '../../training/index.js';
@@ -101,6 +101,15 @@ describe('the attacks of a plan', () => {
   });
 });
 
+describe('the seeds of an attack', () => {
+  it('are each another run, so none is given twice', () => {
+    const plan = (options: unknown) => attackPlan(dataSpec.parse({}), parseOptions(attackOptions, options, 'attack'));
+    expect(plan({ seeds: [4, 1], searchSeeds: [7] }).budgets[0].setting).toMatchObject({ seeds: [4, 1] });
+    expect(() => plan({ seeds: [1, 1, 1, 1] })).toThrow(/^attack\.seeds: expected each seed once$/);
+    expect(() => plan({ searchSeeds: [11, 12, 11] })).toThrow(/^attack\.searchSeeds: expected each seed once$/);
+  });
+});
+
 describe('the search of an attack', () => {
   const plan = (options: unknown) => attackPlan(dataSpec.parse({}), parseOptions(attackOptions, options, 'attack'));
   const searchOf = (options: unknown) => plan(options).budgets.map(({ setting }) => setting.search);
@@ -150,6 +159,18 @@ describe('a suite', () => {
   });
 
   it('leaves out what is turned off, which a name would be refused for', () => {
+    for (const suite of suites) {
+      const { attacks: left = [] } = plan({ suite, adaptive: false });
+      expect(left).toEqual(attacksOfSuite(suite).filter((name) => !attacks.get(name).adaptive));
+      expect(left.length).toBeGreaterThan(1);
+    }
+    // Attacks may be adaptive in what they train alone.
+    for (const name of ['beside-top', 'preconditioned']) {
+      expect(plan({ suite: 'standard' }).attacks).toContain(name);
+      expect(() => plan({ attacks: ['lora', name], adaptive: false })).toThrow(
+        `attacks: expected adaptive attacks for ${name}, found none`,
+      );
+    }
     // Who distils the model need not know that there is a lock.
     expect(plan({ suite: 'standard', adaptive: false }).transforms).toEqual({ distil: {} });
     const apart = plan({ attacks: ['distil'], adaptive: false, distil: { share: 0.25 } });

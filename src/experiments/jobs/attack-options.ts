@@ -27,7 +27,11 @@ import {
   withOptimizers,
 } from '../../training/index.js';
 
-const seeds = z.array(z.int().min(0)).min(1);
+/** A run again with the same seed is the same run, and would count as one that agrees with the first. */
+const seeds = z
+  .array(z.int().min(0))
+  .min(1)
+  .refine((found) => new Set(found).size === found.length, { message: 'expected each seed once' });
 
 /** Optimizers that attacks search unless others are named. */
 const usualOptimizers = ['adamw', 'sgd', 'adadelta'];
@@ -40,12 +44,13 @@ export const budgetsOfSuites: Readonly<Partial<Record<(typeof suites)[number], R
   quick: { optimizers: ['adamw', 'adadelta'], adaptiveOptimizers: 1, costSteps: 96, seeds: [1, 2, 3, 4, 5] },
 };
 
-/** Names of the transforms of adaptive attacks. */
-function adaptiveTransforms(): string[] {
+/** Names of the transforms of adaptive attacks, and of those adaptive attacks that have none. */
+function adaptiveParts(): string[] {
   const some = attacks.entries().filter(({ adaptive }) => adaptive);
-  return transforms
+  const steps = transforms
     .names()
     .filter((each) => some.some((attack) => attack.transforms.some(({ name }) => name === each)));
+  return [...steps, ...some.filter((attack) => attack.transforms.length === 0).map(({ name }) => name)];
 }
 
 /** The options of every attack, whatever is done to the weights first. */
@@ -95,7 +100,7 @@ const ownOptions = {
   adaptive: z
     .boolean()
     .default(true)
-    .describe(`whether to try the adaptive attacks: ${adaptiveTransforms().join(', ')}, and their combinations`),
+    .describe(`whether to try the adaptive attacks: ${adaptiveParts().join(', ')}, and their combinations`),
 };
 
 /** What a command offers of a transform, under its name. */
@@ -260,7 +265,10 @@ function namedAttacks(options: AttackOptions, learned: TransformOptions): Attack
   const { attacks: named, suite } = options;
   if (named && suite) throw new InputError(`suite: expected attacks by a suite or by their names, found both`);
   // Of a suite, unlike of names, what cannot be done is left out.
-  const names = named ?? (suite && attacksOfSuite(suite));
+  const isAllowed = (name: string) => options.adaptive || !attacks.get(name).adaptive;
+  const names = named ?? (suite && attacksOfSuite(suite).filter(isAllowed));
+  const refused = named?.find((name) => !isAllowed(name));
+  if (refused !== undefined) throw new InputError(`attacks: expected adaptive attacks for ${refused}, found none`);
   const chosen = (names ?? attacksOfSuite('quick')).map((name) => attacks.get(name));
   const given: Readonly<Record<string, unknown>> = options;
   const steps = new Set(chosen.flatMap((attack) => attack.transforms.map(({ name }) => name)));
@@ -278,11 +286,9 @@ function namedAttacks(options: AttackOptions, learned: TransformOptions): Attack
   const available: Record<string, TransformOptions[string]> = options.adaptive ? { ...usual } : {};
   for (const attack of names ? chosen : []) {
     for (const { name } of attack.transforms) {
-      const isOff = name in usual && usual[name] === undefined;
-      if (isOff || (attack.adaptive && !options.adaptive)) {
+      if (name in usual && usual[name] === undefined) {
         if (!named) continue;
-        const by = isOff ? `options of ${name}` : 'adaptive attacks';
-        throw new InputError(`attacks: expected ${by} for ${attack.name}, found none`);
+        throw new InputError(`attacks: expected options of ${name} for ${attack.name}, found none`);
       }
       available[name] ??= usual[name] ?? {};
     }
