@@ -58,8 +58,7 @@ let test: LabelledDataset;
 const first = (dataset: LabelledDataset, count: number) => subset(dataset, [...Array(count).keys()]);
 /** As the attack `preconditioned` does, with its defaults. */
 const between = betweenLayers(
-  () => true,
-  8,
+  () => 8,
   (sigma) => sigma.slice(0, -1).map((value) => Math.sqrt(sigma[sigma.length - 1] / value)),
 );
 

@@ -28,6 +28,7 @@ export {
 } from './fine-tune.js';
 export { type Features, type FrozenUseOptions, frozenUse, regressionsOf } from './frozen-use.js';
 export { type HalvingOptions, rungsOf, stepsOfHalving, successiveHalving, survivors } from './halving.js';
+export { knownOptions } from './learned.js';
 export { type RegressionSizes, secondsOfRegression } from './logistic-regression.js';
 export { isMeasuredTrial, type MissingTrials, measuredTrials, missingTrials } from './measured.js';
 export {

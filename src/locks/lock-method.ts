@@ -120,10 +120,16 @@ export type LockClass = 'symmetry' | 'off-manifold' | 'removal';
 
 /** What an attacker who read how a model was locked is taken to know of it; transforms of attacks take their options from it. */
 export interface LockKnowledge {
-  /** How many singular values of each matrix it raised; more of those that `lead` names. */
+  /** How many singular values of which matrices it raised. */
   readonly raised?: {
+    /** Of each. */
     readonly topK: number;
-    readonly lead?: { readonly topK: number; readonly include: readonly string[] };
+    /** Names of the matrices, * stands for any characters; default all. */
+    readonly include?: readonly string[];
+    /** Names of those among them that it left alone; default none. */
+    readonly exclude?: readonly string[];
+    /** The matrices of which it raised so many; no names where it raised as many of all. */
+    readonly lead: { readonly topK: number; readonly include: readonly string[] };
   };
 }
 

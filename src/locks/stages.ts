@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { parameterSet } from '../models/index.js';
 import type { Reference } from '../training/index.js';
 import { originalReference } from './context.js';
-import type { LockClass, LockContext, LockKnowledge, LockMethod, LockResult } from './lock-method.js';
+import { joinKnowledge } from './knowledge.js';
+import type { LockClass, LockContext, LockMethod, LockResult } from './lock-method.js';
 
 /** What several stages leave is at most as easily undone as the strongest of them. */
 const strength: readonly LockClass[] = ['symmetry', 'off-manifold', 'removal'];
@@ -50,8 +51,7 @@ export function stagedLock(methods: readonly LockMethod[]): LockMethod<StageOpti
     locks: (weights, options, model) => [
       ...new Set(methods.flatMap((method) => method.locks(weights, optionsOf(options, method), model))),
     ],
-    reveals: (options) =>
-      Object.assign({}, ...methods.map((method) => method.reveals?.(optionsOf(options, method)))) as LockKnowledge,
+    reveals: (options) => joinKnowledge(methods.map((method) => method.reveals?.(optionsOf(options, method)) ?? {})),
     // A stage that has no control does not train: without it, what is left is what the others' training does.
     ...(methods.every(({ sham }) => sham) && {
       sham: (options) =>

@@ -58,7 +58,7 @@ describe('a matrix between fixed layers', () => {
     ],
   ] as const)('%s moves so by a step of gradient descent', (_, factors) => {
     const weights = start();
-    const part = betweenLayers(() => true, 2, factors)(weights, shapes, 1);
+    const part = betweenLayers(() => 2, factors)(weights, shapes, 1);
     part.write?.();
     expect(weights.get('fc.weight')).toEqual(w);
     const g = noise(rows * columns);

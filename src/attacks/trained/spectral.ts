@@ -1,8 +1,14 @@
 import { z } from 'zod';
 import { topSingularTriplets } from '../../linalg/index.js';
 import { type StateDict, weightMatrices } from '../../models/index.js';
-import { matchesAny } from '../../registry/index.js';
-import { unmatchedPatterns } from '../transforms/unmatched.js';
+import {
+  noneRaised,
+  type RaisedValues,
+  raisedAsOptions,
+  raisedBeside,
+  raisedCount,
+  unmatchedRaised,
+} from '../transforms/raised.js';
 import { searchFineTuning } from './all.js';
 import { partialTraining } from './selected.js';
 import type { MakeTrainable } from './trainable.js';
@@ -31,11 +37,11 @@ interface Around {
  * with v, u and v the directions of its k largest singular values: f of 0 takes these directions out of all that is learned, and an
  * f between makes them as small as W makes them large. An optimizer sees the gradient by Z, `L G R`.
  *
+ * @param countOf - k of a matrix, by its name; 0: it is trained as it is.
  * @param factors - `f`, from the k + 1 largest singular values.
  */
 export function betweenLayers(
-  wanted: (name: string) => boolean,
-  k: number,
+  countOf: (name: string) => number,
   factors: (sigma: readonly number[]) => readonly number[],
 ): MakeTrainable {
   return (weights, shapes) => {
@@ -45,8 +51,8 @@ export function betweenLayers(
     const around = new Map<string, Around>();
     for (const { name, rows, columns } of weightMatrices(state)) {
       const data = weights.get(name);
-      const count = Math.min(k + 1, rows, columns);
-      if (!data || !wanted(name) || count < 2) continue;
+      const count = Math.min(countOf(name) + 1, rows, columns);
+      if (!data || count < 2) continue;
       const { sigma, u, v } = topSingularTriplets(data, { rows, columns, k: count, seed: 1, name });
       const less = factors([...sigma]).map((factor) => 1 - factor);
       // The last of them is only what the others are compared with.
@@ -108,30 +114,26 @@ function through(x: ArrayLike<number>, { rows, columns, less, u, v }: Around): F
   return result;
 }
 
-function spectralPart<Options extends { include: string[]; topK: number }>(
+function spectralPart<Options extends RaisedValues>(
   words: Pick<TrainedPart<Options>, 'name' | 'description' | 'label' | 'options'>,
   factors: (sigma: readonly number[], options: Options) => readonly number[],
 ): TrainedPart<Options> {
-  const namesOf = (weights: StateDict, options: Options) =>
-    weightMatrices(weights).filter(({ name }) => matchesAny(options.include)(name));
   return {
     ...words,
     ...partialTraining,
     knows: 'how many singular values of each matrix the lock raised, about',
-    applies: ({ weights }, options) =>
-      namesOf(weights, options).length > 0
-        ? undefined
-        : `find no weight matrix that matches ${options.include.join(', ')}`,
-    unused: ({ weights }, options) => unmatchedPatterns(`${words.name}.include`, options.include, ['*'], weights),
+    learn: ({ raised }) => raised && words.options.parse(raisedAsOptions(raised)),
+    applies: ({ weights }, options) => noneRaised(weights, options, 'find'),
+    unused: ({ weights }, options) => unmatchedRaised(words.name, options, weights),
     search: (context, options) =>
       searchFineTuning(
         context,
-        betweenLayers(matchesAny(options.include), options.topK, (sigma) => factors(sigma, options)),
+        betweenLayers(raisedCount(options), (sigma) => factors(sigma, options)),
       ),
   };
 }
 
-const frozenOptions = z.strictObject({ topK, include });
+const frozenOptions = z.strictObject({ topK, include, ...raisedBeside });
 
 /** Trains all weights, but no matrix along the directions of its largest singular values, which stay as they are. */
 export const besideTop = spectralPart<z.output<typeof frozenOptions>>(
@@ -147,6 +149,7 @@ export const besideTop = spectralPart<z.output<typeof frozenOptions>>(
 const preconditionedOptions = z.strictObject({
   topK,
   include,
+  ...raisedBeside,
   power: z
     .number()
     .gt(0)

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Dataset } from '../../data/index.js';
 import type { ProgramCache } from '../../engine/index.js';
+import type { LockKnowledge } from '../../locks/index.js';
 import type { ModelSpec, StateDict } from '../../models/index.js';
 import type { Evaluator } from '../../training/index.js';
 import type { FineTuneOptimizer, FineTuneOptions } from '../fine-tune.js';
@@ -57,6 +58,8 @@ export interface TrainedPart<Options = unknown> {
   readonly outputsAlone?: boolean;
   /** What an attacker must know for it, beside that there is a lock; default nothing. */
   readonly knows?: string;
+  /** The options of an attacker who knows this of the lock; undefined where it says nothing that this part could use. */
+  learn?(knowledge: LockKnowledge): Options | undefined;
   /** Whether an optimizer's steps say what it costs; default true. Else its score alone is measured. */
   readonly countsSteps?: boolean;
   /** Which of the optimizers of a plan it can be searched with, maybe none; default all. */

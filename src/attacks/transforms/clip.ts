@@ -1,16 +1,21 @@
 import { z } from 'zod';
 import { svd } from '../../linalg/index.js';
 import { matrixShape, type StateDict, type Weight } from '../../models/index.js';
-import { matchesAny } from '../../registry/index.js';
+import { noneRaised, raisedBeside, raisedCount, unmatchedRaised } from './raised.js';
 import type { Transform } from './transform.js';
-import { unmatchedPatterns } from './unmatched.js';
 
 const count = z.int().min(1).max(64);
-const defaultLead = ['*conv*'];
+/** Names of the leading matrices, where nobody gives any. */
+export const defaultLead = ['*conv*'];
 
 /** How many singular values of each matrix a lock raised, as the options of SpecDef say it; the attacker is taken to know. */
 export const raisedOptions = z.strictObject({
   topK: count.default(4).describe('how many singular values of each matrix the lock raised'),
+  include: z
+    .array(z.string().min(1))
+    .optional()
+    .describe('names of the matrices that it raised them of, * stands for any characters; default all'),
+  exclude: raisedBeside.exclude,
   lead: z
     .strictObject({
       topK: count.default(8).describe('how many of each matrix that the lock pushed alone first'),
@@ -29,17 +34,17 @@ export type Raised = z.output<typeof raisedOptions>;
 /**
  * The adaptive attack on a lock that raised the k largest singular values of each matrix: sets them to the first one below
  * that was not raised, `W ← W − Σ_{j ≤ k} (σ_j − σ_{k+1}) u_j v_jᵀ`. Where all of a matrix were raised, they go to its
- * smallest. Weights of one axis stay.
+ * smallest. Weights of one axis stay, and matrices that it left alone.
  *
  * @returns New weights.
  */
-export function clipRaised(weights: StateDict, { topK, lead }: Raised): Map<string, Weight> {
-  const leads = matchesAny(lead.include);
+export function clipRaised(weights: StateDict, raised: Raised): Map<string, Weight> {
+  const count = raisedCount(raised);
   return new Map(
     [...weights].map(([name, { shape, data }]) => {
       const matrix = matrixShape(shape);
-      if (!matrix) return [name, { shape, data: data.slice() }];
-      const k = leads(name) ? Math.max(topK, lead.topK) : topK;
+      const k = count(name);
+      if (!matrix || k === 0) return [name, { shape, data: data.slice() }];
       return [name, { shape, data: clipMatrix(data, matrix.rows, matrix.columns, k) }];
     }),
   );
@@ -70,7 +75,8 @@ export const clipTransform: Transform<Raised> = {
   does: 'cuts the raised singular values back',
   knows: 'how many singular values of each matrix the lock raised',
   learn: ({ raised }) => raised && raisedOptions.parse(raised),
-  applies: ({ isLocked }) => (isLocked ? undefined : 'needs singular values that a lock raised'),
-  unused: ({ weights }, { lead }) => unmatchedPatterns('clip.lead', lead.include, defaultLead, weights),
+  applies: ({ isLocked, weights }, raised) =>
+    isLocked ? noneRaised(weights, raised) : 'needs singular values that a lock raised',
+  unused: ({ weights }, raised) => unmatchedRaised('clip', raised, weights, defaultLead),
   apply: ({ weights }, raised) => clipRaised(weights, raised),
 };

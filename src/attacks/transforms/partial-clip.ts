@@ -1,10 +1,9 @@
 import { z } from 'zod';
 import type { StateDict, Weight } from '../../models/index.js';
-import { matchesAny } from '../../registry/index.js';
-import { type Raised, raisedOptions } from './clip.js';
-import { changeMatrices, includeOption, noMatrix, unusedInclude, withSingularValues } from './spectrum.js';
+import { defaultLead, type Raised, raisedOptions } from './clip.js';
+import { noneRaised, raisedAsOptions, raisedBeside, raisedCount, unmatchedRaised } from './raised.js';
+import { changeMatrices, includeOption, withSingularValues } from './spectrum.js';
 import type { Transform } from './transform.js';
-import { unmatchedPatterns } from './unmatched.js';
 
 const knowsCount = 'how many singular values of each matrix the lock raised';
 
@@ -30,14 +29,15 @@ export const partialClipOptions = z.strictObject({
  */
 export function clipPartly(
   weights: StateDict,
-  { share = shares[0], topK, lead }: Raised & { share?: number },
+  { share = shares[0], ...raised }: Raised & { share?: number },
 ): Map<string, Weight> {
-  const leads = matchesAny(lead.include);
+  const count = raisedCount(raised);
   return changeMatrices('clip-partly', weights, ['*'], (matrix) => {
-    const count = leads(matrix.name) ? Math.max(topK, lead.topK) : topK;
+    const k = count(matrix.name);
+    if (k === 0) return matrix.data.slice();
     return withSingularValues(matrix, (sigma) => {
-      const level = sigma[Math.min(count, sigma.length - 1)];
-      return sigma.slice(0, count).map((value) => value ** (1 - share) * level ** share);
+      const level = sigma[Math.min(k, sigma.length - 1)];
+      return sigma.slice(0, k).map((value) => value ** (1 - share) * level ** share);
     });
   });
 }
@@ -54,9 +54,9 @@ export const partialClipTransform: Transform<z.output<typeof partialClipOptions>
   knows: knowsCount,
   searched: () => ({ share: shares }),
   learn: ({ raised }) => raised && partialClipOptions.parse(raised),
-  applies: ({ isLocked }) => (isLocked ? undefined : 'needs singular values that a lock raised'),
-  unused: ({ weights }, { lead }) =>
-    unmatchedPatterns('clip-partly.lead', lead.include, raisedOptions.parse({}).lead.include, weights),
+  applies: ({ isLocked, weights }, options) =>
+    isLocked ? noneRaised(weights, options) : 'needs singular values that a lock raised',
+  unused: ({ weights }, options) => unmatchedRaised('clip-partly', options, weights, defaultLead),
   apply: ({ weights }, options) => clipPartly(weights, options),
 };
 
@@ -64,16 +64,17 @@ export const partialClipTransform: Transform<z.output<typeof partialClipOptions>
 export const subtractOptions = z.strictObject({
   topK: z.int().min(1).max(256).default(4).describe('how many of the largest singular values of each matrix become 0'),
   include: includeOption,
+  ...raisedBeside,
 });
 
 /** Takes the largest singular directions out of each matrix: `W ← W − Σ_{j ≤ k} σ_j u_j v_jᵀ`. */
-export function subtractTop(
-  weights: StateDict,
-  { topK, include }: z.output<typeof subtractOptions>,
-): Map<string, Weight> {
-  return changeMatrices('subtract', weights, include, (matrix) =>
-    withSingularValues(matrix, (sigma) => new Float64Array(Math.min(topK, sigma.length))),
-  );
+export function subtractTop(weights: StateDict, options: z.output<typeof subtractOptions>): Map<string, Weight> {
+  const count = raisedCount(options);
+  return changeMatrices('subtract', weights, options.include, (matrix) => {
+    const k = count(matrix.name);
+    if (k === 0) return matrix.data.slice();
+    return withSingularValues(matrix, (sigma) => new Float64Array(Math.min(k, sigma.length)));
+  });
 }
 
 /** Gives the subspace up that a lock raised. */
@@ -86,8 +87,8 @@ export const subtractTransform: Transform<z.output<typeof subtractOptions>> = {
   doing: 'taking the largest singular directions out',
   does: 'takes the largest singular directions out of each matrix',
   knows: knowsCount,
-  learn: ({ raised }) => raised && subtractOptions.parse({ topK: raised.topK }),
-  applies: noMatrix,
-  unused: unusedInclude('subtract'),
+  learn: ({ raised }) => raised && subtractOptions.parse(raisedAsOptions(raised)),
+  applies: ({ weights }, options) => noneRaised(weights, options),
+  unused: ({ weights }, options) => unmatchedRaised('subtract', options, weights),
   apply: ({ weights }, options) => subtractTop(weights, options),
 };

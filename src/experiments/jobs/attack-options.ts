@@ -281,7 +281,10 @@ function namedAttacks(options: AttackOptions, learned: TransformOptions): Attack
     );
   }
   // What someone learned of a lock may be of use to attacks that are not tried.
-  const known = Object.entries(learned).filter(([name]) => steps.has(name) || !isExtraTransform(transforms.get(name)));
+  const isPart = (name: string) => trainedParts.names().includes(name);
+  const known = Object.entries(learned).filter(
+    ([name]) => !isPart(name) && (steps.has(name) || !isExtraTransform(transforms.get(name))),
+  );
   const usual: TransformOptions = { ...transformOptions(options), ...Object.fromEntries(known) };
   const available: Record<string, TransformOptions[string]> = options.adaptive ? { ...usual } : {};
   for (const attack of names ? chosen : []) {
@@ -295,7 +298,7 @@ function namedAttacks(options: AttackOptions, learned: TransformOptions): Attack
   }
   const ofParts = Object.fromEntries(
     [...parts].flatMap((name) => {
-      const own = groups.includes(name) ? optionsUnder(options, name) : undefined;
+      const own = learned[name] ?? (groups.includes(name) ? optionsUnder(options, name) : undefined);
       return own ? [[name, own]] : [];
     }),
   );
@@ -341,7 +344,7 @@ export interface AttackPlan extends AttackChoice {
 /**
  * The plan that the options of an attack ask for.
  *
- * @param learned - Options of transforms that the attacker has from what is known of the lock, instead of those given.
+ * @param learned - Options of transforms and trained parts that the attacker has from what is known of the lock, instead of those given.
  * @param more - `retain`: examples like those of the authorized task, for attacks that train on such; default the attacker has none.
  *   `authorized`: examples of it that what an attack leaves of it is measured on; default it is not measured.
  * @throws InputError for options that contradict one another, or ask for what the attacker does not have.

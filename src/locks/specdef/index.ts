@@ -1,5 +1,6 @@
 import { weightMatrices } from '../../models/index.js';
 import { chosenOptimizer, courseSteps } from '../../training/index.js';
+import { raisedNames } from '../knowledge.js';
 import type { LockContext, LockMethod, LockResult } from '../lock-method.js';
 import { type SpecDefOptions, specDefOptions } from './options.js';
 import { runSpecDef } from './run.js';
@@ -30,8 +31,15 @@ export const specdef: SpecDef = {
   moreGradients: () => 0,
   locks: (weights, options) => weightMatrices(weights, options).map(({ name }) => name),
   // Nothing is pushed where the retain loss has all the weight.
-  reveals: ({ topK, lead, alpha }) =>
-    alpha === 1 ? {} : { raised: { topK, lead: { topK: lead.topK, include: lead.share > 0 ? lead.include : [] } } },
+  reveals: ({ topK, lead, alpha, ...names }) =>
+    alpha === 1
+      ? {}
+      : {
+          raised: {
+            ...{ topK, ...raisedNames(names) },
+            lead: { topK: lead.topK, include: lead.share > 0 ? lead.include : [] },
+          },
+        },
   // The retain training alone, with the same batches, steps and budget.
   sham: (options) => ({ ...options, alpha: 1 }),
   glance: ({ meanSigma }) => `mean σ ${Number(meanSigma).toFixed(1)}`,

@@ -1,4 +1,5 @@
 import type { ModelSpec, WeightShapes } from '../../models/index.js';
+import { raisedNames } from '../knowledge.js';
 import type { LockMethod, LockPlan } from '../lock-method.js';
 import { symmetryLock } from './run.js';
 import { raisesOf } from './spectral.js';
@@ -19,7 +20,7 @@ export const spectralClosed: LockMethod<SpectralOptions> = {
   needsData: false,
   steps: () => 1,
   locks: (weights, options, model) => raisesOf(model, weights, options).flatMap(({ raised }) => raised),
-  reveals: ({ topK }) => ({ raised: { topK } }),
+  reveals: ({ topK, ...names }) => ({ raised: { topK, ...raisedNames(names), lead: { topK, include: [] } } }),
   plan: planOf,
   run: (context, options) =>
     symmetryLock(context, options, planOf({ ...context.model, weights: context.weights }, options)),
