@@ -149,6 +149,59 @@ describe('an attack that measures nothing', () => {
   });
 });
 
+describe('an attack on a model whose card says how it was locked', () => {
+  const data = ['--data.classes', '3,4', '--data.test-limit', '20'];
+  const short = [
+    '--cost-steps',
+    '0',
+    '--score-steps',
+    '1',
+    '--per-class',
+    '1',
+    '--optimizers',
+    'sgd',
+    '--workers',
+    '0',
+  ];
+  const clip = [...data, ...short, '--seeds', '1', '--search-seeds', '9', '--attacks', 'clip'];
+  /** What clips were, of an attack's rows; what it says of the lock; its warnings. */
+  const attacked = async (model: string, ...flags: string[]) => {
+    const { status, stdout, stderr } = await weightlock('attack', model, ...clip, ...flags, '--json');
+    expect([status, stderr]).toEqual([0, '']);
+    const found = JSON.parse(stdout);
+    const steps = found.rows.flatMap((row: { composition: { transforms: unknown[] } }) => row.composition.transforms);
+    const said = found.sentences.filter((sentence: string) => sentence.startsWith('Taken for known'));
+    return { clips: steps.map((step: { options: object }) => step.options), said, warnings: found.warnings };
+  };
+
+  it('takes it from there, unless told otherwise, and says so', async () => {
+    const locking = ['--specdef.steps', '2', '--specdef.utility-floor', '0', '--specdef.max-kl', '1000'];
+    const raised = ['--specdef.top-k', '16', '--specdef.exclude', 'conv*'];
+    expect((await weightlock('lock', 'model', 'raised', ...locking, ...raised, '--quiet')).status).toBe(0);
+    const known = { topK: 16, exclude: ['conv*'], lead: { topK: 8, include: [] } };
+    const sentence =
+      'Taken for known: specdef raised 16 singular values of each matrix without conv*; options that were given stay.';
+    expect(await attacked('raised')).toEqual({ clips: [known], said: [sentence], warnings: [] });
+    expect((await attacked('raised', '--clip.top-k', '4')).clips).toEqual([{ ...known, topK: 4 }]);
+    const unknowing = await attacked('raised', '--no-knows-lock');
+    expect(unknowing).toMatchObject({ clips: [{ topK: 4, lead: { topK: 8, include: ['*conv*'] } }], said: [] });
+    const dry = await weightlock('attack', 'raised', ...clip, '--dry-run');
+    expect(dry.stderr.replace(/\s+/g, ' ')).toContain(sentence);
+  });
+
+  it('does without where the record is of no use, and says so', async () => {
+    cpSync(join(root, 'raised'), join(root, 'lying'), { recursive: true });
+    const path = join(root, 'lying/README.md');
+    const text = readFileSync(path, 'utf8');
+    writeFileSync(path, text.replace('"topK": 16', '"topK": "\\u001b[31mmany"'));
+    const { clips, said, warnings: found } = await attacked('lying');
+    expect([clips, said]).toEqual([[{ topK: 4, lead: { topK: 8, include: ['*conv*'] } }], []]);
+    expect(found).toEqual([
+      expect.stringMatching(/^README\.md: lock: options of specdef: topK: .*; what it says of the lock is not used$/),
+    ]);
+  });
+});
+
 it('weights without config.json and with other classes end --dry-run too, with what to do', async () => {
   cpSync(join(root, 'model'), join(root, 'bare'), { recursive: true });
   const config = JSON.parse(readFileSync(join(root, 'bare/config.json'), 'utf8')) as Record<string, unknown>;

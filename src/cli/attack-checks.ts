@@ -1,14 +1,18 @@
-import type { z } from 'zod';
-import type { AttackTargets, TransformOptions } from '../attacks/index.js';
+import { z } from 'zod';
+import type { AttackTargets } from '../attacks/index.js';
 import type { Dataset } from '../data/index.js';
-import { digestOfModel } from '../evidence/index.js';
+import { canonicalJson, digestOfModel } from '../evidence/index.js';
 import {
   type AttackOptions,
   type AttackPlan,
   attackDoubts,
   attackPlan,
   cardDisagreements,
+  type KnownLock,
+  lockOfCard,
   modelsOfPlan,
+  optionsOfKnown,
+  whatIsKnown,
 } from '../experiments/index.js';
 import { loadModel, type Model, type ModelCard } from '../models/index.js';
 import { type Task, taskOf } from '../tasks/index.js';
@@ -17,6 +21,14 @@ import { dataForModel, type modelData, taskInput } from './card-data.js';
 import type { RunInputs } from './command.js';
 import { dataInputs, loadTask } from './data-folder.js';
 import { attackTask } from './task-option.js';
+
+/** The option of commands that says what an attacker knows of the lock. */
+export const knowsLockOption = z
+  .boolean()
+  .default(true)
+  .describe(
+    'whether the attacker knows how the model was locked, by its card: the transforms that undo a lock take their options from it where no others are given',
+  );
 
 type GivenData = z.output<typeof modelData>;
 
@@ -30,8 +42,11 @@ export interface GivenAttack {
   readonly sham?: string;
   /** Their configuration, for directories without `config.json`. */
   readonly config?: Readonly<Record<string, unknown>>;
-  /** Whether the lock is yet to be made: `locked` is the model before it, of whose weights there is nothing to doubt. Default false. */
-  readonly isPlanned?: boolean;
+  /**
+   * What is known of a lock that is yet to be made: `locked` is then the model before it, of whose weights there is nothing to doubt.
+   * Default it is made, and its card says how.
+   */
+  readonly planned?: KnownLock;
   /** The unauthorized task. */
   readonly data: GivenData;
   /** Examples like those of the authorized task. */
@@ -42,8 +57,10 @@ export interface GivenAttack {
   readonly task?: string;
   /** Options of the attack. */
   readonly options: AttackOptions;
-  /** Options of transforms that the attacker has from what he knows of the lock. */
-  readonly learned?: TransformOptions;
+  /** Whether the attacker knows how the model was locked. */
+  readonly knowsLock: boolean;
+  /** Whether an option was given, by its key; default where it is not what it is by default. */
+  readonly isGiven?: (key: string) => boolean;
 }
 
 /** An attack, everything that it names looked at. */
@@ -80,7 +97,7 @@ export async function checkAttack(
     unlocked,
     sham,
     config,
-    isPlanned = false,
+    planned,
     data: given,
     retain: like,
     authorized: judged,
@@ -88,7 +105,7 @@ export async function checkAttack(
   }: GivenAttack,
   note: (text: string) => void,
 ): Promise<CheckedAttack> {
-  const { options, learned } = asked;
+  const { options, isGiven } = asked;
   const released = await loadModel(path, { config });
   const { data, card, problems } = await dataForModel(path, released, given, { authorized: false });
   const { train, test } = await loadTask(data, note);
@@ -119,7 +136,15 @@ export async function checkAttack(
     const found = { ...(await dataInputs(spec)), ...taskInput(spec) };
     for (const [key, value] of Object.entries(found)) inputs[`${name} ${key}`] = value;
   }
-  const plan = attackPlan(data, options, learned, { retain, authorized });
+  const ofCard = asked.knowsLock && !planned ? lockOfCard(card, released) : {};
+  const known = asked.knowsLock && options.adaptive ? (planned ?? ofCard.known) : undefined;
+  const learned = known && optionsOfKnown(known, options, isGiven);
+  if (learned && Object.keys(learned).length > 0) inputs['lock as known'] = canonicalJson(learned);
+  const said = known && whatIsKnown(known);
+  const plan = {
+    ...attackPlan(data, options, learned, { retain, authorized }),
+    ...(said !== undefined && { notes: [said] }),
+  };
   return {
     targets: {
       locked: path,
@@ -131,8 +156,9 @@ export async function checkAttack(
     ...{ plan, task, models, card, train, test, inputs, others: modelsOfPlan(plan) },
     warnings: [
       ...problems,
+      ...(ofCard.problem === undefined ? [] : [ofCard.problem]),
       ...cardDisagreements(card, locked, train, { authorized: false }),
-      ...attackDoubts({ locked, ...(!isPlanned && { unlocked: models.unlocked }), card, attack: train }),
+      ...attackDoubts({ locked, ...(!planned && { unlocked: models.unlocked }), card, attack: train }),
     ],
   };
 }

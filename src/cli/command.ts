@@ -53,6 +53,8 @@ export interface CommandContext<A extends readonly ArgumentDefinition[], S exten
   options: z.output<S>;
   /** Of its options those that neither the user gave nor are a default: what another choice brought, by key. */
   presets: ReadonlyMap<string, unknown>;
+  /** Keys of its options that were given as flags. */
+  givenFlags: ReadonlySet<string>;
   /** Threads of the engine. */
   threads: number;
   /** Where the engine computes. */
@@ -229,6 +231,7 @@ async function execute<A extends readonly ArgumentDefinition[], S extends Option
       arguments: argumentValues,
       options: ownResolved.options,
       presets,
+      givenFlags: new Set(given.keys()),
       ...common.options,
       runs: mode.runs,
       json: mode.json,

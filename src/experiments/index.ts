@@ -32,6 +32,7 @@ export {
   trainOptions,
   trainSteps,
 } from './jobs/train.js';
+export { type KnownLock, lockOfCard, optionsOfKnown, whatIsKnown } from './known-lock.js';
 export { evaluateModel, predict } from './measure.js';
 export type { Interval } from './prediction/forecast.js';
 export {

@@ -3,7 +3,7 @@ import { digestOfModel, readOrigin } from '../../evidence/index.js';
 import { assessAttack, attackExtent, attackOptions, budgetsOfSuites, Runner } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { attackReport, renderReport, reportOrigin, summarizeAttack, tableToText } from '../../report/index.js';
-import { checkAttack, inputsOfOthers } from '../attack-checks.js';
+import { checkAttack, inputsOfOthers, knowsLockOption } from '../attack-checks.js';
 import { modelData, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
 import { modelArgument } from '../model-argument.js';
@@ -50,6 +50,7 @@ export const attack = defineCommand({
     task: taskOption.describe(
       "what the attacker wants of the data; default classification where the examples have classes, token-classification where words have, else the model's own",
     ),
+    knowsLock: knowsLockOption,
     workers: z
       .int()
       .min(0)
@@ -73,6 +74,7 @@ export const attack = defineCommand({
       authorized,
       task: named,
       workers,
+      knowsLock,
       architecture,
       modelConfig,
       ...attacking
@@ -84,7 +86,8 @@ export const attack = defineCommand({
     if (at === undefined || (unlocked !== undefined && before === undefined)) return 0;
     if (sham !== undefined && control === undefined) return 0;
     const paths = { locked: at, unlocked: before, sham: control };
-    const asked = { data, retain, authorized, task: named, options: attacking };
+    const isGiven = (key: string) => context.givenFlags.has(key);
+    const asked = { data, retain, authorized, task: named, options: attacking, knowsLock, isGiven };
     const checked = await checkAttack({ ...paths, config, ...asked }, note);
     const { targets, plan, task, models, card, train, test, warnings } = checked;
     for (const text of Object.values(models).flatMap((model) => model?.notes ?? [])) note(text);

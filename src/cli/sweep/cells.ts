@@ -1,6 +1,11 @@
-import { learnedOptions, type TransformOptions } from '../../attacks/index.js';
 import { canonicalJson, digestOfModel } from '../../evidence/index.js';
-import { cardDisagreements, methodOf, type SweepCell, type SweepLock } from '../../experiments/index.js';
+import {
+  cardDisagreements,
+  type KnownLock,
+  methodOf,
+  type SweepCell,
+  type SweepLock,
+} from '../../experiments/index.js';
 import { loadModel } from '../../models/index.js';
 import { InputError, optionsUnder } from '../../registry/index.js';
 import { requireTrainable } from '../../training/index.js';
@@ -169,8 +174,8 @@ async function sweepCell(
     {
       // A lock that is yet to be made has its architecture, head and card from the model before it.
       locked: lock ? lock.from : (model.released ?? ''),
-      ...{ unlocked, sham: lock ? undefined : model.sham, config, isPlanned: lock !== undefined },
-      ...{ data, retain, authorized, task: named, options, learned: knowsLock ? learned(lock) : {} },
+      ...{ unlocked, sham: lock ? undefined : model.sham, config, planned: lock && knownOf(lock) },
+      ...{ data, retain, authorized, task: named, options, knowsLock },
     },
     context.note,
   );
@@ -186,10 +191,10 @@ async function sweepCell(
   };
 }
 
-/** What an attacker takes from knowing a lock's options; nothing of several stages, which say nothing together. */
-function learned(lock: SweepLock | undefined): TransformOptions {
-  const knowledge = lock && methodOf(lock.methods).reveals?.(lock.options);
-  return knowledge ? learnedOptions(knowledge) : {};
+/** What an attacker may know of a lock of the plan. */
+function knownOf({ methods, options }: SweepLock): KnownLock {
+  const method = methodOf(methods);
+  return { method: method.name, knowledge: method.reveals?.(options) ?? {} };
 }
 
 async function note(inputs: Record<string, string>, what: string, data: Parameters<typeof dataInputs>[0]) {

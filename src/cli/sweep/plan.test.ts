@@ -17,7 +17,7 @@ it('the example is a plan', async () => {
     suite: 'quick',
     optimizers: ['adamw', 'adadelta'],
     target: 0.95,
-    knowsLock: false,
+    knowsLock: true,
   });
 });
 

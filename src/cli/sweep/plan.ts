@@ -4,6 +4,7 @@ import { readFileCapped } from '../../formats/index.js';
 import { lockMethods } from '../../locks/index.js';
 import { InputError, optionsOf } from '../../registry/index.js';
 import { withOptimizers } from '../../training/index.js';
+import { knowsLockOption } from '../attack-checks.js';
 import { modelData } from '../card-data.js';
 import { parseYaml } from '../config-file.js';
 import { modelOptions } from '../model-options.js';
@@ -70,10 +71,7 @@ const plannedAttacks = withOptimizers(
         'examples of the authorized task, which what each attack leaves of it is measured on; default those of retain',
       ),
     task: taskOption.describe('what the attacker wants of the data; default as of `weightlock attack`'),
-    knowsLock: z
-      .boolean()
-      .default(false)
-      .describe('the attacker knows the options of the locks that the plan makes, as one who read about them'),
+    knowsLock: knowsLockOption,
     ...attackOptions.shape,
   }),
 );
@@ -125,10 +123,6 @@ export async function readPlan(path: string): Promise<SweepPlan> {
     if (released === undefined && sham !== undefined) {
       throw new InputError(`${at}.sham: expected a released model beside it; locks of the plan have a key sham`);
     }
-  }
-  const knowing = plan.attacks.findIndex(({ knowsLock }) => knowsLock);
-  if (knowing !== -1 && plan.locks.length === 0) {
-    throw new InputError(`${path}: attacks.${knowing}.knowsLock: expected locks to know of, found none in the plan`);
   }
   return plan;
 }

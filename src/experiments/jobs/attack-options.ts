@@ -337,6 +337,8 @@ export interface AttackPlan extends AttackChoice {
   readonly budgets: readonly { readonly measures: readonly Measure[]; readonly setting: AttackSetting }[];
   /** What the progress calls it; default `attack` and its label. */
   readonly title?: string;
+  /** What is to be said of it, one sentence each; default nothing. */
+  readonly notes?: readonly string[];
   /** First part of the names of its tasks, where a run has several plans. */
   readonly label?: string;
 }

@@ -38,7 +38,10 @@ export interface LabelledTask {
 }
 
 /** The searches of a plan, in the order of its table, what is left out, and bytes of the weights of the largest model. */
-export async function labelledTasks(targets: AttackTargets, { budgets, label, ...choice }: AttackPlan) {
+export async function labelledTasks(
+  targets: AttackTargets,
+  { budgets, label, notes: said = [], ...choice }: AttackPlan,
+) {
   const from = await plannedStarts(targets);
   const planned = planAttacks(from, choice);
   const tasks = budgets.flatMap(({ measures, setting }) =>
@@ -58,7 +61,7 @@ export async function labelledTasks(targets: AttackTargets, { budgets, label, ..
   ]);
   const bytesOf = ({ model }: (typeof from)[number]) =>
     [...model.weights.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
-  return { tasks, notes: [...planned.notes, ...new Set(notes)], weightBytes: Math.max(...from.map(bytesOf)) };
+  return { tasks, notes: [...said, ...planned.notes, ...new Set(notes)], weightBytes: Math.max(...from.map(bytesOf)) };
 }
 
 /** How much a plan is: its trials at most, and what it leaves out, one sentence each. */
