@@ -6,14 +6,19 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { initializeModel, saveModel } from '../src/models/index.js';
 import { runCommand } from './support/run-command.js';
 
+/** Attacks, one of which is the file's own. */
+const tried = `    attacks: [fine-tune, biases]
+    compositions:
+      - name: biases
+        trained: { name: by-name, options: { include: ['*.bias'] } }
+`;
 const plan = `models:
   - name: mlp
     released: locked
 attacks:
   - name: few
     data: { classes: [3, 4], testLimit: 60 }
-    attacks: fine-tune
-    optimizers: sgd
+${tried}    optimizers: sgd
     adaptive: false
     costSteps: 0
     scoreSteps: 8
@@ -22,17 +27,7 @@ attacks:
     searchSeeds: 9
 `;
 const flags = [
-  ...[
-    '--data.classes',
-    '3,4',
-    '--data.test-limit',
-    '60',
-    '--attacks',
-    'fine-tune',
-    '--optimizers',
-    'sgd',
-    '--no-adaptive',
-  ],
+  ...['--data.classes', '3,4', '--data.test-limit', '60', '--optimizers', 'sgd', '--no-adaptive'],
   ...['--cost-steps', '0', '--score-steps', '8', '--per-class', '5', '--seeds', '1,2', '--search-seeds', '9'],
 ];
 const how = ['--threads', '1', '--workers', '1', '--quiet'];
@@ -52,11 +47,71 @@ const folderOf = (command: string) => {
 };
 const resultOf = (command: string) => JSON.parse(readFileSync(join(folderOf(command), 'result.json'), 'utf8'));
 
+/** A part of a plan as a configuration of attack. */
+const config = (text: string) => text.replaceAll(/^ {4}/gm, '');
+/** An attack that the file writes, in a plan as well as in a configuration. */
+const written = (bits: number) => `    attacks: [coarse-norms]
+    compositions:
+      - name: coarse-norms
+        transforms:
+          - { name: quantize, options: { bits: ${bits} } }
+        trained: norms-biases
+`;
+
+describe('an attack that a file writes', () => {
+  const short = ['--data.classes', '3,4', '--data.test-limit', '60', '--optimizers', 'sgd', '--cost-steps', '0'];
+  const attack = ['attack', 'locked', ...short, '--score-steps', '4', '--per-class', '2', '--seeds', '1'];
+
+  it('is an attack as any other, and its definition a part of the run', async () => {
+    const folders = [];
+    for (const bits of [3, 4]) {
+      writeFileSync(join(root, 'attack.yaml'), config(written(bits)));
+      const dry = await run(...attack, '--config', 'attack.yaml', '--dry-run');
+      expect(dry.status).toBe(0);
+      folders.push(/runs\/attack-\w+/.exec(dry.stdout)?.[0]);
+    }
+    expect(new Set(folders).size).toBe(2);
+    const attacked = await run(...attack, '--config', 'attack.yaml', '--workers', '0', '--runs', 'own', '--json');
+    expect([attacked.status, attacked.stderr]).toEqual([0, '']);
+    const row = JSON.parse(attacked.stdout).rows.find(({ kind }: { kind: string }) => kind === 'coarse-norms');
+    expect(row).toMatchObject({
+      ...{ start: 'locked', label: 'quantized', use: 'fine-tuning of norms and biases', adaptive: true },
+      ...{ countsAs: 'locked', knows: ['that there is a lock'] },
+      composition: {
+        transforms: [{ name: 'quantize', options: { bits: 4 } }],
+        trained: { name: 'norms-biases', options: {} },
+      },
+    });
+    expect(row.result.trials).toHaveLength(1);
+  });
+
+  it.each([
+    ['quantize', 'quantise', /^compositions\.0\.transforms\.0: transform: .*; did you mean "quantize"\?/],
+    ['bits: 3', 'bit: 3', /^compositions\.0\.transforms\.0: quantize: expected only .*; did you mean bits\?/],
+    ['trained:', 'trains:', /^compositions\.0: unknown key "trains"/],
+    ['name: coarse-norms', 'name: lora', /^compositions\.0\.name: expected a new name, lora is an attack/],
+    ['[coarse-norms]', '[coarse-norm]', /^attack: expected one of .*; did you mean "coarse-norms"\?/],
+    ['[coarse-norms]', '[lora]', /^compositions: expected coarse-norms among the attacks that are tried, found lora/],
+  ])('%j as %j is one line that names file or key', async (from, to, expected) => {
+    const wrong = written(3).replace(from, to);
+    writeFileSync(join(root, 'wrong.yaml'), config(wrong));
+    const refused = await run(...attack, '--config', 'wrong.yaml', '--quiet');
+    expect([refused.status, refused.stdout]).toEqual([2, '']);
+    expect(refused.stderr).toMatch(/^error: [^\n]+\n$/);
+    expect(refused.stderr.slice('error: '.length)).toMatch(expected);
+    writeFileSync(join(root, 'wrong.yaml'), plan.replace(tried, wrong));
+    const swept = await run('sweep', 'wrong.yaml', '--quiet');
+    expect([swept.status, swept.stdout]).toEqual([2, '']);
+    expect(swept.stderr).toMatch(/^error: wrong\.yaml: attacks\.0[.:][^\n]+\n$/);
+  });
+});
+
 describe('a sweep of one model', () => {
   it('finds what attack finds, to the bit, prints it, and can be reported', async () => {
     const swept = await run('sweep', 'plan.yaml', ...how);
     expect([swept.status, swept.stderr]).toEqual([0, '']);
-    const attacked = await run('attack', 'locked', ...flags, ...how);
+    writeFileSync(join(root, 'tried.yaml'), config(tried));
+    const attacked = await run('attack', 'locked', '--config', 'tried.yaml', ...flags, ...how);
     expect([attacked.status, attacked.stderr]).toEqual([0, '']);
     const { seconds, ...found } = resultOf('attack');
     const { cells, failed, schema } = resultOf('sweep');
@@ -83,8 +138,10 @@ describe('a sweep of one model', () => {
   it('is planned without being run', async () => {
     const { status, stdout } = await run('sweep', 'plan.yaml', '--dry-run', '--runs', 'none', ...how);
     expect(status).toBe(0);
-    expect(stdout).toContain('mlp, released, few: score-fine-tune-sgd-locked, at most 10 trials');
-    expect(stdout).toMatch(/would run 3 jobs, at most \d+ trials; none\/sweep-[0-9a-f]{12} \(new\)/);
+    for (const kind of ['fine-tune', 'biases']) {
+      expect(stdout).toContain(`mlp, released, few: score-${kind}-sgd-locked, at most 10 trials`);
+    }
+    expect(stdout).toMatch(/would run 4 jobs, at most \d+ trials; none\/sweep-[0-9a-f]{12} \(new\)/);
     expect(existsSync(join(root, 'none'))).toBe(false);
   });
 });
@@ -100,9 +157,9 @@ describe('a plan that is wrong', () => {
     ['[3, 4]', '[3, 14]', 'attacks.0: data.classes: '],
     // As `weightlock attack` does.
     [
-      'fine-tune\n    optimizers: sgd',
-      'lora\n    optimizers: lbfgs',
-      'attacks.0: attacks: expected an optimizer that needs the gradient alone for lora, found lbfgs',
+      'optimizers: sgd',
+      'optimizers: lbfgs',
+      'attacks.0: attacks: expected an optimizer that needs the gradient alone for biases, found lbfgs',
     ],
     ['mlp', '../mlp', 'models.0.name: expected letters, digits, spaces'],
     ['released: locked', 'released: locked\n  - name: mlp\n    released: locked', 'models.1.name: mlp is given twice'],

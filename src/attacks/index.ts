@@ -17,6 +17,7 @@ export type { Bench, KeyedBench, Runnable } from './bench.js';
 export { type BestSoFar, type BestSoFarPoint, bestSoFar } from './best-so-far.js';
 export { type BoundedAdvantages, boundedAdvantages, keepsUtility, usualUtilityDrop, utilityOf } from './bounded.js';
 export { type AttackFacts, type Composition, factsOf, labelOf } from './composition.js';
+export { composition, compositions, type DefinedComposition, definedAttack, isAdaptive } from './defined.js';
 export { endWithParent } from './end-with-parent.js';
 export {
   evaluationSteps,
@@ -35,11 +36,14 @@ export {
   type AttackChoice,
   type AttackOptimizer,
   type AttackSetting,
+  attacksOf,
   attacksTooLong,
   compositionOf,
   drawsLeftOut,
   learnedOptions,
   optimizersLeftOut,
+  optimizersOf,
+  optionsOfTransforms,
   type PlannedAttacks,
   type PlannedSearch,
   type PlannedStart,

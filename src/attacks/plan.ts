@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { LockKnowledge } from '../locks/index.js';
 import { loadModel, type Model } from '../models/index.js';
-import { parseOptions } from '../registry/index.js';
+import { parseOptions, Registry } from '../registry/index.js';
 import { optimizers as optimizerEntries } from '../training/index.js';
 import { type AttackFacts, type Composition, factsOf } from './composition.js';
 import type { FineTuneOptimizer } from './fine-tune.js';
@@ -58,11 +58,13 @@ export type TransformOptions = Readonly<Record<string, Readonly<Record<string, u
 
 /** Which attacks a plan tries. */
 export interface AttackChoice {
+  /** Attacks beside those of the registry, tried where they are named. */
+  readonly defined?: readonly Attack[];
   /** Names of the attacks; training from scratch and frozen use are measured whatever they are. Default the suite `quick`. */
   readonly attacks?: readonly string[];
   /** The transforms that attacks may use, and their options; default none. */
   readonly transforms?: TransformOptions;
-  /** Options of trained parts, by their name; what is left out is as the attack has it. */
+  /** Options of trained parts, by their name; those that an attack has stay. */
   readonly trained?: TransformOptions;
   /** Whether options that entries have values to search of are searched where they are not given; default they have their defaults. */
   readonly searchesParts?: boolean;
@@ -129,10 +131,11 @@ export function planAttacks(from: readonly PlannedStart[], choice: AttackChoice 
   /** By what cannot be used, a reason, and the starting points that it is one for. */
   const leftOut = new Map<string, { readonly why: Unusable; readonly on: Set<string> }>();
   const notes = new Set<string>();
-  const named = new Set((choice.attacks ?? attacksOfSuite('quick')).map((name) => attacks.get(name)));
+  const all = attacksOf(choice);
+  const named = new Set((choice.attacks ?? attacksOfSuite('quick')).map((name) => all.get(name)));
   for (const start of from) {
     const reasons = new Reasons(start, choice);
-    for (const attack of attacks.entries().filter((entry) => isChosen(entry, start, choice, named))) {
+    for (const attack of all.entries().filter((entry) => isChosen(entry, start, choice, named))) {
       const why = reasons.of(attack);
       if (why === undefined) {
         tried.push({ attack, start });
@@ -146,6 +149,17 @@ export function planAttacks(from: readonly PlannedStart[], choice: AttackChoice 
   }
   for (const sentence of whatIsLeftOut([...leftOut.values()])) notes.add(sentence);
   return { tried, notes: [...notes] };
+}
+
+/** All attacks that a choice may name. */
+export function attacksOf({ defined = [] }: Pick<AttackChoice, 'defined'>): Registry<Attack> {
+  return new Registry('attack', [...attacks.entries(), ...defined]);
+}
+
+/** Options of the transforms of an attack: its own beside those that are given. */
+export function optionsOfTransforms({ transformOptions = {} }: Attack, given: TransformOptions): TransformOptions {
+  const own = Object.entries(transformOptions).map(([name, options]) => [name, { ...given[name], ...options }]);
+  return { ...given, ...Object.fromEntries(own) };
 }
 
 /** One sentence for all transforms that one reason keeps from the same starting points. */
@@ -195,7 +209,7 @@ export function plannedSearches(
     const choices = choice.searchesParts
       ? choicesOf(attack, factsOfStart(planned), choice, { ...budgetOf, isHalving: search?.name === 'asha' })
       : {};
-    const able = trained.choose?.(optimizers) ?? optimizers;
+    const able = optimizersOf(attack, optimizers);
     const some = adaptive ? able.slice(0, adaptiveOptimizers) : able;
     const facts = factsOf(attack, start);
     const budget = (decades: readonly number[], name: string) => ({
@@ -205,7 +219,8 @@ export function plannedSearches(
         : Object.keys(choices).length > 0 && { choices }),
       ...(searchSteps !== undefined && { searchSteps }),
     });
-    const steps = attack.transforms.map(({ name }): TransformStep => ({ name, options: available[name] ?? {} }));
+    const own = optionsOfTransforms(attack, available);
+    const steps = attack.transforms.map(({ name }): TransformStep => ({ name, options: own[name] ?? {} }));
     return some.map(({ decades, ...optimizer }) => ({
       facts,
       task: {
@@ -218,6 +233,15 @@ export function plannedSearches(
       },
     }));
   });
+}
+
+/** Which of some optimizers an attack can be tried with, and is. */
+export function optimizersOf<T extends FineTuneOptimizer>(
+  { trained, optimizers: named }: Attack,
+  optimizers: readonly T[],
+): readonly T[] {
+  const able = trained.choose?.(optimizers) ?? optimizers;
+  return named ? able.filter(({ name }) => named.includes(name)) : able;
 }
 
 /** The space of an optimizer. */
@@ -251,10 +275,11 @@ function choicesOf(
   { isHalving, ...setting }: Pick<AttackSetting, 'steps' | 'searchSteps'> & { readonly isHalving: boolean },
 ): NonNullable<SearchBudget['choices']> {
   const found: Record<string, readonly (number | string)[]> = {};
+  const own = optionsOfTransforms(attack, available);
   for (const { name, searched, steps } of attack.transforms) {
     if (isHalving && steps) continue;
     for (const [option, values] of Object.entries(searched?.(start) ?? {})) {
-      if (available[name]?.[option] !== undefined) continue;
+      if (own[name]?.[option] !== undefined) continue;
       const fits = (value: number | string) =>
         tooLong(attack, setting, { ...available, [name]: { ...available[name], [option]: value } }) === undefined;
       found[`${name}.${option}`] = values.filter(fits);
@@ -322,13 +347,14 @@ export function drawsLeftOut(
 
 /** The steps that an attack takes before its shortest trials, and the steps of these, where none is left; undefined where some are. */
 function tooLong(
-  { transforms: steps }: Attack,
+  attack: Attack,
   { steps: ofTrial, searchSteps = ofTrial }: Pick<AttackSetting, 'steps' | 'searchSteps'>,
   available: TransformOptions,
 ): { readonly taken: number; readonly most: number } | undefined {
-  const taken = steps.reduce((sum, { name, options, steps: own }) => {
-    const parsed = parseOptions(options as z.ZodObject, available[name] ?? {}, name);
-    return sum + (own?.(parsed, ofTrial) ?? 0);
+  const given = optionsOfTransforms(attack, available);
+  const taken = attack.transforms.reduce((sum, { name, options, steps }) => {
+    const parsed = parseOptions(options as z.ZodObject, given[name] ?? {}, name);
+    return sum + (steps?.(parsed, ofTrial) ?? 0);
   }, 0);
   const most = Math.min(ofTrial, searchSteps);
   return taken > 0 && taken >= most ? { taken, most } : undefined;
@@ -343,7 +369,7 @@ export function compositionOf(task: Omit<AttackTask, 'id'>): Composition {
 /** Options of what an attack trains; undefined where nobody says anything of them. */
 function trainedOptionsOf({ trained, trainedOptions }: Attack, given: TransformOptions): Attack['trainedOptions'] {
   const own = given[trained.name];
-  return own ? { ...trainedOptions, ...own } : trainedOptions;
+  return own ? { ...own, ...trainedOptions } : trainedOptions;
 }
 
 /**
@@ -364,13 +390,15 @@ function isChosen(
   if (from.kind === 'random' && !alsoFromRandom) return false;
   // A student of the control's outputs would be another floor than the one it is measured by.
   if (start.countsAs === 'control' && steps.some(({ outputsAlone }) => outputsAlone)) return false;
-  return steps.every(({ name }) => available[name] !== undefined);
+  const own = optionsOfTransforms(attack, available);
+  return steps.every(({ name }) => own[name] !== undefined);
 }
 
 /** What entries say of one starting point; a transform of several attacks is asked once. */
 class Reasons {
   readonly #facts: StartFacts;
-  readonly #known = new Map<Transform, string | undefined>();
+  /** By their options, which attacks may have of their own. */
+  readonly #known = new Map<string, { readonly reason?: string; readonly unused: () => string | undefined }>();
   readonly #ofParts = new Set<string>();
 
   constructor(
@@ -383,11 +411,9 @@ class Reasons {
   /** Why an attack can do nothing here; undefined where it can. */
   of(attack: Attack): Unusable | undefined {
     const { transforms: steps, trained } = attack;
+    const own = optionsOfTransforms(attack, this.choice.transforms ?? {});
     for (const transform of steps) {
-      if (!this.#known.has(transform)) {
-        this.#known.set(transform, transform.applies?.(this.#facts, this.#options(transform)));
-      }
-      const reason = this.#known.get(transform);
+      const reason = this.#ofTransform(transform, own[transform.name] ?? {});
       if (reason !== undefined) return { transform: transform.name, reason };
     }
     const given = trainedOptionsOf(attack, this.choice.trained ?? {}) ?? {};
@@ -400,18 +426,21 @@ class Reasons {
 
   /** Options without effect, of the transforms and parts that attacks were made of and that can do something. */
   unused(): string[] {
-    const ofTransforms = [...this.#known].flatMap(([transform, reason]) => {
-      const text = reason === undefined && transform.unused?.(this.#facts, this.#options(transform));
+    const ofTransforms = [...this.#known.values()].flatMap(({ reason, unused }) => {
+      const text = reason === undefined && unused();
       return text ? [`${text}.`] : [];
     });
     return [...ofTransforms, ...this.#ofParts];
   }
 
-  #options(transform: Transform): unknown {
-    return parseOptions(
-      transform.options as z.ZodObject,
-      this.choice.transforms?.[transform.name] ?? {},
-      transform.name,
-    );
+  /** Why a transform with these options can do nothing; asked once. */
+  #ofTransform(transform: Transform, given: object): string | undefined {
+    const key = JSON.stringify([transform.name, given]);
+    const known = this.#known.get(key);
+    if (known) return known.reason;
+    const options = parseOptions(transform.options as z.ZodObject, given, transform.name);
+    const reason = transform.applies?.(this.#facts, options);
+    this.#known.set(key, { reason, unused: () => transform.unused?.(this.#facts, options) });
+    return reason;
   }
 }

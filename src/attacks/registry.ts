@@ -63,8 +63,12 @@ export interface Attack {
   readonly transforms: readonly Transform[];
   /** What is trained. */
   readonly trained: TrainedPart;
-  /** Options of the trained part; what is left out takes its default. */
+  /** Options of the transforms by their names, whatever is given of these; what is left out is as in other attacks. */
+  readonly transformOptions?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** Options of the trained part, whatever is given of these; what is left out is as in other attacks. */
   readonly trainedOptions?: Readonly<Record<string, unknown>>;
+  /** Names of the optimizers that it is tried with, of those of a plan; default all that its part can use. */
+  readonly optimizers?: readonly string[];
   /**
    * The first suite that it belongs to; default `quick`, which is what is tried unless attacks are named. `none`: it needs
    * options, so it is tried only where it is named.

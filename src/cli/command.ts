@@ -258,7 +258,8 @@ async function execute<A extends readonly ArgumentDefinition[], S extends Option
         opened.push(folder);
         // A finished run has its own remark.
         if (folder.isDone) return folder;
-        const flags = [...own.specs, ...commonOptions.specs].map(({ key, flag }) => [key, flag] as const);
+        const specs = [...own.specs, ...commonOptions.specs].filter(({ kind }) => kind !== 'file');
+        const flags = specs.map(({ key, flag }) => [key, flag] as const);
         note(describeRun(definition.name, { config, arguments: argumentValues, sources, flags, folder }));
         return folder;
       },

@@ -12,6 +12,7 @@ interface LeafSchema {
   items?: LeafSchema | false;
   prefixItems?: LeafSchema[];
   optionsOf?: string;
+  fileOnly?: boolean;
   listedOptions?: boolean;
   properties?: Record<string, LeafSchema>;
   required?: string[];
@@ -36,8 +37,8 @@ export interface OptionSpec {
   key: string;
   /** Long flag: `--optimizer.learning-rate`. */
   flag: string;
-  /** `boolean` has `--x` and `--no-x`; `list` takes repeated or comma-separated values. */
-  kind: 'boolean' | 'list' | 'value';
+  /** `boolean` has `--x` and `--no-x`; `list` takes repeated or comma-separated values; `file`: no flag, a key of the file alone. */
+  kind: 'boolean' | 'list' | 'value' | 'file';
   /** Types a single value, or one element of a list, may have. */
   types: ReadonlySet<string>;
   /** The values allowed, when these are few and known. */
@@ -92,7 +93,11 @@ function walk(
   }
   for (const [name, inner] of Object.entries(schema.properties ?? {})) {
     const key = prefix ? `${prefix}.${name}` : name;
-    if (inner.properties) {
+    if (inner.fileOnly) {
+      const { description = '' } = inner;
+      const none = { types: new Set<string>(), choices: undefined, defaultValue: undefined, optionOf };
+      found.specs.push({ key, flag: flagName(key), kind: 'file', expectation: 'a list', description, ...none });
+    } else if (inner.properties) {
       found.groups.push(key);
       const given = isRecord(inner.default) ? structuredClone(inner.default) : {};
       const exists = inner.default !== undefined || schema.required?.includes(name);

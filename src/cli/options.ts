@@ -26,6 +26,7 @@ export interface Flag {
 /** Makes the commander flags of a set of options, in its order. Values stay text until {@link resolveOptions}. */
 export function flagsOf(set: OptionSet): Flag[] {
   return set.specs.flatMap((spec) => {
+    if (spec.kind === 'file') return [];
     const help = helpOf(spec);
     if (spec.kind === 'boolean') {
       // The positive one first: commander gives a lone --no-x a default of true, and defaults are the schema's alone.
@@ -131,6 +132,11 @@ function explain(
   );
   const source = sources.get(spec.key);
   const origin = source === 'flag' ? `flag ${spec.flag}` : source === 'file' ? fileName : 'default';
+  // Not a value but a tree, whose rules say at which place.
+  if (spec.kind === 'file') {
+    const rule = issue.code === 'unrecognized_keys' ? `unknown key ${JSON.stringify(issue.keys[0])}` : issue.message;
+    return `${found}: ${rule} (${origin})`;
+  }
   // Of a missing value its rule says all.
   if (issue.code === 'custom' && value === undefined) return `${spec.key}: ${issue.message}`;
   if (issue.code === 'custom') return `${spec.key}: ${issue.message}, got ${show(value)} (${origin})`;

@@ -19,6 +19,7 @@ export {
   attackOptionsWith,
   attackPlan,
   budgetsOfSuites,
+  knownAttacks,
   modelsOfPlan,
   transformOptions,
 } from './jobs/attack-options.js';

@@ -1,6 +1,13 @@
 import { z } from 'zod';
 import { digestOfModel, readOrigin } from '../../evidence/index.js';
-import { assessAttack, attackExtent, attackOptions, budgetsOfSuites, Runner } from '../../experiments/index.js';
+import {
+  assessAttack,
+  attackExtent,
+  attackOptions,
+  budgetsOfSuites,
+  knownAttacks,
+  Runner,
+} from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { attackReport, renderReport, reportOrigin, summarizeAttack, tableToText } from '../../report/index.js';
 import { checkAttack, inputsOfOthers, knowsLockOption } from '../attack-checks.js';
@@ -79,6 +86,7 @@ export const attack = defineCommand({
       modelConfig,
       ...attacking
     } = options;
+    knownAttacks(attacking);
     const config = await givenConfig({ architecture, modelConfig });
     const at = await modelArgument(context.arguments.model, context);
     const before = unlocked === undefined ? undefined : await modelArgument(unlocked, context);

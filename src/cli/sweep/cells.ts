@@ -17,7 +17,7 @@ import { modelArgument } from '../model-argument.js';
 import { givenConfig, modelConfigInput } from '../model-options.js';
 import { methodsWithProxies, readProxy } from '../proxy-data.js';
 import { fitToTask } from '../task-option.js';
-import type { SweepPlan } from './plan.js';
+import { type SweepPlan, within } from './plan.js';
 
 type Context = Pick<CommandContext<[], never>, 'dryRun' | 'note' | 'print' | 'progress' | 'signal'>;
 type PlanModel = SweepPlan['models'][number];
@@ -200,15 +200,5 @@ function knownOf({ methods, options }: SweepLock): KnownLock {
 async function note(inputs: Record<string, string>, what: string, data: Parameters<typeof dataInputs>[0]) {
   for (const [key, value] of Object.entries({ ...(await dataInputs(data)), ...taskInput(data) })) {
     inputs[`${what} ${key}`] = value;
-  }
-}
-
-/** Does something, and says in which part of the plan it failed. */
-async function within<T>(where: string, act: () => Promise<T>): Promise<T> {
-  try {
-    return await act();
-  } catch (error) {
-    if (error instanceof InputError) throw new InputError(`${where}: ${error.message}`);
-    throw error;
   }
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { attackOptions, budgetsOfSuites } from '../../experiments/index.js';
+import { composition } from '../../attacks/index.js';
+import { attackOptions, budgetsOfSuites, knownAttacks } from '../../experiments/index.js';
 import { readFileCapped } from '../../formats/index.js';
 import { lockMethods } from '../../locks/index.js';
 import { InputError, optionsOf } from '../../registry/index.js';
@@ -112,6 +113,9 @@ export async function readPlan(path: string): Promise<SweepPlan> {
     const twice = names.findIndex((each, index) => names.indexOf(each) !== index);
     if (twice !== -1) throw new InputError(`${path}: ${part}.${twice}.name: ${names[twice]} is given twice`);
   }
+  for (const [index, attacks] of plan.attacks.entries()) {
+    await within(`${path}: attacks.${index}`, async () => knownAttacks(attacks));
+  }
   for (const [index, { released, unlocked, sham }] of plan.models.entries()) {
     const at = `${path}: models.${index}`;
     if (released === undefined && unlocked === undefined) {
@@ -125,6 +129,16 @@ export async function readPlan(path: string): Promise<SweepPlan> {
     }
   }
   return plan;
+}
+
+/** Does something, and says in which part of the plan it failed. */
+export async function within<T>(where: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (error instanceof InputError) throw new InputError(`${where}: ${error.message}`);
+    throw error;
+  }
 }
 
 /** The same with a list in the place of each only element, one level down in the parts of the plan. */
@@ -166,6 +180,7 @@ function explain(issue: z.core.$ZodIssue): string {
 /** The keys that the plan has at a place. */
 function keysAt(path: readonly PropertyKey[]): string[] {
   if (path.length === 0) return Object.keys(sweepPlan.shape);
+  if (path[0] === 'attacks' && path[2] === 'compositions' && path.length === 4) return Object.keys(composition.shape);
   if (path.length > 2) return [];
   const parts = { models: plannedModel, locks: plannedLock, attacks: plannedAttacks };
   return Object.keys(parts[path[0] as keyof typeof parts]?.shape ?? {});

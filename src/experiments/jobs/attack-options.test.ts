@@ -97,7 +97,7 @@ describe('the attacks of a plan', () => {
       'attacks: expected options of reset for clip-reset, found none',
     );
     expect(() => plan({ attacks: ['lora', 'lora'] })).toThrow('expected each attack once');
-    expect(() => plan({ attacks: ['lorra'] })).toThrow(/^attack\.attacks\.0: /);
+    expect(() => plan({ attacks: ['lorra'] })).toThrow(/^attack: expected one of .* did you mean "lora"\?$/);
   });
 });
 
@@ -132,6 +132,53 @@ describe('the search of an attack', () => {
     expect(() => plan({ trials: 8 })).toThrow('trials: expected a search by sobol or asha, found grid');
     expect(() => plan({ search: 'grid', searchSchedules: ['cosine'] })).toThrow('searchSchedules: expected a search');
     expect(() => plan({ search: 'sobol', searchRates: [1, 0.1] })).toThrow('expected the smaller number first');
+  });
+});
+
+describe('attacks of a composition', () => {
+  const plan = (options: unknown) => attackPlan(dataSpec.parse({}), parseOptions(attackOptions, options, 'attack'));
+  const compositions = [
+    { name: 'cut', transforms: ['clip'], trained: 'lora' },
+    { name: 'mixed', transforms: [{ name: 'interpolate', options: { parent: './base' } }] },
+    { name: 'norms-ema', trained: 'norms-biases', optimizers: ['sgd'] },
+  ];
+
+  it('are tried where they are named, and beside a suite', () => {
+    const found = plan({ attacks: ['cut', 'mixed', 'norms-ema'], compositions });
+    expect(found.attacks).toEqual(['cut', 'mixed', 'norms-ema']);
+    expect(found.defined?.map(({ name, adaptive }) => [name, adaptive])).toEqual([
+      ['cut', true],
+      ['mixed', true],
+      ['norms-ema', false],
+    ]);
+    expect(modelsOfPlan(found)).toEqual(['./base']);
+    for (const options of [{}, { suite: 'quick' }]) {
+      expect(plan({ ...options, compositions }).attacks).toEqual([
+        ...attacksOfSuite('quick'),
+        'cut',
+        'mixed',
+        'norms-ema',
+      ]);
+    }
+    expect(plan({ suite: 'full', adaptive: false, compositions }).attacks?.slice(-2)).toEqual(['distil', 'norms-ema']);
+    expect(plan({ attacks: ['cut'], compositions: compositions.slice(0, 1), lora: { rank: 4 } }).trained).toEqual({
+      lora: { rank: 4, alpha: 32 },
+    });
+  });
+
+  it('are refused where one is not tried, cannot be, or is not known', () => {
+    expect(() => plan({ attacks: ['cut', 'lora'], compositions })).toThrow(
+      /^compositions: expected mixed among the attacks that are tried, found cut, lora$/,
+    );
+    expect(() => plan({ attacks: ['cut'], adaptive: false, compositions: compositions.slice(0, 1) })).toThrow(
+      'attacks: expected adaptive attacks for cut, found none',
+    );
+    expect(() => plan({ optimizers: ['adamw'], compositions })).toThrow(
+      'optimizers: expected sgd for norms-ema, found adamw',
+    );
+    expect(() => plan({ attacks: ['cutt', 'mixed'], compositions })).toThrow(
+      /^attack: expected one of .*cut, mixed, norms-ema, found "cutt"; did you mean "cut"\?$/,
+    );
   });
 });
 

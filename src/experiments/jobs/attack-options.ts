@@ -4,9 +4,14 @@ import {
   type AttackChoice,
   type AttackSetting,
   attacks,
+  attacksOf,
   attacksOfSuite,
+  compositions,
+  definedAttack,
   type Measure,
   modelsRead,
+  optimizersOf,
+  optionsOfTransforms,
   type SpaceSearch,
   suites,
   type Transform,
@@ -16,7 +21,14 @@ import {
   usualUtilityDrop,
 } from '../../attacks/index.js';
 import type { DataSpec } from '../../data/index.js';
-import { type Configurable, InputError, optionsOf, optionsUnder, parseOptions } from '../../registry/index.js';
+import {
+  type Configurable,
+  InputError,
+  optionsOf,
+  optionsUnder,
+  parseOptions,
+  type Registry,
+} from '../../registry/index.js';
 import {
   chosenOptimizer,
   chosenSchedule,
@@ -130,12 +142,13 @@ function choiceOfAttacks() {
   const parts = trainedParts.entries().filter(({ name }) => isExtra(({ trained }) => trained.name === name));
   return {
     attacks: z
-      .array(z.enum(attacks.names() as [string, ...string[]]))
+      // Known names stand in help; whether a name is one of them, or of a composition, says knownAttacks.
+      .array(z.string().min(1).max(64).meta({ enum: attacks.names() }))
       .min(1)
       .refine((found) => new Set(found).size === found.length, { message: 'expected each attack once' })
       .optional()
       .describe(
-        `names of the attacks to try (see weightlock list attacks), beside the floor; default ${attacksOfSuite('quick').join(', ')}`,
+        `names of the attacks to try (see weightlock list attacks), beside the floor, or of compositions that a file of options writes (docs/sweep.md); default ${attacksOfSuite('quick').join(', ')}`,
       ),
     suite: z
       .enum(suites)
@@ -143,6 +156,12 @@ function choiceOfAttacks() {
       .describe(
         `attacks to try by a list instead of by their names: ${suites.map((name) => `${name} has ${attacksOfSuite(name).length}`).join(', ')}; those whose parts can do nothing, or are turned off, are left out; quick brings a budget of its own where none is given`,
       ),
+    compositions: compositions
+      .optional()
+      .describe(
+        'attacks of your own, made of transforms and a trained part (docs/sweep.md); tried beside a suite, or where attacks names them',
+      )
+      .meta({ fileOnly: true }),
     ...(optionsOf('attacks', [...extras, ...parts].map(configurable), { partsOf: true }) as Record<never, z.ZodType>),
   };
 }
@@ -257,23 +276,44 @@ export function transformOptions(options: AttackOptions): TransformOptions {
 }
 
 /**
+ * The attacks that options may name.
+ *
+ * @throws InputError for the name of one that is not known, and for a composition that is not tried.
+ */
+export function knownAttacks({ attacks: named, compositions: given = [] }: AttackOptions): Registry<Attack> {
+  const all = attacksOf({ defined: given.map(definedAttack) });
+  for (const name of named ?? []) all.get(name);
+  const idle = named && given.find(({ name }) => !named.includes(name));
+  if (idle)
+    throw new InputError(
+      `compositions: expected ${idle.name} among the attacks that are tried, found ${named.join(', ')}`,
+    );
+  return all;
+}
+
+/**
  * What options say of the attacks that are named: which, and the options of their parts.
  *
  * @throws InputError for options of a part that no attack has which is tried, and for an attack whose transforms are not to be used.
  */
 function namedAttacks(options: AttackOptions, learned: TransformOptions): AttackChoice {
-  const { attacks: named, suite } = options;
+  const { attacks: named, suite, compositions: written = [] } = options;
   if (named && suite) throw new InputError(`suite: expected attacks by a suite or by their names, found both`);
   // Of a suite, unlike of names, what cannot be done is left out.
-  const isAllowed = (name: string) => options.adaptive || !attacks.get(name).adaptive;
-  const names = named ?? (suite && attacksOfSuite(suite).filter(isAllowed));
+  const all = knownAttacks(options);
+  const isAllowed = (name: string) => options.adaptive || !all.get(name).adaptive;
+  const defined = written.map(({ name }) => all.get(name));
+  // Attacks that somebody wrote are tried beside those that are usual.
+  const usually = suite ?? (defined.length > 0 ? 'quick' : undefined);
+  const listed = usually && [...attacksOfSuite(usually), ...written.map(({ name }) => name)];
+  const names = named ?? listed?.filter(isAllowed);
   const refused = named?.find((name) => !isAllowed(name));
   if (refused !== undefined) throw new InputError(`attacks: expected adaptive attacks for ${refused}, found none`);
-  const chosen = (names ?? attacksOfSuite('quick')).map((name) => attacks.get(name));
+  const chosen = (names ?? attacksOfSuite('quick')).map((name) => all.get(name));
   const given: Readonly<Record<string, unknown>> = options;
   const steps = new Set(chosen.flatMap((attack) => attack.transforms.map(({ name }) => name)));
   const parts = new Set(chosen.map(({ trained }) => trained.name));
-  const groups = Object.keys(choiceOfAttacks()).filter((key) => key !== 'attacks' && key !== 'suite');
+  const groups = Object.keys(choiceOfAttacks()).filter((key) => !['attacks', 'suite', 'compositions'].includes(key));
   const idle = groups.find((name) => given[name] !== undefined && !steps.has(name) && !parts.has(name));
   if (idle !== undefined) {
     throw new InputError(
@@ -289,7 +329,8 @@ function namedAttacks(options: AttackOptions, learned: TransformOptions): Attack
   const available: Record<string, TransformOptions[string]> = options.adaptive ? { ...usual } : {};
   for (const attack of names ? chosen : []) {
     for (const { name } of attack.transforms) {
-      if (name in usual && usual[name] === undefined) {
+      const { [name]: own = {} } = attack.transformOptions ?? {};
+      if (name in usual && usual[name] === undefined && Object.keys(own).length === 0) {
         if (!named) continue;
         throw new InputError(`attacks: expected options of ${name} for ${attack.name}, found none`);
       }
@@ -302,7 +343,11 @@ function namedAttacks(options: AttackOptions, learned: TransformOptions): Attack
       return own ? [[name, own]] : [];
     }),
   );
-  return { ...(names && { attacks: names, trained: ofParts, searchesParts: true }), transforms: available };
+  return {
+    ...(names && { attacks: names, trained: ofParts, searchesParts: true }),
+    ...(defined.length > 0 && { defined }),
+    transforms: available,
+  };
 }
 
 /**
@@ -310,17 +355,18 @@ function namedAttacks(options: AttackOptions, learned: TransformOptions): Attack
  *
  * @param named - Whether attacks were asked for by their names: what a suite cannot do is left out.
  */
-function requireAble(
-  { attacks: names, transforms: available = {} }: AttackChoice,
-  setting: AttackSetting,
-  named: boolean,
-) {
-  for (const attack of (names ?? attacksOfSuite('quick')).map((name) => attacks.get(name))) {
+function requireAble(choice: AttackChoice, setting: AttackSetting, named: boolean) {
+  const all = attacksOf(choice);
+  for (const attack of (choice.attacks ?? attacksOfSuite('quick')).map((name) => all.get(name))) {
     const { name, trained, transforms: steps } = attack;
+    const found = setting.optimizers.map((each) => each.name).join(', ');
     if (named && trained.choose?.(setting.optimizers).length === 0) {
-      const found = setting.optimizers.map((each) => each.name).join(', ');
       throw new InputError(`attacks: expected an optimizer that needs the gradient alone for ${name}, found ${found}`);
     }
+    if (attack.optimizers && optimizersOf(attack, setting.optimizers).length === 0) {
+      throw new InputError(`optimizers: expected ${attack.optimizers.join(' or ')} for ${name}, found ${found}`);
+    }
+    const available = optionsOfTransforms(attack, choice.transforms ?? {});
     if (steps.some((step) => available[step.name] === undefined)) continue;
     for (const { name: step, options, lacks } of steps) {
       if (!lacks) continue;
@@ -397,7 +443,12 @@ export function attackPlan(
  *
  * @throws InputError when an option is not what it must be.
  */
-export function modelsOfPlan({ attacks: names = [], transforms: available = {} }: AttackPlan): string[] {
-  const steps = names.flatMap((name) => attacks.get(name).transforms);
-  return [...new Set(steps.flatMap(({ name }) => modelsRead([{ name, options: available[name] ?? {} }])))];
+export function modelsOfPlan({ attacks: names = [], transforms: given = {}, ...plan }: AttackPlan): string[] {
+  const all = attacksOf(plan);
+  const read = names.flatMap((name) => {
+    const attack = all.get(name);
+    const available = optionsOfTransforms(attack, given);
+    return modelsRead(attack.transforms.map((step) => ({ name: step.name, options: available[step.name] ?? {} })));
+  });
+  return [...new Set(read)];
 }
