@@ -158,11 +158,11 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
       rows: { start: string; kind: string; optimizer: string }[];
       report: string;
     };
-    // Thirteen trained starts (unlocked as it is, rescaled, reset, both; locked the same, and each of them clipped; random
-    // weights), those as they are with three optimizers, and two frozen uses, each for cost and score; three white-box uses, of
+    // Fourteen trained starts (unlocked as it is, rescaled, reset, both; locked the same, and each of them clipped; random
+    // weights as they are and rescaled), those as they are with three optimizers, and two frozen uses, each for cost and score; three white-box uses, of
     // which only the score is measured.
-    expect(new Set(rows.map(({ start, kind }) => `${start} ${kind}`)).size).toBe(18);
-    expect(rows).toHaveLength(2 * (3 * 3 + 10 + 2) + 3);
+    expect(new Set(rows.map(({ start, kind }) => `${start} ${kind}`)).size).toBe(19);
+    expect(rows).toHaveLength(2 * (3 * 3 + 11 + 2) + 3);
     const page = readFileSync(resolve(root, report), 'utf8');
     expect(page).not.toMatch(/(src|href)=["']?https?:/);
     // Three charts, each for wide and narrow screens.
