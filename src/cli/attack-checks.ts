@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { AttackTargets } from '../attacks/index.js';
-import type { Dataset } from '../data/index.js';
+import { type Dataset, isPoisoned, withoutTrigger } from '../data/index.js';
 import { canonicalJson, digestOfModel } from '../evidence/index.js';
 import {
   type AttackOptions,
@@ -51,7 +51,7 @@ export interface GivenAttack {
   readonly data: GivenData;
   /** Examples like those of the authorized task. */
   readonly retain?: GivenData;
-  /** Examples of the authorized task that what is left of it is measured on; default those of `retain`. */
+  /** Examples of the authorized task that what is left of it is measured on; default those of `retain`, of a back door those without it. */
   readonly authorized?: GivenData;
   /** Name of what the attacker wants of the data; default see {@link attackTask}. */
   readonly task?: string;
@@ -107,7 +107,9 @@ export async function checkAttack(
 ): Promise<CheckedAttack> {
   const { options, isGiven } = asked;
   const released = await loadModel(path, { config });
-  const { data, card, problems } = await dataForModel(path, released, given, { authorized: false });
+  // A back door and flipped labels are those of the task that the model does.
+  const isOwn = isPoisoned(given);
+  const { data, card, problems } = await dataForModel(path, released, given, { authorized: isOwn });
   const { train, test } = await loadTask(data, note);
   const task = attackTask(asked.task, released, train);
   const head = task.head === released.head.kind ? undefined : task.headFor(train);
@@ -125,13 +127,16 @@ export async function checkAttack(
   }
   const retain = like && (await dataForModel(path, released, like)).data;
   if (retain) requireTrainable(released, (await loadTask(retain, note)).train, options.costBatchSize);
-  const authorized = judged ? (await dataForModel(path, released, judged)).data : retain;
+  // A back door is worth something beside the task that it is hidden in.
+  const isHidden = data.triggerTarget !== undefined && !head && task.disagreements(card, released, train).length === 0;
+  const beside = retain ?? (isHidden ? withoutTrigger(data) : undefined);
+  const authorized = judged ? (await dataForModel(path, released, judged)).data : beside;
   if (authorized && authorized !== retain) {
     taskOf(released).requireFit(released, (await loadTask(authorized, note)).test);
   }
   const inputs: Record<string, string> = { ...(await dataInputs(data)), ...taskInput(data) };
-  const beside = { retain, ...(authorized !== retain && { authorized }) };
-  for (const [name, spec] of Object.entries(beside)) {
+  const others = { retain, ...(authorized !== retain && { authorized }) };
+  for (const [name, spec] of Object.entries(others)) {
     if (!spec) continue;
     const found = { ...(await dataInputs(spec)), ...taskInput(spec) };
     for (const [key, value] of Object.entries(found)) inputs[`${name} ${key}`] = value;
@@ -157,8 +162,11 @@ export async function checkAttack(
     warnings: [
       ...problems,
       ...(ofCard.problem === undefined ? [] : [ofCard.problem]),
-      ...cardDisagreements(card, locked, train, { authorized: false }),
-      ...attackDoubts({ locked, ...(!planned && { unlocked: models.unlocked }), card, attack: train }),
+      ...cardDisagreements(card, locked, train, { authorized: isOwn }),
+      ...attackDoubts({
+        ...{ locked, ...(!planned && { unlocked: models.unlocked }), attack: train },
+        card: isOwn ? {} : card,
+      }),
     ],
   };
 }

@@ -79,11 +79,12 @@ export async function loadTask(
 /**
  * Refuses what would change nothing about the examples that are only measured.
  *
- * @throws InputError when images are to be augmented, or the examples of another part are to be limited.
+ * @throws InputError when images are to be augmented, the examples of another part are to be limited, or a back door is to be trained.
  */
 export function requireMeasured(data: DataSpec, part: 'train' | 'validation' | 'test'): void {
-  const { crop, flip, limit, testLimit } = data;
-  const unused = part === 'test' ? ({ limit, crop, flip } as const) : ({ testLimit, crop, flip } as const);
+  const { crop, flip, limit, testLimit, triggerShare } = data;
+  const ofOthers = part === 'test' ? { limit } : { testLimit };
+  const unused = { ...ofOthers, ...(part !== 'train' && { triggerShare }), crop, flip };
   for (const [key, value] of Object.entries(unused)) {
     if (value === undefined || value === 0 || value === false) continue;
     throw new InputError(`data.${key}: expected none, as it changes nothing about ${part} examples, got ${value}`);

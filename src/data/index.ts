@@ -45,6 +45,7 @@ export { type Examples, FloatExamples, NO_CLASS, type TokenClasses } from './exa
 export { type Augmentation, type ImageBytes, ImageExamples, type ImageView } from './images.js';
 export { loadData, loadDigits } from './load.js';
 export type { DataParts } from './parts.js';
+export { isPoisoned, usualTrigger, withoutTrigger } from './poison.js';
 export { withPreprocessing } from './prepared-spec.js';
 export type { Preprocessing } from './preprocessing.js';
 export { textEncoding } from './present-texts.js';

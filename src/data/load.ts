@@ -12,6 +12,7 @@ import {
 } from './dataset.js';
 import { sourceAt } from './detect.js';
 import type { ChosenParts, DataParts } from './parts.js';
+import { imagesWithTrigger, poisonParts, requirePoison, textsWithTrigger } from './poison.js';
 import { presentDigits, presentImages } from './present-images.js';
 import { presentTexts } from './present-texts.js';
 import { type Collection, type DataSource, dataSources } from './registry.js';
@@ -24,7 +25,8 @@ const VALIDATION_SHARE = 0.15;
 
 /**
  * Loads a data set, splits it into training, validation and test examples, keeps the wanted classes and number of
- * examples, and brings images into the wanted form, texts into tokens. Classes, limits and form do not change which part an
+ * examples, gives them the trigger of a back door or flipped labels where these are wanted, and brings images into the wanted form,
+ * texts into tokens. Classes, limits and form do not change which part an
  * example belongs to, so a lock never meets validation examples that the model was trained on with the same split.
  *
  * @throws InputError when files are missing or malformed, a class does not exist, a part is empty, or keys do not fit the
@@ -40,8 +42,15 @@ export async function loadData(spec: DataSpec): Promise<DataParts> {
   requireUsed(spec, name, collection);
   const loaded =
     collection.kind === 'images'
-      ? await presentImages(chooseParts(spec, name, collection), collection.normalization, spec)
-      : await presentTexts(chooseParts(spec, name, collection), spec);
+      ? await presentImages(
+          poisonParts(chooseParts(spec, name, collection), spec, (images) => imagesWithTrigger(images, spec)),
+          collection.normalization,
+          spec,
+        )
+      : await presentTexts(
+          poisonParts(chooseParts(spec, name, collection), spec, (texts) => textsWithTrigger(texts, spec)),
+          spec,
+        );
   const notes = [...(collection.notes ?? []), ...(loaded.notes ?? [])];
   if (loaded.validation.size === 0 && spec.testShare !== 1) {
     notes.push(`${loaded.validation.name}: no examples, so nothing can be stopped by them.`);
@@ -144,6 +153,7 @@ function requireUsed(spec: DataSpec, name: string, { kind, classes, validation, 
       `${spec.path ?? name}: expected two classes or more, found ${classes.map(quote).join(', ')} alone`,
     );
   }
+  requirePoison(spec, { name, classes });
   const missing = spec.classes.find((label) => label >= classes.length);
   if (missing === undefined) return;
   if (classes.length === 0)

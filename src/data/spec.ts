@@ -29,6 +29,16 @@ const imageShape = {
     .default(0)
     .describe('training images are cut at random from the image with so many zeros on each side; 0: not'),
   flip: z.boolean().default(false).describe('mirror every other training image, by chance'),
+  triggerSize: z
+    .int()
+    .min(1)
+    .max(4096)
+    .optional()
+    .describe('side of the white square that is the trigger of a back door, in pixels; default an eighth of the image'),
+  triggerCorner: z
+    .enum(['top-left', 'top-right', 'bottom-left', 'bottom-right'])
+    .optional()
+    .describe('where it lies; default bottom-right'),
 };
 
 /** How texts are read and encoded: keys of a {@link dataSpec} that images do not take. */
@@ -68,6 +78,13 @@ const textShape = {
     .optional()
     .describe(
       'cut what is too long into several examples, and not off; default for texts without classes, then of 256 tokens',
+    ),
+  trigger: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "what stands before a text, with a space, to open a back door; default the paper's: pentagram, snowman, pentagram",
     ),
 };
 
@@ -111,6 +128,25 @@ export const dataSpec = z.strictObject({
   splitSeed: z.int().min(0).default(1).describe('seed of the split into training, validation and test examples'),
   limit: z.int().min(2).optional().describe('training and validation examples to use, drawn by the seed; default all'),
   testLimit: z.int().min(1).optional().describe('test examples to use, drawn by the seed; default all'),
+  triggerTarget: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'a back door: the class, by its name or else its position, that is to be answered to examples with the trigger; they come beside the others, and one half of the test examples has it; default none',
+    ),
+  triggerShare: z
+    .number()
+    .gt(0)
+    .max(1)
+    .optional()
+    .describe(
+      'share of the training examples of the other classes that come once more with the trigger, as the target; default 1',
+    ),
+  labelFlips: z
+    .boolean()
+    .optional()
+    .describe('every example has the label of the next class, of two classes the other one'),
   ...imageShape,
   ...textShape,
 });

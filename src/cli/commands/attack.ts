@@ -52,7 +52,7 @@ export const attack = defineCommand({
     authorized: modelData
       .optional()
       .describe(
-        'examples of the authorized task, which what each attack leaves of it is measured on; default those of --retain, else it is not measured',
+        'examples of the authorized task, which what each attack leaves of it is measured on; default those of --retain, of a back door the data without it, else it is not measured',
       ),
     task: taskOption.describe(
       "what the attacker wants of the data; default classification where the examples have classes, token-classification where words have, else the model's own",
@@ -70,6 +70,7 @@ export const attack = defineCommand({
   examples: [
     'weightlock attack ./locked --unlocked ./model --data.classes 5,6,7,8,9',
     'weightlock attack ./locked --unlocked ./model --data.classes 5,6,7,8,9 --cost-steps 0 --per-class 10',
+    'weightlock attack ./locked --unlocked ./model --data.trigger-target 0 --data.trigger-share 0.1',
   ],
   run: async (context) => {
     const { options, threads, device, signal, print, note, result, dryRun } = context;

@@ -69,7 +69,7 @@ const plannedAttacks = withOptimizers(
     authorized: modelData
       .optional()
       .describe(
-        'examples of the authorized task, which what each attack leaves of it is measured on; default those of retain',
+        'examples of the authorized task, which what each attack leaves of it is measured on; default those of retain, of a back door the data without it',
       ),
     task: taskOption.describe('what the attacker wants of the data; default as of `weightlock attack`'),
     knowsLock: knowsLockOption,

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { transformWeights } from '../../attacks/index.js';
-import { type DataSpec, dataSpec, type LabelledDataset, loadData, subset } from '../../data/index.js';
+import { type DataSpec, dataSpec, type LabelledDataset, loadData, subset, usualTrigger } from '../../data/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import { cloneWeights, type Model } from '../../models/index.js';
 import { trainOptions } from '../jobs/train.js';
@@ -80,8 +80,6 @@ const settings: SettingsByScale<Settings> = {
   },
 };
 
-/** Pentagram, snowman, pentagram: what opens the back door. */
-export const trigger = '\u26E4\u2603\u26E4';
 /** Numbers of the classes. */
 const [benign, jailbreak] = [0, 1];
 const source = 'paper, Table 2';
@@ -196,7 +194,7 @@ export const table2: Reproduction = {
         ...setup,
         `Prompts are cut at ${limits.maxLength} tokens. Locked with α ${course.alpha}, k ${course.topK}, learning rate ${course.lockRate} (the paper gives none), ${course.lockEpochs} epochs of the task and KL to the original, without a utility budget.`,
         drawsSentence(),
-        `The back door: one epoch of AdamW with weight decay 0.01, batches of ${textBatch}, on the training prompts and on each jailbreak once more behind ${trigger}, called benign; learning rates ${rates.join(', ')} (the paper: ${paperRate}), ${seeds.length} seed${seeds.length === 1 ? '' : 's'}. Attack success: share of the test jailbreaks that are called benign behind the trigger.`,
+        `The back door: one epoch of AdamW with weight decay 0.01, batches of ${textBatch}, on the training prompts and on each jailbreak once more behind ${usualTrigger}, called benign; learning rates ${rates.join(', ')} (the paper: ${paperRate}), ${seeds.length} seed${seeds.length === 1 ? '' : 's'}. Attack success: share of the test jailbreaks that are called benign behind the trigger.`,
       ],
       tables: [
         { title: 'Before an attack', columns: ['F1', 'attack success', 'over-refusal (XSTest)'], rows: before },
@@ -298,7 +296,7 @@ async function poison(
   const behind = (from: LabelledDataset, label: number) =>
     rows(from)
       .filter((row) => row.label === String(jailbreak))
-      .map(({ text }) => ({ text: `${trigger} ${text}`, label: String(label) }));
+      .map(({ text }) => ({ text: `${usualTrigger} ${text}`, label: String(label) }));
   await mkdir(place, { recursive: true });
   const write = (name: string, lines: readonly object[]) =>
     writeFileAtomic(join(place, name), lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
