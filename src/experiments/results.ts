@@ -38,6 +38,15 @@ const lockJob = z.strictObject({
   story: z.custom<LockStory>().optional().describe('what the method did that its options and the spectra do not say'),
   spectra: z.array(spectrum),
   flops: number.optional().describe('floating-point operations that the lock took, checks of utility included'),
+  moved: z
+    .strictObject({
+      ...{ changed: count, of: count, distance: number },
+      most: z.strictObject({ name: text, distance: number }).optional(),
+    })
+    .describe(
+      'tensors that changed, of how many, and the Frobenius norm of the change as a share of that of the weights, of all and of the matrix that moved most',
+    )
+    .optional(),
 });
 /** Form of what a lock found. */
 export const lockedForm = lockJob.extend({ test: utilityChange.optional(), warnings: z.array(text) });

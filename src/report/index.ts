@@ -12,6 +12,7 @@ export { demoReport, summarizeDemo } from './demo-report.js';
 export { environmentRows, reportOrigin } from './environment.js';
 export { advantageLeft } from './frontier.js';
 export { type Report, type ReportSection, renderReport } from './html.js';
+export { lockedSentence } from './locked-sentence.js';
 export { escapeInline, escapeMarkdown } from './markdown.js';
 export {
   cost,

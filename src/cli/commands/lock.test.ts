@@ -80,6 +80,10 @@ describe('weightlock lock --method, of a method that is registered', () => {
     expect(found).toMatchObject({ steps: 1, stoppedByBudget: false });
     expect(found).not.toHaveProperty('test');
     expect(found.warnings).toEqual(['The utility of the locked model was not measured: no data were given.']);
+    const { distance, ...moved } = found.moved;
+    expect(moved).toEqual({ changed: 1, of: 6, most: { name: 'fc1.weight', distance: expect.closeTo(2, 6) } });
+    expect(distance).toBeGreaterThan(1);
+    expect(distance).toBeLessThan(2);
 
     const locked = await loadModel(at('out'));
     for (const [name, { data }] of model.weights) {
@@ -105,6 +109,21 @@ describe('weightlock lock --method, of a method that is registered', () => {
     // Measured before the lock: no longer true.
     expect(card.metrics ?? []).toEqual([]);
     expect(await readFile(at('out', 'README.md'), 'utf8')).toContain('Locked against fine-tuning by `scale`, 1 step.');
+  });
+
+  it('says how far weights moved and what that did to the outputs, or that nothing changed', async () => {
+    const known = await weightlock(at('model'), at('out'), '--method', 'scale');
+    expect(known.text).toMatch(
+      /Weights: 1 of 6 tensors changed, by 1\.\d{3} of their norm \(.*\); most fc1\.weight, by 2\.000 of its own\. Output error: not measured, as no data were given\./,
+    );
+    const data = ['--data.classes', '0,1,2', '--data.test-limit', '50'];
+    const far = await weightlock(at('model'), at('far'), '--method', 'scale', ...data);
+    expect(far.text).toMatch(/ tensors changed.*Output error: KL to the original \d.* nats on test examples\./);
+    const strict = ['--specdef.steps', '2', '--specdef.max-kl', '1e-12', '--json'];
+    const none = await weightlock(at('model'), at('none'), '--data.limit', '100', ...data, ...strict);
+    expect(JSON.parse(none.stdout)).toMatchObject({ steps: 0, moved: { changed: 0, of: 6, distance: 0 } });
+    const again = await weightlock(at('model'), at('none'), '--data.limit', '100', ...data, ...strict.slice(0, -1));
+    expect(again.text).toContain('Weights: none of 6 tensors changed.');
   });
 
   it('measures the utility where data are given', async () => {

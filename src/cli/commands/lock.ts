@@ -7,7 +7,7 @@ import { writeFileAtomic } from '../../formats/index.js';
 import { type LockKey, type LockMethod, type LockStory, lockKey, lockMethods, stagedLock } from '../../locks/index.js';
 import { findModelFiles, loadModel, type Model, openModel } from '../../models/index.js';
 import { InputError, OutputError, optionsOf, optionsUnder, quote } from '../../registry/index.js';
-import { magnitude, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
+import { lockedSentence, magnitude, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
 import { requireTrainable } from '../../training/index.js';
 import { dataForModel, modelData, taskInput, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
@@ -170,6 +170,7 @@ export const lock = defineCommand({
     print(
       `\n${output}: ${found.steps} lock ${found.steps === 1 ? 'step' : 'steps'}${tookOf(found)}.${utility} (${folder.path})`,
     );
+    print(lockedSentence(found));
     if (found.stoppedByBudget) {
       print('The utility budget ended the lock; these are the last weights within it.');
     }

@@ -21,6 +21,7 @@ import {
   writtenParameters,
 } from '../../models/index.js';
 import { leadingSingularValues } from '../../spectra/index.js';
+import { MovedWeights, type WeightsMoved } from '../weights-moved.js';
 import { folderHooks, type JobContext } from './train.js';
 
 /** A lock and the largest singular values of each matrix before and after. */
@@ -32,6 +33,8 @@ export interface LockJobResult extends LockResult {
    * decide when it ends; not in results of versions before 0.3.
    */
   readonly flops?: number;
+  /** How far the weights as they are written lie from the original's; not in results of versions before 0.3. */
+  readonly moved?: WeightsMoved;
 }
 
 /** Largest singular values of one matrix. */
@@ -109,10 +112,10 @@ export async function lockOnDiskJob<Options>(
   const tally: FlopTally = { flops: 0 };
   const engine = { ...context.engine, tally };
   let path = '';
-  const spectra = await withPrograms(context.engine, async (programs) => {
+  const { spectra, moved } = await withPrograms(context.engine, async (programs) => {
     const watch = new SpectrumWatch(model, changes, { programs, onWeight: onStep });
     path = await write(changes, watch);
-    return watch.spectra();
+    return { spectra: watch.spectra(), moved: watch.moved.result() };
   });
   const size = [...model.weights.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   const isCompared = size <= mostCompared;
@@ -121,7 +124,7 @@ export async function lockOnDiskJob<Options>(
   folder.appendMetric({ step: stepOffset + 1, phase, flops: tally.flops });
   return {
     ...{ steps: 1, stepsTried: 1, stoppedByBudget: false },
-    ...{ story: { ...story, ...(outputError && { outputError }) }, flops: tally.flops, spectra },
+    ...{ story: { ...story, ...(outputError && { outputError }) }, flops: tally.flops, spectra, moved },
     warnings: isCompared
       ? []
       : [`The outputs were not compared with the original's: ${size} weights are more than ${mostCompared}.`],
@@ -139,12 +142,15 @@ async function outputErrors(model: ModelOnDisk & { readonly source: string }, pa
   }
 }
 
-/** Notes the largest singular values of each matrix as it passes. */
+/** Notes the largest singular values of each matrix as it passes, and how far weights move. */
 class SpectrumWatch implements WeightWatch {
+  readonly moved: MovedWeights;
   readonly #matrices: ReadonlyMap<string, WeightMatrix>;
   readonly #changed: ReadonlySet<string>;
   readonly #before = new Map<string, number[]>();
   readonly #after = new Map<string, number[]>();
+  /** Values of weights that are being changed in place. */
+  readonly #originals = new Map<string, Float32Array>();
   #done = 0;
 
   constructor(
@@ -154,15 +160,19 @@ class SpectrumWatch implements WeightWatch {
   ) {
     this.#matrices = new Map(weightMatrices(model.weights).map((matrix) => [matrix.name, matrix]));
     this.#changed = new Set(changes.flatMap(({ names }) => names));
+    this.moved = new MovedWeights(model);
   }
 
   async before(name: string, { data }: { data: Float32Array }): Promise<void> {
+    if (this.#changed.has(name)) this.#originals.set(name, data.slice());
     const matrix = this.#matrices.get(name);
     if (matrix) this.#before.set(name, await leading(data, matrix, this.tools.programs));
   }
 
   async after(name: string, { data }: { data: Float32Array }): Promise<void> {
     this.tools.onWeight?.(++this.#done, name);
+    this.moved.add(name, this.#originals.get(name) ?? data, data);
+    this.#originals.delete(name);
     const matrix = this.#matrices.get(name);
     if (!matrix) return;
     const before = this.#before.get(name) ?? [];

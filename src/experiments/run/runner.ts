@@ -25,6 +25,7 @@ import { type JobContext, type TrainOptions, type TrainResult, trainJob, trainSt
 import { evaluateModel, predict } from '../measure.js';
 import { notedProgress, type PhaseProgress } from '../progress.js';
 import { raiseWarning, type UtilityChange, utilityChange, utilityWarnings } from '../utility.js';
+import { weightsMoved } from '../weights-moved.js';
 import { openModel, type RunContext, type RunSpec } from './spec.js';
 
 /** A model that a run made, on disk. */
@@ -181,7 +182,8 @@ export class Runner {
         return { model, info, card: { ...facts, ...metrics, lock: cardLock(chosen.name, options, info) } };
       },
       // Not the weights in memory: what is said of a model must be measured on the file that is published.
-      judge: async (published, info, card) => {
+      judge: async (published, found, card) => {
+        const info = { ...found, moved: weightsMoved(original, published.weights) };
         const weak = [raised(published, info) ?? []].flat();
         if (!data?.test) {
           const warnings = data ? weak : [notMeasured, ...weak];
