@@ -33,11 +33,15 @@ describe.skipIf(!hasSharedData)('reproduce, at scale smoke', () => {
     expect(tables[0].rows[0].cells[0]).toEqual({ paper: 0.804, ours: [0.804] });
   });
 
-  it('frontier judges every lock that has what it needs, and the control', () => {
+  it('frontier judges every lock that has what it needs, and a control of each training', () => {
     const { frontier, setup } = reproduceSmoke('frontier', root);
     const all = lockMethods.names().filter((name) => !lockMethods.get(name).needsAdversary);
-    expect(frontier?.points.map(({ method }) => method).sort()).toEqual([...all, 'sham lock'].sort());
-    for (const { lost, flops } of frontier?.points ?? []) {
+    const points = frontier?.points ?? [];
+    const locks = points.filter((point) => point.class !== undefined);
+    expect(locks.map(({ method }) => method).sort()).toEqual(all.sort());
+    const controlled = points.flatMap(({ controls = [] }) => controls);
+    expect(controlled.sort()).toEqual(all.filter((name) => lockMethods.get(name).sham));
+    for (const { lost, flops } of points) {
       expect(lost).toHaveLength(2);
       expect(flops).toBeGreaterThan(0);
     }

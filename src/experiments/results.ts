@@ -242,12 +242,22 @@ const demo = attacked.extend({
   unauthorized: z.strictObject({ train: count, test: count }),
 });
 
+const reach = z.strictObject({
+  attack: text,
+  value: number,
+  ranOut: z.boolean().optional(),
+  flops: number.optional(),
+});
 const advantageLeft = z.strictObject({
   ratio: number,
   low: number.optional(),
   high: number.optional(),
   isUpperBound: z.boolean().optional(),
   isLowerBound: z.boolean().optional(),
+  reached: z
+    .strictObject({ locked: reach, unlocked: reach, floor: reach })
+    .describe('what the best attacks reach: scores, or steps to the target')
+    .optional(),
 });
 
 const cell = z.strictObject({ paper: number.optional(), ours: z.array(number), diverged: count.optional() });
@@ -295,6 +305,8 @@ const reproduced = z.strictObject({
           kind: modelKind.optional(),
           options: z.record(text, z.unknown()).optional(),
           class: text.optional(),
+          controls: z.array(text).optional(),
+          diverged: count.optional(),
           lost: z.array(number),
           kl: z.array(number),
           score: advantageLeft.optional(),

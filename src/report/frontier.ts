@@ -1,8 +1,8 @@
 import type { TopLevelSpec } from 'vega-lite';
-import type { FrontierPoint, ResultFrontier } from '../experiments/index.js';
+import type { AttackReach, FrontierPoint, ResultFrontier } from '../experiments/index.js';
 import { mean, meanInterval } from '../linalg/index.js';
 import { InputError } from '../registry/index.js';
-import { decimal, formatMean, interval, MISSING } from './numbers.js';
+import { decimal, cost as formatCost, formatMean, interval, MISSING, percent } from './numbers.js';
 import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
 import type { Table } from './table.js';
 import { printable } from './text.js';
@@ -155,6 +155,40 @@ export function advantageLeft(advantage: FrontierPoint['score']): string {
   return `${bound}${decimal(ratio, 2)} (${interval(low, high, (value) => decimal(value, 2))})`;
 }
 
+/** `> 29`: steps to a target. */
+function reachedSteps(reach: AttackReach | undefined): string {
+  return reach ? formatCost({ steps: reach.value, censored: reach.ranOut }) : MISSING;
+}
+
+/** `78.1 %`, or `53.0 % to 55.2 %`, of what is not the same for all locks. */
+function fromTo<T>(values: readonly T[], by: (value: T) => number, format: (value: T) => string): string {
+  const sorted = values.toSorted((a, b) => by(a) - by(b));
+  return unique(sorted.slice(0, 1).concat(sorted.slice(-1)).map(format)).join(' to ');
+}
+
+/** What a model is worth to an attacker before any lock, and without its weights; of older results nothing. */
+function worthSentences(points: readonly FrontierPoint[]): string[] {
+  return unique(points.map(({ model }) => model)).flatMap((model) => {
+    const own = points.filter((point) => point.model === model);
+    const [scores, costs] = (['score', 'cost'] as const).map((measure) =>
+      own.flatMap((point) => point[measure]?.reached ?? []),
+    );
+    if (scores.length === 0) return [];
+    const of = (side: 'unlocked' | 'floor') => {
+      const [reached, taken] = [scores, costs].map((all) => all.map((each) => each[side]));
+      const value = (reach: AttackReach) => reach.value;
+      const steps = taken.length > 0 ? `, ${fromTo(taken, value, reachedSteps)} steps to the target` : '';
+      return `${fromTo(reached, value, (reach) => percent(reach.value))}${steps}`;
+    };
+    return [`${model}: unlocked ${of('unlocked')}; floor ${of('floor')}.`];
+  });
+}
+
+/** `erase (2 of 3 draws diverged)`. */
+function lockOf({ method, lost, diverged = 0 }: FrontierPoint): string {
+  return diverged === 0 ? method : `${method} (${diverged} of ${diverged + lost.length} draws diverged)`;
+}
+
 /** All methods and models: what is lost, what is left, what it took. */
 export function frontierTable({ title, points }: ResultFrontier): Table {
   return {
@@ -168,23 +202,34 @@ export function frontierTable({ title, points }: ResultFrontier): Table {
       { key: 'score', header: 'advantage left in score', align: 'right' },
       { key: 'cost', header: 'in cost', align: 'right' },
       { key: 'attack', header: 'best attack' },
+      { key: 'reached', header: 'its score', align: 'right' },
+      { key: 'taken', header: 'its FLOPs', align: 'right' },
+      { key: 'steps', header: 'fewest steps', align: 'right' },
       { key: 'flops', header: 'owner’s FLOPs', align: 'right' },
       { key: 'seconds', header: 'seconds', align: 'right' },
     ],
-    rows: points.map(({ model, method, class: kind, lost, kl, score, cost, attack, flops, seconds }) => ({
-      model,
-      method,
-      class: kind ?? MISSING,
-      lost: lost.length === 0 ? MISSING : formatMean(meanInterval(lost.map((value) => 100 * value))),
-      kl: kl.length === 0 ? MISSING : decimal(mean(kl), 3),
-      score: advantageLeft(score),
-      cost: advantageLeft(cost),
-      attack,
-      flops: operations(flops),
-      seconds: decimal(seconds, 0),
-    })),
+    rows: points.map((point) => {
+      const { model, class: kind, lost, kl, score, cost, attack, flops, seconds } = point;
+      return {
+        model,
+        method: lockOf(point),
+        class: kind ?? MISSING,
+        lost: lost.length === 0 ? MISSING : formatMean(meanInterval(lost.map((value) => 100 * value))),
+        kl: kl.length === 0 ? MISSING : decimal(mean(kl), 3),
+        score: advantageLeft(score),
+        cost: advantageLeft(cost),
+        attack,
+        reached: percent(score?.reached?.locked.value),
+        taken: operations(score?.reached?.locked.flops),
+        steps: reachedSteps(cost?.reached?.locked),
+        flops: operations(flops),
+        seconds: decimal(seconds, 0),
+      };
+    }),
     notes: [
       'Utility lost: of the score on the authorized test examples, mean over draws of the lock. Advantage left: what the best attack, adaptive ones included, keeps of what it gains from the unlocked model over the floor (95 % interval over seeds, which take the draws in turn); 1: the lock does nothing, 0: the weights are worth no more than none.',
+      ...worthSentences(points),
+      "The best attack's FLOPs are those of one run, without the search for its rate; the fewest steps to the target may be another attack's. The floor uses the outputs of the locked model, so it may be another one for each lock. The owner's FLOPs and seconds are those of one draw.",
     ],
   };
 }

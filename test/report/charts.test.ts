@@ -427,6 +427,31 @@ describe('the frontier', () => {
     });
   });
 
+  it('says what unlocked model, floor and locked model reach, and what the best attack computes', () => {
+    const [point] = exampleFrontier.points;
+    const reach = (value: number, more: object = {}) => ({ attack: 'clip', value, ...more });
+    const reached = (floor: number) => ({
+      score: {
+        ...{ ratio: 0.9, low: 0.5, high: 1.3 },
+        reached: { locked: reach(0.7, { flops: 2e9 }), unlocked: reach(0.781), floor: reach(floor) },
+      },
+      cost: { ratio: 1, reached: { locked: reach(11.5), unlocked: reach(4), floor: reach(29, { ranOut: true }) } },
+    });
+    const points = [
+      { ...point, ...reached(0.53) },
+      { ...point, method: 'erase', ...reached(0.55), lost: [], diverged: 3 },
+    ];
+    const { rows, notes } = frontierTable({ ...exampleFrontier, points });
+    expect(rows[0]).toMatchObject({ reached: '70.0 %', steps: '12', taken: '2.0e9', flops: '3.0e12' });
+    expect(rows[1].method).toBe('erase (3 of 3 draws diverged)');
+    expect(notes).toContain(
+      'small CNN: unlocked 78.1 %, 4 steps to the target; floor 53.0 % to 55.0 %, > 29 steps to the target.',
+    );
+    // Results of before know nothing of it.
+    expect(frontierTable(exampleFrontier).notes).toHaveLength(2);
+    expect(frontierTable(exampleFrontier).rows[0]).toMatchObject({ reached: '–', steps: '–', taken: '–' });
+  });
+
   it('refuses to draw nothing, and what is not a number', () => {
     const [point, , erase] = exampleFrontier.points;
     expect(() => frontierSpec({ ...exampleFrontier, points: [erase] })).toThrow('at least one');

@@ -16,6 +16,7 @@ import { table3 } from './table3.js';
 export { planReproduction } from './plan.js';
 export {
   type AdvantageLeft,
+  type AttackReach,
   type Claim,
   type FrontierPoint,
   type Reproduction,

@@ -115,6 +115,18 @@ export interface ResultScatter {
   readonly pairs: readonly ResultPair[];
 }
 
+/** What the best attack from a starting point reaches. */
+export interface AttackReach {
+  /** The attack, in words. */
+  readonly attack: string;
+  /** The score, 0 to 1, or the steps to the target; a mean over seeds. */
+  readonly value: number;
+  /** Whether some runs ended at their budget before the target, and were counted there: it takes more; default no. */
+  readonly ranOut?: boolean;
+  /** Floating-point operations of one run, to the target where it is steps that are counted; none where they were not counted. */
+  readonly flops?: number;
+}
+
 /** What is left of an attacker's advantage. */
 export interface AdvantageLeft {
   /** 1: the lock does nothing; 0: the locked weights are worth no more than none. */
@@ -127,6 +139,15 @@ export interface AdvantageLeft {
   readonly isUpperBound?: boolean;
   /** Whether the true value is higher, since budgets of the floor or the unlocked model ran out; default no. */
   readonly isLowerBound?: boolean;
+  /** The three that it was computed from; not in results of versions before 0.3. */
+  readonly reached?: {
+    /** The best attack on the locked model. */
+    readonly locked: AttackReach;
+    /** The best attack on the unlocked model. */
+    readonly unlocked: AttackReach;
+    /** The best of what needs no weights: with the outputs of the locked model, so that it is another one for each lock. */
+    readonly floor: AttackReach;
+  };
 }
 
 /** One lock of one model, judged from both sides. */
@@ -141,6 +162,10 @@ export interface FrontierPoint {
   readonly options?: Readonly<Record<string, unknown>>;
   /** What kind of lock it is, by what undoes it; none: a control. */
   readonly class?: string;
+  /** Of a control: the locks whose training it is, without the lock; of results older than the field not known. */
+  readonly controls?: readonly string[];
+  /** How many draws diverged, of which there is no model: nothing else is of them; default none. */
+  readonly diverged?: number;
   /** What the score on the authorized task lost, 0 to 1, one a draw of the lock. */
   readonly lost: readonly number[];
   /** KL divergence to the original, nats, one a draw; none of a task that has none. */

@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest';
+import { attacks } from '../../attacks/index.js';
+import { lockMethods } from '../../locks/index.js';
+import {
+  attacksNotTried,
+  controlsOf,
+  freeTransforms,
+  frontierSettings,
+  type ModelSettings,
+  parsed,
+} from './frontier-settings.js';
+
+const { small, full } = frontierSettings as Record<'small' | 'full', Readonly<Record<string, ModelSettings>>>;
+
+const optionsOf = ({ locks }: ModelSettings, method: string) => {
+  const lock = locks.find((each) => each.method === method);
+  return lock && (parsed(lock).options as Record<string, unknown>);
+};
+
+it('has the settings of removal that were tried at every scale of a model', () => {
+  for (const models of [small, full]) {
+    for (const name of ['resnet20', 'resnet32'].filter((each) => models[each])) {
+      expect(optionsOf(models[name], 'redistil')).toMatchObject({ steps: 1500, schedule: 'cosine', a: 0.3 });
+      expect(optionsOf(models[name], 'erase')).toMatchObject({ steps: 1500, schedule: 'cosine', energy: 0.97 });
+    }
+    const erase = optionsOf(models['minilm-narrow'], 'erase');
+    expect(erase).toMatchObject({ rank: 32, tableRank: 48, examples: 1600 });
+    expect(erase?.energy).toBeUndefined();
+    expect(optionsOf(models['minilm-narrow'], 'redistil')).toMatchObject({ a: 0.3 });
+  }
+  expect(optionsOf(full['minilm-narrow'], 'erase')).toMatchObject({ steps: 800 });
+});
+
+it('attacks each of three draws twice', () => {
+  for (const { draws, budget } of [...Object.values(small), ...Object.values(full)]) {
+    expect(draws).toHaveLength(3);
+    expect(draws.map((_, draw) => budget.seeds.filter((seed) => seed % 3 === draw).length)).toEqual([2, 2, 2]);
+  }
+});
+
+it('tries the whole suite standard at full, and says what it leaves out of it at small', () => {
+  for (const { attacks: names } of Object.values(full)) expect(attacksNotTried(names)).toEqual([]);
+  const left = attacksNotTried(small.resnet20.attacks);
+  expect(left).toEqual(expect.arrayContaining(['heal', 'clip-heal', 'preconditioned', 'ema', 'top-layers']));
+  expect(left).not.toContain('clip');
+  // What is tried is tried: a transform without options, or what a lock reveals, is not used at all.
+  const { attacks: names } = full.resnet20;
+  const free = freeTransforms(names);
+  for (const name of names) {
+    for (const { name: step, learn } of attacks.get(name).transforms) expect(learn ?? free[step]).toBeDefined();
+  }
+});
+
+describe('controls', () => {
+  it('are one for each training that is left without the lock', () => {
+    const found = (name: string, models = full) =>
+      controlsOf(models[name].locks).map(({ lock, controls }) => [lock.method, controls]);
+    expect(found('resnet20', small)).toEqual([
+      ['specdef', ['specdef']],
+      ['redistil', ['redistil', 'erase']],
+    ]);
+    const all = found('minilm-narrow');
+    expect(all).toContainEqual(['specdef', ['specdef', 'specdef-moved']]);
+    expect(all.flatMap(([, controls]) => controls).sort()).toEqual(
+      full['minilm-narrow'].locks
+        .map(({ method }) => method)
+        .filter((method) => lockMethods.get(method).sham)
+        .sort(),
+    );
+  });
+
+  it('have all the steps of their lock, though they begin within its budget', () => {
+    const [, removal] = controlsOf(small.resnet20.locks);
+    expect(optionsOf(small.resnet20, 'redistil')).toMatchObject({ settle: 3 });
+    expect(removal.options).toMatchObject({ a: 0, settle: 0, steps: 1500 });
+  });
+});
