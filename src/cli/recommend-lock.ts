@@ -21,8 +21,11 @@ export interface LockProposal extends Recommendation {
 }
 
 /** Proposes a lock for a model, from what was measured on models like it and from the pace of a step here. */
-export async function proposeLock(paced: PacedModel, { minutes }: { minutes?: number }): Promise<LockProposal> {
-  const limits = minutes === undefined ? {} : { seconds: 60 * minutes };
+export async function proposeLock(
+  paced: PacedModel,
+  { minutes, maxKl }: { minutes?: number; maxKl?: number },
+): Promise<LockProposal> {
+  const limits = { maxKl, ...(minutes !== undefined && { seconds: 60 * minutes }) };
   const found = await recommendLock(
     kindOf(paced.model),
     measuredFrontier,
@@ -36,8 +39,10 @@ export async function proposeLock(paced: PacedModel, { minutes }: { minutes?: nu
 /** Why a lock is not proposed, in a table and in a sentence. */
 const objections = {
   utility: { short: 'is too dear', long: 'costs more utility than is allowed' },
+  kl: { short: 'ruins probabilities', long: 'moves probabilities further than is allowed (--max-kl)' },
   time: { short: 'takes too long', long: 'takes longer than is allowed' },
   'nothing shown': { short: 'nothing shown', long: 'was not shown to do more than its control' },
+  diverged: { short: 'diverged', long: 'diverged in some draw' },
 } as const;
 
 /** Shows what was measured, one method a line. */
@@ -48,6 +53,7 @@ export function proposalTable({ likest, candidates }: Recommendation): string {
       { key: 'method', header: 'lock' },
       { key: 'class', header: 'class' },
       { key: 'lost', header: 'utility lost, points', align: 'right' },
+      { key: 'kl', header: 'largest KL, nats', align: 'right' },
       { key: 'score', header: 'advantage left in score', align: 'right' },
       { key: 'cost', header: 'in cost', align: 'right' },
       { key: 'seconds', header: 'here', align: 'right' },
@@ -56,7 +62,8 @@ export function proposalTable({ likest, candidates }: Recommendation): string {
     rows: candidates.map(({ point, strength, seconds, against }) => ({
       method: point.method,
       class: point.class ?? '',
-      lost: (100 * mean(point.lost)).toFixed(1),
+      lost: point.lost.length === 0 ? '' : (100 * mean(point.lost)).toFixed(1),
+      kl: point.kl.length === 0 ? '' : Math.max(...point.kl).toFixed(3),
       score: advantageLeft(point.score),
       cost: advantageLeft(point.cost),
       seconds: seconds === undefined ? '' : formatDuration(seconds),
@@ -85,16 +92,20 @@ function sentencesOf({ likest, differs, candidates, best }: Recommendation): str
     strength === 'holds'
       ? 'at most a tenth of his advantage was left to the best attack that was tried'
       : `the best attack that was tried kept ${advantageLeft(point.score)} of its advantage in score and ${advantageLeft(point.cost)} in cost`;
+  const kl = point.kl.length === 0 ? '' : ` and up to ${Math.max(...point.kl).toFixed(2)} nats of KL`;
   const { undoneBy, needsAdversary } = lockMethods.get(point.method);
   return [
-    `Proposed: ${point.method}. On ${likest}, ${same}, ${held}, at ${(100 * mean(point.lost)).toFixed(1)} points of utility. It is undone by ${undoneBy}.`,
+    `Proposed: ${point.method}. On ${likest}, ${same}, ${held}, at ${(100 * mean(point.lost)).toFixed(1)} points of utility${kl}. It is undone by ${undoneBy}.`,
     ...(needsAdversary ? ['It needs tasks that an attacker may be after: --proxies.'] : []),
     'What it does on your model is not known before it is attacked: weightlock attack LOCKED --unlocked MODEL --sham SHAM --suite standard.',
   ];
 }
 
-/** `--method erase --erase.energy 0.9`; options within a group have the name of the group before theirs. */
-export function flagsOf({ point: { method, options = {} } }: Pick<LockCandidate, 'point'>): string[] {
+/**
+ * `--method erase --erase.energy 0.9`; options within a group have the name of the group before theirs. A lock that was measured without
+ * a bound on KL gets what it cost, rounded up, for one, and where that is less the method's own.
+ */
+export function flagsOf({ point: { method, options = {}, kl } }: Pick<LockCandidate, 'point'>): string[] {
   const dashed = (key: string) => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
   const flags = (within: string, given: object): string[] =>
     Object.entries(given).flatMap(([key, value]) => {
@@ -102,5 +113,20 @@ export function flagsOf({ point: { method, options = {} } }: Pick<LockCandidate,
       const isGroup = typeof value === 'object' && value !== null && !Array.isArray(value);
       return isGroup ? flags(name, value) : [name, String(value)];
     });
-  return ['--method', method, ...flags(`--${method}`, options)];
+  const { maxKl, ...others } = options;
+  const bound = maxKl === null ? Math.max(usualBound(method), ...kl.map(roundedUp)) : maxKl;
+  return ['--method', method, ...flags(`--${method}`, { ...others, ...(bound !== undefined && { maxKl: bound }) })];
+}
+
+/** The bound on KL that a method has where nobody gives one. */
+function usualBound(method: string): number {
+  const { maxKl } = lockMethods.get(method).options.parse({}) as { maxKl?: number | null };
+  return maxKl ?? 0;
+}
+
+/** Up to two digits. */
+function roundedUp(value: number): number {
+  if (value <= 0) return 0;
+  const digit = 10 ** (Math.floor(Math.log10(value)) - 1);
+  return Number((Math.ceil(value / digit) * digit).toPrecision(2));
 }

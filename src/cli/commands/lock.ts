@@ -37,6 +37,11 @@ const schema = z.strictObject({
     .default(false)
     .describe('write nothing: propose a method and its options from what was measured on models like this one'),
   minutes: z.number().positive().optional().describe('what a proposed lock may take here; default any'),
+  maxKl: z
+    .number()
+    .positive()
+    .optional()
+    .describe('mean KL in nats that a proposed lock may have cost where it was measured; default 0.5'),
   ...modelOptions.shape,
   data: modelData.prefault({}).describe("the authorized task, for the retain loss; default the model's own"),
   task: taskOption.describe("what the model is released for; default the task of the model's head"),
@@ -56,7 +61,15 @@ const schema = z.strictObject({
 });
 
 /** Options that a proposal is made by: all others are of a lock that is made. */
-const ofProposals = new Set(['recommend', 'minutes', 'data', 'task', 'seed', ...Object.keys(modelOptions.shape)]);
+const ofProposals = new Set([
+  'recommend',
+  'minutes',
+  'maxKl',
+  'data',
+  'task',
+  'seed',
+  ...Object.keys(modelOptions.shape),
+]);
 
 /** `weightlock lock`: a locked copy of a model. */
 export const lock = defineCommand({
@@ -83,8 +96,10 @@ export const lock = defineCommand({
   run: async (context) => {
     const { options, threads, device, signal, print, note, result, force, dryRun } = context;
     const { output } = context.arguments;
-    if (!options.recommend && options.minutes !== undefined) {
-      throw new InputError('--minutes: expected --recommend beside it, got a lock to make');
+    for (const [name, value] of Object.entries({ minutes: options.minutes, 'max-kl': options.maxKl })) {
+      if (!options.recommend && value !== undefined) {
+        throw new InputError(`--${name}: expected --recommend beside it, got a lock to make`);
+      }
     }
     if (options.recommend && output !== undefined) {
       throw new InputError(`--recommend: expected no directory to write, got ${quote(output)}`);

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { FrontierPoint } from '../reproduce/reproduction.js';
 import type { ModelKind } from './model-kind.js';
-import { recommendLock } from './recommend.js';
+import { recommendLock, strengthOf } from './recommend.js';
 
 const kind: ModelKind = { input: 'texts', hasBatchNorm: false, release: 'narrow' };
 const images: ModelKind = { input: 'images', hasBatchNorm: true, release: 'narrow' };
@@ -43,6 +43,40 @@ it('proposes nothing that its control does as well, and nothing for what is like
   expect(found.best).toBeUndefined();
   expect(found.candidates).toHaveLength(1);
   expect(await recommendLock(images, [control, point('a', 0, 0.01)], unknown)).toEqual({ differs: [], candidates: [] });
+});
+
+it('does not propose what ruins probabilities, or diverged in some draw', async () => {
+  const measured = [
+    control,
+    point('ruined', 0.02, 0.08, { kl: [0.1, 2.98] }),
+    point('diverged', 0.03, 0.08, { diverged: 1 }),
+    point('kept', 0.5, 0.7, { kl: [0.5] }),
+  ];
+  const against = async (maxKl?: number) => {
+    const { candidates } = await recommendLock(kind, measured, unknown, { maxKl });
+    return Object.fromEntries(candidates.map(({ point: { method }, against: reason }) => [method, reason]));
+  };
+  expect(await against()).toEqual({ ruined: 'kl', diverged: 'diverged', kept: undefined });
+  expect(await against(3)).toEqual({ ruined: undefined, diverged: 'diverged', kept: undefined });
+  expect(await against(0.4)).toEqual({ ruined: 'kl', diverged: 'diverged', kept: 'kl' });
+});
+
+it('compares a lock with the control of its own training', () => {
+  const own = (name: string, low: number) => point(`sham of ${name}`, low, 1, { class: undefined, controls: [name] });
+  const points = [own('a', 0.8), own('b', 0.2)];
+  const strength = (method: string, low = 0.3, high = 0.6) => strengthOf(point(method, low, high), points);
+  expect([strength('a'), strength('b')]).toEqual(['takes a part', 'nothing shown']);
+  // No training, so nothing but the unlocked model to compare with.
+  expect([strength('free'), strength('free', 0.9, 1.1)]).toEqual(['takes a part', 'nothing shown']);
+  expect(strengthOf(point('a', 0.3, 0.6), [])).toBe('nothing shown');
+});
+
+it('takes nothing for held of which more may be left', () => {
+  const cost = { ratio: 0.05, low: 0, high: 0.1 };
+  const strength = (more: object) => strengthOf(point('a', 0, 0.1, { cost: { ...cost, ...more } }), [control]);
+  expect(strength({})).toBe('holds');
+  expect(strength({ isUpperBound: true })).toBe('holds');
+  expect(strength({ isLowerBound: true })).toBe('takes a part');
 });
 
 it('says in what the likest model differs', async () => {

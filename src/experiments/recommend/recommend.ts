@@ -1,23 +1,29 @@
 import { mean } from '../../linalg/index.js';
 import type { FrontierPoint } from '../reproduce/reproduction.js';
+import { controlLeft, isHeld } from './left.js';
 import type { ModelKind } from './model-kind.js';
 
 /** What an owner allows. */
 export interface RecommendationLimits {
   /** Score of the authorized task that the lock may cost, a share; default a point. */
   readonly maxLost?: number;
+  /** Mean KL to the original that any draw of the lock may cost, in nats; default 0.5. */
+  readonly maxKl?: number;
   /** Seconds that it may take; default any. */
   readonly seconds?: number;
 }
 
 /**
  * How much of an attacker's advantage a lock took where it was measured: `holds` leaves at most a tenth, in score and in cost, by
- * whole intervals; `takes a part` leaves less than all of it and less than the sham lock; of `nothing shown` neither is known.
+ * whole intervals; `takes a part` leaves less than all of it and less than its control; of `nothing shown` neither is known.
  */
 export type LockStrength = 'holds' | 'takes a part' | 'nothing shown';
 
-/** Why a lock is not proposed: it costs more utility than is allowed, takes longer, or was not shown to do more than its control. */
-export type LockObjection = 'utility' | 'time' | 'nothing shown';
+/**
+ * Why a lock is not proposed: it costs more utility than is allowed, moves probabilities further, takes longer, was not shown to do more
+ * than its control, or a draw of it diverged.
+ */
+export type LockObjection = 'utility' | 'kl' | 'time' | 'nothing shown' | 'diverged';
 
 /** A lock method as it was measured, and whether it is for this model. */
 export interface LockCandidate {
@@ -43,8 +49,8 @@ export interface Recommendation {
   readonly best?: LockCandidate;
 }
 
-/** Most of the advantage that a lock may leave which holds. */
-const HELD = 0.1;
+/** Beyond this probabilities are ruined, whatever the accuracy says: what the measured locks that kept them cost is half of it. */
+const usualMaxKl = 0.5;
 
 /**
  * Proposes a lock for a kind of model from what was measured on the model likest to it.
@@ -56,26 +62,25 @@ export async function recommendLock(
   kind: ModelKind,
   measured: readonly FrontierPoint[],
   secondsOf: (point: FrontierPoint) => Promise<number | undefined>,
-  { maxLost = 0.01, seconds: allowed = Number.POSITIVE_INFINITY }: RecommendationLimits = {},
+  { maxLost = 0.01, maxKl = usualMaxKl, seconds: allowed = Number.POSITIVE_INFINITY }: RecommendationLimits = {},
 ): Promise<Recommendation> {
   const likest = likestOf(kind, measured);
   if (!likest) return { differs: [], candidates: [] };
   const { model } = likest;
   const points = measured.filter((point) => point.model === model);
-  const control = points.find((point) => point.class === undefined);
-  const locks = points.filter((point) => point.class !== undefined && point.score);
+  const locks = points.filter((point) => point.class !== undefined && (point.score || point.diverged));
   const candidates: LockCandidate[] = [];
   for (const point of locks.toSorted((a, b) => leftOf(a) - leftOf(b))) {
-    const strength = strengthOf(point, control);
+    const strength = strengthOf(point, points);
     const seconds = await secondsOf(point);
-    const against: LockObjection | undefined =
-      strength === 'nothing shown'
-        ? 'nothing shown'
-        : mean(point.lost) > maxLost + 1e-9
-          ? 'utility'
-          : seconds !== undefined && seconds > allowed
-            ? 'time'
-            : undefined;
+    const objections: readonly (readonly [LockObjection, boolean])[] = [
+      ['diverged', point.diverged !== undefined],
+      ['nothing shown', strength === 'nothing shown'],
+      ['utility', mean(point.lost) > maxLost + 1e-9],
+      ['kl', Math.max(0, ...point.kl) > maxKl],
+      ['time', seconds !== undefined && seconds > allowed],
+    ];
+    const against = objections.find(([, applies]) => applies)?.[0];
     candidates.push({ point, strength, ...(seconds !== undefined && { seconds }), ...(against && { against }) });
   }
   const best = candidates.find(({ against }) => against === undefined);
@@ -106,10 +111,15 @@ function differencesOf(kind: ModelKind, other: ModelKind): string[] {
   ];
 }
 
-/** See {@link LockStrength}. */
-export function strengthOf({ score, cost }: FrontierPoint, control?: FrontierPoint): LockStrength {
-  const high = score?.high ?? Number.POSITIVE_INFINITY;
-  if (high <= HELD && (cost?.high ?? Number.POSITIVE_INFINITY) <= HELD) return 'holds';
-  const least = Math.min(1, control?.score?.low ?? Number.NEGATIVE_INFINITY);
-  return high < least ? 'takes a part' : 'nothing shown';
+/**
+ * See {@link LockStrength}.
+ *
+ * @param points - Those of the same frontier, with the controls.
+ */
+export function strengthOf(point: FrontierPoint, points: readonly FrontierPoint[]): LockStrength {
+  const { score, cost } = point;
+  if (isHeld(score) && isHeld(cost)) return 'holds';
+  const least = Math.min(1, controlLeft(point, points)?.low ?? Number.NEGATIVE_INFINITY);
+  const isBelow = (score?.high ?? Number.POSITIVE_INFINITY) < least;
+  return isBelow && !score?.isLowerBound ? 'takes a part' : 'nothing shown';
 }
