@@ -59,6 +59,7 @@ describe('controls', () => {
       ['specdef', ['specdef']],
       ['redistil', ['redistil', 'erase']],
     ]);
+    expect(found('minilm-narrow', small)).toEqual(found('resnet20', small));
     const all = found('minilm-narrow');
     expect(all).toContainEqual(['specdef', ['specdef', 'specdef-moved']]);
     expect(all.flatMap(([, controls]) => controls).sort()).toEqual(
