@@ -34,3 +34,10 @@ it('compares a network with batch norm with one that has it', async () => {
   expect(candidates.map(({ point }) => point.method).sort()).toEqual(['erase', 'rebalance', 'redistil', 'specdef']);
   expect(best).toBeUndefined();
 });
+
+it('recommends nothing as long as the page on locks says so', async () => {
+  const text = readFileSync(join(folder, '../locks.md'), 'utf8');
+  const kinds = measuredFrontier.flatMap(({ kind }) => kind ?? []);
+  const found = await Promise.all(kinds.map((kind) => recommendLock(kind, measuredFrontier, async () => undefined)));
+  expect(text.includes('no lock is recommended to anyone')).toBe(found.every(({ best }) => best === undefined));
+});

@@ -240,13 +240,49 @@ export const measuredFrontier: readonly FrontierPoint[] = [
     kl: [0, 0, 0.537053240942724],
     score: {
       ratio: 1.0199999999999998,
-      low: 0.9873985117999498,
-      high: 1.056519737255645,
+      low: 0.9344807948531462,
+      high: 1.110815020519366,
+      reached: {
+        locked: {
+          attack: 'white-box use',
+          value: 0.8777777777777778,
+          flops: 843536263680,
+        },
+        unlocked: {
+          attack: 'white-box use',
+          value: 0.8766666666666667,
+          flops: 843296762880,
+        },
+        floor: {
+          attack: 'white-box use',
+          value: 0.8211111111111111,
+          flops: 872098064640,
+        },
+      },
     },
     cost: {
       ratio: 1,
       low: 1,
       high: 1,
+      isLowerBound: true,
+      reached: {
+        locked: {
+          attack: 'canonicalized, fine-tuning, adamw',
+          value: 28,
+          flops: 220675598164,
+        },
+        unlocked: {
+          attack: 'canonicalized, fine-tuning, adamw',
+          value: 28,
+          flops: 220675598164,
+        },
+        floor: {
+          attack: 'fine-tuning, adamw',
+          value: 30,
+          ranOut: true,
+          flops: 218048507709.66666,
+        },
+      },
     },
     attack: 'white-box use',
     flops: 4959825718200,
@@ -274,14 +310,50 @@ export const measuredFrontier: readonly FrontierPoint[] = [
     lost: [-0.026666666666666727, -0.033333333333333326, -0.0033333333333334103],
     kl: [0.22363516015152513, 0.24749008366525885, 0.20444331210778444],
     score: {
-      ratio: 0.8799999999999994,
-      low: 0.6596493742594374,
-      high: 1.0854337828446987,
+      ratio: 0.8799999999999993,
+      low: 0.34894987927506577,
+      high: 1.43683843906065,
+      reached: {
+        locked: {
+          attack: 'white-box use',
+          value: 0.87,
+          flops: 853627230720,
+        },
+        unlocked: {
+          attack: 'white-box use',
+          value: 0.8766666666666667,
+          flops: 843296762880,
+        },
+        floor: {
+          attack: 'white-box use',
+          value: 0.8211111111111111,
+          flops: 872098064640,
+        },
+      },
     },
     cost: {
-      ratio: 4.8,
-      low: 0.8347448793099499,
-      high: 9.62752373350728,
+      ratio: 4,
+      low: -3.4524131352509837,
+      high: 11.452413135250984,
+      isLowerBound: true,
+      reached: {
+        locked: {
+          attack: 'clip + rescale, fine-tuning, adamw',
+          value: 22,
+          flops: 173387969986,
+        },
+        unlocked: {
+          attack: 'canonicalized, fine-tuning, adamw',
+          value: 28,
+          flops: 220675598164,
+        },
+        floor: {
+          attack: 'fine-tuning, adamw',
+          value: 30,
+          ranOut: true,
+          flops: 218048507709.66666,
+        },
+      },
     },
     attack: 'white-box use',
     flops: 15250372680200,
@@ -309,14 +381,50 @@ export const measuredFrontier: readonly FrontierPoint[] = [
     lost: [-0.01333333333333342, -0.01333333333333342, -0.015000000000000013],
     kl: [0.24337216795964253, 0.2478500609406854, 0.24909857485065515],
     score: {
-      ratio: 0.8199999999999994,
-      low: 0.6652422463366309,
-      high: 0.9669899967636787,
+      ratio: 0.8199999999999993,
+      low: 0.5139981512361577,
+      high: 1.2625417842377666,
+      reached: {
+        locked: {
+          attack: 'white-box use',
+          value: 0.8666666666666667,
+          flops: 853329185280,
+        },
+        unlocked: {
+          attack: 'white-box use',
+          value: 0.8766666666666667,
+          flops: 843296762880,
+        },
+        floor: {
+          attack: 'white-box use',
+          value: 0.8211111111111111,
+          flops: 872098064640,
+        },
+      },
     },
     cost: {
-      ratio: 7.199999999999999,
-      low: 3.3713842253227964,
-      high: 17.06449606439781,
+      ratio: 4,
+      low: -3.4524131352509837,
+      high: 11.452413135250984,
+      isLowerBound: true,
+      reached: {
+        locked: {
+          attack: 'canonicalized, fine-tuning, adamw',
+          value: 22,
+          flops: 173387969986,
+        },
+        unlocked: {
+          attack: 'canonicalized, fine-tuning, adamw',
+          value: 28,
+          flops: 220675598164,
+        },
+        floor: {
+          attack: 'fine-tuning, adamw',
+          value: 30,
+          ranOut: true,
+          flops: 218048507709.66666,
+        },
+      },
     },
     attack: 'white-box use',
     flops: 18495480270104,
@@ -338,12 +446,47 @@ export const measuredFrontier: readonly FrontierPoint[] = [
       ratio: 1,
       low: 1,
       high: 1,
+      reached: {
+        locked: {
+          attack: 'white-box use',
+          value: 0.8766666666666667,
+          flops: 843499008000,
+        },
+        unlocked: {
+          attack: 'white-box use',
+          value: 0.8766666666666667,
+          flops: 843296762880,
+        },
+        floor: {
+          attack: 'white-box use',
+          value: 0.8211111111111111,
+          flops: 872098064640,
+        },
+      },
     },
     cost: {
-      ratio: 0.8,
-      low: 0.12632702658868494,
-      high: 2.335941586228545,
+      ratio: 0.6666666666666666,
       isUpperBound: true,
+      isLowerBound: true,
+      reached: {
+        locked: {
+          attack: 'canonicalized, fine-tuning, adamw',
+          value: 28.666666666666668,
+          ranOut: true,
+          flops: 225929779072.66666,
+        },
+        unlocked: {
+          attack: 'canonicalized, fine-tuning, adamw',
+          value: 28,
+          flops: 220675598164,
+        },
+        floor: {
+          attack: 'fine-tuning, adamw',
+          value: 30,
+          ranOut: true,
+          flops: 218048507709.66666,
+        },
+      },
     },
     attack: 'white-box use',
     flops: 246402846000,
@@ -369,14 +512,50 @@ export const measuredFrontier: readonly FrontierPoint[] = [
     lost: [-0.0016666666666667052, -0.010000000000000009, 0],
     kl: [0.37125285124150775, 0.33810972075187745, 0.5848336329864335],
     score: {
-      ratio: 0.7000000000000001,
-      low: 0.5437585824681526,
-      high: 0.8163715148608782,
+      ratio: 0.7,
+      low: 0.44934467235382625,
+      high: 0.9978571603142248,
+      reached: {
+        locked: {
+          attack: 'white-box use',
+          value: 0.86,
+          flops: 848347568640,
+        },
+        unlocked: {
+          attack: 'white-box use',
+          value: 0.8766666666666667,
+          flops: 843296762880,
+        },
+        floor: {
+          attack: 'white-box use',
+          value: 0.8211111111111111,
+          flops: 872098064640,
+        },
+      },
     },
     cost: {
-      ratio: 3.5999999999999996,
-      low: -0.22861577467720348,
-      high: 13.464496064397808,
+      ratio: 2,
+      low: -2.3026527297494583,
+      high: 6.302652729749458,
+      isLowerBound: true,
+      reached: {
+        locked: {
+          attack: 'canonicalized, fine-tuning, adamw',
+          value: 26,
+          flops: 204913055438,
+        },
+        unlocked: {
+          attack: 'canonicalized, fine-tuning, adamw',
+          value: 28,
+          flops: 220675598164,
+        },
+        floor: {
+          attack: 'fine-tuning, adamw',
+          value: 30,
+          ranOut: true,
+          flops: 218048507709.66666,
+        },
+      },
     },
     attack: 'white-box use',
     flops: 4959825718200,
