@@ -3,7 +3,7 @@ import {
   type AttackRow,
   attackersAdvantage,
   costs,
-  learnedOptions,
+  knownOptions,
   type Measure,
   measuredTrials,
   scores,
@@ -42,9 +42,9 @@ export function planOf(
     const { method, options } = parsed(each);
     return method.reveals?.(options) ?? [];
   });
-  const known = revealed.find(({ raised }) => raised) ?? {};
-  const transforms = { ...freeTransforms(attacks), ...learnedOptions(known) };
-  return sweep({ ...goal, label }, optimizers, budget, { attacks, transforms });
+  const known = knownOptions(revealed.find(({ raised }) => raised) ?? {});
+  const transforms = { ...freeTransforms(attacks), ...known };
+  return { ...sweep({ ...goal, label }, optimizers, budget, { attacks, transforms }), trained: known };
 }
 
 /** Draws one lock, and attacks the draws together. */
