@@ -158,12 +158,12 @@ function requireOffered(
   }
 }
 
-/** The folders that an experiment reads: none of those that models read which were not chosen. */
+/** The folders that an experiment reads: none of those that models read which were not chosen, all of those of the chosen ones. */
 function dataOf({ data, models: known }: Reproduction, models?: readonly string[]): readonly string[] {
   if (!known || !models) return data;
   const of = (names: readonly string[]) => new Set(names.flatMap((name) => known[name] ?? []));
   const [all, chosen] = [of(Object.keys(known)), of(models)];
-  return data.filter((folder) => chosen.has(folder) || !all.has(folder));
+  return [...new Set([...data.filter((folder) => !all.has(folder)), ...chosen])];
 }
 
 /** What would be done, part by part, and all of it. */

@@ -16,6 +16,8 @@ export interface FrontierModel {
   readonly label: string;
   /** What it is, what it may do and what an attacker is after, in a sentence. */
   readonly what: string;
+  /** Whether it takes part only where it is named, since one of its data sets must be made first; default no. */
+  readonly onlyNamed?: boolean;
   /** Folders that it reads, within the folder of the data sets. */
   readonly reads: readonly string[];
   /** Makes or takes the unlocked model, and loads both tasks. */
@@ -92,28 +94,54 @@ function published(architecture: string, label: string): FrontierModel {
   };
 }
 
-/** MiniLM with a classifier of MRPC: a narrow release. */
-const minilm: FrontierModel = {
-  name: 'minilm-narrow',
-  label: 'MiniLM, narrow',
-  what: 'MiniLM with a classifier trained on MRPC; the attacker has QQP.',
-  reads: ['models/all-minilm-l6-v2', 'mrpc', 'qqp', 'qnli'],
+/** MiniLM with a classifier of MRPC, a narrow release, and what an attacker is after. */
+const minilm = (
+  { task, ...about }: Pick<FrontierModel, 'name' | 'label' | 'what' | 'onlyNamed'> & { readonly task: string },
+  goalOf: Pick<SweepGoal, 'metric' | 'target'>,
+): FrontierModel => ({
+  ...about,
+  reads: ['models/all-minilm-l6-v2', 'mrpc', task, 'qnli'],
   async prepare(runner, context, { limit, testLimit, attackLimit = 1500, attackTests, training = 1 }) {
     const model = { label: 'MiniLM', folder: 'all-minilm-l6-v2' };
     const texts = (name: string, limits: { limit?: number; testLimit?: number }) =>
       textsOf(context, model, name, { maxLength: 96, ...limits });
     const spec = texts('mrpc', { limit, testLimit });
     const { made, data } = await trainedClassifier(runner, context, model, spec, 3 * training);
-    const { metric, target } = pairTasks[1];
-    const goal = { data: texts('qqp', { limit: attackLimit, testLimit: attackTests }), metric, target };
+    const goal = { data: texts(task, { limit: attackLimit, testLimit: attackTests }), ...goalOf };
     return { unlocked: made, data, goal, proxy: texts('qnli', { limit: attackLimit, testLimit }) };
   },
-};
+});
+
+const { metric, target } = pairTasks[1];
+
+/** Pairs again, as those that it is released for: what removes has to keep what this task needs. */
+const minilmOnQqp = minilm(
+  {
+    name: 'minilm-narrow',
+    label: 'MiniLM, narrow',
+    what: 'MiniLM with a classifier trained on MRPC; the attacker has QQP.',
+    task: 'qqp',
+  },
+  { metric, target },
+);
+
+/** Another kind of task: whether a sentence of a film review praises (`tools/movie-reviews.mjs` makes the data set). */
+const minilmOnReviews = minilm(
+  {
+    name: 'minilm-reviews',
+    label: 'MiniLM, narrow, on reviews',
+    what: 'MiniLM with a classifier trained on MRPC; the attacker has sentences of film reviews, praise or blame (of those rated for VADER, Hutto and Gilbert 2014).',
+    task: 'movie-reviews',
+    onlyNamed: true,
+  },
+  { target: 0.75 },
+);
 
 /** All models that locks are compared on. */
 export const frontierModels: readonly FrontierModel[] = [
   digitsCnn,
   published('resnet20', 'ResNet-20'),
   published('resnet32', 'ResNet-32'),
-  minilm,
+  minilmOnQqp,
+  minilmOnReviews,
 ];

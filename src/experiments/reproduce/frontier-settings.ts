@@ -142,6 +142,12 @@ const minilm: ModelSettings = {
   draws,
 };
 
+/** Sentences are short, and a classifier of them is learned from few. */
+const reviews = {
+  ...{ attackLimit: 2000, attackTests: 600 },
+  budget: { ...minilm.budget, steps: 100, batchSize: 16, evaluationSpacing: 4 },
+};
+
 /** By scale and model. */
 export const frontierSettings: SettingsByScale<Settings> = {
   smoke: {
@@ -163,8 +169,17 @@ export const frontierSettings: SettingsByScale<Settings> = {
       attacks: ['fine-tune', 'clip', 'canonicalize', 'reset', 'lora', 'frozen', 'white-box', 'distil'],
       locks: first(locksOf(100, { batchSize: 16, learningRate: 2e-4, evaluateEvery: 20, own: ofMinilm(250, 50) })),
     },
+    'minilm-reviews': {
+      ...{ ...minilm, ...reviews },
+      attacks: ['fine-tune', 'clip', 'canonicalize', 'reset', 'lora', 'frozen', 'white-box', 'distil'],
+      // Without redistil: what needs pretraining was not relearned from these few pairs.
+      locks: first(
+        locksOf(100, { batchSize: 16, learningRate: 2e-4, evaluateEvery: 20, own: ofMinilm(500, 100) }),
+      ).filter(({ method }) => method !== 'redistil'),
+    },
   },
   full: {
+    'minilm-reviews': { ...minilm, ...reviews, attacks: allAttacks },
     'digits-cnn': { ...digits, attacks: allAttacks },
     resnet20: resnet,
     resnet32: resnet,

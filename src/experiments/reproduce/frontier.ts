@@ -11,13 +11,14 @@ import { type Claim, type FrontierPoint, type Reproduction, scalesOf, settingsOf
 export const frontier: Reproduction = {
   name: 'frontier',
   description: 'all lock methods beside one another: utility lost, advantage left, what they take their owner (ours)',
-  data: [...new Set(frontierModels.flatMap(({ reads }) => reads))],
+  data: [...new Set(frontierModels.filter(({ onlyNamed }) => !onlyNamed).flatMap(({ reads }) => reads))],
   models: Object.fromEntries(frontierModels.map(({ name, reads }) => [name, reads])),
   scales: scalesOf(frontierSettings),
   canSkipSweep: false,
   async run(scale, context) {
     const offered = settingsOf(frontierSettings, scale);
-    const wanted = context.models ?? Object.keys(offered);
+    const usual = frontierModels.filter(({ name, onlyNamed }) => offered[name] && !onlyNamed);
+    const wanted = context.models ?? usual.map(({ name }) => name);
     const missing = wanted.find((name) => !offered[name]);
     if (missing !== undefined) {
       throw new InputError(
