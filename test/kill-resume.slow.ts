@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -145,7 +145,11 @@ describe('a run that was killed with SIGKILL and run again ends with the same bi
   ])('lock --method %s', async (method, ...options) => {
     const model = join(root, `model of ${method}`);
     expect((await run(root, ['train', model, '--steps', '300', ...digits])).end).toBe(0);
-    const args = ['lock', model, 'locked', '--method', method, ...options, ...digits];
+    // What is drawn into the weights is another secret in each run folder otherwise.
+    const secret = join(root, 'secret');
+    await writeFile(secret, '00112233445566778899aabbccddeeff\n');
+    const draws = /redistil|erase/.test(method) ? ['--secret', secret] : [];
+    const args = ['lock', model, 'locked', '--method', method, ...options, ...draws, ...digits];
     await expectSurvivesKills(method, args, 'locked', 5);
   });
 });

@@ -36,6 +36,7 @@ import {
   subtractTransform,
   type Transform,
   transforms,
+  unmixTransform,
 } from './transforms/index.js';
 
 /** Suites of attacks, each with those of the ones before it. */
@@ -188,6 +189,7 @@ export const attacks: Registry<Attack> = new AttackRegistry('attack', [
     trained: all,
     suite: 'standard',
   },
+  after(unmixTransform as Transform, 'standard'),
   after(healTransform as Transform, 'standard'),
   transformed(
     [clip, healTransform as Transform],

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type DataParts, dataSpec, loadData } from '../data/index.js';
 import { ProgramCache } from '../engine/index.js';
 import { svd } from '../linalg/index.js';
-import { initializeModel, type Model, parameterSet, type StateDict } from '../models/index.js';
+import { drawsOf, mixWithFresh } from '../locks/index.js';
+import { cloneWeights, initializeModel, type Model, parameterSet, type StateDict } from '../models/index.js';
 import { Evaluator, type ParameterSet } from '../training/index.js';
 import {
   type Attack,
@@ -84,6 +85,10 @@ const rescaled = withData(released, {
 });
 /** Its fourth unit of the second layer is dead. */
 const dormant = withData(released, { 'fc2.bias': (data) => data.map((value, at) => (at === 3 ? -1e4 : value)) });
+
+/** Half of it is fresh numbers of a seed that anyone tries. */
+const mixed = cloneWeights(released);
+mixWithFresh(drawn, mixed, { a: 0.5, draws: drawsOf(3), include: ['*'], exclude: [] });
 
 /** What an attack did: the weights that it was given, that its transforms made of them, that its training ended with. */
 interface Done {
@@ -393,6 +398,17 @@ const checks: Record<string, { given?: StateDict; model?: Model; check(found: Do
       expect(near).toBeLessThan(far);
       const divergence = (weights: StateDict) => lossOn(weights, retain, found.given);
       expect(await divergence(found.begun)).toBeLessThan(0.5 * (await divergence(fresh(seed))));
+      trainsAll(found);
+    },
+  },
+  unmix: {
+    given: mixed,
+    check: (found) => {
+      const apart = (weights: StateDict) =>
+        norm(difference(weights, released, 'fc1.weight')) / norm(dataOf(released, 'fc1.weight'));
+      expect(apart(found.given)).toBeGreaterThan(0.5);
+      expect(apart(found.begun)).toBeLessThan(0.05);
+      expect(changed(found.given, found.begun)).toEqual([...found.given.keys()]);
       trainsAll(found);
     },
   },

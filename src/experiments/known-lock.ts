@@ -97,14 +97,22 @@ const isGroup = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** What an attacker knows, in one sentence; undefined where that is of no use to him. */
-export function whatIsKnown({ method, knowledge: { raised } }: KnownLock): string | undefined {
-  if (!raised) return undefined;
+export function whatIsKnown({ method, knowledge: { raised, mixed } }: KnownLock): string | undefined {
+  const facts = [
+    ...(mixed ? [`mixed ${Number((100 * mixed.a).toPrecision(3))} % of fresh numbers into the weights`] : []),
+    ...(raised ? [raisedInWords(raised)] : []),
+  ];
+  if (facts.length === 0) return undefined;
+  return `Taken for known: ${shortened(`${method} ${facts.join(', and ')}`)}; options that were given stay.`;
+}
+
+function raisedInWords(raised: NonNullable<LockKnowledge['raised']>): string {
   const { topK, include, exclude = [], lead } = raised;
   const of = include ? `the matrices ${include.join(', ')}` : 'each matrix';
   const without = exclude.length > 0 ? ` without ${exclude.join(', ')}` : '';
   const more = lead.include.length > 0 ? `, ${lead.topK} of ${lead.include.join(', ')}` : '';
   const values = topK === 1 ? '1 singular value' : `${topK} singular values`;
-  return `Taken for known: ${shortened(`${method} raised ${values} of ${of}${without}${more}`)}; options that were given stay.`;
+  return `raised ${values} of ${of}${without}${more}`;
 }
 
 /** A text that a stranger had a part in. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../registry/index.js';
 import { philox4x32 } from './philox.js';
@@ -39,6 +40,8 @@ function correlation(a: ArrayLike<number>, b: ArrayLike<number>): number {
   const [x, y, xx, yy, xy] = sums;
   return (xy - x * y) / Math.sqrt((xx - x * x) * (yy - y * y));
 }
+
+const words = (digest: Buffer, at: number): [number, number] => [digest.readUInt32LE(at), digest.readUInt32LE(at + 4)];
 
 function draw(stream: RandomStream, n: number): Float64Array {
   return Float64Array.from({ length: n }, () => stream.uniform());
@@ -196,6 +199,25 @@ describe('RandomStream', () => {
         3186149086,
       ]
     `);
+  });
+
+  it('has other streams for other secrets, and none of them by its key alone', () => {
+    const [size, secret] = [50_000, '0123456789abcdef0123456789abcdef'];
+    const base = draw(new RandomStream(secret, 'a'), size);
+    expect(draw(new RandomStream(secret, 'a'), size)).toEqual(base);
+    for (const other of [`${secret.slice(1)}0`, '1', '']) {
+      expect(Math.abs(correlation(base, draw(new RandomStream(other, 'a'), size)))).toBeLessThan(5 / Math.sqrt(size));
+    }
+    expect(new RandomStream('1', 'a').uint32()).not.toBe(new RandomStream(1, 'a').uint32());
+    // Philox with the first 64 bits of the hash as its key and a counter of 0 is another stream.
+    const digest = createHash('sha256')
+      .update(JSON.stringify([secret, 'a']))
+      .digest();
+    const out = new Uint32Array(4);
+    philox4x32(0, 0, 0, 0, ...words(digest, 0), out);
+    expect(new RandomStream(secret, 'a').uint32()).not.toBe(out[0]);
+    philox4x32(0, 0, ...words(digest, 8), ...words(digest, 0), out);
+    expect(new RandomStream(secret, 'a').uint32()).toBe(out[0]);
   });
 
   it('refuses what is no seed, index, size or probability', () => {

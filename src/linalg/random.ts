@@ -7,7 +7,8 @@ const TWO_32 = 2 ** 32;
 /**
  * A random stream named by (seed, purpose, index): the same name gives the same bits on every machine, whatever other
  * streams do, and the streams of different names are independent. Philox4x32-10 whose 64-bit key is the head of
- * SHA-256 of (seed, purpose); the 128-bit counter holds the index (upper half) and the position (lower half).
+ * SHA-256 of (seed, purpose); the 128-bit counter holds the index (upper half) and the position (lower half). Of a secret the next
+ * 64 bits of the hash are added to the index bit by bit, so that a stream has as many states as the secret has.
  *
  * Splitting a fill over several calls, or replacing it by the scalar calls its comment names, changes no value.
  *
@@ -28,24 +29,26 @@ export class RandomStream {
   #spareNormal: number | undefined;
 
   /**
-   * @param seed - The run's seed, a safe integer.
+   * @param seed - The run's seed, a safe integer, or a secret text.
    * @param purpose - What the numbers are for, such as `dropout/encoder.0`; each consumer has its own.
    * @param index - Epoch, step or item, a safe integer from 0 (default 0).
    * @throws InputError when seed or index is no such integer.
    */
-  constructor(seed: number, purpose: string, index = 0) {
-    if (!Number.isSafeInteger(seed)) throw new InputError(`seed: expected a safe integer, found ${seed}`);
+  constructor(seed: number | string, purpose: string, index = 0) {
+    const isSecret = typeof seed === 'string';
+    if (!isSecret && !Number.isSafeInteger(seed)) throw new InputError(`seed: expected a safe integer, found ${seed}`);
     if (!Number.isSafeInteger(index) || index < 0) {
       throw new InputError(`random stream ${purpose}: expected an index that is a safe integer from 0, found ${index}`);
     }
     // JSON keeps (1, "2x") and (12, "x") apart; seed + 0 turns -0 into 0.
     const digest = createHash('sha256')
-      .update(JSON.stringify([seed + 0, purpose]))
+      .update(JSON.stringify([isSecret ? seed : seed + 0, purpose]))
       .digest();
     this.#key0 = digest.readUInt32LE(0);
     this.#key1 = digest.readUInt32LE(4);
-    this.#index0 = index % TWO_32;
-    this.#index1 = Math.floor(index / TWO_32);
+    const [more0, more1] = isSecret ? [digest.readUInt32LE(8), digest.readUInt32LE(12)] : [0, 0];
+    this.#index0 = ((index % TWO_32) ^ more0) >>> 0;
+    this.#index1 = (Math.floor(index / TWO_32) ^ more1) >>> 0;
   }
 
   /** The next 32 random bits as an integer in [0, 2^32). */

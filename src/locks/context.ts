@@ -5,6 +5,7 @@ import { InputError } from '../registry/index.js';
 import { taskOf } from '../tasks/index.js';
 import { Evaluator, type ParameterSet, type Reference } from '../training/index.js';
 import type { LockContext, UtilityMeter } from './lock-method.js';
+import { type Draws, drawsOf, freshSecret, type LockSecret } from './secret.js';
 import { UtilityGuard } from './utility-guard.js';
 
 /** Examples, or how they are loaded when a lock method asks for them. */
@@ -28,9 +29,19 @@ export interface OpenLockContext extends LockContext {
   release(): Promise<void>;
 }
 
-/** Makes the context of a lock: everything it offers is made when it is asked for, and once. */
+/**
+ * Makes the context of a lock: everything it offers is made when it is asked for, and once.
+ *
+ * @param lock - `secret`: decides what is drawn into the weights, as it is or how it is found; default a fresh one, so that no two
+ *   locks are the same.
+ */
 export function lockContext(
-  { model, data, seed }: { model: Model; data: LockData; seed: number },
+  {
+    model,
+    data,
+    seed,
+    secret = freshSecret,
+  }: { model: Model; data: LockData; seed: number; secret?: LockSecret | (() => LockSecret | Promise<LockSecret>) },
   more: Pick<LockContext, 'engine' | 'checkpoint' | 'hooks' | 'signal' | 'onStep'> = {},
 ): OpenLockContext {
   const { weights } = model;
@@ -45,6 +56,7 @@ export function lockContext(
     throw new InputError(`lock: expected ${what}, got none; give --data.name or --data.path`);
   };
   let meter: Promise<UtilityMeter> | undefined;
+  let draws: Promise<Draws> | undefined;
   let found: { topK: number | undefined; reference: Promise<Reference> } | undefined;
   const trainExamples = async () => needed(train, 'training examples of the authorized task');
   const reference = async (topK: number | undefined) =>
@@ -66,6 +78,10 @@ export function lockContext(
     weights,
     written,
     seed,
+    draws: () => {
+      draws ??= Promise.resolve(typeof secret === 'function' ? secret() : secret).then(drawsOf);
+      return draws;
+    },
     train: trainExamples,
     validation: async () => needed(validation, 'validation examples of the authorized task'),
     isJudged: validation !== undefined,

@@ -5,8 +5,16 @@ export function raisedNames({ include, exclude }: { include: readonly string[]; 
   return { ...(!include.includes('*') && { include }), ...(exclude.length > 0 && { exclude }) };
 }
 
-/** What is known of several locks, one after the other: of each matrix as many singular values as any of them may have raised. */
+/**
+ * What is known of several locks, one after the other: of each matrix as many singular values as any of them may have raised, and the
+ * last mixture.
+ */
 export function joinKnowledge(parts: readonly LockKnowledge[]): LockKnowledge {
+  const mixed = parts.flatMap((part) => part.mixed ?? []).at(-1);
+  return { ...(mixed && { mixed }), ...joinRaised(parts) };
+}
+
+function joinRaised(parts: readonly LockKnowledge[]): Pick<LockKnowledge, 'raised'> {
   const raised = parts.flatMap((part) => part.raised ?? []);
   const [first, ...others] = raised;
   if (!first || others.length === 0) return first ? { raised: first } : {};

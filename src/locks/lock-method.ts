@@ -4,6 +4,7 @@ import type { EngineOptions } from '../engine/index.js';
 import type { ModelSpec, StateDict, WeightChange, WeightShapes } from '../models/index.js';
 import type { Evaluation, Task } from '../tasks/index.js';
 import type { OptimizerSpec, ParameterSet, Reference, RunOptions } from '../training/index.js';
+import type { Draws } from './secret.js';
 import type { UtilityBudget, UtilityGuard } from './utility-guard.js';
 
 /** What a lock method works on, and what it may ask for; what it does not ask for is not made. */
@@ -14,8 +15,13 @@ export interface LockContext {
   readonly weights: StateDict;
   /** The values that a file will hold of the weights as they are now: rounded, where it stores 16 bits. */
   written(): ParameterSet;
-  /** Decides shuffles and starting blocks. */
+  /** Decides shuffles and starting blocks: what may be known. */
   readonly seed: number;
+  /**
+   * Numbers that are drawn into the weights: who can guess them subtracts them. They are decided by a secret that no one is told, the
+   * same for a run that goes on.
+   */
+  draws(): Promise<Draws>;
   /** Threads and device. */
   readonly engine?: EngineOptions;
   /**
@@ -120,6 +126,8 @@ export type LockClass = 'symmetry' | 'off-manifold' | 'removal';
 
 /** What an attacker who read how a model was locked is taken to know of it; transforms of attacks take their options from it. */
 export interface LockKnowledge {
+  /** What share of each weight that the patterns choose is fresh numbers. */
+  readonly mixed?: { readonly a: number; readonly include: readonly string[]; readonly exclude: readonly string[] };
   /** How many singular values of which matrices it raised. */
   readonly raised?: {
     /** Of each. */
@@ -185,6 +193,8 @@ export interface LockMethod<Options = unknown> {
    * @throws InputError as {@link locks}.
    */
   plan?(model: ModelSpec & { readonly weights: WeightShapes }, options: Options, seed: number): LockPlan;
+  /** Whether it draws numbers into the weights that must not be guessed; default not. */
+  draws?(options: Options): boolean;
   /** What an adaptive attacker may know of a lock with these options; default nothing. */
   reveals?(options: Options): LockKnowledge;
   /** Options with which it does all but lock, the control beside every lock; none where nothing is left then. */

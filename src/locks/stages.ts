@@ -48,6 +48,9 @@ export function stagedLock(methods: readonly LockMethod[]): LockMethod<StageOpti
       const all = own.reduce((sum, { steps }) => sum + steps, 0);
       return own.reduce((sum, { steps, more }) => sum + (steps / Math.max(all, 1)) * more, 0);
     },
+    ...(methods.some(({ draws }) => draws) && {
+      draws: (options) => methods.some((method) => method.draws?.(optionsOf(options, method)) ?? false),
+    }),
     locks: (weights, options, model) => [
       ...new Set(methods.flatMap((method) => method.locks(weights, optionsOf(options, method), model))),
     ],
@@ -93,6 +96,7 @@ async function runStages(
       {
         ...context,
         original,
+        draws: () => context.draws().then((draws) => (purpose) => draws(`${purpose}${again(methods, index)}`)),
         checkpoint: checkpoint && { ...checkpoint, path: `${checkpoint.path}-${index + 1}` },
         hooks: isDone
           ? undefined
@@ -122,6 +126,12 @@ async function runStages(
     ...(meter && { before: meter.before, after: await meter.measure() }),
     story: { stages },
   };
+}
+
+/** Tells a stage from an earlier one of the same method. */
+function again(methods: readonly LockMethod[], index: number): string {
+  const earlier = methods.slice(0, index).filter((method) => method === methods[index]).length;
+  return earlier === 0 ? '' : ` ${earlier + 1}`;
 }
 
 /** Whether a checkpoint of a stage after the first `done` ones is there. */

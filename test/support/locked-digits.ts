@@ -59,7 +59,7 @@ export function contextOn(
 ): OpenLockContext & { params: ParameterSet } {
   const weights = cloneWeights(model.weights);
   const context = lockContext(
-    { model: { ...model, weights }, data: { train, validation, adversary: others?.train }, seed: 11 },
+    { model: { ...model, weights }, data: { train, validation, adversary: others?.train }, seed: 11, secret: 11 },
     { engine, ...more },
   );
   return { ...context, params: parameterSet(weights) };

@@ -13,6 +13,7 @@ import { rescaleTransform } from './rescale.js';
 import { resetTransform } from './reset.js';
 import { resetDormantTransform } from './reset-dormant.js';
 import type { Transform } from './transform.js';
+import { unmixTransform } from './unmix.js';
 
 export { canonicalizeOptions, canonicalizeTransform, canonicalizeWeights } from './canonicalize.js';
 export { clipRaised, clipTransform, type Raised, raisedOptions } from './clip.js';
@@ -64,6 +65,8 @@ export type {
   TransformStep,
 } from './transform.js';
 
+export { type UnmixOptions, unmixOptions, unmixTransform, unmixWeights } from './unmix.js';
+
 /** All transforms by name. */
 export const transforms = new Registry<Transform>('transform', [
   clipTransform,
@@ -82,4 +85,5 @@ export const transforms = new Registry<Transform>('transform', [
   resetDormantTransform,
   redistilBlocksTransform,
   distilTransform,
+  unmixTransform,
 ] as Transform[]);

@@ -179,6 +179,32 @@ describe('weightlock lock --method, of a method that is registered', () => {
     );
   });
 
+  it('makes the same lock again with a given secret, which nothing tells, and another one without', async () => {
+    const secret = '00112233445566778899aabbccddeeff';
+    await writeFile(at('secret'), `${secret}\n`);
+    const given = [
+      ...['--method', 'redistil', '--data.classes', '0,1,2', '--data.limit', '100', '--data.test-limit', '50'],
+      ...['--redistil.steps', '2', '--redistil.max-kl', 'null', '--redistil.max-drop', '1'],
+    ];
+    const bits = (name: string) => readFile(at(name, 'model.safetensors'));
+    for (const name of ['same', 'again']) {
+      const found = await weightlock(at('model'), at(name), ...given, '--secret', at('secret'));
+      expect(found.exitCode).toBe(0);
+      expect(found.stdout + found.stderr).not.toContain(secret);
+      expect(await readFile(at(name, 'README.md'), 'latin1')).not.toContain(secret);
+    }
+    expect(await bits('again')).toEqual(await bits('same'));
+    expect((await weightlock(at('model'), at('another'), ...given)).exitCode).toBe(0);
+    expect(await bits('another')).not.toEqual(await bits('same'));
+    await writeFile(at('word'), 'open sesame');
+    const word = await weightlock(at('model'), at('no'), ...given, '--secret', at('word'));
+    expect(word).toMatchObject({ exitCode: 2 });
+    expect(word.stderr).toContain('word: expected a secret of 32 hexadecimal digits, found something else');
+    expect((await weightlock(at('model'), at('no'), '--secret', at('secret'))).stderr).toContain(
+      '--secret: expected a lock method that draws into the weights, got specdef',
+    );
+  });
+
   it('shows how far outputs move where a symmetry lock has no data', async () => {
     const { exitCode, text } = await weightlock(at('model'), at('balanced'), '--method', 'rebalance');
     expect(exitCode).toBe(0);

@@ -1,10 +1,18 @@
 import { chmod, readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { digestOfModel } from '../../evidence/index.js';
+import { digestOf, digestOfModel } from '../../evidence/index.js';
 import { cardDisagreements, describeEstimate, estimateRun, type LockedInfo, Runner } from '../../experiments/index.js';
-import { writeFileAtomic } from '../../formats/index.js';
-import { type LockKey, type LockMethod, type LockStory, lockKey, lockMethods, stagedLock } from '../../locks/index.js';
+import { readFileCapped, writeFileAtomic } from '../../formats/index.js';
+import {
+  type LockKey,
+  type LockMethod,
+  type LockStory,
+  lockKey,
+  lockMethods,
+  readSecret,
+  stagedLock,
+} from '../../locks/index.js';
 import { findModelFiles, loadModel, type Model, openModel } from '../../models/index.js';
 import { InputError, OutputError, optionsOf, optionsUnder, quote } from '../../registry/index.js';
 import { lockedSentence, magnitude, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
@@ -52,6 +60,12 @@ const schema = z.strictObject({
       `tasks that an attacker may be after, which ${methodsWithProxies('and')} need: data sets or paths, each with numbers of classes joined by + behind a colon`,
     ),
   seed: z.int().min(0).default(1).describe('seed of all shuffles and draws; of a keyed lock the secret'),
+  secret: z
+    .string()
+    .optional()
+    .describe(
+      'file with 32 hexadecimal digits that decide what redistil and erase draw into the weights, to make the same lock again; default a fresh secret, kept in the run folder alone',
+    ),
   key: z
     .string()
     .optional()
@@ -135,6 +149,7 @@ export const lock = defineCommand({
     if (options.key !== undefined && method.name !== 'rebalance') {
       throw new InputError(`--key: expected the method rebalance, which has keys, got ${method.name}`);
     }
+    const secret = options.secret === undefined ? undefined : await givenSecret(options.secret, method);
     const own = lockOptions(method, chosenOptions(options, options.method), options.sham);
     const config = await givenConfig(options);
     requireProxies(method, options.proxies);
@@ -147,6 +162,7 @@ export const lock = defineCommand({
       ...(await modelConfigInput(options.modelConfig)),
       ...(task && { ...(await dataInputs(task.data)), ...taskInput(task.data) }),
       ...proxies.inputs,
+      ...(options.secret !== undefined && { secret: await digestOf(options.secret) }),
     };
     await requireOutside(task?.data.path, output);
     const { path, state } = await requireModelOutput(context, { inputs, output, model, source });
@@ -169,7 +185,7 @@ export const lock = defineCommand({
       output,
       compute: async (run) => {
         const shown = { folder: run, signal, progress: phaseProgress(context) };
-        const runner = new Runner({ engine: { threads, device }, seed }, shown);
+        const runner = new Runner({ engine: { threads, device }, seed, secret }, shown);
         const part = { name: 'lock', output: { path: output, force } };
         if (onDisk) return (await runner.lockOnDisk(part, { from: onDisk, method, options: own })).info;
         const data = task && { ...task.parts, spec: task.data };
@@ -216,6 +232,17 @@ function requireProxies({ name, needsAdversary = false }: LockMethod, proxies: r
       `--proxies: expected a lock method that needs tasks of an attacker, ${methodsWithProxies('or')}, got ${name}`,
     );
   }
+}
+
+/**
+ * The secret that a file holds.
+ *
+ * @throws InputError for one that holds none, and for a method that draws nothing.
+ */
+async function givenSecret(path: string, { name, draws }: LockMethod): Promise<string> {
+  if (!draws) throw new InputError(`--secret: expected a lock method that draws into the weights, got ${name}`);
+  const text = await readFileCapped(path, 1024);
+  return readSecret(new TextDecoder().decode(text), path);
 }
 
 /** Writes a key, readable by its owner alone; another's is not overwritten. */

@@ -1,12 +1,17 @@
+import { chmod, readFile } from 'node:fs/promises';
 import { type EngineOptions, type FlopTally, type ProgramCache, withPrograms } from '../../engine/index.js';
+import { writeFileAtomic } from '../../formats/index.js';
 import {
+  freshSecret,
   type LockData,
   type LockMethod,
   type LockResult,
+  type LockSecret,
   type LockStepReport,
   type LockStory,
   lockContext,
   OutputErrors,
+  readSecret,
 } from '../../locks/index.js';
 import {
   loadModel,
@@ -50,9 +55,12 @@ export interface MatrixSpectrum {
 /**
  * Locks a model's weights in place, with checkpoints, metrics and resume. What the method does not ask for is not needed: the
  * utility is measured on `validation`.
+ *
+ * @param lock - `secret`: decides what is drawn into the weights; default a fresh one, which is kept beside the checkpoint, so that a
+ *   run that goes on has the same.
  */
 export async function lockJob<Options>(
-  { model, seed, ...data }: { model: Model; seed: number } & LockData,
+  { model, seed, secret, ...data }: { model: Model; seed: number; secret?: LockSecret } & LockData,
   method: LockMethod<Options>,
   options: Options,
   context: JobContext,
@@ -65,7 +73,11 @@ export async function lockJob<Options>(
     folder.appendMetric({ step: stepOffset + step, phase, ...measured, flops: opened.tally.flops });
     onStep?.(step, method.glance?.(report) ?? '', tokens);
   };
-  const opened = lockContext({ model, data, seed }, { engine, checkpoint, hooks, signal, onStep: onReport });
+  const kept = secret ?? (() => keptSecret(folder.checkpointPath(`${phase}.secret`)));
+  const opened = lockContext(
+    { model, data, seed, secret: kept },
+    { engine, checkpoint, hooks, signal, onStep: onReport },
+  );
   let result: LockResult;
   try {
     result = await method.run(opened, options);
@@ -82,6 +94,19 @@ export async function lockJob<Options>(
     flops: opened.tally.flops,
     spectra: [...before].map(([name, values]) => ({ name, before: values, after: after.get(name) ?? [] })),
   };
+}
+
+/** The secret of an earlier, interrupted run, or a fresh one, which its owner alone can read. */
+async function keptSecret(path: string): Promise<string> {
+  const known = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (known !== undefined) return readSecret(known, path);
+  const secret = freshSecret();
+  await writeFileAtomic(path, `${secret}\n`);
+  await chmod(path, 0o600);
+  return secret;
 }
 
 /**

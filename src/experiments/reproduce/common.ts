@@ -15,7 +15,7 @@ import type { ReproductionContext, ReproductionResult, ResultAttack, ResultCell 
 
 /** What trains, locks and attacks the models of an experiment, or plans it. */
 export function runnerOf({ plan, engine, workers, seed, ...context }: ReproductionContext): Runner {
-  const spec = { engine, workers, seed };
+  const spec = { engine, workers, seed, secret: 'seed' };
   return plan ? new PlannedRunner(spec, context, plan) : new Runner(spec, context);
 }
 

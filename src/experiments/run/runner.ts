@@ -162,8 +162,9 @@ export class Runner {
     },
   ): Promise<MadeModel<LockedInfo>> {
     const chosen = typeof method === 'string' ? (lockMethods.get(method) as LockMethod<Options>) : method;
-    const { engine } = this.spec;
+    const { engine, secret: given } = this.spec;
     const { seed = this.spec.seed } = part;
+    const secret = given === 'seed' ? seed : given;
     let original: Model;
     const raised = (model: Model, { spectra, steps }: LockJobResult) => {
       if (steps === 0 || !chosen.reveals?.(options).raised) return undefined;
@@ -175,7 +176,7 @@ export class Runner {
         original = from ?? (await this.start());
         const model = { ...original, weights: cloneWeights(original.weights) };
         const examples = { train: data?.train, validation: data?.validation, adversary };
-        const info = await lockJob({ model, ...examples, seed }, chosen, options, job);
+        const info = await lockJob({ model, ...examples, seed, secret }, chosen, options, job);
         const facts = data ? cardOfData(data.train, data.spec) : await cardOfSource(original);
         const metrics =
           data && info.after ? { metrics: cardMetrics(model, data.validation.name, info.after, info.before) } : {};
@@ -195,6 +196,7 @@ export class Runner {
         return { info: { ...info, test, warnings }, card: { ...card, metrics } };
       },
     });
+    if (given === 'seed' && chosen.draws?.(options)) this.notes.add(drawnBySeed(chosen.name));
     const warning = raised(made.model, made.info);
     if (warning !== undefined) this.notes.add(`${part.name}: ${warning}`);
     return made;
@@ -347,6 +349,10 @@ export class Runner {
     return done;
   }
 }
+
+/** What is said of a lock that can be repeated. */
+const drawnBySeed = (name: string) =>
+  `What ${name} draws into the weights is decided by the seed here, so that the run can be repeated; for a release it is a secret, and who guesses it subtracts it.`;
 
 /** What is said of a lock without data. */
 const notMeasured = 'The utility of the locked model was not measured: no data were given.';

@@ -28,6 +28,11 @@ export interface RunSpec {
   readonly workers?: number;
   /** Decides first weights and all shuffles. */
   readonly seed: number;
+  /**
+   * Decides what locks draw into weights: 32 hexadecimal digits, or `seed` for the seed of each lock, so that the run can be repeated
+   * from what is published of it. Default a fresh secret for each lock, kept with its checkpoint in the run folder and nowhere else.
+   */
+  readonly secret?: string;
   /** The model that the run begins with; none where its parts name theirs. */
   readonly model?: ModelSource;
   /** What the model is released for, and what an attacker is after; none where the parts name theirs. */

@@ -48,7 +48,8 @@ export async function lockDraw(
     const model = fits
       ? released
       : await loadModel(from.path, { config: from.config, head: task.headFor(parts.train), seed });
-    const runner = new Runner({ engine, seed }, { folder, signal, progress: silentProgress });
+    // A draw is the same on every machine; the models of a sweep are to be measured, not to be released.
+    const runner = new Runner({ engine, seed, secret: 'seed' }, { folder, signal, progress: silentProgress });
     const { info } = await runner.lock(
       { name: 'locked' },
       {

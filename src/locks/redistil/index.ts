@@ -25,15 +25,17 @@ export const redistil: LockMethod<RedistilOptions> = {
   locks: (weights, options) => namesOf(weights, options),
   // The distillation alone, from the weights as they are.
   sham: (options) => ({ ...options, a: 0, push: 0 }),
+  draws: ({ a }) => a > 0,
+  reveals: (options) => (options.a > 0 ? { mixed: mixedOf(options) } : {}),
   glance: ({ loss }) => `loss ${Number(loss).toFixed(3)}`,
   async run(context, options) {
-    const { model, weights, seed } = context;
+    const { model, weights } = context;
     const matrices = weightMatrices(weights, options);
     const distance = new Distance(weights, matrices);
     const pushed = new Set(options.push > 0 ? matrices.map(({ name }) => name) : []);
     const result = await distil(context, options, {
       remove: async () => {
-        mixWithFresh(model, weights, { a: options.a, seed, include: options.include, exclude: options.exclude });
+        if (options.a > 0) mixWithFresh(model, weights, { ...mixedOf(options), draws: await context.draws() });
         return {};
       },
       whole: (name) => pushed.has(name),
@@ -42,6 +44,8 @@ export const redistil: LockMethod<RedistilOptions> = {
     return { ...result, story: { a: options.a, distance: distance.all() } };
   },
 };
+
+const mixedOf = ({ a, include, exclude }: RedistilOptions) => ({ a, include, exclude });
 
 function namesOf(weights: WeightShapes, options: RedistilOptions): string[] {
   return weightMatrices(weights, options).map(({ name }) => name);

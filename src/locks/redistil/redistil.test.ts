@@ -2,7 +2,9 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { contextOn, type DigitModel, digitModel } from '../../../test/support/locked-digits.js';
 import { cloneWeights, initializeModel, parameterSet, type StateDict } from '../../models/index.js';
 import { parseOptions } from '../../registry/index.js';
+import { lockContext } from '../context.js';
 import type { LockStepReport } from '../lock-method.js';
+import { drawsOf } from '../secret.js';
 import { redistil } from './index.js';
 import { mixWithFresh } from './mix.js';
 
@@ -19,7 +21,7 @@ const cosine = (a: Float32Array, b: Float32Array) =>
 describe('mixing weights with a fresh initialization', () => {
   it('keeps their length and a share of their direction: 1 − a beside a, since both are unrelated', () => {
     const weights = cloneWeights(digits.model.weights);
-    mixWithFresh(digits.model, weights, { a: 0.6, seed: 3, ...everything });
+    mixWithFresh(digits.model, weights, { a: 0.6, draws: drawsOf(3), ...everything });
     const [before, after] = [digits.model.weights, weights].map(
       (of) => of.get('fc1.weight')?.data ?? new Float32Array(),
     );
@@ -32,17 +34,33 @@ describe('mixing weights with a fresh initialization', () => {
   it('is from scratch at 1 and nothing at 0, and no seed gives what a model of that seed began with', () => {
     const fresh = initializeModel('mlp', { num_labels: 6, hidden_sizes: [24, 16] }, 7);
     const [scratch, same] = [cloneWeights(digits.model.weights), cloneWeights(digits.model.weights)];
-    mixWithFresh(digits.model, scratch, { a: 1, seed: 7, ...everything });
-    mixWithFresh(digits.model, same, { a: 0, seed: 7, ...everything });
+    mixWithFresh(digits.model, scratch, { a: 1, draws: drawsOf(7), ...everything });
+    mixWithFresh(digits.model, same, { a: 0, draws: drawsOf(7), ...everything });
     expect(same).toEqual(digits.model.weights);
     const of = (weights: StateDict, name: string) => weights.get(name)?.data ?? new Float32Array();
     expect(Math.abs(cosine(of(scratch, 'fc1.weight'), of(digits.model.weights, 'fc1.weight')))).toBeLessThan(0.03);
     expect(Math.abs(cosine(of(scratch, 'fc1.weight'), of(fresh.weights, 'fc1.weight')))).toBeLessThan(0.03);
   });
 
+  it('mixes with other numbers each time unless a secret says which', async () => {
+    const mixed = async (secret?: string) => {
+      const weights = cloneWeights(digits.model.weights);
+      const context = lockContext({ model: digits.model, data: {}, seed: 1, ...(secret && { secret }) });
+      mixWithFresh(digits.model, weights, { a: 1, draws: await context.draws(), ...everything });
+      return weights.get('fc1.weight')?.data ?? new Float32Array();
+    };
+    const [one, other, known, again] = [await mixed(), await mixed(), await mixed('ab'), await mixed('ab')];
+    expect(Math.abs(cosine(one, other))).toBeLessThan(0.03);
+    expect(again).toEqual(known);
+    // Nor by the seed of the lock.
+    const guessed = cloneWeights(digits.model.weights);
+    mixWithFresh(digits.model, guessed, { a: 1, draws: drawsOf(1), ...everything });
+    expect(Math.abs(cosine(one, guessed.get('fc1.weight')?.data ?? one))).toBeLessThan(0.03);
+  });
+
   it('leaves alone what a pattern excludes', () => {
     const weights = cloneWeights(digits.model.weights);
-    mixWithFresh(digits.model, weights, { a: 0.6, seed: 3, include: ['*'], exclude: ['fc3*'] });
+    mixWithFresh(digits.model, weights, { a: 0.6, draws: drawsOf(3), include: ['*'], exclude: ['fc3*'] });
     expect(weights.get('fc3.weight')).toEqual(digits.model.weights.get('fc3.weight'));
     expect(weights.get('fc2.weight')).not.toEqual(digits.model.weights.get('fc2.weight'));
   });

@@ -6,7 +6,7 @@ import { type SpecDefOptions, specDefOptions } from './options.js';
 import { runSpecDef } from './run.js';
 
 /** What SpecDef is beside other lock methods: it says all that a method may, and has always measured what it cost. */
-export interface SpecDef extends Required<Omit<LockMethod<SpecDefOptions>, 'plan'>> {
+export interface SpecDef extends Required<Omit<LockMethod<SpecDefOptions>, 'plan' | 'draws'>> {
   /** Locks: changes `context.weights` in place. */
   run(context: LockContext, options: SpecDefOptions): Promise<Required<Omit<LockResult, 'story'>>>;
 }
