@@ -1,6 +1,9 @@
+import type { Dataset } from '../../data/index.js';
 import { ProgramCache } from '../../engine/index.js';
 import { RandomStream } from '../../linalg/index.js';
+import { type ModelSpec, smallestBatch } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
+import { taskOf } from '../../tasks/index.js';
 import { createObjective, type Objective, optimizers, type ParameterSet } from '../../training/index.js';
 import type { LockContext } from '../lock-method.js';
 import { attackStarts, type TrapOptions } from './options.js';
@@ -14,6 +17,29 @@ export type Attacked = {
   readonly trapTerm: number;
 };
 
+/** A task of an attacker, and the loss from which on a model is bad at it. */
+interface BoundedTask {
+  readonly objective: Objective;
+  readonly bound: number;
+}
+
+/**
+ * The loss of guessing: beyond it a model would have to be wrong and sure of it, which an attacker turns round.
+ *
+ * @throws InputError for a task whose outputs are no probabilities.
+ */
+export function guessingLoss(model: ModelSpec, dataset: Dataset): number {
+  const task = taskOf(model);
+  const count = task.answers?.(dataset)?.count;
+  if (count !== undefined) return Math.log(count);
+  if (task.roles.divergence !== 'kl') {
+    throw new InputError(`trap.bound: expected one, as outputs of ${task.name} are no probabilities; got none`);
+  }
+  // Of each token, out of all that the head tells apart.
+  const { shape } = model.build(smallestBatch(model)).outputs[task.output];
+  return Math.log(shape[shape.length - 1]);
+}
+
 /**
  * Attacks that a lock is trained against. Everything that is drawn for a step depends on the seed and the step alone, so that a run that
  * was interrupted ends with the same bits.
@@ -21,13 +47,13 @@ export type Attacked = {
 export class Attacks {
   readonly #context: LockContext;
   readonly #options: TrapOptions;
-  readonly #tasks: readonly Objective[];
+  readonly #tasks: readonly BoundedTask[];
   readonly #programs: ProgramCache;
 
   private constructor(
     context: LockContext,
     options: TrapOptions,
-    found: { tasks: readonly Objective[]; programs: ProgramCache },
+    found: { tasks: readonly BoundedTask[]; programs: ProgramCache },
   ) {
     this.#context = context;
     this.#options = options;
@@ -38,7 +64,8 @@ export class Attacks {
   /**
    * Compiles what attacks compute.
    *
-   * @throws InputError without examples of tasks that an attacker may be after, or with ones that do not fit the model.
+   * @throws InputError without examples of tasks that an attacker may be after, with ones that do not fit the model, or without a bound
+   *   where nothing says what it is.
    */
   static async open(context: LockContext, options: TrapOptions): Promise<Attacks> {
     const datasets = await context.adversaries();
@@ -49,9 +76,10 @@ export class Attacks {
     const programs = new ProgramCache(engine);
     const { batchSize } = options.attacks;
     try {
-      const tasks: Objective[] = [];
+      const tasks: BoundedTask[] = [];
       for (const dataset of datasets) {
-        tasks.push(await createObjective({ model, dataset, batchSize, seed, programs }));
+        const bound = options.bound ?? guessingLoss(model, dataset);
+        tasks.push({ objective: await createObjective({ model, dataset, batchSize, seed, programs }), bound });
       }
       return new Attacks(context, options, { tasks, programs });
     } catch (error) {
@@ -65,10 +93,10 @@ export class Attacks {
    * model on a batch that it was not trained on, the gradient of `½B·(1 − ℓ/B)₊²` there, taken as if it were at the released weights.
    */
   async pull(params: ParameterSet, gradients: ParameterSet, step: number): Promise<Attacked> {
-    const { weight, bound, attacks } = this.#options;
+    const { weight, attacks } = this.#options;
     let [sum, terms] = [0, 0];
     for (let index = 0; index < attacks.each; index++) {
-      const { loss, found, pullBack } = await this.#attack(params, step * attacks.each + index);
+      const { loss, bound, found, pullBack } = await this.#attack(params, step * attacks.each + index);
       const rest = Number.isFinite(loss) ? Math.max(1 - loss / bound, 0) : 0;
       // One that diverged has learnt nothing.
       sum += Number.isFinite(loss) ? Math.min(loss, bound) : bound;
@@ -95,7 +123,7 @@ export class Attacks {
     const { model, weights, seed } = this.#context;
     const { attacks } = this.#options;
     const stream = new RandomStream(seed, 'trap attack', draw);
-    const task = this.#tasks[stream.integer(this.#tasks.length)];
+    const { objective: task, bound } = this.#tasks[stream.integer(this.#tasks.length)];
     const entry = optimizers.get(attacks.optimizers[stream.integer(attacks.optimizers.length)]);
     const { decades } = entry.search;
     const [low, high] = [Math.min(...decades), Math.max(...decades)];
@@ -115,6 +143,6 @@ export class Attacks {
       await optimizer.update(gradients, state, started.params, rate);
     }
     const { loss, gradients } = await task.compute(started.params, first + steps);
-    return { loss, found: gradients, pullBack: started.pullBack };
+    return { loss, bound, found: gradients, pullBack: started.pullBack };
   }
 }

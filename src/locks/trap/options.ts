@@ -22,9 +22,9 @@ export const trapOptions = withOptimizers(
     bound: z
       .number()
       .positive()
-      .default(2)
+      .optional()
       .describe(
-        'loss of an attacked model on the task it was trained for from which on it is pushed no further, in nats',
+        'loss of an attacked model on the task it was trained for from which on it is pushed no further, in nats; default that of guessing, the logarithm of the number of its answers',
       ),
     attacks: z
       .strictObject({

@@ -1,11 +1,13 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { contextOn, type DigitModel, digitModel } from '../../../test/support/locked-digits.js';
+import { selectClasses } from '../../data/index.js';
 import { exactSingularValues, RandomStream } from '../../linalg/index.js';
-import { cloneWeights, parameterSet, weightMatrices } from '../../models/index.js';
+import { cloneWeights, initializeModel, parameterSet, weightMatrices } from '../../models/index.js';
 import { InputError, parseOptions } from '../../registry/index.js';
 import { createObjective, Evaluator, optimizers, type ParameterSet, runSteps } from '../../training/index.js';
 import { lockContext } from '../context.js';
 import type { LockStepReport } from '../lock-method.js';
+import { guessingLoss } from './attack.js';
 import { trap } from './index.js';
 import { type AttackStart, attackStarts, trapOptions } from './options.js';
 import { startOf } from './starts.js';
@@ -109,6 +111,23 @@ describe('trap', () => {
       expect(Number(trapTerm) >= 0 && Number(trapTerm) <= 2).toBe(true);
     }
     expect(locked.result.story).toEqual({ proxies: [{ name: digits.others.train.name, size: 600 }] });
+  });
+
+  it('pushes no further than guessing where no bound is given, of each task its own', async () => {
+    const { model, train, others } = digits;
+    expect(guessingLoss(model, train)).toBeCloseTo(Math.log(3), 12);
+    expect(guessingLoss(model, selectClasses(others.train, [0, 1]))).toBeCloseTo(Math.LN2, 12);
+    const keys = { vocab_size: 40, hidden_size: 8, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 8 };
+    const words = initializeModel('llama', { ...keys, num_key_value_heads: 2, max_position_embeddings: 16 }, 1);
+    expect(guessingLoss(words, train)).toBeCloseTo(Math.log(40), 12);
+    const sentences = initializeModel('bert', { ...keys, architectures: ['BertModel'] }, 1);
+    expect(() => guessingLoss(sentences, train)).toThrow('trap.bound: expected one, as outputs of embedding');
+    // A loss of guessing and more is worth nothing more.
+    const { reports } = await attacked({ bound: undefined, steps: 20, maxDrop: 1, maxKl: null });
+    for (const { attackedLoss, trapTerm } of reports) {
+      expect(Number(attackedLoss)).toBeLessThanOrEqual(Math.log(3));
+      expect(Number(trapTerm)).toBeLessThanOrEqual(Math.log(3) / 2);
+    }
   });
 
   it('asks for tasks that an attacker may be after, several where they are given', async () => {
