@@ -137,10 +137,7 @@ function useOf(nodes: readonly Node[], node: Node, parameter: Tensor): Use | und
 function linearUse(nodes: readonly Node[], node: Node, isTransposed: boolean): Use {
   const [x, , added] = node.inputs as [Tensor, Tensor, Tensor?];
   const [output] = node.outputs;
-  const counted = () => {
-    const mask = tokensOf(x);
-    return mask && reshape(cast(mask, x.dtype), [-1]);
-  };
+  const counted = () => countedOf(x);
   return {
     ...{ kind: 'linear', isTransposed, output, counted },
     bias: node.op === 'Gemm' ? added : addedTo(nodes, output),
@@ -168,8 +165,9 @@ function productUse(nodes: readonly Node[], node: Node): Use {
 function tableUse(node: Node, ids: Tensor): Use {
   const [output] = node.outputs;
   const width = output.shape[output.rank - 1];
+  const counted = () => countedOf(output);
   return {
-    ...{ kind: 'table', isTransposed: false, output, counted: all },
+    ...{ kind: 'table', isTransposed: false, output, counted },
     inputs: () => ids,
     rows: (gradient) => reshape(gradient, [-1, width]),
   };
@@ -203,6 +201,12 @@ function convolutionUse(node: Node<'Conv'>, x: Tensor, { shape }: Tensor): Use |
 function masked(x: Tensor): Tensor {
   const mask = tokensOf(x);
   return mask ? mul(x, reshape(cast(mask, x.dtype), [...mask.shape, 1])) : x;
+}
+
+/** The same, a number for each row. */
+function countedOf(x: Tensor): Tensor | undefined {
+  const mask = tokensOf(x);
+  return mask && reshape(cast(mask, x.dtype), [-1]);
 }
 
 /** The mask of what has a row for each token, where there are tokens. */

@@ -1,4 +1,4 @@
-import { type Dataset, subset } from '../../data/index.js';
+import { type Dataset, drawSome } from '../../data/index.js';
 import { parameterSet, type WeightMatrix, weightMatrices } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
 import { taskOf } from '../../tasks/index.js';
@@ -6,8 +6,9 @@ import { Evaluator, type ParameterSet } from '../../training/index.js';
 import { distil, distilSteps, distilTraining } from '../distil.js';
 import type { LockContext, LockMethod, LockStory } from '../lock-method.js';
 import { rankOfEnergy, type WeightedParts, weightedParts } from './closed-form.js';
-import { eachMoments, erasable, type Moments } from './moments.js';
+import { eachMoments, erasable, type Moments, rowsLookedUp } from './moments.js';
 import { type EraseOptions, energyOf, eraseOptions } from './options.js';
+import { drawUnseen } from './unseen.js';
 
 /**
  * Keeps of each matrix the parts that the authorized output needs, by a closed form, and drops the rest; then heals on what the
@@ -25,7 +26,8 @@ export const erase: LockMethod<EraseOptions> = {
   training: distilTraining,
   locks: (weights, options) => weightMatrices(weights, options).map(({ name }) => name),
   // The healing alone.
-  sham: (options) => ({ ...options, rank: undefined, tableRank: undefined, kl: undefined, energy: 1 }),
+  sham: (options) => ({ ...options, rank: undefined, tableRank: undefined, kl: undefined, energy: 1, unseen: 'keep' }),
+  draws: ({ unseen }) => unseen === 'random',
   glance: ({ loss }) => (loss === undefined ? '' : `loss ${Number(loss).toFixed(3)}`),
   run: (context, options) => distil(context, options, { remove: () => eraseFrom(context, options) }),
 };
@@ -40,10 +42,12 @@ async function eraseFrom(context: LockContext, options: EraseOptions): Promise<L
   }
   const train = await context.train();
   const examples = task.view?.(train) ?? train;
-  const dataset = subset(examples, [...Array(Math.min(options.examples, train.size)).keys()]);
+  // Files are often sorted by class.
+  const dataset = drawSome(examples, options.examples, seed);
   const params = parameterSet(weights);
   const costs = options.kl === undefined ? undefined : new MatrixCosts(context, params, dataset);
   const kept = new Map<string, Float32Array>();
+  const tables: WeightMatrix[] = [];
   const ranks: Record<string, LockStory> = {};
   try {
     // All is measured on the weights as they were: those that are done wait.
@@ -54,13 +58,24 @@ async function eraseFrom(context: LockContext, options: EraseOptions): Promise<L
       const total = parts.energies.reduce((sum, energy) => sum + energy, 0);
       const share = parts.energies.slice(0, rank).reduce((sum, energy) => sum + energy, 0) / (total || 1);
       ranks[matrix.name] = { rank, of: full, energy: share };
+      if (moments.isTable) tables.push(matrix);
       if (rank < full) kept.set(matrix.name, parts.keep(rank));
     });
   } finally {
     await costs?.release();
   }
+  // Before anything is changed, and of all examples: a row that one of them needs is not lost.
+  const isDrawn = options.unseen === 'random' && tables.length > 0;
+  const counts = isDrawn
+    ? await rowsLookedUp(model, params, { matrices: tables, dataset: examples, task, engine })
+    : new Map<string, Float64Array>();
   for (const [name, values] of kept) params.get(name)?.set(values);
-  return { examples: dataset.size, ranks, leftAlone: { ...leftAlone } };
+  const drawn: Record<string, number> = {};
+  for (const [name, own] of counts) {
+    const draws = await context.draws();
+    drawn[name] = drawUnseen(params.get(name) as Float32Array, own, draws(`erase unseen ${name}`));
+  }
+  return { examples: dataset.size, ranks, ...(isDrawn && { drawn }), leftAlone: { ...leftAlone } };
 }
 
 /** The rank that a matrix keeps; its full rank: it stays as it is. */

@@ -109,6 +109,59 @@ export async function eachMoments(
   }
 }
 
+/**
+ * How often each row of some tables is looked up by examples, padding apart.
+ *
+ * @param how - `matrices`: such whose rows are looked up, and used for nothing else.
+ * @returns By name, `[rows]`.
+ */
+export async function rowsLookedUp(
+  model: ModelSpec,
+  params: ParameterSet,
+  {
+    matrices,
+    dataset,
+    task,
+    engine,
+  }: { matrices: readonly WeightMatrix[]; dataset: Dataset; task: Task; engine?: EngineOptions },
+): Promise<Map<string, Float64Array>> {
+  const counts = new Map<string, Float64Array>();
+  const programs = new ProgramCache(engine);
+  try {
+    for (const positions of runsOf(model, task, dataset)) {
+      const layout = layoutAt(dataset, positions);
+      const specs = batchSpecs(layout, positions.length);
+      const program = await programs.get(JSON.stringify(specs), () => lookupGraph(model, task, specs, matrices));
+      const batch = allocateBatch(specs);
+      gatherBatch(dataset, positions, { batch, layout });
+      const feeds = Object.entries(feedsOf(batch, params)).filter(([name]) => program.inputs.has(name));
+      const results = await program.run(Object.fromEntries(feeds));
+      for (const { name, rows } of matrices) {
+        for (let use = 0; `ids ${use} ${name}` in results; use++) {
+          const found = counts.get(name) ?? new Float64Array(rows);
+          countRows(found, results[`ids ${use} ${name}`] as BigInt64Array, results[`mask ${use} ${name}`]);
+          counts.set(name, found);
+        }
+      }
+    }
+  } finally {
+    await programs.release();
+  }
+  return counts;
+}
+
+/** What tables look up, as in {@link momentGraph}. */
+function lookupGraph(model: ModelSpec, task: Task, specs: ArraySpecs, matrices: readonly WeightMatrix[]) {
+  const { outputs, scope } = model.build(specs);
+  const nodes = ancestors([outputs[task.output]]);
+  const found: Record<string, Tensor> = {};
+  for (const { name } of matrices) {
+    const uses = usesOf(nodes, scope.parameterInputs.get(name) as Tensor) as readonly Use[];
+    for (const [index, use] of uses.entries()) addLookups(found, use, (part) => `${part} ${index} ${name}`);
+  }
+  return found;
+}
+
 /** Cuts matrices into groups whose metrics fit together; one that does not fit is a group of its own. */
 function groupsOf(matrices: readonly WeightMatrix[]): WeightMatrix[][] {
   const groups: WeightMatrix[][] = [];
@@ -141,7 +194,10 @@ function* runsOf(model: ModelSpec, task: Task, dataset: Dataset): Generator<Uint
   }
 }
 
-/** For each matrix and use the sums of a batch: `in <use> <name>`, `out <use> <name>`, `ids <use> <name>` of tables. */
+/**
+ * For each matrix and use the sums of a batch: `in <use> <name>`, `out <use> <name>`; of tables `ids <use> <name>`, and which of them
+ * are no padding, `mask <use> <name>`.
+ */
 function momentGraph(model: ModelSpec, task: Task, specs: ArraySpecs, group: readonly WeightMatrix[]) {
   const { graph, outputs, scope } = model.build(specs);
   const output = outputs[task.output];
@@ -161,9 +217,16 @@ function momentGraph(model: ModelSpec, task: Task, specs: ArraySpecs, group: rea
     const side = (part: string) => `${part}${use.isTransposed ? 'T' : ''} ${index} ${name}`;
     if (slope) found[side('out')] = secondMoment(use.rows(slope), FULL_SIDE);
     if (use.kind === 'linear') found[side('in')] = secondMoment(use.inputs(), FULL_SIDE);
-    else found[side('ids')] = use.inputs();
+    else addLookups(found, use, side);
   });
   return found;
+}
+
+/** What a use of a table looks up, and which of that is no padding. */
+function addLookups(found: Record<string, Tensor>, use: Use, side: (part: string) => string): void {
+  found[side('ids')] = use.inputs();
+  const counted = use.counted();
+  if (counted) found[side('mask')] = counted;
 }
 
 /** Sums of the moments of one matrix. */
@@ -174,27 +237,27 @@ class Sums {
 
   constructor(readonly matrix: WeightMatrix) {
     const literal = matrix.name.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
-    this.#suffix = new RegExp(`^(in|out|ids)(T?) (\\d+) ${literal}$`);
+    this.#suffix = new RegExp(`^(in|out|ids|mask)(T?) (\\d+) ${literal}$`);
   }
 
   /** Adds those of a batch. */
   add(results: Results): void {
     for (const [key, values] of Object.entries(results)) {
       const [, part, turned, use] = this.#suffix.exec(key) ?? [];
-      if (part === undefined) continue;
+      if (part === undefined || part === 'mask') continue;
       const isLeft = part === 'ids' || (part === 'out') !== (turned === 'T');
       // The rows of a table are its inputs, its columns its outputs.
       const isTable = `ids${turned} ${use} ${this.matrix.name}` in results;
-      if (part === 'ids') this.#count(use, values as BigInt64Array);
-      else addTo(isLeft && !isTable ? this.#left : this.#right, use, values as Float32Array);
+      if (part === 'ids') {
+        this.#count(use, values as BigInt64Array, results[`mask${turned} ${use} ${this.matrix.name}`]);
+      } else addTo(isLeft && !isTable ? this.#left : this.#right, use, values as Float32Array);
     }
   }
 
-  #count(use: string, ids: BigInt64Array): void {
+  #count(use: string, ids: BigInt64Array, mask: Results[string] | undefined): void {
     const key = `ids ${use}`;
-    // One of each more than was seen, so that words that the examples lack keep a meaning.
-    const counts = this.#left.get(key) ?? new Float64Array(this.matrix.rows).fill(1);
-    for (const id of ids) counts[Number(id)]++;
+    const counts = this.#left.get(key) ?? new Float64Array(this.matrix.rows);
+    countRows(counts, ids, mask);
     this.#left.set(key, counts);
   }
 
@@ -204,6 +267,11 @@ class Sums {
     const isTable = [...this.#left.keys()].every((key) => key.startsWith('ids'));
     return { left: mixed(rows, this.#left), right: mixed(columns, this.#right), isTable };
   }
+}
+
+/** Counts rows that are looked up, those of padding apart. */
+function countRows(counts: Float64Array, ids: BigInt64Array, mask: Results[string] | undefined): void {
+  for (let at = 0; at < ids.length; at++) if (!mask || Number(mask[at]) > 0) counts[Number(ids[at])]++;
 }
 
 function addTo(sums: Map<string, Float64Array>, key: string, values: Float32Array): void {

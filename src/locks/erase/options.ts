@@ -27,7 +27,17 @@ export const eraseOptions = withOptimizers(
         .positive()
         .optional()
         .describe("divergence from the original's outputs that each matrix alone may cost, before healing"),
-      examples: z.int().min(1).default(1024).describe('training examples that are measured on, at most'),
+      unseen: z
+        .enum(['keep', 'random'])
+        .default('keep')
+        .describe(
+          'rows of tables that no training example looks up: keep what the others need of them, or put random codes there, which a secret decides',
+        ),
+      examples: z
+        .int()
+        .min(1)
+        .default(1024)
+        .describe('training examples that are measured on, at most, drawn by the seed'),
       ridge: z
         .number()
         .positive()

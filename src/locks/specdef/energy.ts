@@ -1,4 +1,4 @@
-import { allocateBatch, type Dataset, gatherBatch, layoutAt } from '../../data/index.js';
+import { allocateBatch, type Dataset, drawSome, gatherBatch, layoutAt } from '../../data/index.js';
 import { type EngineOptions, ProgramCache } from '../../engine/index.js';
 import { ancestors, div, matMul, mul, reduceSum, reshape, type Tensor, transpose } from '../../graph/index.js';
 import type { TopSingularTriplets } from '../../linalg/index.js';
@@ -22,11 +22,12 @@ export class RaisedEnergy {
   constructor(
     readonly model: ModelSpec,
     dataset: Dataset,
-    engine: EngineOptions = {},
+    { seed, engine = {} }: { seed: number; engine?: EngineOptions },
   ) {
     this.#programs = new ProgramCache(engine);
-    const examples = taskOf(model).view?.(dataset) ?? dataset;
-    const positions = Uint32Array.from({ length: Math.min(EXAMPLES, examples.size) }, (_, index) => index);
+    // Files are often sorted by class.
+    const examples = drawSome(taskOf(model).view?.(dataset) ?? dataset, EXAMPLES, seed);
+    const positions = Uint32Array.from({ length: examples.size }, (_, index) => index);
     const layout = layoutAt(examples, positions);
     this.#specs = batchSpecs(layout, positions.length);
     this.#batch = allocateBatch(this.#specs);

@@ -8,6 +8,7 @@ import { parseOptions } from '../../registry/index.js';
 import { Evaluator, type Objective, type ParameterSet } from '../../training/index.js';
 import type { LockStepReport } from '../lock-method.js';
 import { clippedParams, clipTerm, shrinkRest } from './clipped.js';
+import { RaisedEnergy } from './energy.js';
 import { foldBatchNorms } from './fold.js';
 import { specdefMoved } from './moved.js';
 
@@ -178,4 +179,26 @@ describe('specdef-moved', () => {
     const variance = context.params.get('layer1.0.bn1.running_var') ?? [];
     expect(new Set(variance)).toEqual(new Set([Math.fround(1 - 1e-5)]));
   });
+});
+
+it('measures where the function lies on examples from everywhere in a file that is sorted by class', async () => {
+  const { model, validation } = await digitModel('mlp', { hidden_sizes: [12, 8] });
+  const order = [...validation.labels.keys()].sort((a, b) => validation.labels[a] - validation.labels[b]);
+  const matrices = weightMatrices(model.weights, { include: ['fc1.weight'] });
+  const params = parameterSet(model.weights);
+  const [first] = matrices;
+  const triplets = new Map([
+    [first.name, topSingularTriplets(params.get(first.name) as Float32Array, { ...first, k: 2, seed: 1 })],
+  ]);
+  const share = async (positions: readonly number[], seed = 1) => {
+    const energy = new RaisedEnergy(model, subset(validation, positions), { seed, engine: { threads: 1 } });
+    const found = await energy.shares(params, matrices, triplets);
+    await energy.release();
+    return found[first.name];
+  };
+  const [sorted, again, other] = [await share(order), await share(order), await share(order, 2)];
+  expect(again).toBe(sorted);
+  expect(other).not.toBe(sorted);
+  // The first 32 are all zeros, whose inputs lie elsewhere than those of all three.
+  expect(await share(order.slice(0, 32))).not.toBe(sorted);
 });

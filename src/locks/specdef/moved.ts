@@ -74,7 +74,7 @@ export const specdefMoved: LockMethod<MovedOptions> = {
 async function runMoved(context: LockContext, options: MovedOptions): Promise<LockResult> {
   const { weights, engine, seed } = context;
   const model = options.foldBatchNorm ? asUsed(context.model) : context.model;
-  const energy = new RaisedEnergy(context.model, await context.validation(), engine);
+  const energy = new RaisedEnergy(context.model, await context.validation(), { seed, engine });
   const tracked = trackedNames(context.model);
   const { shrink, clip } = options;
   let shrinks = 0;
