@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { canonicalizeOptions, canonicalizeWeights } from '../src/attacks/transforms/index.js';
 import { exactSingularValues } from '../src/linalg/index.js';
-import { lockContext, lockMethods } from '../src/locks/index.js';
+import { lockContext, lockKey, lockMethods, relock, requireLockedBy } from '../src/locks/index.js';
 import { cloneWeights, type Model, type StateDict, weightMatrices } from '../src/models/index.js';
 import { drawn, drawnNames } from './support/drawn-models.js';
 
@@ -38,4 +38,19 @@ describe.each(['spectral-closed', 'rebalance'])('canonicalizing undoes %s', (nam
     expect(apart(model.weights, locked.weights)).toBeGreaterThan(1);
     expect(apart(canonical(model, model.weights), canonical(locked, locked.weights))).toBeLessThan(1e-4);
   });
+});
+
+it.each(drawnNames)('the key of a lock fits what it locks, and no other weights: %s', (architecture) => {
+  const model = drawn(architecture);
+  for (const spread of [2, 64]) {
+    const key = (seed: number) => lockKey({ spread }, seed);
+    const fits = (weights: StateDict, seed: number) => () => requireLockedBy(model, weights, key(seed), 'key');
+    expect(fits(model.weights, 1), 'unlocked').toThrow("expected the key of this model's lock");
+    for (const seed of [1, 2, 3]) {
+      const locked = cloneWeights(model.weights);
+      relock(model, locked, key(seed));
+      expect(fits(locked, seed)).not.toThrow();
+      expect(fits(locked, seed + 10)).toThrow("expected the key of this model's lock");
+    }
+  }
 });

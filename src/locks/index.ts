@@ -12,7 +12,7 @@ import { tar } from './tar/index.js';
 import { trap } from './trap/index.js';
 
 export { type LockData, lockContext, type OpenLockContext } from './context.js';
-export { type LockKey, lockKey, readLockKey, relock, unlock } from './key.js';
+export { type LockKey, lockKey, readLockKey, relock, requireLockedBy, unlock } from './key.js';
 export type {
   LockClass,
   LockContext,

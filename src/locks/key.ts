@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { ModelSpec, StateDict } from '../models/index.js';
 import { InputError } from '../registry/index.js';
-import { applyFactors, rebalanced, rebalanceOptions } from './symmetry/rebalance.js';
+import { lengthsOfUnit, unitsOf } from '../symmetries/index.js';
+import { applyFactors, factorsOf, rebalanced, rebalanceOptions } from './symmetry/rebalance.js';
 
 /** What an owner keeps of a keyed lock: with it the lock comes off for training, and goes on again. */
 const keySchema = z.strictObject({
@@ -30,6 +31,55 @@ export function readLockKey(found: unknown, source: string): LockKey {
   if (parsed.success) return parsed.data;
   const [{ path, message }] = parsed.error.issues;
   throw new InputError(`${source}: expected the key of a lock: ${path.join('.') || 'the file'}: ${message}`);
+}
+
+/** Standard errors from 0 on which a slope is no chance: one wrong key of a thousand has more. */
+const certain = 3;
+
+/**
+ * Whether a key's factors are in some weights: with x the logarithm of a unit's factor and y that of what it multiplies, or of the root
+ * of its ratio to what it divides, both less their mean over a joint, the least-squares slope of y by x is 1 for a model that the
+ * key locks, also after some training, and 0 but for chance for any other.
+ */
+function hasFactors(model: ModelSpec, weights: StateDict, { seed, options }: LockKey): boolean {
+  let [xx, xy, yy, degrees] = [0, 0, 0, -1];
+  for (const joint of rebalanced(model, weights, options)) {
+    const factors = factorsOf(joint, { ...options, seed });
+    const points = unitsOf(joint).flatMap((unit, at) => {
+      const { times, over } = lengthsOfUnit(weights, unit);
+      if (times === 0) return [];
+      const y = over === 0 ? Math.log2(times) : (Math.log2(times) - Math.log2(over)) / 2;
+      return [{ x: Math.log2(factors[at]), y }];
+    });
+    if (points.length < 2) continue;
+    const mean = (of: (point: { x: number; y: number }) => number) =>
+      points.reduce((sum, point) => sum + of(point), 0) / points.length;
+    const [x0, y0] = [mean(({ x }) => x), mean(({ y }) => y)];
+    for (const { x, y } of points) {
+      xx += (x - x0) ** 2;
+      xy += (x - x0) * (y - y0);
+      yy += (y - y0) ** 2;
+    }
+    degrees += points.length - 1;
+  }
+  // Nothing to take off, or nothing to tell it by.
+  if (xx === 0 || degrees < 1) return true;
+  const slope = xy / xx;
+  const error = Math.sqrt(Math.max(yy - slope * xy, 0) / degrees / xx);
+  return slope > 0.5 && slope > certain * error;
+}
+
+/**
+ * Refuses to take a lock off that is not on: another model, or one whose lock went back to the original, would be skewed by it.
+ *
+ * @param source - Where the key lies, for the message.
+ * @throws InputError where the weights do not have the key's factors, or are of a network that can have none.
+ */
+export function requireLockedBy(model: ModelSpec, weights: StateDict, key: LockKey, source: string): void {
+  if (hasFactors(model, weights, key)) return;
+  throw new InputError(
+    `${source}: expected the key of this model's lock, found one whose factors its weights do not have`,
+  );
 }
 
 /**

@@ -13,6 +13,7 @@ export {
   type Block,
   balanceUnit,
   balancing,
+  lengthsOfUnit,
   multiplyBlock,
   type Place,
   type Slot,

@@ -90,9 +90,14 @@ export function balanceUnit(weights: MutableWeights, unit: Unit): void {
   if (factor !== 1) scaleUnit(weights, unit, factor);
 }
 
+/** How long both sides of a unit are; 0 of a side that has no weights. */
+export function lengthsOfUnit(weights: MutableWeights, { times, over }: Unit): { times: number; over: number } {
+  return { times: lengthOf(valuesAt(weights, times)), over: lengthOf(valuesAt(weights, over)) };
+}
+
 /** The factor that makes both sides of a unit equally long; 1 where one of them is 0. */
-export function balancing(weights: MutableWeights, { times, over }: Unit): number {
-  const [a, b] = [times, over].map((places) => lengthOf(valuesAt(weights, places)));
+export function balancing(weights: MutableWeights, unit: Unit): number {
+  const { times: a, over: b } = lengthsOfUnit(weights, unit);
   return a === 0 || b === 0 ? 1 : Math.sqrt(b / a);
 }
 

@@ -52,6 +52,44 @@ describe('a keyed lock', () => {
     expect(weights(others)).not.toEqual(weights(plain));
   });
 
+  it('gives no key where the lock changed nothing', async () => {
+    const tight = ['--data.classes', '0,1,2', '--data.limit', '60', '--data.test-limit', '30'];
+    const never = ['--rebalance.utility-floor', '1', '--key', at('never.json'), ...tight];
+    const done = await weightlock('lock', at('model'), at('rolled-back'), '--method', 'rebalance', ...never);
+    expect(done).toMatchObject({
+      exitCode: 0,
+      stderr: expect.stringContaining('never.json: not written: the lock changed nothing, so nothing needs a key'),
+    });
+    await expect(stat(at('never.json'))).rejects.toThrow('ENOENT');
+  });
+
+  it('refuses a model that its key does not lock: another, an unlocked one, one locked with another key', async () => {
+    await saveModel(at('stranger'), initializeModel('mlp', { num_labels: 3, hidden_sizes: [12, 8] }, 2));
+    const second = ['--method', 'rebalance', '--seed', '5', '--rebalance.spread', '2', '--key', at('second.json')];
+    expect(await weightlock('lock', at('model'), at('second'), ...second)).toMatchObject({ exitCode: 0 });
+    for (const [model, key] of [
+      ['stranger', 'key'],
+      ['model', 'key'],
+      ['second', 'key'],
+      ['locked', 'second'],
+    ]) {
+      const found = await weightlock('train', at('no'), '--from', at(model), '--key', at(`${key}.json`), ...short);
+      expect(found, `${model} with ${key}`).toMatchObject({
+        exitCode: 2,
+        stderr: expect.stringContaining(
+          `${key}.json: expected the key of this model's lock, found one whose factors its weights do not have`,
+        ),
+      });
+    }
+    // Also after training, with the key and without it.
+    for (const model of ['owner', 'others']) {
+      const more = ['--from', at(model), '--key', at('key.json'), ...short];
+      expect(await weightlock('train', at(`${model}-more`), ...more)).toMatchObject({ exitCode: 0 });
+    }
+    const own = ['--from', at('second'), '--key', at('second.json'), ...short];
+    expect(await weightlock('train', at('second-more'), ...own)).toMatchObject({ exitCode: 0 });
+  });
+
   it('refuses what is no key, and a key without a model', async () => {
     await writeFile(at('none.json'), '{"format":"weightlock/key/1","seed":-1}');
     const bad = ['train', at('no'), '--from', at('locked'), '--key', at('none.json'), ...short];

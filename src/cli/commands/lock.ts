@@ -193,7 +193,9 @@ export const lock = defineCommand({
         return (await runner.lock(part, locked)).info;
       },
     });
-    if (options.key !== undefined) await writeKey(options.key, lockKey(own, seed), force);
+    if (options.key !== undefined && found.steps > 0) await writeKey(options.key, lockKey(own, seed), force);
+    else if (options.key !== undefined)
+      note(`${options.key}: not written: the lock changed nothing, so nothing needs a key`);
     print(sigmaTable(found));
     if (found.test) print(`\n${tableToText(utilityTable(found.test))}`);
     else if (found.story?.outputError) print(`\n${outputErrorTable(found.story.outputError as LockStory)}`);

@@ -3,7 +3,7 @@ import type { Dataset } from '../../data/index.js';
 import { digestOf, digestOfModel } from '../../evidence/index.js';
 import { describeEstimate, estimateRun, Runner, trainOptions } from '../../experiments/index.js';
 import { readJsonFile } from '../../formats/index.js';
-import { type LockKey, readLockKey, relock, unlock } from '../../locks/index.js';
+import { type LockKey, readLockKey, relock, requireLockedBy, unlock } from '../../locks/index.js';
 import { architectures, initializeModel, loadModel, type Model } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
 import { percent } from '../../report/index.js';
@@ -62,7 +62,10 @@ export const train = defineCommand({
     if (from !== undefined && source === undefined) return 0;
     const own = source === undefined ? undefined : await loadModel(source, { config });
     const key = await keyFor(own, keyFile);
-    if (own && key) unlock(own, own.weights, key);
+    if (own && key && keyFile !== undefined) {
+      requireLockedBy(own, own.weights, key, keyFile);
+      unlock(own, own.weights, key);
+    }
     const { data } = own && source ? await dataForModel(source, own, given, { authorized: false }) : { data: given };
     const parts = await loadTask(data, context.note);
     const { train: examples, test } = parts;
