@@ -45,12 +45,25 @@ describe('what a card says of its lock', () => {
     expect(optionsOfKnown(lock, attack({ clip: { topK: 4 } })).clip).toMatchObject({ topK: 16 });
   });
 
+  it('tells what share of fresh numbers was mixed in, and no more of spectra', () => {
+    const redistil = lockMethods.get('redistil');
+    const lock = known('redistil', redistil.options.parse({ a: 0.35, exclude: ['fc3*'] }));
+    const found = optionsOfKnown(lock, attack({}));
+    expect(Object.keys(found)).toEqual(['unmix']);
+    expect(found.unmix).toMatchObject({ a: 0.35, include: ['*'], exclude: ['fc3*'] });
+    expect(optionsOfKnown(lock, attack({ unmix: { seeds: [77] } })).unmix).toMatchObject({ a: 0.35, seeds: [77] });
+    expect(whatIsKnown(lock)).toBe(
+      'Taken for known: redistil mixed 35 % of fresh numbers into the weights; options that were given stay.',
+    );
+  });
+
   it('may be of several stages', () => {
     const stages = stagedLock([lockMethods.get('erase'), specdef]);
     const options = parseOptions(stages.options, { erase: {}, specdef: { topK: 3 } }, 'stages');
     expect(whatIsKnown(known(stages.name, options))).toContain(
       'erase,specdef raised 3 singular values of each matrix;',
     );
+    expect(whatIsKnown(known('specdef,specdef', { specdef: full({ topK: 2 }) }))).toContain('raised 2 singular values');
   });
 
   it('is nothing of the control, of locks that raise nothing, and of no lock', () => {
@@ -66,7 +79,7 @@ describe('what a card says of its lock', () => {
   it.each([
     ['another method', 'specdeff', full({}), /expected one of specdef, .*found "specdeff"; did you mean "specdef"\?/],
     ['none', '', {}, /expected one of specdef/],
-    ['a method twice', 'specdef,specdef', { specdef: full({}) }, /expected each method once/],
+    ['too many stages', Array(17).fill('specdef').join(','), { specdef: full({}) }, /at most 16 stages, got 17/],
     ['an unknown option', 'specdef', { ...full({}), evil: 1 }, /options of specdef: unknown key "evil"/],
     ['an impossible value', 'specdef', { ...full({}), topK: 1e9 }, /options of specdef: topK: /],
     ['another form', 'specdef', { ...full({}), include: '*' }, /options of specdef: include: /],

@@ -13,7 +13,9 @@ export function budgetOptions({ evaluateEvery }: { evaluateEvery: number }) {
       .min(0)
       .max(1)
       .default(0.005)
-      .describe('score that the lock may cost, accuracy of a classifier, as a share; it stops before more is lost'),
+      .describe(
+        'score that the lock may cost, accuracy of a classifier, as a share: its weights are the last ones within that, those before it where none are',
+      ),
     utilityFloor: z.number().min(0).max(1).optional().describe('lowest score to accept, instead of maxDrop'),
     maxKl: z
       .number()
@@ -21,7 +23,7 @@ export function budgetOptions({ evaluateEvery }: { evaluateEvery: number }) {
       .nullable()
       .default(0.05)
       .describe(
-        "largest mean KL divergence of the original's probabilities to the locked model's, in nats; it stops before more; null: any",
+        "largest mean KL divergence of the original's probabilities to the locked model's, in nats, held in the same way; null: any",
       ),
     evaluateEvery: z.int().min(1).default(evaluateEvery).describe('steps between two checks of the utility'),
   };

@@ -68,7 +68,8 @@ export function lockContext(
     evaluators.push(evaluator);
     const original = await evaluator.original(parameterSet(weights), dataset);
     const measure = () => evaluator.evaluate(written(), dataset, { original });
-    return { task: evaluator.task, before: await measure(), measure };
+    const before = await measure();
+    return { task: evaluator.task, before, begin: before, measure };
   };
   return {
     ...more,
@@ -95,7 +96,7 @@ export function lockContext(
       if (!found || found.topK !== topK) found = { topK, reference: reference(topK) };
       return found.reference;
     },
-    guard: (budget, before) => new UtilityGuard(parameterSet(weights), before, budget, taskOf(model).roles, tally),
+    guard: (budget, begin) => new UtilityGuard(parameterSet(weights), begin, budget, taskOf(model).roles, tally),
     release: async () => {
       await Promise.all(evaluators.map((evaluator) => evaluator.release()));
     },

@@ -124,7 +124,7 @@ export async function distil(
   // Before anything is removed.
   const reference = await retainReference(context, options.retain);
   const meter = await context.utility();
-  const { before, task } = meter;
+  const { before, begin, task } = meter;
   const steps = courseSteps(options, dataset.size, options.batchSize);
   const budget = {
     floor: utilityFloor(options, meter),
@@ -132,7 +132,7 @@ export async function distil(
     // It begins outside: more checks than there are.
     patience: Math.ceil(steps / options.evaluateEvery) + 1,
   };
-  const guard = context.guard(budget, before);
+  const guard = context.guard(budget, begin);
   const { checkpoint } = context;
   const isBegun = checkpoint !== undefined && (await stat(checkpoint.path).catch(() => undefined)) !== undefined;
   const course = { options, steps, meter, guard, story: isBegun ? {} : await distillation.remove() };

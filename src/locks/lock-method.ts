@@ -56,8 +56,12 @@ export interface LockContext {
    * @throws InputError when no training examples were given.
    */
   original(topK?: number): Promise<Reference>;
-  /** Keeps the last weights within a budget. */
-  guard(budget: UtilityBudget, before: Evaluation): UtilityGuard;
+  /**
+   * Keeps the last weights within a budget.
+   *
+   * @param begin - Utility of the weights as they are now.
+   */
+  guard(budget: UtilityBudget, begin: Evaluation): UtilityGuard;
   /** Checkpoint file and steps between two writes. */
   readonly checkpoint?: { path: string; every: number };
   /** What the training loop calls at its start and before checkpoints. */
@@ -72,8 +76,10 @@ export interface LockContext {
 export interface UtilityMeter {
   /** What the model is judged on: names of its metrics, and which of them is the score. */
   readonly task: Task;
-  /** Utility before the lock. */
+  /** Utility before the lock, before its first stage where it has several. */
   readonly before: Evaluation;
+  /** Utility of the weights that this method begins with: what the stage before it left, else {@link before}. */
+  readonly begin: Evaluation;
   /** Utility of the weights as a file would hold them now. */
   measure(): Promise<Evaluation>;
 }
@@ -97,7 +103,7 @@ export interface LockResult {
   readonly steps: number;
   /** Steps computed, those outside the utility budget included. */
   readonly stepsTried: number;
-  /** Whether the utility budget ended it. */
+  /** Whether the weights of its last check were outside the utility budget, so that earlier ones were kept. */
   readonly stoppedByBudget: boolean;
   /** What it was allowed to cost; none where it had no budget. */
   readonly budget?: UtilityBudget;

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { contextOn, type DigitModel, differing, digitModel } from '../../test/support/locked-digits.js';
-import { parameterSet } from '../models/index.js';
+import { cloneWeights, parameterSet } from '../models/index.js';
 import { InterruptedError, parseOptions } from '../registry/index.js';
-import { lockMethods, stagedLock } from './index.js';
+import { lockContext, lockMethods, stagedLock } from './index.js';
 import type { LockMethod, LockStepReport } from './lock-method.js';
 
 /** Options with which a lock of a small model is short and changes it. */
@@ -23,7 +23,9 @@ const short: Readonly<Record<string, Record<string, unknown>>> = {
 };
 const single = lockMethods.entries();
 const named = (...names: string[]) => names.map((name) => lockMethods.get(name));
-const stages = [named('redistil', 'specdef'), named('erase', 'redistil')].map((of) => stagedLock(of) as LockMethod);
+const stages = [named('redistil', 'specdef'), named('erase', 'redistil'), named('erase', 'erase')].map(
+  (of) => stagedLock(of) as LockMethod,
+);
 const methods = [...single, ...stages].map((method) => ({ name: method.name, method }));
 
 let folder: string;
@@ -101,5 +103,47 @@ describe.each(methods)('lock method $name', ({ name, method }) => {
     expect(result).toMatchObject({ steps: 0, stoppedByBudget: true });
     expect(result.after).toEqual(result.before);
     expect(differing(params, parameterSet(digits.model.weights))).toEqual([]);
+  });
+});
+
+describe('stages', () => {
+  const stagesOf = ({ story }: { story?: unknown }) =>
+    (story as { stages: { steps: number; after: Record<string, number> }[] }).stages;
+
+  it('tell what each left, also one that goes back to what the stage before it left', async () => {
+    const method = stagedLock(named('redistil', 'specdef', 'rebalance'));
+    const never = { utilityFloor: 1, maxKl: 1e-12 };
+    const options = parseOptions(
+      method.options as LockMethod['options'],
+      { redistil: short.redistil, specdef: { ...short.specdef, ...never }, rebalance: { maxDrop: 1, maxKl: 1e-12 } },
+      method.name,
+    );
+    const { result } = await run(method as LockMethod, {}, options);
+    const [mixed, ...later] = stagesOf(result);
+    expect(mixed.steps).toBe(12);
+    expect(mixed.after.kl).toBeGreaterThan(1e-3);
+    for (const { steps, after } of later) {
+      expect(steps).toBe(0);
+      expect(after).toEqual(mixed.after);
+    }
+    expect(result.before?.metrics.kl).toBe(0);
+    expect(result.after?.metrics).toEqual(mixed.after);
+  });
+
+  it('of symmetry locks are judged where there are examples, and else end with the error of the outputs', async () => {
+    const method = stagedLock(named('rebalance', 'spectral-closed')) as LockMethod;
+    const { result } = await run(method);
+    expect(result.after?.metrics.kl).toBeLessThan(1e-6);
+    const { model } = digits;
+    const weights = cloneWeights(model.weights);
+    const context = lockContext({ model: { ...model, weights }, data: {}, seed: 1 }, { engine: { threads: 1 } });
+    const { story, after } = await method.run(context, optionsOf(method));
+    await context.release();
+    expect(after).toBeUndefined();
+    const error = (story as { outputError: Record<string, { original: number; locked: number }> }).outputError;
+    expect(Object.keys(error)).toEqual(['float32', 'float16', 'bfloat16']);
+    expect(error.float32.original).toBe(0);
+    expect(error.float32.locked).toBeLessThan(1e-5);
+    expect(error.float16.locked).toBeGreaterThan(0);
   });
 });

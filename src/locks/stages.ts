@@ -2,10 +2,12 @@ import { readdir } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { z } from 'zod';
 import { parameterSet } from '../models/index.js';
+import type { Evaluation } from '../tasks/index.js';
 import type { Reference } from '../training/index.js';
 import { originalReference } from './context.js';
 import { joinKnowledge } from './knowledge.js';
-import type { LockClass, LockContext, LockMethod, LockResult } from './lock-method.js';
+import type { LockClass, LockContext, LockMethod, LockResult, UtilityMeter } from './lock-method.js';
+import { OutputErrors } from './symmetry/output-errors.js';
 
 /** What several stages leave is at most as easily undone as the strongest of them. */
 const strength: readonly LockClass[] = ['symmetry', 'off-manifold', 'removal'];
@@ -17,7 +19,7 @@ export type StageOptions = Readonly<Record<string, unknown>>;
  * One lock of several, one after the other. Utility, budgets and retain losses of all are beside the model before the first; each stage
  * begins with the last weights of the one before that were within its budget.
  *
- * @param methods - Two or more, each once.
+ * @param methods - Two or more; of one that is named twice both stages have the same options.
  */
 export function stagedLock(methods: readonly LockMethod[]): LockMethod<StageOptions> {
   const optionsOf = (options: StageOptions, { name }: LockMethod) => options[name];
@@ -31,7 +33,7 @@ export function stagedLock(methods: readonly LockMethod[]): LockMethod<StageOpti
     name: methods.map(({ name }) => name).join(','),
     description: `${methods.map(({ name }) => name).join(', then ')}`,
     class: methods.map((method) => method.class).reduce((a, b) => (strength.indexOf(b) > strength.indexOf(a) ? b : a)),
-    undoneBy: methods.map(({ name, undoneBy }) => `${undoneBy} (${name})`).join('; and '),
+    undoneBy: [...new Set(methods.map(({ name, undoneBy }) => `${undoneBy} (${name})`))].join('; and '),
     options: z.strictObject(
       Object.fromEntries(methods.map(({ name, options }) => [name, options])),
     ) as unknown as LockMethod<StageOptions>['options'],
@@ -73,9 +75,28 @@ async function runStages(
   context: LockContext,
   options: StageOptions,
 ): Promise<LockResult> {
+  if (context.isJudged || methods.some(({ needsData }) => needsData)) {
+    // Before the first stage.
+    const meter = await context.utility();
+    return resultOf(await eachStage(methods, context, options), methods, meter);
+  }
+  const errors = new OutputErrors(context);
+  try {
+    await errors.before(context.weights);
+    const found = await resultOf(await eachStage(methods, context, options), methods);
+    return { ...found, story: { ...found.story, outputError: await errors.after(context.weights) } };
+  } finally {
+    await errors.release();
+  }
+}
+
+/** Runs the stages one after the other. */
+async function eachStage(
+  methods: readonly LockMethod[],
+  context: LockContext,
+  options: StageOptions,
+): Promise<LockResult[]> {
   const { model, engine, checkpoint, hooks, onStep } = context;
-  // Measured before the first stage, where anything is measured at all.
-  const meter = methods.some(({ needsData }) => needsData) ? await context.utility() : undefined;
   const start = new Map([...parameterSet(context.weights)].map(([name, values]) => [name, values.slice()]));
   const known = new Map<number | undefined, Promise<Reference>>();
   const original = (topK?: number): Promise<Reference> => {
@@ -90,6 +111,7 @@ async function runStages(
   for (const [index, method] of methods.entries()) {
     const own = options[method.name];
     const before = offset;
+    const left = await leftBy(results.at(-1), context);
     // What a later stage has begun with is done; a method without checkpoints does it again, and has told of it.
     const isDone = checkpoint !== undefined && (await hasBegun(checkpoint.path, index + 1));
     const result = await method.run(
@@ -97,6 +119,7 @@ async function runStages(
         ...context,
         original,
         draws: () => context.draws().then((draws) => (purpose) => draws(`${purpose}${again(methods, index)}`)),
+        utility: () => context.utility().then((meter) => ({ ...meter, ...(left && { begin: left }) })),
         checkpoint: checkpoint && { ...checkpoint, path: `${checkpoint.path}-${index + 1}` },
         hooks: isDone
           ? undefined
@@ -111,6 +134,21 @@ async function runStages(
     results.push(result);
     offset += method.steps(own, trained);
   }
+  return results;
+}
+
+/** Utility of what a stage left, where it can be judged; undefined before the first one. */
+async function leftBy(result: LockResult | undefined, context: LockContext): Promise<Evaluation | undefined> {
+  if (!result || !context.isJudged) return undefined;
+  return result.after ?? (await context.utility()).measure();
+}
+
+/** What the stages come to together. */
+async function resultOf(
+  results: readonly LockResult[],
+  methods: readonly LockMethod[],
+  meter?: UtilityMeter,
+): Promise<LockResult> {
   const stages = results.map(({ before: _, story, ...result }, index) => ({
     method: methods[index].name,
     ...plain(result),

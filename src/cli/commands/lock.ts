@@ -33,7 +33,6 @@ const schema = z.strictObject({
   method: z
     .array(z.enum(lockMethods.names() as [string, ...string[]]))
     .min(1)
-    .refine((names) => new Set(names).size === names.length, { message: 'expected each method once' })
     .default(['specdef'])
     .describe('lock method, or several as stages one after the other'),
   sham: z
@@ -204,8 +203,8 @@ export const lock = defineCommand({
       `\n${output}: ${found.steps} lock ${found.steps === 1 ? 'step' : 'steps'}${tookOf(found)}.${utility} (${folder.path})`,
     );
     print(lockedSentence(found));
-    if (found.stoppedByBudget) {
-      print('The utility budget ended the lock; these are the last weights within it.');
+    if (found.stoppedByBudget && found.steps > 0) {
+      print('Its last weights were outside the utility budget; these are the last ones within it.');
     }
     for (const warning of found.warnings) {
       note(`warning: ${warning}`);

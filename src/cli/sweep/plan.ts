@@ -40,7 +40,6 @@ const plannedLock = withOptimizers(
     method: z
       .array(z.enum(lockMethods.names() as [string, ...string[]]))
       .min(1)
-      .refine((names) => new Set(names).size === names.length, { message: 'expected each method once' })
       .describe('lock method, or several as stages one after the other'),
     seeds: z
       .array(z.int().min(0))

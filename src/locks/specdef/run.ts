@@ -89,7 +89,7 @@ export async function runSpecDef(
   const train = await context.train();
   const reference = await retainReference(context, options.retain);
   const meter = await context.utility();
-  const { before, task } = meter;
+  const { before, begin, task } = meter;
   const budget = {
     floor: utilityFloor(options, meter),
     maxKl: options.maxKl,
@@ -108,7 +108,7 @@ export async function runSpecDef(
   // One thread each: a pool for every shape of matrix would spin and take the step's time (ResNet-18, two threads: 115 ms a step instead of 324).
   const programs = new ProgramCache({ ...engine, threads: 1 });
   try {
-    let result = { steps: 0, stepsTried: 0, stoppedByBudget: false, budget, before, after: before };
+    let result = { steps: 0, stepsTried: 0, stoppedByBudget: false, budget, before, after: begin };
     const steps = courseSteps(options, train.size, batchSize);
     for (const stage of stages(context, options, { steps, programs })) {
       const guard = context.guard(budget, result.after);

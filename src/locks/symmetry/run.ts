@@ -35,9 +35,9 @@ export async function symmetryLock(
     }
   }
   const meter = await context.utility();
-  const { before } = meter;
+  const { before, begin } = meter;
   const budget = { floor: utilityFloor(options, meter), maxKl: options.maxKl, patience: 1 };
-  const guard = context.guard(budget, before);
+  const guard = context.guard(budget, begin);
   change();
   const utility = await meter.measure();
   await hooks?.onStart?.(0);
