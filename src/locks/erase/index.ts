@@ -26,7 +26,14 @@ export const erase: LockMethod<EraseOptions> = {
   training: distilTraining,
   locks: (weights, options) => weightMatrices(weights, options).map(({ name }) => name),
   // The healing alone.
-  sham: (options) => ({ ...options, rank: undefined, tableRank: undefined, kl: undefined, energy: 1, unseen: 'keep' }),
+  sham: (options) => ({
+    ...options,
+    rank: undefined,
+    tableRank: undefined,
+    kl: undefined,
+    energy: 1,
+    unseen: undefined,
+  }),
   draws: ({ unseen }) => unseen === 'random',
   glance: ({ loss }) => (loss === undefined ? '' : `loss ${Number(loss).toFixed(3)}`),
   run: (context, options) => distil(context, options, { remove: () => eraseFrom(context, options) }),

@@ -29,9 +29,9 @@ export const eraseOptions = withOptimizers(
         .describe("divergence from the original's outputs that each matrix alone may cost, before healing"),
       unseen: z
         .enum(['keep', 'random'])
-        .default('keep')
+        .optional()
         .describe(
-          'rows of tables that no training example looks up: keep what the others need of them, or put random codes there, which a secret decides',
+          'rows of tables that no training example looks up: keep what the others need of them, or put random codes there, which a secret decides; default keep',
         ),
       examples: z
         .int()
