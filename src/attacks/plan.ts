@@ -335,6 +335,8 @@ export function drawsLeftOut(
 ): string[] {
   const found = new Set<string>();
   for (const { start, from } of tried.map((each) => each.start)) {
+    // A search alone reports nothing.
+    if (seeds.length === 0) break;
     const draws = from.kind === 'model' ? (from.draws?.length ?? 0) + 1 : 1;
     const left = draws - new Set(seeds.map((seed) => seed % draws)).size;
     if (left === 0) continue;

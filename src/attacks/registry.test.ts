@@ -6,6 +6,7 @@ import {
   type AttackChoice,
   attacks,
   attacksOfSuite,
+  drawsLeftOut,
   optimizersLeftOut,
   type PlannedStart,
   planAttacks,
@@ -199,6 +200,19 @@ describe('the registry', () => {
       'lora.include: no weight matches fx*. lora.also: no weight matches gc*.',
       'by-name.exclude: no weight matches bais.',
     ]);
+  });
+
+  it('names draws that no reported run takes', () => {
+    const locked = onModel('locked');
+    const three = { ...locked, from: { kind: 'model' as const, path: 'a', draws: ['b', 'c'] } };
+    const [attack] = attacks.entries();
+    const of = (seeds: number[], start = three) => drawsLeftOut({ tried: [{ attack, start }] }, { seeds });
+    expect(of([1, 2, 3])).toEqual([]);
+    expect(of([1, 4])).toEqual([
+      '2 of 3 draws of locked are not attacked: a run takes the draw of its seed modulo 3, and the seeds are 1, 4.',
+    ]);
+    // A search alone reports nothing, and one draw is always taken.
+    expect([of([]), of([7], locked as typeof three)]).toEqual([[], []]);
   });
 
   it('tries on the control what it tries on the locked model, but a student of its outputs', () => {
