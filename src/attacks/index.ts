@@ -68,7 +68,7 @@ export {
   type TrialSetting,
   trialCount,
 } from './search.js';
-export { flopsToTarget, slowdownOf } from './slowdown.js';
+export { flopsToTarget, secondsToTarget, slowdownOf } from './slowdown.js';
 export {
   type Candidate,
   type Dimension,

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type AttackRow, flopsToTarget, slowdownOf, type Trial } from './index.js';
+import { type AttackRow, flopsToTarget, secondsToTarget, slowdownOf, type Trial } from './index.js';
 
 /** A row whose seeds reached the target after so many steps, or not within 100. */
 function row(costs: readonly (number | undefined)[]): AttackRow {
@@ -56,4 +56,19 @@ it('operations to the target are a median as well, known where more than half re
   expect(flopsToTarget(row([10, 30, 20]))).toBe(20_000);
   expect(flopsToTarget(row([10, undefined, 20]))).toBe(20_000);
   expect(flopsToTarget(row([10, undefined]))).toBeUndefined();
+});
+
+it('seconds to the target are those of the reported runs, after the search, by the share of each that went before the target', () => {
+  const all = row([10, 30, 20]);
+  const trials = all.result.trials.map((trial, seed) => ({
+    ...trial,
+    spent: { steps: 0, samples: 0, flops: seed === 1 ? 60_000 : 1000 * (trial.cost ?? 0) },
+  }));
+  const found = { ...all, result: { ...all.result, search: [trials[0]], trials } };
+  expect(secondsToTarget(found, [99, 4, 12, 5])).toBe(5);
+  // The second run took twice the operations that the target took.
+  expect(secondsToTarget(found, [99, 4, 9, 5])).toBe(4.5);
+  // Of an older result, or of another search.
+  expect(secondsToTarget(found, [4, 12, 5])).toBeUndefined();
+  expect(secondsToTarget({ ...row([10, undefined]) }, [1, 1])).toBeUndefined();
 });

@@ -1,6 +1,6 @@
 import { type MedianDuration, mean, medianDuration } from '../linalg/index.js';
 import { type AttackRow, placesByDraw } from './assessment.js';
-import { measuredTrials, pairedSeeds } from './measured.js';
+import { isMeasuredTrial, measuredTrials, pairedSeeds } from './measured.js';
 
 /**
  * How many times the steps that the unlocked model needs an attack needs on the locked one, over seeds that are paired: the median
@@ -32,10 +32,35 @@ function geometricMean(values: readonly number[]): number {
 
 /** Median of the floating-point operations that reported runs took to the target; none unless more than half reached it. */
 export function flopsToTarget({ result: { trials } }: AttackRow): number | undefined {
-  const all = measuredTrials(trials)
-    .map(({ costFlops }) => costFlops ?? Number.POSITIVE_INFINITY)
-    .toSorted((a, b) => a - b);
-  const median =
-    all.length === 0 ? Infinity : (all[Math.ceil(all.length / 2) - 1] + all[Math.floor(all.length / 2)]) / 2;
+  return medianOfAll(measuredTrials(trials).map(({ costFlops }) => costFlops ?? Number.POSITIVE_INFINITY));
+}
+
+/**
+ * Median of the seconds that reported runs took to the target, measuring the score included, on the machine that ran them; none unless
+ * more than half reached it. A run that went on after the target counts by its share of the operations.
+ *
+ * @param seconds - Of each trial of the row's search, in order: those of the search first. Of several trials that begin with the same
+ *   preparation, as healing, the first has its time.
+ */
+export function secondsToTarget(
+  { result: { search, trials } }: AttackRow,
+  seconds: readonly number[],
+): number | undefined {
+  if (seconds.length !== search.length + trials.length) return undefined;
+  const all = trials.flatMap((trial, index) => {
+    if (!isMeasuredTrial(trial)) return [];
+    const { costFlops, spent } = trial;
+    if (costFlops === undefined) return [Number.POSITIVE_INFINITY];
+    const share = spent && spent.flops > 0 ? costFlops / spent.flops : 1;
+    return [share * seconds[search.length + index]];
+  });
+  return medianOfAll(all);
+}
+
+/** Median of numbers of which some are infinite; none where it is, or where there are none. */
+function medianOfAll(values: readonly number[]): number | undefined {
+  if (values.length === 0) return undefined;
+  const all = values.toSorted((a, b) => a - b);
+  const median = (all[Math.ceil(all.length / 2) - 1] + all[Math.floor(all.length / 2)]) / 2;
   return Number.isFinite(median) ? median : undefined;
 }

@@ -61,7 +61,7 @@ export function summarizeAttack(
     };
   }
   const sentences = advantages.flatMap((advantage) => {
-    const cost = costSentence(advantage);
+    const cost = costSentence(advantage, seconds);
     const found = [cheapestAttackSentence(advantage), ...(cost ? [cost] : []), advantageSentence(advantage)];
     // What the lock does to those who do not know of it is another question, and worth an answer.
     if (advantage.locked.plain) return found;

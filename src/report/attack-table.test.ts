@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { type AttackRow, attackersAdvantage, attacks, factsOf, missingTrials, starts } from '../attacks/index.js';
-import { advantageSentence, attackTable, cheapestAttackSentence } from './attack-table.js';
+import { advantageSentence, attackTable, cheapestAttackSentence, costSentence } from './attack-table.js';
 
 it('says what was trained where it was not all weights, so that no two attacks look alike', () => {
   const curve = [{ step: 0, score: 0.5 }];
@@ -159,4 +159,25 @@ it('names the attacks that reach the target on no seed of the unlocked model', (
   expect(notes.filter((note) => note.includes('measure nothing'))).toEqual([
     'Not one run reaches 95 % on the unlocked model: lora with AdamW. In steps they do not work here, and measure nothing of the lock.',
   ]);
+});
+
+it('says what the cheapest attack computed to the target and, where times were kept, how long it took', () => {
+  const row = (start: string, cost: number): AttackRow => {
+    const attack = attacks.get('fine-tune');
+    const spent = { steps: cost, samples: cost, flops: cost * 1e9 };
+    const trial = { learningRate: 0.01, curve: [], metrics: {}, score: 0.9, evaluations: cost, end: 'target' as const };
+    const trials = [1, 2, 3].map((seed) => ({ ...trial, seed, cost, costFlops: cost * 1e9, spent }));
+    return {
+      ...factsOf(attack, starts.get(start)),
+      composition: { transforms: [], trained: { name: 'all' }, optimizer: { name: 'adamw' } },
+      ...{ optimizer: 'adamw', measure: 'cost' as const, budget: 100, search: `cost-${start}` },
+      result: { search: [], learningRate: 0.01, trials },
+    };
+  };
+  const found = attackersAdvantage([row('unlocked', 20), row('locked', 40), row('random weights', 80)], 'cost');
+  if (!found) throw new Error('expected an advantage');
+  const without = costSentence(found) ?? '';
+  expect(without).toContain('It computes 40.00 GFLOP to the target (median, without its search), and takes 2.0×');
+  const times = { 'cost-locked': [3, 1.5, 2], 'cost-unlocked': [9, 9, 9] };
+  expect(costSentence(found, times)).toBe(without.replace('the target', 'the target in 2.0 s here'));
 });

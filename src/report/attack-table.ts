@@ -12,6 +12,7 @@ import {
   measuredTrials,
   overallVerdict,
   scores,
+  secondsToTarget,
   slowdownOf,
   spentOn,
   sumOfSpent,
@@ -345,15 +346,20 @@ export function cheapestAttackSentence(advantage: Advantage): string {
 }
 
 /** What the best attack takes to the target, and how many times the best one on the unlocked model; none where neither is known. */
-export function costSentence({ measure, locked, unlocked }: Advantage): string | undefined {
+export function costSentence(
+  { measure, locked, unlocked }: Advantage,
+  seconds: Readonly<Record<string, readonly number[]>> = {},
+): string | undefined {
   if (measure !== 'cost') return undefined;
   const computed = flopsToTarget(locked);
   const slower = slowdownOf(locked, unlocked);
   const trials = measuredTrials(locked.result.trials).length;
+  const took = secondsToTarget(locked, seconds[locked.search ?? ''] ?? []);
+  const time = took === undefined ? '' : ` in ${magnitude(took, 1)} s here`;
   const operations =
     computed === undefined || computed === 0
       ? ''
-      : `computes ${magnitude(computed / 1e9, 2)} GFLOP to the target (median, without its search)`;
+      : `computes ${magnitude(computed / 1e9, 2)} GFLOP to the target${time} (median, without its search)`;
   if (!slower) return operations === '' ? undefined : `It ${operations}.`;
   const { n, median, low, high, longest } = slower;
   const center = median === undefined ? `> ${ratio(longest)}` : ratio(median);

@@ -5,7 +5,8 @@ import { initializeModel } from '../../models/index.js';
 import { DivergedError } from '../../training/index.js';
 import { silentProgress } from '../progress.js';
 import type { Runner } from '../run/index.js';
-import { Comparison } from './frontier-comparison.js';
+import { Comparison, planOf } from './frontier-comparison.js';
+import type { PreparedModel } from './frontier-models.js';
 import type { ModelSettings } from './frontier-settings.js';
 
 const classes = [0, 1];
@@ -113,4 +114,17 @@ it('names a control by its lock, and which locks it is the control of', async ()
   expect(found).toMatchObject({ method: 'sham of redistil', controls: ['redistil', 'erase'] });
   expect(found.class).toBeUndefined();
   expect(attack.mock.calls[0][0]).toMatchObject({ locked: 'cnn-redistil-sham-1' });
+});
+
+it('takes out the fresh numbers of a lock that mixed some in, by the share that it mixed, and clips all locks alike', () => {
+  const locks = [{ method: 'specdef', options: { topK: 7 } }];
+  const budget = { steps: 8, batchSize: 1, searchSeeds: [], seeds: [1], evaluationSpacing: 2 };
+  const own = { optimizers: [], attacks: ['fine-tune', 'clip'], draws: [1], locks, budget };
+  const plan = (lock: { method: string; options?: Readonly<Record<string, unknown>> }) =>
+    planOf({ goal: { data: spec, target: 0.7 } } as PreparedModel, own as ModelSettings, 'cnn', lock);
+  const mixed = plan({ method: 'redistil', options: { a: 0.3 } });
+  expect(mixed.attacks).toEqual(['fine-tune', 'clip', 'unmix']);
+  expect(mixed.transforms).toMatchObject({ unmix: { a: 0.3 }, clip: { topK: 7 } });
+  expect(plan({ method: 'erase' }).attacks).toEqual(['fine-tune', 'clip']);
+  expect(plan({ method: 'erase' }).transforms).toMatchObject({ clip: { topK: 7 } });
 });

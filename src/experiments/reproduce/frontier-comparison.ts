@@ -7,6 +7,7 @@ import {
   type Measure,
   measuredTrials,
   scores,
+  unmixTransform,
 } from '../../attacks/index.js';
 import { loadData } from '../../data/index.js';
 import { mean } from '../../linalg/index.js';
@@ -29,7 +30,7 @@ import { sweep } from './sweep.js';
 
 /**
  * The attacks by one who knows of a lock what its method reveals. Of those that raise nothing he clips what the first one would have
- * raised: every lock has the same attacks.
+ * raised, so that every lock has the same attacks; fresh numbers he takes out of those alone that mixed some in.
  */
 export function planOf(
   { goal }: PreparedModel,
@@ -37,14 +38,14 @@ export function planOf(
   label: string,
   lock?: FrontierLock,
 ): AttackPlan {
-  const revealed = [lock, first].flatMap((each) => {
-    if (!each) return [];
-    const { method, options } = parsed(each);
-    return method.reveals?.(options) ?? [];
+  const [own = {}, ofFirst = {}] = [lock, first].map((each) => {
+    const { method, options } = each ? parsed(each) : {};
+    return method?.reveals?.(options) ?? {};
   });
-  const known = knownOptions(revealed.find(({ raised }) => raised) ?? {});
-  const transforms = { ...freeTransforms(attacks), ...known };
-  return { ...sweep({ ...goal, label }, optimizers, budget, { attacks, transforms }), trained: known };
+  const known = knownOptions({ ...own, raised: own.raised ?? ofFirst.raised });
+  const tried = own.mixed ? [...new Set([...attacks, unmixTransform.name])] : attacks;
+  const transforms = { ...freeTransforms(tried), ...known };
+  return { ...sweep({ ...goal, label }, optimizers, budget, { attacks: tried, transforms }), trained: known };
 }
 
 /** Draws one lock, and attacks the draws together. */
