@@ -10,6 +10,11 @@ const leastPrograms = 2;
 /** Share of the free memory that is not planned with. */
 const reserve = 0.1;
 
+/** Bytes that a process which attacks or locks a model takes at least. @param weightBytes - Of the model in float32. */
+export function bytesOfProcess(weightBytes: number): number {
+  return baseBytes + (copies + leastPrograms) * weightBytes;
+}
+
 /** How many processes work side by side, and what the compiled programs of each may hold. */
 export interface WorkerShare {
   /** At least one. */

@@ -61,5 +61,5 @@ export * from './run/index.js';
 export type { SweepCell, SweepLock, SweepResult, SweptCell } from './sweep/cells.js';
 export { JobDoer, type Workplace } from './sweep/do-job.js';
 export { methodOf } from './sweep/lock-draw.js';
-export { runSweep, type SweepContext, sweepExtent } from './sweep/sweep.js';
+export { fewerJobs, runSweep, type SweepContext, sweepExtent } from './sweep/sweep.js';
 export { raiseWarning, type UtilityChange, utilityChange, utilityWarnings } from './utility.js';

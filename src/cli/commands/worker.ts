@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { JobDoer } from '../../experiments/index.js';
+import { fewerJobs, JobDoer } from '../../experiments/index.js';
 import { work } from '../../queue/index.js';
 import { InputError } from '../../registry/index.js';
 import { defineCommand } from '../command.js';
@@ -36,7 +36,7 @@ export const worker = defineCommand({
     }
     const store = await openStore(options.artifacts, runs);
     const queue = await openQueue(address, store, note);
-    const doer = new JobDoer({ store, runs });
+    const doer = new JobDoer({ store, runs, slots, onFewer: (count) => note(fewerJobs(count, slots)) });
     let done = 0;
     note(`${address.shown}: waiting for jobs of ${store.name}, ${slots} side by side; Ctrl-C ends this`);
     try {

@@ -1,9 +1,13 @@
 import { join } from 'node:path';
+import { bytesOfProcess } from '../../attacks/index.js';
+import { type EngineOptions, programMemory } from '../../engine/index.js';
+import { openModel } from '../../models/index.js';
 import { type ArtifactStore, filesOf } from '../../queue/index.js';
 import { InputError } from '../../registry/index.js';
 import { Children } from './children.js';
 import { Findings } from './found.js';
-import { type LockJob, readJob, type SearchJob } from './job.js';
+import { type LockJob, readJob, type SearchJob, type SweepJob } from './job.js';
+import { MemoryGate } from './memory-gate.js';
 import { dataWithPaths, foundPaths, withPaths } from './paths.js';
 
 /** Where a worker works. */
@@ -12,15 +16,24 @@ export interface Workplace {
   readonly store: ArtifactStore;
   /** Folder of this machine for what is only needed until a job is done: checkpoints of locks, weights that healed. */
   readonly runs: string;
+  /** Jobs that it does side by side at most; they share what compiled programs may hold. */
+  readonly slots: number;
+  /** Hears, once, that memory does not hold so many of some model. */
+  onFewer?(count: number): void;
 }
+
+/** Share of the free memory that jobs are planned with. */
+const plannedShare = 0.9;
 
 /** Does jobs of sweeps, from wherever they come. */
 export class JobDoer {
   readonly #findings: Findings;
   readonly #children = new Children();
+  readonly #gate: MemoryGate;
 
   constructor(private readonly place: Workplace) {
     this.#findings = new Findings(place.store);
+    this.#gate = new MemoryGate(plannedShare * process.availableMemory(), place.onFewer);
   }
 
   /**
@@ -33,8 +46,13 @@ export class JobDoer {
   async run(data: unknown, signal: AbortSignal): Promise<void> {
     const { digest, job } = readJob(data);
     if (await this.#findings.read(digest)) return;
-    if (job.kind === 'search') await this.#search(digest, job, signal);
-    else await this.#lock(digest, job, signal);
+    const leave = await this.#gate.enter(await this.#bytesOf(job), signal);
+    try {
+      if (job.kind === 'search') await this.#search(digest, job, signal);
+      else await this.#lock(digest, job, signal);
+    } finally {
+      leave();
+    }
   }
 
   /** Ends the processes that wait for more. */
@@ -42,14 +60,29 @@ export class JobDoer {
     this.#children.end();
   }
 
-  async #search(digest: string, { task, engine }: SearchJob, signal: AbortSignal): Promise<void> {
+  /** What a job takes at least, by the weights of its model. */
+  async #bytesOf(job: SweepJob): Promise<number> {
+    const paths = foundPaths(this.place.store);
+    const { start } = job.kind === 'search' ? job.task : { start: { kind: 'model', ...job.model } as const };
+    const path = await paths.model(start.kind === 'model' ? start.path : start.like);
+    const { weights } = await openModel(path, { config: start.config });
+    const sizes = [...weights.values()].map(({ shape }) => shape.reduce((product, length) => product * length, 1));
+    return bytesOfProcess(4 * sizes.reduce((sum, size) => sum + size, 0));
+  }
+
+  /** Device and threads of a job, and its share of what compiled programs may hold. */
+  #engineOf({ engine }: SweepJob): EngineOptions {
+    return { ...engine, memory: programMemory({}) / this.place.slots };
+  }
+
+  async #search(digest: string, job: SearchJob, signal: AbortSignal): Promise<void> {
     const before = await this.#findings.trials(digest);
     const times = before.map(({ seconds }) => seconds);
     const found = await this.#children.run(
       {
         kind: 'search',
-        task: await withPaths(task, foundPaths(this.place.store)),
-        engine,
+        task: await withPaths(job.task, foundPaths(this.place.store)),
+        engine: this.#engineOf(job),
         prepared: join(this.place.runs, 'sweep-prepared'),
         finished: before.map(({ seconds: _, ...trial }) => trial),
       },
@@ -67,13 +100,14 @@ export class JobDoer {
     await this.#findings.keep(digest, { kind: 'search', result: found.result, seconds });
   }
 
-  async #lock(digest: string, { model, data, adversary, ...job }: LockJob, signal: AbortSignal): Promise<void> {
+  async #lock(digest: string, whole: LockJob, signal: AbortSignal): Promise<void> {
+    const { model, data, adversary, ...job } = whole;
     const { store, runs } = this.place;
     const paths = foundPaths(store);
     const found = await this.#children.run(
       {
         kind: 'lock',
-        job,
+        job: { ...job, engine: this.#engineOf(whole) },
         model: { ...model, path: await paths.model(model.path) },
         ...(data && { data: await dataWithPaths(data, paths) }),
         ...(adversary && { adversary: await Promise.all(adversary.map((each) => dataWithPaths(each, paths))) }),

@@ -17,7 +17,7 @@ export type ChildRequest =
     }
   | {
       readonly kind: 'lock';
-      readonly job: Omit<LockJob, 'model' | 'data' | 'adversary'>;
+      readonly job: Omit<LockJob, 'model' | 'data' | 'adversary' | 'engine'> & { readonly engine: EngineOptions };
       readonly model: { readonly path: string; readonly config?: Readonly<Record<string, unknown>> };
       readonly data?: DataSpec;
       readonly adversary?: readonly DataSpec[];

@@ -145,7 +145,10 @@ export async function runSweep(cells: readonly SweepCell[], context: SweepContex
       await note(list);
     },
   });
-  const doer = new JobDoer({ store, runs });
+  const doer = new JobDoer({
+    ...{ store, runs, slots: Math.max(workers, 1) },
+    onFewer: (count) => onTrouble(fewerJobs(count, workers)),
+  });
   const forgotten = new Set<string>();
   const find = async ({ name, job }: PlannedJob): Promise<FoundJob> => {
     if (context.anew && !forgotten.has(job.digest)) {
@@ -262,6 +265,12 @@ async function makeLocks(
     },
     locks: made.slice(0, planned.draws.length).map(({ info }) => info),
   };
+}
+
+/** That memory does not hold as many jobs side by side as were asked for. */
+export function fewerJobs(count: number, slots: number): string {
+  const jobs = count === 1 ? '1 job' : `${count} jobs`;
+  return `memory holds ${jobs} of such a model side by side, not ${slots}; the others wait`;
 }
 
 /** Does something at most once a second; what comes in between waits for the next time. */
