@@ -4,7 +4,7 @@ import { phaseProgress } from './phase-progress.js';
 import { Progress } from './progress.js';
 
 /** The lines that the parts of a work leave in a log; `wait` lets seconds pass. */
-function logged() {
+function logged(run = { resumed: false }) {
   const lines: string[] = [];
   const stream = { write: (text: string) => lines.push(text.trimEnd()), on: () => undefined };
   const output = new Output({ stdout: stream, stderr: stream });
@@ -12,7 +12,7 @@ function logged() {
   const wait = (seconds: number) => {
     time += 1000 * seconds;
   };
-  const phases = phaseProgress({ progress: (options) => new Progress({ ...options, output, now: () => time }) });
+  const phases = phaseProgress({ progress: (options) => new Progress({ ...options, output, now: () => time }) }, run);
   return { lines, wait, phases };
 }
 
@@ -71,7 +71,7 @@ describe('phaseProgress', () => {
   });
 
   it('takes no time left from what an earlier run has done, whether in steps or in searches', () => {
-    const { lines, wait, phases } = logged();
+    const { lines, wait, phases } = logged({ resumed: true });
     phases.begin('train', 2000);
     for (let step = 1001; step <= 1100; step++) {
       wait(0.1);
@@ -89,6 +89,16 @@ describe('phaseProgress', () => {
       'attack  60 %  6 of 10 trials  about 40 s left',
       'attack  6 trials (resumed)  10 s',
     ]);
+  });
+
+  it('calls nothing resumed that an earlier part of the same run has done', () => {
+    const { lines, wait, phases } = logged();
+    phases.begin('attack', 1000, { uneven: true });
+    phases.skip(500);
+    wait(10);
+    phases.advanceBy(100, '6 of 10 trials');
+    phases.end('6 trials');
+    expect(lines).toEqual(['attack  60 %  6 of 10 trials  about 40 s left', 'attack  6 trials  10 s']);
   });
 
   it('counts no steps that a stage left out', () => {

@@ -1,12 +1,16 @@
 import type { PhaseProgress } from '../experiments/index.js';
 import type { Progress } from './progress.js';
 
-/** Shows the parts of a longer piece of work one after another: a progress line for each, and a line that stays at its end. */
-export function phaseProgress({
-  progress,
-}: {
-  progress(options: { label: string; total?: number; uneven?: boolean }): Progress;
-}): PhaseProgress {
+/**
+ * Shows the parts of a longer piece of work one after another: a progress line for each, and a line that stays at its end.
+ *
+ * @param run - Only of one that an earlier process began a part can have been resumed; otherwise what is skipped was done by an earlier
+ *   part of the same run.
+ */
+export function phaseProgress(
+  { progress }: { progress(options: { label: string; total?: number; uneven?: boolean }): Progress },
+  run: { readonly resumed: boolean },
+): PhaseProgress {
   let current: Progress | undefined;
   let steps = 0;
   let resumed = false;
@@ -24,7 +28,7 @@ export function phaseProgress({
       const left = to - 1 - current.done;
       if (left > 0) {
         current.skip(left);
-        resumed ||= steps === 0;
+        resumed ||= run.resumed && steps === 0;
       }
       steps++;
       current.update(to, { extra: text, tokens });
@@ -34,7 +38,7 @@ export function phaseProgress({
       current?.update(current.done + more, { count, tokens });
     },
     skip(before) {
-      resumed = true;
+      resumed = run.resumed;
       current?.skip(before);
     },
     end(what = `${steps} ${steps === 1 ? 'step' : 'steps'}`) {

@@ -68,9 +68,8 @@ export interface RunLocation {
 export class RunFolder {
   /** The folder, relative if `root` is. */
   readonly path: string;
-  /** Whether an earlier process had begun this run and not finished it. */
-  readonly resumed: boolean;
   readonly #config: RunFolderOptions['config'];
+  #resumed: boolean;
   #done: boolean;
   #lock: FolderLock | undefined;
   #metrics: number | undefined;
@@ -79,7 +78,7 @@ export class RunFolder {
   private constructor(path: string, config: RunFolderOptions['config'], state: RunState, lock?: FolderLock) {
     this.path = path;
     this.#config = config;
-    this.resumed = state === 'resumable';
+    this.#resumed = state === 'resumable';
     this.#done = state === 'done';
     this.#lock = lock;
     this.#status = lock && new StatusWriter(path);
@@ -141,12 +140,18 @@ export class RunFolder {
       this.#lock = await FolderLock.acquire(join(this.path, LOCK));
       await rm(this.file(DONE), { force: true });
       this.#done = false;
+      this.#resumed = true;
       await prepare(this.path, basename(this.path), 'resumable', this.#config);
       this.#status = new StatusWriter(this.path);
     } catch (error) {
       await this.close();
       throw asOutputError(this.path, error, 'folder');
     }
+  }
+
+  /** Whether an earlier process had begun this run and not finished it, or what it finished was lost. */
+  get resumed(): boolean {
+    return this.#resumed;
   }
 
   /** Whether the run is finished: its DONE is written. */

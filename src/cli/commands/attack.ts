@@ -122,7 +122,7 @@ export const attack = defineCommand({
       compute: (run) =>
         new Runner(
           { engine: { threads, device }, workers, seed: 0 },
-          { folder: run, signal, progress: phaseProgress(context) },
+          { folder: run, signal, progress: phaseProgress(context, run) },
         )
           .attack(targets, plan)
           .then((attacked) => assessAttack(attacked, task, { ...attacking, lockFlops: card.lock?.flops })),

@@ -47,7 +47,7 @@ export const demo = defineCommand({
           new Runner(demoSpec(options, { threads, device }, threads), {
             folder: run,
             signal,
-            progress: phaseProgress(context),
+            progress: phaseProgress(context, run),
           }),
           (rows) => note(firstLookSentence(rows)),
         ),

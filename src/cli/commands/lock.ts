@@ -183,7 +183,7 @@ export const lock = defineCommand({
       inputs,
       output,
       compute: async (run) => {
-        const shown = { folder: run, signal, progress: phaseProgress(context) };
+        const shown = { folder: run, signal, progress: phaseProgress(context, run) };
         const runner = new Runner({ engine: { threads, device }, seed, secret }, shown);
         const part = { name: 'lock', output: { path: output, force } };
         if (onDisk) return (await runner.lockOnDisk(part, { from: onDisk, method, options: own })).info;

@@ -109,7 +109,7 @@ export const reproduce = defineCommand({
           engine: { threads, device },
           workers: threads,
           signal,
-          progress: phaseProgress(context),
+          progress: phaseProgress(context, run),
           data,
           seed,
           sweep,

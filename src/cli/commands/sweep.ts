@@ -88,7 +88,7 @@ export const sweep = defineCommand({
           runs,
           anew: force,
           signal,
-          progress: phaseProgress(context),
+          progress: phaseProgress(context, folder),
           onTrouble: note,
         });
       } finally {

@@ -104,7 +104,10 @@ export const train = defineCommand({
       inputs,
       output,
       compute: (run) =>
-        new Runner({ engine: { threads, device }, seed }, { folder: run, signal, progress: phaseProgress(context) })
+        new Runner(
+          { engine: { threads, device }, seed },
+          { folder: run, signal, progress: phaseProgress(context, run) },
+        )
           .train(
             { name: 'train', output: { path: output, force } },
             {
