@@ -14,7 +14,7 @@ afterAll(() => rm(root, { recursive: true }));
 describe.skipIf(!hasSharedData)('reproduce, at scale smoke', () => {
   it.each([
     ['table1-vision', 4, 1],
-    ['table3', 10, 1],
+    ['table3', 11, 1],
     ['fig4', 7, 1],
     ['table1-text', 2, 1],
     ['table2', 3, 0],

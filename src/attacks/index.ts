@@ -17,6 +17,7 @@ export type { Bench, KeyedBench, Runnable } from './bench.js';
 export { type BestSoFar, type BestSoFarPoint, bestSoFar } from './best-so-far.js';
 export { type BoundedAdvantages, boundedAdvantages, keepsUtility, usualUtilityDrop, utilityOf } from './bounded.js';
 export { type AttackFacts, type Composition, factsOf, labelOf } from './composition.js';
+export { constantScore } from './constant-answer.js';
 export { composition, compositions, type DefinedComposition, definedAttack, isAdaptive } from './defined.js';
 export { endWithParent } from './end-with-parent.js';
 export {

@@ -1,18 +1,26 @@
-import type { AttackRow } from '../../attacks/index.js';
+import { type AttackRow, constantScore } from '../../attacks/index.js';
 import { type LabelledDataset, loadData, subset } from '../../data/index.js';
 import { mean } from '../../linalg/index.js';
 import { specdef } from '../../locks/index.js';
 import { initializeModel, loadModel, type Model } from '../../models/index.js';
-import type { Evaluation } from '../../tasks/index.js';
+import { type Evaluation, taskOf } from '../../tasks/index.js';
 import { trainOptions } from '../jobs/train.js';
 import type { TaskData } from '../run/index.js';
 import type { UtilityChange } from '../utility.js';
-import { isGuessing, keepsProbabilities, preventsAtAnyRate, preventsAtBest, share } from './claims.js';
+import {
+  isGuessing,
+  keepsProbabilities,
+  preventsAtAnyRate,
+  preventsAtBest,
+  preventsAtSetting,
+  share,
+} from './claims.js';
 import {
   assessed,
   cellOf,
-  countDiverged,
   drawsSentence,
+  type Ended,
+  endings,
   examplesOf,
   plainTrials,
   printedSpecDef,
@@ -42,6 +50,9 @@ interface Settings extends SweepSettings {
 
 const batchSize = 32;
 
+/** The paper's cells. */
+const ofPaper = { trainEpochs: 30, unlearnEpochs: 10, lockEpochs: 10, draws: 3 } as const;
+
 const settings: SettingsByScale<Settings> = {
   smoke: {
     limit: 96,
@@ -67,11 +78,17 @@ const settings: SettingsByScale<Settings> = {
       { name: 'sgd', decades: [-2, -1] },
     ],
   },
+  medium: {
+    ...ofPaper,
+    budget: { batchSize, searchSeeds: [11], seeds: [1, 2, 3], evaluationSpacing: 1.5, refine: false },
+    optimizers: [
+      { name: 'sgd', decades: [-2, -3, -1] },
+      { name: 'adamw', decades: [-3, -4] },
+    ],
+    adaptiveOptimizers: 2,
+  },
   paper: {
-    trainEpochs: 30,
-    unlearnEpochs: 10,
-    lockEpochs: 10,
-    draws: 3,
+    ...ofPaper,
     // One for each draw of the lock.
     budget: { batchSize, searchSeeds: [11, 12, 13], seeds: [1, 2, 3], evaluationSpacing: 1.15 },
     optimizers: [
@@ -116,7 +133,11 @@ export const table3: Reproduction = {
     const { optimizers, adaptiveOptimizers } = rest;
     const { seed } = context;
     const runner = runnerOf(context);
-    const data = examplesOf(context, 'cifar10', { validationShare: heldBack(scale), limit, testLimit });
+    const data = examplesOf(context, 'cifar10', {
+      validationShare: scale === 'medium' ? 0 : heldBack(scale),
+      limit,
+      testLimit,
+    });
     const { train, validation, test } = await loadData(data);
     const others: TaskData = { train: without(train, car), validation: without(validation, car) };
 
@@ -143,7 +164,10 @@ export const table3: Reproduction = {
     const [locked, ...lockedDraws] = locks.map(({ path }) => path);
     const paths = { unlocked: unlearned.path, locked, ...(lockedDraws.length > 0 && { lockedDraws }) };
     const budget = { ...rest.budget, steps: Math.max(1, Math.round(train.size / batchSize)) };
-    const goal = { label: 'relearn', data, target: 0.5, metric: `f1.${car}` };
+    const metric = `f1.${car}`;
+    const goal = { label: 'relearn', data, target: 0.5, metric };
+    // Of who calls everything a car.
+    const guessing = constantScore(taskOf(original.model), test, metric) ?? 0;
     const { rows: relearned } = await runner.attack(
       paths,
       singleSetting(goal, { name: 'sgd', learningRate: 0.1 }, budget),
@@ -152,7 +176,7 @@ export const table3: Reproduction = {
     const attacks: ResultAttack[] = [];
     if (context.sweep === 'full') {
       const plan = sweep(goal, optimizers, budget, { transforms, adaptiveOptimizers });
-      const facts = { task: 'cars of CIFAR-10', metric: 'F1 of car', target: goal.target, guessing: 0.1 };
+      const facts = { task: 'cars of CIFAR-10', metric: 'F1 of car', target: goal.target, guessing };
       attacks.push(assessed(facts, (await runner.attack(paths, plan)).rows));
     }
 
@@ -165,11 +189,18 @@ export const table3: Reproduction = {
       utility[name] = await runner.utility(unlearned.model, model, without(test, car));
       for (const [label, score] of (await byClass(model)).entries()) lockedScores[label].push(score);
     }
-    const after = { unlearned: relearnedBy(relearned, 'unlocked'), locked: relearnedBy(relearned, 'locked') };
-    const row = (label: string, ours: readonly (readonly number[])[], diverged = 0) => ({
-      label,
-      cells: ours.map((scores, index): ResultCell => cellOf({ scores, diverged }, paper[label][index] / 100)),
-    });
+    const after = {
+      unlearned: relearnedBy(relearned, 'unlocked', guessing),
+      locked: relearnedBy(relearned, 'locked', guessing),
+    };
+    const row = (label: string, byClass: readonly (readonly number[])[], diverged = 0) => {
+      const all = byClass[0].map((_, seed) => mean(byClass.map((scores) => scores[seed])));
+      const theirs = [...paper[label], mean(paper[label])];
+      return {
+        label,
+        cells: [...byClass, all].map((scores, index): ResultCell => cellOf({ scores, diverged }, theirs[index] / 100)),
+      };
+    };
     const single = (values: readonly number[]) => values.map((value) => [value]);
     const others9 = (values: readonly number[]) => mean(values.filter((_, label) => label !== car));
     const sigmas = locks.map(({ info }) => Math.max(...info.spectra.map(({ after }) => after[0])));
@@ -187,13 +218,13 @@ export const table3: Reproduction = {
       tables: [
         {
           title: 'Accuracy by class',
-          columns: classNames,
+          columns: [...classNames, 'Mean'],
           rows: [
             row('ResNet18', single(before.original)),
             row('Unlearned', single(before.unlearned)),
-            row('Relearning attack', after.unlearned.byClass, after.unlearned.diverged),
+            row('Relearning attack', after.unlearned.byClass, after.unlearned.f1.diverged),
             row('SpecDef', lockedScores),
-            row('SpecDef, relearning attack', after.locked.byClass, after.locked.diverged),
+            row('SpecDef, relearning attack', after.locked.byClass, after.locked.f1.diverged),
           ],
         },
       ],
@@ -217,7 +248,7 @@ export const table3: Reproduction = {
         ...Object.entries(utility).map(([name, change]) =>
           keepsProbabilities(`the other nine classes (${name})`, change),
         ),
-        relearningClaim(after.unlearned, after.locked),
+        relearningClaim(after.unlearned, after.locked, guessing),
         ...attacks.flatMap((found) => [preventsAtAnyRate(found, source), preventsAtBest(found, 'weightlock')]),
       ],
       notes: [...runner.notes],
@@ -235,15 +266,16 @@ function recalls(metrics: Evaluation['metrics']): number[] {
 interface Relearned {
   /** Accuracies by class, `[class][seed]`; of a run that diverged, which leaves no model, none is right. */
   readonly byClass: readonly (readonly number[])[];
-  readonly diverged: number;
+  /** F1 of the class. */
+  readonly f1: Ended;
 }
 
-function relearnedBy(rows: readonly AttackRow[], start: string): Relearned {
+function relearnedBy(rows: readonly AttackRow[], start: string, guessing: number): Relearned {
   const trials = plainTrials(rows, start);
   const byClass = classNames.map((_, label) =>
     trials.map(({ end, metrics }) => (end === 'diverged' ? 0 : recalls(metrics)[label])),
   );
-  return { byClass, diverged: countDiverged(trials) };
+  return { byClass, f1: endings(rows, start, guessing) };
 }
 
 /** A claim by numbers that mean something only where the model before was better than guessing. */
@@ -259,21 +291,17 @@ function threshold(text: string, holds: boolean, isMeasured: boolean, [finding]:
   return { text, source, verdict: holds ? 'holds' : 'fails', finding };
 }
 
-/** The relearning attack brings cars back to the unlearned model, and not to the locked one. */
-function relearningClaim(unlearned: Relearned, of: Relearned): Claim {
-  const [unlocked, locked] = [unlearned, of].map(({ byClass }) => byClass[car]);
-  const ended = (values: readonly number[], { diverged }: Relearned) =>
-    `${share(mean(values))}${diverged > 0 ? ` (${diverged} of ${values.length} runs diverged)` : ''}`;
-  const text =
-    'SGD at learning rate 0.1 relearns cars from the unlearned model (at least 50 %) and not from the locked one (at most 5 %).';
-  const finding = `cars after the attack: unlearned ${ended(unlocked, unlearned)}, locked ${ended(locked, of)}; n = ${locked.length} seeds`;
-  if (mean(unlocked) < 0.5) {
-    return {
-      text,
-      source,
-      verdict: 'unmeasured',
-      finding: `it does not relearn cars from the unlearned model either: ${finding}`,
-    };
-  }
-  return { text, source, verdict: mean(locked) <= 0.05 ? 'holds' : 'fails', finding };
+/**
+ * The relearning attack brings cars back to the unlearned model, and not to the locked one. By F1: a ruined model that takes most
+ * images for cars finds the cars, too.
+ */
+function relearningClaim(unlearned: Relearned, locked: Relearned, guessing: number): Claim {
+  const about = { task: 'cars again (F1)', setting: 'SGD at learning rate 0.1', source, guessing };
+  const claim = preventsAtSetting(about, unlearned.f1, locked.f1);
+  const of = ({ byClass }: Relearned) =>
+    `${share(mean(byClass[car]))} of the cars and ${share(mean(byClass.flat()))} of all`;
+  return {
+    ...claim,
+    finding: `${claim.finding}; right: unlocked ${of(unlearned)}, locked ${of(locked)}`,
+  };
 }
