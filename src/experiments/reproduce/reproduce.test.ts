@@ -8,6 +8,7 @@ import { assessed, cellOf, endings, judgedExamples, printedSpecDef } from './com
 import { largestTrainingRate } from './fig4.js';
 import { reproductions } from './index.js';
 import { singleSetting, sweep } from './sweep.js';
+import { relearningClaim } from './table3.js';
 
 function trial(seed: number, score: number, learningRate = 0.1): Trial {
   const curve = [
@@ -159,6 +160,30 @@ describe('endings', () => {
     expect(cellOf(found, 0.8)).toEqual({ paper: 0.8, ours: [0.1, 0.25], diverged: 1 });
     const about = { task: 'kmnist', setting: 'AdamW', source: 's', guessing: 0.1 };
     expect(preventsAtSetting(about, ended(0.8, 0.78), found).finding).toContain('locked 17.5 % (1 of 2 diverged)');
+  });
+});
+
+describe('relearningClaim', () => {
+  /** Ten classes, one seed: cars, and each of the others. */
+  const model = (cars: number, others: number, f1: number) => ({
+    byClass: Array.from({ length: 10 }, (_, label) => [label === 1 ? cars : others]),
+    f1: ended(f1),
+  });
+  // Nearly all images are called cars: of 1,000, 100 are.
+  const ruined = model(0.9, 0.02, (2 * 90) / (100 + 90 + 700));
+
+  it('does not take a ruined model for one that relearned cars because it calls most images cars', () => {
+    const claim = relearningClaim(model(0.8, 0.68, 0.81), ruined, 2 / 11);
+    expect(claim.verdict).toBe('holds');
+    expect(claim.finding).toContain('locked 20.2 %');
+    expect(claim.finding).toContain(
+      'unlocked 80.0 % of the cars and 69.2 % of all, locked 90.0 % of the cars and 10.8 %',
+    );
+  });
+
+  it('says nothing where the unlearned model is ruined too, and fails where the locked one relearns', () => {
+    expect(relearningClaim(ruined, ruined, 2 / 11).verdict).toBe('unmeasured');
+    expect(relearningClaim(model(0.8, 0.68, 0.81), model(0.7, 0.6, 0.7), 2 / 11).verdict).toBe('fails');
   });
 });
 

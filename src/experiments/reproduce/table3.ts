@@ -263,7 +263,7 @@ function recalls(metrics: Evaluation['metrics']): number[] {
 }
 
 /** What the runs from one start ended with. */
-interface Relearned {
+export interface Relearned {
   /** Accuracies by class, `[class][seed]`; of a run that diverged, which leaves no model, none is right. */
   readonly byClass: readonly (readonly number[])[];
   /** F1 of the class. */
@@ -295,7 +295,7 @@ function threshold(text: string, holds: boolean, isMeasured: boolean, [finding]:
  * The relearning attack brings cars back to the unlearned model, and not to the locked one. By F1: a ruined model that takes most
  * images for cars finds the cars, too.
  */
-function relearningClaim(unlearned: Relearned, locked: Relearned, guessing: number): Claim {
+export function relearningClaim(unlearned: Relearned, locked: Relearned, guessing: number): Claim {
   const about = { task: 'cars again (F1)', setting: 'SGD at learning rate 0.1', source, guessing };
   const claim = preventsAtSetting(about, unlearned.f1, locked.f1);
   const of = ({ byClass }: Relearned) =>
