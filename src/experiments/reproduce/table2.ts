@@ -331,17 +331,18 @@ function holdsAgainst(
 ): Claim {
   const worth = (runs: readonly Injected[]) => {
     const mean = (of: (run: Injected) => number) => runs.reduce((sum, run) => sum + of(run), 0) / runs.length;
-    return { f1: mean(({ f1 }) => f1), asr: mean(({ asr }) => asr) };
+    // Both in one run: a ruined classifier lets everything pass.
+    return { f1: mean(({ f1 }) => f1), asr: mean(({ asr }) => asr), both: mean(({ f1, asr }) => Math.min(f1, asr)) };
   };
   const best = (names: readonly string[]) =>
     names
       .flatMap((name) => at.map((index) => worth(injected[name][index])))
-      .reduce((a, b) => (Math.min(b.f1, b.asr) > Math.min(a.f1, a.asr) ? b : a));
+      .reduce((a, b) => (b.both > a.both ? b : a));
   const [unlocked, locked] = [best(['unlocked']), best(starts)];
   const text = `A back door can be trained into the unlocked classifier ${when}, and not into the locked one.`;
   const finding = `unlocked F1 ${share(unlocked.f1)}, attack success ${share(unlocked.asr)}; locked F1 ${share(locked.f1)}, attack success ${share(locked.asr)}; n = ${injected.unlocked[0].length} seeds`;
-  if (Math.min(unlocked.f1, unlocked.asr) < opened) {
+  if (unlocked.both < opened) {
     return { text, source: from, verdict: 'unmeasured', finding: `the unlocked model takes no back door: ${finding}` };
   }
-  return { text, source: from, verdict: Math.min(locked.f1, locked.asr) < opened ? 'holds' : 'fails', finding };
+  return { text, source: from, verdict: locked.both < opened ? 'holds' : 'fails', finding };
 }
