@@ -19,9 +19,9 @@ import {
 } from '../../data/index.js';
 import { withPrograms } from '../../engine/index.js';
 import { type LockMethod, lockMethods } from '../../locks/index.js';
-import { loadModel, type Model, parameterSet, saveModel, weightMatrices } from '../../models/index.js';
+import { cloneWeights, loadModel, type Model, parameterSet, saveModel, weightMatrices } from '../../models/index.js';
 import { type Evaluation, taskOf } from '../../tasks/index.js';
-import { createObjective, createOptimizer, stepBytes } from '../../training/index.js';
+import { chosenOptimizer, createObjective, createOptimizer, runSteps, stepBytes } from '../../training/index.js';
 import { type AttackJobResult, labelledTasks, rowsOf } from '../jobs/attack.js';
 import type { AttackPlan } from '../jobs/attack-options.js';
 import { attackWork } from '../jobs/attack-work.js';
@@ -46,10 +46,15 @@ export interface PlannedPart {
 
 /** Examples that stand for a whole data set where something is measured only so that the plan goes on. */
 const sample = 8;
+/** Whole steps that are timed at most, and the milliseconds after which no more are. */
+const timedSteps = 12;
+const timedMs = 1500;
+/** A learning rate that changes nothing. */
+const tiny = 1e-12;
 /** A forward pass beside a step. */
 const forwardShare = 1 / 3;
-/** A lock's step beside a training step: the original's outputs, and singular values. */
-const lockShare = 1.5;
+/** What a lock's step takes more than a training step, in gradients: the original's outputs, and singular values. */
+const lockShare = 0.5;
 
 /**
  * Goes through the parts of a run without doing them: a model is what training would begin with, an attack finds nothing, and
@@ -78,7 +83,8 @@ export class PlannedRunner extends Runner {
   ): Promise<MadeModel<TrainedInfo>> {
     const model = await from();
     const steps = trainSteps(options, data.train);
-    const seconds = steps * (await this.#secondsAStep(model, data.train, options.batchSize));
+    const optimizer = chosenOptimizer(options);
+    const seconds = steps * (await this.#secondsAStep(model, data.train, options.batchSize, { optimizer }));
     const bytes = bytesOfStep(model, data.train, options.batchSize);
     this.parts.push({ name: `train ${part.name}`, runs: 1, steps, seconds, bytes });
     return { ...(await this.#made(model)), info: { steps, evaluation: { n: 0, metrics: {} } } };
@@ -100,10 +106,11 @@ export class PlannedRunner extends Runner {
     const chosen = typeof method === 'string' ? (lockMethods.get(method) as LockMethod<Options>) : method;
     const model = from ?? (await this.start());
     const steps = chosen.steps(options, data?.train.size ?? 0);
-    const { batchSize = 1 } = options as { batchSize?: number };
-    const perStep = data ? await this.#secondsAStep(model, data.train, batchSize) : 0;
+    const { batchSize, optimizer } = chosen.training?.(options) ?? { batchSize: 1 };
+    const gradient = data ? await this.#secondsAStep(model, data.train, batchSize) : 0;
+    const whole = data ? await this.#secondsAStep(model, data.train, batchSize, { optimizer }) : 0;
     const bytes = data ? bytesOfStep(model, data.train, batchSize) : 0;
-    const seconds = steps * perStep * (lockShare + (chosen.moreGradients?.(options) ?? 0));
+    const seconds = steps * (whole + gradient * (lockShare + (chosen.moreGradients?.(options) ?? 0)));
     this.parts.push({ name: `lock ${part.name}`, runs: 1, steps, seconds, bytes });
     const spectra = weightMatrices(model.weights).map(({ name }) => ({ name, before: [1], after: [1] }));
     const info = { steps, stepsTried: steps, stoppedByBudget: false, spectra, warnings: [] };
@@ -155,10 +162,8 @@ export class PlannedRunner extends Runner {
     const { train, test } = await this.#load(data);
     const path = start.kind === 'model' ? start.path : start.like;
     const model = await loadModel(path, { config: start.config, head: start.head });
-    const step = await this.#secondsAStep(model, train, batchSize, 1);
-    const made = createOptimizer(optimizer, new Map([...model.weights].map(([name, { shape }]) => [name, shape])));
-    const { maxIterations = 1 } = (optimizer.options ?? {}) as { maxIterations?: number };
-    const each = made.needs ? 1 + maxIterations * (made.needs.some((need) => need !== 'evaluate') ? 2 : 1) : 1;
+    const step = await this.#secondsAStep(model, train, batchSize, { threads: 1 });
+    const whole = await this.#secondsAStep(model, train, batchSize, { threads: 1, optimizer });
     const measured = evaluationSteps(steps, task.evaluationSpacing, task.evaluateEvery).length + 1;
     // With the attacker's head, and with the one that the model had.
     const judged =
@@ -166,7 +171,7 @@ export class PlannedRunner extends Runner {
         ? 2 * task.budget.seeds.length * (await this.#load(task.authorized)).test.size
         : 0;
     const outputs = runs * measured * test.size + judged;
-    const seconds = work * step * each + (outputs * step * forwardShare) / batchSize;
+    const seconds = work * whole + (outputs * step * forwardShare) / batchSize;
     return { seconds, bytes: bytesOfStep(model, train, batchSize) };
   }
 
@@ -181,7 +186,7 @@ export class PlannedRunner extends Runner {
     const size = Math.min(train.size, (perClass ?? Number.POSITIVE_INFINITY) * answers);
     const released = await loadModel(path, { config: start.config });
     const views = trainedParts.get(trained?.name ?? 'all').sees?.(released, train) ?? [];
-    const step = await this.#secondsAStep(attacked, train, batchSize, 1);
+    const step = await this.#secondsAStep(attacked, train, batchSize, { threads: 1 });
     let seconds = (views.length * (size + test.size) * step * forwardShare) / batchSize;
     for (const { fits, width } of regressionsOf(views)) {
       seconds += fits * (await this.#secondsAFit({ size, width, answers }));
@@ -207,24 +212,48 @@ export class PlannedRunner extends Runner {
     return known;
   }
 
-  /** Seconds of a training step, measured once for each model, batch size and number of threads. */
+  /**
+   * Seconds of a step, measured once for each model, batch size, optimizer and number of threads: of the gradient alone, or with an
+   * optimizer the mean of some whole steps, since not every one of them does the same.
+   */
   async #secondsAStep(
     model: Model,
     train: Dataset,
     batchSize: number,
-    threads = this.spec.engine.threads,
+    {
+      threads = this.spec.engine.threads,
+      optimizer,
+    }: { threads?: number; optimizer?: Parameters<typeof createOptimizer>[0] } = {},
   ): Promise<number> {
-    const key = JSON.stringify([model.digest, train.name, batchSize, threads]);
+    const key = JSON.stringify([model.digest, train.name, batchSize, threads, optimizer?.name, optimizer?.options]);
     const known = this.#rates.get(key);
     if (known !== undefined) return known;
     const engine = { ...this.spec.engine, threads };
     const objective = await createObjective({ model, dataset: train, batchSize, seed: this.spec.seed, engine });
-    const params = parameterSet(model.weights);
-    await objective.compute(params, 0);
-    const started = performance.now();
-    await objective.compute(params, 0);
-    const seconds = (performance.now() - started) / 1000;
+    const params = parameterSet(cloneWeights(model.weights));
+    const times: number[] = [];
+    if (optimizer) {
+      await runSteps({
+        ...{ params, shapes: objective.shapes, compute: (...asked) => objective.compute(...asked) },
+        optimizer: createOptimizer(optimizer, objective.shapes),
+        learningRate: tiny,
+        steps: timedSteps,
+        afterStep: () => {
+          times.push(performance.now());
+          return times[times.length - 1] - times[0] > timedMs ? 'stop' : undefined;
+        },
+        onDiverged: () => 'stop',
+      });
+    } else {
+      await objective.compute(params, 0);
+      times.push(performance.now());
+      await objective.compute(params, 0);
+      times.push(performance.now());
+    }
     await objective.release();
+    // Weights that diverge at once have no whole steps.
+    if (times.length < 2) return this.#secondsAStep(model, train, batchSize, { threads });
+    const seconds = (times[times.length - 1] - times[0]) / 1000 / (times.length - 1);
     this.#rates.set(key, seconds);
     return seconds;
   }
