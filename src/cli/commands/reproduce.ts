@@ -191,7 +191,7 @@ function planTable(parts: readonly PlannedPart[]): Table {
       ...{ time: formatDuration(seconds), memory: `${Math.ceil(bytes / 1e6).toLocaleString('en')} MB` },
     })),
     notes: [
-      `Time: at the pace of one step, just measured here; trials that are given up take less. Memory: of the tensors of a step, in all processes; programs that are kept for texts of other lengths take up to ${(programMemory({}) / 1e9).toFixed(1)} GB more.`,
+      `Time: at the pace of a few steps, just measured here; trials that are given up take less. Memory: of the tensors of a step, in all processes; programs that are kept for texts of other lengths take up to ${(programMemory({}) / 1e9).toFixed(1)} GB more.`,
     ],
   };
 }

@@ -38,7 +38,7 @@ export interface PlannedPart {
   readonly runs: number;
   /** Optimizer steps of all runs, at most. */
   readonly steps: number;
-  /** Seconds, from the time that one step takes here. */
+  /** Seconds, from the time that a few steps take here. */
   readonly seconds: number;
   /** Memory of one step at most, in each process that computes them. */
   readonly bytes: number;
