@@ -94,4 +94,4 @@ export type { TrialUtility } from './utility-after.js';
 export { type BoundedCase, type CheapestAttack, type LockVerdict, lockVerdict, type WorstCase } from './verdict.js';
 export { WeightsStore } from './weights-store.js';
 export { addWork, noWork, type PreparedWeights, type Work } from './work.js';
-export { bytesOfProcess } from './worker-memory.js';
+export { bytesOfProcess, plannedShare } from './worker-memory.js';

@@ -7,8 +7,8 @@ const copies = 6;
 /** Programs hold outputs as large as the weights, the gradients among them: with less than this many of them they are compiled again and again. */
 const leastPrograms = 2;
 
-/** Share of the free memory that is not planned with. */
-const reserve = 0.1;
+/** Share of the free memory that processes are planned with. */
+export const plannedShare = 0.9;
 
 /** Bytes that a process which attacks or locks a model takes at least. @param weightBytes - Of the model in float32. */
 export function bytesOfProcess(weightBytes: number): number {
@@ -42,7 +42,7 @@ export function shareOfMemory({
   free: number;
 }): WorkerShare {
   const each = baseBytes + copies * weightBytes;
-  const left = (count: number) => (1 - reserve) * free - count * each;
+  const left = (count: number) => plannedShare * free - count * each;
   let count = workers;
   while (count > 1 && left(count) < count * leastPrograms * weightBytes) count--;
   const least = leastPrograms * weightBytes * count;

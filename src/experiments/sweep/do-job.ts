@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { bytesOfProcess } from '../../attacks/index.js';
+import { bytesOfProcess, plannedShare } from '../../attacks/index.js';
 import { type EngineOptions, programMemory } from '../../engine/index.js';
 import { openModel } from '../../models/index.js';
 import { type ArtifactStore, filesOf } from '../../queue/index.js';
@@ -21,9 +21,6 @@ export interface Workplace {
   /** Hears, once, that memory does not hold so many of some model. */
   onFewer?(count: number): void;
 }
-
-/** Share of the free memory that jobs are planned with. */
-const plannedShare = 0.9;
 
 /** Does jobs of sweeps, from wherever they come. */
 export class JobDoer {
