@@ -12,7 +12,10 @@ import type { LockMethod, LockStepReport } from './lock-method.js';
 const short: Readonly<Record<string, Record<string, unknown>>> = {
   specdef: { steps: 12, batchSize: 32, evaluateEvery: 5, maxDrop: 1, maxKl: null },
   'specdef-moved': { steps: 12, batchSize: 32, evaluateEvery: 4, maxDrop: 1, maxKl: null },
-  redistil: { a: 0.3, steps: 12, batchSize: 32, evaluateEvery: 4, maxDrop: 1, maxKl: null, settle: 0, push: 0.1 },
+  redistil: {
+    ...{ a: 0.3, steps: 12, batchSize: 32, evaluateEvery: 4, maxDrop: 1, maxKl: null, settle: 0 },
+    ...{ push: 0.1, barrier: { weight: 0.5 } },
+  },
   trap: { steps: 12, batchSize: 32, evaluateEvery: 4, maxDrop: 1, maxKl: null, attacks: { steps: 4 } },
   repnoise: { steps: 12, batchSize: 16, evaluateEvery: 4, maxDrop: 1, maxKl: null },
   tar: { steps: 12, batchSize: 16, evaluateEvery: 4, maxDrop: 1, maxKl: null, attacks: { steps: 4, every: 2 } },

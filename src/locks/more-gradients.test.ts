@@ -6,6 +6,7 @@ it.each([
   ['specdef-moved', {}, 1],
   ['specdef-moved', { clip: { weight: 0 } }, 0],
   ['redistil', {}, 0],
+  ['redistil', { barrier: { weight: 1 } }, 1],
   // Half of 16 steps and one where it ends, on half as many examples.
   ['trap', {}, 4.5],
   ['trap', { weight: 0 }, 0],

@@ -1,9 +1,9 @@
 """Writes test/fixtures/peers.json: the terms of three published defences and their gradients, by torch in float64.
 
 RepNoise (Rosati et al. 2024), TAR (Tamirisa et al. 2024) and condition-number immunization (Zheng et al. 2025), each from the formulas
-of its authors: MMD with their kernel and the loss at every layer through the head, the sum of gradients along an attack by
-torch.optim.AdamW, the regularizers of the condition number by autograd through torch.linalg.svdvals. Weights, examples and noise are
-hashes that the test evaluates too (see `hashed`).
+of its authors (docs/locks says how these compare with their own code): MMD with their kernel and the loss at every layer through the
+head, the sum of gradients along an attack by torch.optim.AdamW, the regularizers of the condition number by autograd through
+torch.linalg.svdvals. Weights, examples and noise are hashes that the test evaluates too (see `hashed`).
 Run: python tools/oracles/peers.py
 """
 

@@ -1,6 +1,7 @@
-import { type WeightShapes, weightMatrices } from '../../models/index.js';
+import { parameterSet, type WeightShapes, weightMatrices } from '../../models/index.js';
 import { distil, distilSteps, distilTraining } from '../distil.js';
 import type { LockMethod } from '../lock-method.js';
+import { MidpointBarrier } from './barrier.js';
 import { Distance } from './distance.js';
 import { mixWithFresh } from './mix.js';
 import { type RedistilOptions, redistilOptions } from './options.js';
@@ -22,9 +23,10 @@ export const redistil: LockMethod<RedistilOptions> = {
   needsData: true,
   steps: distilSteps,
   training: distilTraining,
+  moreGradients: ({ barrier }) => (barrier.weight > 0 ? 1 : 0),
   locks: (weights, options) => namesOf(weights, options),
   // The distillation alone, from the weights as they are.
-  sham: (options) => ({ ...options, a: 0, push: 0 }),
+  sham: (options) => ({ ...options, a: 0, push: 0, barrier: { ...options.barrier, weight: 0 } }),
   draws: ({ a }) => a > 0,
   reveals: (options) => (options.a > 0 ? { mixed: mixedOf(options) } : {}),
   glance: ({ loss }) => `loss ${Number(loss).toFixed(3)}`,
@@ -33,15 +35,24 @@ export const redistil: LockMethod<RedistilOptions> = {
     const matrices = weightMatrices(weights, options);
     const distance = new Distance(weights, matrices);
     const pushed = new Set(options.push > 0 ? matrices.map(({ name }) => name) : []);
-    const result = await distil(context, options, {
-      remove: async () => {
-        if (options.a > 0) mixWithFresh(model, weights, { ...mixedOf(options), draws: await context.draws() });
-        return {};
-      },
-      whole: (name) => pushed.has(name),
-      ...(pushed.size > 0 && { pull: (params, gradients) => distance.push(params, gradients, options.push) }),
-    });
-    return { ...result, story: { a: options.a, distance: distance.all() } };
+    const barrier =
+      options.barrier.weight > 0 ? await MidpointBarrier.open(context, parameterSet(weights), options) : undefined;
+    try {
+      const result = await distil(context, options, {
+        remove: async () => {
+          if (options.a > 0) mixWithFresh(model, weights, { ...mixedOf(options), draws: await context.draws() });
+          return {};
+        },
+        whole: (name) => barrier !== undefined || pushed.has(name),
+        pull: async (params, gradients, step) => ({
+          ...(pushed.size > 0 && distance.push(params, gradients, options.push)),
+          ...(barrier && (await barrier.add(params, gradients, step))),
+        }),
+      });
+      return { ...result, story: { a: options.a, distance: distance.all() } };
+    } finally {
+      await barrier?.release();
+    }
   },
 };
 

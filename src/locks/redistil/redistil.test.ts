@@ -2,9 +2,11 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { contextOn, type DigitModel, digitModel } from '../../../test/support/locked-digits.js';
 import { cloneWeights, initializeModel, parameterSet, type StateDict } from '../../models/index.js';
 import { parseOptions } from '../../registry/index.js';
+import { Evaluator } from '../../training/index.js';
 import { lockContext } from '../context.js';
 import type { LockStepReport } from '../lock-method.js';
 import { drawsOf } from '../secret.js';
+import { MidpointBarrier } from './barrier.js';
 import { redistil } from './index.js';
 import { mixWithFresh } from './mix.js';
 
@@ -105,5 +107,71 @@ describe('redistil', () => {
     expect(pushed.reports[0].distance).toBe(0);
     expect(pushed.reports[59].distance).toBeGreaterThan(Number(pushed.reports[10].distance));
     expect(pushed.params.get('fc1.weight')).not.toEqual(parameterSet(digits.model.weights).get('fc1.weight'));
+  });
+
+  it('keeps the model half way to the original from being of use where a barrier is asked for, and stays within the budget', async () => {
+    const course = { a: 0.4, steps: 150, settle: 0 };
+    const between = async (barrier: Record<string, unknown>) => {
+      const { result, params, reports } = await run({ ...course, barrier });
+      const original = parameterSet(digits.model.weights);
+      const middle = new Map(
+        [...params].map(([name, values]) => [
+          name,
+          values.map((value, i) => (value + (original.get(name)?.[i] ?? 0)) / 2),
+        ]),
+      );
+      const evaluator = new Evaluator(digits.model, { threads: 1 });
+      try {
+        const { metrics } = await evaluator.evaluate(middle, digits.validation);
+        return { accuracy: metrics.accuracy, result, first: reports[0].midpointLoss };
+      } finally {
+        await evaluator.release();
+      }
+    };
+    const [free, barred] = [await between({}), await between({ weight: 1, bound: 2 })];
+    for (const { result } of [free, barred]) {
+      expect((result.before?.metrics.accuracy ?? 0) - (result.after?.metrics.accuracy ?? 0)).toBeLessThanOrEqual(
+        0.01 + 1e-9,
+      );
+    }
+    expect(free.first).toBeUndefined();
+    expect(barred.first).toBeGreaterThan(0);
+    expect(free.accuracy).toBeGreaterThan(0.9);
+    expect(barred.accuracy).toBeLessThan(0.75);
+  });
+
+  it('descends the barrier: its slope is that of the term by differences', async () => {
+    const context = contextOn(digits);
+    const options = parseOptions(redistil.options, { batchSize: 32, barrier: { weight: 3, bound: 2 } }, 'redistil');
+    const original = parameterSet(digits.model.weights);
+    const barrier = await MidpointBarrier.open(context, original, options);
+    const at = (by: number) =>
+      new Map(
+        [...original].map(([name, values], k) => [
+          name,
+          values.map(
+            (value, i) => value + 0.1 * Math.sin(1 + k + 1.7 * i) + (name === 'fc2.weight' ? by * Math.cos(i) : 0),
+          ),
+        ]),
+      );
+    const found = new Map([...original].map(([name, values]) => [name, new Float32Array(values.length)]));
+    const { midpointLoss } = await barrier.add(at(0), found, 4);
+    const term = async (by: number) => {
+      const none = new Map([...original].map(([name, values]) => [name, new Float32Array(values.length)]));
+      const loss = (await barrier.add(at(by), none, 4)).midpointLoss;
+      return 3 * 0.5 * 2 * (1 - loss / 2) ** 2;
+    };
+    const h = 2e-3;
+    const slope = ((await term(h)) - (await term(-h))) / (2 * h);
+    await barrier.release();
+    await context.release();
+    expect(midpointLoss).toBeGreaterThan(0);
+    expect(midpointLoss).toBeLessThan(2);
+    const along = (found.get('fc2.weight') ?? new Float32Array()).reduce(
+      (sum, value, i) => sum + value * Math.cos(i),
+      0,
+    );
+    expect(Math.abs(slope)).toBeGreaterThan(1e-3);
+    expect(Math.abs(along / slope - 1)).toBeLessThan(0.01);
   });
 });

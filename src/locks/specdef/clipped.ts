@@ -1,14 +1,7 @@
 import { addRankK, alongTriplets, type TopSingularTriplets } from '../../linalg/index.js';
 import type { WeightMatrix } from '../../models/index.js';
 import type { Objective, ParameterSet } from '../../training/index.js';
-
-/** How a clipped model is kept from being of use. */
-export interface ClipTerm {
-  /** Weight of the term. */
-  readonly weight: number;
-  /** Retain loss from which on the clipped model is of no use. */
-  readonly bound: number;
-}
+import { type BoundedPush, boundedPush } from '../bounded-push.js';
 
 /** What the clipped model is, and the loss that it has. */
 export interface Clipped {
@@ -59,9 +52,8 @@ export async function clipTerm(
     triplets,
     level,
     tracked,
-    weight,
-    bound,
-  }: ClipTerm & {
+    ...push
+  }: BoundedPush & {
     retain: Objective;
     matrices: readonly WeightMatrix[];
     triplets: ReadonlyMap<string, TopSingularTriplets>;
@@ -72,14 +64,13 @@ export async function clipTerm(
   const clipped = clippedParams(params, matrices, { triplets, level });
   for (const name of tracked) clipped.set(name, (params.get(name) ?? new Float32Array()).slice());
   const { loss, gradients } = await retain.compute(clipped, step);
-  const rest = Number.isFinite(loss) ? Math.max(1 - loss / bound, 0) : 0;
-  const term = (weight * bound * rest * rest) / 2;
+  const { term, slope } = boundedPush(loss, push);
   const found = new Map<string, Float32Array>();
-  if (rest === 0) return { loss, term, gradients: found };
+  if (slope === 0) return { loss, term, gradients: found };
   for (const [name, values] of gradients)
     found.set(
       name,
-      values.map((value) => -weight * rest * value),
+      values.map((value) => slope * value),
     );
   for (const { name, rows, columns } of matrices) {
     const [gradient, own] = [found.get(name), triplets.get(name)];
