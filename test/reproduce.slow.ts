@@ -22,7 +22,8 @@ describe.skipIf(!hasSharedData)('reproduce, at scale smoke', () => {
     ['releases', 1, 0],
   ])('%s has the columns and tasks of the paper', (name, columns, tasks) => {
     const { tables, attacks } = reproduceSmoke(name, root);
-    expect(tables[0].columns).toHaveLength(columns);
+    // What holds the paper's own rates alone comes before the table of all optimizers.
+    expect(tables.map((table) => table.columns.length)).toContain(columns);
     expect(attacks).toHaveLength(tasks);
   });
 

@@ -58,6 +58,8 @@ export { type PoolOptions, runAttackTasks } from './pool.js';
 export { type Attack, attacks, attacksOfSuite, type Suite, suites } from './registry.js';
 export {
   impossibleSearch,
+  isOf,
+  onlyCandidate,
   ranked,
   type SearchBudget,
   type SearchMethod,

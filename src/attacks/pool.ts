@@ -5,6 +5,7 @@ import { InputError, InterruptedError, OutputError, WeightlockError } from '../r
 import type { Trial } from './fine-tune.js';
 import type { SearchResult, TrialLog } from './search.js';
 import { AttackRunner, type AttackTask } from './task.js';
+import { TaskQueue } from './task-queue.js';
 import type { WorkerReply, WorkerRequest } from './worker.js';
 import { shareOfMemory } from './worker-memory.js';
 
@@ -12,6 +13,8 @@ import { shareOfMemory } from './worker-memory.js';
 export interface PoolOptions {
   /** Child processes that work side by side; 0 runs the tasks one after another in this process. */
   workers: number;
+  /** How many tasks there may be to do side by side, those of `next` included: more processes are of no use. Default all tasks. */
+  atOnce?: number;
   /** Trials of a task that an interrupted run has done, in their order: they are not run again. */
   finished?(task: AttackTask): readonly Trial[];
   /** Hears of every trial of a task that is run, one after another, how many of the task's came before it, and its seconds. */
@@ -23,6 +26,8 @@ export interface PoolOptions {
    * often it is tried. That a file cannot be written always ends them all.
    */
   onFailure?(task: AttackTask, error: WeightlockError): void | Promise<void>;
+  /** Tasks that there are to do once one is over and was heard of; they are done before the others. Default none. */
+  next?(task: AttackTask): readonly AttackTask[];
   /** Device, and threads inside one operator of each process; default the CPU and one. */
   engine?: EngineOptions;
   /** Bytes of the largest model's weights: no more processes are started than memory holds with them; default they are small. */
@@ -45,19 +50,20 @@ export interface PoolOptions {
  */
 export async function runAttackTasks(tasks: readonly AttackTask[], options: PoolOptions): Promise<void> {
   const { workers, signal } = options;
-  const pending = [...tasks];
+  const queue = new TaskQueue(tasks);
   const next = () => {
-    if (signal?.aborted) throw new InterruptedError(`interrupted with ${pending.length + 1} searches to go`);
-    return pending.shift();
+    if (signal?.aborted) throw new InterruptedError(`interrupted with ${queue.left + 1} searches to go`);
+    return queue.next();
   };
   if (workers === 0) {
     const runner = new AttackRunner(options.engine, options.store);
     try {
-      for (let task = next(); task; task = next()) {
+      for (let task = await next(); task; task = await next()) {
         const current = task;
         const onTrial: TrialLog['onTrial'] = (...heard) => options.onTrial?.(current, ...heard);
         const run = () => runner.run(current, { finished: options.finished?.(current), onTrial, signal });
         await settled(current, run, options);
+        queue.done(options.next?.(current));
       }
     } finally {
       await runner.release();
@@ -65,7 +71,7 @@ export async function runAttackTasks(tasks: readonly AttackTask[], options: Pool
     return;
   }
   const children: ChildProcess[] = [];
-  const wanted = Math.min(workers, tasks.length);
+  const wanted = Math.min(workers, options.atOnce ?? tasks.length);
   // They share one machine.
   const { workers: count, memory } = shareOfMemory({
     workers: wanted,
@@ -79,7 +85,7 @@ export async function runAttackTasks(tasks: readonly AttackTask[], options: Pool
     await Promise.all(
       Array.from({ length: count }, async () => {
         let child: ChildProcess | undefined;
-        for (let task = next(); task; task = next()) {
+        for (let task = await next(); task; task = await next()) {
           const current = task;
           // A process that a task has ended is of no use to the next one.
           if (child === undefined || child.exitCode !== null || child.signalCode !== null) {
@@ -88,6 +94,7 @@ export async function runAttackTasks(tasks: readonly AttackTask[], options: Pool
           }
           const worker = child;
           await settled(current, () => runInWorker(worker, current, { ...options, engine }), options);
+          queue.done(options.next?.(current));
         }
       }),
     );

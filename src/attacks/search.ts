@@ -17,6 +17,8 @@ export interface SearchMethod {
 
 /** What a search over learning rates tries; the same for every starting point. */
 export interface SearchBudget {
+  /** What an earlier search chose: nothing is searched, and it is run with {@link seeds}. Default it is to be found. */
+  readonly at?: Candidate;
   /** Searches a space in the place of the decades; default the grid of those. */
   readonly method?: SearchMethod;
   /**
@@ -168,7 +170,7 @@ class Trials {
 }
 
 /** Whether a trial is of a candidate and a seed. */
-function isOf(trial: Trial, candidate: Candidate, seed: number): boolean {
+export function isOf(trial: Trial, candidate: Candidate, seed: number): boolean {
   return keyOf(trial) === keyOf({ ...candidate, seed });
 }
 
@@ -251,11 +253,9 @@ export async function searchLearningRate(
     trials.requireOne();
     return { search, learningRate, ...(point && { point }), trials: found };
   };
-  // A single rate needs no search.
+  const only = onlyCandidate(budget);
+  if (only) return report(only);
   const varied = Object.entries(choices);
-  if (!method && decades.length === 1 && !refine && varied.length === 0) {
-    return report({ learningRate: 10 ** decades[0] });
-  }
   const candidates = method ? sobolCandidates(method.space, method.trials, first) : [];
   const usual = varied.length > 0 ? Object.fromEntries(varied.map(([name, [value]]) => [name, value])) : undefined;
   const {
@@ -319,12 +319,25 @@ export async function searchLearningRate(
   return report(chosen);
 }
 
+/** What a search has to choose from, where it is one alone: then there is no search. */
+export function onlyCandidate({
+  at,
+  method,
+  decades,
+  refine = true,
+  choices = {},
+}: Omit<SearchBudget, 'searchSeeds' | 'seeds'>): Candidate | undefined {
+  if (at) return at;
+  const isOne = !method && decades.length === 1 && !refine && Object.keys(choices).length === 0;
+  return isOne ? { learningRate: 10 ** decades[0] } : undefined;
+}
+
 /** Number of trials of one search, its confirmation included. */
 export function trialCount(budget: SearchBudget): number {
-  const { decades, refine = true, alsoSearchSeeds = false, searchSeeds, seeds, method, choices = {} } = budget;
+  const { at, decades, refine = true, alsoSearchSeeds = false, searchSeeds, seeds, method, choices = {} } = budget;
+  if (onlyCandidate(budget)) return seeds.length + (alsoSearchSeeds && !at ? searchSeeds.length : 0);
   const others = Object.values(choices).reduce((sum, values) => sum + values.length - 1, 0);
   const rates = method?.trials ?? decades.length + (refine ? 2 : 0) + others;
-  if (!method && rates === 1) return seeds.length + (alsoSearchSeeds ? searchSeeds.length : 0);
   return rates + Math.min(finalists, rates) * (searchSeeds.length - 1) + seeds.length;
 }
 

@@ -142,6 +142,19 @@ describe('attackJob', () => {
     expect(second.shown.trials).toBeLessThan(2 * trialsOfSearch);
   });
 
+  it('does the same in more processes than there are searches, which share the seeds', async () => {
+    const { rows: whole } = await attackJob(targets(), plan, contextOf().context);
+    checkpoints = await mkdtemp(join(root, 'checkpoints-'));
+    // Of the first search alone, with all but what is reported.
+    const first = contextOf({ stopAfter: trialsOfSearch - 1, workers: 3 });
+    await expect(attackJob(targets(), { ...plan, plainFrom: ['locked'] }, first.context)).rejects.toThrow(
+      InterruptedError,
+    );
+    const all = contextOf({ workers: 3 });
+    expect((await attackJob(targets(), plan, all.context)).rows).toEqual(whole);
+    expect(first.shown.trials + all.shown.trials).toBeLessThanOrEqual(2 * trialsOfSearch + 1);
+  });
+
   it('reads whole searches, also of versions that wrote nothing else, and no trials of another search', async () => {
     const found = { search: [], learningRate: 0.5, trials: [] };
     await writeFile(join(checkpoints, 'attack-score-fine-tune-adamw-locked.json'), JSON.stringify(found));

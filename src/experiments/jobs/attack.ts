@@ -1,4 +1,4 @@
-import { rm, stat } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import {
   type AttackFacts,
   type AttackRow,
@@ -8,7 +8,6 @@ import {
   compositionOf,
   drawsLeftOut,
   impossibleSearch,
-  isMeasuredTrial,
   type Measure,
   missingTrials,
   optimizersLeftOut,
@@ -17,18 +16,16 @@ import {
   plannedStarts,
   runAttackTasks,
   type SearchResult,
-  type Trial,
   trainedParts,
   trialCount,
 } from '../../attacks/index.js';
 import type { EngineOptions } from '../../engine/index.js';
-import { type RunFolder, toJson } from '../../evidence/index.js';
-import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
+import type { RunFolder } from '../../evidence/index.js';
 import { InputError } from '../../registry/index.js';
-import { withCurrentForms } from '../older-results.js';
 import type { PhaseProgress } from '../progress.js';
 import type { AttackPlan } from './attack-options.js';
 import { attackWork, trackTrials } from './attack-work.js';
+import { type AfterPart, type SearchFound, type SearchPart, SplitSearch } from './split-search.js';
 
 /** A search of a plan, and what its rows say of it. */
 export interface LabelledTask {
@@ -100,9 +97,6 @@ export interface AttackJobResult {
 /** Seconds of trials by the name of their search. */
 export type SecondsOfTrials = Readonly<Record<string, readonly number[]>>;
 
-/** A trial or a whole search as it lies on disk: beside what was found, which is the same each time, how long it took. */
-type Timed<T, Seconds> = T & { readonly seconds?: Seconds };
-
 /** The engine of one of several processes: they share the run's threads. */
 function workerEngine(engine: EngineOptions, workers: number): EngineOptions {
   return { ...engine, threads: Math.max(1, Math.floor((engine.threads ?? 1) / Math.max(workers, 1))) };
@@ -119,8 +113,11 @@ export async function attackJob(
 ): Promise<AttackJobResult> {
   const { tasks, notes, weightBytes } = await labelledTasks(targets, plan);
   const results = new Map<string, SearchResult>();
-  const trials = new Map<string, readonly Timed<Trial, number>[]>();
   const times: Record<string, readonly number[]> = {};
+  const take = ({ id }: AttackTask, { result, seconds }: SearchFound) => {
+    results.set(id, result);
+    if (seconds) times[id] = seconds;
+  };
   const tracker = trackTrials(
     progress,
     plan.title ?? `attack ${plan.label ?? ''}`.trim(),
@@ -128,26 +125,43 @@ export async function attackJob(
   );
   // What transforms train is made once for all that begin with it, and need not be made again after an interruption.
   const store = folder.checkpointPath('prepared');
-  const whole = (task: AttackTask) => folder.checkpointPath(`attack-${task.id}.json`);
-  const partial = (task: AttackTask) => folder.checkpointPath(`attack-${task.id}.trials.json`);
+  const open: SplitSearch[] = [];
   for (const { task } of tasks) {
-    const found = (await readFound(whole(task))) as Timed<SearchResult, readonly number[]> | undefined;
+    const search = new SplitSearch(task, folder);
+    const found = await search.open();
     if (found) {
-      const { seconds, ...result } = found;
-      results.set(task.id, result);
-      if (seconds) times[task.id] = seconds;
+      take(task, found);
       tracker.skip(task);
       continue;
     }
-    const done = ((await readFound(partial(task))) ?? []) as readonly Timed<Trial, number>[];
-    trials.set(task.id, done);
-    tracker.skipTrials(task, done.length);
+    open.push(search);
+    tracker.skipTrials(task, search.done);
   }
   const failures: FailedSearch[] = [];
   const ofMemory: string[] = [];
-  await runAttackTasks(longestFirst(tasks.map(({ task }) => task).filter((task) => !results.has(task.id))), {
+  const parts = new Map<AttackTask, { readonly part: SearchPart; readonly search: SplitSearch }>();
+  const partOf = (task: AttackTask) => {
+    const known = parts.get(task);
+    if (!known) throw new TypeError(`${task.id}: expected a part of a search`);
+    return known;
+  };
+  const tasksOf = (search: SplitSearch, some: readonly SearchPart[]) => {
+    for (const part of some) parts.set(part.task, { part, search });
+    return some.map(({ task }) => task);
+  };
+  const next = new Map<AttackTask, readonly AttackTask[]>();
+  const after = (task: AttackTask, { found, error, parts: more = [] }: AfterPart) => {
+    const { search } = partOf(task);
+    if (found) take(search.task, found);
+    // One that fails is tried again when the run is, and ends no other.
+    if (error) failures.push({ task: search.task, error });
+    next.set(task, tasksOf(search, more));
+  };
+  const first = longestFirst(open).flatMap((search) => tasksOf(search, search.begin()));
+  await runAttackTasks(first, {
     workers,
     weightBytes,
+    atOnce: open.reduce((sum, { width }) => sum + width, 0),
     onFewer: (count) => {
       const most = count === 1 ? '1 process' : `${count} processes`;
       ofMemory.push(`Searched by ${most} at once, not ${workers}: memory holds no more of this model.`);
@@ -155,26 +169,15 @@ export async function attackJob(
     engine: engine && workerEngine(engine, workers),
     store,
     signal,
-    finished: (task) => (trials.get(task.id) ?? []).map(({ seconds: _, ...trial }) => trial),
+    finished: (task) => partOf(task).part.finished(),
     onTrial: async (task, trial, index, seconds) => {
-      const done = [...(trials.get(task.id) ?? []).slice(0, index), { ...trial, seconds }];
-      await writeFileAtomic(partial(task), toJson(done));
-      trials.set(task.id, done);
-      tracker.trial(task, trial.tokens);
+      const { part, search } = partOf(task);
+      await part.onTrial(trial, index, seconds);
+      tracker.trial(search.task, trial.tokens);
     },
-    onResult: async (task, result) => {
-      // None of versions that kept no times.
-      const seconds = (trials.get(task.id) ?? []).map((trial) => trial.seconds ?? Number.NaN);
-      await writeFileAtomic(whole(task), toJson({ ...result, seconds }));
-      times[task.id] = seconds;
-      await rm(partial(task), { force: true });
-      results.set(task.id, result);
-    },
-    // One that fails is tried again when the run is, and ends no other.
-    onFailure: async (task, error) => {
-      failures.push({ task, error });
-      if (!trials.get(task.id)?.some(isMeasuredTrial)) await rm(partial(task), { force: true });
-    },
+    onResult: async (task, result) => after(task, await partOf(task).part.onResult(result)),
+    onFailure: async (task, error) => after(task, await partOf(task).part.onFailure(error)),
+    next: (task) => next.get(task) ?? [],
   });
   // A search that failed is tried again when the run is, and then begins with them.
   if (failures.length === 0) await rm(store, { recursive: true, force: true });
@@ -195,10 +198,10 @@ export async function attackJob(
  * So that no process idles while another has a long search left. What fits classifiers takes no steps, but time that these do not
  * foretell, and comes first.
  */
-function longestFirst(tasks: readonly AttackTask[]): AttackTask[] {
-  const length = (task: AttackTask) =>
+function longestFirst(searches: readonly SplitSearch[]): SplitSearch[] {
+  const length = ({ task }: SplitSearch) =>
     trainedParts.get(task.trained?.name ?? 'all').trains ? attackWork(task) : Number.MAX_VALUE;
-  return tasks.toSorted((a, b) => length(b) - length(a));
+  return searches.toSorted((a, b) => length(b) - length(a));
 }
 
 /** A search without a result; with an InputError one that cannot be done, however often it is tried. */
@@ -269,19 +272,4 @@ export function rowsOf(
       };
     });
   });
-}
-
-/** What a file holds, where there is one. Numbers that JSON lacks are strings in it; in files of versions before 0.2, null. */
-async function readFound(path: string): Promise<unknown> {
-  if (!(await stat(path).catch(() => undefined))) return undefined;
-  return withCurrentForms(withNumbers(await readJsonFile(path)));
-}
-
-const notFinite = new Map([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].map((x) => [String(x), x]));
-
-function withNumbers(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map((inner) => (inner === null ? Number.NaN : withNumbers(inner)));
-  if (typeof value === 'string') return notFinite.get(value) ?? value;
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, withNumbers(inner)]));
 }
