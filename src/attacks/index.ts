@@ -58,7 +58,7 @@ export { type PoolOptions, runAttackTasks } from './pool.js';
 export { type Attack, attacks, attacksOfSuite, type Suite, suites } from './registry.js';
 export {
   impossibleSearch,
-  isOf,
+  isTrialOf,
   onlyCandidate,
   ranked,
   type SearchBudget,

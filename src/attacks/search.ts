@@ -116,9 +116,9 @@ class Trials {
   async run(candidate: Candidate, seed: number, more: TrialOptions = {}): Promise<Trial> {
     const { signal } = this.log;
     const [next] = this.#before;
-    if (!more.pauses && next && isOf(next, candidate, seed)) return this.#end(next);
+    if (!more.pauses && next && isTrialOf(next, candidate, seed)) return this.#end(next);
     // Trials that halt on their way end in another order than they begin.
-    const known = more.pauses && this.#before.find((trial) => isOf(trial, candidate, seed));
+    const known = more.pauses && this.#before.find((trial) => isTrialOf(trial, candidate, seed));
     if (known && more.pauses) {
       await replay(known, more.pauses);
       return this.#end(known);
@@ -170,7 +170,7 @@ class Trials {
 }
 
 /** Whether a trial is of a candidate and a seed. */
-export function isOf(trial: Trial, candidate: Candidate, seed: number): boolean {
+export function isTrialOf(trial: Trial, candidate: Candidate, seed: number): boolean {
   return keyOf(trial) === keyOf({ ...candidate, seed });
 }
 

@@ -3,7 +3,7 @@ import {
   type AttackTask,
   type Candidate,
   isMeasuredTrial,
-  isOf,
+  isTrialOf,
   onlyCandidate,
   type SearchResult,
   type Trial,
@@ -119,7 +119,7 @@ export class SplitSearch {
     const at: Candidate = { learningRate, ...(point && { point }) };
     const found = new Map<number, SearchResult>();
     const failed = new Map<number, Error>();
-    const ofSeed = (seed: number) => this.#trials.slice(search.length).find((trial) => isOf(trial, at, seed));
+    const ofSeed = (seed: number) => this.#trials.slice(search.length).find((trial) => isTrialOf(trial, at, seed));
     const end = async (): Promise<AfterPart> => {
       if (found.size + failed.size < budget.seeds.length) return {};
       const trials = budget.seeds.map((seed) => found.get(seed)?.trials[0] ?? ofSeed(seed));
