@@ -18,24 +18,26 @@ export interface UtilityChange {
   readonly after: UtilityByType;
 }
 
-/** The utility of a model's weights and of other weights of the same architecture, all beside the first ones' outputs. */
+/** The utility of a model and of a locked copy of it, both beside the first one's outputs. */
 export async function utilityChange(
   model: ModelSpec & { readonly weights: StateDict },
-  locked: StateDict,
+  locked: ModelSpec & { readonly weights: StateDict },
   dataset: Dataset,
   engine: EngineOptions,
 ): Promise<UtilityChange> {
   const evaluator = new Evaluator(model, engine);
+  // A lock may have made another architecture of it.
+  const other = locked.digest === model.digest ? evaluator : new Evaluator(locked, engine);
   try {
     const original = await evaluator.original(parameterSet(model.weights), dataset);
     return {
       task: evaluator.task.name,
       guessing: evaluator.task.guessing(dataset),
       before: await utilityByType(evaluator, parameterSet(model.weights), dataset, original),
-      after: await utilityByType(evaluator, parameterSet(locked), dataset, original),
+      after: await utilityByType(other, parameterSet(locked.weights), dataset, original),
     };
   } finally {
-    await evaluator.release();
+    await Promise.all([evaluator.release(), other.release()]);
   }
 }
 

@@ -53,12 +53,11 @@ export class MovedWeights {
   }
 }
 
-/** How far weights lie from the model's own. */
+/** How far weights lie from the model's own; one that is there no more has moved to zero. */
 export function weightsMoved(model: Model, weights: StateDict): WeightsMoved {
   const moved = new MovedWeights(model);
   for (const [name, { data }] of model.weights) {
-    const after = weights.get(name)?.data;
-    if (after) moved.add(name, data, after);
+    moved.add(name, data, weights.get(name)?.data ?? new Float32Array(data.length));
   }
   return moved.result();
 }

@@ -68,8 +68,13 @@ export function lockContext(
     evaluators.push(evaluator);
     const original = await evaluator.original(parameterSet(weights), dataset);
     const measure = () => evaluator.evaluate(written(), dataset, { original });
+    const other = async (rebuilt: ModelSpec) => {
+      const own = new Evaluator(rebuilt, engine);
+      evaluators.push(own);
+      return { measure: (params: ParameterSet) => own.evaluate(params, dataset, { original }) };
+    };
     const before = await measure();
-    return { task: evaluator.task, before, begin: before, measure };
+    return { task: evaluator.task, before, begin: before, measure, other };
   };
   return {
     ...more,

@@ -1,4 +1,5 @@
 import { Registry } from '../registry/index.js';
+import { dlr } from './dlr/index.js';
 import { erase } from './erase/index.js';
 import { immunize } from './immunize/index.js';
 import type { LockMethod } from './lock-method.js';
@@ -46,6 +47,7 @@ export const lockMethods = new Registry<LockMethod>('lock method', [
   repnoise,
   tar,
   immunize,
+  dlr,
   spectralClosed,
   rebalance,
 ] as LockMethod[]);

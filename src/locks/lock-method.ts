@@ -82,6 +82,8 @@ export interface UtilityMeter {
   readonly begin: Evaluation;
   /** Utility of the weights as a file would hold them now. */
   measure(): Promise<Evaluation>;
+  /** Measures a model of another architecture beside what the original says. */
+  other(model: ModelSpec): Promise<{ measure(params: ParameterSet): Promise<Evaluation> }>;
 }
 
 /** A value of a step's report: a number, numbers by name, or a utility. */
@@ -97,8 +99,10 @@ export interface LockStepReport {
   readonly [measured: string]: LockReportValue | undefined;
 }
 
-/** How a lock ended; the weights are in the context's `weights`. */
+/** How a lock ended; the weights are in the context's `weights`, or {@link rebuilt}. */
 export interface LockResult {
+  /** The locked model where it is of another architecture; none where its weights are the context's. */
+  readonly rebuilt?: { readonly model: ModelSpec; readonly weights: StateDict };
   /** Step that the weights are of. */
   readonly steps: number;
   /** Steps computed, those outside the utility budget included. */
@@ -124,7 +128,8 @@ export interface LockStory {
 export type LockFact = string | number | boolean | null | readonly LockFact[] | LockStory;
 
 /**
- * What undoes a lock: a `symmetry` lock writes the same function otherwise, which canonicalizing takes back in seconds; an
+ * What undoes a lock: a `symmetry` lock writes the same function otherwise, which canonicalizing takes back in seconds, or a fit of each
+ * block where it makes another architecture; an
  * `off-manifold` lock changes what the authorized data hardly use, which clipping takes back; after `removal` what other tasks need
  * is no longer in the weights, and is got back by learning alone.
  */
@@ -167,6 +172,8 @@ export interface LockMethod<Options = unknown> {
   readonly undoneBy: string;
   /** Options with defaults: a strict object. */
   readonly options: z.ZodObject & z.ZodType<Options>;
+  /** Whether it gives a model of another architecture, with which no other stage can go on; default not. */
+  readonly rebuilds?: boolean;
   /** Whether it needs examples of the authorized task. */
   readonly needsData: boolean;
   /** Whether it needs examples of tasks that an attacker may be after; default not. */

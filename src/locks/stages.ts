@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { z } from 'zod';
 import { parameterSet } from '../models/index.js';
+import { InputError } from '../registry/index.js';
 import type { Evaluation } from '../tasks/index.js';
 import type { Reference } from '../training/index.js';
 import { originalReference } from './context.js';
@@ -20,8 +21,15 @@ export type StageOptions = Readonly<Record<string, unknown>>;
  * begins with the last weights of the one before that were within its budget.
  *
  * @param methods - Two or more; of one that is named twice both stages have the same options.
+ * @throws InputError where one makes another architecture of the model.
  */
 export function stagedLock(methods: readonly LockMethod[]): LockMethod<StageOptions> {
+  const rebuilding = methods.find(({ rebuilds }) => rebuilds);
+  if (rebuilding) {
+    throw new InputError(
+      `${rebuilding.name}: expected it alone, as it makes another architecture of the model, got ${methods.map(({ name }) => name).join(',')}`,
+    );
+  }
   const optionsOf = (options: StageOptions, { name }: LockMethod) => options[name];
   const longest = methods.filter(({ training }) => training);
   const memory = (options: StageOptions) =>

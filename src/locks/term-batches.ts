@@ -35,6 +35,11 @@ export class TermBatches {
     this.#read = this.#task.targetReader(this.#dataset);
   }
 
+  /** Batches until every example was in one. */
+  get stepsPerEpoch(): number {
+    return this.#order.stepsPerEpoch;
+  }
+
   /** The batch of a step, in arrays of its own. */
   at(step: number): TermBatch {
     const positions = this.#positions;

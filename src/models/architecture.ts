@@ -1,7 +1,16 @@
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import { type FloatType, Graph, GraphError, type Tensor } from '../graph/index.js';
-import { type ArraySpecs, batchInput, batchSpecs, type ExampleSpecs, Scope, type StateSpec } from '../nn/index.js';
+import {
+  type ActivationName,
+  type ArraySpecs,
+  batchInput,
+  batchSpecs,
+  type DeepLowRankShape,
+  type ExampleSpecs,
+  Scope,
+  type StateSpec,
+} from '../nn/index.js';
 import { InputError } from '../registry/index.js';
 import type { StateDictPolicy } from './state-dict-policy.js';
 import type { TextDecoder } from './text-decoder.js';
@@ -54,8 +63,30 @@ export interface Architecture<Config = unknown> {
   stateDictPolicy?(config: Config): StateDictPolicy;
   /** How it computes a text token by token; none where it cannot. */
   readonly decoder?: TextDecoder<Config>;
+  /** How it is written with deep feed-forward layers; none where it has no such form. */
+  readonly deepForm?: DeepForm<Config>;
   /** Outputs by name (`logits` of a classifier) of the inputs of a batch. */
   forward(scope: Scope, inputs: Tensors, config: Config): Tensors;
+}
+
+/** How a model is written with deep networks of low rank in the place of its feed-forward layers. */
+export interface DeepForm<Config> {
+  /** The model of that form. */
+  model(config: Config, shape: DeepLowRankShape): ModelSpec;
+  /** Activation of the networks. */
+  activation(config: Config): ActivationName;
+  /** The feed-forward layer of each block, the first block first. */
+  layers(config: Config): readonly DeepLayer[];
+}
+
+/** A feed-forward layer, and what stands in its place in the {@link DeepForm}. */
+export interface DeepLayer {
+  /** Weight of the first linear layer that reads its input. */
+  readonly first: string;
+  /** Weight of the linear layer that gives its output. */
+  readonly last: string;
+  /** The part of the deep form that gives the same of the same input; see `deepLowRank`. */
+  readonly deep: string;
 }
 
 /** A forward pass written into a graph of its own. */

@@ -6,11 +6,13 @@ import { cnn } from './cnn.js';
 import { withClassCount } from './labels.js';
 import {
   bert,
+  bertDlr,
   debertaV2,
   distilbert,
   gemma3,
   gpt2,
   llama,
+  llamaDlr,
   mistral,
   qwen2,
   qwen3,
@@ -39,6 +41,8 @@ export const architectures = new Registry<Architecture>('architecture', [
   qwen3,
   gemma3,
   gpt2,
+  bertDlr,
+  llamaDlr,
 ] as Architecture[]);
 
 const jsonObject = z.record(z.string(), z.unknown());

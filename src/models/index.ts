@@ -1,5 +1,7 @@
 export {
   type Architecture,
+  type DeepForm,
+  type DeepLayer,
   type ForwardPass,
   type Head,
   type HeadNeed,

@@ -18,6 +18,7 @@ export {
   type Past,
   splitHeads,
 } from './attention.js';
+export { type DeepLowRankOptions, type DeepLowRankShape, deepLowRank } from './deep-low-rank.js';
 export { type EmbeddingOptions, embedding, embeddingTable } from './embedding.js';
 export {
   type Initializer,

@@ -32,7 +32,7 @@ async function lockIn(folder: RunFolder, { secret, killAt }: { secret?: string; 
     if (step === killAt) throw new Error('killed');
   };
   const job = { folder, phase: 'lock', engine: { threads: 1 }, checkpointEvery: 3, onStep };
-  const result = await lockJob({ model, train, validation, seed: 1, secret }, redistil, options, job);
+  const { info: result } = await lockJob({ model, train, validation, seed: 1, secret }, redistil, options, job);
   return { result, params: parameterSet(model.weights) };
 }
 const open = (name: string) => RunFolder.open({ root, command: 'lock', config: { name } });

@@ -30,8 +30,8 @@ import { MovedWeights, type WeightsMoved } from '../weights-moved.js';
 import { folderHooks, type JobContext } from './train.js';
 
 /** A lock and the largest singular values of each matrix before and after. */
-export interface LockJobResult extends LockResult {
-  /** One entry a weight matrix. */
+export interface LockJobResult extends Omit<LockResult, 'rebuilt'> {
+  /** One entry a weight matrix that it has before and after. */
   readonly spectra: readonly MatrixSpectrum[];
   /**
    * Floating-point operations that it took its owner, counted from the graphs as an attacker's are, with the checks of utility that
@@ -53,18 +53,19 @@ export interface MatrixSpectrum {
 }
 
 /**
- * Locks a model's weights in place, with checkpoints, metrics and resume. What the method does not ask for is not needed: the
+ * Locks a model, its weights in place where its architecture stays, with checkpoints, metrics and resume. What the method does not ask for is not needed: the
  * utility is measured on `validation`.
  *
  * @param lock - `secret`: decides what is drawn into the weights; default a fresh one, which is kept beside the checkpoint, so that a
  *   run that goes on has the same.
+ * @returns The locked model, and what is known of the lock.
  */
 export async function lockJob<Options>(
   { model, seed, secret, ...data }: { model: Model; seed: number; secret?: LockSecret } & LockData,
   method: LockMethod<Options>,
   options: Options,
   context: JobContext,
-): Promise<LockJobResult> {
+): Promise<{ readonly model: Model; readonly info: LockJobResult }> {
   const { folder, phase, stepOffset = 0, engine, signal, onStep } = context;
   const before = await largestSingularValues(model.weights, engine);
   const { checkpoint, hooks } = folderHooks(context);
@@ -78,22 +79,30 @@ export async function lockJob<Options>(
     { model, data, seed, secret: kept },
     { engine, checkpoint, hooks, signal, onStep: onReport },
   );
-  let result: LockResult;
+  let found: LockResult;
   try {
-    result = await method.run(opened, options);
+    found = await method.run(opened, options);
   } finally {
     await opened.release();
   }
-  const written = writtenParameters(model);
+  const { rebuilt, ...result } = found;
+  const locked = rebuilt ? newModel(model, rebuilt) : model;
+  const written = writtenParameters(locked);
   const after = await largestSingularValues(
-    new Map([...model.weights].map(([name, { shape, data }]) => [name, { shape, data: written.get(name) ?? data }])),
+    new Map([...locked.weights].map(([name, { shape, data }]) => [name, { shape, data: written.get(name) ?? data }])),
     engine,
   );
-  return {
-    ...result,
-    flops: opened.tally.flops,
-    spectra: [...before].map(([name, values]) => ({ name, before: values, after: after.get(name) ?? [] })),
-  };
+  const spectra = [...before].flatMap(([name, values]) => {
+    const own = after.get(name);
+    return own ? { name, before: values, after: own } : [];
+  });
+  return { model: locked, info: { ...result, flops: opened.tally.flops, spectra } };
+}
+
+/** A model of another architecture than the one that it was made from, whose texts it reads. */
+function newModel({ source, tokenizer }: Model, { model, weights }: NonNullable<LockResult['rebuilt']>): Model {
+  const texts = tokenizer ?? source;
+  return { ...model, weights, ...(texts !== undefined && { tokenizer: texts }) };
 }
 
 /** The secret of an earlier, interrupted run, or a fresh one, which its owner alone can read. */

@@ -176,11 +176,11 @@ export class Runner {
         original = from ?? (await this.start());
         const model = { ...original, weights: cloneWeights(original.weights) };
         const examples = { train: data?.train, validation: data?.validation, adversary };
-        const info = await lockJob({ model, ...examples, seed, secret }, chosen, options, job);
+        const { model: locked, info } = await lockJob({ model, ...examples, seed, secret }, chosen, options, job);
         const facts = data ? cardOfData(data.train, data.spec) : await cardOfSource(original);
         const metrics =
-          data && info.after ? { metrics: cardMetrics(model, data.validation.name, info.after, info.before) } : {};
-        return { model, info, card: { ...facts, ...metrics, lock: cardLock(chosen.name, options, info) } };
+          data && info.after ? { metrics: cardMetrics(locked, data.validation.name, info.after, info.before) } : {};
+        return { model: locked, info, card: { ...facts, ...metrics, lock: cardLock(chosen.name, options, info) } };
       },
       // Not the weights in memory: what is said of a model must be measured on the file that is published.
       judge: async (published, found, card) => {
@@ -190,7 +190,7 @@ export class Runner {
           const warnings = data ? weak : [notMeasured, ...weak];
           return { info: { ...info, warnings }, card };
         }
-        const test = await utilityChange(original, published.weights, data.test, engine);
+        const test = await utilityChange(original, published, data.test, engine);
         const metrics = cardUtility(published, data.test.name, test);
         const warnings = [...utilityWarnings(info, test), ...weak];
         return { info: { ...info, test, warnings }, card: { ...card, metrics } };
@@ -255,8 +255,8 @@ export class Runner {
   }
 
   /** Utility of a model and of a locked copy of it. */
-  utility(model: Model, { weights }: Model, dataset: Dataset): Promise<UtilityChange> {
-    return utilityChange(model, weights, dataset, this.spec.engine);
+  utility(model: Model, locked: Model, dataset: Dataset): Promise<UtilityChange> {
+    return utilityChange(model, locked, dataset, this.spec.engine);
   }
 
   /** Outputs `[size, ...]` of a model on a data set. */

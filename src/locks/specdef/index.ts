@@ -6,9 +6,9 @@ import { type SpecDefOptions, specDefOptions } from './options.js';
 import { runSpecDef } from './run.js';
 
 /** What SpecDef is beside other lock methods: it says all that a method may, and has always measured what it cost. */
-export interface SpecDef extends Required<Omit<LockMethod<SpecDefOptions>, 'plan' | 'draws'>> {
+export interface SpecDef extends Required<Omit<LockMethod<SpecDefOptions>, 'plan' | 'draws' | 'rebuilds'>> {
   /** Locks: changes `context.weights` in place. */
-  run(context: LockContext, options: SpecDefOptions): Promise<Required<Omit<LockResult, 'story'>>>;
+  run(context: LockContext, options: SpecDefOptions): Promise<Required<Omit<LockResult, 'story' | 'rebuilt'>>>;
 }
 
 /** SpecDef: raises the largest singular values of every weight matrix while a retain loss keeps the behaviour (Algorithm 1). */

@@ -83,7 +83,7 @@ export async function runSpecDef(
   context: LockContext,
   options: SpecDefOptions,
   extras?: SpecDefExtras,
-): Promise<Required<Omit<LockResult, 'story'>>> {
+): Promise<Required<Omit<LockResult, 'story' | 'rebuilt'>>> {
   const { seed, engine } = context;
   const { model = context.model, isWhole = false } = extras ?? {};
   const train = await context.train();

@@ -6,7 +6,7 @@ import { initial } from './keys.js';
 import { paddingBias, requireContext } from './tokens.js';
 
 /** What an encoder of BERT is made of. */
-export interface BertEncoderKeys extends BertBlockKeys {
+export type BertEncoderKeys = BertBlockKeys & {
   readonly model_type: string;
   readonly vocab_size: number;
   readonly max_position_embeddings: number;
@@ -15,7 +15,7 @@ export interface BertEncoderKeys extends BertBlockKeys {
   readonly num_hidden_layers: number;
   readonly num_attention_heads: number;
   readonly attention_probs_dropout_prob: number;
-}
+};
 
 /** Where the tokens of a text stand. */
 export interface Positions {

@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { type Tensor, tanh } from '../../graph/index.js';
 import { activations, layerNorm, linear, type Scope } from '../../nn/index.js';
-import { familyKeys } from '../head.js';
+import { modelOf } from '../architecture.js';
+import { familyKeys, headKind } from '../head.js';
 import { bertEncoder } from './bert-encoder.js';
-import { encoderArchitecture } from './encoder-family.js';
+import { type EncoderFamily, encoderArchitecture } from './encoder-family.js';
 import { classes as classLogits, decoderNames, vocabularyLogits } from './encoder-heads.js';
-import { bertKeys, checkSizes, classifierDropout, count, initial } from './keys.js';
+import { bertKeys, checkSizes, classifierDropout, count, deepFeedForward, initial } from './keys.js';
 import { firstToken } from './pooling.js';
 import { textPositions } from './tokens.js';
 
@@ -17,35 +18,37 @@ const classes = {
   BertForPreTraining: 'masked-lm',
 } as const;
 
-const config = z
-  .strictObject({
-    ...familyKeys('bert', classes),
-    ...bertKeys,
-    type_vocab_size: count(2).describe('number of texts that an example may be of'),
-    classifier_dropout: classifierDropout,
-    position_embedding_type: z.literal('absolute').default('absolute').describe('kind of positions: a vector each'),
-  })
+const keys = {
+  ...bertKeys,
+  type_vocab_size: count(2).describe('number of texts that an example may be of'),
+  classifier_dropout: classifierDropout,
+  position_embedding_type: z.literal('absolute').default('absolute').describe('kind of positions: a vector each'),
+};
+const { intermediate_size: _, ...otherKeys } = keys;
+
+const config = z.strictObject({ ...familyKeys('bert', classes), ...keys }).superRefine(checkSizes);
+const deepConfig = z
+  .strictObject({ ...familyKeys('bert-dlr', classes), ...otherKeys, feed_forward: deepFeedForward })
   .superRefine(checkSizes);
 
 /** Configuration of {@link bert}: Hugging Face's keys. */
 export type BertConfig = z.infer<typeof config>;
+/** Configuration of {@link bertDlr}: the same, and how deep its feed-forward layers are. */
+export type BertDlrConfig = z.infer<typeof deepConfig>;
 
 /** The vectors of tokens, before they are compared with the vocabulary's (`BertPredictionHeadTransform`). */
-function transformed(scope: Scope, h: Tensor, settings: BertConfig): Tensor {
+function transformed(scope: Scope, h: Tensor, settings: BertConfig | BertDlrConfig): Tensor {
   const { hidden_size, hidden_act, layer_norm_eps: epsilon } = settings;
   const dense = activations[hidden_act](linear(scope.child('dense'), h, hidden_size, initial(settings)));
   return layerNorm(scope.child('LayerNorm'), dense, { epsilon });
 }
 
-const dropoutOf = ({ classifier_dropout, hidden_dropout_prob }: BertConfig) =>
+const dropoutOf = ({ classifier_dropout, hidden_dropout_prob }: BertConfig | BertDlrConfig) =>
   classifier_dropout ?? hidden_dropout_prob;
 
-/** BERT (Devlin et al. 2018) as transformers' `BertModel` and the classes with a head, its names and keys. */
-export const bert = encoderArchitecture<BertConfig>({
-  name: 'bert',
-  description: 'BERT, and what is built like it, such as MiniLM (Hugging Face BertModel and its classes with a head)',
+/** What BERT and its form with deep feed-forward layers have in common. */
+const family: Omit<EncoderFamily<BertConfig | BertDlrConfig>, 'name' | 'description' | 'config'> = {
   classes,
-  config,
   prefix: 'bert',
   otherHeads: ['cls.seq_relationship.*', 'qa_outputs.*'],
   width: ({ hidden_size }) => hidden_size,
@@ -83,4 +86,37 @@ export const bert = encoderArchitecture<BertConfig>({
   },
   more: (settings, kind) =>
     kind === 'masked-lm' ? decoderNames('cls.predictions', 'bert.embeddings.word_embeddings.weight', settings) : {},
+};
+
+/** BERT with a deep network of low rank in the place of each feed-forward layer: what DLR-Lock makes of it. transformers does not know it. */
+export const bertDlr = encoderArchitecture<BertDlrConfig>({
+  ...family,
+  name: 'bert-dlr',
+  description: 'BERT with deep networks of low rank as feed-forward layers, which the lock dlr makes',
+  config: deepConfig,
+});
+
+/** BERT (Devlin et al. 2018) as transformers' `BertModel` and the classes with a head, its names and keys. */
+export const bert = encoderArchitecture<BertConfig>({
+  ...family,
+  name: 'bert',
+  description: 'BERT, and what is built like it, such as MiniLM (Hugging Face BertModel and its classes with a head)',
+  config,
+  deepForm: {
+    model({ intermediate_size: _, architecture: __, model_type: ___, ...settings }, feed_forward) {
+      return modelOf(bertDlr, deepConfig.strip().parse({ ...settings, feed_forward }));
+    },
+    activation: ({ hidden_act }) => hidden_act,
+    layers(settings) {
+      const base = headKind(classes, settings) === 'embedding' ? '' : 'bert.';
+      return Array.from({ length: settings.num_hidden_layers }, (_, layer) => {
+        const block = `${base}encoder.layer.${layer}`;
+        return {
+          first: `${block}.intermediate.dense.weight`,
+          last: `${block}.output.dense.weight`,
+          deep: `${block}.feed_forward`,
+        };
+      });
+    },
+  },
 });

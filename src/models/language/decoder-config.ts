@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ActivationName } from '../../nn/index.js';
+import type { ActivationName, DeepLowRankShape } from '../../nn/index.js';
 import { familyKeys } from '../head.js';
 import { labelKeys, maxClasses } from '../labels.js';
 import { activation } from './keys.js';
@@ -126,16 +126,22 @@ export function windowsOf(config: Windowed & Pick<LlamaKeys, 'num_hidden_layers'
   });
 }
 
+/** What stands in a block after attention: a gated layer so wide, or a deep network of low rank. */
+type FeedForwardKeys = Pick<LlamaKeys, 'intermediate_size'> | { readonly feed_forward: DeepLowRankShape };
+
 /** Settings that all members of the family read from the same keys. */
 export function commonSettings(
   name: string,
-  config: LlamaKeys & { hidden_act: ActivationName; pad_token_id?: number | null },
+  config: Omit<LlamaKeys, 'intermediate_size'> & {
+    hidden_act: ActivationName;
+    pad_token_id?: number | null;
+  } & FeedForwardKeys,
 ) {
   return {
     name,
     vocabulary: config.vocab_size,
     width: config.hidden_size,
-    inner: config.intermediate_size,
+    inner: 'feed_forward' in config ? config.feed_forward : config.intermediate_size,
     heads: config.num_attention_heads,
     keyHeads: config.num_key_value_heads ?? config.num_attention_heads,
     headWidth: headWidth(config),
@@ -155,13 +161,17 @@ function nearLayersLackWindow({ use_sliding_window = true, sliding_window }: Par
 }
 
 /** Width of a head. */
-export function headWidth({ head_dim, hidden_size, num_attention_heads }: LlamaKeys): number {
+export function headWidth({
+  head_dim,
+  hidden_size,
+  num_attention_heads,
+}: Pick<LlamaKeys, 'head_dim' | 'hidden_size' | 'num_attention_heads'>): number {
   return head_dim ?? Math.floor(hidden_size / num_attention_heads);
 }
 
 /** Refuses heads, layers, padding and rotary embeddings that do not fit one another. */
 export function checkDecoder(
-  config: LlamaKeys & Partial<Windowed> & { pad_token_id?: number | null },
+  config: Omit<LlamaKeys, 'intermediate_size'> & Partial<Windowed> & { pad_token_id?: number | null },
   ropes: Readonly<Record<string, RopeParameters>>,
   context: z.RefinementCtx,
 ): void {

@@ -4,6 +4,8 @@ import {
   type AttentionOptions,
   activations,
   attend,
+  type DeepLowRankShape,
+  deepLowRank,
   embedding,
   embeddingTable,
   joinHeads,
@@ -40,8 +42,8 @@ export interface DecoderSettings {
   readonly vocabulary: number;
   /** Width of the residual stream. */
   readonly width: number;
-  /** Width of the hidden layer of a block. */
-  readonly inner: number;
+  /** Width of the hidden layer of a block, or the deep network of low rank that stands in its place. */
+  readonly inner: number | DeepLowRankShape;
   /** Its layers, the first first. */
   readonly layers: readonly DecoderLayer[];
   /** Heads of queries. */
@@ -193,9 +195,10 @@ function attention(
   return { key, value, output };
 }
 
-/** `down(activation(gate(x)) · up(x))`. */
+/** `down(activation(gate(x)) · up(x))`, or a deep network of low rank in its place. */
 function feedForward(scope: Scope, x: Tensor, settings: DecoderSettings): Tensor {
   const { inner, width, activation, biases } = settings;
+  if (typeof inner !== 'number') return deepLowRank(scope, x, { ...inner, activation, ...initial(settings, true) });
   const layer = (name: string, of: Tensor, size: number) =>
     linear(scope.child(name), of, size, initial(settings, biases?.feedForward));
   const gated = mul(activations[activation](layer('gate_proj', x, inner)), layer('up_proj', x, inner));

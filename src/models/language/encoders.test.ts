@@ -27,6 +27,7 @@ const bertLike = {
 /** Keys that keep a family small; `deberta-v2` with all that it can have. */
 const small: Record<string, Record<string, unknown>> = {
   bert: bertLike,
+  'bert-dlr': (({ intermediate_size: _, ...others }) => ({ ...others, feed_forward: { depth: 3, rank: 2 } }))(bertLike),
   roberta: bertLike,
   'xlm-roberta': bertLike,
   distilbert: { vocab_size: 20, dim: 8, n_layers: 1, n_heads: 2, hidden_dim: 12 },
@@ -90,7 +91,8 @@ describe.each(table)('$name with a head $kind', ({ name, kind }) => {
       dtype: 'I64',
       shape: [1, 2],
     });
-    const base = architectures.get(name) === architectures.get('xlm-roberta') ? 'roberta' : name.replace('-v2', '');
+    const prefixes: Record<string, string> = { 'xlm-roberta': 'roberta', 'deberta-v2': 'deberta', 'bert-dlr': 'bert' };
+    const base = prefixes[name] ?? name;
     const renamed: [string, (tensor: StoredTensor) => string][] = [
       ['as they are', (tensor) => tensor.name],
       ['of DataParallel', (tensor) => `module.${tensor.name}`],

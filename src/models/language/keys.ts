@@ -38,6 +38,15 @@ export const bertKeys = {
   layer_norm_eps: z.number().positive().default(1e-12).describe('epsilon of layer norms'),
 };
 
+/** How the deep networks of low rank are made that stand in the place of feed-forward layers (DLR-Lock). */
+export const deepFeedForward = z
+  .strictObject({
+    depth: z.int().min(1).max(1024).default(16).describe('layers of each'),
+    rank: count(64).describe('width of each layer'),
+  })
+  .prefault({})
+  .describe('deep residual networks of low-rank layers in the place of feed-forward layers');
+
 /** Share dropped before a classifier, which may be that of the residual stream. */
 export const classifierDropout = z
   .number()
