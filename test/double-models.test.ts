@@ -8,11 +8,18 @@ import { largestDifference } from './support/compare.js';
 
 const encoder = { vocab_size: 20, hidden_size: 8, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 12 };
 const decoder = { ...encoder, num_key_value_heads: 1, head_dim: 4 };
+/** The same with deep networks of low rank in the place of feed-forward layers. */
+const deep = ({ intermediate_size: _, ...others }: Record<string, unknown>) => ({
+  ...others,
+  feed_forward: { depth: 2, rank: 3 },
+});
 const image = { x: { shape: [1, 16, 16], dtype: 'float32' as const } };
 /** Keys that keep a family small. */
 const small: Readonly<Record<string, Record<string, unknown>>> = {
   vit: { hidden_size: 8, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 12, patch_size: 8 },
   bert: encoder,
+  'bert-dlr': deep(encoder),
+  'llama-dlr': deep({ ...decoder, pad_token_id: 0 }),
   roberta: encoder,
   'xlm-roberta': encoder,
   distilbert: { vocab_size: 20, dim: 8, n_layers: 1, n_heads: 2, hidden_dim: 12 },

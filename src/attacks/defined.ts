@@ -58,6 +58,8 @@ export const composition = z
         refuse(['transforms', index], `expected each transform once, found ${name} again`);
       } else if (index > 0 && transforms.get(name).outputsAlone) {
         refuse(['transforms', index], `expected ${name} first: it begins with fresh weights`);
+      } else if (index > 0 && transforms.get(name).rebuilds) {
+        refuse(['transforms', index], `expected ${name} first: it changes the architecture`);
       }
     }
     const wrong = complaint(trainedParts, value.trained);

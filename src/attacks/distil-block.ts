@@ -1,9 +1,8 @@
-import { allocateBatch, batchOrder, gatherBatch, layoutAt } from '../data/index.js';
 import { add, ancestors, div, gradients, mul, reduceMean, sub, type Tensor } from '../graph/index.js';
 import type { ForwardPass, ModelSpec } from '../models/index.js';
-import { type ArraySpecs, batchInput, batchSpecs, feedsOf } from '../nn/index.js';
-import { taskOf } from '../tasks/index.js';
+import { type ArraySpecs, batchInput, feedsOf } from '../nn/index.js';
 import { createOptimizer, createSchedule, type ParameterSet, runSteps } from '../training/index.js';
+import { inputBatches } from './input-batches.js';
 import type { BenchRun } from './train-weights.js';
 
 /** Name of what the block gives with the weights that it is fitted to, among the inputs of a batch. */
@@ -27,13 +26,11 @@ export interface BlockFit
  * @throws InterruptedError after the signal.
  */
 export async function distilBlock(fit: BlockFit): Promise<number | undefined> {
-  const { on, original, block, dataset: given, steps, seed, optimizer, learningRate, signal } = fit;
+  const { on, original, block, steps, optimizer, learningRate, signal } = fit;
   const { model, programs } = on;
-  const dataset = taskOf(model).view?.(given) ?? given;
-  const order = batchOrder(dataset, Math.min(fit.batchSize, dataset.size), seed);
-  const positions = new Uint32Array(order.batchSize);
+  const batches = inputBatches(model, fit.dataset, fit);
   const names = [...block.keys()];
-  const one = model.build(batchSpecs(layoutAt(dataset, positions.subarray(0, 1)), 1));
+  const one = model.build(batches.smallest);
   if (!outputOf(one, names)) return undefined;
   const all = new Map([...original, ...block]);
   const losses: number[] = [];
@@ -42,11 +39,7 @@ export async function distilBlock(fit: BlockFit): Promise<number | undefined> {
     params: block,
     shapes: new Map(one.scope.state.map(({ name, shape }) => [name, shape])),
     compute: async (_, step) => {
-      order.positions(step, positions);
-      const layout = layoutAt(dataset, positions);
-      const specs = batchSpecs(layout, positions.length);
-      const batch = allocateBatch(specs);
-      gatherBatch(dataset, positions, { batch, layout });
+      const { specs, batch } = batches.at(step);
       const key = JSON.stringify([model.digest, specs, names]);
       const teacher = await programs.get(`block ${key}`, () => ({ given: requireOutput(model, specs, names).output }));
       const found = await teacher.run(feedsOf(batch, original));
@@ -60,7 +53,7 @@ export async function distilBlock(fit: BlockFit): Promise<number | undefined> {
     },
     optimizer: createOptimizer(optimizer),
     learningRate,
-    schedule: createSchedule({ name: 'cosine' }, order.stepsPerEpoch),
+    schedule: createSchedule({ name: 'cosine' }, batches.stepsPerEpoch),
     steps,
     signal,
     onDiverged: () => {

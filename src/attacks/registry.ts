@@ -27,6 +27,7 @@ import {
   interpolateTransform,
   noiseTransform,
   partialClipTransform,
+  plainMlpTransform,
   pruneTransform,
   quantizeTransform,
   redistilBlocksTransform,
@@ -190,6 +191,7 @@ export const attacks: Registry<Attack> = new AttackRegistry('attack', [
     suite: 'standard',
   },
   after(unmixTransform as Transform, 'standard'),
+  after(plainMlpTransform as Transform, 'standard'),
   after(healTransform as Transform, 'standard'),
   transformed(
     [clip, healTransform as Transform],

@@ -8,7 +8,9 @@ import {
   loadModel,
   type Model,
   type ModelSpec,
+  modelState,
   parameterSet,
+  type StateDict,
 } from '../models/index.js';
 import { InputError, parseOptions } from '../registry/index.js';
 import { Evaluator } from '../training/index.js';
@@ -20,7 +22,7 @@ import { partOptionsAt, type SearchPoint } from './space.js';
 import type { Start } from './starts.js';
 import { type TrainedStep, trainedParts } from './trained/index.js';
 import { modelDigest, modelsRead, TransformedWeights } from './transformed-weights.js';
-import type { TransformStep } from './transforms/index.js';
+import { type TransformStep, transforms } from './transforms/index.js';
 import { authorizedScore, judgeUtility } from './utility-after.js';
 import { WeightsStore } from './weights-store.js';
 
@@ -104,9 +106,10 @@ export class AttackRunner {
     const path = start.kind === 'model' ? start.path : start.like;
     const paths = [path, ...((start.kind === 'model' && start.draws) || [])];
     const draws = await Promise.all(paths.map((one) => this.#load(one, start.config, start.head)));
-    const [{ model, digest }] = draws;
+    const [{ model: loaded, digest }] = draws;
+    const model = rebuiltBy(transforms, loaded);
     for (const other of draws) {
-      if (other.model.digest === model.digest) continue;
+      if (other.model.digest === loaded.digest) continue;
       throw new InputError(`${paths.join(', ')}: expected draws of one model, found different configurations`);
     }
     const ofSeed = (seed: number) => seed % paths.length;
@@ -146,7 +149,7 @@ export class AttackRunner {
         };
       },
     };
-    const shared = { model, fresh, others, bench };
+    const shared = { model: loaded, fresh, others, bench };
     const prepared = (seed: number, point?: SearchPoint) => {
       const steps = transforms.map((step) => ({ ...step, options: partOptionsAt(step.name, step.options, point) }));
       if (start.kind === 'random') {
@@ -165,14 +168,17 @@ export class AttackRunner {
       judged &&
       (async (seed: number, point?: SearchPoint) => {
         const own = (await this.#load(paths[ofSeed(seed)], start.config)).model;
-        const { evaluator } = this.#engine(own);
         const key = JSON.stringify([paths[ofSeed(seed)], start.config, task.authorized]);
         // Asked for when a trial is over: its programs serve one run at a time.
         const before = () =>
-          this.#once(this.#utilities, key, () => authorizedScore(evaluator, parameterSet(own.weights), judged));
+          this.#once(this.#utilities, key, () =>
+            authorizedScore(this.#engine(own).evaluator, parameterSet(own.weights), judged),
+          );
         const { weights } = await prepared(seed, point);
+        const target = withOwnHead(rebuiltBy(transforms, own), own.weights, weights);
+        const { evaluator } = this.#engine(target);
         return judgeUtility(
-          { released: own, evaluator, examples: judged, prepared: weights, hasOwnHead: start.head !== undefined },
+          { released: target, evaluator, examples: judged, prepared: weights, hasOwnHead: start.head !== undefined },
           before,
         );
       });
@@ -240,6 +246,31 @@ export class AttackRunner {
     cache.set(key, known);
     return known;
   }
+}
+
+/**
+ * The architecture that transforms make of a model, which the first of them decides.
+ *
+ * @throws InputError where another changes it.
+ */
+function rebuiltBy(steps: readonly TransformStep[], model: ModelSpec): ModelSpec {
+  const [first, ...others] = steps.map(({ name }) => transforms.get(name));
+  const late = others.find(({ rebuilds }) => rebuilds);
+  if (late)
+    throw new InputError(`${late.name}: expected it before all other transforms, as it changes the architecture`);
+  return first?.rebuilds?.(model) ?? model;
+}
+
+/** The released model, with what an attack began with in the place of what it has no more. */
+function withOwnHead(spec: ModelSpec, released: StateDict, prepared: StateDict): ModelSpec & { weights: StateDict } {
+  const names = modelState(spec).map(({ name }) => name);
+  const weights = new Map(
+    names.flatMap((name) => {
+      const weight = released.get(name) ?? prepared.get(name);
+      return weight ? [[name, weight] as const] : [];
+    }),
+  );
+  return { ...spec, weights };
 }
 
 /** Several runners share the machine. */

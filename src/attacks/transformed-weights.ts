@@ -18,7 +18,7 @@ interface Untransformed {
   readonly model: ModelSpec;
   /** The weights; they stay as they are. */
   readonly weights: StateDict;
-  /** Fresh weights of the same architecture, by the trial's seed. */
+  /** Fresh weights of the architecture that is trained, by the trial's seed. */
   fresh(seed: number): StateDict;
   /** The weights of further models that transforms read, by directory; default none. */
   readonly others?: OtherModels;
@@ -60,6 +60,7 @@ export class TransformedWeights {
     const parsed = parseSteps(steps);
     const firstSeeded = parsed.findIndex(({ transform }) => transform.isSeeded);
     let prepared: PreparedWeights = { weights: from.weights, work: noWork };
+    let { model } = from;
     for (const [index, { transform, options }] of parsed.entries()) {
       const isSeeded = firstSeeded !== -1 && index >= firstSeeded;
       const so = parsed.slice(0, index + 1);
@@ -70,13 +71,14 @@ export class TransformedWeights {
       const worked = so.some((step) => step.transform.works) ? [from.bench?.key] : [];
       const key = JSON.stringify([from.key, done, isSeeded ? seed : null, ...read, ...worked]);
       const before = prepared;
+      const given = model;
       prepared = await this.#once(key, transform.works === true, async () => {
         const bench = transform.works ? await from.bench?.of(seed) : undefined;
         let { work } = before;
         const counted = flopsOf(bench);
         const weights = await transform.apply(
           {
-            model: from.model,
+            model: given,
             weights: before.weights,
             fresh: () => from.fresh(seed),
             seed,
@@ -98,6 +100,7 @@ export class TransformedWeights {
         const notes = isIdle ? [`${transform.name} found nothing to change`] : [];
         return { weights, work: addWork(work, { spent: { steps: 0, samples: 0, flops }, notes }) };
       });
+      model = transform.rebuilds?.(model) ?? model;
     }
     return prepared;
   }

@@ -17,15 +17,15 @@ async function withEvaluator<T>(model: Model, engine: EngineOptions, work: (own:
 /**
  * What a model's task measures on a data set.
  *
- * @param original - Weights of the same architecture whose outputs are compared with; default none.
+ * @param original - Model whose outputs are compared with, of the same inputs and head; default none.
  */
 export function evaluateModel(
   model: Model,
   dataset: Dataset,
   engine: EngineOptions,
-  original?: Pick<Model, 'weights'>,
+  original?: Model,
 ): Promise<Evaluation> {
-  const compared = original && { original: { weights: parameterSet(original.weights) } };
+  const compared = original && { original: { weights: parameterSet(original.weights), model: original } };
   return withEvaluator(model, engine, (own) => own.evaluate(parameterSet(model.weights), dataset, compared));
 }
 

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import { type FloatType, Graph, GraphError, type Tensor } from '../graph/index.js';
 import {
-  type ActivationName,
   type ArraySpecs,
   batchInput,
   batchSpecs,
@@ -63,30 +62,20 @@ export interface Architecture<Config = unknown> {
   stateDictPolicy?(config: Config): StateDictPolicy;
   /** How it computes a text token by token; none where it cannot. */
   readonly decoder?: TextDecoder<Config>;
-  /** How it is written with deep feed-forward layers; none where it has no such form. */
-  readonly deepForm?: DeepForm<Config>;
+  /** Its feed-forward layers, where they can be written otherwise. */
+  readonly feedForward?: FeedForward<Config>;
   /** Outputs by name (`logits` of a classifier) of the inputs of a batch. */
   forward(scope: Scope, inputs: Tensors, config: Config): Tensors;
 }
 
-/** How a model is written with deep networks of low rank in the place of its feed-forward layers. */
-export interface DeepForm<Config> {
-  /** The model of that form. */
-  model(config: Config, shape: DeepLowRankShape): ModelSpec;
-  /** Activation of the networks. */
-  activation(config: Config): ActivationName;
-  /** The feed-forward layer of each block, the first block first. */
-  layers(config: Config): readonly DeepLayer[];
-}
-
-/** A feed-forward layer, and what stands in its place in the {@link DeepForm}. */
-export interface DeepLayer {
-  /** Weight of the first linear layer that reads its input. */
-  readonly first: string;
-  /** Weight of the linear layer that gives its output. */
-  readonly last: string;
-  /** The part of the deep form that gives the same of the same input; see `deepLowRank`. */
-  readonly deep: string;
+/** How the feed-forward layers of an architecture are written, and how they can be written otherwise. */
+export interface FeedForward<Config> {
+  /** Writes that of a block, with the names that its parameters have in the scope of the block's part. */
+  write(scope: Scope, x: Tensor, config: Config): Tensor;
+  /** The model with deep networks of low rank in their place; none where they are that. */
+  deep?(config: Config, shape: DeepLowRankShape): ModelSpec;
+  /** The model with plain layers so wide in the place of deep networks; none where they are no such. */
+  plain?(config: Config, inner: number): ModelSpec;
 }
 
 /** A forward pass written into a graph of its own. */

@@ -1,7 +1,6 @@
 export {
   type Architecture,
-  type DeepForm,
-  type DeepLayer,
+  type FeedForward,
   type ForwardPass,
   type Head,
   type HeadNeed,
@@ -63,6 +62,7 @@ export {
 } from './model-files.js';
 export { requirePlainFolder } from './plain-weights.js';
 export { pooledLayer } from './pooled-layer.js';
+export { type RebuiltModel, sizeOf, withDeepLayers, withPlainLayers } from './rebuilt.js';
 export { type ResNetConfig, resnets } from './resnet.js';
 export {
   cloneWeights,

@@ -34,5 +34,5 @@ export { conv2d, type LayerOptions, linear } from './layers.js';
 export { batchNorm, layerNorm, rmsNorm } from './norms.js';
 export { alignByDistance, type LogBuckets, logBucket } from './relative-positions.js';
 export { type RotaryFrequencies, type RotaryTables, rotaryRows, rotaryTables, rotate } from './rotary.js';
-export { type LayerUse, type MaskSpec, Scope, type StateKind, type StateSpec } from './scope.js';
+export { type LayerUse, type MaskSpec, type PartUse, Scope, type StateKind, type StateSpec } from './scope.js';
 export { biasOf, maskOf, secondMoment, type Use, type Uses, usesOf } from './uses.js';

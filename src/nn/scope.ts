@@ -54,6 +54,16 @@ export interface LayerUse {
   readonly convolution?: ConvOptions;
 }
 
+/** A part of a network that may be written otherwise: what it reads, and what it gives. */
+export interface PartUse {
+  /** Name of the scope that holds its parameters, and perhaps others. */
+  readonly name: string;
+  /** What it reads. */
+  readonly input: Tensor;
+  /** What it gives. */
+  readonly output: Tensor;
+}
+
 interface Root {
   readonly state: Map<string, StateSpec>;
   readonly inputs: Map<string, Tensor>;
@@ -61,6 +71,7 @@ interface Root {
   readonly masks: MaskSpec[];
   readonly hidden: Tensor[];
   readonly layers: LayerUse[];
+  readonly parts: PartUse[];
 }
 
 /**
@@ -84,7 +95,7 @@ export class Scope {
   ) {
     this.#root = parent
       ? parent.#root
-      : { state: new Map(), inputs: new Map(), updates: new Map(), masks: [], hidden: [], layers: [] };
+      : { state: new Map(), inputs: new Map(), updates: new Map(), masks: [], hidden: [], layers: [], parts: [] };
   }
 
   /** The name of the part that this scope is of, `layer4.0.bn1`; empty for the whole model. */
@@ -121,6 +132,11 @@ export class Scope {
   /** Its linear layers and convolutions, in the order of computation; one that is used twice stands there twice. */
   get layers(): readonly LayerUse[] {
     return this.#root.layers;
+  }
+
+  /** Its parts that may be written otherwise, in the order of computation: the feed-forward layers of blocks. */
+  get parts(): readonly PartUse[] {
+    return this.#root.parts;
   }
 
   /** The scope of a named part: `child('fc1')` declares `fc1.weight`. */
@@ -172,6 +188,12 @@ export class Scope {
       ...use,
       output,
     });
+    return output;
+  }
+
+  /** Says that a value is what a part of this scope gives that may be written otherwise, and returns it. */
+  part(output: Tensor, input: Tensor): Tensor {
+    this.#root.parts.push({ name: this.name, input, output });
     return output;
   }
 

@@ -160,6 +160,8 @@ export function structureOf(model: ModelSpec, weights: WeightShapes): Structure 
   const norms: NormStructure[] = [];
   const addNorm = (module: string, readers: readonly LinearRef[]) => {
     const bias = has(`${module}.bias`) ? `${module}.bias` : undefined;
+    // Something else reads it, such as a deep network in the place of a feed-forward layer.
+    if (readers.some(({ weight }) => !has(weight))) return;
     // A bias needs one to move into.
     if (readers.length === 0 || (bias !== undefined && readers.some((reader) => reader.bias === undefined))) return;
     norms.push({ gain: `${module}.weight`, ...(bias !== undefined && { bias }), readers });

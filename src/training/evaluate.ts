@@ -89,7 +89,7 @@ export class Evaluator {
    */
   async original(params: ParameterSet, dataset: Dataset): Promise<Original> {
     if (this.#keeps(dataset)) return { outputs: await this.outputs(params, dataset) };
-    return { weights: new Map([...params].map(([name, values]) => [name, values.slice()])) };
+    return { weights: new Map([...params].map(([name, values]) => [name, values.slice()])), model: this.model };
   }
 
   /**
@@ -168,6 +168,7 @@ export class Evaluator {
    * Outputs of a batch by some weights.
    *
    * @param specs - The arrays of the batch.
+   * @param model - What the weights are of; default the evaluator's.
    * @returns The program's own array, which its next run writes over.
    */
   async forward(
@@ -175,9 +176,10 @@ export class Evaluator {
     batch: Batch,
     specs: ArraySpecs,
     { type }: OutputOptions = {},
+    model: ModelSpec = this.model,
   ): Promise<{ values: Float32Array; shape: Shape }> {
-    const key = JSON.stringify(['forward', this.task.output, this.model.digest, specs, type]);
-    const program = await this.#programs.get(key, () => ({ output: this.#output(specs, type) }));
+    const key = JSON.stringify(['forward', this.task.output, model.digest, specs, type]);
+    const program = await this.#programs.get(key, () => ({ output: this.#output(specs, type, model) }));
     const { output } = await program.run(feedsOf(batch, params));
     return { values: output as Float32Array, shape: program.shapes.output };
   }
@@ -197,7 +199,9 @@ export class Evaluator {
     original: Original,
     { positions, batch, specs, size }: { positions: Uint32Array; batch: Batch; specs: ArraySpecs; size: number },
   ): Promise<Float32Array> {
-    if ('weights' in original) return (await this.forward(original.weights, batch, specs)).values.slice();
+    if ('weights' in original) {
+      return (await this.forward(original.weights, batch, specs, {}, original.model)).values.slice();
+    }
     const width = original.outputs.length / size;
     const rows = new Float32Array(width * positions.length);
     for (const [row, position] of positions.entries()) {
@@ -228,8 +232,8 @@ export class Evaluator {
     return known;
   }
 
-  #output(specs: ArraySpecs, type?: HalfType) {
-    const output = this.model.build(specs).outputs[this.task.output];
+  #output(specs: ArraySpecs, type?: HalfType, model: ModelSpec = this.model) {
+    const output = model.build(specs).outputs[this.task.output];
     return type === undefined ? output : rounded({ output }, type).output;
   }
 }

@@ -35,6 +35,7 @@ export {
 } from './optimizer-options.js';
 export * from './optimizers/index.js';
 export type { Original, Reference } from './original.js';
+export { type PartFit, PartFits } from './part-fits.js';
 export type { NamedRows } from './row-tables.js';
 export { type RowRun, RowUpdates } from './row-updates.js';
 export { type RunOptions, type RunResult, type RunState, runSteps, type StepReport } from './run.js';

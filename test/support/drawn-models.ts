@@ -13,6 +13,7 @@ const configs: Readonly<Record<string, Record<string, unknown>>> = {
   resnet20: { num_labels: 3, image_size: 16 },
   vit: { ...{ ...text, vocab_size: undefined }, ...images, patch_size: 4 },
   bert: text,
+  'bert-dlr': { ...text, intermediate_size: undefined, feed_forward: { depth: 3, rank: 5 } },
   distilbert: { vocab_size: 20, dim: 16, n_layers: 2, n_heads: 4, hidden_dim: 12 },
   'deberta-v2': { ...text, relative_attention: true, pos_att_type: 'p2c|c2p', max_position_embeddings: 16 },
   gpt2: { vocab_size: 20, n_embd: 16, n_layer: 2, n_head: 4, n_positions: 16 },

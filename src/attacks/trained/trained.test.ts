@@ -17,7 +17,9 @@ const text = { vocab_size: 20, hidden_size: 8, num_hidden_layers: 2, num_attenti
 function keysOf(name: string): Record<string, unknown> {
   const { shape } = architectures.get(name).config;
   if (small[name] || !('vocab_size' in shape)) return small[name] ?? {};
-  return { ...text, pad_token_id: 0, ...('num_key_value_heads' in shape && { num_key_value_heads: 2 }) };
+  const { intermediate_size, ...others } = text;
+  const inner = 'feed_forward' in shape ? { feed_forward: { depth: 2, rank: 3 } } : { intermediate_size };
+  return { ...others, ...inner, pad_token_id: 0, ...('num_key_value_heads' in shape && { num_key_value_heads: 2 }) };
 }
 
 describe('layerOrder', () => {

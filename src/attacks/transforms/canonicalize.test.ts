@@ -16,6 +16,7 @@ import { canonicalizeOptions, canonicalizeTransform, canonicalizeWeights } from 
 
 const text = { vocab_size: 20, hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 12 };
 const shared = { ...text, num_key_value_heads: 2, max_position_embeddings: 32, pad_token_id: 0 };
+const deep = { feed_forward: { depth: 3, rank: 5 } };
 const small: Record<string, Record<string, unknown>> = {
   vit: { ...text, vocab_size: undefined, num_channels: 1, image_size: 8, patch_size: 4 },
   gpt2: { vocab_size: 20, n_embd: 16, n_layer: 2, n_head: 4, n_positions: 16 },
@@ -29,8 +30,11 @@ const small: Record<string, Record<string, unknown>> = {
   qwen2: shared,
   qwen3: { ...shared, head_dim: 4 },
   gemma3_text: { ...shared, head_dim: 4 },
+  'bert-dlr': { ...text, ...deep },
+  'llama-dlr': { ...shared, ...deep },
 };
 delete small.vit.vocab_size;
+for (const name of ['bert-dlr', 'llama-dlr']) delete small[name].intermediate_size;
 const images: Record<string, unknown> = { image_size: 16 };
 const configOf = (name: string) => small[name] ?? (name === 'mlp' ? {} : images);
 

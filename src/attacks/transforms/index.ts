@@ -8,6 +8,7 @@ import { distilTransform } from './distil.js';
 import { healTransform } from './heal.js';
 import { interpolateTransform } from './interpolate.js';
 import { partialClipTransform, subtractTransform } from './partial-clip.js';
+import { plainMlpTransform } from './plain-mlp.js';
 import { redistilBlocksTransform } from './redistil.js';
 import { rescaleTransform } from './rescale.js';
 import { resetTransform } from './reset.js';
@@ -41,6 +42,7 @@ export {
   subtractTop,
   subtractTransform,
 } from './partial-clip.js';
+export { type PlainMlpOptions, plainFeedForward, plainMlpOptions, plainMlpTransform } from './plain-mlp.js';
 export {
   type RedistilBlocksOptions,
   redistilBlocks,
@@ -86,4 +88,5 @@ export const transforms = new Registry<Transform>('transform', [
   redistilBlocksTransform,
   distilTransform,
   unmixTransform,
+  plainMlpTransform,
 ] as Transform[]);

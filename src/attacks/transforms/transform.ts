@@ -10,7 +10,7 @@ export interface TransformContext {
   readonly model: ModelSpec;
   /** The weights to change; they stay as they are. */
   readonly weights: StateDict;
-  /** Freshly drawn weights of the same architecture; of another seed in each trial. */
+  /** Freshly drawn weights of the architecture that the attack trains; of another seed in each trial. */
   fresh(): StateDict;
   /** Seed of the trial, for what a seeded transform draws itself. */
   readonly seed: number;
@@ -71,6 +71,11 @@ export interface Transform<Options = unknown> {
   readonly knows?: string;
   /** How a command offers its options under its name; default all of them, as a group. */
   readonly offer?: TransformOffer<Options>;
+  /**
+   * The architecture of what it gives, of a transform that changes it: then it is the first of an attack, and {@link apply} gives weights of
+   * that, as {@link TransformContext.fresh} does. Default that of what it is given.
+   */
+  rebuilds?(model: ModelSpec): ModelSpec;
   /** Directories of further models that it needs; default none. */
   reads?(options: Options): readonly string[];
   /** The options of an attacker who knows this of the lock; undefined where it says nothing that this transform could use. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { cardDisagreements, evaluateModel, predict } from '../../experiments/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
-import { loadModel } from '../../models/index.js';
+import { classNames, loadModel, type ModelSpec } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
 import { percent, showMetric, tableToText } from '../../report/index.js';
 import { scoreTitle, taskOf } from '../../tasks/index.js';
@@ -55,8 +55,10 @@ export const evaluate = defineCommand({
     const before = options.original === undefined ? undefined : await modelArgument(options.original, context);
     if (options.original !== undefined && before === undefined) return 0;
     const original = before === undefined ? undefined : await loadModel(before);
-    if (original && original.digest !== model.digest) {
-      throw new InputError(`${options.original}: expected a model that is built as ${path} is, found another`);
+    if (original && !isComparable(original, model)) {
+      throw new InputError(
+        `${options.original}: expected a model of the inputs and the head of ${path}, found another`,
+      );
     }
     if (
       original === undefined &&
@@ -116,3 +118,9 @@ export const evaluate = defineCommand({
     return 0;
   },
 });
+
+/** Whether two models take the same and give the same: a lock may have made another architecture of one. */
+function isComparable(a: ModelSpec, b: ModelSpec): boolean {
+  const facts = ({ inputs, head, config }: ModelSpec) => JSON.stringify([inputs, head, classNames(config, head.size)]);
+  return facts(a) === facts(b);
+}

@@ -5,14 +5,24 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { differing } from '../../../test/support/locked-digits.js';
 import { textExamples } from '../../../test/support/texts.js';
 import { createDataset } from '../../data/index.js';
-import { cloneWeights, initializeModel, type Model, modelState, parameterSet } from '../../models/index.js';
+import { ProgramCache } from '../../engine/index.js';
+import {
+  cloneWeights,
+  initializeModel,
+  type Model,
+  modelState,
+  parameterSet,
+  type RebuiltModel,
+  sizeOf,
+  withDeepLayers,
+} from '../../models/index.js';
+import type { DeepLowRankShape } from '../../nn/index.js';
 import { InputError, InterruptedError, parseOptions } from '../../registry/index.js';
+import { PartFits } from '../../training/index.js';
 import { lockContext } from '../context.js';
 import { lockMethods, stagedLock } from '../index.js';
 import type { LockContext, LockResult } from '../lock-method.js';
 import { TermBatches } from '../term-batches.js';
-import { deepModelOf, sizeOf } from './deep-model.js';
-import { ModuleFits } from './fits.js';
 import { dlr } from './index.js';
 
 const sizes = { vocab_size: 24, hidden_size: 16, num_attention_heads: 2, intermediate_size: 32, num_hidden_layers: 2 };
@@ -52,18 +62,23 @@ async function locked(
   }
 }
 
+const shapeOf = ({ model }: RebuiltModel) => (model.config as { feed_forward: DeepLowRankShape }).feed_forward;
+
 describe.each(families)('of $name', (family) => {
   const model = modelOf(family);
 
   it('takes the rank that has as many parameters as what it replaces', () => {
     for (const depth of [2, 3, 5]) {
-      const { replaced, added, shape } = deepModelOf(model, { depth });
+      const made = withDeepLayers(model, { depth });
+      const { replaced, added } = made;
       expect(sizeOf(added)).toBeLessThanOrEqual(sizeOf(replaced));
-      expect(sizeOf(deepModelOf(model, { depth, rank: shape.rank + 1 }).added)).toBeGreaterThan(sizeOf(replaced));
+      expect(sizeOf(withDeepLayers(model, { depth, rank: shapeOf(made).rank + 1 }).added)).toBeGreaterThan(
+        sizeOf(replaced),
+      );
     }
     // Of so many layers none fits: the narrowest there are.
-    expect(deepModelOf(model, { depth: 200 }).shape).toEqual({ depth: 200, rank: 1 });
-    expect(deepModelOf(model, { depth: 2, rank: 7 }).shape).toEqual({ depth: 2, rank: 7 });
+    expect(shapeOf(withDeepLayers(model, { depth: 200 }))).toEqual({ depth: 200, rank: 1 });
+    expect(shapeOf(withDeepLayers(model, { depth: 2, rank: 7 }))).toEqual({ depth: 2, rank: 7 });
     const names = dlr.locks(model.weights, optionsOf({}), model);
     expect(names.length).toBe(2 * (family.name === 'bert' ? 4 : 3));
     for (const name of names) expect(model.weights.has(name)).toBe(true);
@@ -97,23 +112,27 @@ describe.each(families)('of $name', (family) => {
       errors: Record<string, number>;
     };
     expect(parameters.after / parameters.before).toBeGreaterThan(0.9);
-    expect(heldByToken).toEqual({ before: 16 + 64, after: 3 * (16 + 2 * deepModelOf(model, { depth: 3 }).shape.rank) });
+    expect(heldByToken).toEqual({
+      before: 16 + 64,
+      after: 3 * (16 + 2 * shapeOf(withDeepLayers(model, { depth: 3 })).rank),
+    });
     expect(Object.values(errors).every((error) => error < 0.1)).toBe(true);
     expect(Object.keys(errors).length).toBe(2);
   });
 
   it('counts no padding', async () => {
-    const deep = deepModelOf(model, { depth: 2 });
+    const deep = withDeepLayers(model, { depth: 2 });
     const weights = initializeModel(deep.model.architecture.name, deep.model.config as never, 3).weights;
     const params = parameterSet(weights);
     for (const [name, values] of params) if (name.endsWith('up.weight')) values.fill(0.01);
     const lossesOf = async (length: number) => {
       const padded = createDataset(textExamples(tokens, { length }), facts);
-      const fits = new ModuleFits(model, parameterSet(model.weights), deep, { threads: 1 });
+      const programs = new ProgramCache({ threads: 1 });
+      const fits = new PartFits(model, parameterSet(model.weights), deep, programs);
       const batch = new TermBatches(model, padded, { batchSize: 8, seed: 1 }).at(0);
       const { losses, gradients } = await fits.compute(params, batch);
       const slope = (gradients.get(deep.added[0].name) as Float32Array).slice();
-      await fits.release();
+      await programs.release();
       return { losses, slope };
     };
     const [short, long] = [await lossesOf(1), await lossesOf(14)];

@@ -1,11 +1,29 @@
-import { cloneWeights, initializeWeights, modelState, parameterSet, type StateDict } from '../../models/index.js';
-import { chosenOptimizer, courseSchedule, courseSteps, createOptimizer, runSteps } from '../../training/index.js';
+import { ProgramCache } from '../../engine/index.js';
+import {
+  cloneWeights,
+  initializeWeights,
+  type ModelSpec,
+  modelState,
+  parameterSet,
+  type RebuiltModel,
+  type StateDict,
+  sizeOf,
+  withDeepLayers,
+} from '../../models/index.js';
+import type { DeepLowRankShape } from '../../nn/index.js';
+import { InputError } from '../../registry/index.js';
+import {
+  chosenOptimizer,
+  courseSchedule,
+  courseSteps,
+  createOptimizer,
+  PartFits,
+  runSteps,
+} from '../../training/index.js';
 import { utilityFloor } from '../budget.js';
 import type { LockContext, LockMethod, LockResult, LockStory } from '../lock-method.js';
 import { TermBatches } from '../term-batches.js';
 import { UtilityGuard } from '../utility-guard.js';
-import { type DeepModel, deepModelOf, sizeOf } from './deep-model.js';
-import { heldByToken, ModuleFits } from './fits.js';
 import { type DlrOptions, dlrOptions } from './options.js';
 
 /**
@@ -24,14 +42,14 @@ export const dlr: LockMethod<DlrOptions> = {
   rebuilds: true,
   steps: (options, trainExamples) => courseSteps(options, trainExamples, options.batchSize),
   training: (options) => ({ batchSize: options.batchSize, optimizer: chosenOptimizer(options) }),
-  locks: (_, options, model) => deepModelOf(model, options).replaced.map(({ name }) => name),
+  locks: (_, options, model) => rebuiltOf(model, options).replaced.map(({ name }) => name),
   glance: ({ loss }) => (loss === undefined ? '' : `error ${(100 * Number(loss)).toFixed(2)} %`),
   run: rebuild,
 };
 
 async function rebuild(context: LockContext, options: DlrOptions): Promise<LockResult> {
   const { model, seed, engine, checkpoint, hooks, signal, onStep } = context;
-  const deep = deepModelOf(model, options);
+  const deep = rebuiltOf(model, options);
   const dataset = await context.train();
   const batches = new TermBatches(model, dataset, { batchSize: options.batchSize, seed });
   const steps = courseSteps(options, dataset.size, options.batchSize);
@@ -48,7 +66,8 @@ async function rebuild(context: LockContext, options: DlrOptions): Promise<LockR
     patience: Math.ceil(steps / options.evaluateEvery) + 1,
   };
   const guard = new UtilityGuard(params, begin, budget, task.roles, engine?.tally);
-  const fits = new ModuleFits(model, parameterSet(context.weights), deep, engine);
+  const programs = new ProgramCache(engine);
+  const fits = new PartFits(model, parameterSet(context.weights), deep, programs);
   try {
     const done = await runSteps({
       params,
@@ -84,26 +103,38 @@ async function rebuild(context: LockContext, options: DlrOptions): Promise<LockR
       budget,
       before,
       after: lastGood.evaluation,
-      story: storyOf(context, deep, losses),
+      story: storyOf(deep, losses),
       ...(hasGood && { rebuilt: { model: deep.model, weights } }),
     };
   } finally {
-    await fits.release();
+    await programs.release();
+  }
+}
+
+/** The model with deep networks. */
+function rebuiltOf(model: ModelSpec, options: DlrOptions): RebuiltModel {
+  try {
+    return withDeepLayers(model, options);
+  } catch (error) {
+    throw error instanceof InputError ? new InputError(`dlr: ${error.message}`) : error;
   }
 }
 
 /** Weights of the deep form: those that stay as they are, and networks that give nothing yet. */
-function begun(weights: StateDict, { model }: DeepModel, seed: number): StateDict {
+function begun(weights: StateDict, { model }: RebuiltModel, seed: number): StateDict {
   const fresh = initializeWeights(modelState(model), seed);
   return cloneWeights(new Map([...fresh].map(([name, own]) => [name, weights.get(name) ?? own])));
 }
 
 /** What became of the model. */
-function storyOf({ model }: LockContext, deep: DeepModel, losses: readonly number[]): LockStory {
+function storyOf(deep: RebuiltModel, losses: readonly number[]): LockStory {
+  const { depth, rank } = (deep.model.config as { feed_forward: DeepLowRankShape }).feed_forward;
+  const [width, inner] = [1, 0].map((axis) => deep.replaced[0].shape[axis]);
   return {
-    ...{ depth: deep.shape.depth, rank: deep.shape.rank, networks: deep.layers.length },
+    ...{ depth, rank, networks: deep.parts.length },
     parameters: { before: sizeOf(deep.replaced), after: sizeOf(deep.added) },
-    heldByToken: heldByToken(model, deep),
-    errors: Object.fromEntries(deep.layers.map(({ deep: name }, index) => [name, losses[index]])),
+    // For a token: what each linear layer reads, and what goes through activations.
+    heldByToken: { before: width + 2 * inner, after: depth * (width + 2 * rank) },
+    errors: Object.fromEntries(deep.parts.map((name, index) => [name, losses[index]])),
   };
 }

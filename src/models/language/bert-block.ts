@@ -33,8 +33,8 @@ function added(scope: Scope, x: Tensor, residual: Tensor, settings: BertBlockKey
   return layerNorm(scope.child('LayerNorm'), add(scope.dropout(x, hidden_dropout_prob), residual), { epsilon });
 }
 
-/** Two linear layers with an activation, or a deep network of low rank in their place. */
-function feedForward(scope: Scope, h: Tensor, settings: BertBlockKeys): Tensor {
+/** Two linear layers with an activation, or a deep network of low rank in their place; parameters are named as in its block. */
+export function bertFeedForward(scope: Scope, h: Tensor, settings: BertBlockKeys): Tensor {
   const { hidden_size, hidden_act: activation } = settings;
   if ('feed_forward' in settings) {
     const options = { ...settings.feed_forward, activation, ...initial(settings) };
@@ -61,5 +61,5 @@ export function bertBlock(
   const output = attention.child('output');
   const mixed = dense(output, attend(attention.child('self'), x), settings.hidden_size, settings);
   const h = added(output, mixed, x, settings);
-  return added(scope.child('output'), feedForward(scope, h, settings), h, settings);
+  return added(scope.child('output'), scope.part(bertFeedForward(scope, h, settings), h), h, settings);
 }

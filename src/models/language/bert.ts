@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { type Tensor, tanh } from '../../graph/index.js';
 import { activations, layerNorm, linear, type Scope } from '../../nn/index.js';
-import { modelOf } from '../architecture.js';
-import { familyKeys, headKind } from '../head.js';
+import { type ModelSpec, modelOf } from '../architecture.js';
+import { familyKeys } from '../head.js';
+import { bertFeedForward } from './bert-block.js';
 import { bertEncoder } from './bert-encoder.js';
 import { type EncoderFamily, encoderArchitecture } from './encoder-family.js';
 import { classes as classLogits, decoderNames, vocabularyLogits } from './encoder-heads.js';
@@ -88,12 +89,20 @@ const family: Omit<EncoderFamily<BertConfig | BertDlrConfig>, 'name' | 'descript
     kind === 'masked-lm' ? decoderNames('cls.predictions', 'bert.embeddings.word_embeddings.weight', settings) : {},
 };
 
+const feedForward = { write: bertFeedForward };
+
 /** BERT with a deep network of low rank in the place of each feed-forward layer: what DLR-Lock makes of it. transformers does not know it. */
 export const bertDlr = encoderArchitecture<BertDlrConfig>({
   ...family,
   name: 'bert-dlr',
   description: 'BERT with deep networks of low rank as feed-forward layers, which the lock dlr makes',
   config: deepConfig,
+  feedForward: {
+    ...feedForward,
+    plain({ feed_forward: _, architecture: __, model_type: ___, ...settings }, intermediate_size): ModelSpec {
+      return modelOf(bert, config.strip().parse({ ...settings, intermediate_size }));
+    },
+  },
 });
 
 /** BERT (Devlin et al. 2018) as transformers' `BertModel` and the classes with a head, its names and keys. */
@@ -102,21 +111,10 @@ export const bert = encoderArchitecture<BertConfig>({
   name: 'bert',
   description: 'BERT, and what is built like it, such as MiniLM (Hugging Face BertModel and its classes with a head)',
   config,
-  deepForm: {
-    model({ intermediate_size: _, architecture: __, model_type: ___, ...settings }, feed_forward) {
+  feedForward: {
+    ...feedForward,
+    deep({ intermediate_size: _, architecture: __, model_type: ___, ...settings }, feed_forward): ModelSpec {
       return modelOf(bertDlr, deepConfig.strip().parse({ ...settings, feed_forward }));
-    },
-    activation: ({ hidden_act }) => hidden_act,
-    layers(settings) {
-      const base = headKind(classes, settings) === 'embedding' ? '' : 'bert.';
-      return Array.from({ length: settings.num_hidden_layers }, (_, layer) => {
-        const block = `${base}encoder.layer.${layer}`;
-        return {
-          first: `${block}.intermediate.dense.weight`,
-          last: `${block}.output.dense.weight`,
-          deep: `${block}.feed_forward`,
-        };
-      });
     },
   },
 });

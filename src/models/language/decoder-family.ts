@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Architecture, DeepForm } from '../architecture.js';
+import type { Architecture, FeedForward } from '../architecture.js';
 import { headKind, keysOfNewHead } from '../head.js';
 import type { TextDecoder } from '../text-decoder.js';
 import { type DecoderSettings, decoder, decoderCache, nextTokenLogits } from './decoder.js';
@@ -16,13 +16,13 @@ interface DecoderFamily<Config> {
   readonly classes: Readonly<Record<string, string>>;
   /** Keys of its `config.json`. */
   readonly config: z.ZodObject & z.ZodType<Config>;
-  /** Its form with deep feed-forward layers; default none. */
-  readonly deepForm?: DeepForm<Config>;
+  /** Its feed-forward layers, where they can be written otherwise; default they cannot. */
+  readonly feedForward?: FeedForward<Config>;
 }
 
 /** An architecture that computes with a decoder, with any head. */
 export function decoderArchitecture<Config extends HeadConfig>(
-  { name, description, classes, config, deepForm }: DecoderFamily<Config>,
+  { name, description, classes, config, feedForward }: DecoderFamily<Config>,
   decoder: TextDecoder<Config>,
   { names, width, tied }: { names: DecoderNames; width: (config: Config) => number; tied: (config: Config) => boolean },
 ): Architecture<Config> {
@@ -33,7 +33,7 @@ export function decoderArchitecture<Config extends HeadConfig>(
     config,
     classes,
     decoder,
-    ...(deepForm && { deepForm }),
+    ...(feedForward && { feedForward }),
     inputs: () => textInputs,
     head: (given) => decoderHead(classes, given, width(given)),
     fit: (_example, need) => keysOfNewHead({ name, classes }, need),

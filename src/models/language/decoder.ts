@@ -138,7 +138,9 @@ export function decoder(scope: Scope, inputs: DecoderInputs, settings: DecoderSe
     });
     h = added('post_attention_layernorm', output);
     const second = settings.normalizesOutputs ? 'pre_feedforward_layernorm' : 'post_attention_layernorm';
-    h = scope.hiddenLayer(added('post_feedforward_layernorm', feedForward(at.child('mlp'), norm(second, h), settings)));
+    const mlp = at.child('mlp');
+    const fed = (x: Tensor) => mlp.part(decoderFeedForward(mlp, x, settings), x);
+    h = scope.hiddenLayer(added('post_feedforward_layernorm', fed(norm(second, h))));
     return kept;
   });
   return { hidden: rmsNorm(scope.child('norm'), h, { epsilon, offset }), present };
@@ -196,7 +198,7 @@ function attention(
 }
 
 /** `down(activation(gate(x)) · up(x))`, or a deep network of low rank in its place. */
-function feedForward(scope: Scope, x: Tensor, settings: DecoderSettings): Tensor {
+export function decoderFeedForward(scope: Scope, x: Tensor, settings: DecoderSettings): Tensor {
   const { inner, width, activation, biases } = settings;
   if (typeof inner !== 'number') return deepLowRank(scope, x, { ...inner, activation, ...initial(settings, true) });
   const layer = (name: string, of: Tensor, size: number) =>

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Tensor } from '../../graph/index.js';
 import type { Scope } from '../../nn/index.js';
-import type { Architecture, DeepForm, Tensors } from '../architecture.js';
+import type { Architecture, FeedForward, Tensors } from '../architecture.js';
 import { headKind, keysOfNewHead } from '../head.js';
 import type { StateDictPolicy } from '../state-dict-policy.js';
 import { sentenceEmbedding } from './pooling.js';
@@ -58,20 +58,20 @@ export interface EncoderFamily<Config extends EncoderConfig> {
   encode(base: Scope, inputs: Tensors, real: Tensor, config: Config): Tensor;
   /** In what its files differ from its state, beside prefixes, old names and heads; default nothing. */
   more?(config: Config, kind: string): Pick<StateDictPolicy, 'ties' | 'ignorable'>;
-  /** Its form with deep feed-forward layers; default none. */
-  readonly deepForm?: DeepForm<Config>;
+  /** Its feed-forward layers, where they can be written otherwise; default they cannot. */
+  readonly feedForward?: FeedForward<Config>;
 }
 
 /** The architecture of a family of encoders. */
 export function encoderArchitecture<Config extends EncoderConfig>(family: EncoderFamily<Config>): Architecture<Config> {
-  const { name, description, classes, config, deepForm } = family;
+  const { name, description, classes, config, feedForward } = family;
   const kindOf = (settings: Config) => headKind(classes, settings);
   return {
     name,
     description,
     config,
     classes,
-    ...(deepForm && { deepForm }),
+    ...(feedForward && { feedForward }),
     inputs: (settings) => (family.typed(settings) ? typedTextInputs : textInputs),
     head(settings) {
       const kind = kindOf(settings);

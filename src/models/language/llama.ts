@@ -1,6 +1,8 @@
 import { z } from 'zod';
-import { modelOf } from '../architecture.js';
-import type { DecoderSettings } from './decoder.js';
+import type { Tensor } from '../../graph/index.js';
+import type { Scope } from '../../nn/index.js';
+import { type ModelSpec, modelOf } from '../architecture.js';
+import { type DecoderSettings, decoderFeedForward } from './decoder.js';
 import { activationKey, checkDecoder, commonSettings, decoderFamilyKeys, llamaKeys } from './decoder-config.js';
 import { llamaFamily } from './decoder-family.js';
 import { decoderClasses } from './decoder-heads.js';
@@ -44,6 +46,12 @@ function settingsOf(name: string, given: LlamaConfig | LlamaDlrConfig): DecoderS
   };
 }
 
+/** How a family writes a feed-forward layer. */
+const written = (name: string) => ({
+  write: (scope: Scope, x: Tensor, given: LlamaConfig | LlamaDlrConfig) =>
+    decoderFeedForward(scope, x, settingsOf(name, given)),
+});
+
 /** Llama with a deep network of low rank in the place of each feed-forward layer: what DLR-Lock makes of it. transformers does not know it. */
 export const llamaDlr = llamaFamily<LlamaDlrConfig>(
   {
@@ -51,6 +59,12 @@ export const llamaDlr = llamaFamily<LlamaDlrConfig>(
     description: 'Llama with deep networks of low rank as feed-forward layers, which the lock dlr makes',
     classes,
     config: deepConfig,
+    feedForward: {
+      ...written('llama-dlr'),
+      plain({ feed_forward: _, architecture: __, model_type: ___, ...given }, intermediate_size): ModelSpec {
+        return modelOf(llama, config.strip().parse({ ...given, intermediate_size }));
+      },
+    },
   },
   (given) => settingsOf('llama-dlr', given),
 );
@@ -66,16 +80,13 @@ export const llama = llamaFamily<LlamaConfig>(
     description: 'Llama 1 to 3, SmolLM2 (Hugging Face LlamaForCausalLM)',
     classes,
     config,
-    deepForm: {
-      model({ intermediate_size: _, mlp_bias: __, architecture: ___, model_type: ____, ...given }, feed_forward) {
+    feedForward: {
+      ...written('llama'),
+      deep(
+        { intermediate_size: _, mlp_bias: __, architecture: ___, model_type: ____, ...given },
+        feed_forward,
+      ): ModelSpec {
         return modelOf(llamaDlr, deepConfig.strip().parse({ ...given, feed_forward }));
-      },
-      activation: ({ hidden_act }) => hidden_act,
-      layers(given) {
-        return Array.from({ length: given.num_hidden_layers }, (_, layer) => {
-          const deep = `model.layers.${layer}.mlp`;
-          return { first: `${deep}.gate_proj.weight`, last: `${deep}.down_proj.weight`, deep };
-        });
       },
     },
   },

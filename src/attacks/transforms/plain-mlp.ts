@@ -1,0 +1,112 @@
+import { z } from 'zod';
+import { parameterSet, type StateDict, type Weight, withPlainLayers } from '../../models/index.js';
+import {
+  createOptimizer,
+  createSchedule,
+  type OptimizerSpec,
+  optimizers,
+  PartFits,
+  runSteps,
+} from '../../training/index.js';
+import type { Bench } from '../bench.js';
+import { stepsOfShare } from '../best-rate.js';
+import { inputBatches } from '../input-batches.js';
+import { addWork, forwardCost, noWork, type Work } from '../work.js';
+import type { Transform, TransformContext } from './transform.js';
+
+/** Options of the transform `plain-mlp`. */
+export const plainMlpOptions = z.strictObject({
+  share: z.number().gt(0).lt(1).default(0.25).describe("share of a trial's steps that it takes"),
+  learningRates: z
+    .array(z.number().positive())
+    .min(1)
+    .default([3e-3, 1e-3])
+    .describe('learning rates to try, with AdamW; the best is kept, and all are charged'),
+});
+
+/** Parsed {@link plainMlpOptions}. */
+export type PlainMlpOptions = z.output<typeof plainMlpOptions>;
+
+const optimizer: OptimizerSpec = { name: 'adamw', options: optimizers.get('adamw').search.options };
+
+/**
+ * Puts plain feed-forward layers in the place of deep networks of low rank (the lock `dlr`), each fitted to what the network reads and gives.
+ *
+ * @returns Weights of the plain model, and what it cost, floating-point operations apart.
+ */
+export async function plainFeedForward(
+  { model, weights, fresh, seed }: Pick<TransformContext, 'model' | 'weights' | 'fresh' | 'seed'>,
+  { attacked, retain, own, batchSize, steps: ofTrial, signal }: Bench,
+  { share, learningRates }: PlainMlpOptions,
+): Promise<{ readonly weights: StateDict; readonly work: Work }> {
+  const plain = withPlainLayers(model);
+  const dataset = retain ?? own;
+  const batches = inputBatches(model, dataset, { batchSize, seed });
+  const fits = new PartFits(model, parameterSet(weights), plain, attacked.programs);
+  const steps = stepsOfShare(share, ofTrial);
+  const last = Math.max(1, Math.floor(steps / 4));
+  let best: { loss: number; params: ReadonlyMap<string, Float32Array> } | undefined;
+  for (const learningRate of learningRates) {
+    const drawn = parameterSet(fresh());
+    const params = new Map(plain.added.map(({ name }) => [name, (drawn.get(name) ?? new Float32Array()).slice()]));
+    let loss = 0;
+    await runSteps({
+      params,
+      shapes: new Map(plain.added.map(({ name, shape }) => [name, shape])),
+      compute: (current, step) => fits.compute(current, batches.at(step)),
+      optimizer: createOptimizer(optimizer),
+      learningRate,
+      schedule: createSchedule({ name: 'cosine' }, batches.stepsPerEpoch),
+      steps,
+      signal,
+      onDiverged: () => {
+        loss = Number.POSITIVE_INFINITY;
+        return 'stop';
+      },
+      afterStep: (report) => {
+        if (report.step > steps - last) loss += report.loss / last;
+        return undefined;
+      },
+    });
+    if (best === undefined || loss < best.loss) best = { loss, params };
+  }
+  const { loss = Number.POSITIVE_INFINITY, params } = best ?? {};
+  const drawn = fresh();
+  const made = new Map<string, Weight>(
+    [...drawn].map(([name, { shape, data }]) => [
+      name,
+      weights.get(name) ?? { shape, data: (Number.isFinite(loss) && params?.get(name)) || data },
+    ]),
+  );
+  // Forward for what the networks gave, and no more than a step of training to fit layers to it.
+  const cost = steps * (1 + forwardCost);
+  const tries = learningRates.length;
+  const spent = { steps: tries * steps, samples: tries * steps * Math.min(batchSize, dataset.size), flops: 0 };
+  const notes = Number.isFinite(loss)
+    ? []
+    : ['plain-mlp left the plain layers as they were drawn, as no fit was finite'];
+  return {
+    weights: made,
+    work: addWork(noWork, { steps, evaluations: cost, tried: (tries - 1) * cost, spent, notes }),
+  };
+}
+
+/** Plain feed-forward layers in the place of deep networks. */
+export const plainMlpTransform: Transform<PlainMlpOptions> = {
+  name: 'plain-mlp',
+  description: 'fit plain feed-forward layers to the deep networks in their place',
+  options: plainMlpOptions,
+  isSeeded: true,
+  works: true,
+  label: { alone: 'plain layers', joined: 'plain' },
+  doing: 'fitting plain feed-forward layers to deep ones',
+  does: 'puts plain feed-forward layers in the place of deep networks, fitted to what these give, which is a part of the steps',
+  rebuilds: (model) => withPlainLayers(model).model,
+  steps: ({ share }, stepsOfTrial) => stepsOfShare(share, stepsOfTrial),
+  applies: ({ model }) => (model.architecture.feedForward?.plain ? undefined : 'finds no deep feed-forward layers'),
+  apply: async (context, options): Promise<ReadonlyMap<string, Weight>> => {
+    const made = await plainFeedForward(context, context.bench(), options);
+    context.charge(made.work);
+    return made.weights;
+  },
+};

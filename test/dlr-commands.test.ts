@@ -1,0 +1,88 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { loadTokenizer } from '../src/text/index.js';
+import { runCommand } from './support/run-command.js';
+
+const reads = resolve('test/fixtures/tokenizers/wordpiece');
+const words = ['fox', 'dog', 'man', 'food', 'meal', 'market', 'system', 'the', 'a', 'quick', 'lazy', 'jumps', 'over'];
+
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'weightlock-dlr-'));
+  const { size } = await loadTokenizer(reads);
+  const layers = { hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 32 };
+  const config = { ...layers, vocab_size: size, max_position_embeddings: 64, initializer_range: 0.2 };
+  await writeFile(join(root, 'config.json'), JSON.stringify(config));
+  const texts = Array.from({ length: 240 }, (_, row) =>
+    Array.from({ length: 4 + (row % 5) }, (__, at) => words[(row * 31 + at * 17 + row * at) % words.length]),
+  );
+  const labelled = (noun: string) => {
+    const rows = texts.map((tokens) => ({ text: tokens.join(' '), label: tokens.includes(noun) ? 'yes' : 'no' }));
+    return rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+  };
+  await writeFile(join(root, 'own.jsonl'), labelled('fox'));
+  await writeFile(join(root, 'other.jsonl'), labelled('meal'));
+});
+afterAll(() => rm(root, { recursive: true }));
+
+const data = (file: string) => ['--data.path', file, '--data.tokenizer', reads];
+async function json(...args: string[]) {
+  const { status, stdout, stderr } = await runCommand(root, [...args, '--json', '--threads', '1']);
+  expect(status, stderr).toBe(0);
+  return JSON.parse(stdout);
+}
+
+interface Row {
+  readonly start: string;
+  readonly kind: string;
+  readonly result: { trials: { score: number; utility?: { before: number; after: number } }[] };
+}
+
+it('makes a model of another architecture that is read like any other, and attacked as it is and with plain layers', async () => {
+  const made = ['train', 'model', '--architecture', 'bert', '--model-config', 'config.json'];
+  await json(...made, ...data('own.jsonl'), '--steps', '120', '--learning-rate', '3e-3');
+  const lock = ['lock', 'model', 'locked', '--method', 'dlr', ...data('own.jsonl'), '--dlr.depth', '3'];
+  const free = ['--dlr.max-drop', '0.05', '--dlr.max-kl', 'null', '--dlr.learning-rate', '1e-2'];
+  const locked = await json(...lock, ...free, '--dlr.steps', '300', '--dlr.evaluate-every', '100');
+  expect(locked.steps).toBeGreaterThan(0);
+  expect(locked.moved).toMatchObject({ changed: 8, most: { distance: 1 } });
+  expect(Object.keys(locked.story.errors)).toEqual(['bert.encoder.layer.0', 'bert.encoder.layer.1']);
+  expect(JSON.parse(await readFile(join(root, 'locked/config.json'), 'utf8'))).toMatchObject({
+    ...{ model_type: 'bert-dlr', architectures: ['BertForSequenceClassification'] },
+    feed_forward: { depth: 3, rank: locked.story.rank },
+  });
+  expect(await readdir(join(root, 'locked'))).toContain('tokenizer.json');
+
+  const [before, after] = [
+    await json('evaluate', 'model', ...data('own.jsonl')),
+    await json('evaluate', 'locked', ...data('own.jsonl')),
+  ];
+  expect(after.metrics.accuracy).toBeGreaterThan(before.metrics.accuracy - 0.1);
+  const compared = await json('evaluate', 'locked', ...data('own.jsonl'), '--original', 'model');
+  expect(compared.metrics.agreement).toBeGreaterThan(0.8);
+
+  const attack = ['attack', 'locked', '--unlocked', 'model', ...data('other.jsonl'), '--authorized.path', 'own.jsonl'];
+  const budget = ['--optimizers', 'adamw', '--cost-steps', '0', '--score-steps', '40', '--per-class', '40'];
+  const seeds = ['--search-seeds', '11', '--seeds', '1', '--workers', '0'];
+  const { rows, notes } = await json(...attack, ...budget, ...seeds, '--attacks', 'fine-tune,plain-mlp');
+  const scores = (rows as Row[]).filter(({ kind }) => kind === 'fine-tune' || kind === 'plain-mlp');
+  expect(scores.map(({ start, kind }) => `${start} ${kind}`)).toEqual([
+    'unlocked fine-tune',
+    'locked fine-tune',
+    'locked plain-mlp',
+    'random weights fine-tune',
+  ]);
+  // Plain layers give back what the deep ones hold back.
+  const [unlocked, deep, plain] = scores.map(({ result }) => result.trials[0]);
+  expect(unlocked.score).toBeGreaterThan(0.85);
+  expect(deep.score).toBeLessThan(0.7);
+  expect(plain.score).toBeGreaterThan(0.85);
+  // What is left of the authorized task is told of a model that was written otherwise, too.
+  expect(plain.utility?.before).toBeGreaterThan(0.9);
+  expect(plain.utility?.after).toBeGreaterThan(0.3);
+  expect(notes.join(' ')).toContain(
+    'Not tried on unlocked: attacks with plain-mlp, which finds no deep feed-forward layers.',
+  );
+});
