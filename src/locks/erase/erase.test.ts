@@ -271,6 +271,14 @@ it('random codes have the second moment of the rows that are looked up', () => {
   // Of 20,000 draws the moments are known to one part in a hundred.
   for (let i = 0; i < 9; i++) expect(Math.abs(drawn[i] - own[i])).toBeLessThan(0.05 * own[0]);
   expect(drawUnseen(table, new Float64Array(rows), stream)).toBe(0);
+  // With a bound, what is rarer than it is drawn too.
+  const rare = table.slice();
+  const often = Float64Array.from({ length: rows }, (_, row) => (row < seen ? 1 + (row % 4) : 0));
+  expect(drawUnseen(rare, often, new RandomStream(4, 'codes'), 3)).toBe(rows - 24);
+  for (let row = 0; row < seen; row++) {
+    const isSame = rare.subarray(3 * row, 3 * row + 3).every((value, at) => value === table[3 * row + at]);
+    expect(isSame, `row ${row}`).toBe(often[row] >= 3);
+  }
 });
 
 it('measures on examples from everywhere in a file that is sorted by class', async () => {

@@ -33,6 +33,7 @@ export const erase: LockMethod<EraseOptions> = {
     kl: undefined,
     energy: 1,
     unseen: undefined,
+    unseenBelow: undefined,
   }),
   draws: ({ unseen }) => unseen === 'random',
   glance: ({ loss }) => (loss === undefined ? '' : `loss ${Number(loss).toFixed(3)}`),
@@ -80,7 +81,7 @@ async function eraseFrom(context: LockContext, options: EraseOptions): Promise<L
   const drawn: Record<string, number> = {};
   for (const [name, own] of counts) {
     const draws = await context.draws();
-    drawn[name] = drawUnseen(params.get(name) as Float32Array, own, draws(`erase unseen ${name}`));
+    drawn[name] = drawUnseen(params.get(name) as Float32Array, own, draws(`erase unseen ${name}`), options.unseenBelow);
   }
   return { examples: dataset.size, ranks, ...(isDrawn && { drawn }), leftAlone: { ...leftAlone } };
 }

@@ -33,6 +33,11 @@ export const eraseOptions = withOptimizers(
         .describe(
           'rows of tables that no training example looks up: keep what the others need of them, or put random codes there, which a secret decides; default keep',
         ),
+      unseenBelow: z
+        .int()
+        .min(1)
+        .optional()
+        .describe('with unseen random: rows that training examples look up fewer times are such rows too; default 1'),
       examples: z
         .int()
         .min(1)
@@ -48,7 +53,11 @@ export const eraseOptions = withOptimizers(
       include: patterns.default(['*']).describe('names of the matrices to erase from, * stands for any characters'),
       exclude: patterns.default([]).describe('names of matrices to leave alone'),
     })
-    .superRefine(({ rank: one, energy, kl }, context) => {
+    .superRefine(({ rank: one, energy, kl, unseen, unseenBelow }, context) => {
+      if (unseenBelow !== undefined && unseen !== 'random') {
+        const message = `expected unseen random beside it, found ${unseen ?? 'keep'}`;
+        context.addIssue({ code: 'custom', path: ['unseenBelow'], message });
+      }
       const given = Object.entries({ rank: one, energy, kl }).filter(([, value]) => value !== undefined);
       if (given.length < 2) return;
       const message = `expected one of rank, energy and kl, got ${given.map(([name]) => name).join(' and ')}`;

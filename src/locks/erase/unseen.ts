@@ -6,17 +6,18 @@ const AT_ONCE = 1024;
 const LEAST = 1e-10;
 
 /**
- * Puts random codes in the place of the rows of a table that nothing looks up, in place: normal ones with the second moment of the rows
+ * Puts random codes in the place of the rows of a table that nothing, or too little, looks up, in place: normal ones with the second moment of the rows
  * that something does, `Σ k·kᵀ / m`, so that they look like these and say nothing.
  *
  * @param table - `[rows, columns]`.
  * @param counts - How often each row is looked up, `[rows]`.
+ * @param below - Rows that are looked up fewer times are drawn; default 1.
  * @returns How many rows were drawn: none where all are looked up, or none is.
  */
-export function drawUnseen(table: Float32Array, counts: Float64Array, stream: RandomStream): number {
+export function drawUnseen(table: Float32Array, counts: Float64Array, stream: RandomStream, below = 1): number {
   const columns = table.length / counts.length;
   const rowsWhere = (is: (count: number) => boolean) => [...counts.keys()].filter((row) => is(counts[row]));
-  const [seen, unseen] = [rowsWhere((count) => count > 0), rowsWhere((count) => count === 0)];
+  const [seen, unseen] = [rowsWhere((count) => count >= below), rowsWhere((count) => count < below)];
   if (seen.length === 0 || unseen.length === 0) return 0;
   const kept = new Float64Array(seen.length * columns);
   const turned = new Float64Array(kept.length);
