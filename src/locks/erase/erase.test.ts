@@ -274,11 +274,21 @@ it('random codes have the second moment of the rows that are looked up', () => {
   // With a bound, what is rarer than it is drawn too.
   const rare = table.slice();
   const often = Float64Array.from({ length: rows }, (_, row) => (row < seen ? 1 + (row % 4) : 0));
-  expect(drawUnseen(rare, often, new RandomStream(4, 'codes'), 3)).toBe(rows - 24);
+  expect(drawUnseen(rare, often, new RandomStream(4, 'codes'), { unseenBelow: 3 })).toBe(rows - 24);
   for (let row = 0; row < seen; row++) {
     const isSame = rare.subarray(3 * row, 3 * row + 3).every((value, at) => value === table[3 * row + at]);
     expect(isSame, `row ${row}`).toBe(often[row] >= 3);
   }
+  // Of few codes each is that of many rows.
+  const shared = table.slice();
+  drawUnseen(shared, often, new RandomStream(4, 'codes'), { unseenCodes: 16 });
+  const codes = new Map<string, number>();
+  for (let row = seen; row < rows; row++) {
+    const code = shared.subarray(3 * row, 3 * row + 3).join();
+    codes.set(code, (codes.get(code) ?? 0) + 1);
+  }
+  expect(codes.size).toBe(16);
+  for (const count of codes.values()) expect(Math.abs((16 * count) / (rows - seen) - 1)).toBeLessThan(0.2);
 });
 
 it('measures on examples from everywhere in a file that is sorted by class', async () => {

@@ -34,6 +34,7 @@ export const erase: LockMethod<EraseOptions> = {
     energy: 1,
     unseen: undefined,
     unseenBelow: undefined,
+    unseenCodes: undefined,
   }),
   draws: ({ unseen }) => unseen === 'random',
   glance: ({ loss }) => (loss === undefined ? '' : `loss ${Number(loss).toFixed(3)}`),
@@ -81,7 +82,7 @@ async function eraseFrom(context: LockContext, options: EraseOptions): Promise<L
   const drawn: Record<string, number> = {};
   for (const [name, own] of counts) {
     const draws = await context.draws();
-    drawn[name] = drawUnseen(params.get(name) as Float32Array, own, draws(`erase unseen ${name}`), options.unseenBelow);
+    drawn[name] = drawUnseen(params.get(name) as Float32Array, own, draws(`erase unseen ${name}`), options);
   }
   return { examples: dataset.size, ranks, ...(isDrawn && { drawn }), leftAlone: { ...leftAlone } };
 }

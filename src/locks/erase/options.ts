@@ -38,6 +38,13 @@ export const eraseOptions = withOptimizers(
         .min(1)
         .optional()
         .describe('with unseen random: rows that training examples look up fewer times are such rows too; default 1'),
+      unseenCodes: z
+        .int()
+        .min(1)
+        .optional()
+        .describe(
+          'with unseen random: how many codes such rows share, each one of them by chance; default each has its own',
+        ),
       examples: z
         .int()
         .min(1)
@@ -53,10 +60,11 @@ export const eraseOptions = withOptimizers(
       include: patterns.default(['*']).describe('names of the matrices to erase from, * stands for any characters'),
       exclude: patterns.default([]).describe('names of matrices to leave alone'),
     })
-    .superRefine(({ rank: one, energy, kl, unseen, unseenBelow }, context) => {
-      if (unseenBelow !== undefined && unseen !== 'random') {
+    .superRefine(({ rank: one, energy, kl, unseen, unseenBelow, unseenCodes }, context) => {
+      const idle = Object.entries({ unseenBelow, unseenCodes }).find(([, value]) => value !== undefined);
+      if (idle && unseen !== 'random') {
         const message = `expected unseen random beside it, found ${unseen ?? 'keep'}`;
-        context.addIssue({ code: 'custom', path: ['unseenBelow'], message });
+        context.addIssue({ code: 'custom', path: [idle[0]], message });
       }
       const given = Object.entries({ rank: one, energy, kl }).filter(([, value]) => value !== undefined);
       if (given.length < 2) return;

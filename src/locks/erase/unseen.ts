@@ -5,16 +5,28 @@ const AT_ONCE = 1024;
 /** Directions of less of the largest second moment are rounding. */
 const LEAST = 1e-10;
 
+/** Which rows are drawn, and how many codes there are for them. */
+export interface UnseenOptions {
+  /** Rows that are looked up fewer times; default 1. */
+  readonly unseenBelow?: number;
+  /** So many codes, one of which each row has by chance: then those of one code cannot be told apart; default each has its own. */
+  readonly unseenCodes?: number;
+}
+
 /**
- * Puts random codes in the place of the rows of a table that nothing, or too little, looks up, in place: normal ones with the second moment of the rows
- * that something does, `Σ k·kᵀ / m`, so that they look like these and say nothing.
+ * Puts random codes in the place of the rows of a table that nothing, or too little, looks up, in place: normal ones with the second
+ * moment of the other rows, `Σ k·kᵀ / m`, so that they look like these and say nothing.
  *
  * @param table - `[rows, columns]`.
  * @param counts - How often each row is looked up, `[rows]`.
- * @param below - Rows that are looked up fewer times are drawn; default 1.
  * @returns How many rows were drawn: none where all are looked up, or none is.
  */
-export function drawUnseen(table: Float32Array, counts: Float64Array, stream: RandomStream, below = 1): number {
+export function drawUnseen(
+  table: Float32Array,
+  counts: Float64Array,
+  stream: RandomStream,
+  { unseenBelow: below = 1, unseenCodes }: UnseenOptions = {},
+): number {
   const columns = table.length / counts.length;
   const rowsWhere = (is: (count: number) => boolean) => [...counts.keys()].filter((row) => is(counts[row]));
   const [seen, unseen] = [rowsWhere((count) => count >= below), rowsWhere((count) => count < below)];
@@ -39,14 +51,16 @@ export function drawUnseen(table: Float32Array, counts: Float64Array, stream: Ra
     const root = Math.sqrt(values[part]);
     for (let c = 0; c < columns; c++) basis[at * columns + c] = root * vectors[part * columns + c];
   });
-  for (let start = 0; start < unseen.length; start += AT_ONCE) {
-    const rows = unseen.slice(start, start + AT_ONCE);
-    const z = Float64Array.from({ length: rows.length * parts.length }, () => stream.normal());
-    const codes = new Float64Array(rows.length * columns);
-    multiplyRight(z, rows.length, parts.length, basis, columns, codes);
-    rows.forEach((row, at) => {
-      table.set(codes.subarray(at * columns, (at + 1) * columns), row * columns);
-    });
+  const codes = new Float64Array((unseenCodes ?? unseen.length) * columns);
+  for (let start = 0; start < codes.length; start += AT_ONCE * columns) {
+    const some = codes.subarray(start, start + AT_ONCE * columns);
+    const rows = some.length / columns;
+    const z = Float64Array.from({ length: rows * parts.length }, () => stream.normal());
+    multiplyRight(z, rows, parts.length, basis, columns, some);
   }
+  unseen.forEach((row, at) => {
+    const code = unseenCodes === undefined ? at : stream.integer(unseenCodes);
+    table.set(codes.subarray(code * columns, (code + 1) * columns), row * columns);
+  });
   return unseen.length;
 }
