@@ -14,15 +14,12 @@ export {
 export { type AttackJobContext, type AttackJobResult, attackExtent, attackJob } from './jobs/attack.js';
 export {
   type AttackOptions,
-  type AttackPlan,
   attackOptions,
   attackOptionsWith,
-  attackPlan,
   budgetsOfSuites,
-  knownAttacks,
-  modelsOfPlan,
   transformOptions,
 } from './jobs/attack-options.js';
+export { type AttackPlan, attackPlan, knownAttacks, modelsOfPlan } from './jobs/attack-plan.js';
 export { attackWork, type SearchWork, type TrialTracker, trackTrials } from './jobs/attack-work.js';
 export { type LockJobResult, largestSingularValues, lockJob, lockOnDiskJob, type MatrixSpectrum } from './jobs/lock.js';
 export {

@@ -3,7 +3,8 @@ import { attacks, attacksOfSuite, suites } from '../../attacks/index.js';
 import { dataSpec } from '../../data/index.js';
 import { parseOptions } from '../../registry/index.js';
 import { optimizers } from '../../training/index.js';
-import { attackOptions, attackPlan, budgetsOfSuites, modelsOfPlan } from './attack-options.js';
+import { attackOptions, budgetsOfSuites } from './attack-options.js';
+import { attackPlan, modelsOfPlan } from './attack-plan.js';
 
 const planned = (options: unknown) => {
   const { budgets } = attackPlan(dataSpec.parse({}), parseOptions(attackOptions, options, 'attack'));

@@ -18,7 +18,8 @@ import { InputError, InterruptedError, WeightlockError } from '../../registry/in
 import type { PhaseProgress } from '../progress.js';
 import { searchForm } from '../results.js';
 import { type AttackJobContext, attackExtent, attackJob, labelledTasks, rowsOf } from './attack.js';
-import { attackOptionsWith, attackPlan, transformOptions } from './attack-options.js';
+import { attackOptionsWith, transformOptions } from './attack-options.js';
+import { attackPlan } from './attack-plan.js';
 
 let root: string;
 let checkpoints: string;

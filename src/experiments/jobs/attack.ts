@@ -23,7 +23,7 @@ import type { EngineOptions } from '../../engine/index.js';
 import type { RunFolder } from '../../evidence/index.js';
 import { InputError } from '../../registry/index.js';
 import type { PhaseProgress } from '../progress.js';
-import type { AttackPlan } from './attack-options.js';
+import type { AttackPlan } from './attack-plan.js';
 import { attackWork, trackTrials } from './attack-work.js';
 import { type AfterPart, type SearchFound, type SearchPart, SplitSearch } from './split-search.js';
 

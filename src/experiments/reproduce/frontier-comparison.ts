@@ -13,7 +13,7 @@ import { loadData } from '../../data/index.js';
 import { mean } from '../../linalg/index.js';
 import { taskOf } from '../../tasks/index.js';
 import { DivergedError } from '../../training/index.js';
-import type { AttackPlan } from '../jobs/attack-options.js';
+import type { AttackPlan } from '../jobs/attack-plan.js';
 import { kindOf } from '../recommend/model-kind.js';
 import type { LockedInfo, MadeModel, Runner } from '../run/index.js';
 import type { UtilityChange } from '../utility.js';

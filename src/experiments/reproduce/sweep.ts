@@ -1,6 +1,6 @@
 import type { AttackOptimizer, AttackSetting, TransformOptions } from '../../attacks/index.js';
 import type { DataSpec } from '../../data/index.js';
-import type { AttackPlan } from '../jobs/attack-options.js';
+import type { AttackPlan } from '../jobs/attack-plan.js';
 import type { Scale } from './reproduction.js';
 
 /** The budget of an attack, the same for every starting point. */

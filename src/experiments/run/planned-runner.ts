@@ -23,7 +23,7 @@ import { cloneWeights, loadModel, type Model, parameterSet, saveModel, weightMat
 import { type Evaluation, taskOf } from '../../tasks/index.js';
 import { chosenOptimizer, createObjective, createOptimizer, runSteps, stepBytes } from '../../training/index.js';
 import { type AttackJobResult, labelledTasks, rowsOf } from '../jobs/attack.js';
-import type { AttackPlan } from '../jobs/attack-options.js';
+import type { AttackPlan } from '../jobs/attack-plan.js';
 import { attackWork } from '../jobs/attack-work.js';
 import { type TrainOptions, trainSteps } from '../jobs/train.js';
 import type { UtilityChange } from '../utility.js';

@@ -19,7 +19,7 @@ import { InputError } from '../../registry/index.js';
 import type { Evaluation } from '../../tasks/index.js';
 import { cardLock, cardMetrics, cardOfData, cardOfSource, cardUtility } from '../card-of-data.js';
 import { type AttackJobResult, attackJob } from '../jobs/attack.js';
-import type { AttackPlan } from '../jobs/attack-options.js';
+import type { AttackPlan } from '../jobs/attack-plan.js';
 import { type LockJobResult, lockJob, lockOnDiskJob } from '../jobs/lock.js';
 import { type JobContext, type TrainOptions, type TrainResult, trainJob, trainSteps } from '../jobs/train.js';
 import { evaluateModel, predict } from '../measure.js';

@@ -2,7 +2,8 @@ import type { AttackTargets } from '../../attacks/index.js';
 import type { DataSpec } from '../../data/index.js';
 import type { Task } from '../../tasks/index.js';
 import type { AttackedModel } from '../attacked.js';
-import type { AttackOptions, AttackPlan } from '../jobs/attack-options.js';
+import type { AttackOptions } from '../jobs/attack-options.js';
+import type { AttackPlan } from '../jobs/attack-plan.js';
 import type { LockedInfo } from '../run/index.js';
 
 /** A lock that a sweep makes, in several draws. */
