@@ -24,7 +24,7 @@ it('has the settings of removal that were tried at every scale of a model', () =
       expect(optionsOf(models[name], 'erase')).toMatchObject({ steps: 1500, schedule: 'cosine', energy: 0.97 });
     }
     const erase = optionsOf(models['minilm-narrow'], 'erase');
-    expect(erase).toMatchObject({ rank: 96, tableRank: 96, unseen: 'random', examples: 1600 });
+    expect(erase).toMatchObject({ rank: 96, tableRank: 96, unseen: 'random', unseenBelow: 20, examples: 1600 });
     expect(erase?.energy).toBeUndefined();
     expect(optionsOf(models['minilm-narrow'], 'redistil')).toMatchObject({ a: 0.3 });
   }
