@@ -332,3 +332,10 @@ it('erases from an encoder of texts, its tables too, and leaves alone what the o
   expect(rankIn(params, model, query)).toBe(5);
   expect(result.after?.metrics.cosine).toBeLessThan(0.999);
 });
+
+it('asks for random codes where something is said of them', () => {
+  const refused = (options: Record<string, unknown>) => expect(() => optionsOf(options)).toThrow(InputError);
+  for (const options of [{ unseenBelow: 3 }, { unseenCodes: 3, unseen: 'keep' }]) refused(options);
+  expect(() => optionsOf({ unseenCodes: 3 })).toThrow(/unseenCodes: expected unseen random beside it, found keep/);
+  expect(optionsOf({ unseen: 'random', unseenBelow: 3, unseenCodes: 9 })).toMatchObject({ unseenBelow: 3 });
+});
