@@ -71,7 +71,7 @@ export function lockContext(
     const other = async (rebuilt: ModelSpec) => {
       const own = new Evaluator(rebuilt, engine);
       evaluators.push(own);
-      return { measure: (params: ParameterSet) => own.evaluate(params, dataset, { original }) };
+      return (params: ParameterSet) => own.evaluate(params, dataset, { original });
     };
     const before = await measure();
     return { task: evaluator.task, before, begin: before, measure, other };

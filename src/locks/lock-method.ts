@@ -83,7 +83,7 @@ export interface UtilityMeter {
   /** Utility of the weights as a file would hold them now. */
   measure(): Promise<Evaluation>;
   /** Measures a model of another architecture beside what the original says. */
-  other(model: ModelSpec): Promise<{ measure(params: ParameterSet): Promise<Evaluation> }>;
+  other(model: ModelSpec): Promise<(params: ParameterSet) => Promise<Evaluation>>;
 }
 
 /** A value of a step's report: a number, numbers by name, or a utility. */

@@ -31,13 +31,14 @@ export class PartFits {
   /**
    * @param original - The model that was rebuilt.
    * @param weights - Its weights, not changed.
+   * @param rebuilt - What was made of it, and which parameters are to be fitted.
    * @param programs - Where its programs are kept.
    */
   constructor(
-    readonly original: ModelSpec,
-    readonly weights: ParameterSet,
-    readonly rebuilt: RebuiltModel,
-    readonly programs: ProgramCache,
+    private readonly original: ModelSpec,
+    private readonly weights: ParameterSet,
+    private readonly rebuilt: RebuiltModel,
+    private readonly programs: ProgramCache,
   ) {
     this.#gradients = new Map(rebuilt.added.map((entry) => [entry.name, new Float32Array(sizeOf([entry]))]));
     const { scope } = original.build(smallestBatch(original));

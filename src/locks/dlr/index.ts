@@ -58,7 +58,7 @@ async function rebuild(context: LockContext, options: DlrOptions): Promise<LockR
   const params = new Map(deep.added.map(({ name }) => [name, all.get(name) ?? new Float32Array()]));
   const meter = await context.utility();
   const { before, begin, task } = meter;
-  const other = await meter.other(deep.model);
+  const measure = await meter.other(deep.model);
   const budget = {
     floor: utilityFloor(options, meter),
     maxKl: options.maxKl,
@@ -88,7 +88,7 @@ async function rebuild(context: LockContext, options: DlrOptions): Promise<LockR
       },
       afterStep: async ({ step, loss }) => {
         const due = step % options.evaluateEvery === 0 || step === steps;
-        const utility = due ? await other.measure(all) : undefined;
+        const utility = due ? await measure(all) : undefined;
         onStep?.({ step, loss, ...(utility && { utility }) });
         return utility && guard.check(step, utility);
       },
