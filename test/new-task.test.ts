@@ -97,7 +97,7 @@ describe('a task on texts of different lengths', () => {
     const params = parameterSet(model.weights);
     const outputs = await evaluator.outputs(weights, even);
     expect(await evaluator.original(weights, even)).toEqual({ outputs });
-    expect(await evaluator.original(weights, texts)).toEqual({ weights });
+    expect(await evaluator.original(weights, texts)).toEqual({ weights, model: evaluator.model });
     const measured = await evaluator.evaluate(params, even, { original: { outputs } });
     expect(measured.metrics.far).toBeGreaterThan(0);
     expect(await evaluator.evaluate(params, even, { original: { weights } })).toEqual(measured);
