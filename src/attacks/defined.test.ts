@@ -113,6 +113,11 @@ describe('an attack that somebody writes', () => {
     ['an option that is needed', { transforms: ['interpolate'] }, /^interpolate\.parent: /],
     ['a form', { transforms: [{ clip: { topK: 2 } }] }, 'expected the name of a part, or the keys name and options'],
     ['one thing twice', { transforms: ['clip', 'heal', 'clip'] }, 'expected each transform once, found clip again'],
+    [
+      'another architecture late',
+      { transforms: ['clip', 'plain-mlp'] },
+      'expected plain-mlp first: it changes the architecture',
+    ],
     ['what undoes the rest', { transforms: ['clip', 'distil'] }, 'expected distil first: it begins with fresh weights'],
     [
       'what the classifier does not see',

@@ -45,10 +45,12 @@ export async function plainFeedForward(
   const fits = new PartFits(model, parameterSet(weights), plain, attacked.programs);
   const steps = stepsOfShare(share, ofTrial);
   const last = Math.max(1, Math.floor(steps / 4));
+  const drawn = fresh();
   let best: { loss: number; params: ReadonlyMap<string, Float32Array> } | undefined;
   for (const learningRate of learningRates) {
-    const drawn = parameterSet(fresh());
-    const params = new Map(plain.added.map(({ name }) => [name, (drawn.get(name) ?? new Float32Array()).slice()]));
+    const params = new Map(
+      plain.added.map(({ name }) => [name, (drawn.get(name)?.data ?? new Float32Array()).slice()]),
+    );
     let loss = 0;
     await runSteps({
       params,
@@ -68,23 +70,19 @@ export async function plainFeedForward(
         return undefined;
       },
     });
-    if (best === undefined || loss < best.loss) best = { loss, params };
+    if (Number.isFinite(loss) && (best === undefined || loss < best.loss)) best = { loss, params };
   }
-  const { loss = Number.POSITIVE_INFINITY, params } = best ?? {};
-  const drawn = fresh();
   const made = new Map<string, Weight>(
     [...drawn].map(([name, { shape, data }]) => [
       name,
-      weights.get(name) ?? { shape, data: (Number.isFinite(loss) && params?.get(name)) || data },
+      weights.get(name) ?? { shape, data: best?.params.get(name) ?? data },
     ]),
   );
   // Forward for what the networks gave, and no more than a step of training to fit layers to it.
   const cost = steps * (1 + forwardCost);
   const tries = learningRates.length;
   const spent = { steps: tries * steps, samples: tries * steps * Math.min(batchSize, dataset.size), flops: 0 };
-  const notes = Number.isFinite(loss)
-    ? []
-    : ['plain-mlp left the plain layers as they were drawn, as no fit was finite'];
+  const notes = best ? [] : ['plain-mlp left the plain layers as they were drawn, as no fit was finite'];
   return {
     weights: made,
     work: addWork(noWork, { steps, evaluations: cost, tried: (tries - 1) * cost, spent, notes }),

@@ -148,7 +148,9 @@ const minilm: ModelSettings = {
   testLimit: 400,
   attackTests: 400,
   budget: { ...sixSeeds, steps: 180, batchSize: 8 },
-  optimizers: [{ name: 'adamw', options: { weightDecay: 0.01 }, schedule: { name: 'linear' }, decades: [-4, -3] }],
+  optimizers: [
+    { name: 'adamw', options: { weightDecay: 0.01 }, schedule: { name: 'linear' }, decades: [-4, -3.5, -3] },
+  ],
   attacks: allAttacks,
   locks: [
     ...locksOf(800, { batchSize: 16, learningRate: 2e-4, rates: [3e-5, 1e-4, 3e-4], own: ofMinilm(800, 40) }),
