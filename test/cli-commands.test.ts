@@ -116,6 +116,9 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
     expect(refusal('lock', 'model', ...authorized)).toContain('output: expected a model directory to write, got none');
     expect(refusal('lock', 'model', 'x', '--minutes', '3', ...authorized)).toContain('expected --recommend beside it');
     expect(refusal('lock', 'model', 'x', '--max-kl', '1', ...authorized)).toContain('expected --recommend beside it');
+    expect(refusal('lock', 'model', 'x', '--max-lost', '0.1', ...authorized)).toContain(
+      '--max-lost: expected --recommend beside it',
+    );
   });
 
   it('evaluate agrees with lock, and writes predictions line by line', () => {

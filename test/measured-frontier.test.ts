@@ -35,6 +35,13 @@ it('compares a network with batch norm with one that has it', async () => {
   expect(best).toBeUndefined();
 });
 
+it('knows a lock of text classifiers that takes a part, for more than a point of utility', async () => {
+  const kind: ModelKind = { input: 'texts', hasBatchNorm: false, release: 'narrow' };
+  const proposal = (maxLost?: number) => recommendLock(kind, measuredFrontier, async () => undefined, { maxLost });
+  expect((await proposal()).candidates).toMatchObject([{ strength: 'takes a part', against: 'utility' }]);
+  expect((await proposal(0.05)).best?.point.method).toBe('erase');
+});
+
 it('recommends nothing as long as the page on locks says so', async () => {
   const text = readFileSync(join(folder, '../locks.md'), 'utf8');
   const kinds = measuredFrontier.flatMap(({ kind }) => kind ?? []);

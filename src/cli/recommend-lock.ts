@@ -4,6 +4,7 @@ import {
   measuredFrontier,
   type PacedModel,
   type Recommendation,
+  type RecommendationLimits,
   recommendLock,
   secondsOfLock,
 } from '../experiments/index.js';
@@ -23,9 +24,9 @@ export interface LockProposal extends Recommendation {
 /** Proposes a lock for a model, from what was measured on models like it and from the pace of a step here. */
 export async function proposeLock(
   paced: PacedModel,
-  { minutes, maxKl }: { minutes?: number; maxKl?: number },
+  { minutes, maxKl, maxLost }: { minutes?: number } & Pick<RecommendationLimits, 'maxKl' | 'maxLost'>,
 ): Promise<LockProposal> {
-  const limits = { maxKl, ...(minutes !== undefined && { seconds: 60 * minutes }) };
+  const limits = { maxKl, maxLost, ...(minutes !== undefined && { seconds: 60 * minutes }) };
   const found = await recommendLock(
     kindOf(paced.model),
     measuredFrontier,
@@ -38,7 +39,7 @@ export async function proposeLock(
 
 /** Why a lock is not proposed, in a table and in a sentence. */
 const objections = {
-  utility: { short: 'is too dear', long: 'costs more utility than is allowed' },
+  utility: { short: 'is too dear', long: 'costs more utility than is allowed (--max-lost)' },
   kl: { short: 'ruins probabilities', long: 'moves probabilities further than is allowed (--max-kl)' },
   time: { short: 'takes too long', long: 'takes longer than is allowed' },
   'nothing shown': { short: 'nothing shown', long: 'was not shown to do more than its control' },
@@ -91,7 +92,7 @@ function sentencesOf({ likest, differs, candidates, best }: Recommendation): str
   const held =
     strength === 'holds'
       ? 'at most a tenth of his advantage was left to the best attack that was tried'
-      : `the best attack that was tried kept ${advantageLeft(point.score)} of its advantage in score and ${advantageLeft(point.cost)} in cost`;
+      : `the best attack that was tried kept ${advantageLeft(point.score)} of its advantage in score; in cost ${point.cost?.low === undefined ? 'nothing can be told' : `it kept ${advantageLeft(point.cost)}`}`;
   const kl = point.kl.length === 0 ? '' : ` and up to ${Math.max(...point.kl).toFixed(2)} nats of KL`;
   const { undoneBy, needsAdversary } = lockMethods.get(point.method);
   return [

@@ -49,6 +49,12 @@ const schema = z.strictObject({
     .positive()
     .optional()
     .describe('mean KL in nats that a proposed lock may have cost where it was measured; default 0.5'),
+  maxLost: z
+    .number()
+    .positive()
+    .max(1)
+    .optional()
+    .describe('score, as a share, that a proposed lock may have cost where it was measured; default 0.01'),
   ...modelOptions.shape,
   data: modelData.prefault({}).describe("the authorized task, for the retain loss; default the model's own"),
   task: taskOption.describe("what the model is released for; default the task of the model's head"),
@@ -78,6 +84,7 @@ const ofProposals = new Set([
   'recommend',
   'minutes',
   'maxKl',
+  'maxLost',
   'data',
   'task',
   'seed',
@@ -109,7 +116,8 @@ export const lock = defineCommand({
   run: async (context) => {
     const { options, threads, device, signal, print, note, result, force, dryRun } = context;
     const { output } = context.arguments;
-    for (const [name, value] of Object.entries({ minutes: options.minutes, 'max-kl': options.maxKl })) {
+    const { minutes, maxKl, maxLost } = options;
+    for (const [name, value] of Object.entries({ minutes, 'max-kl': maxKl, 'max-lost': maxLost })) {
       if (!options.recommend && value !== undefined) {
         throw new InputError(`--${name}: expected --recommend beside it, got a lock to make`);
       }

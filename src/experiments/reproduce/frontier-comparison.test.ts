@@ -116,15 +116,22 @@ it('names a control by its lock, and which locks it is the control of', async ()
   expect(attack.mock.calls[0][0]).toMatchObject({ locked: 'cnn-redistil-sham-1' });
 });
 
-it('takes out the fresh numbers of a lock that mixed some in, by the share that it mixed, and clips all locks alike', () => {
+it('takes out the fresh numbers of a lock that mixed some in, by the share that it mixed, and clips all locks alike, with examples to heal on', () => {
   const locks = [{ method: 'specdef', options: { topK: 7 } }];
   const budget = { steps: 8, batchSize: 1, searchSeeds: [], seeds: [1], evaluationSpacing: 2 };
   const own = { optimizers: [], attacks: ['fine-tune', 'clip'], draws: [1], locks, budget };
+  const kept = dataSpec.parse({ classes, limit: 30 });
   const plan = (lock: { method: string; options?: Readonly<Record<string, unknown>> }) =>
-    planOf({ goal: { data: spec, target: 0.7 } } as PreparedModel, own as ModelSettings, 'cnn', lock);
+    planOf(
+      { goal: { data: spec, target: 0.7 }, data: { spec: kept } } as PreparedModel,
+      own as ModelSettings,
+      'cnn',
+      lock,
+    );
   const mixed = plan({ method: 'redistil', options: { a: 0.3 } });
   expect(mixed.attacks).toEqual(['fine-tune', 'clip', 'unmix']);
   expect(mixed.transforms).toMatchObject({ unmix: { a: 0.3 }, clip: { topK: 7 } });
+  expect(mixed.budgets[0].setting).toMatchObject({ data: spec, retain: kept });
   expect(plan({ method: 'erase' }).attacks).toEqual(['fine-tune', 'clip']);
   expect(plan({ method: 'erase' }).transforms).toMatchObject({ clip: { topK: 7 } });
 });

@@ -30,10 +30,11 @@ import { sweep } from './sweep.js';
 
 /**
  * The attacks by one who knows of a lock what its method reveals. Of those that raise nothing he clips what the first one would have
- * raised, so that every lock has the same attacks; fresh numbers he takes out of those alone that mixed some in.
+ * raised, so that every lock has the same attacks; fresh numbers he takes out of those alone that mixed some in. He has examples like
+ * those of the authorized task, as these are public: without them healing a lock that nothing was done to first could do nothing.
  */
 export function planOf(
-  { goal }: PreparedModel,
+  { goal, data: { spec: retain } }: PreparedModel,
   { budget, optimizers, attacks, locks: [first] }: ModelSettings,
   label: string,
   lock?: FrontierLock,
@@ -45,7 +46,7 @@ export function planOf(
   const known = knownOptions({ ...own, raised: own.raised ?? ofFirst.raised });
   const tried = own.mixed ? [...new Set([...attacks, unmixTransform.name])] : attacks;
   const transforms = { ...freeTransforms(tried), ...known };
-  return { ...sweep({ ...goal, label }, optimizers, budget, { attacks: tried, transforms }), trained: known };
+  return { ...sweep({ ...goal, label, retain }, optimizers, budget, { attacks: tried, transforms }), trained: known };
 }
 
 /** Draws one lock, and attacks the draws together. */

@@ -47,6 +47,8 @@ export interface SweepGoal {
   readonly metric?: string;
   /** Labelled examples of each class; default all. */
   readonly perClass?: number;
+  /** Examples like those of the authorized task, for attacks that train on such first; default the attacker has none. */
+  readonly retain?: DataSpec;
   /** Examples of the authorized task: what the best runs of a sweep leave of it is measured on those of its test; default it is not. */
   readonly authorized?: DataSpec;
 }
@@ -68,10 +70,19 @@ export function heldBack(scale: Scale): number {
 const giveUpBelow = 0.05;
 
 function setting(
-  { data, target, metric, perClass }: SweepGoal,
+  { data, target, metric, perClass, retain }: SweepGoal,
   budget: SweepBudget,
 ): Omit<AttackSetting, 'optimizers'> {
-  return { data, target, metric, perClass, ...budget, continueAfterTarget: true, giveUpBelow };
+  return {
+    data,
+    target,
+    metric,
+    perClass,
+    ...(retain && { retain }),
+    ...budget,
+    continueAfterTarget: true,
+    giveUpBelow,
+  };
 }
 
 /**
