@@ -39,6 +39,13 @@ function placed({ title, points }: ResultFrontier) {
   });
 }
 
+/** Powers of ten around some numbers, at least one apart, so that two of a size look it. */
+function decadesAround(values: readonly number[]): [number, number] {
+  const [low, high] = [Math.min(...values), Math.max(...values)].map(Math.log10);
+  const least = Math.floor(low);
+  return [10 ** least, 10 ** Math.max(least + 1, Math.ceil(high))];
+}
+
 /**
  * The specification of {@link frontierChart}.
  *
@@ -53,6 +60,7 @@ export function frontierSpec(
   const [models, methods] = (['model', 'method'] as const).map((key) => unique(rows.map((row) => row[key])));
   const perRow = Math.min(columns, models.length);
   const side = width ?? (perRow === 1 ? 440 : Math.floor(680 / perRow) - 40);
+  const sizes = decadesAround(rows.map(({ flops }) => flops));
   const x = (field: string) => ({
     field,
     type: 'quantitative' as const,
@@ -106,11 +114,11 @@ export function frontierSpec(
             field: 'flops',
             type: 'quantitative' as const,
             title: 'owner’s operations',
-            scale: { type: 'log' as const, range: [40, 320] },
+            scale: { type: 'log' as const, domain: sizes, range: [40, 320] },
             legend: {
+              values: sizes,
               format: '~e',
               titleColor: palette.muted.light,
-              tickCount: 3,
               symbolFillColor: palette.muted.light,
               symbolStrokeColor: palette.muted.light,
             },

@@ -452,6 +452,16 @@ describe('the frontier', () => {
     expect(frontierTable(exampleFrontier).rows[0]).toMatchObject({ reached: '–', steps: '–', taken: '–' });
   });
 
+  it('draws what takes nearly the same alike, on whole decades', () => {
+    const [point] = exampleFrontier.points;
+    const sizes = (...flops: number[]) => {
+      const points = flops.map((each, index) => ({ ...point, method: `lock ${index}`, flops: each }));
+      return JSON.stringify(frontierSpec({ ...exampleFrontier, points }));
+    };
+    expect(sizes(7.6442978e13, 7.64429785e13)).toContain('"domain":[10000000000000,100000000000000]');
+    expect(sizes(1e7, 3e9)).toContain('"domain":[10000000,10000000000]');
+  });
+
   it('refuses to draw nothing, and what is not a number', () => {
     const [point, , erase] = exampleFrontier.points;
     expect(() => frontierSpec({ ...exampleFrontier, points: [erase] })).toThrow('at least one');
