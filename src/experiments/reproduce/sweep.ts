@@ -33,7 +33,20 @@ export interface SweepSettings {
   readonly optimizers: readonly AttackOptimizer[];
   /** How many of them the adaptive attacks try; default all. */
   readonly adaptiveOptimizers?: number;
+  /** Names of the attacks of the sweep; default the suite `quick`. */
+  readonly attackNames?: readonly string[];
 }
+
+/** The attacks of the scale `medium`: what eight hours have room for at the paper's epochs. */
+export const attacksOfMedium = [
+  'fine-tune',
+  'rescale',
+  'clip',
+  'clip-rescale',
+  'reset',
+  'frozen',
+  'white-box',
+] as const;
 
 /** What an attack is after. */
 export interface SweepGoal {
