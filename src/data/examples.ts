@@ -13,6 +13,16 @@ export interface TokenClasses {
   of(index: number): Int32Array;
 }
 
+/** Makes examples of other texts, in the form of some. */
+export interface TextWriter {
+  /** Words that are one token each of the vocabulary: of letters alone, and what texts are made of. */
+  words(): readonly string[];
+  /** Whether a word is one token. */
+  isWord(word: string): boolean;
+  /** Texts, one or two each, as examples; what is too long is cut. */
+  encode(texts: readonly (readonly string[])[]): Examples;
+}
+
 /** Arrays of examples, stored once and shared by every {@link Dataset} that is cut from them. */
 export interface Examples {
   /** Number of examples. */
@@ -27,6 +37,8 @@ export interface Examples {
   readonly vocabulary?: Vocabulary;
   /** The classes of tokens, where they have some. */
   readonly tokenClasses?: TokenClasses;
+  /** Makes examples of other texts; undefined where examples are no texts, or not one text or pair each. */
+  readonly writer?: TextWriter;
   /**
    * Of pairs of texts the first ones and the second ones, each as a text of its own, in the same order; undefined where examples
    * are no pairs.

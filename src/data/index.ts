@@ -1,3 +1,4 @@
+export { alteredTexts, type TextAlteration } from './altered-texts.js';
 export { allocateBatch, BatchOrder, batchAt, batchOrder, gatherBatch, layoutAt, readBatch } from './batches.js';
 export { bucketOf } from './buckets.js';
 export { type CheckedData, checkData } from './check.js';

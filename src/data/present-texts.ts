@@ -7,6 +7,7 @@ import { type EncodedText, encodeText, type TextEncoding } from './encode-text.j
 import type { Chosen, ChosenParts, DataParts } from './parts.js';
 import type { DataSpec } from './spec.js';
 import { TextExamples } from './text-examples.js';
+import { textWriter } from './text-writer.js';
 import type { LabelledTexts, TextRecord } from './texts.js';
 
 /** Tokens of a piece where no length is given: what learns at this size of model in reasonable time. */
@@ -108,6 +109,7 @@ function presentPart({ selection, part }: Chosen<LabelledTexts>, how: TextEncodi
       names: part.wordClasses,
       of: encodings.map(({ classes = [] }) => classes),
     },
+    writer: how.tooLong === 'pieces' || how.chat || part.wordClasses ? undefined : textWriter(how),
     apart: () =>
       pairsApart(
         origins.map(({ index }) => part.record(index)),

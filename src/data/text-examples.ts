@@ -1,7 +1,7 @@
 import type { ArraySpecs, BatchRow } from '../nn/index.js';
 import type { Encoding, Vocabulary } from '../text/index.js';
 import { bucketOf } from './buckets.js';
-import type { Examples, TokenClasses } from './examples.js';
+import type { Examples, TextWriter, TokenClasses } from './examples.js';
 
 /** What texts become beside their tokens. */
 export interface TextForm {
@@ -15,6 +15,8 @@ export interface TextForm {
   readonly vocabulary?: Vocabulary;
   /** Classes of tokens, as many for each text as it has tokens; default none. */
   readonly tokenClasses?: { readonly names: readonly string[]; readonly of: readonly (readonly number[])[] };
+  /** See {@link Examples.writer}. */
+  readonly writer?: TextWriter;
   /** See {@link Examples.apart}; called at most once. */
   readonly apart?: () => readonly [TextExamples, TextExamples] | undefined;
 }
@@ -34,6 +36,8 @@ export class TextExamples implements Examples {
   readonly vocabulary: Vocabulary | undefined;
   /** Classes of tokens. */
   readonly tokenClasses: TokenClasses | undefined;
+  /** See {@link Examples.writer}. */
+  readonly writer: TextWriter | undefined;
   /** Highest number of a token, the padding's included. */
   readonly highest: number;
   readonly #starts: Float64Array;
@@ -47,6 +51,7 @@ export class TextExamples implements Examples {
     this.#form = form;
     this.promptLengths = form.promptLengths;
     this.vocabulary = form.vocabulary;
+    this.writer = form.writer;
     this.lengths = Uint32Array.from(encodings, ({ ids }) => ids.length);
     this.#starts = new Float64Array(this.size + 1);
     for (let i = 0; i < this.size; i++) this.#starts[i + 1] = this.#starts[i] + this.lengths[i];

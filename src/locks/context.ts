@@ -57,10 +57,7 @@ export function lockContext(
   };
   let meter: Promise<UtilityMeter> | undefined;
   let draws: Promise<Draws> | undefined;
-  let found: { topK: number | undefined; reference: Promise<Reference> } | undefined;
   const trainExamples = async () => needed(train, 'training examples of the authorized task');
-  const reference = async (topK: number | undefined) =>
-    originalReference(model, parameterSet(weights), { dataset: await trainExamples(), topK, engine });
   const written = () => writtenParameters(model);
   const measureUtility = async (): Promise<UtilityMeter> => {
     const dataset = await needed(validation, 'validation examples of the authorized task');
@@ -97,10 +94,7 @@ export function lockContext(
       meter ??= measureUtility();
       return meter;
     },
-    original: (topK) => {
-      if (!found || found.topK !== topK) found = { topK, reference: reference(topK) };
-      return found.reference;
-    },
+    original: originalReferences(model, parameterSet(weights), { train: trainExamples, engine }),
     guard: (budget, begin) => new UtilityGuard(parameterSet(weights), begin, budget, taskOf(model).roles, tally),
     release: async () => {
       await Promise.all(evaluators.map((evaluator) => evaluator.release()));
@@ -108,19 +102,29 @@ export function lockContext(
   };
 }
 
-/** What weights say of examples: all of it, or the most likely answers of each token. */
-export async function originalReference(
+/** What weights say of examples, all of it or the most likely answers of each token: found once for each question. */
+export function originalReferences(
   model: ModelSpec,
   params: ParameterSet,
-  { dataset, topK, engine }: { dataset: Dataset; topK?: number; engine?: EngineOptions },
-): Promise<Reference> {
-  const evaluator = new Evaluator(model, engine);
-  try {
-    if (topK === undefined) return await evaluator.original(params, dataset);
-    return { top: await evaluator.topOutputs(params, dataset, topK) };
-  } finally {
-    await evaluator.release();
-  }
+  { train, engine }: { train: () => Promise<Dataset>; engine?: EngineOptions },
+): LockContext['original'] {
+  const known = new Map<Dataset, Map<number | undefined, Promise<Reference>>>();
+  const ask = async (dataset: Dataset, topK: number | undefined): Promise<Reference> => {
+    const evaluator = new Evaluator(model, engine);
+    try {
+      if (topK === undefined) return await evaluator.original(params, dataset);
+      return { top: await evaluator.topOutputs(params, dataset, topK) };
+    } finally {
+      await evaluator.release();
+    }
+  };
+  return async (topK, given) => {
+    const dataset = given ?? (await train());
+    const ofExamples = known.get(dataset) ?? new Map<number | undefined, Promise<Reference>>();
+    const found = ofExamples.get(topK) ?? ask(dataset, topK);
+    known.set(dataset, ofExamples.set(topK, found));
+    return found;
+  };
 }
 
 /** Examples as a function that loads them at its first call. */

@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { z } from 'zod';
-import type { Dataset } from '../data/index.js';
+import { alteredTexts, type Dataset } from '../data/index.js';
 import { parameterSet } from '../models/index.js';
+import { InputError } from '../registry/index.js';
 import type { Task } from '../tasks/index.js';
 import {
   type Course,
@@ -19,6 +20,7 @@ import {
   type Reference,
   runSteps,
 } from '../training/index.js';
+import { type AlterOptions, alterOption } from './alter.js';
 import { type BudgetOptions, budgetOptions, utilityFloor } from './budget.js';
 import type { LockContext, LockMethod, LockResult, LockStory, UtilityMeter } from './lock-method.js';
 import { type RetainOptions, retainOptionOf, retainReference } from './retain.js';
@@ -63,6 +65,7 @@ export function distilOptions({
     }),
     batchSize: z.int().min(1).default(batchSize).describe('examples a step'),
     retain: retainOptionOf(retain),
+    alter: alterOption,
     ...budgetOptions({ evaluateEvery: 20 }),
     settle: z
       .int()
@@ -80,6 +83,7 @@ export interface DistilOptions extends Course, BudgetOptions, Moving {
   readonly accumulate: number;
   readonly recompute: boolean;
   readonly retain: RetainOptions;
+  readonly alter: AlterOptions;
   readonly settle: number;
 }
 
@@ -120,12 +124,13 @@ export async function distil(
   options: DistilOptions,
   distillation: Distillation,
 ): Promise<LockResult> {
-  const dataset = await context.train();
+  const train = await context.train();
+  const dataset = withAltered(train, context.seed, options);
   // Before anything is removed.
-  const reference = await retainReference(context, options.retain);
+  const reference = await retainReference(context, options.retain, dataset);
   const meter = await context.utility();
   const { before, begin, task } = meter;
-  const steps = courseSteps(options, dataset.size, options.batchSize);
+  const steps = courseSteps(options, train.size, options.batchSize);
   const budget = {
     floor: utilityFloor(options, meter),
     maxKl: options.maxKl,
@@ -150,6 +155,17 @@ export async function distil(
     after: guard.lastGood.evaluation,
     story,
   };
+}
+
+/** The examples that a distillation sees: with altered copies, where these are asked for. */
+function withAltered(train: Dataset, seed: number, { alter, retain }: DistilOptions): Dataset {
+  if (alter.copies === 0) return train;
+  if (retain.task > 0) {
+    throw new InputError(
+      `alter.copies: expected a weight retain.task of 0 beside it, as altered texts have no answers of their own, got ${retain.task}`,
+    );
+  }
+  return alteredTexts(train, alter, seed);
 }
 
 /** What a distillation is run with. */

@@ -50,12 +50,13 @@ export interface LockContext {
    */
   utility(): Promise<UtilityMeter>;
   /**
-   * What the model said of the training examples before the lock's first stage: what a retain loss keeps it near to. Found once.
+   * What the model said of examples before the lock's first stage: what a retain loss keeps it near to. Found once.
    *
    * @param topK - Of each token its so many most likely answers alone; default all.
+   * @param dataset - Which examples; default the training examples.
    * @throws InputError when no training examples were given.
    */
-  original(topK?: number): Promise<Reference>;
+  original(topK?: number, dataset?: Dataset): Promise<Reference>;
   /**
    * Keeps the last weights within a budget.
    *

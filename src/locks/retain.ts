@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Dataset } from '../data/index.js';
 import { InputError } from '../registry/index.js';
 import type { Reference } from '../training/index.js';
 import type { LockContext } from './lock-method.js';
@@ -35,13 +36,15 @@ export type RetainOptions = z.output<typeof retainOption>;
 /**
  * What a retain loss compares with: what the model said before the lock; undefined where its loss is the task's alone.
  *
+ * @param dataset - The examples that it is of; default the training examples.
  * @throws InputError where some of the answers are to be kept and nothing is compared with them.
  */
 export async function retainReference(
   { original }: Pick<LockContext, 'original'>,
   { kl, klTopK }: RetainOptions,
+  dataset?: Dataset,
 ): Promise<Reference | undefined> {
-  if (kl > 0) return original(klTopK);
+  if (kl > 0) return original(klTopK, dataset);
   if (klTopK === undefined) return undefined;
   throw new InputError('retain.klTopK: expected a weight retain.kl of the KL divergence beside it, got 0');
 }

@@ -4,8 +4,7 @@ import { z } from 'zod';
 import { parameterSet } from '../models/index.js';
 import { InputError } from '../registry/index.js';
 import type { Evaluation } from '../tasks/index.js';
-import type { Reference } from '../training/index.js';
-import { originalReference } from './context.js';
+import { originalReferences } from './context.js';
 import { joinKnowledge } from './knowledge.js';
 import type { LockClass, LockContext, LockMethod, LockResult, UtilityMeter } from './lock-method.js';
 import { OutputErrors } from './symmetry/output-errors.js';
@@ -106,13 +105,7 @@ async function eachStage(
 ): Promise<LockResult[]> {
   const { model, engine, checkpoint, hooks, onStep } = context;
   const start = new Map([...parameterSet(context.weights)].map(([name, values]) => [name, values.slice()]));
-  const known = new Map<number | undefined, Promise<Reference>>();
-  const original = (topK?: number): Promise<Reference> => {
-    const found =
-      known.get(topK) ?? context.train().then((dataset) => originalReference(model, start, { dataset, topK, engine }));
-    known.set(topK, found);
-    return found;
-  };
+  const original = originalReferences(model, start, { train: () => context.train(), engine });
   const trained = methods.some(({ needsData }) => needsData) ? (await context.train()).size : 0;
   const results: LockResult[] = [];
   let offset = 0;
