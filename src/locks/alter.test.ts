@@ -53,13 +53,15 @@ describe('healing on altered copies of texts', () => {
       maxKl: null,
       ...options,
     });
-    const { steps } = await erase.run({ ...context, original }, given).finally(() => context.release());
-    return { params: parameterSet(weights), asked, steps };
+    const { steps, story } = await erase.run({ ...context, original }, given).finally(() => context.release());
+    return { params: parameterSet(weights), asked, steps, measuredOn: story?.examples };
   };
 
   it('learns what the original says of them too', async () => {
     const [plain, altered] = [await heal({}), await heal({ alter: { copies: 3 } })];
     expect([plain.asked, altered.asked]).toEqual([[data.train.size], [4 * data.train.size]]);
+    // Second moments too.
+    expect([plain.measuredOn, altered.measuredOn]).toEqual([data.train.size, 4 * data.train.size]);
     expect(altered.params).not.toEqual(plain.params);
     expect((await heal({ alter: { copies: 3 } })).params).toEqual(altered.params);
   });

@@ -96,8 +96,12 @@ export type Pull = (
 
 /** What a lock by distillation does with the weights. */
 export interface Distillation {
-  /** Takes from the weights, in place, what other tasks need; asked for nothing where a checkpoint says what became of them. */
-  remove(): Promise<LockStory>;
+  /**
+   * Takes from the weights, in place, what other tasks need; asked for nothing where a checkpoint says what became of them.
+   *
+   * @param examples - What the distillation sees: the training examples, with altered copies where these are asked for.
+   */
+  remove(examples: Dataset): Promise<LockStory>;
   /** Names of weights whose whole gradient it asks for; default none. */
   readonly whole?: (name: string) => boolean;
   /** Added to the gradient of each step; default nothing. */
@@ -140,7 +144,7 @@ export async function distil(
   const guard = context.guard(budget, begin);
   const { checkpoint } = context;
   const isBegun = checkpoint !== undefined && (await stat(checkpoint.path).catch(() => undefined)) !== undefined;
-  const course = { options, steps, meter, guard, story: isBegun ? {} : await distillation.remove() };
+  const course = { options, steps, meter, guard, story: isBegun ? {} : await distillation.remove(dataset) };
   const { stepsTried, story } =
     steps === 0
       ? await withoutSteps(context, course)

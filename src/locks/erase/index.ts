@@ -38,21 +38,20 @@ export const erase: LockMethod<EraseOptions> = {
   }),
   draws: ({ unseen }) => unseen === 'random',
   glance: ({ loss }) => (loss === undefined ? '' : `loss ${Number(loss).toFixed(3)}`),
-  run: (context, options) => distil(context, options, { remove: () => eraseFrom(context, options) }),
+  run: (context, options) => distil(context, options, { remove: (examples) => eraseFrom(context, options, examples) }),
 };
 
-/** Erases, in place; says what became of each matrix. */
-async function eraseFrom(context: LockContext, options: EraseOptions): Promise<LockStory> {
+/** Erases, in place, what some examples do not show to be needed; says what became of each matrix. */
+async function eraseFrom(context: LockContext, options: EraseOptions, shown: Dataset): Promise<LockStory> {
   const { model, weights, seed, engine } = context;
   const task = taskOf(model);
   const { matrices, leftAlone } = erasable(model, task, weightMatrices(weights, options));
   if (matrices.length === 0) {
     throw new InputError('erase: expected a matrix whose inputs and outputs are known, found none');
   }
-  const train = await context.train();
-  const examples = task.view?.(train) ?? train;
+  const asSeen = (examples: Dataset) => task.view?.(examples) ?? examples;
   // Files are often sorted by class.
-  const dataset = drawSome(examples, options.examples, seed);
+  const dataset = drawSome(asSeen(shown), options.examples, seed);
   const params = parameterSet(weights);
   const costs = options.kl === undefined ? undefined : new MatrixCosts(context, params, dataset);
   const kept = new Map<string, Float32Array>();
@@ -73,10 +72,10 @@ async function eraseFrom(context: LockContext, options: EraseOptions): Promise<L
   } finally {
     await costs?.release();
   }
-  // Before anything is changed, and of all examples: a row that one of them needs is not lost.
+  // Before anything is changed, and of all examples as they are: a row that one of them needs is not lost.
   const isDrawn = options.unseen === 'random' && tables.length > 0;
   const counts = isDrawn
-    ? await rowsLookedUp(model, params, { matrices: tables, dataset: examples, task, engine })
+    ? await rowsLookedUp(model, params, { matrices: tables, dataset: asSeen(await context.train()), task, engine })
     : new Map<string, Float64Array>();
   for (const [name, values] of kept) params.get(name)?.set(values);
   const drawn: Record<string, number> = {};
