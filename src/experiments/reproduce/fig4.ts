@@ -28,7 +28,7 @@ import {
   judgedExamples,
   runnerOf,
 } from './common.js';
-import { type DrawnLock, type LockCourse, lockOnMnist, utilityByDraw } from './mnist-lock.js';
+import { type KindOfLock, type LockCourse, lockOnMnist, utilityOfKinds } from './mnist-lock.js';
 import {
   type Claim,
   type Reproduction,
@@ -179,7 +179,7 @@ interface RateCells {
 }
 
 /** A table of such runs, one row a model. */
-function tableOfRates(title: string, cells: readonly RateCells[], locks: readonly DrawnLock[]): ResultTable {
+function tableOfRates(title: string, cells: readonly RateCells[], locks: readonly KindOfLock[]): ResultTable {
   return {
     title,
     columns: cells.map(({ name, rate }) => `${name} (${rate.toPrecision(2)})`),
@@ -228,7 +228,7 @@ export const fig4: Reproduction = {
     const transforms = adaptiveTransforms({ topK: 1, reset });
     const authorized = judgedExamples(spec('mnist', limit));
     const goalOf = (suffix: string) => ({ label: `cifar10${suffix}`, data, target, authorized });
-    const utility = utilityByDraw(locked, 'CNN');
+    const utility = utilityOfKinds(locked, 'CNN');
     const claims: Claim[] = Object.entries(utility).flatMap(([name, change]) => [
       keepsUtility(`MNIST (${name})`, source, change),
       keepsProbabilities(`MNIST (${name})`, change),

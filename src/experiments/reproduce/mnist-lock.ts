@@ -1,24 +1,21 @@
 import type { AttackTargets } from '../../attacks/index.js';
 import type { DataParts } from '../../data/index.js';
-import { type SpecDefOptions, specDefOptions, specdef } from '../../locks/index.js';
+import { type SpecDefOptions, specDefOptions } from '../../locks/index.js';
 import type { Model } from '../../models/index.js';
 import { trainOptions } from '../jobs/train.js';
 import type { Runner } from '../run/index.js';
 import type { UtilityChange } from '../utility.js';
 import { printedSpecDef, shamLock } from './common.js';
+import { type DrawnLock, drawLocks, utilityByDraw } from './drawn-locks.js';
 
 /** A lock of one kind, drawn once or several times. */
-export interface DrawnLock {
+export interface KindOfLock extends DrawnLock {
   /** Name in files and labels of searches; none of the one as printed. */
   readonly suffix: string;
   /** What tables call it. */
   readonly label: string;
-  /** What is attacked. */
-  readonly paths: AttackTargets & { readonly unlocked: string };
-  /** Utility on MNIST's test images, of each draw. */
-  readonly utilities: readonly UtilityChange[];
-  /** The largest singular value of any matrix after the lock, of each draw. */
-  readonly sigmas: readonly number[];
+  /** What is attacked, with the control where there is one. */
+  readonly paths: DrawnLock['paths'] & Pick<AttackTargets, 'sham'>;
 }
 
 /** How the model is locked. */
@@ -41,8 +38,8 @@ export async function lockOnMnist(
   runner: Runner,
   start: () => Promise<Model>,
   { train, validation, test }: DataParts,
-  { epochs, draws = 1, alsoBudgeted = false, withSham = false }: LockCourse,
-): Promise<DrawnLock[]> {
+  { epochs, draws, alsoBudgeted = false, withSham = false }: LockCourse,
+): Promise<KindOfLock[]> {
   const data = { train, validation };
   const schedule = { schedule: 'step', step: { gamma: 0.7 } };
   const course = { epochs, ...schedule, optimizer: 'adadelta', learningRate: 1, batchSize: 32 };
@@ -55,25 +52,10 @@ export async function lockOnMnist(
       : []),
   ];
   const sham = withSham ? await shamLock(runner, unlocked, data, kinds[0].options) : undefined;
-  const made: DrawnLock[] = [];
+  const made: KindOfLock[] = [];
   for (const { suffix, label, options } of kinds) {
-    const locked = [];
-    for (let draw = 0; draw < draws; draw++) {
-      const part = { name: `locked${suffix}${draw > 0 ? `-${draw + 1}` : ''}`, seed: runner.spec.seed + draw };
-      locked.push(await runner.lock(part, { from: unlocked.model, data, method: specdef, options }));
-    }
-    const utilities: UtilityChange[] = [];
-    for (const { model } of locked) {
-      utilities.push(await runner.utility(unlocked.model, model, test));
-    }
-    const [first, ...others] = locked.map(({ path }) => path);
-    made.push({
-      suffix,
-      label,
-      paths: { unlocked: unlocked.path, locked: first, ...(others.length > 0 && { lockedDraws: others }), ...sham },
-      utilities,
-      sigmas: locked.map(({ info }) => Math.max(...info.spectra.map(({ after }) => after[0]))),
-    });
+    const lock = await drawLocks(runner, unlocked, { name: `locked${suffix}`, data, test, options }, draws);
+    made.push({ suffix, label, ...lock, paths: { ...lock.paths, ...sham } });
   }
   return made;
 }
@@ -84,14 +66,8 @@ function budgeted(course: Partial<SpecDefOptions>): SpecDefOptions {
   return printedSpecDef({ ...course, utilityFloor, maxDrop, maxKl, evaluateEvery: 100 });
 }
 
-/** The utilities of some locks, by a name for each draw. */
-export function utilityByDraw(locks: readonly DrawnLock[], model: string): Record<string, UtilityChange> {
-  return Object.fromEntries(
-    locks.flatMap(({ label, suffix, utilities }) =>
-      utilities.map((utility, draw) => {
-        const which = [...(suffix ? [label] : []), ...(utilities.length > 1 ? [`lock ${draw + 1}`] : [])];
-        return [[model, ...which].join(', '), utility];
-      }),
-    ),
-  );
+/** The utilities of all kinds, by a name for each draw. */
+export function utilityOfKinds(kinds: readonly KindOfLock[], model: string): Record<string, UtilityChange> {
+  const named = kinds.map(({ suffix, label, ...lock }) => utilityByDraw(suffix ? `${model}, ${label}` : model, lock));
+  return Object.assign({}, ...named);
 }

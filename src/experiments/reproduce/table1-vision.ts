@@ -20,7 +20,7 @@ import {
   judgedExamples,
   runnerOf,
 } from './common.js';
-import { type LockCourse, lockOnMnist, utilityByDraw } from './mnist-lock.js';
+import { type LockCourse, lockOnMnist, utilityOfKinds } from './mnist-lock.js';
 import {
   type Claim,
   type Reproduction,
@@ -161,7 +161,7 @@ export const table1Vision: Reproduction = {
     const start = async () => initializeModel('resnet18', { num_classes: 10, image_size: imageSize }, seed);
     const locked = await lockOnMnist(runner, start, mnist, { epochs, ...locks });
 
-    const utility = utilityByDraw(locked, 'ResNet-18');
+    const utility = utilityOfKinds(locked, 'ResNet-18');
     const claims: Claim[] = Object.entries(utility).flatMap(([name, change]) => [
       keepsUtility(`MNIST (${name})`, source, change),
       keepsProbabilities(`MNIST (${name})`, change),

@@ -6,8 +6,10 @@ import { writeFileAtomic } from '../../formats/index.js';
 import { cloneWeights, type Model } from '../../models/index.js';
 import { trainOptions } from '../jobs/train.js';
 import type { Runner } from '../run/index.js';
+import type { UtilityChange } from '../utility.js';
 import { keepsProbabilities, keepsUtility, share } from './claims.js';
 import { drawsSentence, runnerOf } from './common.js';
+import { sigmaInWords, utilityByDraw } from './drawn-locks.js';
 import {
   type Claim,
   type Reproduction,
@@ -49,7 +51,7 @@ interface Settings {
   readonly course: TextCourse;
   /** Learning rates of the injection, the paper's first. */
   readonly rates: readonly number[];
-  /** Seeds of the injection. */
+  /** Seeds of the injection; each takes one draw of the lock, in turn. */
   readonly seeds: readonly number[];
 }
 
@@ -60,7 +62,7 @@ const settings: SettingsByScale<Settings> = {
     limit: 48,
     testLimit: 24,
     maxLength: 32,
-    course: { trainEpochs: 0.5, lockEpochs: 0.5, lockRate: 2e-4, alpha: 0.9, topK: 2 },
+    course: { trainEpochs: 0.5, lockEpochs: 0.5, lockRate: 2e-4, alpha: 0.9, topK: 2, draws: 2 },
     rates: [paperRate],
     seeds: [1],
   },
@@ -68,13 +70,13 @@ const settings: SettingsByScale<Settings> = {
     limit: 800,
     testLimit: 400,
     maxLength: 128,
-    course: { trainEpochs: 3, lockEpochs: 3, lockRate: 2e-4, alpha: 0.9, topK: 2 },
+    course: { trainEpochs: 3, lockEpochs: 3, lockRate: 2e-4, alpha: 0.9, topK: 2, draws: 3 },
     rates: [paperRate, 1e-3, 1e-5],
-    seeds: [1, 2],
+    seeds: [1, 2, 3],
   },
   paper: {
     maxLength: 512,
-    course: { trainEpochs: 3, lockEpochs: 3, lockRate: paperRate, alpha: 0.9, topK: 2 },
+    course: { trainEpochs: 3, lockEpochs: 3, lockRate: paperRate, alpha: 0.9, topK: 2, draws: 3 },
     rates: [paperRate, 1e-3, 3e-4, 3e-5, 1e-5],
     seeds: [1, 2, 3],
   },
@@ -107,7 +109,7 @@ export const table2: Reproduction = {
     const claims: Claim[] = [];
     const rows: { label: string; cells: ResultCell[] }[] = [];
     const before: { label: string; cells: ResultCell[] }[] = [];
-    const utility: Record<string, Awaited<ReturnType<typeof lockedClassifier>>['utility']> = {};
+    const utility: Record<string, UtilityChange> = {};
     const setup: string[] = [];
     for (const model of chosen) {
       const { label, folder } = model;
@@ -118,42 +120,50 @@ export const table2: Reproduction = {
         trainEpochs: isGuard ? 0 : course.trainEpochs,
       });
       const { train, test } = made.parts;
-      utility[label] = made.utility;
-      claims.push(keepsUtility(`jailbreak prompts (${label})`, source, made.utility));
-      claims.push(keepsProbabilities(`jailbreak prompts (${label})`, made.utility));
+      const byDraw = utilityByDraw(label, made);
+      Object.assign(utility, byDraw);
+      for (const [name, change] of Object.entries(byDraw)) {
+        const task = `jailbreak prompts (${name})`;
+        claims.push(keepsUtility(task, source, change), keepsProbabilities(task, change));
+      }
       const poisoned = await poison(context, model, { train, test, maxLength: limits.maxLength });
       const judge = async (own: Model): Promise<Injected> => judged(runner, own, test, poisoned.triggered);
       const length = lengthBaseline(train, test);
-      const clean = { unlocked: await judge(made.unlocked), locked: await judge(made.locked) };
-      const refused = {
-        unlocked: await overRefusal(runner, context, model, made.unlocked, limits.maxLength),
-        locked: await overRefusal(runner, context, model, made.locked, limits.maxLength),
-      };
-      for (const which of ['unlocked', 'locked'] as const) {
+      const lockedModels = made.locks.map(({ model: locked }) => locked);
+      for (const [which, own] of [
+        ['unlocked', [made.unlocked]],
+        ['locked', lockedModels],
+      ] as const) {
         const known = paper[folder]?.[which]?.before;
-        const { f1, asr } = clean[which];
+        const clean: Injected[] = [];
+        const refused: number[] = [];
+        for (const each of own) {
+          clean.push(await judge(each));
+          refused.push(await overRefusal(runner, context, model, each, limits.maxLength));
+        }
         const cells = [
-          { paper: known?.f1, ours: [f1] },
-          { paper: known?.asr, ours: [asr] },
-          { ours: [refused[which]] },
+          { paper: known?.f1, ours: clean.map(({ f1 }) => f1) },
+          { paper: known?.asr, ours: clean.map(({ asr }) => asr) },
+          { ours: refused },
         ];
         before.push({ label: named(label, which), cells });
       }
       before.push({ label: `${label}: length alone`, cells: [{ ours: [length] }, { ours: [] }, { ours: [] }] });
       setup.push(
-        `${label}: ${train.size} prompts to train on, ${test.size} to test, both kinds about equally often; ${poisoned.size} with those that hold the trigger; σ1 from ${made.sigma.before.toFixed(1)} to ${made.sigma.after.toFixed(1)} at most.`,
+        `${label}: ${train.size} prompts to train on, ${test.size} to test, both kinds about equally often; ${poisoned.size} with those that hold the trigger; ${sigmaInWords(made)}.`,
       );
-      const starts: Record<string, () => Promise<Model>> = {
+      const lockedOf = (run: number) => lockedModels[run % lockedModels.length];
+      const starts: Record<string, (run: number) => Promise<Model>> = {
         unlocked: async () => made.unlocked,
-        locked: async () => made.locked,
-        'locked, clipped': async () => clipped(made.locked, course.topK),
+        locked: async (run) => lockedOf(run),
+        'locked, clipped': (run) => clipped(lockedOf(run), course.topK),
       };
       const injected: Record<string, Injected[][]> = {};
       for (const [start, from] of Object.entries(starts)) {
         injected[start] = [];
         for (const rate of rates) {
           const runs: Injected[] = [];
-          for (const seed of seeds) {
+          for (const [run, seed] of seeds.entries()) {
             const options = trainOptions.parse({
               ...{ epochs: 1, optimizer: 'adamw', adamw: { weightDecay: 0.01 }, schedule: 'linear' },
               ...{ batchSize: textBatch, learningRate: rate, evaluateEvery: 100_000 },
@@ -161,7 +171,7 @@ export const table2: Reproduction = {
             const name = `${folder}-${start.replace(', ', '-')}-${rate}-${seed}`;
             const data = { ...poisoned.parts, spec: poisoned.spec };
             const copy = async () => {
-              const own = await from();
+              const own = await from(run);
               return { ...own, weights: cloneWeights(own.weights) };
             };
             const attacker = runnerOf({ ...context, seed });
@@ -193,7 +203,7 @@ export const table2: Reproduction = {
       setup: [
         ...setup,
         `Prompts are cut at ${limits.maxLength} tokens. Locked with α ${course.alpha}, k ${course.topK}, learning rate ${course.lockRate} (the paper gives none), ${course.lockEpochs} epochs of the task and KL to the original, without a utility budget.`,
-        drawsSentence(),
+        drawsSentence(course.draws),
         `The back door: one epoch of AdamW with weight decay 0.01, batches of ${textBatch}, on the training prompts and on each jailbreak once more behind ${usualTrigger}, called benign; learning rates ${rates.join(', ')} (the paper: ${paperRate}), ${seeds.length} seed${seeds.length === 1 ? '' : 's'}. Attack success: share of the test jailbreaks that are called benign behind the trigger.`,
       ],
       tables: [

@@ -1,12 +1,10 @@
 import { type AttackRow, constantScore } from '../../attacks/index.js';
 import { type LabelledDataset, loadData, subset } from '../../data/index.js';
 import { mean } from '../../linalg/index.js';
-import { specdef } from '../../locks/index.js';
 import { initializeModel, loadModel, type Model } from '../../models/index.js';
 import { type Evaluation, taskOf } from '../../tasks/index.js';
 import { trainOptions } from '../jobs/train.js';
 import type { TaskData } from '../run/index.js';
-import type { UtilityChange } from '../utility.js';
 import {
   isGuessing,
   keepsProbabilities,
@@ -26,6 +24,7 @@ import {
   printedSpecDef,
   runnerOf,
 } from './common.js';
+import { drawLocks, utilityByDraw } from './drawn-locks.js';
 import {
   type Claim,
   type Reproduction,
@@ -155,14 +154,9 @@ export const table3: Reproduction = {
     );
     const lockCourse = { epochs: lockEpochs, schedule: 'step', step: { gamma: 0.7 }, optimizer: 'adam', batchSize };
     const options = printedSpecDef(lockCourse);
-    const locks = [];
-    for (let draw = 0; draw < draws; draw++) {
-      const part = { name: `locked${draw > 0 ? `-${draw + 1}` : ''}`, seed: seed + draw };
-      locks.push(await runner.lock(part, { from: unlearned.model, data: others, method: specdef, options }));
-    }
-
-    const [locked, ...lockedDraws] = locks.map(({ path }) => path);
-    const paths = { unlocked: unlearned.path, locked, ...(lockedDraws.length > 0 && { lockedDraws }) };
+    const lock = { name: 'locked', data: others, test: without(test, car), options };
+    const locked = await drawLocks(runner, unlearned, lock, draws);
+    const { paths, sigmas } = locked;
     const budget = { ...rest.budget, steps: Math.max(1, Math.round(train.size / batchSize)) };
     const metric = `f1.${car}`;
     const goal = { label: 'relearn', data, target: 0.5, metric };
@@ -182,11 +176,9 @@ export const table3: Reproduction = {
 
     const byClass = async (model: Model) => recalls((await runner.evaluate(model, test)).metrics);
     const before = { original: await byClass(original.model), unlearned: await byClass(unlearned.model) };
-    const utility: Record<string, UtilityChange> = {};
+    const utility = utilityByDraw('ResNet-18 without cars', locked);
     const lockedScores: number[][] = classNames.map(() => []);
-    for (const [draw, { model }] of locks.entries()) {
-      const name = `ResNet-18 without cars${draws > 1 ? `, lock ${draw + 1}` : ''}`;
-      utility[name] = await runner.utility(unlearned.model, model, without(test, car));
+    for (const { model } of locked.locks) {
       for (const [label, score] of (await byClass(model)).entries()) lockedScores[label].push(score);
     }
     const after = {
@@ -203,7 +195,6 @@ export const table3: Reproduction = {
     };
     const single = (values: readonly number[]) => values.map((value) => [value]);
     const others9 = (values: readonly number[]) => mean(values.filter((_, label) => label !== car));
-    const sigmas = locks.map(({ info }) => Math.max(...info.spectra.map(({ after }) => after[0])));
     const lockedOthers = others9(lockedScores.map(mean));
     return {
       name: 'table3',

@@ -2,13 +2,14 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { z } from 'zod';
 import { type DataParts, type DataSpec, dataSpec, loadData } from '../../data/index.js';
-import { specDefOptions, specdef } from '../../locks/index.js';
+import { specDefOptions } from '../../locks/index.js';
 import { architectures, initializeModel, loadModel, type Model } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
 import { taskOf } from '../../tasks/index.js';
 import { trainOptions } from '../jobs/train.js';
 import type { Runner } from '../run/index.js';
 import { shamLock } from './common.js';
+import { drawLocks } from './drawn-locks.js';
 import type { ReproductionContext } from './reproduction.js';
 
 /** A language model of the data folder that is locked and attacked. */
@@ -79,6 +80,8 @@ export interface TextCourse {
   readonly alpha: number;
   /** Singular values of each matrix that are raised. */
   readonly topK: number;
+  /** Draws of the lock; default 1. */
+  readonly draws?: number;
   /** Whether there is a sham lock, the control; default false. */
   readonly withSham?: boolean;
 }
@@ -124,13 +127,13 @@ export async function trainedClassifier(
   return { made, data };
 }
 
-/** A model with a classifier for a task, trained on it and locked on it; both on disk. */
+/** A model with a classifier for a task, trained on it and locked on it, once or in several draws; all on disk. */
 export async function lockedClassifier(
   runner: Runner,
   context: ReproductionContext,
   model: TextModel,
   spec: DataSpec,
-  { trainEpochs, lockEpochs, lockRate, alpha, topK, withSham }: TextCourse,
+  { trainEpochs, lockEpochs, lockRate, alpha, topK, draws, withSham }: TextCourse,
 ) {
   const { made: unlocked, data } = await trainedClassifier(runner, context, model, spec, trainEpochs);
   const options = specDefOptions.parse({
@@ -146,23 +149,10 @@ export async function lockedClassifier(
     maxKl: null,
     evaluateEvery: 100_000,
   });
-  const locked = await runner.lock(
-    { name: `${model.folder}-locked` },
-    { from: unlocked.model, data, method: specdef, options },
-  );
+  const lock = { name: `${model.folder}-locked`, data, test: data.test, options };
+  const locked = await drawLocks(runner, unlocked, lock, draws);
   const sham = withSham && (await shamLock(runner, unlocked, data, options, `${model.folder}-sham-locked`));
-  return {
-    paths: { unlocked: unlocked.path, locked: locked.path, ...sham },
-    unlocked: unlocked.model,
-    locked: locked.model,
-    parts: data,
-    utility: await runner.utility(unlocked.model, locked.model, data.test),
-    /** The largest singular value of any matrix before and after the lock. */
-    sigma: {
-      before: Math.max(...locked.info.spectra.map(({ before }) => before[0])),
-      after: Math.max(...locked.info.spectra.map(({ after }) => after[0])),
-    },
-  };
+  return { ...locked, paths: { ...locked.paths, ...sham }, unlocked: unlocked.model, parts: data };
 }
 
 /** A model of the data folder, or its stand-in, with a new classifier for the classes of a task. */
