@@ -54,7 +54,7 @@ export class Comparison {
   /** @param base - Rows of the unlocked model and of random weights, the same for all locks. */
   constructor(
     private readonly runner: Runner,
-    private readonly model: Pick<FrontierModel, 'name' | 'label'>,
+    private readonly model: Pick<FrontierModel, 'name' | 'label' | 'locksOf'>,
     private readonly prepared: PreparedModel,
     private readonly own: ModelSettings,
     private readonly base: readonly AttackRow[],
@@ -79,7 +79,8 @@ export class Comparison {
     const { runner, model, prepared, own } = this;
     const { model: from } = prepared.unlocked;
     const name = `${model.name}-${part}`;
-    const draws = await this.#draw(lock, { options, label: facts.method, name });
+    const drawn = `${model.locksOf ?? model.name}-${part}`;
+    const draws = await this.#draw(lock, { options, label: facts.method, name: drawn });
     const made = draws.flatMap(({ made: each }) => each ?? []);
     const diverged = draws.length - made.length;
     const seconds = draws.flatMap(({ part: each }) => runner.seconds[each] ?? []);

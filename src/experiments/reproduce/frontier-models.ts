@@ -16,6 +16,8 @@ export interface FrontierModel {
   readonly label: string;
   /** What it is, what it may do and what an attacker is after, in a sentence. */
   readonly what: string;
+  /** The model whose locks it has, where they differ in the attacker's task alone, so that a run draws them once; default its own. */
+  readonly locksOf?: string;
   /** Whether it takes part only where it is named, since one of its data sets must be made first; default no. */
   readonly onlyNamed?: boolean;
   /** Folders that it reads, within the folder of the data sets. */
@@ -96,7 +98,7 @@ function published(architecture: string, label: string): FrontierModel {
 
 /** MiniLM with a classifier of MRPC, a narrow release, and what an attacker is after. */
 const minilm = (
-  { task, ...about }: Pick<FrontierModel, 'name' | 'label' | 'what' | 'onlyNamed'> & { readonly task: string },
+  { task, ...about }: Omit<FrontierModel, 'reads' | 'prepare'> & { readonly task: string },
   goalOf: Pick<SweepGoal, 'metric' | 'target'>,
 ): FrontierModel => ({
   ...about,
@@ -125,16 +127,25 @@ const minilmOnQqp = minilm(
   { metric, target },
 );
 
-/** Another kind of task: whether a sentence of a film review praises (`tools/movie-reviews.mjs` makes the data set). */
+/** Other kinds of task: whether a sentence of a review praises (`tools/rated-sentences.mjs` makes the data sets). */
+const onRated = (task: string, of: string) => ({
+  what: `MiniLM with a classifier trained on MRPC; the attacker has sentences of ${of}, praise or blame (of those rated for VADER, Hutto and Gilbert 2014).`,
+  task,
+  onlyNamed: true,
+});
+
 const minilmOnReviews = minilm(
-  {
-    name: 'minilm-reviews',
-    label: 'MiniLM, narrow, on reviews',
-    what: 'MiniLM with a classifier trained on MRPC; the attacker has sentences of film reviews, praise or blame (of those rated for VADER, Hutto and Gilbert 2014).',
-    task: 'movie-reviews',
-    onlyNamed: true,
-  },
+  { name: 'minilm-reviews', label: 'MiniLM, narrow, on reviews', ...onRated('movie-reviews', 'film reviews') },
   { target: 0.75 },
+);
+
+/** The same locks, whose settings were chosen with film reviews, on a task that they were not chosen by. */
+const minilmOnProducts = minilm(
+  {
+    ...{ name: 'minilm-products', label: 'MiniLM, narrow, on product reviews', locksOf: 'minilm-reviews' },
+    ...onRated('product-reviews', 'product reviews'),
+  },
+  { target: 0.82 },
 );
 
 /** All models that locks are compared on. */
@@ -144,4 +155,5 @@ export const frontierModels: readonly FrontierModel[] = [
   published('resnet32', 'ResNet-32'),
   minilmOnQqp,
   minilmOnReviews,
+  minilmOnProducts,
 ];

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { attacks } from '../../attacks/index.js';
 import { lockMethods } from '../../locks/index.js';
+import { frontierModels } from './frontier-models.js';
 import {
   attacksNotTried,
   controlsOf,
@@ -29,6 +30,19 @@ it('has the settings of removal that were tried at every scale of a model', () =
     expect(optionsOf(models['minilm-narrow'], 'redistil')).toMatchObject({ a: 0.3 });
   }
   expect(optionsOf(full['minilm-narrow'], 'erase')).toMatchObject({ steps: 800 });
+});
+
+it('has the same locks for models that share them', () => {
+  for (const models of Object.values(frontierSettings) as Readonly<Record<string, ModelSettings>>[]) {
+    for (const { name, locksOf } of frontierModels) {
+      if (locksOf === undefined || !models[name]) continue;
+      const drawn = ({ locks, draws, limit, testLimit, training }: ModelSettings) => ({
+        ...{ locks, draws, limit, testLimit, training },
+      });
+      expect(drawn(models[name])).toEqual(drawn(models[locksOf]));
+    }
+  }
+  expect(frontierModels.filter(({ locksOf }) => locksOf !== undefined)).not.toHaveLength(0);
 });
 
 it('attacks each of three draws twice', () => {

@@ -1,9 +1,10 @@
-// Writes the sentences of film reviews that were rated for VADER (Hutto and Gilbert, 2014) as a data set of two classes, which the
-// frontier's MiniLM is attacked with: a task that has nothing to do with the one it is released for.
+// Writes the sentences of reviews that were rated for VADER (Hutto and Gilbert, 2014) as a data set of two classes, which the
+// frontier's MiniLM is attacked with: tasks that have nothing to do with the one it is released for.
 //
-//   The file lies in the source distribution of vaderSentiment 3.3.2 (MIT) on PyPI,
-//   additional_resources/hutto_ICWSM_2014.tar.gz, hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt
-//   node tools/movie-reviews.mjs movieReviewSnippets_GroundTruth.txt data/movie-reviews
+//   The files lie in the source distribution of vaderSentiment 3.3.2 (MIT) on PyPI, additional_resources/hutto_ICWSM_2014.tar.gz,
+//   folder hutto_ICWSM_2014
+//   node tools/rated-sentences.mjs movieReviewSnippets_GroundTruth.txt data/movie-reviews
+//   node tools/rated-sentences.mjs amazonReviewSnippets_GroundTruth.txt data/product-reviews
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -12,7 +13,7 @@ const clear = 0.5;
 
 const [source, folder] = process.argv.slice(2);
 if (!source || !folder) {
-  console.error('usage: node tools/movie-reviews.mjs movieReviewSnippets_GroundTruth.txt FOLDER');
+  console.error('usage: node tools/rated-sentences.mjs GROUND_TRUTH.txt FOLDER');
   process.exit(2);
 }
 const rows = new Map();
