@@ -16,6 +16,11 @@ export function share(value: number): string {
   return Number.isFinite(value) ? `${(100 * value).toFixed(1)} %` : '–';
 }
 
+/** `1 seed`, `3 seeds`. */
+export function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
+
 /** One point of accuracy, with room for the rounding of a difference of two shares. */
 const onePoint = 0.01 + 1e-9;
 
@@ -89,7 +94,7 @@ export function preventsAtSetting(
   locked: Ended,
 ): Claim {
   const text = `With ${setting}, the unlocked model learns ${task} and the locked one does not.`;
-  const finding = `unlocked ${inWords(unlocked)}, locked ${inWords(locked)}, guessing ${share(guessing)}; n = ${unlocked.scores.length} seeds`;
+  const finding = `unlocked ${inWords(unlocked)}, locked ${inWords(locked)}, guessing ${share(guessing)}; n = ${counted(unlocked.scores.length, 'seed')}`;
   return { text, source, ...judgeGain({ unlocked: unlocked.scores, locked: locked.scores, guessing }, finding) };
 }
 
@@ -113,7 +118,7 @@ export function preventsAtAllRates(
   const [unlocked, locked] = [best('unlocked'), best('locked')];
   const seeds = cells.unlocked[0]?.ours.length ?? 0;
   const diverged = cells.locked.filter(({ diverged = 0 }) => diverged > 0).length;
-  const finding = `best of ${cells.unlocked.length} rates, ${metric}: unlocked ${share(unlocked)}, locked ${share(locked)}, guessing ${share(guessing)}; n = ${seeds} seed${seeds === 1 ? '' : 's'}, ${pairs} test pairs${diverged > 0 ? `; the locked model diverged at ${diverged} of them` : ''}`;
+  const finding = `best of ${cells.unlocked.length} rates, ${metric}: unlocked ${share(unlocked)}, locked ${share(locked)}, guessing ${share(guessing)}; n = ${counted(seeds, 'seed')}, ${pairs} test pairs${diverged > 0 ? `; the locked model diverged at ${diverged} of them` : ''}`;
   const text = `At none of the learning rates the locked model learns ${task}, where the unlocked one does.`;
   if (isGuessing(unlocked, guessing, pairs)) {
     return {
@@ -144,7 +149,7 @@ export function preventsAtAnyRate({ task, rows, guessing, metric }: ResultAttack
   if (!unlocked || !locked) return { text, source, verdict: 'unmeasured', finding: 'not attacked' };
   const at = (row: AttackRow) =>
     `${share(mean(scores(row)))} (${row.optimizer} at ${row.result.learningRate.toPrecision(1)})`;
-  const finding = `${metric}: unlocked ${at(unlocked)}, locked ${at(locked)}; n = ${scores(locked).length} seeds`;
+  const finding = `${metric}: unlocked ${at(unlocked)}, locked ${at(locked)}; n = ${counted(scores(locked).length, 'seed')}`;
   return { text, source, ...judgeGain({ unlocked: scores(unlocked), locked: scores(locked), guessing }, finding) };
 }
 
@@ -159,7 +164,7 @@ export function preventsAtBest({ task, score, metric }: ResultAttack, source: st
     return `${share(center)} (${row.trains ? how : row.use})`;
   };
   const least = constant === undefined ? best(floor) : `${share(constant)} (always the same answer)`;
-  const numbers = `${metric}: unlocked ${best(unlocked)}, locked ${best(locked)}, floor ${least}, n = ${value.n} seeds`;
+  const numbers = `${metric}: unlocked ${best(unlocked)}, locked ${best(locked)}, floor ${least}, n = ${counted(value.n, 'seed')}`;
   const { ratio, low = 0, high = 0 } = value;
   const advantage = `attacker's advantage ${ratio.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)}); ${numbers}`;
   switch (verdictOf(score)) {

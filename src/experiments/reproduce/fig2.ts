@@ -1,4 +1,5 @@
 import { type Figure2Name, figure2Names } from '../../theory/index.js';
+import { counted } from './claims.js';
 import { nothingFound } from './common.js';
 import {
   type Cell,
@@ -69,7 +70,7 @@ export const fig2: Reproduction = {
       setup: [
         'MLP 4–8–8–8–4 with ReLU; CNN of two 3×3 convolutions (padding 1, 4 channels) on a 2×2 map and linear layers 16–8–4, tanh; the transformer of Appendix A.2 (sequence 2, width 4, hidden 8, one head, ReLU, η = ½, no layer norm). Xavier uniform weights, biases 0.',
         `64 Gaussian inputs of dimension 4 (two such tokens for the transformer), Gaussian targets of dimension 4 (a token), mean squared error. Every weight matrix is multiplied so that its σ_max is what the axis says.`,
-        `Steps of Adam at 1e-3 on all examples until the loss is that of the best constant answer, ${budget.toLocaleString('en-US')} at most; ${seeds.length} seeds. The paper gives no such level.`,
+        `Steps of Adam at 1e-3 on all examples until the loss is that of the best constant answer, ${budget.toLocaleString('en-US')} at most; ${counted(seeds.length, 'seed')}. The paper gives no such level.`,
         'Balanced, outputs kept: of all ways to write the network with positive factors at ReLU units (those of whole layers with a product of 1 among them) and with any matrix between queries and keys or values and outputs, that with the shortest weights. Every output stays. Behind tanh nothing is free.',
         'Rescaled, outputs scaled: the attack "rescale" towards the σ_max that the matrices began with. Of the MLP all layers are free, of the CNN the last one, of the transformer, where pairs have one σ_max, none. All outputs are multiplied by one factor: a classifier keeps its decisions by that, these regressors do not keep their function.',
       ],

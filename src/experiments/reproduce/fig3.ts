@@ -1,5 +1,5 @@
 import { loadData } from '../../data/index.js';
-import { keepsProbabilities, keepsUtility, preventsAtAllRates } from './claims.js';
+import { counted, keepsProbabilities, keepsUtility, preventsAtAllRates } from './claims.js';
 import { cellOf, drawsSentence, endings, runnerOf } from './common.js';
 import { sigmaInWords, utilityByDraw } from './drawn-locks.js';
 import { guessingOf, type PairTask, pairTasks } from './pair-tasks.js';
@@ -109,9 +109,7 @@ export const fig3: Reproduction = {
           cells[which].push(cellOf(endings(rows, which, guessing)));
         }
       }
-      courses.push(
-        `${steps} steps of ${label} (${train.size} pairs, ${seeds.length} seed${seeds.length === 1 ? '' : 's'})`,
-      );
+      courses.push(`${steps} steps of ${label} (${train.size} pairs, ${counted(seeds.length, 'seed')})`);
       const title = metric === 'accuracy' ? 'accuracy' : 'F1';
       tables.push({
         title: `${label} after training, by learning rate`,

@@ -11,6 +11,7 @@ import { initializeModel } from '../../models/index.js';
 import { optimizers as optimizerEntries } from '../../training/index.js';
 import {
   accuracy,
+  counted,
   keepsProbabilities,
   keepsUtility,
   preventsAtAnyRate,
@@ -304,7 +305,7 @@ export const fig4: Reproduction = {
       setup: [
         `Two convolutions and four linear layers on 3×32×32 images; trained on ${mnist.train.size} MNIST images for ${epochs} epochs with Adadelta, learning rate 1, falling by 0.7 each epoch, locked with the same course, α 0.5, k 1, as printed and without a utility budget${locks?.alsoBudgeted ? ', and once more within the budget that locks have by default' : ''}. The largest σ1 after the lock, one a draw: ${sigmas.join('; ')}. MNIST accuracy: ${onMnist.join('; ')} (the paper: 99 % and 99 %).`,
         drawsSentence(locks?.draws),
-        `Attacks: CIFAR-10, ${train.size} training images (of lossy copies, see the data's README), ${steps} steps of ${batchSize}, constant learning rate, ${budget.seeds.length} seeds; the paper shows curves and no numbers.${given.length > 0 ? " First at the paper's own learning rates, which it chose as the largest that train its unlocked model (it gives none for L-BFGS and natural gradient)." : ''} Then at the largest that trains ours, chosen as the paper did: of those that a search tried${trialEpochs ? ` (trials of ${budget.searchSteps} steps)` : ''}, with each optimizer, the largest whose runs of ${steps} steps end half of the way from guessing to the best score, on average over the seeds of the search.${context.sweep === 'none' ? '' : ' Then the best of the search.'}`,
+        `Attacks: CIFAR-10, ${train.size} training images (of lossy copies, see the data's README), ${steps} steps of ${batchSize}, constant learning rate, ${counted(budget.seeds.length, 'seed')}; the paper shows curves and no numbers.${given.length > 0 ? " First at the paper's own learning rates, which it chose as the largest that train its unlocked model (it gives none for L-BFGS and natural gradient)." : ''} Then at the largest that trains ours, chosen as the paper did: of those that a search tried${trialEpochs ? ` (trials of ${budget.searchSteps} steps)` : ''}, with each optimizer, the largest whose runs of ${steps} steps end half of the way from guessing to the best score, on average over the seeds of the search.${context.sweep === 'none' ? '' : ' Then the best of the search.'}`,
         `Evaluations of the gradient in one step: ${evaluations.join(', ')}.`,
         `K-FAC is not in the paper's figure, whose Kronecker factorization is PSGD's. ${optimizers.some(({ name }) => name === notOfPaper) ? 'It stands here since it takes fresh weights of such networks to a score in fewer steps than AdamW: without it the floor looks worse than it is.' : 'It is tried at the scales medium and paper, with their sweep.'}`,
       ],

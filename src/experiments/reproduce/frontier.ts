@@ -1,5 +1,6 @@
 import { lockMethods } from '../../locks/index.js';
 import { InputError } from '../../registry/index.js';
+import { counted } from './claims.js';
 import { runnerOf } from './common.js';
 import { claimsOf } from './frontier-claims.js';
 import { Comparison, planOf } from './frontier-comparison.js';
@@ -78,7 +79,7 @@ export const frontier: Reproduction = {
 
 function setupOf({ budget: { steps, batchSize, seeds }, optimizers, draws }: ModelSettings, target: number): string {
   const among = optimizers.map(({ name }) => name).join(' and ');
-  return `${draws.length} draws of each lock; attacks of at most ${steps} steps of ${batchSize}, ${among} at the best rate of a search, ${seeds.length} seed${seeds.length === 1 ? '' : 's'}; the cost is steps to a score of ${Math.round(100 * target)} %`;
+  return `${draws.length} draws of each lock; attacks of at most ${steps} steps of ${batchSize}, ${among} at the best rate of a search, ${counted(seeds.length, 'seed')}; the cost is steps to a score of ${Math.round(100 * target)} %`;
 }
 
 function attacksInWords({ attacks }: ModelSettings): string {

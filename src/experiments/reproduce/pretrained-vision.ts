@@ -1,7 +1,15 @@
 import { loadData, subset } from '../../data/index.js';
 import { specDefOptions } from '../../locks/index.js';
 import type { UtilityChange } from '../utility.js';
-import { accuracy, keepsProbabilities, keepsUtility, preventsAtAnyRate, preventsAtBest, share } from './claims.js';
+import {
+  accuracy,
+  counted,
+  keepsProbabilities,
+  keepsUtility,
+  preventsAtAnyRate,
+  preventsAtBest,
+  share,
+} from './claims.js';
 import { assessed, drawsSentence, examplesOf, judgedExamples, runnerOf } from './common.js';
 import { drawLocks, utilityByDraw } from './drawn-locks.js';
 import {
@@ -171,7 +179,7 @@ export const pretrainedVision: Reproduction = {
         `Published CIFAR-10 ResNets (Idelbayev), locked with SpecDef: α ${lock.alpha}, k ${lock.topK}, AdamW 1e-3, retain loss cross entropy plus KL to the original on ${cifar.train.size} CIFAR-10 training images (of lossy copies, see the data's README), at most ${lockSteps} steps, stopped before 1 point of accuracy is lost on ${cifar.validation.size} held-out images. No budget on KL: the running statistics of batch norm move to these copies of the images, which alone costs 0.2 to 0.3 nats.`,
         ...raised.map((text) => `${text}.`),
         drawsSentence(draws),
-        `Attacks: Fashion-MNIST as 3×32×32 images, ${steps} steps of ${rest.budget.batchSize}, constant learning rate, with all training images drawn (at most ${limit ?? 'all'}) and with ${perClass} of each class; ${rest.budget.seeds.length} seeds, the same trials and steps for all starting points, a new classifier only as far as training makes one.`,
+        `Attacks: Fashion-MNIST as 3×32×32 images, ${steps} steps of ${rest.budget.batchSize}, constant learning rate, with all training images drawn (at most ${limit ?? 'all'}) and with ${perClass} of each class; ${counted(rest.budget.seeds.length, 'seed')}, the same trials and steps for all starting points, a new classifier only as far as training makes one.`,
       ],
       tables: [
         {

@@ -2,7 +2,7 @@ import { type AttackRow, scores } from '../../attacks/index.js';
 import { loadData } from '../../data/index.js';
 import { mean, ratioInterval } from '../../linalg/index.js';
 import { tasks } from '../../tasks/index.js';
-import { share } from './claims.js';
+import { counted, share } from './claims.js';
 import { runnerOf } from './common.js';
 import { guessingOf, pairTasks } from './pair-tasks.js';
 import {
@@ -151,7 +151,7 @@ export const releases: Reproduction = {
       scale,
       setup: [
         `Rich release: ${model.label} as it is published, which gives embeddings. Narrow release: the same model trained for ${trainEpochs} epochs on ${mrpc.limit ?? 'all'} pairs of MRPC, which gives two logits. Neither is locked.`,
-        `Outputs alone and hidden layers: a logistic regression on them, or on those of each text alone (u, v, |u − v|, u ∘ v); which of the two, and its penalty, by cross-validation. Fine-tuned: ${attackEpochs} epoch${attackEpochs === 1 ? '' : 's'} of AdamW at the best learning rate of a search, batches of ${textBatch}, at most ${attackLimit} pairs of each task, ${rest.budget.seeds.length} seeds (the paper's rate: ${textRate}). Texts are cut at ${maxLength} tokens.`,
+        `Outputs alone and hidden layers: a logistic regression on them, or on those of each text alone (u, v, |u − v|, u ∘ v); which of the two, and its penalty, by cross-validation. Fine-tuned: ${counted(attackEpochs, 'epoch')} of AdamW at the best learning rate of a search, batches of ${textBatch}, at most ${attackLimit} pairs of each task, ${counted(rest.budget.seeds.length, 'seed')} (the paper's rate: ${textRate}). Texts are cut at ${maxLength} tokens.`,
       ],
       tables: [
         {
@@ -181,7 +181,7 @@ function worthOfOutputs(kind: string, task: string, rows: readonly AttackRow[], 
     : `A narrow release keeps its worth in the weights: for ${task} its outputs alone give at most a quarter of what fine-tuning gains.`;
   const source = 'weightlock';
   const { ratio, low, high, n } = ratioInterval(outputs, weights);
-  const gains = `outputs ${share(mean(outputs))} above guessing, fine-tuning ${share(mean(weights))}, n = ${n} seeds`;
+  const gains = `outputs ${share(mean(outputs))} above guessing, fine-tuning ${share(mean(weights))}, n = ${counted(n, 'seed')}`;
   if (low === undefined || high === undefined) {
     return { text, source, verdict: 'unmeasured', finding: `fine-tuning cannot be told from guessing: ${gains}` };
   }

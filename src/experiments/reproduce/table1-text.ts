@@ -2,7 +2,14 @@ import { type AttackOptimizer, attacksOfSuite } from '../../attacks/index.js';
 import { loadData } from '../../data/index.js';
 import type { Evaluation } from '../../tasks/index.js';
 import type { UtilityChange } from '../utility.js';
-import { keepsProbabilities, keepsUtility, preventsAtAnyRate, preventsAtBest, preventsAtSetting } from './claims.js';
+import {
+  counted,
+  keepsProbabilities,
+  keepsUtility,
+  preventsAtAnyRate,
+  preventsAtBest,
+  preventsAtSetting,
+} from './claims.js';
 import { assessed, cellOf, drawsSentence, endings, runnerOf } from './common.js';
 import { sigmaInWords, utilityByDraw } from './drawn-locks.js';
 import { guessingOf, pairTasks } from './pair-tasks.js';
@@ -220,7 +227,7 @@ export const table1Text: Reproduction = {
         ...setup,
         `A new classifier; trained for ${course.trainEpochs} epochs of MRPC with AdamW ${textRate}, weight decay 0.01, falling linearly, batches of ${textBatch}; locked for ${course.lockEpochs} epochs with the same course, α ${course.alpha}, k ${course.topK}, learning rate ${course.lockRate} (the paper gives none), retain loss of the task and KL to the original, without a utility budget. Texts are cut at ${maxLength} tokens.`,
         drawsSentence(course.draws),
-        `Attacks: ${attackEpochs} epoch${attackEpochs === 1 ? '' : 's'} over at most ${attackLimit} pairs of each task, ${rest.budget.seeds.length} seeds${!withSweep ? ", at the paper's one setting and without a search. GLUE's validation texts are the test texts." : `, the same trials and steps for the unlocked model, the locked one, the locked one with its raised singular values clipped or its symmetries canonicalized (heads balanced, gains of norms folded: exact), a sham-locked one (all of the lock's training without its push on singular values), and random weights; frozen use beside them, of the pair or of each text alone (u, v, |u − v|, u ∘ v), by cross-validation. GLUE's validation texts are the test texts.`}`,
+        `Attacks: ${counted(attackEpochs, 'epoch')} over at most ${attackLimit} pairs of each task, ${counted(rest.budget.seeds.length, 'seed')}${!withSweep ? ", at the paper's one setting and without a search. GLUE's validation texts are the test texts." : `, the same trials and steps for the unlocked model, the locked one, the locked one with its raised singular values clipped or its symmetries canonicalized (heads balanced, gains of norms folded: exact), a sham-locked one (all of the lock's training without its push on singular values), and random weights; frozen use beside them, of the pair or of each text alone (u, v, |u − v|, u ∘ v), by cross-validation. GLUE's validation texts are the test texts.`}`,
       ],
       tables: [
         {

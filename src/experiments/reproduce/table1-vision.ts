@@ -4,6 +4,7 @@ import { initializeModel } from '../../models/index.js';
 import type { UtilityChange } from '../utility.js';
 import {
   accuracy,
+  counted,
   keepsProbabilities,
   keepsUtility,
   preventsAtAnyRate,
@@ -231,8 +232,8 @@ export const table1Vision: Reproduction = {
         drawsSentence(locks?.draws),
         ...used,
         context.sweep === 'none'
-          ? `Attacks: ${attackEpochs} epochs over at most ${attackLimit ?? 'all'} images of each task at the paper's one setting, ${rest.budget.seeds.length} seeds; no search.`
-          : `Attacks: ${attackEpochs} epoch${attackEpochs === 1 ? '' : 's'} over at most ${attackLimit ?? 'all'} images of each task, batches of 32, constant learning rate; the best of a sweep over ${names(optimizers)}${searchEpochs ? ` (trials of ${searchEpochs} epoch${searchEpochs === 1 ? '' : 's'})` : ''}, ${rest.budget.seeds.length} seeds, same trials and steps for the unlocked model, the locked one, the locked one with its raised singular values clipped, its layers rescaled, ${reset ? 'both, or with its last layers drawn anew' : 'or both'} (${adaptiveOptimizers === undefined ? 'all optimizers' : 'AdamW alone'}), and random weights; frozen use beside them.`,
+          ? `Attacks: ${attackEpochs} epochs over at most ${attackLimit ?? 'all'} images of each task at the paper's one setting, ${counted(rest.budget.seeds.length, 'seed')}; no search.`
+          : `Attacks: ${counted(attackEpochs, 'epoch')} over at most ${attackLimit ?? 'all'} images of each task, batches of 32, constant learning rate; the best of a sweep over ${names(optimizers)}${searchEpochs ? ` (trials of ${counted(searchEpochs, 'epoch')})` : ''}, ${counted(rest.budget.seeds.length, 'seed')}, same trials and steps for the unlocked model, the locked one, the locked one with its raised singular values clipped, its layers rescaled, ${reset ? 'both, or with its last layers drawn anew' : 'or both'} (${adaptiveOptimizers === undefined ? 'all optimizers' : 'AdamW alone'}), and random weights; frozen use beside them.`,
       ],
       tables: [
         {

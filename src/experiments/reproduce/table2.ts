@@ -7,7 +7,7 @@ import { cloneWeights, type Model } from '../../models/index.js';
 import { trainOptions } from '../jobs/train.js';
 import type { Runner } from '../run/index.js';
 import type { UtilityChange } from '../utility.js';
-import { keepsProbabilities, keepsUtility, share } from './claims.js';
+import { counted, keepsProbabilities, keepsUtility, share } from './claims.js';
 import { drawsSentence, runnerOf } from './common.js';
 import { sigmaInWords, utilityByDraw } from './drawn-locks.js';
 import {
@@ -204,7 +204,7 @@ export const table2: Reproduction = {
         ...setup,
         `Prompts are cut at ${limits.maxLength} tokens. Locked with α ${course.alpha}, k ${course.topK}, learning rate ${course.lockRate} (the paper gives none), ${course.lockEpochs} epochs of the task and KL to the original, without a utility budget.`,
         drawsSentence(course.draws),
-        `The back door: one epoch of AdamW with weight decay 0.01, batches of ${textBatch}, on the training prompts and on each jailbreak once more behind ${usualTrigger}, called benign; learning rates ${rates.join(', ')} (the paper: ${paperRate}), ${seeds.length} seed${seeds.length === 1 ? '' : 's'}. Attack success: share of the test jailbreaks that are called benign behind the trigger.`,
+        `The back door: one epoch of AdamW with weight decay 0.01, batches of ${textBatch}, on the training prompts and on each jailbreak once more behind ${usualTrigger}, called benign; learning rates ${rates.join(', ')} (the paper: ${paperRate}), ${counted(seeds.length, 'seed')}. Attack success: share of the test jailbreaks that are called benign behind the trigger.`,
       ],
       tables: [
         { title: 'Before an attack', columns: ['F1', 'attack success', 'over-refusal (XSTest)'], rows: before },
@@ -350,7 +350,7 @@ function holdsAgainst(
       .reduce((a, b) => (b.both > a.both ? b : a));
   const [unlocked, locked] = [best(['unlocked']), best(starts)];
   const text = `A back door can be trained into the unlocked classifier ${when}, and not into the locked one.`;
-  const finding = `unlocked F1 ${share(unlocked.f1)}, attack success ${share(unlocked.asr)}; locked F1 ${share(locked.f1)}, attack success ${share(locked.asr)}; n = ${injected.unlocked[0].length} seeds`;
+  const finding = `unlocked F1 ${share(unlocked.f1)}, attack success ${share(unlocked.asr)}; locked F1 ${share(locked.f1)}, attack success ${share(locked.asr)}; n = ${counted(injected.unlocked[0].length, 'seed')}`;
   if (unlocked.both < opened) {
     return { text, source: from, verdict: 'unmeasured', finding: `the unlocked model takes no back door: ${finding}` };
   }

@@ -6,6 +6,7 @@ import { type Evaluation, taskOf } from '../../tasks/index.js';
 import { trainOptions } from '../jobs/train.js';
 import type { TaskData } from '../run/index.js';
 import {
+  counted,
   isGuessing,
   keepsProbabilities,
   preventsAtAnyRate,
@@ -204,7 +205,7 @@ export const table3: Reproduction = {
         `ResNet-18 with torchvision's ImageNet stem on CIFAR-10, ${train.size} training images (of lossy copies, see the data's README), ${test.size} test images.`,
         `Original: ${trainEpochs} epochs of AdamW, learning rate 1e-3, cosine (the paper takes published weights). Unlearned: ${unlearnEpochs} more epochs without cars, the same course (the paper trains on without them, and gives neither epochs nor rate). SpecDef: ${lockEpochs} epochs of the lock on the unlearned model, retain loss without cars, α 0.5, k 1, Adam 1e-3 falling by 0.7 each epoch, as printed and without a utility budget; σ1 rose to ${sigmas.map((sigma) => sigma.toFixed(0)).join(', ')} at most.`,
         drawsSentence(draws),
-        `Relearning attack: one epoch over all classes (${budget.steps} steps of ${batchSize}) of SGD at learning rate 0.1, as in the paper, ${budget.seeds.length} seeds${context.sweep === 'none' ? '; no search' : `; beside it the best of a sweep over ${optimizers.map(({ name }) => name).join(', ')}`}, scored by the F1 of the class car.`,
+        `Relearning attack: one epoch over all classes (${budget.steps} steps of ${batchSize}) of SGD at learning rate 0.1, as in the paper, ${counted(budget.seeds.length, 'seed')}${context.sweep === 'none' ? '; no search' : `; beside it the best of a sweep over ${optimizers.map(({ name }) => name).join(', ')}`}, scored by the F1 of the class car.`,
       ],
       tables: [
         {
