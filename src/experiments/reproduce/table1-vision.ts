@@ -87,10 +87,10 @@ const settings: SettingsByScale<Settings> = {
     targets: { cifar10: 0.25, kmnist: 0.4, 'fashion-mnist': 0.6 },
   },
   medium: {
-    // What eight hours have room for: the epochs are the paper's, on a part of the images.
-    limit: 16_000,
-    attackLimit: 10_000,
-    testLimit: 2000,
+    // The epochs are the paper's, on a part of the images, so that two hours and not eight are needed.
+    limit: 8000,
+    attackLimit: 3200,
+    testLimit: 1000,
     epochs: 10,
     locks: { draws: 3, alsoBudgeted: true, withSham: true },
     attackEpochs: 10,
@@ -99,8 +99,8 @@ const settings: SettingsByScale<Settings> = {
     attackNames: attacksOfMedium,
     budget: { batchSize: 32, searchSeeds: [11], seeds: [1, 2, 3], evaluationSpacing: 2, refine: false },
     optimizers: [{ name: 'adamw', decades: [-3, -4, -2] }],
-    // The two of the paper's three that eight hours have room for.
-    targets: { cifar10: 0.5, kmnist: 0.8 },
+    // The one of the paper's three that the unlocked model learns least of at the paper's learning rate.
+    targets: { cifar10: 0.35 },
   },
   paper: {
     epochs: 10,
