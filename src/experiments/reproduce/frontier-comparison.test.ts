@@ -5,7 +5,7 @@ import { initializeModel } from '../../models/index.js';
 import { DivergedError } from '../../training/index.js';
 import { silentProgress } from '../progress.js';
 import type { Runner } from '../run/index.js';
-import { Comparison, planOf } from './frontier-comparison.js';
+import { Comparison, planOf, worthNothing } from './frontier-comparison.js';
 import type { PreparedModel } from './frontier-models.js';
 import type { ModelSettings } from './frontier-settings.js';
 
@@ -14,7 +14,7 @@ const spec = dataSpec.parse({ classes, limit: 20, testLimit: 10 });
 const loaded = loadData(spec);
 
 /** Six seeds, a little apart. */
-function row(start: string, score: number, measure: 'score' | 'cost' = 'score'): AttackRow {
+function row(start: string, score: number, measure: 'score' | 'cost' = 'score', attack = 'fine-tune'): AttackRow {
   const trials = [1, 2, 3, 4, 5, 6].map((seed): Trial => {
     const curve = [{ step: 8, score: score + 0.001 * seed }];
     const spent = { steps: 8, samples: 8, flops: 1000 };
@@ -35,7 +35,7 @@ function row(start: string, score: number, measure: 'score' | 'cost' = 'score'):
     ...{ start: { kind: 'model', path: 'm' }, optimizer: { name: 'adamw' }, data: spec, steps: 8, batchSize: 1 },
     budget: { decades: [0], searchSeeds: [], seeds: [] },
   });
-  const facts = factsOf(attacks.get('fine-tune'), starts.get(start));
+  const facts = factsOf(attacks.get(attack), starts.get(start));
   return {
     ...facts,
     composition,
@@ -134,4 +134,17 @@ it('takes out the fresh numbers of a lock that mixed some in, by the share that 
   expect(mixed.budgets[0].setting).toMatchObject({ data: spec, retain: kept });
   expect(plan({ method: 'erase' }).attacks).toEqual(['fine-tune', 'clip']);
   expect(plan({ method: 'erase' }).transforms).toMatchObject({ clip: { topK: 7 } });
+});
+
+it('finds weights worthless where random ones do as well, or the outputs alone, and says what reached what', () => {
+  const random = row('random weights', 0.55);
+  expect(worthNothing('CNN', [row('unlocked', 0.9), random])).toBeUndefined();
+  expect(worthNothing('CNN', [row('unlocked', 0.55), random])).toBe(
+    'No lock of CNN was drawn, as its weights are worth nothing to this attacker: fine-tuning, adamw, 55.4 %, cannot be told from fine-tuning, adamw, 55.4 %.',
+  );
+  const outputs = (score: number) => row('unlocked', score, 'score', 'frozen');
+  expect(worthNothing('CNN', [row('unlocked', 0.9), random, outputs(0.7)])).toBeUndefined();
+  expect(worthNothing('CNN', [row('unlocked', 0.9), random, outputs(0.9)])).toContain('cannot be told from frozen use');
+  // Of what was not attacked nothing is known.
+  expect(worthNothing('CNN', [random])).toBeUndefined();
 });

@@ -3,6 +3,7 @@ import {
   type AttackRow,
   attackersAdvantage,
   costs,
+  isMeasured,
   knownOptions,
   type Measure,
   measuredTrials,
@@ -17,6 +18,7 @@ import type { AttackPlan } from '../jobs/attack-plan.js';
 import { kindOf } from '../recommend/model-kind.js';
 import type { LockedInfo, MadeModel, Runner } from '../run/index.js';
 import type { UtilityChange } from '../utility.js';
+import { share } from './claims.js';
 import type { FrontierModel, PreparedModel } from './frontier-models.js';
 import {
   type FrontierControl,
@@ -47,6 +49,26 @@ export function planOf(
   const tried = own.mixed ? [...new Set([...attacks, unmixTransform.name])] : attacks;
   const transforms = { ...freeTransforms(tried), ...known };
   return { ...sweep({ ...goal, label, retain }, optimizers, budget, { attacks: tried, transforms }), trained: known };
+}
+
+/**
+ * Says that the weights of a model are worth nothing to an attacker: its best attack cannot be told from the best of random weights and of
+ * the outputs of the model, which whoever locks it publishes all the same. Undefined where they are worth something.
+ *
+ * @param rows - Of attacks on the unlocked model and on random weights.
+ */
+export function worthNothing(label: string, rows: readonly AttackRow[]): string | undefined {
+  const sides = rows.flatMap((row): AttackRow[] => {
+    if (row.countsAs === 'unlocked') return [row, { ...row, countsAs: 'locked' }];
+    // Of what was not locked only the outputs count as nothing.
+    return [row.countsAs === 'nothing' ? { ...row, countsAs: 'floor' } : row];
+  });
+  const found = (['score', 'cost'] as const).flatMap((measure) => attackersAdvantage(sides, measure) ?? []);
+  if (found.length === 0 || found.some(isMeasured)) return undefined;
+  const score = found.find(({ measure }) => measure === 'score');
+  const reached = score && [score.unlocked, score.floor].map((row) => `${inWords(row)}, ${share(mean(scores(row)))}`);
+  const numbers = reached ? `: ${reached[0]}, cannot be told from ${reached[1]}` : '';
+  return `No lock of ${label} was drawn, as its weights are worth nothing to this attacker${numbers}.`;
 }
 
 /** Draws one lock, and attacks the draws together. */
@@ -93,7 +115,7 @@ export class Comparison {
     if (first === undefined) return { ...about, lost: [], kl: [], attack: '–' };
     const changes: UtilityChange[] = [];
     for (const { model: locked } of made) changes.push(await runner.utility(from, locked, prepared.data.test));
-    const targets = { locked: first, ...(others.length > 0 && { lockedDraws: others }) };
+    const targets = { locked: first, ...(others.length > 0 && { lockedDraws: others }), head: prepared.head };
     const { rows } = await runner.attack(targets, { ...planOf(prepared, own, name, lock), from: ['locked'] });
     const all = [...this.base, ...rows];
     const [score, cost] = [attackersAdvantage(all, 'score'), attackersAdvantage(all, 'cost')];

@@ -1,12 +1,13 @@
 import { type DataSpec, dataSpec, loadData } from '../../data/index.js';
-import { initializeModel } from '../../models/index.js';
+import { type HeadNeed, initializeModel } from '../../models/index.js';
+import { tasks } from '../../tasks/index.js';
 import { trainOptions } from '../jobs/train.js';
 import type { MadeModel, Runner, TaskData } from '../run/index.js';
 import { examplesOf } from './common.js';
 import { pairTasks } from './pair-tasks.js';
 import type { ReproductionContext } from './reproduction.js';
 import type { SweepGoal } from './sweep.js';
-import { textsOf, trainedClassifier } from './text-models.js';
+import { releasedAsIs, type TextModel, textsOf, trainedClassifier } from './text-models.js';
 
 /** A model that locks are compared on, with its two tasks. */
 export interface FrontierModel {
@@ -47,6 +48,8 @@ export interface PreparedModel {
   readonly data: TaskData & { readonly test: NonNullable<TaskData['test']>; readonly spec: DataSpec };
   /** The unauthorized task. */
   readonly goal: Omit<SweepGoal, 'label'>;
+  /** The head that it needs, where it is not the model's own: drawn anew. */
+  readonly head?: HeadNeed;
   /** Another task that an attacker may be after, for locks that need one; never the one it is judged on. */
   readonly proxy?: DataSpec;
 }
@@ -96,15 +99,24 @@ function published(architecture: string, label: string): FrontierModel {
   };
 }
 
-/** MiniLM with a classifier of MRPC, a narrow release, and what an attacker is after. */
-const minilm = (
-  { task, ...about }: Omit<FrontierModel, 'reads' | 'prepare'> & { readonly task: string },
+const minilm: TextModel = { label: 'MiniLM', folder: 'all-minilm-l6-v2' };
+const smollm2: TextModel = { label: 'SmolLM2', folder: 'smollm2-135m-instruct' };
+
+/** What is said of a model of texts that locks are compared on. */
+type TextFrontier = Omit<FrontierModel, 'reads' | 'prepare'> & {
+  /** The attacker's data set. */
+  readonly task: string;
+};
+
+/** A language model with a classifier of MRPC, a narrow release, and what an attacker is after. */
+const narrow = (
+  model: TextModel,
+  { task, ...about }: TextFrontier,
   goalOf: Pick<SweepGoal, 'metric' | 'target'>,
 ): FrontierModel => ({
   ...about,
-  reads: ['models/all-minilm-l6-v2', 'mrpc', task, 'qnli'],
+  reads: [`models/${model.folder}`, 'mrpc', task, 'qnli'],
   async prepare(runner, context, { limit, testLimit, attackLimit = 1500, attackTests, training = 1 }) {
-    const model = { label: 'MiniLM', folder: 'all-minilm-l6-v2' };
     const texts = (name: string, limits: { limit?: number; testLimit?: number }) =>
       textsOf(context, model, name, { maxLength: 96, ...limits });
     const spec = texts('mrpc', { limit, testLimit });
@@ -114,10 +126,30 @@ const minilm = (
   },
 });
 
+/** A sentence encoder as it is published, a rich release: its owner keeps the embeddings of MRPC's first sentences where they are. */
+const rich = (
+  model: TextModel,
+  { task, ...about }: TextFrontier,
+  goalOf: Pick<SweepGoal, 'metric' | 'target'>,
+): FrontierModel => ({
+  ...about,
+  reads: [`models/${model.folder}`, 'mrpc', task],
+  async prepare(runner, context, { limit, testLimit, attackLimit = 1500, attackTests }) {
+    const texts = (name: string, options: Partial<DataSpec>) =>
+      textsOf(context, model, name, { maxLength: 96, ...options });
+    const spec = texts('mrpc', { limit, testLimit, text: 'sentence1' });
+    const data = { ...(await loadData(spec)), spec };
+    const goal = { data: texts(task, { limit: attackLimit, testLimit: attackTests }), ...goalOf };
+    const head = tasks.get('classification').headFor((await loadData(goal.data)).train);
+    return { unlocked: await releasedAsIs(runner, context, model), data, goal, head };
+  },
+});
+
 const { metric, target } = pairTasks[1];
 
 /** Pairs again, as those that it is released for: what removes has to keep what this task needs. */
-const minilmOnQqp = minilm(
+const minilmOnQqp = narrow(
+  minilm,
   {
     name: 'minilm-narrow',
     label: 'MiniLM, narrow',
@@ -127,25 +159,49 @@ const minilmOnQqp = minilm(
   { metric, target },
 );
 
-/** Other kinds of task: whether a sentence of a review praises (`tools/rated-sentences.mjs` makes the data sets). */
-const onRated = (task: string, of: string) => ({
-  what: `MiniLM with a classifier trained on MRPC; the attacker has sentences of ${of}, praise or blame (of those rated for VADER, Hutto and Gilbert 2014).`,
+/** Another kind of task: whether a sentence of a review praises (`tools/rated-sentences.mjs` makes the data sets). */
+const onRated = (what: string, task: string, of: string) => ({
+  what: `${what}; the attacker has sentences of ${of}, praise or blame (of those rated for VADER, Hutto and Gilbert 2014).`,
   task,
   onlyNamed: true,
 });
+const withClassifier = 'with a classifier trained on MRPC';
 
-const minilmOnReviews = minilm(
-  { name: 'minilm-reviews', label: 'MiniLM, narrow, on reviews', ...onRated('movie-reviews', 'film reviews') },
+const minilmOnReviews = narrow(
+  minilm,
+  {
+    ...{ name: 'minilm-reviews', label: 'MiniLM, narrow, on reviews' },
+    ...onRated(`MiniLM ${withClassifier}`, 'movie-reviews', 'film reviews'),
+  },
   { target: 0.75 },
 );
 
 /** The same locks, whose settings were chosen with film reviews, on a task that they were not chosen by. */
-const minilmOnProducts = minilm(
+const minilmOnProducts = narrow(
+  minilm,
   {
     ...{ name: 'minilm-products', label: 'MiniLM, narrow, on product reviews', locksOf: 'minilm-reviews' },
-    ...onRated('product-reviews', 'product reviews'),
+    ...onRated(`MiniLM ${withClassifier}`, 'product-reviews', 'product reviews'),
   },
   { target: 0.82 },
+);
+
+const minilmRich = rich(
+  minilm,
+  {
+    ...{ name: 'minilm-rich', label: 'MiniLM, rich, on reviews' },
+    ...onRated('MiniLM as it is published, an encoder of sentences', 'movie-reviews', 'film reviews'),
+  },
+  { target: 0.75 },
+);
+
+const smollm2OnReviews = narrow(
+  smollm2,
+  {
+    ...{ name: 'smollm2-reviews', label: 'SmolLM2, narrow, on reviews' },
+    ...onRated(`SmolLM2-135M ${withClassifier}`, 'movie-reviews', 'film reviews'),
+  },
+  { target: 0.75 },
 );
 
 /** All models that locks are compared on. */
@@ -156,4 +212,6 @@ export const frontierModels: readonly FrontierModel[] = [
   minilmOnQqp,
   minilmOnReviews,
   minilmOnProducts,
+  minilmRich,
+  smollm2OnReviews,
 ];

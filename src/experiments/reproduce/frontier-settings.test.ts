@@ -45,15 +45,18 @@ it('has the same locks for models that share them', () => {
   expect(frontierModels.filter(({ locksOf }) => locksOf !== undefined)).not.toHaveLength(0);
 });
 
-it('attacks each of three draws twice', () => {
-  for (const { draws, budget } of [...Object.values(small), ...Object.values(full)]) {
-    expect(draws).toHaveLength(3);
-    expect(draws.map((_, draw) => budget.seeds.filter((seed) => seed % 3 === draw).length)).toEqual([2, 2, 2]);
-  }
+/** A step of it takes so long that its suite is cut to what two cores do. */
+const { 'smollm2-reviews': large, ...others } = full;
+
+it('attacks each of three draws twice, of a large model once', () => {
+  const timesOf = ({ draws, budget }: ModelSettings) =>
+    [0, 1, 2].map((draw) => (draws.length === 3 ? budget.seeds.filter((seed) => seed % 3 === draw).length : 0));
+  for (const own of [...Object.values(small), ...Object.values(others)]) expect(timesOf(own)).toEqual([2, 2, 2]);
+  expect(timesOf(large)).toEqual([1, 1, 1]);
 });
 
 it('tries the whole suite standard at full, and says what it leaves out of it at small', () => {
-  for (const { attacks: names } of Object.values(full)) expect(attacksNotTried(names)).toEqual([]);
+  for (const { attacks: names } of Object.values(others)) expect(attacksNotTried(names)).toEqual([]);
   const left = attacksNotTried(small.resnet20.attacks);
   expect(left).toEqual(expect.arrayContaining(['heal', 'clip-heal', 'preconditioned', 'ema', 'top-layers']));
   expect(left).not.toContain('clip');

@@ -174,6 +174,29 @@ const reviewsInTwoHours: ModelSettings = {
   locks: [{ method: 'erase', options: { ...onePoint, ...ofMinilm(800, 100).erase, batchSize: 16 } }],
 };
 
+/** Embeddings stay where they are by the cosine to the original's, of which a hundredth is a point. */
+const rich: ModelSettings = {
+  ...{ ...minilm, ...reviews },
+  locks: first(locksOf(800, { batchSize: 16, own: ofMinilm(800, 100) })),
+};
+
+/** A step takes ten times MiniLM's: few of them, three attack seeds, and what did best on MiniLM alone. */
+const smollm2: ModelSettings = {
+  ...{ ...minilm, ...reviews, limit: 1600, training: 0.5, attackLimit: 1000, attackTests: 300 },
+  budget: { ...reviews.budget, steps: 60, seeds: [1, 2, 3] },
+  optimizers: [{ ...minilm.optimizers[0], decades: [-4, -3.5] }],
+  attacks: ['fine-tune', 'reset', 'canonicalize', 'lora', 'frozen', 'white-box'],
+  locks: [
+    {
+      method: 'erase',
+      options: {
+        ...{ ...onePoint, ...ofMinilm(300, 100).erase, batchSize: 8 },
+        ...{ rank: 144, tableRank: 144, examples: 400 },
+      },
+    },
+  ],
+};
+
 /** By scale and model. */
 export const frontierSettings: SettingsByScale<Settings> = {
   smoke: {
@@ -197,10 +220,14 @@ export const frontierSettings: SettingsByScale<Settings> = {
     },
     'minilm-reviews': reviewsInTwoHours,
     'minilm-products': reviewsInTwoHours,
+    // Embeddings have no answers to heal towards but the attacked model's own, which change nothing.
+    'minilm-rich': { ...reviewsInTwoHours, attacks: reviewsInTwoHours.attacks.filter((name) => name !== 'heal') },
   },
   full: {
     'minilm-reviews': { ...minilm, ...reviews },
     'minilm-products': { ...minilm, ...reviews },
+    'minilm-rich': rich,
+    'smollm2-reviews': smollm2,
     'digits-cnn': { ...digits, attacks: allAttacks },
     resnet20: resnet,
     resnet32: resnet,

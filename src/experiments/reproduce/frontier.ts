@@ -3,7 +3,7 @@ import { InputError } from '../../registry/index.js';
 import { counted } from './claims.js';
 import { runnerOf } from './common.js';
 import { claimsOf } from './frontier-claims.js';
-import { Comparison, planOf } from './frontier-comparison.js';
+import { Comparison, planOf, worthNothing } from './frontier-comparison.js';
 import { frontierModels } from './frontier-models.js';
 import { attacksNotTried, controlsOf, frontierSettings, type ModelSettings } from './frontier-settings.js';
 import { type Claim, type FrontierPoint, type Reproduction, scalesOf, settingsOf } from './reproduction.js';
@@ -35,10 +35,21 @@ export const frontier: Reproduction = {
       const own = offered[model.name];
       if (!own || !wanted.includes(model.name)) continue;
       const prepared = await model.prepare(runner, context, own);
+      const { path } = prepared.unlocked;
       const base = await runner.attack(
-        { unlocked: prepared.unlocked.path, locked: prepared.unlocked.path },
+        { unlocked: path, locked: path, head: prepared.head },
         { ...planOf(prepared, own, `${model.name}-base`), from: ['unlocked', 'random weights'] },
       );
+      setup.push(`${model.what} ${setupOf(own, prepared.goal.target)}.`);
+      attacks.add(attacksInWords(own));
+      // A plan has found nothing yet, and what is tried at scale smoke is whether all parts run.
+      const isJudged = !context.plan && scale !== 'smoke';
+      const worthless = isJudged ? worthNothing(model.label, base.rows) : undefined;
+      if (worthless !== undefined) {
+        setup.push(worthless);
+        claims.push(...claimsOf(model.label, []));
+        continue;
+      }
       const comparison = new Comparison(runner, model, prepared, own, base.rows);
       const possible = own.locks.filter(({ method }) => prepared.proxy || !lockMethods.get(method).needsAdversary);
       const controls = controlsOf(possible);
@@ -48,13 +59,10 @@ export const frontier: Reproduction = {
       points.push(...found);
       claims.push(...claimsOf(model.label, found));
       const left = own.locks.filter((lock) => !possible.includes(lock));
-      const done = [
-        `${model.what} ${setupOf(own, prepared.goal.target)}`,
-        ...left.map(({ method }) => `${method} was left out: there is no other task to train it against`),
-        ...controls.map(({ lock, controls: of }) => `the sham of ${lock.method} is the control of ${of.join(', ')}`),
-      ];
-      setup.push(`${done.join('; ')}.`);
-      attacks.add(attacksInWords(own));
+      setup.push(
+        ...left.map(({ method }) => `${method} was left out: there is no other task to train it against.`),
+        ...controls.map(({ lock, controls: of }) => `The sham of ${lock.method} is the control of ${of.join(', ')}.`),
+      );
     }
     return {
       name: 'frontier',

@@ -1,11 +1,11 @@
 import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { expect, it } from 'vitest';
-import { dataSpec, loadData } from '../../data/index.js';
+import { createDataset, dataSpec, loadData, TextExamples } from '../../data/index.js';
 import { specdef } from '../../locks/index.js';
 import { initializeModel, loadModel } from '../../models/index.js';
 import { trainOptions } from '../jobs/train.js';
-import { printedSpecDef, runnerOf } from './common.js';
+import { nothingFound, printedSpecDef, runnerOf } from './common.js';
 import { planReproduction } from './plan.js';
 import { prediction } from './prediction.js';
 import type { Reproduction } from './reproduction.js';
@@ -68,6 +68,32 @@ it('plans what an experiment would do by its own code, computes nothing of it an
   for (const { bytes } of parts.filter(({ steps }) => steps > 0)) expect(bytes).toBeGreaterThan(0);
   const left = (await readdir(tmpdir())).filter((name) => name.startsWith('weightlock-plan-'));
   expect(left.filter((name) => !before.includes(name))).toEqual([]);
+});
+
+it('plans a lock of a model that has nothing to train towards', async () => {
+  const encodings = [5, 3, 4, 6].map((length) => {
+    const ids = Array.from({ length }, (_, place) => 1 + place);
+    return { ids, mask: ids.map(() => 1), typeIds: ids.map(() => 0) };
+  });
+  const facts = { name: 'texts', labels: new Int32Array(encodings.length), classes: [] };
+  const texts = createDataset(new TextExamples(encodings, { padId: 0 }), facts);
+  const data = { train: texts, validation: texts };
+  const keys = { vocab_size: 20, hidden_size: 8, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 8 };
+  const from = initializeModel('bert', { ...keys, architectures: ['BertModel'] }, 1);
+  expect(from.head.kind).toBe('embedding');
+  const signal = new AbortController().signal;
+  const context = { engine: { threads: 1 }, workers: 1, signal, data: '', seed: 1, sweep: 'full' as const };
+  const embeddings: Reproduction = {
+    ...experiment,
+    async run(scale, own) {
+      const options = printedSpecDef({ steps: 3, batchSize: 2, retain: { task: 0, kl: 1 } });
+      await runnerOf(own).lock({ name: 'locked' }, { from, data, method: specdef, options });
+      return nothingFound({ name: 'planned', title: '', scale });
+    },
+  };
+  const [part] = await planReproduction(embeddings, 'smoke', context);
+  expect(part).toMatchObject({ name: 'lock locked', runs: 1, steps: 3 });
+  expect(part.seconds).toBeGreaterThan(0);
 });
 
 it('of forecasts counts those on CNNs too, which take the most time', async () => {

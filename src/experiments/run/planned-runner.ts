@@ -229,8 +229,13 @@ export class PlannedRunner extends Runner {
     const known = this.#rates.get(key);
     if (known !== undefined) return known;
     const engine = { ...this.spec.engine, threads };
-    const objective = await createObjective({ model, dataset: train, batchSize, seed: this.spec.seed, engine });
     const params = parameterSet(cloneWeights(model.weights));
+    // Where there is nothing to train towards, a lock keeps the outputs.
+    const kept = { loss: { task: 0, divergence: 1 }, reference: { weights: parameterSet(model.weights) } };
+    const objective = await createObjective({
+      ...{ model, dataset: train, batchSize, seed: this.spec.seed, engine },
+      ...(!taskOf(model).loss && kept),
+    });
     const times: number[] = [];
     if (optimizer) {
       await runSteps({
