@@ -308,6 +308,7 @@ const reproduced = z.strictObject({
           controls: z.array(text).optional(),
           diverged: count.optional(),
           lost: z.array(number),
+          areaLost: z.array(number).optional(),
           kl: z.array(number),
           score: advantageLeft.optional(),
           cost: advantageLeft.optional(),

@@ -199,6 +199,7 @@ function lockOf({ method, lost, diverged = 0 }: FrontierPoint): string {
 
 /** All methods and models: what is lost, what is left, what it took. */
 export function frontierTable({ title, points }: ResultFrontier): Table {
+  const areas = points.some(({ areaLost }) => areaLost !== undefined);
   return {
     title,
     columns: [
@@ -206,6 +207,7 @@ export function frontierTable({ title, points }: ResultFrontier): Table {
       { key: 'method', header: 'lock' },
       { key: 'class', header: 'class' },
       { key: 'lost', header: 'utility lost, points', align: 'right' },
+      ...(areas ? [{ key: 'area', header: 'ROC area lost', align: 'right' as const }] : []),
       { key: 'kl', header: 'KL, nats', align: 'right' },
       { key: 'score', header: 'advantage left in score', align: 'right' },
       { key: 'cost', header: 'in cost', align: 'right' },
@@ -217,12 +219,13 @@ export function frontierTable({ title, points }: ResultFrontier): Table {
       { key: 'seconds', header: 'seconds', align: 'right' },
     ],
     rows: points.map((point) => {
-      const { model, class: kind, lost, kl, score, cost, attack, flops, seconds } = point;
+      const { model, class: kind, lost, areaLost, kl, score, cost, attack, flops, seconds } = point;
       return {
         model,
         method: lockOf(point),
         class: kind ?? MISSING,
         lost: lost.length === 0 ? MISSING : formatMean(meanInterval(lost.map((value) => 100 * value))),
+        ...(areas && { area: areaLost ? decimal(mean(areaLost), 3) : MISSING }),
         kl: kl.length === 0 ? MISSING : decimal(mean(kl), 3),
         score: advantageLeft(score),
         cost: advantageLeft(cost),
@@ -235,7 +238,7 @@ export function frontierTable({ title, points }: ResultFrontier): Table {
       };
     }),
     notes: [
-      'Utility lost: of the score on the authorized test examples, mean over draws of the lock. Advantage left: what the best attack, adaptive ones included, keeps of what it gains from the unlocked model over the floor (95 % interval over seeds, which take the draws in turn); 1: the lock does nothing, 0: the weights are worth no more than none.',
+      `Utility lost: of the score on the authorized test examples, mean over draws of the lock${areas ? '; ROC area: under the curve of a classifier of two classes, which varies less from draw to draw' : ''}. Advantage left: what the best attack, adaptive ones included, keeps of what it gains from the unlocked model over the floor (95 % interval over seeds, which take the draws in turn); 1: the lock does nothing, 0: the weights are worth no more than none.`,
       ...worthSentences(points),
       "The best attack's FLOPs are those of one run, without the search for its rate; the fewest steps to the target may be another attack's. The floor uses the outputs of the locked model, so it may be another one for each lock. The owner's FLOPs and seconds are those of one draw.",
     ],

@@ -29,10 +29,14 @@ function small(value: number): string {
 /** What a lock costs the authorized task, also in the types that users compute in. */
 export function utilityTable({ task, before, after }: UtilityChange, { title }: { title?: string } = {}): Table {
   const { metrics, explanation } = tasks.get(task);
+  // Some are of two classes alone, and older results have fewer.
+  const measured = metrics.filter(({ name }) =>
+    [before, after].some((each) => each.float32.metrics[name] !== undefined),
+  );
   return {
     title,
     columns,
-    rows: metrics.map((metric) => ({
+    rows: measured.map((metric) => ({
       what: metric.title,
       before: showMetric(metric, before.float32),
       after: showMetric(metric, after.float32),

@@ -425,6 +425,12 @@ describe('the frontier', () => {
     expect(frontierTable({ ...exampleFrontier, points: [bound] }).rows[0]).toMatchObject({
       cost: '≤ 0.10 (0.00 to 0.20)',
     });
+    // A column more where a classifier of two classes was measured.
+    const hasAreas = ({ columns }: ReturnType<typeof frontierTable>) => columns.some(({ key }) => key === 'area');
+    expect(hasAreas(frontierTable(exampleFrontier))).toBe(false);
+    const ofTwo = frontierTable({ ...exampleFrontier, points: [{ ...point, areaLost: [0.01, 0.03] }, bound] });
+    expect(hasAreas(ofTwo)).toBe(true);
+    expect(ofTwo.rows.map(({ area }) => area)).toEqual(['0.020', '–']);
   });
 
   it('says what unlocked model, floor and locked model reach, and what the best attack computes', () => {

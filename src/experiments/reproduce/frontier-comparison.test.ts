@@ -52,7 +52,7 @@ async function compare(diverging: readonly number[]) {
   const data = await loaded;
   const model = initializeModel('cnn', { num_labels: 2 }, 1);
   const evaluation = (accuracy: number) => {
-    const each = { n: 10, metrics: { accuracy, kl: 0.02 } };
+    const each = { n: 10, metrics: { accuracy, kl: 0.02, auc: accuracy + 0.05 } };
     return { float32: each, float16: each, bfloat16: each };
   };
   const attack = vi.fn(async (_targets: unknown) => ({ rows: both('locked', 0.7), notes: [], seconds: {} }));
@@ -83,6 +83,8 @@ it('judges the draws that there are of a lock some of whose draws diverge', asyn
   const found = await comparison.judge({ method: 'redistil' });
   expect(found).toMatchObject({ method: 'redistil', diverged: 1, seconds: 4, flops: 5000 });
   expect(found.lost).toHaveLength(2);
+  for (const lost of [...found.lost, ...(found.areaLost ?? [])]) expect(lost).toBeCloseTo(0.1, 9);
+  expect(found.areaLost).toHaveLength(2);
   expect(attack.mock.calls[0][0]).toEqual({ locked: 'cnn-redistil-1', lockedDraws: ['cnn-redistil-3'] });
   expect([...runner.notes]).toEqual([expect.stringContaining('CNN, redistil: draw 2 diverged at step 3 of 9')]);
 });

@@ -120,10 +120,12 @@ export class Comparison {
     const all = [...this.base, ...rows];
     const [score, cost] = [attackersAdvantage(all, 'score'), attackersAdvantage(all, 'cost')];
     const { roles } = taskOf(from);
-    const lost = changes.map(
-      ({ before, after }) =>
-        (before.float32.metrics[roles.score] ?? Number.NaN) - (after.float32.metrics[roles.score] ?? Number.NaN),
-    );
+    const lostOf = (metric: string) =>
+      changes.flatMap(({ before, after }) => {
+        const [was, is] = [before, after].map(({ float32 }) => float32.metrics[metric]);
+        return was === undefined ? [] : [(was ?? Number.NaN) - (is ?? Number.NaN)];
+      });
+    const areaLost = lostOf('auc');
     const unchanged = made.filter(({ info }) => info.steps === 0).length;
     if (unchanged > 0 && made.some(({ info }) => info.stepsTried > 0)) {
       const of = `${unchanged} of ${made.length} draws`;
@@ -134,7 +136,8 @@ export class Comparison {
     const flops = made.flatMap(({ info }) => info.flops ?? []);
     return {
       ...about,
-      lost,
+      lost: lostOf(roles.score),
+      ...(areaLost.length > 0 && { areaLost }),
       kl: changes.flatMap(({ after }) => after.float32.metrics[roles.divergence] ?? []),
       score: leftOf(score),
       cost: leftOf(cost),

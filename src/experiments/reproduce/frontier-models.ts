@@ -32,6 +32,8 @@ export interface FrontierLimits {
   /** Training and test examples of the authorized task at most. */
   readonly limit?: number;
   readonly testLimit?: number;
+  /** Test examples of the authorized task that utility is measured on, where that is cheap; default as many as `testLimit`. */
+  readonly utilityTests?: number;
   /** Training examples of the unauthorized task, and of one that an owner trains against, at most. */
   readonly attackLimit?: number;
   /** Test examples of the unauthorized task at most: every trial is measured on them many times. */
@@ -116,13 +118,16 @@ const narrow = (
 ): FrontierModel => ({
   ...about,
   reads: [`models/${model.folder}`, 'mrpc', task, 'qnli'],
-  async prepare(runner, context, { limit, testLimit, attackLimit = 1500, attackTests, training = 1 }) {
+  async prepare(runner, context, limits) {
+    const { limit, testLimit, utilityTests = testLimit, attackLimit = 1500, attackTests, training = 1 } = limits;
     const texts = (name: string, limits: { limit?: number; testLimit?: number }) =>
       textsOf(context, model, name, { maxLength: 96, ...limits });
     const spec = texts('mrpc', { limit, testLimit });
     const { made, data } = await trainedClassifier(runner, context, model, spec, 3 * training);
+    const { test } = await loadData({ ...spec, testLimit: utilityTests });
     const goal = { data: texts(task, { limit: attackLimit, testLimit: attackTests }), ...goalOf };
-    return { unlocked: made, data, goal, proxy: texts('qnli', { limit: attackLimit, testLimit }) };
+    const proxy = texts('qnli', { limit: attackLimit, testLimit });
+    return { unlocked: made, data: { ...data, test }, goal, proxy };
   },
 });
 

@@ -147,6 +147,8 @@ const ofMinilm = (steps: number, evaluateEvery: number) => {
 
 const minilm: ModelSettings = {
   testLimit: 400,
+  // All that MRPC has: of 400 a point is four pairs.
+  utilityTests: 1725,
   attackTests: 400,
   budget: { ...sixSeeds, steps: 180, batchSize: 8 },
   optimizers: [

@@ -168,6 +168,11 @@ export interface FrontierPoint {
   readonly diverged?: number;
   /** What the score on the authorized task lost, 0 to 1, one a draw of the lock. */
   readonly lost: readonly number[];
+  /**
+   * What the area under the ROC curve lost, 0 to 1, one a draw: it varies less from draw to draw than accuracy. None of a task of more
+   * than two classes.
+   */
+  readonly areaLost?: readonly number[];
   /** KL divergence to the original, nats, one a draw; none of a task that has none. */
   readonly kl: readonly number[];
   /** What is left of the advantage in score. */

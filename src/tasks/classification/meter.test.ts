@@ -42,6 +42,22 @@ describe('UtilityMeter', () => {
     expect([n, metrics.notFinite]).toEqual([each.labels.length, 0]);
   });
 
+  it('has of two classes the share of pairs that are in order, by counting all pairs', () => {
+    const [two] = cases.filter(({ name }) => name === 'two classes');
+    const { auc } = judge(two.logits, two.original, two.labels).metrics;
+    const margins = two.labels.map((_, row) => two.logits[2 * row + 1] - two.logits[2 * row]);
+    const of = (label: number) => margins.filter((_, row) => two.labels[row] === label);
+    const pairs = of(1).flatMap((second) => of(0).map((first) => (second > first ? 1 : second === first ? 0.5 : 0)));
+    expect(auc).toBeCloseTo(pairs.reduce<number>((sum, won) => sum + won, 0) / pairs.length, 12);
+    const small = (logits: readonly number[], labels: readonly number[]) => judge(logits, logits, labels).metrics.auc;
+    // Equal ones count half; without finite logits an example is below all others, or above them.
+    expect(small([0, 1, 0, 1], [0, 1])).toBe(0.5);
+    expect(small([0, 2, 0, 1, Number.NaN, 0], [1, 0, 1])).toBe(0.5);
+    expect(small([0, 2, 0, 1], [1, 1])).toBeNull();
+    const [several] = cases;
+    expect(judge(several.logits, several.original, several.labels).metrics.auc).toBeUndefined();
+  });
+
   it('counts what is not finite as wrong, and judges the rest', () => {
     const logits = [2, 1, Number.POSITIVE_INFINITY, 0, Number.NaN, 3, 0, 1];
     const original = [2, 1, 2, 0, 1, 3, 0, 1];

@@ -5,6 +5,7 @@ import type { Metric } from '../task.js';
 export const classMetrics: readonly Metric[] = [
   { name: 'accuracy', title: 'accuracy', unit: 'share', better: 'more' },
   { name: 'loss', title: 'loss', unit: 'number', better: 'less' },
+  { name: 'auc', title: 'area under the ROC curve', unit: 'number', better: 'more' },
   { name: 'ece', title: 'calibration error', unit: 'share', better: 'less' },
   { name: 'agreement', title: 'agreement', unit: 'share', better: 'more', compares: true },
   { name: 'kl', title: 'KL to the original', unit: 'nats', better: 'less', compares: true },
@@ -31,7 +32,7 @@ const ofClass: Readonly<Record<string, string>> = { recall: 'recall', f1: 'F1' }
  * @throws InputError when there is none.
  */
 export function classMetric(name: string, known: readonly Metric[], classes: readonly string[]): Metric {
-  const found = known.find((metric) => metric.name === name);
+  const found = known.find((metric) => metric.name === name && (name !== 'auc' || classes.length === 2));
   if (found) return found;
   const [kind, label, more] = name.split('.');
   const title = ofClass[kind];
