@@ -54,6 +54,14 @@ export function keepsProbabilities(task: string, change: UtilityChange): Claim {
   return { text, source, ...judgeKept(change, b.kl !== null && b.notFinite === 0 && b.kl <= keptKl, finding) };
 }
 
+/** Both of each of some locks, by what tables call them. */
+export function keepsBoth(task: string, source: string, changes: Readonly<Record<string, UtilityChange>>): Claim[] {
+  return Object.entries(changes).flatMap(([name, change]) => [
+    keepsUtility(`${task} (${name})`, source, change),
+    keepsProbabilities(`${task} (${name})`, change),
+  ]);
+}
+
 /** Whether a utility was kept; what a model that guesses keeps says nothing. */
 function judgeKept(
   { before: { float32: before }, guessing }: UtilityChange,

@@ -1,5 +1,5 @@
 import { loadData } from '../../data/index.js';
-import { counted, keepsProbabilities, keepsUtility, preventsAtAllRates } from './claims.js';
+import { counted, keepsBoth, preventsAtAllRates } from './claims.js';
 import { cellOf, drawsSentence, endings, runnerOf } from './common.js';
 import { sigmaInWords, utilityByDraw } from './drawn-locks.js';
 import { guessingOf, type PairTask, pairTasks } from './pair-tasks.js';
@@ -134,13 +134,7 @@ export const fig3: Reproduction = {
       tables,
       utility,
       attacks: [],
-      claims: [
-        ...Object.entries(utility).flatMap(([name, change]) => [
-          keepsUtility(`MRPC (${name})`, source, change),
-          keepsProbabilities(`MRPC (${name})`, change),
-        ]),
-        ...claims,
-      ],
+      claims: [...keepsBoth('MRPC', source, utility), ...claims],
       notes: [...runner.notes],
       seconds: runner.seconds,
     };

@@ -9,16 +9,7 @@ import { loadData } from '../../data/index.js';
 import { mean } from '../../linalg/index.js';
 import { initializeModel } from '../../models/index.js';
 import { optimizers as optimizerEntries } from '../../training/index.js';
-import {
-  accuracy,
-  counted,
-  keepsProbabilities,
-  keepsUtility,
-  preventsAtAnyRate,
-  preventsAtBest,
-  preventsAtSetting,
-  share,
-} from './claims.js';
+import { accuracy, counted, keepsBoth, preventsAtAnyRate, preventsAtBest, preventsAtSetting, share } from './claims.js';
 import {
   assessed,
   cellOf,
@@ -31,7 +22,6 @@ import {
 } from './common.js';
 import { type KindOfLock, type LockCourse, lockOnMnist, utilityOfKinds } from './mnist-lock.js';
 import {
-  type Claim,
   type Reproduction,
   type ResultAttack,
   type ResultTable,
@@ -234,10 +224,7 @@ export const fig4: Reproduction = {
     const authorized = judgedExamples(spec('mnist', limit));
     const goalOf = (suffix: string) => ({ label: `cifar10${suffix}`, data, target, authorized });
     const utility = utilityOfKinds(locked, 'CNN');
-    const claims: Claim[] = Object.entries(utility).flatMap(([name, change]) => [
-      keepsUtility(`MNIST (${name})`, source, change),
-      keepsProbabilities(`MNIST (${name})`, change),
-    ]);
+    const claims = keepsBoth('MNIST', source, utility);
     const attacks: ResultAttack[] = [];
     let plain: readonly AttackRow[] = [];
     for (const [index, { suffix, label, paths }] of locked.entries()) {

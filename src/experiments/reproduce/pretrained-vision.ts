@@ -1,15 +1,7 @@
 import { loadData, subset } from '../../data/index.js';
 import { specDefOptions } from '../../locks/index.js';
 import type { UtilityChange } from '../utility.js';
-import {
-  accuracy,
-  counted,
-  keepsProbabilities,
-  keepsUtility,
-  preventsAtAnyRate,
-  preventsAtBest,
-  share,
-} from './claims.js';
+import { accuracy, counted, keepsBoth, preventsAtAnyRate, preventsAtBest, share } from './claims.js';
 import { assessed, drawsSentence, examplesOf, judgedExamples, runnerOf } from './common.js';
 import { drawLocks, utilityByDraw } from './drawn-locks.js';
 import {
@@ -147,10 +139,7 @@ export const pretrainedVision: Reproduction = {
         verdict: Math.abs(accuracy(first) - published[architecture]) < 1e-9 ? 'holds' : 'fails',
         finding: `${share(accuracy(first))}, expected ${share(published[architecture])}`,
       });
-      for (const [name, change] of Object.entries(byDraw)) {
-        const task = `CIFAR-10 (${name})`;
-        claims.push(keepsUtility(task, source, change), keepsProbabilities(task, change));
-      }
+      claims.push(...keepsBoth('CIFAR-10', source, byDraw));
       const transforms = adaptiveTransforms({ topK: lock.topK });
       for (const few of [false, true]) {
         const label = `${architecture}-fashion-mnist${few ? '-few' : ''}`;

@@ -2,14 +2,7 @@ import { type AttackOptimizer, attacksOfSuite } from '../../attacks/index.js';
 import { loadData } from '../../data/index.js';
 import type { Evaluation } from '../../tasks/index.js';
 import type { UtilityChange } from '../utility.js';
-import {
-  counted,
-  keepsProbabilities,
-  keepsUtility,
-  preventsAtAnyRate,
-  preventsAtBest,
-  preventsAtSetting,
-} from './claims.js';
+import { counted, keepsBoth, preventsAtAnyRate, preventsAtBest, preventsAtSetting } from './claims.js';
 import { assessed, cellOf, drawsSentence, endings, runnerOf } from './common.js';
 import { sigmaInWords, utilityByDraw } from './drawn-locks.js';
 import { guessingOf, pairTasks } from './pair-tasks.js';
@@ -177,9 +170,7 @@ export const table1Text: Reproduction = {
         ? `, no folder ${model.folder} being there, trained at learning rate ${model.standIn.rate}`
         : '';
       setup.push(`${label}${scratch}: ${made.parts.train.size} pairs of MRPC, ${sigmaInWords(made)}.`);
-      for (const [name, change] of Object.entries(byDraw)) {
-        claims.push(keepsUtility(`MRPC (${name})`, source, change), keepsProbabilities(`MRPC (${name})`, change));
-      }
+      claims.push(...keepsBoth('MRPC', source, byDraw));
       const onMrpc = {
         unlocked: made.utilities.slice(0, 1).map(({ before }) => f1(before.float32)),
         locked: made.utilities.map(({ after }) => f1(after.float32)),

@@ -2,15 +2,7 @@ import type { AttackOptimizer, AttackRow } from '../../attacks/index.js';
 import { loadData } from '../../data/index.js';
 import { initializeModel } from '../../models/index.js';
 import type { UtilityChange } from '../utility.js';
-import {
-  accuracy,
-  counted,
-  keepsProbabilities,
-  keepsUtility,
-  preventsAtAnyRate,
-  preventsAtBest,
-  preventsAtSetting,
-} from './claims.js';
+import { accuracy, counted, keepsBoth, preventsAtAnyRate, preventsAtBest, preventsAtSetting } from './claims.js';
 import {
   assessed,
   cellOf,
@@ -23,7 +15,6 @@ import {
 } from './common.js';
 import { type LockCourse, lockOnMnist, utilityOfKinds } from './mnist-lock.js';
 import {
-  type Claim,
   type Reproduction,
   type ResultAttack,
   type ResultCell,
@@ -163,10 +154,7 @@ export const table1Vision: Reproduction = {
     const locked = await lockOnMnist(runner, start, mnist, { epochs, ...locks });
 
     const utility = utilityOfKinds(locked, 'ResNet-18');
-    const claims: Claim[] = Object.entries(utility).flatMap(([name, change]) => [
-      keepsUtility(`MNIST (${name})`, source, change),
-      keepsProbabilities(`MNIST (${name})`, change),
-    ]);
+    const claims = keepsBoth('MNIST', source, utility);
     const attacks: ResultAttack[] = [];
     const used: string[] = [];
     const onMnist = (which: 'before' | 'after', changes: readonly UtilityChange[]): ResultCell => ({

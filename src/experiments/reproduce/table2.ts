@@ -7,7 +7,7 @@ import { cloneWeights, type Model } from '../../models/index.js';
 import { trainOptions } from '../jobs/train.js';
 import type { Runner } from '../run/index.js';
 import type { UtilityChange } from '../utility.js';
-import { counted, keepsProbabilities, keepsUtility, share } from './claims.js';
+import { counted, keepsBoth, share } from './claims.js';
 import { drawsSentence, runnerOf } from './common.js';
 import { sigmaInWords, utilityByDraw } from './drawn-locks.js';
 import {
@@ -122,10 +122,7 @@ export const table2: Reproduction = {
       const { train, test } = made.parts;
       const byDraw = utilityByDraw(label, made);
       Object.assign(utility, byDraw);
-      for (const [name, change] of Object.entries(byDraw)) {
-        const task = `jailbreak prompts (${name})`;
-        claims.push(keepsUtility(task, source, change), keepsProbabilities(task, change));
-      }
+      claims.push(...keepsBoth('jailbreak prompts', source, byDraw));
       const poisoned = await poison(context, model, { train, test, maxLength: limits.maxLength });
       const judge = async (own: Model): Promise<Injected> => judged(runner, own, test, poisoned.triggered);
       const length = lengthBaseline(train, test);
