@@ -90,7 +90,7 @@ const settings: SettingsByScale<Settings> = {
     attackNames: attacksOfMedium,
     budget: { batchSize: 32, searchSeeds: [11], seeds: [1, 2, 3], evaluationSpacing: 2, refine: false },
     optimizers: [{ name: 'adamw', decades: [-3, -4, -2] }],
-    // The one of the paper's three that the unlocked model learns least of at the paper's learning rate.
+    // One of the paper's three, for the same reason.
     targets: { cifar10: 0.35 },
   },
   paper: {

@@ -51,7 +51,7 @@ interface Settings {
   readonly course: TextCourse;
   /** Learning rates of the injection, the paper's first. */
   readonly rates: readonly number[];
-  /** Seeds of the injection; each takes one draw of the lock, in turn. */
+  /** Seeds of the injection; each takes the draw of the lock of its remainder, as attacks do. */
   readonly seeds: readonly number[];
 }
 
@@ -149,18 +149,18 @@ export const table2: Reproduction = {
       setup.push(
         `${label}: ${train.size} prompts to train on, ${test.size} to test, both kinds about equally often; ${poisoned.size} with those that hold the trigger; ${sigmaInWords(made)}.`,
       );
-      const lockedOf = (run: number) => lockedModels[run % lockedModels.length];
-      const starts: Record<string, (run: number) => Promise<Model>> = {
+      const lockedOf = (seed: number) => lockedModels[seed % lockedModels.length];
+      const starts: Record<string, (seed: number) => Promise<Model>> = {
         unlocked: async () => made.unlocked,
-        locked: async (run) => lockedOf(run),
-        'locked, clipped': (run) => clipped(lockedOf(run), course.topK),
+        locked: async (seed) => lockedOf(seed),
+        'locked, clipped': (seed) => clipped(lockedOf(seed), course.topK),
       };
       const injected: Record<string, Injected[][]> = {};
       for (const [start, from] of Object.entries(starts)) {
         injected[start] = [];
         for (const rate of rates) {
           const runs: Injected[] = [];
-          for (const [run, seed] of seeds.entries()) {
+          for (const seed of seeds) {
             const options = trainOptions.parse({
               ...{ epochs: 1, optimizer: 'adamw', adamw: { weightDecay: 0.01 }, schedule: 'linear' },
               ...{ batchSize: textBatch, learningRate: rate, evaluateEvery: 100_000 },
@@ -168,7 +168,7 @@ export const table2: Reproduction = {
             const name = `${folder}-${start.replace(', ', '-')}-${rate}-${seed}`;
             const data = { ...poisoned.parts, spec: poisoned.spec };
             const copy = async () => {
-              const own = await from(run);
+              const own = await from(seed);
               return { ...own, weights: cloneWeights(own.weights) };
             };
             const attacker = runnerOf({ ...context, seed });
