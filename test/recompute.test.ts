@@ -124,8 +124,9 @@ describe('blocks that are computed twice', () => {
     const array = { shape: [256], dtype: 'int64' } as const;
     const layout = { input_ids: array, attention_mask: array, token_type_ids: array };
     const [plain, again] = [false, true].map((recompute) => stepBytes(model, 8, { layout, recompute }));
-    expect(again).toBeLessThan(plain / 4);
-    expect(again).toBeGreaterThan(plain / 40);
+    expect(again).toBeLessThan(plain / 2);
+    // Beside the weights and what lies between blocks, one block of eight with its gradients.
+    expect(again).toBeGreaterThan(plain / 8);
   });
 
   it('are refused for a model that does not have several', async () => {

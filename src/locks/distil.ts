@@ -22,7 +22,7 @@ import {
 } from '../training/index.js';
 import { type AlterOptions, alterOption } from './alter.js';
 import { type BudgetOptions, budgetOptions, utilityFloor } from './budget.js';
-import type { LockContext, LockMethod, LockResult, LockStory, UtilityMeter } from './lock-method.js';
+import type { LockContext, LockResult, LockStory, LockTraining, UtilityMeter } from './lock-method.js';
 import { type RetainOptions, retainOptionOf, retainReference } from './retain.js';
 import type { UtilityGuard } from './utility-guard.js';
 
@@ -108,10 +108,14 @@ export interface Distillation {
   readonly pull?: Pull;
 }
 
-/** What a lock method by distillation says of its training. */
-export function distilTraining(options: DistilOptions): ReturnType<NonNullable<LockMethod['training']>> {
+/**
+ * What a lock method by distillation says of its training.
+ *
+ * @param morePrograms - Programs that it holds beside that of a step.
+ */
+export function distilTraining(options: DistilOptions, morePrograms = 0): LockTraining {
   const { batchSize, accumulate, recompute } = options;
-  return { batchSize, accumulate, recompute, optimizer: chosenOptimizer(options) };
+  return { batchSize, accumulate, recompute, morePrograms, optimizer: chosenOptimizer(options) };
 }
 
 /** Steps of a distillation at most, for progress: one where nothing is trained. */

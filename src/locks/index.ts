@@ -25,6 +25,7 @@ export type {
   LockResult,
   LockStepReport,
   LockStory,
+  LockTraining,
   UtilityMeter,
 } from './lock-method.js';
 export { type FreshWeight, freshWeights, type Mixed, mixWithFresh } from './redistil/mix.js';

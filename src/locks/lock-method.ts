@@ -161,6 +161,18 @@ export interface LockPlan {
   readonly story: LockStory;
 }
 
+/** What the steps of a lock need memory for. */
+export interface LockTraining {
+  readonly batchSize: number;
+  /** Parts that a batch is computed in; default one. */
+  readonly accumulate?: number;
+  /** Whether blocks are computed again for their gradients; default not. */
+  readonly recompute?: boolean;
+  /** Programs as large as its step's that it holds beside it, such as those of other losses; default none. */
+  readonly morePrograms?: number;
+  readonly optimizer: OptimizerSpec;
+}
+
 /** A lock method: an entry of the registry. */
 export interface LockMethod<Options = unknown> {
   /** Name on the command line, also of the group of its options. */
@@ -181,13 +193,8 @@ export interface LockMethod<Options = unknown> {
   readonly needsAdversary?: boolean;
   /** Steps at most, for progress, with so many training examples; 0 of them where it needs none. */
   steps(options: Options, trainExamples: number): number;
-  /** What its steps need memory for, with how a batch is computed in less; none where it trains nothing. */
-  training?(options: Options): {
-    readonly batchSize: number;
-    readonly accumulate?: number;
-    readonly recompute?: boolean;
-    readonly optimizer: OptimizerSpec;
-  };
+  /** What its steps need memory for; none where it trains nothing. */
+  training?(options: Options): LockTraining;
   /**
    * Gradients that a step computes beside that of its retain loss, each on a batch as large; default none. Plans count what it takes by
    * them.

@@ -6,7 +6,7 @@ import { InputError } from '../registry/index.js';
 import type { Evaluation } from '../tasks/index.js';
 import { originalReferences } from './context.js';
 import { joinKnowledge } from './knowledge.js';
-import type { LockClass, LockContext, LockMethod, LockResult, UtilityMeter } from './lock-method.js';
+import type { LockClass, LockContext, LockMethod, LockResult, LockTraining, UtilityMeter } from './lock-method.js';
 import { OutputErrors } from './symmetry/output-errors.js';
 
 /** What several stages leave is at most as easily undone as the strongest of them. */
@@ -35,7 +35,7 @@ export function stagedLock(methods: readonly LockMethod[]): LockMethod<StageOpti
     longest
       .map((method) => method.training?.(optionsOf(options, method)))
       .flatMap((training) => training ?? [])
-      .reduce((a, b) => (b.batchSize / (b.accumulate ?? 1) > a.batchSize / (a.accumulate ?? 1) ? b : a));
+      .reduce((a, b) => (heldBy(b) > heldBy(a) ? b : a));
   return {
     name: methods.map(({ name }) => name).join(','),
     description: `${methods.map(({ name }) => name).join(', then ')}`,
@@ -185,4 +185,9 @@ async function hasBegun(path: string, done: number): Promise<boolean> {
 /** A result as plain data. */
 function plain({ after, ...rest }: Omit<LockResult, 'before' | 'story'>) {
   return { ...JSON.parse(JSON.stringify(rest)), ...(after && { after: JSON.parse(JSON.stringify(after.metrics)) }) };
+}
+
+/** What a method's steps hold, in examples at a time. */
+function heldBy({ batchSize, accumulate = 1, morePrograms = 0 }: LockTraining): number {
+  return (batchSize / accumulate) * (1 + morePrograms);
 }

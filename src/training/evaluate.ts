@@ -13,7 +13,7 @@ import { requireTop, TopOutputs } from './top-outputs.js';
 export interface EvaluatorOptions {
   /** What the model is judged on; default the task of its head. */
   task?: Task;
-  /** Examples a run at most; default 256. */
+  /** Examples a run at most; default {@link examplesARun}. */
   batchSize?: number;
   /** Keeps the compiled programs, and frees them; default a cache of its own. */
   programs?: ProgramCache;
@@ -25,6 +25,8 @@ export interface OutputOptions {
   type?: HalfType;
 }
 
+/** Examples of one run at most, unless it is said otherwise. */
+export const examplesARun = 256;
 /** Tokens of one run at most, so that a few long texts are computed at once, and many short ones. */
 const tokensARun = 4096;
 /** Outputs of one run at most: 256 MB. */
@@ -49,7 +51,7 @@ export class Evaluator {
   constructor(
     readonly model: ModelSpec,
     engine: EngineOptions = {},
-    { task = taskOf(model), batchSize = 256, programs }: EvaluatorOptions = {},
+    { task = taskOf(model), batchSize = examplesARun, programs }: EvaluatorOptions = {},
   ) {
     this.task = task;
     this.#batchSize = batchSize;
@@ -216,11 +218,9 @@ export class Evaluator {
     // A last, smaller batch has a program of its own, so that no example is computed twice.
     const left = Math.min(this.#batchSize, dataset.size - start);
     if (lengths === undefined) return left;
-    const outputs = sizeOf(this.#shapeOf(dataset, [order[start]]));
     // With their padding: as many of each length that is padded to, so that these share a program.
     const layout = layoutAt(dataset, Uint32Array.of(order[start]));
-    const tokens = Math.max(...Object.values(layout).map(({ shape: [length] }) => length));
-    return Math.max(1, Math.min(left, Math.floor(tokensARun / tokens), Math.floor(outputsARun / outputs)));
+    return Math.min(left, textsARun(layout, sizeOf(this.#shapeOf(dataset, [order[start]]))));
   }
 
   /** Shape of the outputs of a batch of the examples at some positions. */
@@ -236,6 +236,17 @@ export class Evaluator {
     const output = model.build(specs).outputs[this.task.output];
     return type === undefined ? output : rounded({ output }, type).output;
   }
+}
+
+/**
+ * Texts that are computed at once.
+ *
+ * @param layout - Of one of them.
+ * @param outputs - How many outputs one has.
+ */
+export function textsARun(layout: ArraySpecs, outputs: number): number {
+  const tokens = Math.max(...Object.values(layout).map(({ shape: [length] }) => length));
+  return Math.max(1, Math.min(Math.floor(tokensARun / tokens), Math.floor(outputsARun / outputs)));
 }
 
 /** The positions of a data set, the longest examples first, so that those of one run are padded little. */

@@ -13,7 +13,7 @@ export {
 export { type CurvatureKind, CurvaturePrograms, type LossGraph } from './curvature.js';
 export { DivergedError, type Divergence } from './diverged.js';
 export { Evaluator, type EvaluatorOptions, type OutputOptions } from './evaluate.js';
-export { stepBytes } from './loss-graphs.js';
+export { evaluationBytes, layoutsOf, stepBytes } from './memory.js';
 export {
   createObjective,
   type LossWeights,

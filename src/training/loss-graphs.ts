@@ -1,8 +1,8 @@
-import { add, ancestors, type Graph, gradients, mostHeld, mul, type Tensor } from '../graph/index.js';
-import { type ForwardPass, type ModelSpec, smallestExample } from '../models/index.js';
+import { add, type Graph, gradients, mul, type Tensor } from '../graph/index.js';
+import type { ForwardPass, ModelSpec } from '../models/index.js';
 import { type ArraySpecs, batchInput, batchSpecs } from '../nn/index.js';
 import { InputError } from '../registry/index.js';
-import { type Task, taskOf } from '../tasks/index.js';
+import type { Task } from '../tasks/index.js';
 import type { FactorGraph } from './kronecker.js';
 import type { FactorQuestion } from './optimizers/index.js';
 import { divergenceFrom } from './reference.js';
@@ -144,27 +144,4 @@ export function targetsIn(graph: Graph, batch: ArraySpecs): (name: string) => Te
     const input = batchInput(name);
     return graph.inputs.get(input) ?? graph.input(input, batch[name].shape, batch[name].dtype);
   };
-}
-
-/**
- * Bytes that one step's tensors take at most, parameters and gradients included: the sum over the graph, of which ONNX
- * Runtime reuses a part.
- *
- * @param options - `layout`: arrays of one example, default the smallest that the model takes. `recompute`: whether blocks are
- *   computed again; then what is held at once counts, in the order in which the graph was written.
- */
-export function stepBytes(
-  model: ModelSpec,
-  batchSize: number,
-  { layout = smallestExample(model), recompute = false }: { layout?: ArraySpecs; recompute?: boolean } = {},
-): number {
-  const task = taskOf(model);
-  const weights = task.loss ? { task: 1, divergence: 0 } : { task: 0, divergence: 1 };
-  const loss = new LossGraphs(model, task, { weights, recompute });
-  const outputs = Object.values(loss.build(loss.specs(layout, batchSize)).outputs);
-  const inputs = [...outputs[0].graph.inputs.values()];
-  const sizeOf = (tensors: readonly Tensor[]) => tensors.reduce((sum, { size }) => sum + size, 0);
-  const computed = recompute ? mostHeld(outputs) : sizeOf(ancestors(outputs).flatMap((node) => node.outputs));
-  // All element types here are float32 or int32 but for the pool's int64 indices; four bytes are near enough.
-  return 4 * (sizeOf(inputs) + computed);
 }

@@ -34,6 +34,7 @@ export const demo = defineCommand({
       const lock = await estimate(options.specdef);
       const needs = {
         memoryBytes: Math.max(train.memoryBytes, lock.memoryBytes),
+        keptBytes: 0,
         diskBytes: Math.max(train.diskBytes, lock.diskBytes),
       };
       print(`would train, lock and attack a network on digits; ${path} (${state})`);

@@ -180,7 +180,10 @@ export const lock = defineCommand({
       const needs =
         training &&
         loaded &&
-        (await estimateRun({ model: loaded, ...training, examples: task?.parts.train, folder: path }));
+        (await estimateRun({
+          ...{ model: loaded, ...training, examples: task?.parts.train, folder: path },
+          residentBytes: process.memoryUsage().rss,
+        }));
       const { length } = method.locks(model.weights, own, model);
       const on = task ? `, ${task.examples} examples` : '';
       print(`would lock ${length} weight matrices of ${source} with ${method.name}${on}; ${path} (${state})`);

@@ -91,6 +91,7 @@ export const train = defineCommand({
         accumulate: training.accumulate,
         recompute: training.recompute,
         examples,
+        residentBytes: process.memoryUsage().rss,
         optimizer: chosenOptimizer(training),
         folder: path,
       });

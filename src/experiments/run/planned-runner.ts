@@ -106,10 +106,10 @@ export class PlannedRunner extends Runner {
     const chosen = typeof method === 'string' ? (lockMethods.get(method) as LockMethod<Options>) : method;
     const model = from ?? (await this.start());
     const steps = chosen.steps(options, data?.train.size ?? 0);
-    const { batchSize, optimizer } = chosen.training?.(options) ?? { batchSize: 1 };
+    const { batchSize, optimizer, morePrograms = 0 } = chosen.training?.(options) ?? { batchSize: 1 };
     const gradient = data ? await this.#secondsAStep(model, data.train, batchSize) : 0;
     const whole = data ? await this.#secondsAStep(model, data.train, batchSize, { optimizer }) : 0;
-    const bytes = data ? bytesOfStep(model, data.train, batchSize) : 0;
+    const bytes = data ? (1 + morePrograms) * bytesOfStep(model, data.train, batchSize) : 0;
     const seconds = steps * (whole + gradient * (lockShare + (chosen.moreGradients?.(options) ?? 0)));
     this.parts.push({ name: `lock ${part.name}`, runs: 1, steps, seconds, bytes });
     const spectra = weightMatrices(model.weights).map(({ name }) => ({ name, before: [1], after: [1] }));

@@ -23,7 +23,7 @@ export const erase: LockMethod<EraseOptions> = {
   options: eraseOptions,
   needsData: true,
   steps: distilSteps,
-  training: distilTraining,
+  training: (options) => distilTraining(options),
   locks: (weights, options) => weightMatrices(weights, options).map(({ name }) => name),
   // The healing alone.
   sham: (options) => ({

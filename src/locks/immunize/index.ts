@@ -21,8 +21,8 @@ export const immunize: LockMethod<ImmunizeOptions> = {
   needsData: true,
   needsAdversary: true,
   steps: distilSteps,
-  training: distilTraining,
-  moreGradients: ({ illWeight, wellWeight }) => [illWeight, wellWeight].filter((weight) => weight > 0).length,
+  training: (options) => distilTraining(options, termsOf(options)),
+  moreGradients: termsOf,
   locks: (weights) => weightMatrices(weights).map(({ name }) => name),
   // The retain training alone.
   sham: (options) => ({ ...options, illWeight: 0, wellWeight: 0 }),
@@ -50,3 +50,8 @@ export const immunize: LockMethod<ImmunizeOptions> = {
     }
   },
 };
+
+/** Losses beside the retain loss. */
+function termsOf({ illWeight, wellWeight }: ImmunizeOptions): number {
+  return [illWeight, wellWeight].filter((weight) => weight > 0).length;
+}

@@ -22,7 +22,7 @@ export const redistil: LockMethod<RedistilOptions> = {
   options: redistilOptions,
   needsData: true,
   steps: distilSteps,
-  training: distilTraining,
+  training: (options) => distilTraining(options, options.barrier.weight > 0 ? 1 : 0),
   moreGradients: ({ barrier }) => (barrier.weight > 0 ? 1 : 0),
   locks: (weights, options) => namesOf(weights, options),
   // The distillation alone, from the weights as they are.

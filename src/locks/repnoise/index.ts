@@ -20,8 +20,8 @@ export const repnoise: LockMethod<RepNoiseOptions> = {
   needsData: true,
   needsAdversary: true,
   steps: distilSteps,
-  training: distilTraining,
-  moreGradients: ({ noiseWeight, ascentWeight }) => (noiseWeight > 0 || ascentWeight > 0 ? 1 : 0),
+  training: (options) => distilTraining(options, termsOf(options)),
+  moreGradients: termsOf,
   locks: (weights) => weightMatrices(weights).map(({ name }) => name),
   // The retain training alone.
   sham: (options) => ({ ...options, noiseWeight: 0, ascentWeight: 0 }),
@@ -48,3 +48,8 @@ export const repnoise: LockMethod<RepNoiseOptions> = {
     }
   },
 };
+
+/** Losses beside the retain loss, of the two terms together. */
+function termsOf({ noiseWeight, ascentWeight }: RepNoiseOptions): number {
+  return noiseWeight > 0 || ascentWeight > 0 ? 1 : 0;
+}

@@ -22,7 +22,13 @@ export const tar: LockMethod<TarOptions> = {
   needsData: true,
   needsAdversary: true,
   steps: distilSteps,
-  training: distilTraining,
+  // Attacks have one, and what they are judged by another.
+  training: (options) =>
+    distilTraining(
+      options,
+      (options.representations > 0 ? 1 : 0) +
+        (options.weight > 0 ? (2 * options.attacks.batchSize) / options.batchSize : 0),
+    ),
   moreGradients: ({ weight, representations, batchSize, attacks: { each, steps, every, batchSize: own } }) =>
     (representations > 0 ? 1 : 0) + (weight > 0 ? (each * (steps + Math.floor(steps / every)) * own) / batchSize : 0),
   locks: (weights) => weightMatrices(weights).map(({ name }) => name),

@@ -20,7 +20,8 @@ export const trap: LockMethod<TrapOptions> = {
   needsData: true,
   needsAdversary: true,
   steps: distilSteps,
-  training: distilTraining,
+  training: (options) =>
+    distilTraining(options, options.weight > 0 ? options.attacks.batchSize / options.batchSize : 0),
   // An attack has half of its steps on average, and one gradient where it ends.
   moreGradients: ({ weight, batchSize, attacks: { each, steps, batchSize: own } }) =>
     weight > 0 ? (each * (steps / 2 + 1) * own) / batchSize : 0,
