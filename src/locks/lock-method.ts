@@ -163,6 +163,7 @@ export interface LockPlan {
 
 /** What the steps of a lock need memory for. */
 export interface LockTraining {
+  /** Examples of a step. */
   readonly batchSize: number;
   /** Parts that a batch is computed in; default one. */
   readonly accumulate?: number;
@@ -170,6 +171,7 @@ export interface LockTraining {
   readonly recompute?: boolean;
   /** Programs as large as its step's that it holds beside it, such as those of other losses; default none. */
   readonly morePrograms?: number;
+  /** Whose state it keeps. */
   readonly optimizer: OptimizerSpec;
 }
 

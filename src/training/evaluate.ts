@@ -13,7 +13,7 @@ import { requireTop, TopOutputs } from './top-outputs.js';
 export interface EvaluatorOptions {
   /** What the model is judged on; default the task of its head. */
   task?: Task;
-  /** Examples a run at most; default {@link examplesARun}. */
+  /** Examples a run at most; default 256. */
   batchSize?: number;
   /** Keeps the compiled programs, and frees them; default a cache of its own. */
   programs?: ProgramCache;
