@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { cholesky, choleskyInverse, multiplyRight } from '../../linalg/index.js';
+import { cholesky, choleskyInverse } from '../../linalg/index.js';
 import { InputError, parseOptions } from '../../registry/index.js';
 import {
   beginUpdate,
@@ -13,6 +13,7 @@ import {
   requireOracle,
   slotFor,
 } from './optimizer.js';
+import { multiply } from './products.js';
 import { shapedSlot, shapeFor, shapeSlot } from './shape-slot.js';
 import { Workspace } from './workspace.js';
 
@@ -141,7 +142,7 @@ export function kfac(options: z.input<typeof kfacOptions> = {}): Optimizer {
       for (const layer of layers) {
         const slopes = [layer.weight, ...(layer.bias === undefined ? [] : [layer.bias])].map(slopeOf);
         const before = slopes.map((slope) => slope.slice());
-        precondition(layer, slopes, work);
+        await precondition(layer, slopes, work);
         slopes.forEach((along, part) => {
           directions.set(part === 0 ? layer.weight : String(layer.bias), along);
           for (let i = 0; i < along.length; i++) product += along[i] * before[part][i];
@@ -258,11 +259,11 @@ function writeInverse({ size, isWhole, factor, inverse }: Side, damping: number)
 }
 
 /** Puts the slopes of a layer's weight and bias between its inverses, in place. */
-function precondition(
+async function precondition(
   { isTransposed, inputs, outputs }: Layer,
   slopes: readonly Float64Array[],
   work: Workspace,
-): void {
+): Promise<void> {
   const [weight, bias] = slopes;
   const [rows, columns] = [outputs.size, inputs.size];
   const own = bias ? columns - 1 : columns;
@@ -273,8 +274,8 @@ function precondition(
     for (let j = 0; j < own; j++) matrix[i * columns + j] = weight[at(i, j)];
     if (bias) matrix[i * columns + own] = bias[i];
   }
-  multiply(outputs, matrix, { rows, columns, isLeft: true }, work);
-  multiply(inputs, matrix, { rows, columns, isLeft: false }, work);
+  await multiplyByInverse(outputs, matrix, { rows, columns, isLeft: true }, work);
+  await multiplyByInverse(inputs, matrix, { rows, columns, isLeft: false }, work);
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < own; j++) weight[at(i, j)] = matrix[i * columns + j];
     if (bias) bias[i] = matrix[i * columns + own];
@@ -282,23 +283,21 @@ function precondition(
 }
 
 /** Multiplies a matrix with the inverse of a side, in place. */
-function multiply(
+async function multiplyByInverse(
   { isWhole, inverse }: Side,
   matrix: Float64Array,
   { rows, columns, isLeft }: { rows: number; columns: number; isLeft: boolean },
   work: Workspace,
-): void {
+): Promise<void> {
   if (!isWhole) {
     for (let i = 0; i < matrix.length; i++) matrix[i] *= inverse[isLeft ? Math.floor(i / columns) : i % columns];
     return;
   }
   const product = work.take('product', matrix.length);
-  if (isLeft) multiplyRight(inverse, rows, rows, matrix, columns, product);
-  else {
-    const wide = work.take('inverse', inverse.length);
-    wide.set(inverse);
-    multiplyRight(matrix, rows, columns, wide, columns, product);
-  }
+  const wide = work.take('inverse', inverse.length);
+  wide.set(inverse);
+  const [left, right] = isLeft ? [wide, matrix] : [matrix, wide];
+  await multiply(left, right, { rows, inner: isLeft ? rows : columns, columns }, product);
   matrix.set(product);
 }
 

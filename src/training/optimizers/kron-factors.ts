@@ -1,4 +1,5 @@
-import { gram, multiplyTriangular, normLowerBound, solveLower, transpose } from './kron-kernels.js';
+import { normLowerBound, transpose } from './kron-kernels.js';
+import { multiplyByOwnTranspose, multiplyByTriangle, solveTriangle } from './products.js';
 import { smallestNormal } from './psgd.js';
 
 /** The part of a Kronecker product that acts on one dimension of a tensor. */
@@ -62,9 +63,9 @@ export class KronArithmetic {
   readonly #buffers = new Map<string, Float64Array>();
 
   /** `QᵀQ x`, written over `x`. */
-  precondition(factors: readonly KronFactor[], x: Float64Array): void {
-    this.#apply(factors, x, 'plain');
-    this.#apply(factors, x, 'transposed');
+  async precondition(factors: readonly KronFactor[], x: Float64Array): Promise<void> {
+    await this.#apply(factors, x, 'plain');
+    await this.#apply(factors, x, 'transposed');
   }
 
   /**
@@ -76,22 +77,26 @@ export class KronArithmetic {
    *
    * The probe is written over.
    */
-  fitToProbe(factors: readonly KronFactor[], { v, h }: { v: Float64Array; h: Float64Array }, rate: number): void {
-    this.#apply(factors, h, 'plain');
-    this.#apply(factors, v, 'inverse transposed');
+  async fitToProbe(
+    factors: readonly KronFactor[],
+    { v, h }: { v: Float64Array; h: Float64Array },
+    rate: number,
+  ): Promise<void> {
+    await this.#apply(factors, h, 'plain');
+    await this.#apply(factors, v, 'inverse transposed');
     for (const factor of factors) {
-      if (factor.dense) this.#fitDense(factor, v, h, rate);
+      if (factor.dense) await this.#fitDense(factor, v, h, rate);
       else fitDiagonal(factor, v, h, rate);
       this.#rotate(h, factor.size);
       this.#rotate(v, factor.size);
     }
   }
 
-  #fitDense({ size: n, values }: KronFactor, v: Float64Array, h: Float64Array, rate: number): void {
+  async #fitDense({ size: n, values }: KronFactor, v: Float64Array, h: Float64Array, rate: number): Promise<void> {
     const s = this.#buffer('s', n * n);
     const t = this.#buffer('t', n * n);
-    gram(h, n, h.length / n, s);
-    gram(v, n, v.length / n, t);
+    await multiplyByOwnTranspose(h, n, h.length / n, s);
+    await multiplyByOwnTranspose(v, n, v.length / n, t);
     for (let i = 0; i < n; i++) {
       for (let j = 0; j < n; j++) {
         const at = i * n + j;
@@ -103,29 +108,29 @@ export class KronArithmetic {
     const step = rate / (normLowerBound(s, n, this.#buffer('vectors', 2 * n)) + smallestNormal);
     const q = this.#buffer('q', n * n);
     q.set(values);
-    multiplyTriangular(t, n, true, q, n, s);
+    await multiplyByTriangle(t, n, true, q, n, s);
     for (let i = 0; i < n; i++) for (let at = i * n + i; at < (i + 1) * n; at++) values[at] = q[at] - step * s[at];
   }
 
-  #apply(factors: readonly KronFactor[], x: Float64Array, form: Form): void {
+  async #apply(factors: readonly KronFactor[], x: Float64Array, form: Form): Promise<void> {
     for (const factor of factors) {
-      if (factor.dense) this.#applyDense(factor, x, form);
+      if (factor.dense) await this.#applyDense(factor, x, form);
       else applyDiagonal(factor, x, form);
       this.#rotate(x, factor.size);
     }
   }
 
-  #applyDense({ size: n, values }: KronFactor, x: Float64Array, form: Form): void {
+  async #applyDense({ size: n, values }: KronFactor, x: Float64Array, form: Form): Promise<void> {
     const width = x.length / n;
     const q = this.#buffer('q', n * n);
     if (form === 'plain') q.set(values);
     else transpose(values, n, n, q);
     if (form === 'inverse transposed') {
-      solveLower(q, n, x, width);
+      await solveTriangle(q, n, x, width);
       return;
     }
     const out = this.#buffer('out', x.length);
-    multiplyTriangular(q, n, form === 'plain', x, width, out);
+    await multiplyByTriangle(q, n, form === 'plain', x, width, out);
     x.set(out);
   }
 

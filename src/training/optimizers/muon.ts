@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import { multiplyRight } from '../../linalg/index.js';
 import { parseOptions } from '../../registry/index.js';
 import { adamw } from './adam.js';
-import { gram, transpose } from './kron-kernels.js';
+import { transpose } from './kron-kernels.js';
 import {
   beginUpdate,
   type Optimizer,
@@ -11,6 +10,7 @@ import {
   parameterFor,
   slotFor,
 } from './optimizer.js';
+import { multiply, multiplyByOwnTranspose } from './products.js';
 import { shapedSlot, shapeFor, shapeSlot } from './shape-slot.js';
 import { Workspace } from './workspace.js';
 
@@ -94,7 +94,7 @@ export function muon(options: z.input<typeof muonOptions> = {}): Optimizer {
         const param = parameterFor(params, name, grad);
         const shape = shapeFor(state, name, param.length);
         if (!isMatrix(shape)) rest.set(name, grad);
-        else if (param.length > 0) moveMatrix({ param, grad, shape, name }, state, learningRate, parsed, work);
+        else if (param.length > 0) await moveMatrix({ param, grad, shape, name }, state, learningRate, parsed, work);
       }
       // It counts the step.
       state.step -= 1;
@@ -103,13 +103,13 @@ export function muon(options: z.input<typeof muonOptions> = {}): Optimizer {
   };
 }
 
-function moveMatrix(
+async function moveMatrix(
   { param, grad, shape, name }: { param: Float32Array; grad: Float32Array; shape: readonly number[]; name: string },
   state: OptimizerState,
   learningRate: number,
   options: z.output<typeof muonOptions>,
   work: Workspace,
-): void {
+): Promise<void> {
   const { momentum, nesterov, weightDecay, adjustLearningRate } = options;
   const [rows, columns] = shape;
   const buffer = slotFor(state, 'momentum_buffer', name, param.length);
@@ -120,7 +120,7 @@ function moveMatrix(
     buffer[i] = m;
     direction[i] = nesterov ? momentum * m + (1 - momentum) * g : m;
   }
-  orthogonalize(direction, rows, columns, options, work);
+  await orthogonalize(direction, rows, columns, options, work);
   const factor = {
     original: Math.sqrt(Math.max(1, rows / columns)),
     'match-rms-adamw': 0.2 * Math.sqrt(Math.max(rows, columns)),
@@ -133,13 +133,13 @@ function moveMatrix(
 }
 
 /** Newton-Schulz iterations in place, on the matrix with the short side first: A is as small as it can be. */
-function orthogonalize(
+async function orthogonalize(
   matrix: Float64Array,
   rows: number,
   columns: number,
   { nsCoefficients: [a, b, c], nsSteps, eps }: z.output<typeof muonOptions>,
   work: Workspace,
-): void {
+): Promise<void> {
   const isTall = rows > columns;
   const [n, width] = isTall ? [columns, rows] : [rows, columns];
   const x = isTall ? work.take('transposed', matrix.length) : matrix;
@@ -152,11 +152,11 @@ function orthogonalize(
   const polynomial = work.take('polynomial', n * n);
   const product = work.take('product', x.length);
   for (let step = 0; step < nsSteps; step++) {
-    gram(x, n, width, outer);
+    await multiplyByOwnTranspose(x, n, width, outer);
     // A is symmetric, so its square is A Aᵀ.
-    gram(outer, n, n, polynomial);
+    await multiplyByOwnTranspose(outer, n, n, polynomial);
     for (let i = 0; i < polynomial.length; i++) polynomial[i] = b * outer[i] + c * polynomial[i];
-    multiplyRight(polynomial, n, n, x, width, product);
+    await multiply(polynomial, x, { rows: n, inner: n, columns: width }, product);
     for (let i = 0; i < x.length; i++) x[i] = a * x[i] + product[i];
   }
   if (isTall) transpose(x, n, width, matrix);

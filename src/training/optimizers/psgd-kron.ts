@@ -100,10 +100,10 @@ export function psgdKron(options: z.input<typeof kronOptions> = {}): Optimizer {
           if (q.length > 1 && coin() < balanceProbability) balance(q);
           const probe = { v: copied(v, work.get('v')), h: copied(h, work.get('h')) };
           work.set('v', probe.v).set('h', probe.h);
-          arithmetic.fitToProbe(q, probe, preconditionerRate);
+          await arithmetic.fitToProbe(q, probe, preconditionerRate);
         }
         const direction = copied(averaged(state, name, grad, momentum), directions.get(name));
-        arithmetic.precondition(q, direction);
+        await arithmetic.precondition(q, direction);
         directions.set(name, direction);
       }
       const rate = limitedRate(

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { multiplyRight, svd } from '../../linalg/index.js';
+import { svd } from '../../linalg/index.js';
 import { parseOptions } from '../../registry/index.js';
 import { factorLength, factorsOf, type KronFactor } from './kron-factors.js';
 import { transpose } from './kron-kernels.js';
@@ -13,6 +13,7 @@ import {
   slotFor,
   stepSlot,
 } from './optimizer.js';
+import { multiply } from './products.js';
 import { descendAlong } from './psgd.js';
 import { shapedSlot, shapeFor, shapeSlot } from './shape-slot.js';
 import { eachModeGram, multiplyModes } from './tensor-modes.js';
@@ -85,7 +86,7 @@ export function shampoo(options: z.input<typeof shampooOptions> = {}): Optimizer
       }
       return state;
     },
-    update(grads, state, params, learningRate) {
+    async update(grads, state, params, learningRate) {
       beginUpdate(state, learningRate);
       for (const [name, grad] of grads) {
         const param = parameterFor(params, name, grad);
@@ -96,18 +97,18 @@ export function shampoo(options: z.input<typeof shampooOptions> = {}): Optimizer
         if (param.length === 0) continue;
         const direction = work.take('direction', param.length);
         for (let i = 0; i < param.length; i++) direction[i] = grad[i] + weightDecay * param[i];
-        accumulate(preconditioners, direction, shape, work);
+        await accumulate(preconditioners, direction, shape, work);
         if (t <= preconditioningComputeSteps || t % preconditioningComputeSteps === 0) {
-          preconditioners.forEach((factor, mode) => {
-            writeInverseRoot(factor, 2 * shape.length, roots[mode].values, work);
-          });
+          for (const [mode, factor] of preconditioners.entries()) {
+            await writeInverseRoot(factor, 2 * shape.length, roots[mode].values, work);
+          }
         }
         const matrices = roots.map(({ values }, mode) => {
           const matrix = work.take(`root ${mode}`, values.length);
           matrix.set(values);
           return matrix;
         });
-        multiplyModes(direction, shape, matrices, work);
+        await multiplyModes(direction, shape, matrices, work);
         descendAlong(param, direction, learningRate);
       }
     },
@@ -119,17 +120,17 @@ function addToDiagonal({ size, dense, values }: KronFactor, value: number): void
 }
 
 /** Adds the inner products of the slices along each dimension. */
-function accumulate(
+async function accumulate(
   preconditioners: readonly KronFactor[],
   gradient: Float64Array,
   shape: readonly number[],
   work: Workspace,
-): void {
+): Promise<void> {
   const add = (mode: number, products: Float64Array) => {
     const { values } = preconditioners[mode];
     for (let i = 0; i < values.length; i++) values[i] += products[i];
   };
-  eachModeGram(gradient, shape, (mode) => preconditioners[mode].dense, add, work);
+  await eachModeGram(gradient, shape, (mode) => preconditioners[mode].dense, add, work);
   let stride = gradient.length;
   shape.forEach((size, mode) => {
     stride /= size;
@@ -142,7 +143,12 @@ function accumulate(
 }
 
 /** `out = factor^(−1/root)`; 0 where the factor has overflown, NaN where it holds one. */
-function writeInverseRoot({ size, dense, values }: KronFactor, root: number, out: Float32Array, work: Workspace): void {
+async function writeInverseRoot(
+  { size, dense, values }: KronFactor,
+  root: number,
+  out: Float32Array,
+  work: Workspace,
+): Promise<void> {
   if (!dense) {
     for (let i = 0; i < size; i++) out[i] = values[i] ** (-1 / root);
     return;
@@ -158,7 +164,7 @@ function writeInverseRoot({ size, dense, values }: KronFactor, root: number, out
   const product = work.take('gram', size * size);
   for (let i = 0; i < u.length; i++) scaled[i] = u[i] * sigma[i % size] ** (-1 / root);
   transpose(u, size, size, turned);
-  multiplyRight(scaled, size, size, turned, size, product);
+  await multiply(scaled, turned, { rows: size, inner: size, columns: size }, product);
   out.set(product);
 }
 

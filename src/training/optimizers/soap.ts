@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { multiplyRight, svd, thinQr } from '../../linalg/index.js';
+import { svd, thinQr } from '../../linalg/index.js';
 import { parseOptions } from '../../registry/index.js';
 import { transpose } from './kron-kernels.js';
 import {
@@ -13,6 +13,7 @@ import {
   slotFor,
   stepSlot,
 } from './optimizer.js';
+import { multiply } from './products.js';
 import { shapedSlot, shapeFor, shapeSlot } from './shape-slot.js';
 import { eachModeGram, multiplyModes } from './tensor-modes.js';
 import { Workspace } from './workspace.js';
@@ -99,7 +100,7 @@ export function soap(options: z.input<typeof soapOptions> = {}): Optimizer {
         },
       };
     },
-    update(grads, state, params, learningRate) {
+    async update(grads, state, params, learningRate) {
       beginUpdate(state, learningRate);
       for (const [name, grad] of grads) {
         const param = parameterFor(params, name, grad);
@@ -115,13 +116,13 @@ export function soap(options: z.input<typeof soapOptions> = {}): Optimizer {
         };
         const t = countGradient(state, name) - 1;
         if (param.length === 0) continue;
-        if (t > 0) move(tensor, t, learningRate, parsed, work);
-        average(tensor, parsed, work);
+        if (t > 0) await move(tensor, t, learningRate, parsed, work);
+        await average(tensor, parsed, work);
         if (t === 0) {
           tensor.gg.forEach((matrix, mode) => {
             if (matrix) tensor.q[mode]?.set(eigenvectors(matrix, shape[mode]));
           });
-        } else if (t % parsed.preconditionFrequency === 0) turnBases(tensor, work);
+        } else if (t % parsed.preconditionFrequency === 0) await turnBases(tensor, work);
       }
     },
   };
@@ -138,13 +139,13 @@ interface Tensor {
   readonly q: readonly (Float32Array | undefined)[];
 }
 
-function move(
+async function move(
   { param, grad, shape, m, v, q }: Tensor,
   t: number,
   learningRate: number,
   { betas: [beta1, beta2], eps, weightDecay, normalizeGradient, correctBias }: SoapOptions,
   work: Workspace,
-): void {
+): Promise<void> {
   const into = q.map((matrix, mode) => matrix && copied(matrix, work.take(`into ${mode}`, matrix.length)));
   const back = q.map((matrix, mode) => {
     const turned = matrix && work.take(`back ${mode}`, matrix.length);
@@ -152,16 +153,16 @@ function move(
     return turned;
   });
   const projected = copied(grad, work.take('projected', grad.length));
-  multiplyModes(projected, shape, into, work);
+  await multiplyModes(projected, shape, into, work);
   const direction = work.take('direction', grad.length);
   for (let i = 0; i < grad.length; i++) {
     m[i] = beta1 * m[i] + (1 - beta1) * grad[i];
     v[i] = beta2 * v[i] + (1 - beta2) * projected[i] * projected[i];
     direction[i] = m[i];
   }
-  multiplyModes(direction, shape, into, work);
+  await multiplyModes(direction, shape, into, work);
   for (let i = 0; i < grad.length; i++) direction[i] /= Math.sqrt(v[i]) + eps;
-  multiplyModes(direction, shape, back, work);
+  await multiplyModes(direction, shape, back, work);
   let rate = correctBias ? (learningRate * Math.sqrt(1 - beta2 ** t)) / (1 - beta1 ** t) : learningRate;
   if (normalizeGradient) {
     const squares = direction.reduce((sum, value) => sum + value * value, 0);
@@ -172,7 +173,7 @@ function move(
 }
 
 /** Takes the gradient into the running means of inner products. */
-function average({ grad, shape, gg }: Tensor, { shampooBeta }: SoapOptions, work: Workspace): void {
+async function average({ grad, shape, gg }: Tensor, { shampooBeta }: SoapOptions, work: Workspace): Promise<void> {
   const add = (mode: number, products: Float64Array) => {
     const matrix = gg[mode] ?? new Float32Array();
     for (let i = 0; i < matrix.length; i++) {
@@ -180,7 +181,7 @@ function average({ grad, shape, gg }: Tensor, { shampooBeta }: SoapOptions, work
     }
   };
   const gradient = copied(grad, work.take('projected', grad.length));
-  eachModeGram(gradient, shape, (mode) => gg[mode] !== undefined, add, work);
+  await eachModeGram(gradient, shape, (mode) => gg[mode] !== undefined, add, work);
 }
 
 /** Eigenvectors as columns, the largest eigenvalue's first; NaN where the matrix is not finite, so that it shows. */
@@ -191,15 +192,16 @@ function eigenvectors(matrix: Float32Array, size: number): Float64Array {
 }
 
 /** One power iteration of every basis; v follows the new order of the columns. */
-function turnBases({ shape, v, gg, q }: Tensor, work: Workspace): void {
+async function turnBases({ shape, v, gg, q }: Tensor, work: Workspace): Promise<void> {
   let stride = v.length;
-  shape.forEach((size, mode) => {
+  for (const [mode, size] of shape.entries()) {
     stride /= size;
     const [basis, matrix] = [q[mode], gg[mode]];
-    if (!basis || !matrix) return;
+    if (!basis || !matrix) continue;
     const old = copied(basis, work.take(`into ${mode}`, basis.length));
     const product = work.take('gram', size * size);
-    multiplyRight(copied(matrix, work.take(`back ${mode}`, matrix.length)), size, size, old, size, product);
+    const factor = copied(matrix, work.take(`back ${mode}`, matrix.length));
+    await multiply(factor, old, { rows: size, inner: size, columns: size }, product);
     const estimates = new Float64Array(size);
     for (let i = 0; i < product.length; i++) estimates[i % size] += old[i] * product[i];
     const order = Array.from(estimates.keys()).sort((a, b) => estimates[b] - estimates[a]);
@@ -211,7 +213,7 @@ function turnBases({ shape, v, gg, q }: Tensor, work: Workspace): void {
       const k = Math.floor(i / stride) % size;
       v[i] = before[i + (order[k] - k) * stride];
     }
-  });
+  }
 }
 
 function copied(values: Float32Array, into: Float64Array): Float64Array {

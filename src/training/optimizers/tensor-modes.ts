@@ -1,5 +1,5 @@
-import { multiplyRight } from '../../linalg/index.js';
-import { gram, transpose } from './kron-kernels.js';
+import { transpose } from './kron-kernels.js';
+import { multiply, multiplyByOwnTranspose } from './products.js';
 import type { Workspace } from './workspace.js';
 
 /**
@@ -7,14 +7,14 @@ import type { Workspace } from './workspace.js';
  *
  * @param matrices - One `[dᵢ, dᵢ]` a dimension, or its diagonal `[dᵢ]`; none: the dimension stays as it is.
  */
-export function multiplyModes(
+export async function multiplyModes(
   x: Float64Array,
   shape: readonly number[],
   matrices: readonly (Float64Array | undefined)[],
   work: Workspace,
-): void {
+): Promise<void> {
   const turned = work.take('turned', x.length);
-  shape.forEach((size, mode) => {
+  for (const [mode, size] of shape.entries()) {
     // The leading dimension goes to the end, so that each leads once, and after the last all are where they were.
     const rest = x.length / size;
     const matrix = matrices[mode];
@@ -23,8 +23,8 @@ export function multiplyModes(
       for (let at = 0, k = 0; at < x.length; at++, k = k + 1 === size ? 0 : k + 1) {
         x[at] = matrix ? turned[at] * matrix[k] : turned[at];
       }
-    } else multiplyRight(turned, rest, size, matrix, size, x);
-  });
+    } else await multiply(turned, matrix, { rows: rest, inner: size, columns: size }, x);
+  }
 }
 
 /**
@@ -32,24 +32,24 @@ export function multiplyModes(
  *
  * @param take - Hears of each that it wants; the matrix is written over by the next one.
  */
-export function eachModeGram(
+export async function eachModeGram(
   x: Float64Array,
   shape: readonly number[],
   isWanted: (mode: number) => boolean,
   take: (mode: number, gram: Float64Array) => void,
   work: Workspace,
-): void {
+): Promise<void> {
   const now = work.take('unfolded', x.length);
   const turned = work.take('turned', x.length);
   now.set(x);
-  shape.forEach((size, mode) => {
+  for (const [mode, size] of shape.entries()) {
     const rest = x.length / size;
     if (isWanted(mode)) {
       const out = work.take('gram', size * size);
-      gram(now, size, rest, out);
+      await multiplyByOwnTranspose(now, size, rest, out);
       take(mode, out);
     }
     transpose(now, size, rest, turned);
     now.set(turned);
-  });
+  }
 }

@@ -1,0 +1,125 @@
+import { ProgramCache } from '../../engine/index.js';
+import { Graph, gemm } from '../../graph/index.js';
+import { multiplyRight } from '../../linalg/index.js';
+import { gram, multiplyTriangular, solveLower } from './kron-kernels.js';
+
+/**
+ * Products of matrices in float64, those of optimizers: large ones on the engine, whose kernels are ten to twenty times as fast, on one
+ * thread, so that they are the same bits whatever the number of threads is.
+ */
+
+/** From so many products of two numbers on the engine is worth its call. */
+const worthCall = 2 ** 18;
+/** A triangle of so many rows is solved here. */
+const solvedHere = 128;
+
+/** A matrix, `[rows, columns]`, row-major; `isTransposed`: what it is used as is the transpose of the one that is given. */
+interface Operand {
+  readonly values: Float64Array;
+  readonly shape: readonly [rows: number, columns: number];
+  readonly isTransposed?: boolean;
+}
+
+/** Small programs that every optimizer of the process shares: a handful of shapes each. */
+let shared: ProgramCache | undefined;
+/** The last of them to run: they write to arrays of their own, so that the next one waits until these were read. */
+let last: Promise<unknown> = Promise.resolve();
+
+/** `out = a · b` on the engine. */
+function product(a: Operand, b: Operand, out: Float64Array): Promise<void> {
+  const run = async () => {
+    shared ??= new ProgramCache({ threads: 1 });
+    const [transA, transB] = [a.isTransposed ?? false, b.isTransposed ?? false];
+    const program = await shared.get(JSON.stringify([a.shape, transA, b.shape, transB]), () => {
+      const graph = new Graph();
+      const [left, right] = [graph.input('a', a.shape, 'float64'), graph.input('b', b.shape, 'float64')];
+      return { product: gemm(left, right, undefined, { transA, transB }) };
+    });
+    out.set((await program.run({ a: a.values, b: b.values })).product as Float64Array);
+  };
+  const done = last.then(run);
+  last = done.catch(() => undefined);
+  return done;
+}
+
+/**
+ * `out = a · b`.
+ *
+ * @param a - `[rows, inner]`.
+ * @param b - `[inner, columns]`.
+ * @param out - Receives `[rows, columns]`; neither a nor b.
+ */
+export async function multiply(
+  a: Float64Array,
+  b: Float64Array,
+  { rows, inner, columns }: { rows: number; inner: number; columns: number },
+  out: Float64Array,
+): Promise<void> {
+  if (rows * inner * columns < worthCall) multiplyRight(a, rows, inner, b, columns, out);
+  else await product({ values: a, shape: [rows, inner] }, { values: b, shape: [inner, columns] }, out);
+}
+
+/**
+ * `out = x · xᵀ`.
+ *
+ * @param x - `[n, width]`.
+ * @param out - Receives `[n, n]`.
+ */
+export async function multiplyByOwnTranspose(
+  x: Float64Array,
+  n: number,
+  width: number,
+  out: Float64Array,
+): Promise<void> {
+  if (n * n * width < 2 * worthCall) gram(x, n, width, out);
+  else await product({ values: x, shape: [n, width] }, { values: x, shape: [n, width], isTransposed: true }, out);
+}
+
+/**
+ * `out = q · x` of a triangular matrix.
+ *
+ * @param q - `[n, n]`, 0 on the other side.
+ * @param upper - Which side of q holds values: the upper one, or the lower.
+ * @param x - `[n, width]`.
+ * @param out - Receives `[n, width]`; not x.
+ */
+export async function multiplyByTriangle(
+  q: Float64Array,
+  n: number,
+  upper: boolean,
+  x: Float64Array,
+  width: number,
+  out: Float64Array,
+): Promise<void> {
+  if (n * n * width < 2 * worthCall) multiplyTriangular(q, n, upper, x, width, out);
+  else await product({ values: q, shape: [n, n] }, { values: x, shape: [n, width] }, out);
+}
+
+/**
+ * `x = l⁻¹ x` in place: by halves, the lower one without what the upper one explains.
+ *
+ * @param l - `[n, n]`, lower triangular.
+ * @param x - `[n, width]`.
+ */
+export async function solveTriangle(l: Float64Array, n: number, x: Float64Array, width: number): Promise<void> {
+  if (n <= solvedHere || n * n * width < 2 * worthCall) {
+    solveLower(l, n, x, width);
+    return;
+  }
+  const half = n >> 1;
+  const rest = n - half;
+  const block = (row: number, column: number, rows: number, columns: number) => {
+    const values = new Float64Array(rows * columns);
+    for (let i = 0; i < rows; i++) {
+      const at = (row + i) * n + column;
+      values.set(l.subarray(at, at + columns), i * columns);
+    }
+    return values;
+  };
+  const [above, below] = [x.subarray(0, half * width), x.subarray(half * width)];
+  await solveTriangle(block(0, 0, half, half), half, above, width);
+  const explained = new Float64Array(rest * width);
+  await multiply(block(half, 0, rest, half), above.slice(), { rows: rest, inner: half, columns: width }, explained);
+  for (let i = 0; i < explained.length; i++) below[i] -= explained[i];
+  await solveTriangle(block(half, half, rest, rest), rest, below, width);
+}
