@@ -70,7 +70,7 @@ function optimizersOver(decades: Readonly<Record<string, readonly number[]>>): A
     { name: 'sgd', decades: decades.sgd },
     { name: 'adamw', decades: decades.adamw },
     { name: 'psgd-kron', decades: decades.psgd },
-    { name: 'psgd-xmat', decades: decades.psgd },
+    { name: 'psgd-xmat', decades: decades.xmat ?? decades.psgd },
     { name: 'lbfgs', options: { maxIterations: 4, lineSearch: 'strong-wolfe' }, decades: decades.secondOrder },
     { name: 'natural-gradient', options: { maxIterations: 5 }, decades: decades.secondOrder },
     ...(decades.kfac
@@ -110,7 +110,7 @@ const settings: SettingsByScale<Settings> = {
     epochs: 10,
     locks: { draws: 3, alsoBudgeted: true, withSham: true },
     attackEpochs: 10,
-    // After one epoch PSGD-XMat has hardly begun at the rates that train it, and a rate that leads nowhere is ahead.
+    // After one epoch PSGD has hardly begun at the rates that train it.
     searchEpochs: 3,
     reset: ['fc*'],
     target: 0.35,
@@ -121,6 +121,8 @@ const settings: SettingsByScale<Settings> = {
       sgd: [-1, -2, 0],
       adamw: [-3, -2, -4],
       psgd: [-2, -3, -1],
+      // It hardly begins in trials of three epochs at 0.01, and goes nowhere at 0.1.
+      xmat: [-1.5, -2, -1],
       secondOrder: [-1, 0, -2],
       kfac: [0, -1, -2],
     }),
