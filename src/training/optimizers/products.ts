@@ -10,6 +10,8 @@ import { gram, multiplyTriangular, solveLower } from './kron-kernels.js';
 
 /** From so many products of two numbers on the engine is worth its call. */
 const worthCall = 2 ** 18;
+/** As many of a product that is symmetric or of a triangle, of which half is computed here. */
+const worthCallOfHalf = 2 * worthCall;
 /** A triangle of so many rows is solved here. */
 const solvedHere = 128;
 
@@ -20,7 +22,7 @@ interface Operand {
   readonly isTransposed?: boolean;
 }
 
-/** Small programs that every optimizer of the process shares: a handful of shapes each. */
+/** Small programs that every optimizer of the process shares. */
 let shared: ProgramCache | undefined;
 /** The last of them to run: they write to arrays of their own, so that the next one waits until these were read. */
 let last: Promise<unknown> = Promise.resolve();
@@ -71,7 +73,7 @@ export async function multiplyByOwnTranspose(
   width: number,
   out: Float64Array,
 ): Promise<void> {
-  if (n * n * width < 2 * worthCall) gram(x, n, width, out);
+  if (n * n * width < worthCallOfHalf) gram(x, n, width, out);
   else await product({ values: x, shape: [n, width] }, { values: x, shape: [n, width], isTransposed: true }, out);
 }
 
@@ -91,7 +93,7 @@ export async function multiplyByTriangle(
   width: number,
   out: Float64Array,
 ): Promise<void> {
-  if (n * n * width < 2 * worthCall) multiplyTriangular(q, n, upper, x, width, out);
+  if (n * n * width < worthCallOfHalf) multiplyTriangular(q, n, upper, x, width, out);
   else await product({ values: q, shape: [n, n] }, { values: x, shape: [n, width] }, out);
 }
 
@@ -102,7 +104,7 @@ export async function multiplyByTriangle(
  * @param x - `[n, width]`.
  */
 export async function solveTriangle(l: Float64Array, n: number, x: Float64Array, width: number): Promise<void> {
-  if (n <= solvedHere || n * n * width < 2 * worthCall) {
+  if (n <= solvedHere || n * n * width < worthCallOfHalf) {
     solveLower(l, n, x, width);
     return;
   }
