@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { programMemory } from '../../engine/index.js';
 import { digestOfFolder, readOrigin } from '../../evidence/index.js';
 import {
   type PlannedPart,
@@ -176,6 +175,9 @@ function planTable(parts: readonly PlannedPart[]): Table {
     seconds: sum(({ seconds }) => seconds),
     bytes: Math.max(...parts.map(({ bytes }) => bytes)),
   };
+  const kept = Math.max(...parts.map(({ keptBytes = 0 }) => keptBytes));
+  const others =
+    kept > 0 ? `; programs that are kept for texts of other lengths take up to ${(kept / 1e9).toFixed(1)} GB more` : '';
   const right = { align: 'right' as const };
   return {
     title: 'What would be done, at most',
@@ -191,7 +193,7 @@ function planTable(parts: readonly PlannedPart[]): Table {
       ...{ time: formatDuration(seconds), memory: `${Math.ceil(bytes / 1e6).toLocaleString('en')} MB` },
     })),
     notes: [
-      `Time: at the pace of a few steps, just measured here; trials that are given up take less. Memory: of the tensors of a step, in all processes; programs that are kept for texts of other lengths take up to ${(programMemory({}) / 1e9).toFixed(1)} GB more.`,
+      `Time: at the pace of a few steps, just measured here; trials that are given up take less. Memory: of the tensors of a step, in all processes${others}.`,
     ],
   };
 }

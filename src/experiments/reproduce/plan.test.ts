@@ -65,13 +65,17 @@ it('plans what an experiment would do by its own code, computes nothing of it an
     ['attack read', 2 * 3, 0],
   ]);
   for (const { seconds } of parts) expect(seconds).toBeGreaterThan(0);
-  for (const { bytes } of parts.filter(({ steps }) => steps > 0)) expect(bytes).toBeGreaterThan(0);
+  for (const { bytes, keptBytes } of parts.filter(({ steps }) => steps > 0)) {
+    expect(bytes).toBeGreaterThan(0);
+    // Images are all of one size.
+    expect(keptBytes).toBe(0);
+  }
   const left = (await readdir(tmpdir())).filter((name) => name.startsWith('weightlock-plan-'));
   expect(left.filter((name) => !before.includes(name))).toEqual([]);
 });
 
 it('plans a lock of a model that has nothing to train towards', async () => {
-  const encodings = [5, 3, 4, 6].map((length) => {
+  const encodings = [19, 3, 11, 18].map((length) => {
     const ids = Array.from({ length }, (_, place) => 1 + place);
     return { ids, mask: ids.map(() => 1), typeIds: ids.map(() => 0) };
   });
@@ -94,6 +98,9 @@ it('plans a lock of a model that has nothing to train towards', async () => {
   const [part] = await planReproduction(embeddings, 'smoke', context);
   expect(part).toMatchObject({ name: 'lock locked', runs: 1, steps: 3 });
   expect(part.seconds).toBeGreaterThan(0);
+  // Texts of three lengths, as they are padded: the longest has the largest program.
+  expect(part.keptBytes).toBeGreaterThan(0.5 * part.bytes);
+  expect(part.keptBytes).toBeLessThan(2 * part.bytes);
 });
 
 it('of forecasts counts those on CNNs too, which take the most time', async () => {

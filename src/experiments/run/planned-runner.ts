@@ -17,11 +17,18 @@ import {
   loadData,
   subset,
 } from '../../data/index.js';
-import { withPrograms } from '../../engine/index.js';
+import { programMemory, withPrograms } from '../../engine/index.js';
 import { type LockMethod, lockMethods } from '../../locks/index.js';
 import { cloneWeights, loadModel, type Model, parameterSet, saveModel, weightMatrices } from '../../models/index.js';
 import { type Evaluation, taskOf } from '../../tasks/index.js';
-import { chosenOptimizer, createObjective, createOptimizer, runSteps, stepBytes } from '../../training/index.js';
+import {
+  chosenOptimizer,
+  createObjective,
+  createOptimizer,
+  layoutsOf,
+  runSteps,
+  stepBytes,
+} from '../../training/index.js';
 import { type AttackJobResult, labelledTasks, rowsOf } from '../jobs/attack.js';
 import type { AttackPlan } from '../jobs/attack-plan.js';
 import { attackWork } from '../jobs/attack-work.js';
@@ -40,8 +47,10 @@ export interface PlannedPart {
   readonly steps: number;
   /** Seconds, from the time that a few steps take here. */
   readonly seconds: number;
-  /** Memory of one step at most, in each process that computes them. */
+  /** Memory of one step at most, in all processes that compute them. */
   readonly bytes: number;
+  /** What programs for texts of other lengths take beside, at most, as long as they are kept; 0 where there are none. */
+  readonly keptBytes?: number;
 }
 
 /** Examples that stand for a whole data set where something is measured only so that the plan goes on. */
@@ -85,8 +94,8 @@ export class PlannedRunner extends Runner {
     const steps = trainSteps(options, data.train);
     const optimizer = chosenOptimizer(options);
     const seconds = steps * (await this.#secondsAStep(model, data.train, options.batchSize, { optimizer }));
-    const bytes = bytesOfStep(model, data.train, options.batchSize);
-    this.parts.push({ name: `train ${part.name}`, runs: 1, steps, seconds, bytes });
+    const memory = memoryOfStep(model, data.train, options.batchSize);
+    this.parts.push({ name: `train ${part.name}`, runs: 1, steps, seconds, ...memory });
     return { ...(await this.#made(model)), info: { steps, evaluation: { n: 0, metrics: {} } } };
   }
 
@@ -109,9 +118,9 @@ export class PlannedRunner extends Runner {
     const { batchSize, optimizer, morePrograms = 0 } = chosen.training?.(options) ?? { batchSize: 1 };
     const gradient = data ? await this.#secondsAStep(model, data.train, batchSize) : 0;
     const whole = data ? await this.#secondsAStep(model, data.train, batchSize, { optimizer }) : 0;
-    const bytes = data ? (1 + morePrograms) * bytesOfStep(model, data.train, batchSize) : 0;
+    const memory = data ? memoryOfStep(model, data.train, batchSize, 1 + morePrograms) : { bytes: 0 };
     const seconds = steps * (whole + gradient * (lockShare + (chosen.moreGradients?.(options) ?? 0)));
-    this.parts.push({ name: `lock ${part.name}`, runs: 1, steps, seconds, bytes });
+    this.parts.push({ name: `lock ${part.name}`, runs: 1, steps, seconds, ...memory });
     const spectra = weightMatrices(model.weights).map(({ name }) => ({ name, before: [1], after: [1] }));
     const info = { steps, stepsTried: steps, stoppedByBudget: false, spectra, warnings: [] };
     return { ...(await this.#made(model)), info };
@@ -120,7 +129,7 @@ export class PlannedRunner extends Runner {
   override async attack(targets: AttackTargets, plan: AttackPlan): Promise<AttackJobResult> {
     const { tasks, notes } = await labelledTasks(targets, plan);
     const results = new Map(tasks.map(({ task }) => [task.id, nothingFound(task)]));
-    let [runs, steps, seconds, bytes] = [0, 0, 0, 0];
+    let [runs, steps, seconds, bytes, keptBytes] = [0, 0, 0, 0, 0];
     for (const { task } of tasks) {
       const trials = trialCount(task.budget);
       runs += trials;
@@ -133,9 +142,10 @@ export class PlannedRunner extends Runner {
       const cost = await this.#costOfSearch(task, work, trials);
       seconds += cost.seconds;
       bytes = Math.max(bytes, cost.bytes);
+      keptBytes = Math.max(keptBytes, cost.keptBytes);
     }
     const name = `attack ${plan.label ?? ''}`.trim();
-    this.parts.push({ name, runs, steps, seconds: seconds / this.#workers, bytes: bytes * this.#workers });
+    this.parts.push({ name, runs, steps, seconds: seconds / this.#workers, bytes, keptBytes });
     for (const note of notes) this.notes.add(note);
     return { rows: rowsOf(tasks, results), notes, seconds: {} };
   }
@@ -172,7 +182,7 @@ export class PlannedRunner extends Runner {
         : 0;
     const outputs = runs * measured * test.size + judged;
     const seconds = work * whole + (outputs * step * forwardShare) / batchSize;
-    return { seconds, bytes: bytesOfStep(model, train, batchSize) };
+    return { seconds, ...memoryOfStep(model, train, batchSize, this.#workers) };
   }
 
   /** Of an attack that fits a classifier to what a model gives: once for all seeds with the same weights and examples. */
@@ -292,8 +302,18 @@ function nothingFound({ budget, steps }: AttackTask): SearchResult {
   };
 }
 
-function bytesOfStep(model: Model, train: Dataset, batchSize: number): number {
-  return stepBytes(model, Math.min(batchSize, train.size), { layout: train.examples.layout(train.indices) });
+/** Memory of so many programs of a step on the longest examples, and of as many for each other length, of which no more is kept than fits. */
+function memoryOfStep(model: Model, train: Dataset, batchSize: number, programs = 1) {
+  const [longest, ...others] = layoutsOf(train).map(
+    (layout) => programs * stepBytes(model, Math.min(batchSize, train.size), { layout }),
+  );
+  return {
+    bytes: longest,
+    keptBytes: Math.min(
+      others.reduce((sum, bytes) => sum + bytes, 0),
+      programMemory({}),
+    ),
+  };
 }
 
 function few(dataset: Dataset): Dataset {
