@@ -124,6 +124,16 @@ export function distilSteps(options: DistilOptions, trainExamples: number): numb
 }
 
 /**
+ * What is left of a distillation without the lock: all its steps, since it begins within the budget, where whatever ends one early
+ * would end it at once.
+ *
+ * @param without - What turns off what the lock does beside.
+ */
+export function distilSham<Options extends DistilOptions>(options: Options, without: Partial<Options>): Options {
+  return { ...options, ...without, settle: 0 };
+}
+
+/**
  * Removes, and then brings the authorized behaviour back by training on what the original said of the authorized examples, until
  * the utility is within the budget. It ends with the last weights that were within; where none were, with those before the lock.
  */

@@ -110,6 +110,20 @@ describe.each(methods)('lock method $name', ({ name, method }) => {
   });
 });
 
+describe.each(methods.filter(({ method }) => method.sham))('control of $name', ({ name, method }) => {
+  it('has all its steps, also where the lock may end early', async () => {
+    const given = optionsOf(method) as Record<string, object>;
+    // What a distillation has; stages have it under their names.
+    const early = (own: object) => ('settle' in own ? { ...own, settle: 1 } : own);
+    const options = name.includes(',')
+      ? Object.fromEntries(Object.entries(given).map(([stage, own]) => [stage, early(own)]))
+      : early(given);
+    const sham = method.sham?.(options) as Record<string, unknown>;
+    const { steps } = await run(method, {}, sham);
+    expect(steps.length).toBe(method.steps(sham, digits.train.size));
+  });
+});
+
 describe('stages', () => {
   const stagesOf = ({ story }: { story?: unknown }) =>
     (story as { stages: { steps: number; after: Record<string, number> }[] }).stages;

@@ -262,9 +262,7 @@ export function controlsOf(locks: readonly FrontierLock[]): FrontierControl[] {
   for (const lock of locks) {
     const { method, options: own } = parsed(lock);
     if (!method.sham) continue;
-    const sham = method.sham(own) as Record<string, unknown>;
-    // It begins within the budget, so what ends a distillation early would end it at once: it gets all steps.
-    const options = 'settle' in sham ? { ...sham, settle: 0 } : sham;
+    const options = method.sham(own) as Record<string, unknown>;
     // What is turned off is as good as not there.
     const counts = Object.entries(options).filter(([name, value]) => value && !idle.includes(name));
     const key = JSON.stringify(counts.toSorted(([a], [b]) => a.localeCompare(b)));

@@ -3,7 +3,7 @@ import { parameterSet, type WeightMatrix, weightMatrices } from '../../models/in
 import { InputError } from '../../registry/index.js';
 import { taskOf } from '../../tasks/index.js';
 import { Evaluator, type ParameterSet } from '../../training/index.js';
-import { distil, distilSteps, distilTraining } from '../distil.js';
+import { distil, distilSham, distilSteps, distilTraining } from '../distil.js';
 import type { LockContext, LockMethod, LockStory } from '../lock-method.js';
 import { rankOfEnergy, type WeightedParts, weightedParts } from './closed-form.js';
 import { eachMoments, erasable, type Moments, rowsLookedUp } from './moments.js';
@@ -26,16 +26,16 @@ export const erase: LockMethod<EraseOptions> = {
   training: (options) => distilTraining(options),
   locks: (weights, options) => weightMatrices(weights, options).map(({ name }) => name),
   // The healing alone.
-  sham: (options) => ({
-    ...options,
-    rank: undefined,
-    tableRank: undefined,
-    kl: undefined,
-    energy: 1,
-    unseen: undefined,
-    unseenBelow: undefined,
-    unseenCodes: undefined,
-  }),
+  sham: (options) =>
+    distilSham(options, {
+      rank: undefined,
+      tableRank: undefined,
+      kl: undefined,
+      energy: 1,
+      unseen: undefined,
+      unseenBelow: undefined,
+      unseenCodes: undefined,
+    }),
   draws: ({ unseen }) => unseen === 'random',
   glance: ({ loss }) => (loss === undefined ? '' : `loss ${Number(loss).toFixed(3)}`),
   run: (context, options) => distil(context, options, { remove: (examples) => eraseFrom(context, options, examples) }),

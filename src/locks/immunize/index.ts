@@ -1,5 +1,5 @@
 import { weightMatrices } from '../../models/index.js';
-import { distil, distilSteps, distilTraining } from '../distil.js';
+import { distil, distilSham, distilSteps, distilTraining } from '../distil.js';
 import type { LockMethod } from '../lock-method.js';
 import { requiredProxies, TermBatches } from '../term-batches.js';
 import { Immunizer } from './immunizer.js';
@@ -25,7 +25,7 @@ export const immunize: LockMethod<ImmunizeOptions> = {
   moreGradients: termsOf,
   locks: (weights) => weightMatrices(weights).map(({ name }) => name),
   // The retain training alone.
-  sham: (options) => ({ ...options, illWeight: 0, wellWeight: 0 }),
+  sham: (options) => distilSham(options, { illWeight: 0, wellWeight: 0 }),
   glance: ({ loss, attackerCondition }) =>
     attackerCondition === undefined
       ? `loss ${Number(loss).toFixed(3)}`

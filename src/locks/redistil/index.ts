@@ -1,5 +1,5 @@
 import { parameterSet, type WeightShapes, weightMatrices } from '../../models/index.js';
-import { distil, distilSteps, distilTraining } from '../distil.js';
+import { distil, distilSham, distilSteps, distilTraining } from '../distil.js';
 import type { LockMethod } from '../lock-method.js';
 import { MidpointBarrier } from './barrier.js';
 import { Distance } from './distance.js';
@@ -26,7 +26,7 @@ export const redistil: LockMethod<RedistilOptions> = {
   moreGradients: ({ barrier }) => (barrier.weight > 0 ? 1 : 0),
   locks: (weights, options) => namesOf(weights, options),
   // The distillation alone, from the weights as they are.
-  sham: (options) => ({ ...options, a: 0, push: 0, barrier: { ...options.barrier, weight: 0 } }),
+  sham: (options) => distilSham(options, { a: 0, push: 0, barrier: { ...options.barrier, weight: 0 } }),
   draws: ({ a }) => a > 0,
   reveals: (options) => (options.a > 0 ? { mixed: mixedOf(options) } : {}),
   glance: ({ loss }) => `loss ${Number(loss).toFixed(3)}`,

@@ -1,5 +1,5 @@
 import { weightMatrices } from '../../models/index.js';
-import { distil, distilSteps, distilTraining } from '../distil.js';
+import { distil, distilSham, distilSteps, distilTraining } from '../distil.js';
 import type { LockMethod } from '../lock-method.js';
 import { requiredProxies, TermBatches } from '../term-batches.js';
 import { RepNoise } from './noise.js';
@@ -24,7 +24,7 @@ export const repnoise: LockMethod<RepNoiseOptions> = {
   moreGradients: termsOf,
   locks: (weights) => weightMatrices(weights).map(({ name }) => name),
   // The retain training alone.
-  sham: (options) => ({ ...options, noiseWeight: 0, ascentWeight: 0 }),
+  sham: (options) => distilSham(options, { noiseWeight: 0, ascentWeight: 0 }),
   glance: ({ loss, noiseLoss, ascentLoss }) =>
     noiseLoss === undefined
       ? `loss ${Number(loss).toFixed(3)}`

@@ -1,5 +1,5 @@
 import { parameterSet, weightMatrices } from '../../models/index.js';
-import { distil, distilSteps, distilTraining } from '../distil.js';
+import { distil, distilSham, distilSteps, distilTraining } from '../distil.js';
 import type { LockMethod } from '../lock-method.js';
 import { requiredProxies, TermBatches } from '../term-batches.js';
 import { TamperAttacks } from './attacks.js';
@@ -33,7 +33,7 @@ export const tar: LockMethod<TarOptions> = {
     (representations > 0 ? 1 : 0) + (weight > 0 ? (each * (steps + Math.floor(steps / every)) * own) / batchSize : 0),
   locks: (weights) => weightMatrices(weights).map(({ name }) => name),
   // The retain training alone.
-  sham: (options) => ({ ...options, weight: 0 }),
+  sham: (options) => distilSham(options, { weight: 0 }),
   glance: ({ loss, attackedLoss }) =>
     attackedLoss === undefined
       ? `loss ${Number(loss).toFixed(3)}`

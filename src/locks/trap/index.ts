@@ -1,5 +1,5 @@
 import { weightMatrices } from '../../models/index.js';
-import { distil, distilSteps, distilTraining } from '../distil.js';
+import { distil, distilSham, distilSteps, distilTraining } from '../distil.js';
 import type { LockMethod } from '../lock-method.js';
 import { Attacks } from './attack.js';
 import { type TrapOptions, trapOptions } from './options.js';
@@ -27,7 +27,7 @@ export const trap: LockMethod<TrapOptions> = {
     weight > 0 ? (each * (steps / 2 + 1) * own) / batchSize : 0,
   locks: (weights) => weightMatrices(weights).map(({ name }) => name),
   // The retain training alone.
-  sham: (options) => ({ ...options, weight: 0 }),
+  sham: (options) => distilSham(options, { weight: 0 }),
   glance: ({ loss, attackedLoss }) =>
     attackedLoss === undefined
       ? `loss ${Number(loss).toFixed(3)}`
