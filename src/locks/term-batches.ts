@@ -1,4 +1,13 @@
-import { allocateBatch, type BatchOrder, batchOrder, type Dataset, gatherBatch, layoutAt } from '../data/index.js';
+import { z } from 'zod';
+import {
+  allocateBatch,
+  type BatchOrder,
+  batchOrder,
+  type Dataset,
+  gatherBatch,
+  layoutAt,
+  splitTrainTest,
+} from '../data/index.js';
 import { RandomStream } from '../linalg/index.js';
 import type { ModelSpec } from '../models/index.js';
 import { type ArraySpecs, type Batch, batchSpecs } from '../nn/index.js';
@@ -71,4 +80,30 @@ export async function requiredProxies(
   const found = await adversaries();
   if (found.length > 0) return found;
   throw new InputError(`${name}: expected examples of tasks that an attacker may be after, got none; give --proxies`);
+}
+
+/** Option: which examples of the proxies the attacks of a lock are judged on. */
+export const heldOutOption = z
+  .number()
+  .gt(0)
+  .lt(1)
+  .default(0.2)
+  .describe('share of the examples of each proxy that attacks are judged on and not trained on');
+
+/**
+ * What attacks on a proxy are trained on, and what they are judged on.
+ *
+ * @param heldOut - Share of the latter.
+ * @param name - The lock method, for the message.
+ * @throws InputError where one of the parts has no example.
+ */
+export function proxyParts(
+  proxy: Dataset,
+  { heldOut, seed, name }: { heldOut: number; seed: number; name: string },
+): { attacked: Dataset; judged: Dataset } {
+  const { train: attacked, test: judged } = splitTrainTest(proxy, heldOut, seed);
+  if (attacked.size > 0 && judged.size > 0) return { attacked, judged };
+  throw new InputError(
+    `${name}: expected examples of ${proxy.name} to train attacks on and others to judge them, got ${proxy.size}`,
+  );
 }

@@ -67,6 +67,17 @@ const shapeOf = ({ model }: RebuiltModel) => (model.config as { feed_forward: De
 describe.each(families)('of $name', (family) => {
   const model = modelOf(family);
 
+  it('can keep biases from decaying, and move some weights less than others', async () => {
+    const decaying = { steps: 3, batchSize: 8, depth: 2, evaluateEvery: 3, adamw: { weightDecay: 0.5 }, ...free };
+    const ends = async (more: Record<string, unknown>) => {
+      const { rebuilt } = await locked(model, { ...decaying, ...more });
+      return parameterSet(rebuilt?.weights ?? new Map());
+    };
+    const [all, matrices] = [await ends({}), await ends({ decay: 'matrices' })];
+    expect(differing(all, matrices)).not.toEqual([]);
+    expect(differing(all, await ends({ rateFactors: ['*=0.5'] }))).not.toEqual([]);
+  });
+
   it('takes the rank that has as many parameters as what it replaces', () => {
     for (const depth of [2, 3, 5]) {
       const made = withDeepLayers(model, { depth });

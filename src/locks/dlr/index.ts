@@ -68,12 +68,13 @@ async function rebuild(context: LockContext, options: DlrOptions): Promise<LockR
   const guard = new UtilityGuard(params, begin, budget, task.roles, engine?.tally);
   const programs = new ProgramCache(engine);
   const fits = new PartFits(model, parameterSet(context.weights), deep, programs);
+  const shapes = new Map(deep.added.map(({ name, shape }) => [name, shape]));
   try {
     const done = await runSteps({
       params,
-      shapes: new Map(deep.added.map(({ name, shape }) => [name, shape])),
+      shapes,
       compute: (own, step) => fits.compute(own, batches.at(step)),
-      optimizer: createOptimizer(chosenOptimizer(options)),
+      optimizer: createOptimizer(chosenOptimizer(options), shapes),
       schedule: courseSchedule(options, batches.stepsPerEpoch),
       learningRate: options.learningRate,
       steps,

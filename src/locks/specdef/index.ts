@@ -1,7 +1,7 @@
-import { weightMatrices } from '../../models/index.js';
 import { chosenOptimizer, courseSteps } from '../../training/index.js';
 import { raisedNames } from '../knowledge.js';
 import type { LockContext, LockMethod, LockResult } from '../lock-method.js';
+import { raisedMatrices } from './matrices.js';
 import { type SpecDefOptions, specDefOptions } from './options.js';
 import { runSpecDef } from './run.js';
 
@@ -29,7 +29,7 @@ export const specdef: SpecDef = {
     optimizer: chosenOptimizer(options),
   }),
   moreGradients: () => 0,
-  locks: (weights, options) => weightMatrices(weights, options).map(({ name }) => name),
+  locks: (weights, options) => raisedMatrices(weights, options).all.map(({ name }) => name),
   // Nothing is pushed where the retain loss has all the weight.
   reveals: ({ topK, lead, alpha, ...names }) =>
     alpha === 1

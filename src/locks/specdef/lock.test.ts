@@ -250,6 +250,14 @@ describe('specdef', () => {
     ]);
   });
 
+  it('refuses leading steps on matrices that it does not lock, also where it is only planned', async () => {
+    const lead = { share: 0.5, topK: 2, include: ['conv*'] };
+    const message = 'lead.include: expected a pattern that matches a matrix to lock, got conv*';
+    expect(() => specdef.locks(model.weights, optionsOf({ lead }), model)).toThrow(message);
+    await expect(specdef.run(contextOf(), optionsOf({ steps: 2, lead }))).rejects.toThrow(message);
+    expect(specdef.locks(model.weights, optionsOf({ lead: { ...lead, share: 0 } }), model)).toHaveLength(3);
+  });
+
   it('waits out so many checks below the floor as its patience', async () => {
     const result = await specdef.run(
       contextOf(),

@@ -1,6 +1,5 @@
 import { ProgramCache } from '../../engine/index.js';
 import { type ModelSpec, parameterSet, weightMatrices } from '../../models/index.js';
-import { matchesAny } from '../../registry/index.js';
 import {
   chosenOptimizer,
   courseSchedule,
@@ -17,6 +16,7 @@ import type { LockContext, LockReportValue, LockResult, UtilityMeter } from '../
 import { retainReference } from '../retain.js';
 import type { UtilityGuard } from '../utility-guard.js';
 import { type LockedMatrix, type SpecDefStep, specDefStep } from './algorithm.js';
+import { raisedMatrices } from './matrices.js';
 import type { SpecDefOptions } from './options.js';
 import { tripletSource } from './spectrum.js';
 
@@ -60,14 +60,12 @@ function stages(
   options: SpecDefOptions,
   { steps, programs }: { steps: number; programs: ProgramCache },
 ): Stage[] {
-  const { lead, topK, include, exclude, exact } = options;
-  const all = weightMatrices(weights, { include, exclude });
-  const leads = matchesAny(lead.include);
+  const { lead, topK, exact } = options;
+  const { all, leading } = raisedMatrices(weights, options);
   const leadSteps = Math.round(lead.share * steps);
-  const leading = leadSteps > 0 ? all.filter(({ name }) => leads(name)) : [];
   const locked = (matrices: typeof all, k: number) =>
     matrices.map((matrix) => ({ ...matrix, svd: tripletSource(matrix, k, seed, { exact, programs }) }));
-  if (leading.length === 0) return [{ steps, offset: 0, matrices: locked(all, topK) }];
+  if (leadSteps === 0) return [{ steps, offset: 0, matrices: locked(all, topK) }];
   const first: Stage = { name: 'lead', steps: leadSteps, offset: 0, matrices: locked(leading, lead.topK) };
   // All of the steps may be the leading stage's.
   if (leadSteps === steps) return [first];

@@ -1,11 +1,9 @@
-import { type Dataset, splitTrainTest } from '../../data/index.js';
 import { ProgramCache } from '../../engine/index.js';
 import { RandomStream } from '../../linalg/index.js';
-import { InputError } from '../../registry/index.js';
 import { taskOf } from '../../tasks/index.js';
 import { createObjective, type Objective, optimizers, type ParameterSet } from '../../training/index.js';
 import type { LockContext } from '../lock-method.js';
-import { requiredProxies } from '../term-batches.js';
+import { proxyParts, requiredProxies } from '../term-batches.js';
 import { addGradients } from '../term-gradients.js';
 import type { TarOptions } from './options.js';
 import { resistanceTask } from './resistance.js';
@@ -54,11 +52,10 @@ export class TamperAttacks {
     try {
       const proxies: Proxy[] = [];
       for (const dataset of datasets) {
-        const { train, test } = splitTrainTest(dataset, heldOut, seed);
-        requireBoth(dataset, train, test);
+        const { attacked, judged } = proxyParts(dataset, { heldOut, seed, name: 'tar' });
         proxies.push({
-          attacked: await createObjective({ ...shared, dataset: train }),
-          judged: await createObjective({ ...shared, dataset: test, task: judging }),
+          attacked: await createObjective({ ...shared, dataset: attacked }),
+          judged: await createObjective({ ...shared, dataset: judged, task: judging }),
         });
       }
       const authorized = await createObjective({ ...shared, dataset: await context.train() });
@@ -134,9 +131,4 @@ export class TamperAttacks {
 export function betaOf(stream: RandomStream, alpha: number, beta: number): number {
   const uniform = Float64Array.from({ length: alpha + beta - 1 }, () => stream.uniform());
   return uniform.sort()[alpha - 1];
-}
-
-function requireBoth({ name, size }: Dataset, ...parts: readonly Dataset[]): void {
-  if (parts.every((part) => part.size > 0)) return;
-  throw new InputError(`tar: expected examples of ${name} to train attacks on and others to judge them, got ${size}`);
 }

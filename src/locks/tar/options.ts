@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { optimizers, withOptimizers } from '../../training/index.js';
 import { distilOptions } from '../distil.js';
+import { heldOutOption } from '../term-batches.js';
 
 /** Optimizers that need the gradient alone, which the attacks within a step can take. */
 const available = optimizers.entries().filter((entry) => entry.create().needs === undefined);
@@ -48,12 +49,7 @@ export const tarOptions = withOptimizers(
           .min(1)
           .default([2e-6, 2e-5, 4e-5])
           .describe('learning rates of the attacks, one drawn for each'),
-        heldOut: z
-          .number()
-          .gt(0)
-          .lt(1)
-          .default(0.2)
-          .describe('share of the examples of each proxy that attacks are judged on and not trained on'),
+        heldOut: heldOutOption,
         switchAlpha: z
           .int()
           .min(1)
@@ -63,6 +59,11 @@ export const tarOptions = withOptimizers(
             'first number (α) of the Beta distribution of the share of authorized steps that an attack may begin with',
           ),
         switchBeta: z.int().min(1).max(64).default(3).describe('second number (β) of that distribution'),
+      })
+      .superRefine(({ steps, every }, context) => {
+        if (every <= steps) return;
+        const message = `expected at most the steps of an attack, ${steps}, as it would never be judged, got ${every}`;
+        context.addIssue({ code: 'custom', path: ['every'], message });
       })
       .prefault({})
       .describe('the attacks that it is trained against'),

@@ -25,6 +25,13 @@ import { resistanceTask } from './resistance.js';
 
 const engine = { threads: 1 };
 
+it('refuses attacks that would never be judged', () => {
+  expect(() => parseOptions(tarOptions, { attacks: { steps: 3 } }, 'tar')).toThrow(
+    'expected at most the steps of an attack, 3, as it would never be judged, got 4',
+  );
+  expect(parseOptions(tarOptions, { attacks: { steps: 4 } }, 'tar').attacks.every).toBe(4);
+});
+
 describe.each(peers.tar)('an attack of TAR, $steps steps judged by $resistance', (one) => {
   const options = (more: Record<string, unknown> = {}) => {
     const { resistance, weight, learningRate, ...attacks } = one;

@@ -6,6 +6,7 @@ import { InputError } from '../../registry/index.js';
 import { taskOf } from '../../tasks/index.js';
 import { createObjective, type Objective, optimizers, type ParameterSet } from '../../training/index.js';
 import type { LockContext } from '../lock-method.js';
+import { proxyParts, requiredProxies } from '../term-batches.js';
 import { attackStarts, type TrapOptions } from './options.js';
 import { startOf } from './starts.js';
 
@@ -19,7 +20,10 @@ export type Attacked = {
 
 /** A task of an attacker, and the loss from which on a model is bad at it. */
 interface BoundedTask {
-  readonly objective: Objective;
+  /** What attacks are trained on. */
+  readonly attacked: Objective;
+  /** Other examples of it, which they are judged on. */
+  readonly judged: Objective;
   readonly bound: number;
 }
 
@@ -68,18 +72,21 @@ export class Attacks {
    *   where nothing says what it is.
    */
   static async open(context: LockContext, options: TrapOptions): Promise<Attacks> {
-    const datasets = await context.adversaries();
-    if (datasets.length === 0) {
-      throw new InputError('trap: expected examples of tasks that an attacker may be after, got none; give --proxies');
-    }
+    const datasets = await requiredProxies(context, 'trap');
     const { model, seed, engine } = context;
     const programs = new ProgramCache(engine);
-    const { batchSize } = options.attacks;
+    const { batchSize, heldOut } = options.attacks;
+    const shared = { model, batchSize, seed, programs };
     try {
       const tasks: BoundedTask[] = [];
       for (const dataset of datasets) {
         const bound = options.bound ?? guessingLoss(model, dataset);
-        tasks.push({ objective: await createObjective({ model, dataset, batchSize, seed, programs }), bound });
+        const { attacked, judged } = proxyParts(dataset, { heldOut, seed, name: 'trap' });
+        tasks.push({
+          attacked: await createObjective({ ...shared, dataset: attacked }),
+          judged: await createObjective({ ...shared, dataset: judged }),
+          bound,
+        });
       }
       return new Attacks(context, options, { tasks, programs });
     } catch (error) {
@@ -90,7 +97,7 @@ export class Attacks {
 
   /**
    * Attacks copies of the weights, and adds to a gradient what keeps the attacked ones from being good: with ℓ the loss of an attacked
-   * model on a batch that it was not trained on, the gradient of `½B·(1 − ℓ/B)₊²` there, taken as if it were at the released weights.
+   * model on examples that it was not trained on, the gradient of `½B·(1 − ℓ/B)₊²` there, taken as if it were at the released weights.
    */
   async pull(params: ParameterSet, gradients: ParameterSet, step: number): Promise<Attacked> {
     const { weight, attacks } = this.#options;
@@ -123,7 +130,7 @@ export class Attacks {
     const { model, weights, seed } = this.#context;
     const { attacks } = this.#options;
     const stream = new RandomStream(seed, 'trap attack', draw);
-    const { objective: task, bound } = this.#tasks[stream.integer(this.#tasks.length)];
+    const { attacked, judged, bound } = this.#tasks[stream.integer(this.#tasks.length)];
     const entry = optimizers.get(attacks.optimizers[stream.integer(attacks.optimizers.length)]);
     const { decades } = entry.search;
     const [low, high] = [Math.min(...decades), Math.max(...decades)];
@@ -133,16 +140,16 @@ export class Attacks {
     const kind = starts[stream.integer(starts.length)];
     const started = startOf(kind, params, { model, shapes: weights, options: attacks, stream });
     const optimizer = entry.create(entry.search.options);
-    const state = optimizer.init(started.params, task.shapes);
+    const state = optimizer.init(started.params, attacked.shapes);
     // Batches that no other attack of the run begins with.
-    const first = draw * (attacks.steps + 1);
+    const first = draw * attacks.steps;
     for (let at = 0; at < steps; at++) {
       optimizer.prepare?.(state, started.params);
-      const { loss, gradients } = await task.compute(started.params, first + at);
+      const { loss, gradients } = await attacked.compute(started.params, first + at);
       if (!Number.isFinite(loss)) break;
       await optimizer.update(gradients, state, started.params, rate);
     }
-    const { loss, gradients } = await task.compute(started.params, first + steps);
+    const { loss, gradients } = await judged.compute(started.params, draw);
     return { loss, bound, found: gradients, pullBack: started.pullBack };
   }
 }

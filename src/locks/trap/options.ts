@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { optimizers, withOptimizers } from '../../training/index.js';
 import { distilOptions } from '../distil.js';
+import { heldOutOption } from '../term-batches.js';
 
 /** What an attack begins with: what the released weights are made into first. */
 export const attackStarts = ['released', 'clipped', 'reset', 'low-rank'] as const;
@@ -31,6 +32,7 @@ export const trapOptions = withOptimizers(
         each: z.int().min(1).max(64).default(1).describe('attacks a step'),
         steps: z.int().min(1).max(1000).default(16).describe('steps of an attack at most; each has 1 to so many'),
         batchSize: z.int().min(1).default(32).describe('examples a step of an attack'),
+        heldOut: heldOutOption,
         optimizers: z
           .array(z.enum(available.map(({ name }) => name) as [string, ...string[]]))
           .min(1)

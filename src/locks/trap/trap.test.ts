@@ -1,12 +1,13 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { contextOn, type DigitModel, digitModel } from '../../../test/support/locked-digits.js';
-import { selectClasses } from '../../data/index.js';
+import { selectClasses, subset } from '../../data/index.js';
 import { exactSingularValues, RandomStream } from '../../linalg/index.js';
 import { cloneWeights, initializeModel, parameterSet, weightMatrices } from '../../models/index.js';
 import { InputError, parseOptions } from '../../registry/index.js';
 import { createObjective, Evaluator, optimizers, type ParameterSet, runSteps } from '../../training/index.js';
 import { lockContext } from '../context.js';
 import type { LockStepReport } from '../lock-method.js';
+import { proxyParts } from '../term-batches.js';
 import { guessingLoss } from './attack.js';
 import { trap } from './index.js';
 import { type AttackStart, attackStarts, trapOptions } from './options.js';
@@ -128,6 +129,19 @@ describe('trap', () => {
       expect(Number(attackedLoss)).toBeLessThanOrEqual(Math.log(3));
       expect(Number(trapTerm)).toBeLessThanOrEqual(Math.log(3) / 2);
     }
+  });
+
+  it('judges attacks by examples that none is trained on', async () => {
+    const { others } = digits;
+    const { attacked: trained, judged } = proxyParts(others.train, { heldOut: 0.25, seed: 1, name: 'trap' });
+    expect([trained.size, judged.size]).toEqual([450, 150]);
+    expect(trained.indices.filter((index) => judged.indices.includes(index))).toHaveLength(0);
+    const few = subset(others.train, [0]);
+    expect(() => proxyParts(few, { heldOut: 0.2, seed: 1, name: 'trap' })).toThrow(
+      'to train attacks on and others to judge them, got 1',
+    );
+    const [some, more] = [0.2, 0.5].map((heldOut) => ({ steps: 4, attacks: { steps: 2, heldOut } }));
+    expect((await attacked(some)).reports).not.toEqual((await attacked(more)).reports);
   });
 
   it('asks for tasks that an attacker may be after, several where they are given', async () => {
