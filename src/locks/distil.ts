@@ -97,6 +97,12 @@ export type Pull = (
 /** What a lock by distillation does with the weights. */
 export interface Distillation {
   /**
+   * Makes what its steps need beside the weights, while these are the original's; default nothing.
+   *
+   * @param examples - What the distillation sees, as below.
+   */
+  begin?(examples: Dataset): Promise<void>;
+  /**
    * Takes from the weights, in place, what other tasks need; asked for nothing where a checkpoint says what became of them.
    *
    * @param examples - What the distillation sees: the training examples, with altered copies where these are asked for.
@@ -146,6 +152,7 @@ export async function distil(
   const dataset = withAltered(train, context.seed, options);
   // Before anything is removed.
   const reference = await retainReference(context, options.retain, dataset);
+  await distillation.begin?.(dataset);
   const meter = await context.utility();
   const { before, begin, task } = meter;
   const steps = courseSteps(options, train.size, options.batchSize);

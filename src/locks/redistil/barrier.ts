@@ -1,3 +1,4 @@
+import type { Dataset } from '../../data/index.js';
 import { createObjective, type Objective, type ParameterSet } from '../../training/index.js';
 import { type BoundedPush, boundedPush } from '../bounded-push.js';
 import type { LockContext } from '../lock-method.js';
@@ -22,15 +23,20 @@ export class MidpointBarrier {
     this.#midpoint = copyOf(original);
   }
 
-  /** Compiles the retain loss a second time: gradients belong to the objective that gave them. */
+  /**
+   * Compiles the retain loss a second time: gradients belong to the objective that gave them.
+   *
+   * @param options - `examples`: those that the distillation sees, so that a step's batches are the same.
+   */
   static async open(
-    { model, seed, engine, ...context }: Pick<LockContext, 'model' | 'seed' | 'engine' | 'train' | 'original'>,
+    { model, seed, engine, ...context }: Pick<LockContext, 'model' | 'seed' | 'engine' | 'original'>,
     params: ParameterSet,
-    { barrier, batchSize, accumulate, recompute, retain }: RedistilOptions,
+    { barrier, batchSize, accumulate, recompute, retain, examples: dataset }: RedistilOptions & { examples: Dataset },
   ): Promise<MidpointBarrier> {
+    const reference = await retainReference(context, retain, dataset);
     const objective = await createObjective({
-      ...{ model, dataset: await context.train(), batchSize, accumulate, recompute, seed, engine },
-      ...{ reference: await retainReference(context, retain), loss: { task: retain.task, divergence: retain.kl } },
+      ...{ model, dataset, batchSize, accumulate, recompute, seed, engine, reference },
+      loss: { task: retain.task, divergence: retain.kl },
     });
     return new MidpointBarrier(params, objective, barrier);
   }

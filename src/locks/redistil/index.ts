@@ -35,15 +35,19 @@ export const redistil: LockMethod<RedistilOptions> = {
     const matrices = weightMatrices(weights, options);
     const distance = new Distance(weights, matrices);
     const pushed = new Set(options.push > 0 ? matrices.map(({ name }) => name) : []);
-    const barrier =
-      options.barrier.weight > 0 ? await MidpointBarrier.open(context, parameterSet(weights), options) : undefined;
+    const hasBarrier = options.barrier.weight > 0;
+    let barrier: MidpointBarrier | undefined;
     try {
       const result = await distil(context, options, {
+        begin: async (examples) => {
+          if (hasBarrier)
+            barrier = await MidpointBarrier.open(context, parameterSet(weights), { ...options, examples });
+        },
         remove: async () => {
           if (options.a > 0) mixWithFresh(model, weights, { ...mixedOf(options), draws: await context.draws() });
           return {};
         },
-        whole: (name) => barrier !== undefined || pushed.has(name),
+        whole: (name) => hasBarrier || pushed.has(name),
         pull: async (params, gradients, step) => ({
           ...(pushed.size > 0 && distance.push(params, gradients, options.push)),
           ...(barrier && (await barrier.add(params, gradients, step))),

@@ -144,7 +144,7 @@ describe('redistil', () => {
     const context = contextOn(digits);
     const options = parseOptions(redistil.options, { batchSize: 32, barrier: { weight: 3, bound: 2 } }, 'redistil');
     const original = parameterSet(digits.model.weights);
-    const barrier = await MidpointBarrier.open(context, original, options);
+    const barrier = await MidpointBarrier.open(context, original, { ...options, examples: await context.train() });
     const at = (by: number) =>
       new Map(
         [...original].map(([name, values], k) => [
