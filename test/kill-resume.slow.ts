@@ -148,7 +148,7 @@ describe('a run that was killed with SIGKILL and run again ends with the same bi
     // What is drawn into the weights is another secret in each run folder otherwise.
     const secret = join(root, 'secret');
     await writeFile(secret, '00112233445566778899aabbccddeeff\n');
-    const draws = /redistil|erase/.test(method) ? ['--secret', secret] : [];
+    const draws = /redistil|erase|rebalance/.test(method) ? ['--secret', secret] : [];
     const args = ['lock', model, 'locked', '--method', method, ...options, ...draws, ...digits];
     await expectSurvivesKills(method, args, 'locked', 5);
   });

@@ -16,7 +16,7 @@ import {
   type StoredTensor,
 } from '../src/formats/index.js';
 import { OpenTensors } from '../src/formats/open-tensors.js';
-import { type LockMethod, lockContext, lockMethods } from '../src/locks/index.js';
+import { drawsOf, type LockMethod, lockContext, lockMethods } from '../src/locks/index.js';
 import { cloneWeights, initializeModel, loadModel, openModel, saveChanged, saveModel } from '../src/models/index.js';
 import { drawn, drawnNames } from './support/drawn-models.js';
 
@@ -54,7 +54,7 @@ async function lockInMemory(source: string, output: string, name: (typeof method
   const { method, options } = planned(name);
   const model = await loadModel(source);
   const locked = { ...model, weights: cloneWeights(model.weights) };
-  const context = lockContext({ model: locked, data: {}, seed }, { engine: { threads: 1 } });
+  const context = lockContext({ model: locked, data: {}, seed, secret: seed }, { engine: { threads: 1 } });
   await method.run(context, options);
   await context.release();
   await saveModel(output, locked);
@@ -63,7 +63,7 @@ async function lockInMemory(source: string, output: string, name: (typeof method
 async function lockOnDisk(source: string, output: string, name: (typeof methods)[number], seed: number) {
   const { plan, options } = planned(name);
   const model = await openModel(source);
-  await saveChanged(output, model, plan(model, options, seed).changes);
+  await saveChanged(output, model, plan(model, options, drawsOf(seed)).changes);
 }
 
 /** Rewrites a folder's weights: in so many files, tensors in an order, types and further tensors of one's own. */
@@ -158,7 +158,10 @@ describe.each(methods)('%s on the disk writes what it writes of a model in memor
     const run = async (way: string, lock: (runner: Runner, output: string) => Promise<{ info: object }>) => {
       const folder = await RunFolder.open({ root: at('runs'), command: 'lock', config: { name, way } });
       const signal = new AbortController().signal;
-      const runner = new Runner({ engine: { threads: 1 }, seed: 3 }, { folder, signal, progress: silentProgress });
+      const runner = new Runner(
+        { engine: { threads: 1 }, seed: 3, secret: 'seed' },
+        { folder, signal, progress: silentProgress },
+      );
       const output = at(`${name}-run-${way}`);
       const { info } = await lock(runner, output);
       await folder.close();
@@ -256,7 +259,7 @@ describe('a model that is locked on the disk', () => {
     const folder = await RunFolder.open({ root: at('runs'), command: 'lock', config: { large: true } });
     const { signal } = new AbortController();
     const found = await lockOnDiskJob(
-      { model, seed: 1 },
+      { model, secret: 1 },
       {
         ...{ method: { plan } as Required<Pick<LockMethod, 'plan'>>, options, mostCompared: 1000 },
         write: async (changes, watch) => {

@@ -21,7 +21,14 @@ export {
 } from './jobs/attack-options.js';
 export { type AttackPlan, attackPlan, knownAttacks, modelsOfPlan } from './jobs/attack-plan.js';
 export { attackWork, type SearchWork, type TrialTracker, trackTrials } from './jobs/attack-work.js';
-export { type LockJobResult, largestSingularValues, lockJob, lockOnDiskJob, type MatrixSpectrum } from './jobs/lock.js';
+export {
+  keptSecret,
+  type LockJobResult,
+  largestSingularValues,
+  lockJob,
+  lockOnDiskJob,
+  type MatrixSpectrum,
+} from './jobs/lock.js';
 export {
   type JobContext,
   type TrainOptions,

@@ -29,11 +29,16 @@ export interface NewFile {
  * Writes a file so that a reader sees the old content or the new, never a part: temporary file, fsync, rename.
  *
  * @param path - Target; missing folders are created.
+ * @param how - `isPrivate`: its owner alone can read it, from its first byte on; default as other files.
  * @throws OutputError when it cannot be written.
  */
-export async function writeFileAtomic(path: string, content: FileContent): Promise<void> {
+export async function writeFileAtomic(
+  path: string,
+  content: FileContent,
+  { isPrivate = false }: { isPrivate?: boolean } = {},
+): Promise<void> {
   await makeFolder(dirname(path));
-  const temporary = await writeTemporary(path, content);
+  const temporary = await writeTemporary(path, content, isPrivate ? 0o600 : undefined);
   try {
     await rename(temporary, path);
     await syncFolder(dirname(path));
@@ -102,10 +107,10 @@ function isRunning(pid: number): boolean {
 }
 
 /** Writes content to a new file beside a path and makes it durable; the file's name. */
-async function writeTemporary(path: string, content: FileContent): Promise<string> {
+async function writeTemporary(path: string, content: FileContent, mode?: number): Promise<string> {
   const temporary = temporaryPath(path);
   try {
-    const file = await open(temporary, 'wx');
+    const file = await open(temporary, 'wx', mode);
     try {
       if (typeof content === 'string') await writeAll(file, new TextEncoder().encode(content), 0);
       else if (content instanceof Uint8Array) await writeAll(file, content, 0);

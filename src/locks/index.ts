@@ -29,7 +29,7 @@ export type {
   UtilityMeter,
 } from './lock-method.js';
 export { type FreshWeight, freshWeights, type Mixed, mixWithFresh } from './redistil/mix.js';
-export { type Draws, drawsOf, freshSecret, type LockSecret, readSecret } from './secret.js';
+export { type Draws, drawsOf, freshSecret, type LockSecret, readSecret, secretOfSeed } from './secret.js';
 export { type LockedMatrix, type SpecDefInputs, type SpecDefStep, specDefStep } from './specdef/algorithm.js';
 export { type SpecDef, specdef } from './specdef/index.js';
 export { type SpecDefOptions, specDefOptions } from './specdef/options.js';

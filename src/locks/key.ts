@@ -2,22 +2,26 @@ import { z } from 'zod';
 import type { ModelSpec, StateDict } from '../models/index.js';
 import { InputError } from '../registry/index.js';
 import { lengthsOfUnit, unitsOf } from '../symmetries/index.js';
+import { drawsOf, type LockSecret } from './secret.js';
 import { applyFactors, factorsOf, rebalanced, rebalanceOptions } from './symmetry/rebalance.js';
 
 /** What an owner keeps of a keyed lock: with it the lock comes off for training, and goes on again. */
 const keySchema = z.strictObject({
   format: z.literal('weightlock/key/1'),
   method: z.literal('rebalance'),
-  seed: z.int().min(0),
+  secret: z.string().regex(/^[0-9a-f]{32}$/, 'expected 32 hexadecimal digits'),
   options: rebalanceOptions,
 });
 
-/** Parsed key. */
-export type LockKey = z.output<typeof keySchema>;
+/** A key: what decided the factors of a lock, and its options. */
+export interface LockKey extends Omit<z.output<typeof keySchema>, 'secret'> {
+  /** A seed where a lock is to be repeated from what is published of it: no file has one. */
+  readonly secret: LockSecret;
+}
 
 /** The key of a lock. */
-export function lockKey(options: unknown, seed: number): LockKey {
-  return keySchema.parse({ format: 'weightlock/key/1', method: 'rebalance', seed, options });
+export function lockKey(options: unknown, secret: LockSecret): LockKey {
+  return { format: 'weightlock/key/1', method: 'rebalance', secret, options: rebalanceOptions.parse(options) };
 }
 
 /**
@@ -41,10 +45,11 @@ const certain = 3;
  * of its ratio to what it divides, both less their mean over a joint, the least-squares slope of y by x is 1 for a model that the
  * key locks, also after some training, and 0 but for chance for any other.
  */
-function hasFactors(model: ModelSpec, weights: StateDict, { seed, options }: LockKey): boolean {
+function hasFactors(model: ModelSpec, weights: StateDict, { secret, options }: LockKey): boolean {
+  const draws = drawsOf(secret);
   let [xx, xy, yy, degrees] = [0, 0, 0, -1];
   for (const joint of rebalanced(model, weights, options)) {
-    const factors = factorsOf(joint, { ...options, seed });
+    const factors = factorsOf(joint, { ...options, draws });
     const points = unitsOf(joint).flatMap((unit, at) => {
       const { times, over } = lengthsOfUnit(weights, unit);
       if (times === 0) return [];
@@ -88,11 +93,12 @@ export function requireLockedBy(model: ModelSpec, weights: StateDict, key: LockK
  *
  * @throws InputError where nothing of the model can have been locked by it.
  */
-export function unlock(model: ModelSpec, weights: StateDict, { seed, options }: LockKey): void {
-  applyFactors(weights, rebalanced(model, weights, options), { ...options, seed, isInverse: true });
+export function unlock(model: ModelSpec, weights: StateDict, { secret, options }: LockKey): void {
+  const draws = drawsOf(secret);
+  applyFactors(weights, rebalanced(model, weights, options), { ...options, draws, isInverse: true });
 }
 
 /** Puts it on again, in place. */
-export function relock(model: ModelSpec, weights: StateDict, { seed, options }: LockKey): void {
-  applyFactors(weights, rebalanced(model, weights, options), { ...options, seed });
+export function relock(model: ModelSpec, weights: StateDict, { secret, options }: LockKey): void {
+  applyFactors(weights, rebalanced(model, weights, options), { ...options, draws: drawsOf(secret) });
 }

@@ -212,10 +212,10 @@ export interface LockMethod<Options = unknown> {
    * What it does, of a method that needs neither data nor the whole model: where the former are not given, a model is locked by it on
    * the disk and never loaded. None of all others.
    *
-   * @param seed - As the context's.
+   * @param draws - As the context's.
    * @throws InputError as {@link locks}.
    */
-  plan?(model: ModelSpec & { readonly weights: WeightShapes }, options: Options, seed: number): LockPlan;
+  plan?(model: ModelSpec & { readonly weights: WeightShapes }, options: Options, draws: Draws): LockPlan;
   /** Whether it draws numbers into the weights that must not be guessed; default not. */
   draws?(options: Options): boolean;
   /** What an adaptive attacker may know of a lock with these options; default nothing. */

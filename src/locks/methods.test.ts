@@ -146,6 +146,8 @@ describe('stages', () => {
     }
     expect(result.before?.metrics.kl).toBe(0);
     expect(result.after?.metrics).toEqual(mixed.after);
+    // The budget that these weights are within.
+    expect(result.budget).toEqual((mixed as unknown as { budget: object }).budget);
   });
 
   it('of symmetry locks are judged where there are examples, and else end with the error of the outputs', async () => {

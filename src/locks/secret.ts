@@ -1,10 +1,9 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { RandomStream } from '../linalg/index.js';
 import { InputError } from '../registry/index.js';
 
 /**
- * What decides the numbers that a lock draws into the weights: a secret of 32 hexadecimal digits; or a seed, which anyone can guess,
- * where a run is to be repeated from what is published of it.
+ * What decides the numbers that a lock draws into the weights: a secret of 32 hexadecimal digits; or a seed, which anyone can guess.
  */
 export type LockSecret = string | number;
 
@@ -14,6 +13,11 @@ export type Draws = (purpose: string) => RandomStream;
 /** A secret of 128 bits that nobody knows yet. */
 export function freshSecret(): string {
   return randomBytes(16).toString('hex');
+}
+
+/** A secret that follows from a seed, where a run is to be repeated: no guess at seeds finds what it decides, as for a fresh one. */
+export function secretOfSeed(seed: number): string {
+  return createHash('sha256').update(`weightlock secret ${seed}`).digest('hex').slice(0, 32);
 }
 
 /**

@@ -155,13 +155,14 @@ async function resultOf(
     ...plain(result),
     ...(story && { story }),
   }));
-  const budget = results.flatMap((result) => result.budget ?? []).at(-1);
+  // What one that went back was allowed says nothing of the weights.
+  const last = results.findLast(({ steps }) => steps > 0) ?? results.at(-1);
   const sum = (of: (result: LockResult) => number) => results.reduce((total, result) => total + of(result), 0);
   return {
     steps: sum(({ steps }) => steps),
     stepsTried: sum(({ stepsTried }) => stepsTried),
     stoppedByBudget: results.some(({ stoppedByBudget }) => stoppedByBudget),
-    ...(budget && { budget }),
+    ...(last?.budget && { budget: last.budget }),
     ...(meter && { before: meter.before, after: await meter.measure() }),
     story: { stages },
   };

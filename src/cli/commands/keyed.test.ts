@@ -24,15 +24,17 @@ async function weightlock(...args: string[]) {
   const exitCode = await runProgram([lock, train], [...args, '--runs', at('runs'), '--threads', '1'], output);
   return { exitCode, stderr: stderr.join('').replaceAll(/\s*\n\s*/g, ' ') };
 }
-const keyed = (...more: string[]) => ['--method', 'rebalance', '--seed', '987654321', '--key', at('key.json'), ...more];
+const secret = '00112233445566778899aabbccddeeff';
+const keyed = () => ['--method', 'rebalance', '--secret', at('secret'), '--key', at('key.json')];
 const short = ['--data.classes', '0,1,2', '--steps', '5', '--data.limit', '200'];
 
 describe('a keyed lock', () => {
   it('writes a key that its owner alone reads, and no other over it', async () => {
+    await writeFile(at('secret'), `${secret}\n`);
     expect(await weightlock('lock', at('model'), at('locked'), ...keyed())).toMatchObject({ exitCode: 0 });
-    expect(JSON.parse(await readFile(at('key.json'), 'utf8'))).toMatchObject({ method: 'rebalance', seed: 987654321 });
+    expect(JSON.parse(await readFile(at('key.json'), 'utf8'))).toMatchObject({ method: 'rebalance', secret });
     expect((await stat(at('key.json'))).mode & 0o777).toBe(0o600);
-    const other = ['lock', at('model'), at('other'), '--method', 'rebalance', '--seed', '2', '--key', at('key.json')];
+    const other = ['lock', at('model'), at('other'), '--method', 'rebalance', '--key', at('key.json')];
     expect((await weightlock(...other)).stderr).toContain('expected no file or the same key, found another');
     const specdef = ['lock', at('model'), at('no'), '--key', at('k')];
     expect((await weightlock(...specdef)).stderr).toContain('--key: expected the method rebalance, which has keys');
@@ -65,8 +67,14 @@ describe('a keyed lock', () => {
 
   it('refuses a model that its key does not lock: another, an unlocked one, one locked with another key', async () => {
     await saveModel(at('stranger'), initializeModel('mlp', { num_labels: 3, hidden_sizes: [12, 8] }, 2));
-    const second = ['--method', 'rebalance', '--seed', '5', '--rebalance.spread', '2', '--key', at('second.json')];
+    const second = ['--method', 'rebalance', '--rebalance.spread', '2', '--key', at('second.json')];
     expect(await weightlock('lock', at('model'), at('second'), ...second)).toMatchObject({ exitCode: 0 });
+    // A secret that nobody was given, nobody has guessed, and the lock of the same run has again.
+    const drawn = await readFile(at('second.json'), 'utf8');
+    expect(JSON.parse(drawn)).toMatchObject({ secret: expect.stringMatching(/^[0-9a-f]{32}$/) });
+    await rm(at('second.json'));
+    expect(await weightlock('lock', at('model'), at('second'), ...second)).toMatchObject({ exitCode: 0 });
+    expect(await readFile(at('second.json'), 'utf8')).toBe(drawn);
     for (const [model, key] of [
       ['stranger', 'key'],
       ['model', 'key'],
@@ -91,7 +99,7 @@ describe('a keyed lock', () => {
   });
 
   it('refuses what is no key, and a key without a model', async () => {
-    await writeFile(at('none.json'), '{"format":"weightlock/key/1","seed":-1}');
+    await writeFile(at('none.json'), '{"format":"weightlock/key/1","seed":1}');
     const bad = ['train', at('no'), '--from', at('locked'), '--key', at('none.json'), ...short];
     expect(await weightlock(...bad)).toMatchObject({
       exitCode: 2,

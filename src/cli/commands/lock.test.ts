@@ -205,7 +205,14 @@ describe('weightlock lock --method, of a method that is registered', () => {
   });
 
   it('shows how far outputs move where a symmetry lock has no data', async () => {
-    const { exitCode, text } = await weightlock(at('model'), at('balanced'), '--method', 'rebalance');
+    const { exitCode, text } = await weightlock(
+      at('model'),
+      at('balanced'),
+      '--method',
+      'rebalance',
+      '--secret',
+      at('secret'),
+    );
     expect(exitCode).toBe(0);
     expect(text).toContain("Largest difference from the original's outputs on noise");
     expect(text).toMatch(/float32 +0\.0e\+0 +0\.0e\+0/);
@@ -215,7 +222,15 @@ describe('weightlock lock --method, of a method that is registered', () => {
 
   it('gives the same weights where data are given, and the model is loaded for them', async () => {
     const data = ['--data.classes', '0,1,2', '--data.test-limit', '50'];
-    const { exitCode, text } = await weightlock(at('model'), at('judged'), '--method', 'rebalance', ...data);
+    const { exitCode, text } = await weightlock(
+      at('model'),
+      at('judged'),
+      '--method',
+      'rebalance',
+      '--secret',
+      at('secret'),
+      ...data,
+    );
     expect(exitCode).toBe(0);
     expect(text).not.toContain('on noise');
     const [alone, judged] = await Promise.all(

@@ -1,8 +1,15 @@
-import { chmod, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { digestOf, digestOfModel } from '../../evidence/index.js';
-import { cardDisagreements, describeEstimate, estimateRun, type LockedInfo, Runner } from '../../experiments/index.js';
+import {
+  cardDisagreements,
+  describeEstimate,
+  estimateRun,
+  keptSecret,
+  type LockedInfo,
+  Runner,
+} from '../../experiments/index.js';
 import { readFileCapped, writeFileAtomic } from '../../formats/index.js';
 import {
   type LockKey,
@@ -64,12 +71,12 @@ const schema = z.strictObject({
     .describe(
       `tasks that an attacker may be after, which ${methodsWithProxies('and')} need: data sets or paths, each with numbers of classes joined by + behind a colon`,
     ),
-  seed: z.int().min(0).default(1).describe('seed of all shuffles and draws; of a keyed lock the secret'),
+  seed: z.int().min(0).default(1).describe('seed of all shuffles and draws'),
   secret: z
     .string()
     .optional()
     .describe(
-      'file with 32 hexadecimal digits that decide what redistil and erase draw into the weights, to make the same lock again; default a fresh secret, kept in the run folder alone',
+      'file with 32 hexadecimal digits that decide what redistil, erase and rebalance draw into the weights, to make the same lock again; default a fresh secret, kept in the run folder alone',
     ),
   key: z
     .string()
@@ -203,9 +210,12 @@ export const lock = defineCommand({
         return (await runner.lock(part, locked)).info;
       },
     });
-    if (options.key !== undefined && found.steps > 0) await writeKey(options.key, lockKey(own, seed), force);
-    else if (options.key !== undefined)
+    if (options.key !== undefined && found.steps > 0) {
+      await writeKey(options.key, lockKey(own, secret ?? (await keptSecret(folder, 'lock'))), force);
+    }
+    if (options.key !== undefined && found.steps === 0) {
       note(`${options.key}: not written: the lock changed nothing, so nothing needs a key`);
+    }
     print(sigmaTable(found));
     if (found.test) print(`\n${tableToText(utilityTable(found.test))}`);
     else if (found.story?.outputError) print(`\n${outputErrorTable(found.story.outputError as LockStory)}`);
@@ -265,8 +275,7 @@ async function writeKey(path: string, key: LockKey, force: boolean): Promise<voi
   if (known !== undefined && !force) {
     throw new OutputError(`${path}: expected no file or the same key, found another; give --force to overwrite it`);
   }
-  await writeFileAtomic(path, content);
-  await chmod(path, 0o600);
+  await writeFileAtomic(path, content, { isPrivate: true });
 }
 
 /** One method as it is, several as stages. */

@@ -1,7 +1,9 @@
-import { chmod, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { type EngineOptions, type FlopTally, type ProgramCache, withPrograms } from '../../engine/index.js';
+import type { RunFolder } from '../../evidence/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
 import {
+  drawsOf,
   freshSecret,
   type LockData,
   type LockMethod,
@@ -74,7 +76,7 @@ export async function lockJob<Options>(
     folder.appendMetric({ step: stepOffset + step, phase, ...measured, flops: opened.tally.flops });
     onStep?.(step, method.glance?.(report) ?? '', tokens);
   };
-  const kept = secret ?? (() => keptSecret(folder.checkpointPath(`${phase}.secret`)));
+  const kept = secret ?? (() => keptSecret(folder, phase));
   const opened = lockContext(
     { model, data, seed, secret: kept },
     { engine, checkpoint, hooks, signal, onStep: onReport },
@@ -105,16 +107,16 @@ function newModel({ source, tokenizer }: Model, { model, weights }: NonNullable<
   return { ...model, weights, ...(texts !== undefined && { tokenizer: texts }) };
 }
 
-/** The secret of an earlier, interrupted run, or a fresh one, which its owner alone can read. */
-async function keptSecret(path: string): Promise<string> {
+/** The secret of a lock that a run made, or of its interrupted one, or a fresh one, which its owner alone can read. */
+export async function keptSecret(folder: RunFolder, phase: string): Promise<string> {
+  const path = folder.checkpointPath(`${phase}.secret`);
   const known = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;
   });
   if (known !== undefined) return readSecret(known, path);
   const secret = freshSecret();
-  await writeFileAtomic(path, `${secret}\n`);
-  await chmod(path, 0o600);
+  await writeFileAtomic(path, `${secret}\n`, { isPrivate: true });
   return secret;
 }
 
@@ -127,14 +129,14 @@ async function keptSecret(path: string): Promise<string> {
  *   most so many weights; default 2²⁸, 1 GiB of float32 values.
  */
 export async function lockOnDiskJob<Options>(
-  { model, seed }: { model: ModelOnDisk & { readonly source: string }; seed: number },
+  { model, secret }: { model: ModelOnDisk & { readonly source: string }; secret?: LockSecret },
   {
     method,
     options,
     write,
     mostCompared = 2 ** 28,
   }: {
-    method: Required<Pick<LockMethod<Options>, 'plan'>>;
+    method: Required<Pick<LockMethod<Options>, 'plan'>> & Pick<LockMethod<Options>, 'draws'>;
     options: Options;
     write: (changes: readonly WeightChange[], watch: WeightWatch) => Promise<string>;
     mostCompared?: number;
@@ -142,7 +144,8 @@ export async function lockOnDiskJob<Options>(
   context: JobContext,
 ): Promise<LockJobResult & { readonly warnings: readonly string[] }> {
   const { folder, phase, stepOffset = 0, onStep } = context;
-  const { changes, story } = method.plan(model, options, seed);
+  const draws = drawsOf(secret ?? (method.draws?.(options) ? await keptSecret(folder, phase) : freshSecret()));
+  const { changes, story } = method.plan(model, options, draws);
   const tally: FlopTally = { flops: 0 };
   const engine = { ...context.engine, tally };
   let path = '';

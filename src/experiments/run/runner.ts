@@ -4,7 +4,7 @@ import type { AttackTargets } from '../../attacks/index.js';
 import { type DataParts, type DataSpec, type Dataset, loadData } from '../../data/index.js';
 import { modelState, saveOutput, writeOutput } from '../../evidence/index.js';
 import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
-import { type LockMethod, lockMethods } from '../../locks/index.js';
+import { type LockMethod, lockMethods, secretOfSeed } from '../../locks/index.js';
 import {
   cloneWeights,
   loadModel,
@@ -164,7 +164,7 @@ export class Runner {
     const chosen = typeof method === 'string' ? (lockMethods.get(method) as LockMethod<Options>) : method;
     const { engine, secret: given } = this.spec;
     const { seed = this.spec.seed } = part;
-    const secret = given === 'seed' ? seed : given;
+    const secret = given === 'seed' ? secretOfSeed(seed) : given;
     let original: Model;
     const raised = (model: Model, { spectra, steps }: LockJobResult) => {
       if (steps === 0 || !chosen.reveals?.(options).raised) return undefined;
@@ -211,18 +211,19 @@ export class Runner {
       options,
     }: { from: ModelOnDisk & { readonly source: string }; method: LockMethod<Options>; options: Options },
   ): Promise<{ readonly path: string; readonly info: LockedInfo }> {
-    const { plan, name } = method;
+    const { plan, draws, name } = method;
     if (!plan) throw new InputError(`${name}: expected a lock method that needs neither data nor the whole model`);
     const { folder, signal } = this.context;
     const { seed = this.spec.seed } = part;
+    const { secret: given } = this.spec;
     const { path, force } = part.output;
     // What is shown of it is how many weights are done.
     const info = await this.#once<LockedInfo>(part, from.weights.size, async (job, end) => {
       const facts = await cardOfSource(from);
       const found = await lockOnDiskJob(
-        { model: from, seed },
+        { model: from, secret: given === 'seed' ? secretOfSeed(seed) : given },
         {
-          ...{ method: { plan }, options },
+          ...{ method: { plan, draws }, options },
           write: async (changes, watch) => {
             const write = () => saveChanged(path, from, changes, { force: true, card: facts, watch, signal });
             await writeOutput(folder.path, path, { force, write });
@@ -352,7 +353,7 @@ export class Runner {
 
 /** What is said of a lock that can be repeated. */
 const drawnBySeed = (name: string) =>
-  `What ${name} draws into the weights is decided by the seed here, so that the run can be repeated; for a release it is a secret, and who guesses it subtracts it.`;
+  `What ${name} draws into the weights follows from the seed here, so that the run can be repeated; no attack is told so, as for a release it is a secret.`;
 
 /** What is said of a lock without data. */
 const notMeasured = 'The utility of the locked model was not measured: no data were given.';

@@ -29,8 +29,8 @@ export interface RunSpec {
   /** Decides first weights and all shuffles. */
   readonly seed: number;
   /**
-   * Decides what locks draw into weights: 32 hexadecimal digits, or `seed` for the seed of each lock, so that the run can be repeated
-   * from what is published of it. Default a fresh secret for each lock, kept with its checkpoint in the run folder and nowhere else.
+   * Decides what locks draw into weights: 32 hexadecimal digits, or `seed` for a secret that follows from the seed of each lock, so that
+   * the run can be repeated from what is published of it. Default a fresh secret for each lock, kept with its checkpoint in the run folder and nowhere else.
    */
   readonly secret?: string;
   /** The model that the run begins with; none where its parts name theirs. */

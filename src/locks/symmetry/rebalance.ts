@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { RandomStream } from '../../linalg/index.js';
 import type { ModelSpec, WeightShapes } from '../../models/index.js';
 import { type Joint, type MutableWeights, scaleUnit, unitsOf } from '../../symmetries/index.js';
 import type { LockMethod, LockPlan } from '../lock-method.js';
+import type { Draws } from '../secret.js';
 import { powerOfTwo, symmetryOptions } from './options.js';
 import { matricesAt, namesAt, openJoints, symmetryLock } from './run.js';
 
@@ -19,12 +19,12 @@ export type RebalanceOptions = z.output<typeof rebalanceOptions>;
 
 /**
  * The factor of each unit of a joint: 2^j, every whole j from −log₂ spread to log₂ spread alike likely, from 0 on where running variances
- * follow, which a small factor would bring below 0. It depends on the seed, the joint's name and the unit's number alone.
+ * follow, which a small factor would bring below 0. It depends on the draws, the joint's name and the unit's number alone.
  */
-export function factorsOf(joint: Joint, { spread, seed }: { spread: number; seed: number }): Float64Array {
+export function factorsOf(joint: Joint, { spread, draws }: { spread: number; draws: Draws }): Float64Array {
   const most = Math.log2(spread);
   const least = joint.kind === 'batch norms' ? 0 : -most;
-  const stream = new RandomStream(seed, `rebalance ${joint.name}`);
+  const stream = draws(`rebalance ${joint.name}`);
   return Float64Array.from(unitsOf(joint), () => 2 ** (least + stream.integer(most - least + 1)));
 }
 
@@ -32,7 +32,7 @@ export function factorsOf(joint: Joint, { spread, seed }: { spread: number; seed
 export function applyFactors(
   weights: MutableWeights,
   joints: readonly Joint[],
-  options: { spread: number; seed: number; isInverse?: boolean },
+  options: { spread: number; draws: Draws; isInverse?: boolean },
 ): void {
   for (const joint of joints) {
     const factors = factorsOf(joint, options);
@@ -47,7 +47,7 @@ export function rebalanced(model: ModelSpec, weights: WeightShapes, options: Reb
   return openJoints(model, weights, { method: 'rebalance', ...options });
 }
 
-/** Multiplies and divides neighbouring weights unit by unit, by factors that a seed decides; the function stays to the bit. */
+/** Multiplies and divides neighbouring weights unit by unit, by factors that a secret decides; the function stays to the bit. */
 export const rebalance: LockMethod<RebalanceOptions> = {
   name: 'rebalance',
   description:
@@ -61,20 +61,23 @@ export const rebalance: LockMethod<RebalanceOptions> = {
     ...new Set(rebalanced(model, weights, options).flatMap((joint) => matricesAt(joint, weights))),
   ],
   plan: planOf,
-  run: (context, options) =>
-    symmetryLock(context, options, planOf({ ...context.model, weights: context.weights }, options, context.seed)),
+  draws: () => true,
+  run: async (context, options) => {
+    const draws = await context.draws();
+    return symmetryLock(context, options, planOf({ ...context.model, weights: context.weights }, options, draws));
+  },
 };
 
 function planOf(
   model: ModelSpec & { readonly weights: WeightShapes },
   options: RebalanceOptions,
-  seed: number,
+  draws: Draws,
 ): LockPlan {
   const joints = rebalanced(model, model.weights, options);
   return {
     changes: joints.map((joint) => ({
       names: namesAt(joint),
-      apply: (weights) => applyFactors(weights, [joint], { ...options, seed }),
+      apply: (weights) => applyFactors(weights, [joint], { ...options, draws }),
     })),
     story: { spread: options.spread, joints: joints.map((joint) => `${joint.name}: ${unitsOf(joint).length}`) },
   };

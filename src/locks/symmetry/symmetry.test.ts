@@ -6,6 +6,7 @@ import { InputError } from '../../registry/index.js';
 import { type MutableWeights, unitsOf } from '../../symmetries/index.js';
 import { lockContext } from '../context.js';
 import { lockMethods } from '../index.js';
+import { drawsOf } from '../secret.js';
 import { applyFactors, factorsOf, rebalanced, rebalanceOptions } from './rebalance.js';
 import { raisesOf } from './spectral.js';
 import { spectralOptions } from './spectral-options.js';
@@ -44,8 +45,10 @@ describe.each(drawnNames)('%s', (name) => {
     const options = rebalanceOptions.parse({ spread: 16 });
     const joints = rebalanced(model, model.weights, options);
     const [before, locked] = [doubled(model.weights), doubled(model.weights)];
-    applyFactors(locked, joints, { ...options, seed: 3 });
-    const exponents = joints.flatMap((joint) => [...factorsOf(joint, { ...options, seed: 3 })].map(Math.log2));
+    applyFactors(locked, joints, { ...options, draws: drawsOf(3) });
+    const exponents = joints.flatMap((joint) =>
+      [...factorsOf(joint, { ...options, draws: drawsOf(3) })].map(Math.log2),
+    );
     expect([Math.min(...exponents), Math.max(...exponents)]).toEqual([-4, 4]);
     expect(exponents.every(Number.isInteger)).toBe(true);
     const matrices = [...locked].filter(([, { shape }]) => matrixShape(shape)).map(([key]) => key);
@@ -54,7 +57,7 @@ describe.each(drawnNames)('%s', (name) => {
     const forward = await doubleForward(model);
     expect(distance(await forward.outputs(before), await forward.outputs(locked))).toBeLessThan(1e-12);
     await forward.release();
-    applyFactors(locked, joints, { ...options, seed: 3, isInverse: true });
+    applyFactors(locked, joints, { ...options, draws: drawsOf(3), isInverse: true });
     for (const [key, { data }] of locked) {
       // What is multiplied there is a sum: with a batch norm's epsilon, with the 1 of Gemma's gains.
       const isSum = key.endsWith('running_var') || name === 'gemma3_text';
