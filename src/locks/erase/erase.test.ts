@@ -207,6 +207,24 @@ describe('a table of words', () => {
     expect(Math.max(...[...places].slice(7))).toBe(0);
   });
 
+  it('is one too where it is the output layer as well, as in GPT-2', async () => {
+    const keys = { vocab_size: 40, n_embd: 16, n_layer: 1, n_head: 2, n_positions: 16 };
+    const model = initializeModel('gpt2', { ...keys, architectures: ['GPT2LMHeadModel'], initializer_range: 0.5 }, 1);
+    const { dataset } = textModel();
+    const weights = cloneWeights(model.weights);
+    const data = { train: dataset, validation: dataset };
+    const context = lockContext({ model: { ...model, weights }, data, seed: 1, secret: 'one' }, { engine });
+    const given = { rank: 16, tableRank: 5, steps: 0, utilityFloor: 0, maxKl: null, unseen: 'random' };
+    const { story } = await erase.run(context, optionsOf(given));
+    await context.release();
+    const name = named(model.weights.keys(), 'wte.weight');
+    expect(named(model.weights.keys(), 'lm_head.weight')).toBeUndefined();
+    // Of 40 words the texts have 12.
+    expect(story).toMatchObject({ ranks: { [name]: { rank: 5, of: 16 } }, drawn: { [name]: 28 } });
+    const sigma = exactSingularValues(parameterSet(weights).get(name) ?? new Float32Array(), 40, 16);
+    expect(sigma[5]).toBeLessThan(1e-5 * sigma[0]);
+  });
+
   it('has random codes for what no training example looks up, where that is asked for', async () => {
     const { model, dataset, words } = textModel();
     const name = named(model.weights.keys(), words);

@@ -21,7 +21,7 @@ import type { Metric } from './closed-form.js';
 export interface Moments {
   readonly left: Metric;
   readonly right: Metric;
-  /** Whether it is a table whose rows are looked up, and used for nothing else. */
+  /** Whether it is a table whose rows are looked up, also where it is the output layer too. */
   readonly isTable: boolean;
 }
 
@@ -157,7 +157,8 @@ function lookupGraph(model: ModelSpec, task: Task, specs: ArraySpecs, matrices: 
   const found: Record<string, Tensor> = {};
   for (const { name } of matrices) {
     const uses = usesOf(nodes, scope.parameterInputs.get(name) as Tensor) as readonly Use[];
-    for (const [index, use] of uses.entries()) addLookups(found, use, (part) => `${part} ${index} ${name}`);
+    const lookups = uses.filter(({ kind }) => kind !== 'linear');
+    for (const [index, use] of lookups.entries()) addLookups(found, use, (part) => `${part} ${index} ${name}`);
   }
   return found;
 }
@@ -264,7 +265,7 @@ class Sums {
   /** The moments; of a weight with several uses the sum of all, each with a mean diagonal of 1. */
   moments(): Moments {
     const { rows, columns } = this.matrix;
-    const isTable = [...this.#left.keys()].every((key) => key.startsWith('ids'));
+    const isTable = [...this.#left.keys()].some((key) => key.startsWith('ids'));
     return { left: mixed(rows, this.#left), right: mixed(columns, this.#right), isTable };
   }
 }
