@@ -48,5 +48,7 @@ it('demo trains, locks, attacks and reports; again it reads what it found', () =
   const said = first.stdout.replaceAll('\n', ' ');
   expect(said).toContain('Over 2 draws of the lock: authorized score');
   expect(said).toContain('Authorized after: score of the authorized task');
+  // The control beside the lock.
+  expect(said).toMatch(/sham-locked .* fine-tun|sham-locked .* AdamW/);
   expect(weightlock('demo', ...small, '--quiet').stdout).toBe(first.stdout);
 });

@@ -71,6 +71,8 @@ export type DemoOptions = z.output<typeof demoOptions>;
 export interface DemoResult extends AttackedModel {
   /** Utility on the authorized test examples before and after the lock. */
   readonly test: UtilityChange;
+  /** The same of the sham lock; absent in results of before it was attacked too. */
+  readonly sham?: UtilityChange;
   /** What the owner must know before publishing the locked model. */
   readonly warnings: readonly string[];
   /** Authorized score after the transforms of the attacks that draw nothing anew, by the attack's name. */
@@ -101,7 +103,7 @@ export function demoSpec(options: DemoOptions, engine: EngineOptions, workers: n
 }
 
 /**
- * The main job end to end: train a model, lock it, attack both. Interrupted at any point it goes on where it was.
+ * The main job end to end: train a model, lock it, train on as long without the lock (the sham lock), attack all three. Interrupted at any point it goes on where it was.
  *
  * @param onFirst - Hears what plain fine-tuning with one optimizer found, before the rest is tried.
  */
@@ -121,12 +123,17 @@ export async function runDemo(
     const part = { name: `locked-${draw}`, phase: `lock ${draw}`, seed: options.seed + draw - 1 };
     others.push(await runner.lock(part, lock));
   }
+  const control = { ...lock, options: specdef.sham(options.specdef) };
+  const sham = await runner.lock({ name: 'sham-locked', phase: 'sham lock' }, control);
 
   const learned = learnedOptions(specdef.reveals(options.specdef));
   const judged = { ...authorized.spec, testLimit: attackTests };
   const plan = attackPlan(unauthorized.spec, options.attack, learned, { authorized: judged });
   const lockedDraws = others.map(({ path }) => path);
-  const paths = { unlocked: unlocked.path, locked: locked.path, ...(others.length > 0 && { lockedDraws }) };
+  const paths = {
+    ...{ unlocked: unlocked.path, locked: locked.path, sham: sham.path },
+    ...(others.length > 0 && { lockedDraws }),
+  };
   // What anyone would try comes first, so that there is something to read soon; the whole plan finds it done.
   onFirst?.((await runner.attack(paths, { ...plainPart(plan), title: 'attack, plain' })).rows);
   const attacked = assessAttack(await runner.attack(paths, plan), taskOf(locked.model));
@@ -139,6 +146,7 @@ export async function runDemo(
   return {
     ...attacked,
     ...first,
+    ...(sham.info.test && { sham: sham.info.test }),
     ...(draws.length > 0 && { draws: draws.map(({ test, lock }) => ({ test, lock })) }),
     transformed: await transformedScores(locked.model, plan.transforms ?? {}, authorized.test, engine),
     unauthorized: { train: unauthorized.train.size, test: unauthorized.test.size },

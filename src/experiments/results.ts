@@ -235,6 +235,7 @@ const sweep = z.strictObject({
 
 const demo = attacked.extend({
   test: utilityChange,
+  sham: utilityChange.describe('what the training of the lock alone does to the authorized task').optional(),
   warnings: z.array(text),
   transformed: z.record(text, share),
   lock: lockJob,

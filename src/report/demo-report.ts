@@ -19,6 +19,9 @@ export function summarizeDemo(result: DemoResult, options: DemoOptions): Summary
   const { table, sentences } = summarizeAttack(result, options.attack, {
     unlocked: before.float32.metrics[score] ?? Number.NaN,
     locked: after.float32.metrics[score] ?? Number.NaN,
+    ...(result.sham && {
+      [startLabel({ start: 'sham-locked' })]: result.sham.after.float32.metrics[score] ?? Number.NaN,
+    }),
     ...Object.fromEntries(scores),
   });
   const raised = result.lock.spectra.map(({ before, after }) => after[0] / before[0]);
