@@ -197,7 +197,7 @@ describe('what goes wrong in a search', () => {
       ...trainedParts.get('all'),
       name: 'failing-later',
       search: async (context, options) => {
-        await context.prepared(1);
+        await context.prepared(1, undefined);
         if (fails) throw new WeightlockError('no memory');
         return trainedParts.get('all').search(context, options);
       },
