@@ -41,6 +41,7 @@ export {
   attacksTooLong,
   compositionOf,
   drawsLeftOut,
+  drawsNotSearched,
   learnedOptions,
   optimizersLeftOut,
   optimizersOf,

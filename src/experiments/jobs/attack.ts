@@ -7,6 +7,7 @@ import {
   attacksTooLong,
   compositionOf,
   drawsLeftOut,
+  drawsNotSearched,
   impossibleSearch,
   type Measure,
   missingTrials,
@@ -65,7 +66,8 @@ export async function labelledTasks(
   ]);
   const bytesOf = ({ model }: (typeof from)[number]) =>
     [...model.weights.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
-  return { tasks, notes: [...said, ...planned.notes, ...new Set(notes)], weightBytes: Math.max(...from.map(bytesOf)) };
+  const all = [...said, ...planned.notes, ...notes, ...drawsNotSearched(tasks)];
+  return { tasks, notes: [...new Set(all)], weightBytes: Math.max(...from.map(bytesOf)) };
 }
 
 /** How much a plan is: its trials at most, and what it leaves out, one sentence each. */
