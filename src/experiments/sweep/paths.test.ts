@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import type { AttackTask } from '../../attacks/index.js';
 import { dataSpec, loadData } from '../../data/index.js';
 import { initializeModel, loadModel, saveModel } from '../../models/index.js';
 import { FolderStore, filesOf } from '../../queue/index.js';
+import { loadTokenizer } from '../../text/index.js';
 import { dataWithPaths, foundPaths, keptPaths, withPaths } from './paths.js';
 
 let root: string;
@@ -43,6 +44,23 @@ it('of a folder where much else lies, a sweep takes the files that the data are,
   expect(await dataWithPaths(data, keptPaths(store))).toEqual(moved);
   const [here, there] = await Promise.all([data, await dataWithPaths(moved, foundPaths(store))].map(loadData));
   expect(there.train.labels).toEqual(here.train.labels);
+});
+
+it('of the folder of a tokenizer, which may be a model, its own files alone are taken', async () => {
+  const folder = join(root, 'reader');
+  cpSync('test/fixtures/tokenizers/wordpiece', folder, { recursive: true });
+  const path = join(root, 'data', 'texts.csv');
+  const tokenizerOf = async () =>
+    (await dataWithPaths(dataSpec.parse({ path, tokenizer: folder }), keptPaths(store))).tokenizer;
+  const alone = await tokenizerOf();
+  expect(await filesIn(alone)).toContain('tokenizer.json');
+  copyFileSync(join(root, 'model', 'model.safetensors'), join(folder, 'model.safetensors'));
+  expect(await tokenizerOf()).toBe(alone);
+  const there = await foundPaths(store).tokenizer(String(alone));
+  expect((await loadTokenizer(there)).digest).toBe((await loadTokenizer(folder)).digest);
+  await expect(keptPaths(store).tokenizer(join(root, 'plain'))).rejects.toThrow(
+    /plain.tokenizer\.json: expected the model's tokenizer, found none/,
+  );
 });
 
 it('data are what they were by the name of their folder, which a copy does not have', async () => {

@@ -6,11 +6,14 @@ import { locateInside, resolveInside } from '../../formats/index.js';
 import { findModelFiles } from '../../models/index.js';
 import type { ArtifactStore } from '../../queue/index.js';
 import { InputError } from '../../registry/index.js';
+import { loadTokenizer, tokenizerFiles } from '../../text/index.js';
 
 /** Gives another path for each path of something. */
 interface PathMap {
   /** Of a model directory, or a model's only file. */
   model(path: string): Promise<string>;
+  /** Of what has a tokenizer. */
+  tokenizer(path: string): Promise<string>;
   /** Of a data set, and how it is opened there. */
   data(spec: DataSpec, path: string): Promise<Pick<DataSpec, 'name' | 'path'>>;
 }
@@ -42,7 +45,7 @@ export async function dataWithPaths(data: DataSpec, map: PathMap): Promise<DataS
   return {
     ...data,
     ...(path !== undefined && (await map.data(data, path))),
-    ...(tokenizer !== undefined && { tokenizer: await map.model(tokenizer) }),
+    ...(tokenizer !== undefined && { tokenizer: await map.tokenizer(tokenizer) }),
   };
 }
 
@@ -61,6 +64,7 @@ async function stepWithPaths(step: TransformStep, map: PathMap): Promise<Transfo
 /** Puts files into a store and gives their references: each path once. */
 export function keptPaths(store: ArtifactStore): PathMap {
   const models = new Map<string, Promise<string>>();
+  const tokenizers = new Map<string, Promise<string>>();
   const sets = new Map<string, ReturnType<PathMap['data']>>();
   return {
     model: (path) =>
@@ -71,6 +75,17 @@ export function keptPaths(store: ArtifactStore): PathMap {
           files.push({ name, path: (await locateInside(folder, name)) ?? resolveInside(folder, name) });
         }
         return reference(await store.keepTree(files), folder === path ? undefined : basename(path));
+      }),
+    tokenizer: (path) =>
+      once(tokenizers, resolve(path), async () => {
+        const files = [];
+        for (const name of Object.keys(tokenizerFiles)) {
+          const file = await locateInside(path, name);
+          if (file !== undefined) files.push({ name, path: file });
+        }
+        // Refused here where it is none, and not by a worker.
+        await loadTokenizer(path);
+        return reference(await store.keepTree(files));
       }),
     data: (spec, path) =>
       once(sets, JSON.stringify([spec.name, resolve(path)]), async () => {
@@ -96,7 +111,7 @@ export function foundPaths(store: ArtifactStore): PathMap {
     const folder = await store.tree(digest);
     return name === undefined ? folder : resolveInside(folder, name);
   };
-  return { model: find, data: async ({ name }, path) => ({ name, path: await find(path) }) };
+  return { model: find, tokenizer: find, data: async ({ name }, path) => ({ name, path: await find(path) }) };
 }
 
 function reference(digest: string, name?: string): string {
