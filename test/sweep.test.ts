@@ -106,6 +106,28 @@ describe('an attack that a file writes', () => {
   });
 });
 
+it('searches that would have one name are refused by both before anything runs', async () => {
+  const alike = `    attacks: [x, x-schedule-free]
+    compositions:
+      - { name: x, trained: norms-biases }
+      - { name: x-schedule-free, trained: norms-biases }
+    optimizers: [adamw, schedule-free-adamw]
+`;
+  writeFileSync(join(root, 'attack.yaml'), config(alike));
+  writeFileSync(join(root, 'alike.yaml'), plan.replace(`${tried}    optimizers: sgd\n`, alike));
+  const ofAttack = ['attack', 'locked', '--config', 'attack.yaml', '--data.classes', '3,4'];
+  const found =
+    'attacks: expected a name of its own for each search, found x-schedule-free-adamw for x with schedule-free-adamw and for x-schedule-free with adamw\n';
+  for (const [args, where] of [
+    [ofAttack, ''],
+    [['sweep', 'alike.yaml', ...how], 'alike.yaml: attacks.0: '],
+  ] as const) {
+    const { status, stdout, stderr } = await run(...args, '--runs', 'alike', '--quiet');
+    expect([status, stdout, stderr]).toEqual([2, '', `error: ${where}${found}`]);
+    expect(existsSync(join(root, 'alike'))).toBe(false);
+  }
+});
+
 describe('a sweep of one model', () => {
   it('finds what attack finds, to the bit, prints it, and can be reported', async () => {
     const swept = await run('sweep', 'plan.yaml', ...how);

@@ -41,6 +41,7 @@ export {
   attacksTooLong,
   compositionOf,
   drawsLeftOut,
+  drawsNotSearched,
   learnedOptions,
   optimizersLeftOut,
   optimizersOf,
@@ -92,6 +93,7 @@ export {
   transformWeights,
 } from './transformed-weights.js';
 export * from './transforms/index.js';
+export { type UnlockedFailure, unlockedFailures } from './unlocked-failures.js';
 export type { TrialUtility } from './utility-after.js';
 export { type BoundedCase, type CheapestAttack, type LockVerdict, lockVerdict, type WorstCase } from './verdict.js';
 export { WeightsStore } from './weights-store.js';

@@ -6,7 +6,7 @@ import { optimizers as optimizerEntries } from '../training/index.js';
 import { type AttackFacts, type Composition, factsOf } from './composition.js';
 import type { FineTuneOptimizer } from './fine-tune.js';
 import { type Attack, attacks, attacksOfSuite } from './registry.js';
-import type { SearchBudget, SearchMethod } from './search.js';
+import { onlyCandidate, type SearchBudget, type SearchMethod } from './search.js';
 import type { SearchSpace } from './space.js';
 import { type AttackTargets, type Start, type StartingPoint, starts } from './starts.js';
 import type { AttackTask } from './task.js';
@@ -342,6 +342,22 @@ export function drawsLeftOut(
     if (left === 0) continue;
     found.add(
       `${left} of ${draws} draws of ${start.name} ${left === 1 ? 'is' : 'are'} not attacked: a run takes the draw of its seed modulo ${draws}, and the seeds are ${seeds.join(', ')}.`,
+    );
+  }
+  return [...found];
+}
+
+/** How many draws of a starting point searches see, where that is not all, since each trial takes one by its seed: one sentence each, for people. */
+export function drawsNotSearched(searches: readonly Pick<PlannedSearch, 'facts' | 'task'>[]): string[] {
+  const found = new Set<string>();
+  for (const { facts, task } of searches) {
+    const { start, budget } = task;
+    const draws = start.kind === 'model' ? (start.draws?.length ?? 0) + 1 : 1;
+    const seen = new Set(budget.searchSeeds.map((seed) => seed % draws)).size;
+    // Of one candidate nothing is searched.
+    if (seen === draws || onlyCandidate(budget)) continue;
+    found.add(
+      `Searches see ${seen} of ${draws} draws of ${facts.start}: a trial takes the draw of its seed modulo ${draws}, and the seeds of the searches are ${budget.searchSeeds.join(', ')}.`,
     );
   }
   return [...found];

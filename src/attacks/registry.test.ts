@@ -7,6 +7,7 @@ import {
   attacks,
   attacksOfSuite,
   drawsLeftOut,
+  drawsNotSearched,
   optimizersLeftOut,
   type PlannedStart,
   planAttacks,
@@ -213,6 +214,32 @@ describe('the registry', () => {
     ]);
     // A search alone reports nothing, and one draw is always taken.
     expect([of([]), of([7], locked as typeof three)]).toEqual([[], []]);
+  });
+
+  it('names how many draws searches see, in one sentence for all of them', () => {
+    const locked = onModel('locked');
+    const three = { ...locked, from: { kind: 'model' as const, path: 'a', draws: ['b', 'c'] } };
+    const tried = attacks
+      .entries()
+      .slice(0, 2)
+      .flatMap((attack) => [
+        { attack, start: three },
+        { attack, start: onModel('unlocked') },
+      ]);
+    const setting = (searchSeeds: number[], more: object = {}) => ({
+      ...{ data: dataSpec.parse({}), steps: 8, batchSize: 4, seeds: [1, 2, 3], searchSeeds },
+      optimizers: ['adamw', 'sgd'].map((name) => ({ name, decades: [-2, -3] })),
+      ...more,
+    });
+    const of = (...given: Parameters<typeof setting>) =>
+      drawsNotSearched(plannedSearches({ tried }, setting(...given)));
+    expect(of([11])).toEqual([
+      'Searches see 1 of 3 draws of locked: a trial takes the draw of its seed modulo 3, and the seeds of the searches are 11.',
+    ]);
+    expect(of([11, 14, 12])).toEqual([expect.stringMatching(/^Searches see 2 of 3 draws .* are 11, 14, 12\.$/)]);
+    expect(of([1, 2, 6])).toEqual([]);
+    // Where there is one rate alone nothing is searched.
+    expect(of([11], { optimizers: [{ name: 'sgd', decades: [-2] }], refine: false })).toEqual([]);
   });
 
   it('tries on the control what it tries on the locked model, but a student of its outputs', () => {

@@ -244,7 +244,7 @@ describe('searches', () => {
           ...shared,
           evaluator,
           model,
-          weights: (await prepared(seed)).weights,
+          weights: (await prepared(seed, undefined)).weights,
           train: train(seed),
           optimizer,
           programs,

@@ -92,16 +92,18 @@ class Trials {
   #done = 0;
   /** Seconds of what was prepared before the first trial. */
   #preparing = 0;
-  #failed: { readonly error: Error } | undefined;
+  #failed: Error | undefined;
   #succeeded = false;
 
+  /** @param decides - Whether a trial is one of those that a search fails with, where all of them do. */
   constructor(
     readonly setting: TrialSetting,
     readonly log: TrialLog,
+    decides: (trial: Trial) => boolean,
   ) {
     const { finished = [] } = log;
-    // Where none was measured, the search failed: it is tried again.
-    this.#before = finished.some(isMeasuredTrial) ? [...finished] : [];
+    // Where none of them was measured, the search failed, whatever lies behind them: it is tried again.
+    this.#before = finished.some((trial) => decides(trial) && isMeasuredTrial(trial)) ? [...finished] : [];
   }
 
   /** The rest of a trial, by its seed and point; the time that it takes is the next trial's. */
@@ -138,20 +140,20 @@ class Trials {
     } catch (error) {
       // A disk that is full is no property of the trial.
       if (!(error instanceof Error) || error instanceof InterruptedError || error instanceof OutputError) throw error;
-      this.#failed ??= { error };
+      this.#failed ??= error;
       trial = failedTrial(candidate, seed, error);
     }
     return this.#end(trial, timer.seconds);
   }
 
   /**
-   * Says that the search is over.
+   * Asks for one trial so far that was measured, before something is chosen.
    *
    * @throws WeightlockError what the first trial failed with, where every trial did: then it is no property of the trials.
    */
   requireOne(): void {
-    if (!this.#failed || this.#succeeded) return;
-    const { error } = this.#failed;
+    const error = this.#failed;
+    if (!error || this.#succeeded) return;
     throw error instanceof WeightlockError ? error : new WeightlockError(error.message, { cause: error });
   }
 
@@ -159,6 +161,7 @@ class Trials {
   async #end(trial: Trial, seconds?: number): Promise<Trial> {
     const index = this.#done++;
     if (isMeasuredTrial(trial)) this.#succeeded = true;
+    else this.#failed ??= new WeightlockError(trial.failure ?? 'unknown');
     if (seconds !== undefined) {
       const all = seconds + this.#preparing;
       this.#preparing = 0;
@@ -244,7 +247,8 @@ export async function searchLearningRate(
   const { decades, refine = true, searchSpacing, searchSteps, method, choices = {}, seeds } = budget;
   const [first, ...others] = budget.searchSeeds;
   const search: Trial[] = [];
-  const trials = new Trials(setting, log);
+  const only = onlyCandidate(budget);
+  const trials = new Trials(setting, log, ({ seed }) => only !== undefined || seed === first);
   const report = async ({ learningRate, point }: Candidate): Promise<SearchResult> => {
     const found: Trial[] = [];
     // What is reported is run to its end: one that seems to have no prospects may only be late.
@@ -253,7 +257,6 @@ export async function searchLearningRate(
     trials.requireOne();
     return { search, learningRate, ...(point && { point }), trials: found };
   };
-  const only = onlyCandidate(budget);
   if (only) return report(only);
   const varied = Object.entries(choices);
   const candidates = method ? sobolCandidates(method.space, method.trials, first) : [];
@@ -266,8 +269,10 @@ export async function searchLearningRate(
   } = await trials.prepare(first, method ? candidates[0].point : usual);
   const steps = searchSteps ?? reported;
   // Runs that go on after the target are judged by the score alone.
-  const best = <T extends Pick<Trial, 'score' | 'cost'>>(some: readonly T[]) =>
+  const rank = <T extends Pick<Trial, 'score' | 'cost'>>(some: readonly T[]) =>
     continueAfterTarget ? some.toSorted((a, b) => worth(b) - worth(a)) : ranked(some);
+  /** What was measured so far, best first: what failed is never chosen. */
+  const best = () => rank(measuredTrials(search));
   const gain = (some: readonly Trial[]) => (continueAfterTarget ? meanScore(some) : meanGain(some, steps));
   // What is left of the authorized task is a matter of what is reported.
   const searching = {
@@ -276,7 +281,7 @@ export async function searchLearningRate(
     ...(searchSpacing !== undefined && { evaluationSpacing: searchSpacing }),
   };
   const compete = async (candidate: Candidate) => {
-    const beatenAfter = search.length > 0 && !continueAfterTarget ? best(search)[0].cost : undefined;
+    const beatenAfter = continueAfterTarget ? undefined : best().at(0)?.cost;
     search.push(await trials.run(candidate, first, { ...searching, beatenAfter }));
   };
   if (method) {
@@ -291,16 +296,17 @@ export async function searchLearningRate(
         search.push(trial);
         return trial;
       };
-      await successiveHalving({ candidates, rungs, rank: best, begin });
+      await successiveHalving({ candidates, rungs, rank, begin });
     }
   } else {
     const point = usual && { point: usual };
     for (const decade of decades) await compete({ learningRate: 10 ** decade, ...point });
-    const coarse = best(search)[0].learningRate;
+    trials.requireOne();
+    const coarse = best()[0].learningRate;
     for (const factor of refine ? [10 ** -0.5, 10 ** 0.5] : [])
       await compete({ learningRate: coarse * factor, ...point });
     for (const [name, values] of varied) {
-      const found = best(search)[0];
+      const found = best()[0];
       for (const value of values.slice(1)) {
         await compete({ learningRate: found.learningRate, point: { ...found.point, [name]: value } });
       }
@@ -308,7 +314,7 @@ export async function searchLearningRate(
   }
 
   trials.requireOne();
-  const last = best(search).slice(0, finalists);
+  const last = best().slice(0, finalists);
   const byCandidate = new Map(last.map((trial) => [keyOf({ ...trial, seed: undefined }), [trial]]));
   for (const again of byCandidate.values()) {
     const [{ learningRate, point }] = again;

@@ -1,8 +1,10 @@
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writeIdxFolder } from '../../test/support/image-data.js';
 import { dataSpec } from '../data/index.js';
+import { digestOfFolder } from '../evidence/index.js';
 import { initializeModel, loadModel, saveModel } from '../models/index.js';
 import { taskOf } from '../tasks/index.js';
 import { dataForModel, modelData, taskInput } from './card-data.js';
@@ -37,6 +39,20 @@ describe('what a run depends on', () => {
     const changed = await dataInputs(moved);
     expect(changed.data).not.toBe(inputs.data);
     expect(changed.tokenizer).not.toBe(inputs.tokenizer);
+  });
+
+  it('is of one set of IDX files among several its own files, whatever lies beside them', async () => {
+    const folder = join(root, 'sets');
+    await writeIdxFolder(folder);
+    const one = dataSpec.parse({ path: join(folder, 'train-images-idx3-ubyte') });
+    const inputs = await dataInputs(one);
+    // As when it was of all files there.
+    expect(inputs).toEqual({ data: await digestOfFolder(folder) });
+    await cp(join(folder, 'train-images-idx3-ubyte'), join(folder, 'other-train-images-idx3-ubyte'));
+    await mkdir(join(folder, 'runs'));
+    expect(await dataInputs(one)).toEqual(inputs);
+    await cp(join(folder, 't10k-labels-idx1-ubyte.gz'), join(folder, 'train-labels-idx1-ubyte'));
+    expect(await dataInputs(one)).not.toEqual(inputs);
   });
 
   it('what texts are read with is part of the configuration', () => {

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { type DataParts, type DataSpec, dataSources, dataSpec, loadData } from '../data/index.js';
-import { digestOf, digestOfFolder } from '../evidence/index.js';
+import { join } from 'node:path';
+import { type DataParts, type DataSpec, dataFiles, dataSources, dataSpec, loadData } from '../data/index.js';
+import { digestOf, digestOfFiles, digestOfFolder } from '../evidence/index.js';
 import { TABLE_NAME } from '../formats/index.js';
 import { InputError } from '../registry/index.js';
 import { loadTokenizer } from '../text/index.js';
@@ -95,11 +95,13 @@ export function requireMeasured(data: DataSpec, part: 'train' | 'validation' | '
  * The digests of a task's files and of the tokenizer that reads them, for the run folder: other files under the same path are
  * another run.
  */
-export async function dataInputs({ path, tokenizer }: DataSpec): Promise<RunInputs> {
+export async function dataInputs(data: DataSpec): Promise<RunInputs> {
+  const { path, tokenizer } = data;
   const reads: RunInputs = tokenizer === undefined ? {} : { tokenizer: (await loadTokenizer(tokenizer)).digest };
   if (path === undefined) return reads;
   if (TABLE_NAME.test(path)) return { ...reads, data: await digestOf(path) };
-  // Of one set among several in a folder, all are digested.
-  const isFile = (await stat(path).catch(() => undefined))?.isFile();
-  return { ...reads, data: await digestOfFolder(isFile ? dirname(path) : path) };
+  if (!(await stat(path).catch(() => undefined))?.isFile()) return { ...reads, data: await digestOfFolder(path) };
+  // Of one set among several in a folder, in which there may be anything, such as the run folder itself.
+  const { folder, names } = await dataFiles(data);
+  return { ...reads, data: await digestOfFiles(folder, names) };
 }

@@ -43,6 +43,7 @@ export { sourceAt } from './detect.js';
 export type { DuplicatePair, Duplicates } from './duplicates.js';
 export type { TextEncoding } from './encode-text.js';
 export { type Examples, FloatExamples, NO_CLASS, type TokenClasses } from './examples.js';
+export { type DataFiles, dataFiles } from './files.js';
 export { type Augmentation, type ImageBytes, ImageExamples, type ImageView } from './images.js';
 export { loadData, loadDigits } from './load.js';
 export type { DataParts } from './parts.js';

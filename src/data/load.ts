@@ -107,8 +107,12 @@ interface PartsOf<P extends LabelledPart> {
   readonly test?: P;
 }
 
-/** The source that a spec names, or that its path tells. */
-async function sourceOf({ name, path }: DataSpec): Promise<DataSource> {
+/**
+ * The source that a spec names, or that its path tells.
+ *
+ * @throws InputError when its path is missing, or tells none.
+ */
+export async function sourceOf({ name, path }: DataSpec): Promise<DataSource> {
   const source = name === undefined && path !== undefined ? await sourceAt(path) : dataSources.get(name ?? 'digits');
   if (source.needsPath && path === undefined) {
     throw new InputError(`data.path: expected the folder of the files of ${source.name}, got none`);

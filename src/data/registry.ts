@@ -1,12 +1,12 @@
 import { Registry } from '../registry/index.js';
 import type { ImageCollection } from './collection.js';
 import type { ColumnChoice } from './columns.js';
-import { CIFAR_CLASSES, openCifar } from './sources/cifar.js';
+import { CIFAR_CLASSES, cifarFiles, openCifar } from './sources/cifar.js';
 import { MNIST_NORMALIZATION, openDigits } from './sources/digits.js';
-import { openImageFolder } from './sources/folder.js';
-import { openIdx } from './sources/idx.js';
-import { openPrompts } from './sources/prompts.js';
-import { openTexts } from './sources/table.js';
+import { imageFiles, openImageFolder } from './sources/folder.js';
+import { idxFiles, type KnownSet, openIdx } from './sources/idx.js';
+import { openPrompts, promptFiles } from './sources/prompts.js';
+import { openTexts, textFiles } from './sources/table.js';
 import type { TextCollection } from './texts.js';
 
 /** How the files of a data set lie in their folder; `embedded` has none. */
@@ -27,6 +27,12 @@ export interface DataSource {
   readonly layout: DataLayout;
   /** Whether it lies in a folder that has to be given. */
   readonly needsPath: boolean;
+  /**
+   * The files that {@link open} reads; where it is one file of a folder, that beside those that belong to it.
+   *
+   * @throws InputError when some are missing.
+   */
+  files(path: string): Promise<readonly string[]>;
   /**
    * Opens it; `path` is its folder, or its file.
    *
@@ -49,56 +55,39 @@ export const dataSources = new Registry<DataSource>('data set', [
     kind: 'images',
     layout: 'embedded',
     needsPath: false,
+    files: async () => [],
     open: openDigits,
   },
   {
     name: 'mnist',
     description: 'handwritten digits, 28×28 grey, IDX files',
-    kind: 'images',
-    layout: 'idx',
-    needsPath: true,
-    open: (path) => openIdx(path, { classes: digits, normalization: MNIST_NORMALIZATION }),
+    ...idxSet({ classes: digits, normalization: MNIST_NORMALIZATION }),
   },
   {
     name: 'fashion-mnist',
     description: 'clothing articles, 28×28 grey, IDX files',
-    kind: 'images',
-    layout: 'idx',
-    needsPath: true,
-    open: (path) => openIdx(path, { classes: clothes, normalization: { mean: [0.286], std: [0.353] } }),
+    ...idxSet({ classes: clothes, normalization: { mean: [0.286], std: [0.353] } }),
   },
   {
     name: 'kmnist',
     description: 'cursive Japanese characters, 28×28 grey, IDX files',
-    kind: 'images',
-    layout: 'idx',
-    needsPath: true,
-    open: (path) => openIdx(path, { classes: characters, normalization: { mean: [0.1918], std: [0.3483] } }),
+    ...idxSet({ classes: characters, normalization: { mean: [0.1918], std: [0.3483] } }),
   },
   {
     name: 'cifar10',
     description: 'photos of ten classes, 32×32 colour, binary version',
-    kind: 'images',
-    layout: 'cifar',
-    needsPath: true,
-    open: (path) => openCifar(path, { classes: CIFAR_CLASSES, normalization: cifar10 }),
+    ...cifarSet({ classes: CIFAR_CLASSES, normalization: cifar10 }),
   },
   {
     name: 'idx',
     description:
       'any images in IDX files, such as EMNIST; classes, mean and deviation are those of its training images',
-    kind: 'images',
-    layout: 'idx',
-    needsPath: true,
-    open: (path) => openIdx(path),
+    ...idxSet(),
   },
   {
     name: 'cifar',
     description: "any images in CIFAR's binary version, such as CIFAR-100; mean and deviation of its training images",
-    kind: 'images',
-    layout: 'cifar',
-    needsPath: true,
-    open: (path) => openCifar(path),
+    ...cifarSet(),
   },
   {
     name: 'images',
@@ -106,6 +95,7 @@ export const dataSources = new Registry<DataSource>('data set', [
     kind: 'images',
     layout: 'images',
     needsPath: true,
+    files: imageFiles,
     open: (path) => openImageFolder(path),
   },
   glue('mrpc', 'whether two sentences say the same, TSV files', ['not equivalent', 'equivalent']),
@@ -118,6 +108,7 @@ export const dataSources = new Registry<DataSource>('data set', [
     kind: 'texts',
     layout: 'prompts',
     needsPath: true,
+    files: promptFiles,
     open: openPrompts,
   },
   {
@@ -126,12 +117,35 @@ export const dataSources = new Registry<DataSource>('data set', [
     kind: 'texts',
     layout: 'table',
     needsPath: true,
+    files: textFiles,
     open: openTexts,
   },
 ]);
 
+/** Images in IDX files. */
+function idxSet(known?: KnownSet): Omit<DataSource, 'name' | 'description'> {
+  return {
+    kind: 'images',
+    layout: 'idx',
+    needsPath: true,
+    files: (path) => idxFiles(path, known),
+    open: (path) => openIdx(path, known),
+  };
+}
+
+/** Images in CIFAR's binary version. */
+function cifarSet(known?: KnownSet): Omit<DataSource, 'name' | 'description'> {
+  return {
+    kind: 'images',
+    layout: 'cifar',
+    needsPath: true,
+    files: (path) => cifarFiles(path, known),
+    open: (path) => openCifar(path, known),
+  };
+}
+
 /** A task of GLUE; its classes have numbers in the files. */
 function glue(name: string, description: string, classes: readonly string[]): DataSource {
   const open = (path: string, columns?: ColumnChoice) => openTexts(path, columns, classes);
-  return { name, description, kind: 'texts', layout: 'table', needsPath: true, open };
+  return { name, description, kind: 'texts', layout: 'table', needsPath: true, files: textFiles, open };
 }

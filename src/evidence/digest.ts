@@ -34,6 +34,16 @@ export async function digestOfModel(path: string): Promise<string> {
   return digest.digest('hex');
 }
 
+/** SHA-256 of some files of a folder, by name, in their order: the same as {@link digestOfFolder} where it holds no others, nor folders. */
+export async function digestOfFiles(folder: string, names: readonly string[]): Promise<string> {
+  const digest = createHash('sha256');
+  for (const name of names) {
+    digest.update(`${name}\0`);
+    await addFile(digest, join(folder, name));
+  }
+  return digest.digest('hex');
+}
+
 /**
  * SHA-256 of all files of a data set's folder and its subfolders, by name; hidden files are left out, and links that lead
  * out of the folder, which no data set follows.

@@ -1,6 +1,6 @@
 export { weightlockVersion } from '../formats/index.js';
 export { canonicalJson, configHash, type Difference, firstDifference } from './config-hash.js';
-export { digestOf, digestOfFolder, digestOfModel, digestOfWeights, tensorDigest } from './digest.js';
+export { digestOf, digestOfFiles, digestOfFolder, digestOfModel, digestOfWeights, tensorDigest } from './digest.js';
 export { describeEnvironment, type Environment, onnxruntimeVersion } from './environment.js';
 export { checkHealth, checkNode, type HealthCheck } from './health.js';
 export { type MetricRecord, toJson } from './metrics.js';

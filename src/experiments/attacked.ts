@@ -7,6 +7,8 @@ import {
   boundedAdvantages,
   type LockVerdict,
   lockVerdict,
+  type UnlockedFailure,
+  unlockedFailures,
   usualUtilityDrop,
 } from '../attacks/index.js';
 import { scoreTitle, type Task } from '../tasks/index.js';
@@ -24,6 +26,10 @@ export interface AttackedModel {
   readonly score?: Advantage;
   /** Both in one record; not in results of versions before 0.3. */
   readonly verdict?: LockVerdict;
+  /**
+   * Attacks that do not work on the unlocked model, and so measure nothing of the lock; not in results of versions before 0.3.
+   */
+  readonly failsOnUnlocked?: readonly UnlockedFailure[];
   /** How good the best attack so far is over what all searches cost, by starting point; not in results of versions before 0.3. */
   readonly bestSoFar?: readonly BestSoFar[];
   /** What the lock took its owner in floating-point operations, as the locked model's card states it; none where it does not. */
@@ -57,6 +63,11 @@ export function assessAttack(
     cost,
     score,
     ...(verdict && { verdict }),
+    failsOnUnlocked: unlockedFailures(rows).map(({ kind, optimizer, measure }) => ({
+      attack: kind,
+      optimizer,
+      measure,
+    })),
     bestSoFar: bestSoFar(rows),
     ...(lockFlops !== undefined && { lockFlops }),
     notes,

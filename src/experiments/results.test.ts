@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest';
 import type { AttackRow, Trial } from '../attacks/index.js';
 import { toJson } from '../evidence/index.js';
 import { InputError } from '../registry/index.js';
+import { tasks } from '../tasks/index.js';
 import type { AttackedModel } from './index.js';
-import { fromResultFile, resultJsonSchema, resultKinds, toResultFile } from './index.js';
+import { assessAttack, fromResultFile, resultJsonSchema, resultKinds, toResultFile } from './index.js';
 
 const trial = (seed: number): Trial => ({
   learningRate: 0.01,
@@ -41,6 +42,18 @@ const row: AttackRow = {
 };
 
 const attacked: AttackedModel = { rows: [row], metric: 'accuracy', notes: ['Not tried: nothing to clip.'] };
+it('name the attacks that fail on the unlocked model, for programs as well', () => {
+  const task = tasks.get('classification');
+  const on = (start: 'unlocked' | 'locked', kind: string, score: number): AttackRow => ({
+    ...{ ...row, start, countsAs: start, kind },
+    result: { ...row.result, constant: 0.5, trials: [1, 2].map((seed) => ({ ...trial(seed), score })) },
+  });
+  const rows = [on('unlocked', 'clip', 0.5), on('unlocked', 'reset', 0.9), on('locked', 'clip', 0.5)];
+  const found = assessAttack({ rows, notes: [], seconds: {} }, task);
+  expect(found.failsOnUnlocked).toEqual([{ attack: 'clip', optimizer: 'sgd', measure: 'score' }]);
+  expect(fromResultFile('attack', written(found), 'result.json').failsOnUnlocked).toEqual(found.failsOnUnlocked);
+});
+
 const written = (found: AttackedModel): unknown => JSON.parse(toJson(toResultFile('attack', found)));
 
 describe('result files', () => {

@@ -204,6 +204,10 @@ const attacked = z.strictObject({
   cost: advantage.optional(),
   score: advantage.optional(),
   verdict: verdict.optional(),
+  failsOnUnlocked: z
+    .array(z.strictObject({ attack: text, optimizer: text, measure: z.enum(['cost', 'score']) }))
+    .describe('attacks that do not work on the unlocked model, and so measure nothing of the lock')
+    .optional(),
   bestSoFar: z.array(bestSoFar).optional(),
   lockFlops: number
     .optional()

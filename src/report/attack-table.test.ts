@@ -127,7 +127,7 @@ it('says of the best attack all that its search chose', () => {
   );
 });
 
-it('names the attacks that reach the target on no seed of the unlocked model', () => {
+it('names the attacks whose median run misses the target on the unlocked model, which a mean of those that reached it would hide', () => {
   const row = (start: string, kind: string, reached: readonly (number | undefined)[]): AttackRow => ({
     ...factsOf(attacks.get(kind), starts.get(start)),
     composition: { transforms: [], trained: { name: attacks.get(kind).trained.name }, optimizer: { name: 'adamw' } },
@@ -150,15 +150,45 @@ it('names the attacks that reach the target on no seed of the unlocked model', (
     },
   });
   const rows = [
-    row('unlocked', 'fine-tune', [20, undefined]),
-    row('unlocked', 'lora', [undefined, undefined]),
-    row('locked', 'fine-tune', [undefined, undefined]),
-    row('locked', 'lora', [undefined, undefined]),
+    row('unlocked', 'fine-tune', [20, 24, undefined]),
+    row('unlocked', 'lora', [undefined, undefined, undefined]),
+    row('unlocked', 'ema', [20, undefined, undefined]),
+    ...['fine-tune', 'lora', 'ema'].map((kind) => row('locked', kind, [undefined, undefined, undefined])),
   ];
   const { notes = [] } = attackTable(rows, { target: 0.95, metric: 'accuracy' });
   expect(notes.filter((note) => note.includes('measure nothing'))).toEqual([
-    'Not one run reaches 95 % on the unlocked model: lora with AdamW. In steps they do not work here, and measure nothing of the lock.',
+    'The median run does not reach 95 % on the unlocked model: lora with AdamW, ema with AdamW. In steps they do not work here, and measure nothing of the lock.',
   ]);
+});
+
+it('names the attacks whose score on the unlocked model is not above that of always the same answer', () => {
+  const row = (start: string, kind: string, scored: readonly number[], constant?: number): AttackRow => ({
+    ...factsOf(attacks.get(kind), starts.get(start)),
+    composition: { transforms: [], trained: { name: attacks.get(kind).trained.name }, optimizer: { name: 'adamw' } },
+    ...{ optimizer: 'adamw', measure: 'score' as const, budget: 40 },
+    result: {
+      search: [],
+      learningRate: 0.01,
+      ...(constant !== undefined && { constant }),
+      trials: scored.map((score, seed) => ({
+        ...{ learningRate: 0.01, seed, curve: [], metrics: {}, score, evaluations: 4, end: 'budget' as const },
+      })),
+    },
+  });
+  const rows = [
+    row('unlocked', 'fine-tune', [0.9, 0.92, 0.91], 0.2),
+    row('unlocked', 'lora', [0.21, 0.19, 0.24], 0.2),
+    row('unlocked', 'white-box', [0.2], 0.2),
+    // Without an answer each there is no guessing.
+    row('unlocked', 'ema', [0.1, 0.1, 0.1]),
+    row('locked', 'lora', [0.2, 0.2, 0.2], 0.2),
+  ];
+  const options = { target: 0.95, metric: 'accuracy' };
+  const { notes = [] } = attackTable(rows, options);
+  expect(notes.filter((note) => note.includes('measure nothing'))).toEqual([
+    'On the unlocked model not above always the same answer (20.0 %), by the 95 % interval over the seeds: lora with AdamW, white-box. In score they do not work by these runs, and measure nothing of the lock.',
+  ]);
+  expect(attackTable(rows.slice(0, 1), options).notes?.some((note) => note.includes('measure nothing'))).toBe(false);
 });
 
 it('says what the cheapest attack computed to the target and, where times were kept, how long it took', () => {

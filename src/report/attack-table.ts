@@ -9,6 +9,7 @@ import {
   isMeasuredTrial,
   keepsUtility,
   type LockVerdict,
+  type Measure,
   measuredTrials,
   overallVerdict,
   scores,
@@ -18,6 +19,7 @@ import {
   sumOfSpent,
   trainedParts,
   transforms,
+  unlockedFailures,
   usualUtilityDrop,
   utilityOf,
   verdictOf,
@@ -208,19 +210,24 @@ function outOf({ missing }: AttackRow): string {
   return missing ? `, ${missing.of - missing.failed} of ${count(missing.of, 'seed')}` : '';
 }
 
-/** Which attacks reach the target from no seed on the unlocked model: what they do to the locked one says nothing of the lock. */
+/** Which attacks fail on the unlocked model, one sentence a measure: what they do to the locked one says nothing of the lock. */
 function workingNotes(rows: readonly AttackRow[], target: number): string[] {
-  const idle = rows.filter(
-    (row) =>
-      row.measure === 'cost' &&
-      row.countsAs === 'unlocked' &&
-      isKnown(row) &&
-      costs(row).every(({ censored }) => censored),
-  );
-  if (idle.length === 0) return [];
-  const names = idle.map((row) => (row.trains ? `${row.kind} with ${optimizerLabel(row)}` : row.kind));
+  const failed = unlockedFailures(rows);
+  const of = (measure: Measure) => failed.filter((row) => row.measure === measure);
+  const named = (some: readonly AttackRow[]) =>
+    [...new Set(some.map((row) => (row.trains ? `${row.kind} with ${optimizerLabel(row)}` : row.kind)))].join(', ');
+  const [cost, score] = [of('cost'), of('score')];
   return [
-    `Not one run reaches ${percent(target, 0)} on the unlocked model: ${[...new Set(names)].join(', ')}. In steps they do not work here, and measure nothing of the lock.`,
+    ...(cost.length > 0
+      ? [
+          `The median run does not reach ${percent(target, 0)} on the unlocked model: ${named(cost)}. In steps they do not work here, and measure nothing of the lock.`,
+        ]
+      : []),
+    ...(score.length > 0
+      ? [
+          `On the unlocked model not above always the same answer (${percent(score[0].result.constant)}), by the 95 % interval over the seeds: ${named(score)}. In score they do not work by these runs, and measure nothing of the lock.`,
+        ]
+      : []),
   ];
 }
 

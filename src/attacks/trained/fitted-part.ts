@@ -23,6 +23,9 @@ export const fittedPart = {
     taskOf(model).answers ? undefined : 'need examples with an answer each, which the unauthorized task has not',
 } satisfies Partial<TrainedPart>;
 
+/** The point of what {@link fittedPart} searches: its budget leaves out all that a search varies. */
+export const noPoint = undefined;
+
 /**
  * What a regression is fitted to, by data set and seed, computed once for each weights.
  *

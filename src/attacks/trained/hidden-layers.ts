@@ -6,7 +6,7 @@ import { Evaluator } from '../../training/index.js';
 import { frozenUse } from '../frozen-use.js';
 import { hiddenLayersOf, hiddenOutput } from '../hidden-layers.js';
 import { isNoWork } from '../work.js';
-import { featuresBySeed, fittedPart, widthsOfViews } from './fitted-part.js';
+import { featuresBySeed, fittedPart, noPoint, widthsOfViews } from './fitted-part.js';
 import type { TrainedPart } from './trained-part.js';
 
 /** Numbers of all hidden layers that are kept of an example at most: 4096 examples take 512 MB. */
@@ -46,7 +46,7 @@ export const hiddenLayers: TrainedPart<Record<string, never>> = {
     const task = { ...taskOf(model), output: hiddenOutput };
     const inside = new Evaluator(hiddenLayersOf(model), {}, { task, programs });
     const given = async (seed: number) => {
-      const { weights, work } = await prepared(seed);
+      const { weights, work } = await prepared(seed, noPoint);
       // A regression takes no steps that these could be charged to: they would be free.
       if (!isNoWork(work))
         throw new InputError('hidden-layers: expected no transform before it that trains, found one');
@@ -54,7 +54,8 @@ export const hiddenLayers: TrainedPart<Record<string, never>> = {
     };
     const features = featuresBySeed(given, most);
     const utility =
-      judge && (async (seed: number) => (await judge(seed))(parameterSet((await prepared(seed)).weights)));
+      judge &&
+      (async (seed: number) => (await judge(seed, noPoint))(parameterSet((await prepared(seed, noPoint)).weights)));
     const { engine } = programs;
     return frozenUse({ features, train, test, metric, target, utility, task: evaluator.task, engine, budget }, log);
   },

@@ -4,7 +4,7 @@ import { layerOrder } from '../layer-order.js';
 import { searchFineTuning } from './all.js';
 import { partialTraining } from './selected.js';
 import { someWeights } from './trainable.js';
-import type { TrainedPart } from './trained-part.js';
+import type { SearchContext, TrainedPart } from './trained-part.js';
 
 /** Apart from the seeds of released models and of training from scratch. */
 const freshHeadSeed = 2_000_000;
@@ -32,8 +32,8 @@ export const newHead: TrainedPart<Record<string, never>> = {
   applies: ({ model }) => (layerOrder(model).head.length > 0 ? undefined : 'find no head with weights of its own'),
   search: (context) => {
     const head = new Set(layerOrder(context.model).head);
-    const prepared = async (seed: number) => {
-      const { weights, work } = await context.prepared(seed);
+    const prepared: SearchContext['prepared'] = async (seed, point) => {
+      const { weights, work } = await context.prepared(seed, point);
       return { weights: withNewHead(context.model, weights, seed), work };
     };
     return searchFineTuning(

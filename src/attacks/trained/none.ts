@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { parameterSet, smallestBatch } from '../../models/index.js';
 import { taskOf } from '../../tasks/index.js';
 import { frozenUse } from '../frozen-use.js';
-import { featuresBySeed, fittedPart, widthsOfViews } from './fitted-part.js';
+import { featuresBySeed, fittedPart, noPoint, widthsOfViews } from './fitted-part.js';
 import type { TrainedPart } from './trained-part.js';
 
 /** Outputs that are kept of an example at most; wider ones, such as of a vocabulary, are projected. */
@@ -27,7 +27,7 @@ export const noWeights: TrainedPart<Record<string, never>> = {
       {
         ...{ features: featuresBySeed(released, most), train, test, metric, target, task: evaluator.task, budget },
         engine: programs.engine,
-        utility: judge && (async (seed) => (await judge(seed))(parameterSet((await released(seed)).weights))),
+        utility: judge && (async (seed) => (await judge(seed, noPoint))(parameterSet((await released(seed)).weights))),
       },
       log,
     ),

@@ -17,12 +17,13 @@ export interface SearchContext {
   readonly model: ModelSpec;
   /**
    * Its weights by the trial's seed and the point of the search, all transforms applied, and what that took; they stay as they are.
+   * The point must be named, also where there is none: without it transforms have their defaults, whatever the search chose.
    */
-  readonly prepared: (seed: number, point?: SearchPoint) => Promise<PreparedWeights>;
+  readonly prepared: (seed: number, point: SearchPoint | undefined) => Promise<PreparedWeights>;
   /** The model as it is released, with its own head, by the trial's seed: its weights, and what computes its outputs. */
   readonly released: (seed: number) => Promise<{ readonly weights: StateDict; readonly evaluator: Evaluator }>;
   /** Judges the weights of a reported trial by the authorized task, by its seed and point; none where nobody asks. */
-  readonly judge?: (seed: number, point?: SearchPoint) => Promise<JudgeUtility>;
+  readonly judge?: (seed: number, point: SearchPoint | undefined) => Promise<JudgeUtility>;
   /** Labelled examples of the unauthorized task, by the trial's seed. */
   readonly train: (seed: number) => Dataset;
   /** Optimizer and schedule of the search; the learning rate is what is searched. */

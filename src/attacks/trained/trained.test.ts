@@ -4,6 +4,7 @@ import { ProgramCache } from '../../engine/index.js';
 import { exactSingularValues } from '../../linalg/index.js';
 import { architectures, initializeModel, type Model, modelState, parseConfig } from '../../models/index.js';
 import { Evaluator, type ParameterSet } from '../../training/index.js';
+import type { SearchPoint } from '../space.js';
 import { noWork } from '../work.js';
 import type { SearchContext, TrainedPart } from './index.js';
 import { layerOrder, trainedParts } from './index.js';
@@ -60,8 +61,17 @@ beforeAll(async () => {
 });
 afterAll(() => programs.release());
 
-/** Trains a part with AdamW: its score, and the weights before and after. */
-async function train(name: string, model: Model, { options = {}, steps = 2, rate = -2 } = {}) {
+/** Trains a part with AdamW: its score, the weights before and after, and at which points of a search it asked for them. */
+async function train(
+  name: string,
+  model: Model,
+  {
+    options = {},
+    steps = 2,
+    rate = -2,
+    point,
+  }: { options?: object; steps?: number; rate?: number; point?: SearchPoint } = {},
+) {
   const part: TrainedPart = trainedParts.get(name);
   const evaluator = new Evaluator(model, { threads: 1 });
   const seen: Map<string, Float32Array>[] = [];
@@ -72,14 +82,21 @@ async function train(name: string, model: Model, { options = {}, steps = 2, rate
     seen.push(copy(params));
     return plain(params, ...rest);
   });
+  const asked: (SearchPoint | undefined)[] = [];
   const context: SearchContext = {
     model,
-    prepared: async () => ({ weights: model.weights, work: noWork }),
+    prepared: async (_, at) => {
+      asked.push(at);
+      return { weights: model.weights, work: noWork };
+    },
     released: async () => ({ weights: model.weights, evaluator }),
     train: () => digits.train,
     optimizer: { name: 'adamw', options: { weightDecay: 0 } },
     shared: { test: digits.test, steps, batchSize: 32, giveUpBelow: -1 },
-    budget: { decades: [rate], refine: false, searchSeeds: [5], seeds: [1] },
+    budget: {
+      ...(point ? { at: { learningRate: 10 ** rate, point } } : {}),
+      ...{ decades: [rate], refine: false, searchSeeds: [5], seeds: [1] },
+    },
     programs,
     evaluator,
     log: {},
@@ -88,7 +105,7 @@ async function train(name: string, model: Model, { options = {}, steps = 2, rate
   await evaluator.release();
   const [first, last] = [seen[0], seen[seen.length - 1]];
   const changed = [...last].flatMap(([key, data]) => (String(first.get(key)) === String(data) ? [] : [key]));
-  return { score: trials[0].score, first, last, changed };
+  return { score: trials[0].score, first, last, changed, asked };
 }
 
 const mlp = () => initializeModel('mlp', { num_labels: 2, hidden_sizes: [16, 12] }, 1);
@@ -172,6 +189,16 @@ describe('a part trains what its name says, and nothing else', () => {
     const change = (last.get('fc2.weight') ?? before).map((value, index) => value - before[index]);
     const sigma = exactSingularValues(change, 12, 16);
     expect(sigma[1] / sigma[0]).toBeGreaterThan(1e-3);
+  });
+});
+
+describe('a part begins with the weights of the point that its search is at', () => {
+  const needed: Record<string, object> = { 'by-name': { include: ['*'] } };
+  const trained = trainedParts.entries().filter(({ trains }) => trains);
+  it.each(trained.map(({ name }) => name))('%s', async (name) => {
+    const point = { 'clip-partly.share': 0.5 };
+    const { asked } = await train(name, vit(), { options: needed[name], point });
+    expect(asked).toEqual([point]);
   });
 });
 

@@ -54,31 +54,53 @@ export function isCifarFolder({ files }: FolderListing): boolean {
  * @throws InputError when a file is missing or malformed, or a label is no class.
  */
 export async function openCifar(folder: string, known?: KnownSet): Promise<ImageCollection> {
-  const listing = await listFolder(folder);
-  const layout = LAYOUTS.find(({ batch }) => !known && listing.files.some((name) => batch.test(name))) ?? LAYOUTS[0];
-  const named = listing.files.includes(layout.names)
-    ? await readCifarNames(join(folder, layout.names))
-    : known?.classes;
-  const numbers = listing.files.flatMap((name) => layout.batch.exec(name)?.[1] ?? []).map(Number);
-  // Without any, the first is asked for, so that the message names it.
-  const batches = [...new Set(numbers)].sort((a, b) => a - b).map((n) => `data_batch_${n}.bin`);
-  const read = async (names: readonly string[], classes: number) => {
-    const paths = names.map((name) => join(folder, findFile(folder, listing, name)));
-    return readBatches(paths, { classes, labelBytes: layout.labelBytes });
-  };
-  const train = await read(
-    layout.labelBytes === 1 && batches.length > 0 ? batches : [layout.first],
-    named?.length ?? 256,
-  );
+  const { labelBytes, names, batches, test } = await findSet(folder, known !== undefined);
+  const named = names === undefined ? known?.classes : await readCifarNames(names);
+  const train = await readBatches(batches, { classes: named?.length ?? 256, labelBytes });
   const count = train.images.labels.reduce((most, label) => Math.max(most, label + 1), 0);
   const classes = named ?? Array.from({ length: count }, (_, label) => String(label));
-  const hasTest = [layout.test, `${layout.test}.gz`].some((name) => listing.files.includes(name));
   return {
     kind: 'images',
     classes,
     normalization: known?.normalization ?? statisticsOf(train.bytes),
     train: train.images,
-    test: known || hasTest ? (await read([layout.test], classes.length)).images : undefined,
+    test: test === undefined ? undefined : (await readBatches([test], { classes: classes.length, labelBytes })).images,
+  };
+}
+
+/**
+ * The files that {@link openCifar} reads.
+ *
+ * @throws InputError when one is missing.
+ */
+export async function cifarFiles(folder: string, known?: KnownSet): Promise<string[]> {
+  const { names, batches, test } = await findSet(folder, known !== undefined);
+  return [...batches, ...[test, names].filter((path) => path !== undefined)];
+}
+
+/** The files of a set. */
+interface CifarSet {
+  readonly labelBytes: 1 | 2;
+  /** Of the names of its classes. */
+  readonly names?: string;
+  readonly batches: readonly string[];
+  readonly test?: string;
+}
+
+async function findSet(folder: string, isKnown: boolean): Promise<CifarSet> {
+  const listing = await listFolder(folder);
+  const has = (name: string) => listing.files.includes(name);
+  const layout = LAYOUTS.find(({ batch }) => !isKnown && listing.files.some((name) => batch.test(name))) ?? LAYOUTS[0];
+  const { labelBytes, first, test, names } = layout;
+  const numbers = listing.files.flatMap((name) => layout.batch.exec(name)?.[1] ?? []).map(Number);
+  // Without any, the first is asked for, so that the message names it.
+  const batches = [...new Set(numbers)].sort((a, b) => a - b).map((n) => `data_batch_${n}.bin`);
+  const locate = (name: string) => join(folder, findFile(folder, listing, name));
+  return {
+    labelBytes,
+    ...(has(names) && { names: join(folder, names) }),
+    batches: (labelBytes === 1 && batches.length > 0 ? batches : [first]).map(locate),
+    ...((isKnown || has(test) || has(`${test}.gz`)) && { test: locate(test) }),
   };
 }
 

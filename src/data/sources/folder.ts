@@ -44,12 +44,8 @@ export async function isImageFolder(folder: string, { folders }: FolderListing):
  *   in training, or a link leads out of the folder.
  */
 export async function openImageFolder(folder: string): Promise<ImageCollection> {
-  const listing = await listFolder(folder);
   const notes: string[] = [];
-  const parts: ListedSplits = (await hasSplits(folder, listing))
-    ? await listSplits(folder, listing, notes)
-    : { train: await listImages(folder, notes) };
-  const { train, validation, test } = parts;
+  const { train, validation, test } = await listParts(folder, notes);
   for (const part of [validation, test]) {
     const unknown = part?.classes.find((name) => !train.classes.includes(name));
     if (part && unknown !== undefined) {
@@ -67,6 +63,23 @@ export async function openImageFolder(folder: string): Promise<ImageCollection> 
     test: test && images(test),
     notes,
   };
+}
+
+/**
+ * The files that {@link openImageFolder} reads.
+ *
+ * @throws InputError as it does of folders.
+ */
+export async function imageFiles(folder: string): Promise<string[]> {
+  const { train, validation, test } = await listParts(folder, []);
+  return [train, validation, test].flatMap((part) => part?.files.map(({ path }) => path) ?? []);
+}
+
+async function listParts(folder: string, notes: string[]): Promise<ListedSplits> {
+  const listing = await listFolder(folder);
+  return (await hasSplits(folder, listing))
+    ? listSplits(folder, listing, notes)
+    : { train: await listImages(folder, notes) };
 }
 
 /**

@@ -44,18 +44,12 @@ function partOf(name: string): string | undefined {
  * @throws InputError when a file is missing or malformed, counts or sizes differ, or a label is no class.
  */
 export async function openIdx(path: string, known?: KnownSet): Promise<ImageCollection> {
-  const isFile = (await stat(path).catch(() => undefined))?.isFile() === true;
-  const folder = isFile ? dirname(path) : path;
-  const listing = await listFolder(folder);
-  const prefix = isFile ? (NAME.exec(basename(path))?.[1] ?? '') : onlyPrefix(folder, listing, known !== undefined);
-  const pair = (split: 'train' | 'test') => readPair(folder, listing, prefix, split);
-  const train = await pair('train');
-  const hasTest = listing.files.some(
-    (name) => partOf(name)?.startsWith('test') && (NAME.exec(name)?.[1] ?? '') === prefix,
-  );
-  const test = known || hasTest ? await pair('test') : undefined;
+  const found = await findSet(path, known !== undefined);
+  const train = await readPair(found.train);
+  const test = found.test && (await readPair(found.test));
   const values = known ? [...known.classes.keys()] : [...new Set(train.labels)].sort((a, b) => a - b);
-  const names = known?.classes ?? (await mappedNames(folder, listing, prefix, values)) ?? values.map(String);
+  const names =
+    known?.classes ?? (found.mapping === undefined ? values.map(String) : await mappedNames(found.mapping, values));
   const images = (read: ReadPair) => imagesInMemory(read.imagesPath, read.images, classesOf(read, values));
   if (test && String(sizeOf(test)) !== String(sizeOf(train))) {
     throw new InputError(`${test.imagesPath}: expected images of ${sizeOf(train)}, found ${sizeOf(test)}`);
@@ -66,6 +60,43 @@ export async function openIdx(path: string, known?: KnownSet): Promise<ImageColl
     normalization: known?.normalization ?? statisticsOf(train.images),
     train: images(train),
     test: test && images(test),
+  };
+}
+
+/**
+ * The files that {@link openIdx} reads, and the one that names the set.
+ *
+ * @throws InputError when one is missing.
+ */
+export async function idxFiles(path: string, known?: KnownSet): Promise<string[]> {
+  const { train, test, mapping } = await findSet(path, known !== undefined);
+  const pairs = [train, ...(test ? [test] : [])].flatMap(({ imagesPath, labelsPath }) => [imagesPath, labelsPath]);
+  const isFile = (await stat(path)).isFile();
+  return [...pairs, ...(mapping === undefined ? [] : [mapping]), ...(isFile ? [path] : [])];
+}
+
+/** The files of a set. */
+interface IdxSet {
+  readonly train: PairPaths;
+  readonly test?: PairPaths;
+  /** Of the names of its classes. */
+  readonly mapping?: string;
+}
+
+async function findSet(path: string, isKnown: boolean): Promise<IdxSet> {
+  const isFile = (await stat(path).catch(() => undefined))?.isFile() === true;
+  const folder = isFile ? dirname(path) : path;
+  const listing = await listFolder(folder);
+  const prefix = isFile ? (NAME.exec(basename(path))?.[1] ?? '') : onlyPrefix(folder, listing, isKnown);
+  const hasTest = listing.files.some(
+    (name) => partOf(name)?.startsWith('test') && (NAME.exec(name)?.[1] ?? '') === prefix,
+  );
+  const mapping = `${prefix}-mapping.txt`;
+  const isMapped = !isKnown && prefix !== '' && listing.files.includes(mapping);
+  return {
+    train: findPair(folder, listing, prefix, 'train'),
+    ...((isKnown || hasTest) && { test: findPair(folder, listing, prefix, 'test') }),
+    ...(isMapped && { mapping: join(folder, mapping) }),
   };
 }
 
@@ -86,19 +117,17 @@ function onlyPrefix(folder: string, { files }: FolderListing, isKnown: boolean):
   return prefixes[0] ?? '';
 }
 
-interface ReadPair {
+interface PairPaths {
   imagesPath: string;
   labelsPath: string;
+}
+
+interface ReadPair extends PairPaths {
   images: ImageBytes;
   labels: Uint8Array;
 }
 
-async function readPair(
-  folder: string,
-  listing: FolderListing,
-  prefix: string,
-  split: 'train' | 'test',
-): Promise<ReadPair> {
+function findPair(folder: string, listing: FolderListing, prefix: string, split: 'train' | 'test'): PairPaths {
   const find = (kind: string, rank: number) => {
     const usual = `${prefix && `${prefix}-`}${split === 'test' ? 't10k' : 'train'}-${kind}-idx${rank}-ubyte`;
     const isOne = (name: string) => partOf(name) === `${split} ${kind}` && (NAME.exec(name)?.[1] ?? '') === prefix;
@@ -106,7 +135,10 @@ async function readPair(
     const other = [...listing.files, ...listing.outside].filter(isOne).sort((a, b) => a.length - b.length)[0];
     return join(folder, findFile(folder, listing, other?.replace(/\.gz$/, '') ?? usual));
   };
-  const [imagesPath, labelsPath] = [find('images', 3), find('labels', 1)];
+  return { imagesPath: find('images', 3), labelsPath: find('labels', 1) };
+}
+
+async function readPair({ imagesPath, labelsPath }: PairPaths): Promise<ReadPair> {
   const { shape, data } = await readIdx(imagesPath);
   const labels = await readIdx(labelsPath);
   if (shape.length === 1) {
@@ -161,15 +193,7 @@ function classesOf({ labelsPath, labels }: ReadPair, values: readonly number[]):
 }
 
 /** EMNIST's names of labels: lines of a label and the codes of its characters, of which the first is taken. */
-async function mappedNames(
-  folder: string,
-  { files }: FolderListing,
-  prefix: string,
-  values: readonly number[],
-): Promise<string[] | undefined> {
-  const name = `${prefix}-mapping.txt`;
-  if (prefix === '' || !files.includes(name)) return undefined;
-  const path = join(folder, name);
+async function mappedNames(path: string, values: readonly number[]): Promise<string[]> {
   const lines = new TextDecoder()
     .decode(await readFileCapped(path, MAX_MAPPING_BYTES))
     .trim()

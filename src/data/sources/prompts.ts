@@ -66,10 +66,23 @@ interface Prompt {
   readonly split: string;
 }
 
-async function readPrompts(folder: string, name: string): Promise<Prompt[]> {
+/**
+ * The files that {@link openPrompts} reads.
+ *
+ * @throws InputError when one is missing.
+ */
+export async function promptFiles(folder: string): Promise<string[]> {
+  return Promise.all(FILES.map((name) => locate(folder, name)));
+}
+
+async function locate(folder: string, name: string): Promise<string> {
   const file = fileOf((await listFolder(folder)).files, name);
   if (file === undefined) throw new InputError(`${join(folder, name)}: expected prompts, found nothing`);
-  const path = join(folder, file);
+  return join(folder, file);
+}
+
+async function readPrompts(folder: string, name: string): Promise<Prompt[]> {
+  const path = await locate(folder, name);
   const { rows } = await readTable(path);
   return rows.map((row) => {
     const place = `${path}:${row.line}`;

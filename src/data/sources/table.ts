@@ -59,7 +59,7 @@ export async function openTexts(
   known?: readonly string[],
 ): Promise<TextCollection> {
   const notes: string[] = [];
-  const files = (await stat(path).catch(() => undefined))?.isFile() ? { train: [path] } : await listFiles(path, notes);
+  const files = await filesAt(path, notes);
   const { train: trained = [] } = files;
   const train = await openPart(trained, choice);
   const classes = train.classes ?? [];
@@ -77,6 +77,20 @@ export async function openTexts(
     test: parts.test && labelled(parts.test),
     notes,
   };
+}
+
+/**
+ * The files that {@link openTexts} reads.
+ *
+ * @throws InputError as it does of folders.
+ */
+export async function textFiles(path: string): Promise<string[]> {
+  const { train = [], validation = [], test = [] } = await filesAt(path, []);
+  return [...train, ...validation, ...test];
+}
+
+async function filesAt(path: string, notes: string[]): Promise<Files> {
+  return (await stat(path).catch(() => undefined))?.isFile() ? { train: [path] } : listFiles(path, notes);
 }
 
 async function listFiles(folder: string, notes: string[]): Promise<Files> {

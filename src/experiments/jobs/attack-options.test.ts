@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { attacks, attacksOfSuite, suites } from '../../attacks/index.js';
 import { dataSpec } from '../../data/index.js';
-import { parseOptions } from '../../registry/index.js';
+import { InputError, parseOptions } from '../../registry/index.js';
 import { optimizers } from '../../training/index.js';
 import { attackOptions, budgetsOfSuites } from './attack-options.js';
 import { attackPlan, modelsOfPlan } from './attack-plan.js';
@@ -181,6 +181,22 @@ describe('attacks of a composition', () => {
       /^attack: expected one of .*cut, mixed, norms-ema, found "cutt"; did you mean "cut"\?$/,
     );
   });
+});
+
+it('searches that a plan would give one name are refused, as one would be taken for the other', () => {
+  const compositions = [
+    { name: 'x', trained: 'norms-biases' },
+    { name: 'x-schedule-free', trained: 'norms-biases' },
+  ];
+  const plan = (options: object) =>
+    attackPlan(dataSpec.parse({}), parseOptions(attackOptions, { ...options, compositions }, 'attack'));
+  const both = ['adamw', 'schedule-free-adamw'];
+  expect(() => plan({ optimizers: both })).toThrow(
+    new InputError(
+      'attacks: expected a name of its own for each search, found x-schedule-free-adamw for x with schedule-free-adamw and for x-schedule-free with adamw',
+    ),
+  );
+  for (const optimizer of both) expect(plan({ optimizers: [optimizer] }).attacks).toContain('x-schedule-free');
 });
 
 describe('a suite', () => {

@@ -157,6 +157,47 @@ function requireAble(choice: AttackChoice, setting: AttackSetting, named: boolea
   }
 }
 
+/** A search by what it is called. */
+export interface CalledSearch {
+  /** What names its results. */
+  readonly name: string;
+  /** Name of its attack. */
+  readonly attack: string;
+  /** Name of its optimizer. */
+  readonly optimizer: string;
+}
+
+/**
+ * Refuses searches of one name, whose results would overwrite one another: names are joined by dashes, which parts have as well.
+ *
+ * @throws InputError naming two of them.
+ */
+export function requireOwnNames(searches: readonly CalledSearch[]): void {
+  const known = new Map<string, CalledSearch>();
+  for (const search of searches) {
+    const { name } = search;
+    const [first, second] = [known.get(name), search].map((each) => each && `${each.attack} with ${each.optimizer}`);
+    if (first !== undefined) {
+      throw new InputError(
+        `attacks: expected a name of its own for each search, found ${name} for ${first} and for ${second}`,
+      );
+    }
+    known.set(name, search);
+  }
+}
+
+/** The searches of a plan from one starting point, whether or not they can be done there. */
+function calledSearches(choice: AttackChoice, optimizers: AttackSetting['optimizers']): CalledSearch[] {
+  const all = attacksOf(choice);
+  return (choice.attacks ?? attacksOfSuite('quick')).flatMap((attack) =>
+    optimizersOf(all.get(attack), optimizers).map(({ name }) => ({
+      name: `${attack}-${name}`,
+      attack,
+      optimizer: name,
+    })),
+  );
+}
+
 /** Which attacks are tried, with which budgets: the same for every starting point. */
 export interface AttackPlan extends AttackChoice {
   /** Budgets and what each of them measures. */
@@ -175,7 +216,8 @@ export interface AttackPlan extends AttackChoice {
  * @param learned - Options of transforms and trained parts that the attacker has from what is known of the lock, instead of those given.
  * @param more - `retain`: examples like those of the authorized task, for attacks that train on such; default the attacker has none.
  *   `authorized`: examples of it that what an attack leaves of it is measured on; default it is not measured.
- * @throws InputError for options that contradict one another, or ask for what the attacker does not have.
+ * @throws InputError for options that contradict one another, or ask for what the attacker does not have, and for attacks whose
+ *   searches would have one name.
  */
 export function attackPlan(
   data: DataSpec,
@@ -208,6 +250,7 @@ export function attackPlan(
   const score = { ...coarse, steps: options.scoreSteps, batchSize: options.scoreBatchSize, perClass };
   const choice = namedAttacks(options, learned);
   requireAble(choice, score, options.attacks !== undefined);
+  requireOwnNames(calledSearches(choice, optimizers));
   return {
     budgets: [
       ...(options.costSteps > 0 ? [{ measures: ['cost'] as const, setting: cost }] : []),

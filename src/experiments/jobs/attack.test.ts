@@ -83,6 +83,31 @@ function contextOf({
   return { context, shown };
 }
 
+it('a plan of which two searches have one name is refused before anything runs, however it was made', async () => {
+  const [budget] = plan.budgets;
+  const optimizers = [
+    { name: 'adamw', decades: [-2] },
+    { name: 'schedule-free-adamw', decades: [-2] },
+  ];
+  const fineTune = attacks.get('fine-tune');
+  const alike = {
+    budgets: [{ ...budget, setting: { ...budget.setting, optimizers } }],
+    attacks: ['x', 'x-schedule-free'],
+    defined: [
+      { ...fineTune, name: 'x' },
+      { ...fineTune, name: 'x-schedule-free' },
+    ],
+    from: ['locked'],
+  };
+  const refused = new InputError(
+    'attacks: expected a name of its own for each search, found score-x-schedule-free-adamw-locked for x with schedule-free-adamw and for x-schedule-free with adamw',
+  );
+  const { context, shown } = contextOf();
+  await expect(attackJob(targets(), alike, context)).rejects.toThrow(refused);
+  await expect(attackExtent(targets(), alike)).rejects.toThrow(refused);
+  expect([shown.trials, await readdir(checkpoints)]).toEqual([0, []]);
+});
+
 describe('attackJob', () => {
   it('goes on at the trial after an interruption, with the bits of a run without one', async () => {
     const { rows: whole } = await attackJob(targets(), plan, contextOf().context);
@@ -197,7 +222,7 @@ describe('what goes wrong in a search', () => {
       ...trainedParts.get('all'),
       name: 'failing-later',
       search: async (context, options) => {
-        await context.prepared(1);
+        await context.prepared(1, undefined);
         if (fails) throw new WeightlockError('no memory');
         return trainedParts.get('all').search(context, options);
       },

@@ -7,6 +7,7 @@ import {
   attacksTooLong,
   compositionOf,
   drawsLeftOut,
+  drawsNotSearched,
   impossibleSearch,
   type Measure,
   missingTrials,
@@ -23,7 +24,7 @@ import type { EngineOptions } from '../../engine/index.js';
 import type { RunFolder } from '../../evidence/index.js';
 import { InputError } from '../../registry/index.js';
 import type { PhaseProgress } from '../progress.js';
-import type { AttackPlan } from './attack-plan.js';
+import { type AttackPlan, requireOwnNames } from './attack-plan.js';
 import { attackWork, trackTrials } from './attack-work.js';
 import { type AfterPart, type SearchFound, type SearchPart, SplitSearch } from './split-search.js';
 
@@ -34,7 +35,11 @@ export interface LabelledTask {
   readonly task: AttackTask;
 }
 
-/** The searches of a plan, in the order of its table, what is left out, and bytes of the weights of the largest model. */
+/**
+ * The searches of a plan, in the order of its table, what is left out, and bytes of the weights of the largest model.
+ *
+ * @throws InputError where two of them would have one name.
+ */
 export async function labelledTasks(
   targets: AttackTargets,
   { budgets, label, notes: said = [], ...choice }: AttackPlan,
@@ -51,6 +56,9 @@ export async function labelledTasks(
       return [{ facts, measures: own, task: { ...task, id: parts.filter((part) => part !== undefined).join('-') } }];
     }),
   );
+  requireOwnNames(
+    tasks.map(({ facts, task }) => ({ name: task.id, attack: facts.kind, optimizer: task.optimizer.name })),
+  );
   const notes = budgets.flatMap(({ setting }) => [
     ...optimizersLeftOut(planned, setting),
     ...attacksTooLong(planned, setting, choice),
@@ -58,7 +66,8 @@ export async function labelledTasks(
   ]);
   const bytesOf = ({ model }: (typeof from)[number]) =>
     [...model.weights.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
-  return { tasks, notes: [...said, ...planned.notes, ...new Set(notes)], weightBytes: Math.max(...from.map(bytesOf)) };
+  const all = [...said, ...planned.notes, ...notes, ...drawsNotSearched(tasks)];
+  return { tasks, notes: [...new Set(all)], weightBytes: Math.max(...from.map(bytesOf)) };
 }
 
 /** How much a plan is: its trials at most, and what it leaves out, one sentence each. */

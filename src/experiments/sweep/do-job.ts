@@ -73,27 +73,26 @@ export class JobDoer {
   }
 
   async #search(digest: string, job: SearchJob, signal: AbortSignal): Promise<void> {
-    const before = await this.#findings.trials(digest);
-    const times = before.map(({ seconds }) => seconds);
+    const before = await this.#findings.searchTrials(digest);
     const found = await this.#children.run(
       {
         kind: 'search',
         task: await withPaths(job.task, foundPaths(this.place.store)),
         engine: this.#engineOf(job),
         prepared: join(this.place.runs, 'sweep-prepared'),
-        finished: before.map(({ seconds: _, ...trial }) => trial),
+        finished: before.finished,
       },
       {
         signal,
-        onTrial: async ({ trial, index, seconds }) => {
-          times[index] = seconds;
-          await this.#findings.keepTrial(digest, index, { ...trial, seconds });
-        },
+        onTrial: ({ trial, index, seconds }) => before.keep(index, { ...trial, seconds }),
       },
     );
     if (found.kind !== 'search') throw new InputError(`job ${digest}: expected a search, found a ${found.kind}`);
     const { search, trials } = found.result;
-    const seconds = Array.from({ length: search.length + trials.length }, (_, index) => times[index] ?? Number.NaN);
+    const seconds = Array.from(
+      { length: search.length + trials.length },
+      (_, index) => before.seconds[index] ?? Number.NaN,
+    );
     await this.#findings.keep(digest, { kind: 'search', result: found.result, seconds });
   }
 

@@ -59,17 +59,52 @@ export class Findings {
     }
   }
 
-  /** Keeps a trial of a search as soon as it has ended. */
-  async keepTrial(digest: string, index: number, trial: TimedTrial): Promise<void> {
-    await this.store.keep(trialKey(digest, index), toJson(trial));
+  /** The trials of a search that are done, for who goes on with it. */
+  async searchTrials(digest: string): Promise<SearchTrials> {
+    return new SearchTrials(this, digest, await this.trials(digest));
   }
 
   /** Forgets all of a job, so that it is done anew. */
   async forget(digest: string): Promise<void> {
     await this.store.forget(resultKey(digest));
+    await this.forgetTrials(digest, 0, (await this.trials(digest)).length);
+  }
+
+  /** Forgets trials of a search, from a place to before another. */
+  async forgetTrials(digest: string, from: number, to: number): Promise<void> {
     // The last first: what is left after a kill is still the beginning of a search.
-    const { length } = await this.trials(digest);
-    for (let index = length - 1; index >= 0; index--) await this.store.forget(trialKey(digest, index));
+    for (let index = to - 1; index >= from; index--) await this.store.forget(trialKey(digest, index));
+  }
+}
+
+/** The trials of one search in a store, as one worker goes on with them. */
+export class SearchTrials {
+  /** Those that were done before, in their order. */
+  readonly finished: readonly Trial[];
+  /** Seconds of each trial so far, by its place. */
+  readonly seconds: number[];
+  /** How many lie in the store as far as this worker knows. */
+  #length: number;
+
+  constructor(
+    private readonly findings: Findings,
+    private readonly digest: string,
+    before: readonly TimedTrial[],
+  ) {
+    this.finished = before.map(({ seconds: _, ...trial }) => trial);
+    this.seconds = before.map(({ seconds }) => seconds);
+    this.#length = before.length;
+  }
+
+  /**
+   * Keeps a trial as soon as it has ended; what another worker kept in its place meanwhile stays. Where one lay there before this
+   * worker began, its search did not go on with that: it is forgotten, and what followed it.
+   */
+  async keep(index: number, trial: TimedTrial): Promise<void> {
+    await this.findings.forgetTrials(this.digest, index, this.#length);
+    await this.findings.store.keep(trialKey(this.digest, index), toJson(trial));
+    this.#length = index + 1;
+    this.seconds.splice(index, this.seconds.length, trial.seconds);
   }
 }
 

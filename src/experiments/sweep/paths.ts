@@ -1,18 +1,21 @@
 import { stat } from 'node:fs/promises';
-import { basename, dirname, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { type AttackTask, modelsRead, type TransformStep } from '../../attacks/index.js';
-import type { DataSpec } from '../../data/index.js';
-import { locateInside, resolveInside, TABLE_NAME } from '../../formats/index.js';
+import { type DataSpec, dataFiles } from '../../data/index.js';
+import { locateInside, resolveInside } from '../../formats/index.js';
 import { findModelFiles } from '../../models/index.js';
-import { type ArtifactStore, filesOf } from '../../queue/index.js';
+import type { ArtifactStore } from '../../queue/index.js';
 import { InputError } from '../../registry/index.js';
+import { loadTokenizer, tokenizerFiles } from '../../text/index.js';
 
 /** Gives another path for each path of something. */
 interface PathMap {
   /** Of a model directory, or a model's only file. */
   model(path: string): Promise<string>;
-  /** Of a data set. */
-  data(path: string): Promise<string>;
+  /** Of what has a tokenizer. */
+  tokenizer(path: string): Promise<string>;
+  /** Of a data set, and how it is opened there. */
+  data(spec: DataSpec, path: string): Promise<Pick<DataSpec, 'name' | 'path'>>;
 }
 
 /** A task with other paths everywhere. */
@@ -41,8 +44,8 @@ export async function dataWithPaths(data: DataSpec, map: PathMap): Promise<DataS
   const { path, tokenizer } = data;
   return {
     ...data,
-    ...(path !== undefined && { path: await map.data(path) }),
-    ...(tokenizer !== undefined && { tokenizer: await map.model(tokenizer) }),
+    ...(path !== undefined && (await map.data(data, path))),
+    ...(tokenizer !== undefined && { tokenizer: await map.tokenizer(tokenizer) }),
   };
 }
 
@@ -60,16 +63,12 @@ async function stepWithPaths(step: TransformStep, map: PathMap): Promise<Transfo
 
 /** Puts files into a store and gives their references: each path once. */
 export function keptPaths(store: ArtifactStore): PathMap {
-  const known = new Map<string, Promise<string>>();
-  const once = (kind: string, path: string, keep: () => Promise<string>) => {
-    const key = `${kind} ${resolve(path)}`;
-    const kept = known.get(key) ?? keep();
-    known.set(key, kept);
-    return kept;
-  };
+  const models = new Map<string, Promise<string>>();
+  const tokenizers = new Map<string, Promise<string>>();
+  const sets = new Map<string, ReturnType<PathMap['data']>>();
   return {
     model: (path) =>
-      once('model', path, async () => {
+      once(models, resolve(path), async () => {
         const { folder, read, companions } = await findModelFiles(path);
         const files = [];
         for (const name of [...read, ...companions]) {
@@ -77,15 +76,31 @@ export function keptPaths(store: ArtifactStore): PathMap {
         }
         return reference(await store.keepTree(files), folder === path ? undefined : basename(path));
       }),
-    data: (path) =>
-      once('data', path, async () => {
-        if (!(await stat(path)).isFile()) return reference(await store.keepTree(await filesOf(path)));
-        const name = basename(path);
-        // Of one set among several in a folder, the others' names say what it is.
-        const files = TABLE_NAME.test(path) ? [{ name, path }] : await filesOf(dirname(path));
-        return reference(await store.keepTree(files), name);
+    tokenizer: (path) =>
+      once(tokenizers, resolve(path), async () => {
+        const files = [];
+        for (const name of Object.keys(tokenizerFiles)) {
+          const file = await locateInside(path, name);
+          if (file !== undefined) files.push({ name, path: file });
+        }
+        // Refused here where it is none, and not by a worker.
+        await loadTokenizer(path);
+        return reference(await store.keepTree(files));
+      }),
+    data: (spec, path) =>
+      once(sets, JSON.stringify([spec.name, resolve(path)]), async () => {
+        // The copy's folder has another name, which would say of no data set what it is.
+        const { source, folder, names } = await dataFiles(spec);
+        const kept = await store.keepTree(names.map((name) => ({ name, path: join(folder, name) })));
+        return { name: source, path: reference(kept, (await stat(path)).isFile() ? basename(path) : undefined) };
       }),
   };
+}
+
+function once<T>(known: Map<string, Promise<T>>, key: string, keep: () => Promise<T>): Promise<T> {
+  const kept = known.get(key) ?? keep();
+  known.set(key, kept);
+  return kept;
 }
 
 /** The places on this machine of what references name. */
@@ -96,7 +111,7 @@ export function foundPaths(store: ArtifactStore): PathMap {
     const folder = await store.tree(digest);
     return name === undefined ? folder : resolveInside(folder, name);
   };
-  return { model: find, data: find };
+  return { model: find, tokenizer: find, data: async ({ name }, path) => ({ name, path: await find(path) }) };
 }
 
 function reference(digest: string, name?: string): string {
