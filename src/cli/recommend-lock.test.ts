@@ -58,7 +58,7 @@ describe('what is said of a proposal', () => {
       ...{ point: point(), strength: 'takes a part', against },
     })) satisfies LockCandidate[];
     expect(sentencesOf({ likest: 'MiniLM', differs: [], candidates })[0]).toBe(
-      'No lock is proposed: on MiniLM, the model likest to yours that was measured, each lock was measured without its own control, or is undone without data by whoever knows of it.',
+      'No lock is proposed: on MiniLM, the model likest to yours that was measured, each lock was measured without its own control, or is undone by whoever knows of it.',
     );
     const text = proposalTable({
       likest: 'MiniLM',

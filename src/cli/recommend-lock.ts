@@ -45,7 +45,7 @@ const objections = {
   time: { short: 'takes too long', long: 'takes longer than is allowed' },
   'nothing shown': { short: 'not shown to beat its control', long: 'was not shown to do more than its control' },
   'no control': { short: 'its control was not measured', long: 'was measured without its own control' },
-  symmetry: { short: 'undone without data', long: 'is undone without data by whoever knows of it' },
+  symmetry: { short: 'undone by who knows of it', long: 'is undone by whoever knows of it' },
   diverged: { short: 'diverged', long: 'diverged in some draw' },
 } as const;
 

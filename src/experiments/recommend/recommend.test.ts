@@ -83,7 +83,7 @@ it('compares a lock with the control of its own training, and with no other', as
   ]);
 });
 
-it('proposes no symmetry: whoever knows of it undoes it without data', async () => {
+it('proposes no symmetry: whoever knows of it undoes it', async () => {
   const { best, candidates } = await recommendLock(
     kind,
     [point('rebalance', -0.5, 0.5, { class: 'symmetry' })],

@@ -22,7 +22,7 @@ export type LockStrength = 'holds' | 'takes a part' | 'nothing shown' | 'no cont
 
 /**
  * Why a lock is not proposed: it costs more utility than is allowed, moves probabilities further, takes longer, was not shown to do more
- * than its control, which was perhaps not measured, is a symmetry that whoever knows of it undoes without data, or a draw of it diverged.
+ * than its control, which was perhaps not measured, is a symmetry, which whoever knows of it undoes, or a draw of it diverged.
  */
 export type LockObjection = 'utility' | 'kl' | 'time' | 'nothing shown' | 'no control' | 'symmetry' | 'diverged';
 
