@@ -16,6 +16,10 @@ export class InputError extends WeightlockError {
 
 /** An option is not what it must be, by its key, so that a command can say which flag or file it came from (exit code 2). */
 export class OptionError extends InputError {
+  /**
+   * @param key - Key of the option, groups joined by dots: `erase.include`.
+   * @param complaint - What was expected and what came.
+   */
   constructor(
     readonly key: string,
     readonly complaint: string,
