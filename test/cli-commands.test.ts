@@ -231,11 +231,25 @@ describe('dry runs and refusals', () => {
     );
     expect(refusal('train', 'x', '--data.name', 'digit')).toContain('digit');
     expect(refusal('lock', 'model', 'x', ...authorized, '--specdef.include', 'head.*')).toContain(
-      'expected a pattern that matches a weight matrix',
+      'specdef.include: expected a pattern that matches a weight matrix, got head.* (flag --specdef.include)',
     );
     expect(refusal('lock', 'model', 'x', ...authorized, '--specdef.alpha', '2')).toContain('specdef.alpha');
     expect(refusal('attack', 'model', ...unauthorized, '--seeds', '1', '--search-seeds', '1')).toContain(
       'got 1 in both',
+    );
+    expect(refusal('lock', 'model', 'x', ...authorized, '--method', 'erase', '--secret', 'nothing')).toContain(
+      'secret: nothing: expected a file, found nothing (flag --secret)',
+    );
+    expect(refusal('train', 'x', '--from', 'model', '--key', 'nothing')).toContain(
+      'key: nothing: expected a file, found nothing (flag --key)',
+    );
+    const named = (name: string) => refusal('attack', 'model', ...unauthorized, '--attacks', name);
+    expect(named('nothing')).toMatch(/^error: attacks: expected one of .*, found "nothing" \(flag --attacks\)$/m);
+    expect(named('interpolate')).toContain(
+      'interpolate.parent: expected text, got nothing; give --interpolate.parent or the key in --config',
+    );
+    expect(named('by-name')).toContain(
+      'by-name.include: expected a list, got nothing; give --by-name.include or the key in --config',
     );
     expect(refusal('report', 'runs')).toContain('expected a run folder');
     expect(refusal('inspect', 'model/config.json')).toContain('config.json');

@@ -72,6 +72,13 @@ describe('weightlock generate', () => {
     expect(found).toMatchObject({ ...(await expected('user: One two me:', sampling)), stop: 'length', sampling });
   });
 
+  it('refuses in a dry run what it refuses else', () => {
+    for (const more of [[], ['--dry-run']]) {
+      const { stderr, status } = weightlock(model, '--prompt', 'One two '.repeat(99), ...more);
+      expect([stderr, status]).toEqual([expect.stringContaining('prompt: expected at most 48 tokens'), 2]);
+    }
+  });
+
   it('says that the context is at its end', () => {
     const { stderr, status } = weightlock(model, '--prompt', 'One two', '--max-tokens', '90');
     expect(stderr).toMatch(/ tokens, [\d.]+ a second; stopped at the end of the model's context\n$/);

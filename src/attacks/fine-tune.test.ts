@@ -44,7 +44,9 @@ describe('the optimizer of an attack', () => {
 
   it('is refused where it cannot do what it is told', async () => {
     await expect(curveWith({ name: 'sgd', rateFactors: ['head*=2'] })).rejects.toThrow('parameters that fit head*');
-    await expect(curveWith({ name: 'sgd', options: { speed: 1 } })).rejects.toThrow('sgd: expected only momentum');
+    await expect(curveWith({ name: 'sgd', options: { speed: 1 } })).rejects.toThrow(
+      'sgd: unknown key "speed", expected only momentum',
+    );
   });
 });
 

@@ -54,6 +54,7 @@ export {
   plannedStarts,
   type SpaceSearch,
   type TransformOptions,
+  trainedOptionsOf,
 } from './plan.js';
 export { type PoolOptions, runAttackTasks } from './pool.js';
 export { type Attack, attacks, attacksOfSuite, type Suite, suites } from './registry.js';

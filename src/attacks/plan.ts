@@ -385,7 +385,10 @@ export function compositionOf(task: Omit<AttackTask, 'id'>): Composition {
 }
 
 /** Options of what an attack trains; undefined where nobody says anything of them. */
-function trainedOptionsOf({ trained, trainedOptions }: Attack, given: TransformOptions): Attack['trainedOptions'] {
+export function trainedOptionsOf(
+  { trained, trainedOptions }: Attack,
+  given: TransformOptions,
+): Attack['trainedOptions'] {
   const own = given[trained.name];
   return own ? { ...own, ...trainedOptions } : trainedOptions;
 }

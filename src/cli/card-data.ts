@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { type DataSource, type DataSpec, dataSources, dataSpec, sourceAt, withPreprocessing } from '../data/index.js';
 import { canonicalJson } from '../evidence/index.js';
 import { type ModelCard, type ModelOnDisk, modelFolder, readModelCard } from '../models/index.js';
-import { InputError } from '../registry/index.js';
+import { InputError, inWords } from '../registry/index.js';
 import { printable } from '../report/index.js';
 import type { RunInputs } from './command.js';
 import { taskData } from './data-folder.js';
@@ -92,7 +92,7 @@ export async function dataForModel(
   // A model of texts reads them with its own tokenizer.
   const readsTexts = 'input_ids' in model.inputs;
   const reads = readsTexts && given.tokenizer === undefined ? { tokenizer: await modelFolder(folder) } : {};
-  const parsed = taskData.safeParse({ ...remembered, ...named, ...reads, ...chosen });
+  const parsed = taskData.safeParse({ ...remembered, ...named, ...reads, ...chosen }, { error: inWords });
   if (!parsed.success) throw new InputError(parsed.error.issues.map(({ message }) => message).join('; '));
   const { name: called, kind } = await sourceOf(parsed.data);
   if (readsTexts !== (kind === 'texts')) {
@@ -133,7 +133,7 @@ function rememberedOptions({ data }: ModelCard): {
   const entries = Object.entries(remembered).flatMap(([key, schema]) => {
     const value = data?.options[key];
     if (value === undefined) return [];
-    const parsed = schema.safeParse(value);
+    const parsed = schema.safeParse(value, { error: inWords });
     if (parsed.success) return [[key, parsed.data]];
     problems.push(`README.md: data ${key}: ${parsed.error.issues[0]?.message ?? 'not valid'}; it is not used`);
     return [];

@@ -2,7 +2,7 @@ import { Argument, Command, Help, Option } from 'commander';
 import type { z } from 'zod';
 import { requireDevice } from '../engine/index.js';
 import { RunFolder, type RunLocation, toJson } from '../evidence/index.js';
-import { InputError } from '../registry/index.js';
+import { InputError, OptionError } from '../registry/index.js';
 import { wrap } from '../report/index.js';
 import { withOptimizers } from '../training/index.js';
 import { choiceHelp } from './choice-help.js';
@@ -265,11 +265,23 @@ async function execute<A extends readonly ArgumentDefinition[], S extends Option
       },
       locateRunFolder: (inputs = {}) => RunFolder.locate(runOptions(inputs)),
     });
+  } catch (error) {
+    if (!(error instanceof OptionError)) throw error;
+    const spec = [...own.specs, ...commonOptions.specs].find(({ key }) => key === error.key);
+    throw spec ? new InputError(`${error.message}${origin(spec, sources, mode.config)}`, { cause: error }) : error;
   } finally {
     output.clearLive();
     for (const folder of opened) await folder.close();
     interrupts.dispose();
   }
+}
+
+/** Where a value came from, for the end of a message; of a default where another could be given. */
+function origin({ key, flag, kind }: OptionSpec, sources: ReadonlyMap<string, Source>, file = '--config'): string {
+  const source = sources.get(key);
+  if (source === 'flag') return ` (flag ${flag})`;
+  if (source === 'file') return ` (${file})`;
+  return kind === 'file' ? '' : `; give ${flag} or the key in --config`;
 }
 
 /** Values of the flags that stand on the command line, by key. */

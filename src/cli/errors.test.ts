@@ -15,9 +15,13 @@ describe('describeFailure', () => {
       "error: unknown option '--x'; did you mean --y?",
       2,
     ],
+    [z.strictObject({ a: z.number() }).safeParse({ a: 'x' }).error, 'error: a: expected a number', 2],
     [
-      z.strictObject({ a: z.number() }).safeParse({ a: 'x' }).error,
-      'error: a: Invalid input: expected number, received string',
+      z
+        .string()
+        .refine(() => false, 'expected a name')
+        .safeParse('x').error,
+      'error: expected a name',
       2,
     ],
     [

@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander';
 import { z } from 'zod';
 import { asOutputError, isDiskError } from '../formats/index.js';
-import { InterruptedError, WeightlockError } from '../registry/index.js';
+import { InterruptedError, inWords, WeightlockError } from '../registry/index.js';
 import { printable } from '../report/index.js';
 
 /** What the process says about an error, and its exit code. */
@@ -45,10 +45,10 @@ function judge(error: unknown, debug: boolean): Failure {
   }
   if (error instanceof z.ZodError) {
     const [issue] = error.issues;
-    return {
-      message: `error: ${oneLine([issue?.path.join('.'), issue?.message].filter((part) => part).join(': '))}`,
-      exitCode: 2,
-    };
+    // Messages of our own schemas begin so; the library's are not for people.
+    const message = issue.message.startsWith('expected ') ? issue.message : (inWords(issue) ?? issue.message);
+    const where = issue.path.length > 0 ? `${issue.path.map(String).join('.')}: ` : '';
+    return { message: `error: ${oneLine(where + message)}`, exitCode: 2 };
   }
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   const hint = debug ? '' : ' (unexpected; --debug shows where)';

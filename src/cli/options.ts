@@ -1,6 +1,6 @@
 import { Option } from 'commander';
 import type { z } from 'zod';
-import { InputError } from '../registry/index.js';
+import { InputError, inWords, shown } from '../registry/index.js';
 import type { OptionSet, OptionSpec, OptionsSchema } from './option-spec.js';
 import { didYouMean } from './suggest.js';
 
@@ -97,7 +97,7 @@ export function resolveOptions<S extends OptionsSchema>(
       sources.set(spec.key, 'flag');
     }
   }
-  const parsed = schema.safeParse(raw);
+  const parsed = schema.safeParse(raw, { error: inWords });
   if (parsed.success) return { options: parsed.data, sources };
   const [issue, ...others] = parsed.error.issues;
   if (issue === undefined) throw parsed.error;
@@ -133,18 +133,15 @@ function explain(
   const source = sources.get(spec.key);
   const origin = source === 'flag' ? `flag ${spec.flag}` : source === 'file' ? fileName : 'default';
   // Not a value but a tree, whose rules say at which place.
-  if (spec.kind === 'file') {
-    const rule = issue.code === 'unrecognized_keys' ? `unknown key ${JSON.stringify(issue.keys[0])}` : issue.message;
-    return `${found}: ${rule} (${origin})`;
-  }
+  if (spec.kind === 'file') return `${found}: ${issue.message} (${origin})`;
   // Of a missing value its rule says all.
   if (issue.code === 'custom' && value === undefined) return `${spec.key}: ${issue.message}`;
-  if (issue.code === 'custom') return `${spec.key}: ${issue.message}, got ${show(value)} (${origin})`;
+  if (issue.code === 'custom') return `${spec.key}: ${issue.message}, got ${shown(value)} (${origin})`;
   if (value === undefined) {
     return `${spec.key}: expected ${spec.expectation}, got nothing; give ${spec.flag} or the key in --config`;
   }
   const nearest = typeof value === 'string' && spec.choices ? didYouMean(value, spec.choices.map(String)) : '';
-  const got = (source === 'flag' ? typedNumber(texts.get(spec.key), path.at(-1)) : undefined) ?? show(value);
+  const got = (source === 'flag' ? typedNumber(texts.get(spec.key), path.at(-1)) : undefined) ?? shown(value);
   return `${spec.key}: expected ${expectationFor(spec, value)}, got ${got} (${origin})${nearest}`;
 }
 
@@ -211,15 +208,6 @@ export function showDefault(value: unknown): string {
 function placeholder(spec: OptionSpec): string {
   const name = spec.choices ? 'name' : spec.types.has('integer') ? 'n' : spec.types.has('number') ? 'number' : 'text';
   return spec.kind === 'list' ? `${name},...` : name;
-}
-
-function show(value: unknown): string {
-  // JSON has no word for these, and YAML's are what the user wrote.
-  if (typeof value === 'number' && !Number.isFinite(value)) {
-    return Number.isNaN(value) ? '.nan' : value > 0 ? '.inf' : '-.inf';
-  }
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 
 /** Sets `a.b.c` in nested objects, making those that lack. */

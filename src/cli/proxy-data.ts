@@ -1,7 +1,7 @@
-import { dataSources, type LabelledDataset } from '../data/index.js';
+import { type DataSpec, dataSources, type LabelledDataset } from '../data/index.js';
 import { lockMethods } from '../locks/index.js';
 import type { ModelOnDisk } from '../models/index.js';
-import { InputError, quote } from '../registry/index.js';
+import { InputError, inWords, quote } from '../registry/index.js';
 import { dataForModel, modelData, taskInput } from './card-data.js';
 import type { RunInputs } from './command.js';
 import { dataInputs, loadTask } from './data-folder.js';
@@ -14,28 +14,43 @@ export interface ProxyTasks {
   readonly inputs: RunInputs;
 }
 
+/** The model that proxies are for, and who hears what is to be said of them. */
+interface ForModel {
+  readonly source: string;
+  readonly model: ModelOnDisk;
+  note(text: string): void;
+}
+
 /**
  * Loads tasks that an attacker may be after.
  *
  * @param proxies - Each the name of a data set, or a folder or file, and behind a colon its classes, joined by `+`: `digits:5+6+7`.
  * @throws InputError as for the data of an attack, naming the proxy.
  */
-export async function loadProxies(
-  proxies: readonly string[],
-  { source, model, note }: { source: string; model: ModelOnDisk; note: (text: string) => void },
-): Promise<ProxyTasks> {
+export async function loadProxies(proxies: readonly string[], given: ForModel): Promise<ProxyTasks> {
   const datasets: LabelledDataset[] = [];
   const inputs: Record<string, string> = {};
   for (const [index, proxy] of proxies.entries()) {
-    const { data } = await dataForModel(source, model, modelData.parse(readProxy(proxy)), { authorized: false });
-    const { train } = await loadTask(data, note);
-    if (train.size === 0) throw new InputError(`--proxies: expected training examples, found none in ${quote(proxy)}`);
+    const { data, train } = await loadProxy(proxy, given);
     datasets.push(train);
     for (const [key, value] of Object.entries({ ...(await dataInputs(data)), ...taskInput(data) })) {
       inputs[`proxy-${index + 1}-${key}`] = value;
     }
   }
   return { datasets, inputs };
+}
+
+/** Loads one of them, see {@link loadProxies}. */
+export async function loadProxy(
+  proxy: string,
+  { source, model, note }: ForModel,
+): Promise<{ data: DataSpec; train: LabelledDataset }> {
+  const parsed = modelData.safeParse(readProxy(proxy), { error: inWords });
+  if (!parsed.success) throw new InputError(`${quote(proxy)}: ${parsed.error.issues[0].message}`);
+  const { data } = await dataForModel(source, model, parsed.data, { authorized: false });
+  const { train } = await loadTask(data, note);
+  if (train.size === 0) throw new InputError(`expected training examples, found none in ${quote(proxy)}`);
+  return { data, train };
 }
 
 /** The lock methods that need tasks that an attacker may be after, in words: `trap, repnoise and tar`. */
@@ -45,13 +60,15 @@ export function methodsWithProxies(word: 'and' | 'or'): string {
 }
 
 /** What a proxy says: name or path, and the numbers of classes. */
-export function readProxy(proxy: string): { name?: string; path?: string; classes?: number[] } {
-  const [, place, classes] = /^(.+?)(?::(\d+(?:\+\d+)*))?$/.exec(proxy) ?? [];
-  if (!place || place.startsWith(':')) {
+function readProxy(proxy: string): { name?: string; path?: string; classes?: number[] } {
+  const [, place = '', classes] = /^(.+?)(?::(\d+(?:\+\d+)*))?$/.exec(proxy) ?? [];
+  const names = dataSources.names();
+  // A path may have a colon in it, what begins with the name of a data set is none.
+  if (place === '' || place.startsWith(':') || names.some((name) => place.startsWith(`${name}:`))) {
     throw new InputError(
-      `--proxies: expected a data set or a path, and numbers of classes joined by + behind a colon, got ${quote(proxy)}`,
+      `expected a data set or a path, and numbers of classes joined by + behind a colon, got ${quote(proxy)}`,
     );
   }
-  const where = dataSources.names().includes(place) ? { name: place } : { path: place };
+  const where = names.includes(place) ? { name: place } : { path: place };
   return { ...where, ...(classes !== undefined && { classes: classes.split('+').map(Number) }) };
 }

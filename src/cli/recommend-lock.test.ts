@@ -1,5 +1,6 @@
-import { expect, it } from 'vitest';
-import { flagsOf, proposalTable } from './recommend-lock.js';
+import { describe, expect, it } from 'vitest';
+import type { FrontierPoint, LockCandidate } from '../experiments/index.js';
+import { flagsOf, proposalTable, sentencesOf } from './recommend-lock.js';
 
 it('writes the options of a lock as flags, those of groups and lists too', () => {
   const options = { maxKl: null, energy: 0.9, attacks: { steps: 16, learningRates: [1e-4, 1e-3] } };
@@ -30,4 +31,40 @@ it('shows the largest KL beside the utility, and why a lock that ruins probabili
   const text = proposalTable({ likest: 'small CNN', differs: [], candidates });
   expect(text).toContain('KL, nats');
   expect(text).toMatch(/0\.7 .*2\.981 .*ruins probabilities/);
+});
+
+describe('what is said of a proposal', () => {
+  const point = (over: Partial<FrontierPoint> = {}): FrontierPoint => ({
+    ...{ model: 'MiniLM', method: 'erase', class: 'removal', lost: [0.03], kl: [0.19], attack: 'reset', seconds: 1 },
+    ...{ score: { ratio: -0.14, low: -0.49, high: 0.35 }, ...over },
+  });
+  const said = (over?: Partial<FrontierPoint>) => {
+    const best = { point: point(over), strength: 'takes a part' } as const;
+    return sentencesOf({ likest: 'MiniLM', differs: [], candidates: [best], best }).join('\n');
+  };
+
+  it('has the warning on public parents, and on words where rare ones become codes', () => {
+    expect(said()).toContain('Is a parent of your weights public? Then no lock helps');
+    expect(said()).not.toContain('closed');
+    expect(said({ options: { unseen: 'keep' } })).not.toContain('closed');
+    const codes = said({ options: { unseen: 'random', unseenBelow: 20 } });
+    expect(codes).toContain('Words that your training examples have fewer than 20 times become random codes');
+    expect(codes).toContain('only where inputs are known to be closed');
+    expect(said({ options: { unseen: 'random' } })).toContain('Words that your training examples lack become');
+  });
+
+  it('names why none is proposed, also where a control is missing or a symmetry is undone', () => {
+    const candidates = (['no control', 'symmetry'] as const).map((against) => ({
+      ...{ point: point(), strength: 'takes a part', against },
+    })) satisfies LockCandidate[];
+    expect(sentencesOf({ likest: 'MiniLM', differs: [], candidates })[0]).toBe(
+      'No lock is proposed: on MiniLM, the model likest to yours that was measured, each lock was measured without its own control, or is undone by whoever knows of it.',
+    );
+    const text = proposalTable({
+      likest: 'MiniLM',
+      differs: [],
+      candidates: [{ point: point(), strength: 'takes a part' }],
+    });
+    expect(text.replaceAll(/\s+/g, ' ')).toContain('leaves less');
+  });
 });

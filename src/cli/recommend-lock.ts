@@ -1,4 +1,5 @@
 import {
+  type FrontierPoint,
   kindOf,
   type LockCandidate,
   measuredFrontier,
@@ -39,12 +40,22 @@ export async function proposeLock(
 
 /** Why a lock is not proposed, in a table and in a sentence. */
 const objections = {
-  utility: { short: 'is too dear', long: 'costs more utility than is allowed (--max-lost)' },
+  utility: { short: 'costs too much utility', long: 'costs more utility than is allowed (--max-lost)' },
   kl: { short: 'ruins probabilities', long: 'moves probabilities further than is allowed (--max-kl)' },
   time: { short: 'takes too long', long: 'takes longer than is allowed' },
-  'nothing shown': { short: 'nothing shown', long: 'was not shown to do more than its control' },
+  'nothing shown': { short: 'not shown to beat its control', long: 'was not shown to do more than its control' },
+  'no control': { short: 'its control was not measured', long: 'was measured without its own control' },
+  symmetry: { short: 'undone by who knows of it', long: 'is undone by whoever knows of it' },
   diverged: { short: 'diverged', long: 'diverged in some draw' },
 } as const;
+
+/** What a lock that may be proposed was shown to do, in a table. */
+const strengths: Readonly<Record<LockCandidate['strength'], string>> = {
+  holds: 'leaves a tenth at most',
+  'takes a part': 'leaves less than its control',
+  'nothing shown': objections['nothing shown'].short,
+  'no control': objections['no control'].short,
+};
 
 /** Shows what was measured, one method a line. */
 export function proposalTable({ likest, candidates }: Recommendation): string {
@@ -58,7 +69,7 @@ export function proposalTable({ likest, candidates }: Recommendation): string {
       { key: 'score', header: 'advantage left in score', align: 'right' },
       { key: 'cost', header: 'in cost', align: 'right' },
       { key: 'seconds', header: 'here', align: 'right' },
-      { key: 'strength', header: 'so it' },
+      { key: 'verdict', header: 'verdict' },
     ],
     rows: candidates.map(({ point, strength, seconds, against }) => ({
       method: point.method,
@@ -68,12 +79,13 @@ export function proposalTable({ likest, candidates }: Recommendation): string {
       score: advantageLeft(point.score),
       cost: advantageLeft(point.cost),
       seconds: seconds === undefined ? '' : formatDuration(seconds),
-      strength: against ? objections[against].short : strength,
+      verdict: against ? objections[against].short : strengths[strength],
     })),
   });
 }
 
-function sentencesOf({ likest, differs, candidates, best }: Recommendation): string[] {
+/** What is proposed and why, a sentence each. */
+export function sentencesOf({ likest, differs, candidates, best }: Recommendation): string[] {
   if (!likest) return ['No lock was measured on a model that reads what yours reads: none is proposed.'];
   const same =
     differs.length === 0
@@ -97,8 +109,20 @@ function sentencesOf({ likest, differs, candidates, best }: Recommendation): str
   const { undoneBy, needsAdversary } = lockMethods.get(point.method);
   return [
     `Proposed: ${point.method}. On ${likest}, ${same}, ${held}, at ${(100 * mean(point.lost)).toFixed(1)} points of utility${kl}. It is undone by ${undoneBy}.`,
+    'Is a parent of your weights public? Then no lock helps: whoever downloads it starts there.',
+    ...closedInputs(point),
     ...(needsAdversary ? ['It needs tasks that an attacker may be after: --proxies.'] : []),
     'What it does on your model is not known before it is attacked: weightlock attack LOCKED --unlocked MODEL --sham SHAM --suite standard.',
+  ];
+}
+
+/** For whom a lock is that draws what the training examples rarely have. */
+function closedInputs({ options = {} }: FrontierPoint): string[] {
+  const { unseen, unseenBelow } = options;
+  if (unseen !== 'random') return [];
+  const rare = typeof unseenBelow === 'number' ? `have fewer than ${unseenBelow} times` : 'lack';
+  return [
+    `Words that your training examples ${rare} become random codes, which say no more than whether two texts share a word: take it only where inputs are known to be closed (commands, a protocol, a fixed set of names).`,
   ];
 }
 

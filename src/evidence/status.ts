@@ -2,7 +2,7 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readJsonFile, temporaryPath } from '../formats/index.js';
-import { InputError } from '../registry/index.js';
+import { InputError, inWords } from '../registry/index.js';
 
 /** The file of a run folder that says how far the run has come. */
 export const STATUS = 'status.json';
@@ -76,7 +76,7 @@ export class StatusWriter {
  */
 export async function readStatus(run: string): Promise<RunStatus> {
   const path = join(run, STATUS);
-  const parsed = runStatus.safeParse(await readJsonFile(path));
+  const parsed = runStatus.safeParse(await readJsonFile(path), { error: inWords });
   if (parsed.success) return parsed.data;
   const issues = parsed.error.issues.map(({ path: key, message }) => `${key.join('.')}: ${message}`);
   throw new InputError(`${path}: ${issues.join('; ')}`);

@@ -80,7 +80,12 @@ describe('what a card says of its lock', () => {
     ['another method', 'specdeff', full({}), /expected one of specdef, .*found "specdeff"; did you mean "specdef"\?/],
     ['none', '', {}, /expected one of specdef/],
     ['too many stages', Array(17).fill('specdef').join(','), { specdef: full({}) }, /at most 16 stages, got 17/],
-    ['an unknown option', 'specdef', { ...full({}), evil: 1 }, /options of specdef: unknown key "evil"/],
+    [
+      'an unknown option',
+      'specdef',
+      { ...full({}), evil: 1 },
+      /options of specdef: unknown key "evil", expected only /,
+    ],
     ['an impossible value', 'specdef', { ...full({}), topK: 1e9 }, /options of specdef: topK: /],
     ['another form', 'specdef', { ...full({}), include: '*' }, /options of specdef: include: /],
     ['matrices of another model', 'specdef', full({ include: ['encoder.*'] }), /expected a pattern that matches/],

@@ -1,8 +1,8 @@
 import type { z } from 'zod';
 import { knownOptions, type TransformOptions, trainedParts, transforms } from '../attacks/index.js';
-import type { LockKnowledge } from '../locks/index.js';
+import { type LockKnowledge, namesLocked } from '../locks/index.js';
 import type { Model, ModelCard } from '../models/index.js';
-import { InputError, parseOptions } from '../registry/index.js';
+import { InputError, inWords, parseOptions } from '../registry/index.js';
 import { methodOf } from './sweep/lock-draw.js';
 
 /** What an attacker knows of how a model was locked. */
@@ -36,10 +36,10 @@ export function lockOfCard(
     const names = lock.method.split(',');
     if (names.length > mostStages) throw new InputError(`expected at most ${mostStages} stages, got ${names.length}`);
     const method = methodOf(names);
-    const parsed = method.options.safeParse(lock.options);
+    const parsed = method.options.safeParse(lock.options, { error: inWords });
     if (!parsed.success) throw new InputError(`options of ${lock.method}: ${complaint(parsed.error.issues[0])}`);
     const knowledge = method.reveals?.(parsed.data) ?? {};
-    if (knowledge.raised) method.locks(model.weights, parsed.data, model);
+    if (knowledge.raised) namesLocked(method, model.weights, parsed.data, model);
     return { known: { method: lock.method, knowledge } };
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
@@ -48,7 +48,6 @@ export function lockOfCard(
 }
 
 function complaint(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'unrecognized_keys') return `unknown key ${JSON.stringify(issue.keys[0])}`;
   return [...(issue.path.length > 0 ? [issue.path.join('.')] : []), issue.message].join(': ');
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { DataSpec } from '../data/index.js';
 import type { LockStory } from '../locks/index.js';
-import { InputError } from '../registry/index.js';
+import { InputError, inWords } from '../registry/index.js';
 import type { AttackedModel } from './attacked.js';
 import type { DemoResult } from './demo.js';
 import { withCurrentForms } from './older-results.js';
@@ -426,7 +426,7 @@ export function fromResultFile<Kind extends ResultKind>(kind: Kind, value: unkno
     throw new InputError(`${source}: expected a result of the form ${expected}, found ${JSON.stringify(schema)}`);
   }
   const form: z.ZodType<Results[Kind]> = forms[kind];
-  const parsed = form.safeParse(schema === undefined ? withCurrentForms(found) : found);
+  const parsed = form.safeParse(schema === undefined ? withCurrentForms(found) : found, { error: inWords });
   if (parsed.success) return parsed.data;
   const [{ path, message }] = parsed.error.issues;
   throw new InputError(`${source}: ${path.join('.')}: ${message}`);

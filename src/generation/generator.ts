@@ -66,7 +66,7 @@ export class TextGenerator {
   async *stream(options: GenerateOptions): AsyncGenerator<number, StopReason> {
     const { prompt, maxTokens, endTokens = [], signal } = options;
     requireSampling(options);
-    this.#requirePrompt(prompt);
+    this.requirePrompt(prompt);
     const ends = new Set(endTokens);
     const text = new TextSteps(this.model, this.params, this.#programs);
     let pending = prompt;
@@ -90,7 +90,12 @@ export class TextGenerator {
     return this.#programs.release();
   }
 
-  #requirePrompt(prompt: readonly number[]): void {
+  /**
+   * Refuses a prompt that the model cannot go on with.
+   *
+   * @throws InputError when it is empty, longer than the context, or not of the vocabulary.
+   */
+  requirePrompt(prompt: readonly number[]): void {
     const { architecture, head } = this.model;
     if (prompt.length === 0) throw new InputError('prompt: expected at least one token, found none');
     if (prompt.length > this.#context) {

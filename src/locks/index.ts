@@ -34,7 +34,7 @@ export { type LockedMatrix, type SpecDefInputs, type SpecDefStep, specDefStep } 
 export { type SpecDef, specdef } from './specdef/index.js';
 export { type SpecDefOptions, specDefOptions } from './specdef/options.js';
 export { type TripletOptions, type TripletSource, tripletSource } from './specdef/spectrum.js';
-export { type StageOptions, stagedLock } from './stages.js';
+export { namesLocked, type StageOptions, stagedLock } from './stages.js';
 export { type OutputError, OutputErrors } from './symmetry/output-errors.js';
 export { type UtilityBudget, UtilityGuard } from './utility-guard.js';
 

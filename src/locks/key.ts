@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ModelSpec, StateDict } from '../models/index.js';
-import { InputError } from '../registry/index.js';
+import { InputError, inWords } from '../registry/index.js';
 import { lengthsOfUnit, unitsOf } from '../symmetries/index.js';
 import { drawsOf, type LockSecret } from './secret.js';
 import { applyFactors, factorsOf, rebalanced, rebalanceOptions } from './symmetry/rebalance.js';
@@ -31,7 +31,7 @@ export function lockKey(options: unknown, secret: LockSecret): LockKey {
  * @throws InputError where it is none.
  */
 export function readLockKey(found: unknown, source: string): LockKey {
-  const parsed = keySchema.safeParse(found);
+  const parsed = keySchema.safeParse(found, { error: inWords });
   if (parsed.success) return parsed.data;
   const [{ path, message }] = parsed.error.issues;
   throw new InputError(`${source}: expected the key of a lock: ${path.join('.') || 'the file'}: ${message}`);

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { z } from 'zod';
 import { parameterSet } from '../models/index.js';
-import { InputError } from '../registry/index.js';
+import { InputError, OptionError } from '../registry/index.js';
 import type { Evaluation } from '../tasks/index.js';
 import { originalReferences } from './context.js';
 import { joinKnowledge } from './knowledge.js';
@@ -11,6 +11,20 @@ import { OutputErrors } from './symmetry/output-errors.js';
 
 /** What several stages leave is at most as easily undone as the strongest of them. */
 const strength: readonly LockClass[] = ['symmetry', 'off-manifold', 'removal'];
+
+/** What a method locks, as {@link LockMethod.locks}; an option that is wrong has the method's name before its own. */
+export function namesLocked<Options>(
+  { name, locks }: LockMethod<Options>,
+  ...given: Parameters<LockMethod<Options>['locks']>
+): readonly string[] {
+  try {
+    return locks(...given);
+  } catch (error) {
+    // Of several stages the one that is wrong has said which it is.
+    if (!(error instanceof OptionError) || error.key.includes('.')) throw error;
+    throw new OptionError(`${name}.${error.key}`, error.complaint, { cause: error });
+  }
+}
 
 /** Options of a lock of several stages: those of each under its name. */
 export type StageOptions = Readonly<Record<string, unknown>>;
@@ -61,7 +75,7 @@ export function stagedLock(methods: readonly LockMethod[]): LockMethod<StageOpti
       draws: (options) => methods.some((method) => method.draws?.(optionsOf(options, method)) ?? false),
     }),
     locks: (weights, options, model) => [
-      ...new Set(methods.flatMap((method) => method.locks(weights, optionsOf(options, method), model))),
+      ...new Set(methods.flatMap((method) => namesLocked(method, weights, optionsOf(options, method), model))),
     ],
     reveals: (options) => joinKnowledge(methods.map((method) => method.reveals?.(optionsOf(options, method)) ?? {})),
     // A stage that has no control does not train: without it, what is left is what the others' training does.

@@ -183,8 +183,8 @@ describe('a configuration that cannot be built', () => {
       { image_size: 16, kernel_size: 7 },
       'config: kernel_size: expected a kernel that leaves something of image_size 16, twice',
     ],
-    ['cnn', { channels: [0, 4] }, 'config: channels.0: Too small'],
-    ['mlp', { input_shape: [] }, 'config: input_shape: Too small'],
+    ['cnn', { channels: [0, 4] }, 'config: channels.0: expected a number at least 1, got 0'],
+    ['mlp', { input_shape: [] }, 'config: input_shape: expected a list of'],
     ['resnet18', { num_features: 100 }, 'config: num_features: expected 512, which follows from the architecture'],
     ['mlp', { hidden_sizes: [1e12] }, 'the largest is fc1.weight [1000000000000,784]'],
   ])('%s %o names the key', (name, config, message) => {

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { listFolder, type NewFile, readFileCapped, readJsonFile, writeFileAtomic } from '../formats/index.js';
+import { inWords } from '../registry/index.js';
 import type { ModelSpec } from './architecture.js';
 import type { ModelCard, ReadCard } from './card.js';
 import {
@@ -87,7 +88,7 @@ async function readReadme(folder: string, problems: string[]): Promise<Pick<Mode
   try {
     const json = sectionJson(await readFileCapped(join(folder, README), maxReadmeBytes));
     if (json === undefined) return {};
-    const parsed = readFacts.safeParse(json);
+    const parsed = readFacts.safeParse(json, { error: inWords });
     if (parsed.success) return parsed.data;
     const [{ path, message }] = parsed.error.issues;
     problems.push(`${README}: ${path.join('.')}: ${message}; its weightlock section is not used`);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { inWords } from '../registry/index.js';
 
 /** How a model's images are prepared: plain data, of the same shape as a data set's. */
 export interface CardPreprocessing {
@@ -87,7 +88,7 @@ export function timmKeys({ mean, std, interpolation }: CardPreprocessing) {
  * @param file - Its parsed JSON, from an untrusted file.
  */
 export function readProcessor(file: unknown, shape: ImageShape): ReadPreprocessing {
-  const parsed = processorFile.safeParse(file);
+  const parsed = processorFile.safeParse(file, { error: inWords });
   if (!parsed.success) return { problems: [`preprocessor_config.json: ${complaint(parsed.error)}; it is not used`] };
   const { image_mean, image_std, do_normalize, do_rescale, resample, do_center_crop, ...rest } = parsed.data;
   const type = rest.image_processor_type ?? rest.feature_extractor_type ?? '';
@@ -112,7 +113,7 @@ export function readProcessor(file: unknown, shape: ImageShape): ReadPreprocessi
 
 /** Reads timm's `pretrained_cfg`, from an untrusted `config.json`. */
 export function readTimmPreprocessing(config: unknown, shape: ImageShape): ReadPreprocessing {
-  const parsed = timmFile.safeParse(config);
+  const parsed = timmFile.safeParse(config, { error: inWords });
   if (!parsed.success) return { problems: [`pretrained_cfg: ${complaint(parsed.error)}; it is not used`] };
   const { mean, std, interpolation, crop_pct } = parsed.data;
   if (mean == null && std == null) return { problems: [] };

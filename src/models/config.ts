@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { InputError, Registry, suggest } from '../registry/index.js';
+import { InputError, inWords, Registry } from '../registry/index.js';
 import { type Architecture, type ModelSpec, modelOf } from './architecture.js';
 import { cifarResnets } from './cifar-resnet.js';
 import { cnn } from './cnn.js';
@@ -101,13 +101,12 @@ export function parseConfig(
   const countKey = 'num_classes' in architecture.config.shape ? 'num_classes' : 'num_labels';
   const given = withClassCount(config, countKey, source);
   const foreign = foreignKeys.some((key) => Object.hasOwn(config, key));
-  const parsed = (foreign ? architecture.config.loose() : architecture.config).safeParse(given);
+  const parsed = (foreign ? architecture.config.loose() : architecture.config).safeParse(given, {
+    error: inWords,
+  });
   if (parsed.success) return modelOf(architecture, parsed.data);
   const issue = parsed.error.issues[0];
-  const near =
-    issue.code === 'unrecognized_keys' ? suggest(issue.keys[0], Object.keys(architecture.config.shape)) : undefined;
-  const hint = near === undefined ? '' : `; did you mean ${near}?`;
-  throw new InputError(`${source}: ${issue.path.join('.') || architecture.name}: ${issue.message}${hint}`);
+  throw new InputError(`${source}: ${issue.path.join('.') || architecture.name}: ${issue.message}`);
 }
 
 /**

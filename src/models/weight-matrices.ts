@@ -1,4 +1,4 @@
-import { InputError, matchesAny } from '../registry/index.js';
+import { matchesAny, OptionError } from '../registry/index.js';
 
 /** The two sides of a weight that is seen as a matrix. */
 export interface MatrixShape {
@@ -26,7 +26,7 @@ export function matrixShape(shape: readonly number[]): MatrixShape | undefined {
  * token, position embeddings).
  *
  * @param options - Patterns in which `*` stands for any characters: `include` (default all), `exclude` (default none).
- * @throws InputError when no matrix is left.
+ * @throws OptionError when no matrix is left.
  */
 export function weightMatrices(
   weights: ReadonlyMap<string, { readonly shape: readonly number[] }>,
@@ -39,9 +39,9 @@ export function weightMatrices(
     return matrix && matrix.rows > 1 && wanted(name) && !unwanted(name) ? [{ name, ...matrix }] : [];
   });
   if (found.length === 0) {
-    throw new InputError(
-      `matrices: expected a pattern that matches a weight matrix, got ${include.join(', ')} without ${exclude.join(', ') || 'nothing'}`,
-    );
+    const left = exclude.length > 0 ? ` without ${exclude.join(', ')}` : '';
+    const got = `${include.join(', ')}${left}`;
+    throw new OptionError('include', `expected a pattern that matches a weight matrix, got ${got}`);
   }
   return found;
 }

@@ -14,6 +14,31 @@ export class InputError extends WeightlockError {
   override readonly exitCode = 2;
 }
 
+/** An option is not what it must be, by its key, so that a command can say which flag or file it came from (exit code 2). */
+export class OptionError extends InputError {
+  /**
+   * @param key - Key of the option, groups joined by dots: `erase.include`.
+   * @param complaint - What was expected and what came.
+   */
+  constructor(
+    readonly key: string,
+    readonly complaint: string,
+    options?: ErrorOptions,
+  ) {
+    super(`${key}: ${complaint}`, options);
+  }
+}
+
+/** Does something with the value of an option, and says which option it was where that fails. */
+export async function forOption<T>(key: string, act: () => T | Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (!(error instanceof InputError) || error instanceof OptionError) throw error;
+    throw new OptionError(key, error.message, { cause: error });
+  }
+}
+
 /** A file or folder cannot be written (exit code 2): its path, and what the file system says. */
 export class OutputError extends InputError {}
 

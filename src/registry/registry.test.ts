@@ -81,12 +81,14 @@ describe('parseOptions', () => {
     const parse = (options: unknown) => () => parseOptions(schema, options, 'sgd');
     expect(parse({ momentom: 1 })).toThrow(InputError);
     expect(parse({ momentom: 1 })).toThrow(
-      'sgd: expected only momentum, inner, found "momentom"; did you mean momentum?',
+      'sgd: unknown key "momentom", expected only momentum, inner; did you mean momentum?',
     );
-    expect(parse({ momentum: 'a' })).toThrow(/^sgd\.momentum: .*expected number/);
+    expect(parse({ momentum: 'a' })).toThrow(/^sgd\.momentum: expected a number, got "a"$/);
     expect(parse({ inner: { a: 0.5 } })).toThrow(/^sgd\.inner\.a: /);
     expect(parse({ inner: { a: 1, b: 2 } })).toThrow(/^sgd\.inner: .*"b"/);
     expect(parse(null)).toThrow(/^sgd: /);
-    expect(() => parseOptions(z.strictObject({}), { a: 1 }, 'identity')).toThrow('identity: expected no options');
+    expect(() => parseOptions(z.strictObject({}), { a: 1 }, 'identity')).toThrow(
+      'identity: unknown key "a", expected no options',
+    );
   });
 });

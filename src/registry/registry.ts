@@ -1,4 +1,4 @@
-import { InputError, WeightlockError } from './errors.js';
+import { OptionError, WeightlockError } from './errors.js';
 import { suggest } from './suggest.js';
 
 /** Whatever a {@link Registry} can hold. */
@@ -46,14 +46,16 @@ export class Registry<T extends Named> {
   /**
    * Finds an entry by its exact name.
    *
-   * @throws InputError that lists the known names and suggests the nearest one.
+   * @param option - Key of the option that names it, as error messages call it; default the kind.
+   * @throws OptionError that lists the known names and suggests the nearest one.
    */
-  get(name: string): T {
+  get(name: string, option: string = this.kind): T {
     const entry = this.#entries.get(name);
     if (entry) return entry;
     const near = suggest(name, this.names());
-    throw new InputError(
-      `${this.kind}: expected one of ${this.names().join(', ')}, found ${JSON.stringify(name)}` +
+    throw new OptionError(
+      option,
+      `expected one of ${this.names().join(', ')}, found ${JSON.stringify(name)}` +
         (near === undefined ? '' : `; did you mean ${JSON.stringify(near)}?`),
     );
   }

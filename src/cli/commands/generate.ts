@@ -51,6 +51,7 @@ export const generate = defineCommand({
     const tokenizer = await loadTokenizer(await modelFolder(path));
     const prompt = promptOf(options, tokenizer);
     const generator = new TextGenerator(model, parameterSet(model.weights), { threads, device });
+    generator.requirePrompt(prompt);
     if (dryRun) {
       print(`would go on with ${prompt.length} tokens by ${path}`);
       return 0;

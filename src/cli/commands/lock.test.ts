@@ -264,10 +264,15 @@ describe('weightlock lock --method, of a method that is registered', () => {
     expect((await weightlock(at('model'), at('no'), '--method', 'scale', ...proxies)).stderr).toContain(
       '--proxies: expected a lock method that needs tasks of an attacker, trap, repnoise, tar or immunize, got scale',
     );
-    expect((await weightlock(...given, '--proxies', ':3')).stderr).toContain(
-      '--proxies: expected a data set or a path',
-    );
-    expect((await weightlock(...given, '--proxies', 'nowhere:3')).exitCode).toBe(2);
+    expect((await weightlock(...given, '--proxies', ':3')).stderr).toContain('proxies: expected a data set or a path');
+    for (const [proxy, message] of [
+      ['nowhere', 'proxies: nowhere: expected a folder, found nothing (flag --proxies)'],
+      ['digits:x', 'joined by + behind a colon, got "digits:x" (flag --proxies)'],
+      ['digits:3', 'proxies: "digits:3": expected two classes or more'],
+    ] as const) {
+      const { exitCode, stderr } = await weightlock(...given, '--proxies', proxy);
+      expect([exitCode, stderr]).toEqual([2, expect.stringContaining(message)]);
+    }
   });
 
   it('takes the options of the chosen method alone', async () => {
@@ -281,7 +286,7 @@ describe('weightlock lock --method, of a method that is registered', () => {
     );
     expect((await weightlock(at('model'), at('no'), '--method', 'scael')).stderr).toContain('did you mean scale?');
     expect((await weightlock(at('model'), at('no'), '--method', 'scale', '--scale.include', 'no*')).stderr).toContain(
-      'expected a pattern that matches a weight matrix, got no*',
+      'scale.include: expected a pattern that matches a weight matrix, got no* (flag --scale.include)',
     );
     expect(existsSync(at('no'))).toBe(false);
   });

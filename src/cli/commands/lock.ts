@@ -17,11 +17,12 @@ import {
   type LockStory,
   lockKey,
   lockMethods,
+  namesLocked,
   readSecret,
   stagedLock,
 } from '../../locks/index.js';
 import { findModelFiles, loadModel, type Model, openModel } from '../../models/index.js';
-import { InputError, OutputError, optionsOf, optionsUnder, quote } from '../../registry/index.js';
+import { forOption, InputError, OutputError, optionsOf, optionsUnder, quote } from '../../registry/index.js';
 import { lockedSentence, magnitude, ratio, tableToText, utilitySentence, utilityTable } from '../../report/index.js';
 import { requireTrainable } from '../../training/index.js';
 import { dataForModel, modelData, taskInput, warn } from '../card-data.js';
@@ -169,7 +170,8 @@ export const lock = defineCommand({
     requireProxies(method, options.proxies);
     const { onDisk, loaded, task } = await modelToLock({ source, config, method, own, options }, note);
     const model = onDisk ?? loaded;
-    const proxies = await loadProxies(options.proxies, { source, model, note });
+    const { length } = namesLocked(method, model.weights, own, model);
+    const proxies = await forOption('proxies', () => loadProxies(options.proxies, { source, model, note }));
     warn(context, [...(model.notes ?? []), ...(task?.warnings ?? [])]);
     const inputs = {
       model: await digestOfModel(source),
@@ -191,7 +193,6 @@ export const lock = defineCommand({
           ...{ model: loaded, ...training, examples: task?.parts.train, folder: path },
           residentBytes: process.memoryUsage().rss,
         }));
-      const { length } = method.locks(model.weights, own, model);
       const on = task ? `, ${task.examples} examples` : '';
       print(`would lock ${length} weight matrices of ${source} with ${method.name}${on}; ${path} (${state})`);
       if (needs) print(describeEstimate(needs));
@@ -263,8 +264,7 @@ function requireProxies({ name, needsAdversary = false }: LockMethod, proxies: r
  */
 async function givenSecret(path: string, { name, draws }: LockMethod): Promise<string> {
   if (!draws) throw new InputError(`--secret: expected a lock method that draws into the weights, got ${name}`);
-  const text = await readFileCapped(path, 1024);
-  return readSecret(new TextDecoder().decode(text), path);
+  return forOption('secret', async () => readSecret(new TextDecoder().decode(await readFileCapped(path, 1024)), path));
 }
 
 /** Writes a key, readable by its owner alone; another's is not overwritten. */

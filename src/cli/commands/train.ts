@@ -5,7 +5,7 @@ import { describeEstimate, estimateRun, Runner, trainOptions } from '../../exper
 import { readJsonFile } from '../../formats/index.js';
 import { type LockKey, readLockKey, relock, requireLockedBy, unlock } from '../../locks/index.js';
 import { architectures, initializeModel, loadModel, type Model } from '../../models/index.js';
-import { InputError } from '../../registry/index.js';
+import { forOption, InputError } from '../../registry/index.js';
 import { percent } from '../../report/index.js';
 import { scoreTitle, type Task, tasks } from '../../tasks/index.js';
 import { chosenOptimizer, requireTrainable } from '../../training/index.js';
@@ -135,7 +135,7 @@ export const train = defineCommand({
 async function keyFor(own: Model | undefined, file: string | undefined): Promise<LockKey | undefined> {
   if (file === undefined) return undefined;
   if (!own) throw new InputError('--key: expected a locked model beside it, with --from');
-  return readLockKey(await readJsonFile(file), file);
+  return forOption('key', async () => readLockKey(await readJsonFile(file), file));
 }
 
 /** A new model that takes such examples and gives what a task needs; keys of a given configuration come before both. */

@@ -6,8 +6,9 @@ import {
   type SweepCell,
   type SweepLock,
 } from '../../experiments/index.js';
+import { namesLocked } from '../../locks/index.js';
 import { loadModel } from '../../models/index.js';
-import { InputError, optionsUnder } from '../../registry/index.js';
+import { forOption, InputError, optionsUnder } from '../../registry/index.js';
 import { requireTrainable } from '../../training/index.js';
 import { checkAttack, inputsOfOthers } from '../attack-checks.js';
 import { dataForModel, modelData, taskInput } from '../card-data.js';
@@ -15,7 +16,7 @@ import type { CommandContext, RunInputs } from '../command.js';
 import { dataInputs, loadTask } from '../data-folder.js';
 import { modelArgument } from '../model-argument.js';
 import { givenConfig, modelConfigInput } from '../model-options.js';
-import { methodsWithProxies, readProxy } from '../proxy-data.js';
+import { loadProxy, methodsWithProxies } from '../proxy-data.js';
 import { fitToTask } from '../task-option.js';
 import { type SweepPlan, within } from './plan.js';
 
@@ -132,9 +133,8 @@ async function sweepLock(
   const released = await loadModel(from, { config });
   const adversary = [];
   for (const [index, proxy] of lock.proxies.entries()) {
-    const { data } = await dataForModel(from, released, modelData.parse(readProxy(proxy)), { authorized: false });
-    const { train } = await loadTask(data, context.note);
-    if (train.size === 0) throw new InputError(`proxies.${index}: expected training examples, found none`);
+    const place = { source: from, model: released, note: context.note };
+    const { data } = await forOption(`proxies.${index}`, () => loadProxy(proxy, place));
     await note(inputs, `${name} proxy ${proxy}`, data);
     adversary.push(data);
   }
@@ -145,7 +145,7 @@ async function sweepLock(
   };
   const isGiven = JSON.stringify(entry.data) !== JSON.stringify(modelData.parse({}));
   if (!method.needsData && !isGiven && entry.task === undefined) {
-    method.locks(released.weights, options, released);
+    namesLocked(method, released.weights, options, released);
     return shared;
   }
   const { data, card, problems } = await dataForModel(from, released, entry.data);
@@ -154,7 +154,7 @@ async function sweepLock(
   const training = method.training?.(options);
   if (training) requireTrainable(model, train, training.batchSize);
   else task.requireFit(model, train);
-  method.locks(model.weights, options, model);
+  namesLocked(method, model.weights, options, model);
   for (const text of [...(model.notes ?? []), ...problems, ...cardDisagreements(card, model, train)]) {
     warnings.add(`${name}: ${text}`);
   }

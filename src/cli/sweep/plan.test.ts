@@ -22,7 +22,7 @@ it('the example is a plan', async () => {
 });
 
 /** What reading a plan of one model, these locks and these attacks says. */
-async function complaint(parts: { locks?: object[]; attacks?: object[] }): Promise<string> {
+async function complaint(parts: { models?: object[]; locks?: object[]; attacks?: object[] }): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'weightlock-plan-'));
   const path = join(folder, 'plan.yaml');
   const plan = { models: [{ name: 'm', unlocked: 'm' }], locks: [lock], attacks: [{ name: 'a' }], ...parts };
@@ -47,4 +47,14 @@ it('counts no run twice: seeds of locks, searches and attacks are given once eac
   );
   expect(await complaint({ attacks: [{ name: 'a', searchSeeds: [9, 9] }] })).toContain(`searchSeeds: ${said}`);
   expect(await complaint({ locks: [{ ...lock, seeds: [1, 1] }] })).toContain(`locks.0.seeds: ${said}`);
+});
+
+it('says what was expected, what came and where', async () => {
+  expect(await complaint({ models: [] })).toContain('plan.yaml: models: expected a list of at least 1 item, got []');
+  expect(await complaint({ attacks: [{ name: 'a', costSteps: 'x' }] })).toContain(
+    'attacks.0.costSteps: expected a number, got "x"',
+  );
+  expect(await complaint({ locks: [{ ...lock, seed: [1] }] })).toMatch(
+    /locks\.0: unknown key "seed", expected only name, method, seeds, .*; did you mean seeds\?/,
+  );
 });

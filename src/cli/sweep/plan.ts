@@ -1,16 +1,14 @@
 import { z } from 'zod';
-import { composition } from '../../attacks/index.js';
 import { attackOptions, budgetsOfSuites, knownAttacks } from '../../experiments/index.js';
 import { readFileCapped } from '../../formats/index.js';
 import { lockMethods } from '../../locks/index.js';
-import { InputError, optionsOf } from '../../registry/index.js';
+import { InputError, inWords, optionsOf } from '../../registry/index.js';
 import { withOptimizers } from '../../training/index.js';
 import { knowsLockOption } from '../attack-checks.js';
 import { modelData } from '../card-data.js';
 import { parseYaml } from '../config-file.js';
 import { modelOptions } from '../model-options.js';
 import { methodsWithProxies } from '../proxy-data.js';
-import { didYouMean } from '../suggest.js';
 import { taskOption } from '../task-option.js';
 
 /** A plan is written by hand; a larger file is a mistake. */
@@ -99,12 +97,12 @@ export async function readPlan(path: string): Promise<SweepPlan> {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     throw new InputError(`${path}: expected the keys models, locks and attacks, found something else`);
   }
-  const parsed = sweepPlan.safeParse(asLists(given as Record<string, unknown>));
+  const parsed = sweepPlan.safeParse(asLists(given as Record<string, unknown>), { error: inWords });
   if (!parsed.success) {
     // A key that is misspelt is also one that is missing; the first says why.
     const { issues } = parsed.error;
     const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
-    throw new InputError(`${path}: ${issue ? explain(issue) : parsed.error.message}`);
+    throw new InputError([path, ...(issue.path.length > 0 ? [issue.path.join('.')] : []), issue.message].join(': '));
   }
   const plan = parsed.data;
   for (const part of ['models', 'locks', 'attacks'] as const) {
@@ -164,23 +162,4 @@ function withBudget(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   const { suite } = value as { suite?: unknown };
   return { ...(budgetsOfSuites[suite as keyof typeof budgetsOfSuites] ?? {}), ...value };
-}
-
-function explain(issue: z.core.$ZodIssue): string {
-  const at = issue.path.map(String).join('.');
-  const where = at === '' ? '' : `${at}: `;
-  if (issue.code === 'unrecognized_keys') {
-    const [key = ''] = issue.keys;
-    return `${where}unknown key ${JSON.stringify(key)}${didYouMean(key, keysAt(issue.path))}`;
-  }
-  return `${where}${issue.message}`;
-}
-
-/** The keys that the plan has at a place. */
-function keysAt(path: readonly PropertyKey[]): string[] {
-  if (path.length === 0) return Object.keys(sweepPlan.shape);
-  if (path[0] === 'attacks' && path[2] === 'compositions' && path.length === 4) return Object.keys(composition.shape);
-  if (path.length > 2) return [];
-  const parts = { models: plannedModel, locks: plannedLock, attacks: plannedAttacks };
-  return Object.keys(parts[path[0] as keyof typeof parts]?.shape ?? {});
 }

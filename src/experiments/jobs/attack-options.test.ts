@@ -98,7 +98,7 @@ describe('the attacks of a plan', () => {
       'attacks: expected options of reset for clip-reset, found none',
     );
     expect(() => plan({ attacks: ['lora', 'lora'] })).toThrow('expected each attack once');
-    expect(() => plan({ attacks: ['lorra'] })).toThrow(/^attack: expected one of .* did you mean "lora"\?$/);
+    expect(() => plan({ attacks: ['lorra'] })).toThrow(/^attacks: expected one of .* did you mean "lora"\?$/);
   });
 });
 
@@ -178,7 +178,7 @@ describe('attacks of a composition', () => {
       'optimizers: expected sgd for norms-ema, found adamw',
     );
     expect(() => plan({ attacks: ['cutt', 'mixed'], compositions })).toThrow(
-      /^attack: expected one of .*cut, mixed, norms-ema, found "cutt"; did you mean "cut"\?$/,
+      /^attacks: expected one of .*cut, mixed, norms-ema, found "cutt"; did you mean "cut"\?$/,
     );
   });
 });

@@ -12,6 +12,7 @@ import {
   optionsOfTransforms,
   type SpaceSearch,
   type TransformOptions,
+  trainedOptionsOf,
   trainedParts,
   transforms,
 } from '../../attacks/index.js';
@@ -62,7 +63,7 @@ function spaceSearch(options: AttackOptions): SpaceSearch | undefined {
  */
 export function knownAttacks({ attacks: named, compositions: given = [] }: AttackOptions): Registry<Attack> {
   const all = attacksOf({ defined: given.map(definedAttack) });
-  for (const name of named ?? []) all.get(name);
+  for (const name of named ?? []) all.get(name, 'attacks');
   const idle = named && given.find(({ name }) => !named.includes(name));
   if (idle)
     throw new InputError(
@@ -146,6 +147,9 @@ function requireAble(choice: AttackChoice, setting: AttackSetting, named: boolea
     if (attack.optimizers && optimizersOf(attack, setting.optimizers).length === 0) {
       throw new InputError(`optimizers: expected ${attack.optimizers.join(' or ')} for ${name}, found ${found}`);
     }
+    // Before anything is opened or computed: those of a part that needs some, and has none by default.
+    const ofPart = trainedOptionsOf(attack, choice.trained ?? {}) ?? {};
+    if (named) parseOptions(trained.options as z.ZodObject, ofPart, trained.name);
     const available = optionsOfTransforms(attack, choice.transforms ?? {});
     if (steps.some((step) => available[step.name] === undefined)) continue;
     for (const { name: step, options, lacks } of steps) {

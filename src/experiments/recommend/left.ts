@@ -1,3 +1,4 @@
+import { lockMethods } from '../../locks/index.js';
 import type { AdvantageLeft, FrontierPoint } from '../reproduce/reproduction.js';
 
 /** Most of the advantage that a lock may leave which holds. */
@@ -13,17 +14,24 @@ export function isNotHeld(left?: AdvantageLeft): boolean {
   return left?.low !== undefined && left.low > most && !left.isUpperBound;
 }
 
+/** Results that do not say which lock a control is of had that of this one alone. */
+const onceControlled = 'specdef';
+
 /**
- * What the control of a lock leaves in score: that of its own training; in results that do not say which lock a control is of, that of
- * the one that there is. A lock without training has the unlocked model for one, which leaves all. None where no control was measured.
+ * What the control of a lock leaves in score: that of its own training, never another's. A method that has none has the unlocked model for
+ * one, which leaves all.
+ *
+ * @returns undefined where it was not measured, or diverged.
  */
 export function controlLeft(
   { model, method }: FrontierPoint,
   points: readonly FrontierPoint[],
 ): AdvantageLeft | undefined {
-  const controls = points.filter((point) => point.model === model && point.class === undefined);
-  if (controls.length === 0) return undefined;
-  const own = controls.find((point) => point.controls?.includes(method)) ?? controls.find((point) => !point.controls);
-  if (!own) return { ratio: 1, low: 1, high: 1 };
-  return own.diverged ? undefined : own.score;
+  const lock = lockMethods.entries().find(({ name }) => name === method);
+  if (lock && !lock.sham) return { ratio: 1, low: 1, high: 1 };
+  const own = points.find(
+    (point) =>
+      point.model === model && point.class === undefined && (point.controls ?? [onceControlled]).includes(method),
+  );
+  return own?.diverged ? undefined : own?.score;
 }

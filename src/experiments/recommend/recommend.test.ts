@@ -12,7 +12,8 @@ function point(method: string, low: number, high: number, over: Partial<Frontier
   return { model: 'MiniLM', kind, method, class: 'removal', ...measured, ...over };
 }
 
-const control = point('sham lock', 0.9, 1.1, { class: undefined });
+const named = ['a', 'weak', 'dear', 'slow', 'wide', 'elsewhere', 'ruined', 'diverged', 'kept'];
+const control = point('sham lock', 0.9, 1.1, { class: undefined, controls: named });
 const unknown = async () => undefined;
 
 it('proposes what left least, by whole intervals, within the utility and the time that are allowed', async () => {
@@ -38,7 +39,7 @@ it('proposes what left least, by whole intervals, within the utility and the tim
 });
 
 it('proposes nothing that its control does as well, and nothing for what is like no model that was measured', async () => {
-  const sham = point('sham lock', 0.3, 0.6, { class: undefined });
+  const sham = point('sham lock', 0.3, 0.6, { class: undefined, controls: ['same'] });
   const found = await recommendLock(kind, [sham, point('same', 0.4, 0.7)], unknown);
   expect(found.best).toBeUndefined();
   expect(found.candidates).toHaveLength(1);
@@ -61,14 +62,35 @@ it('does not propose what ruins probabilities, or diverged in some draw', async 
   expect(await against(0.4)).toEqual({ ruined: 'kl', diverged: 'diverged', kept: 'kl' });
 });
 
-it('compares a lock with the control of its own training', () => {
-  const own = (name: string, low: number) => point(`sham of ${name}`, low, 1, { class: undefined, controls: [name] });
-  const points = [own('a', 0.8), own('b', 0.2)];
+it('compares a lock with the control of its own training, and with no other', async () => {
+  const own = (name: string, low: number, more: Partial<FrontierPoint> = {}) =>
+    point(`sham of ${name}`, low, 1, { class: undefined, controls: [name], ...more });
+  const points = [own('a', 0.8), own('b', 0.2), own('c', 0.8, { diverged: 1 })];
   const strength = (method: string, low = 0.3, high = 0.6) => strengthOf(point(method, low, high), points);
   expect([strength('a'), strength('b')]).toEqual(['takes a part', 'nothing shown']);
+  expect([strength('c'), strength('erase')]).toEqual(['no control', 'no control']);
   // No training, so nothing but the unlocked model to compare with.
-  expect([strength('free'), strength('free', 0.9, 1.1)]).toEqual(['takes a part', 'nothing shown']);
-  expect(strengthOf(point('a', 0.3, 0.6), [])).toBe('nothing shown');
+  expect([strength('rebalance'), strength('rebalance', 0.9, 1.1)]).toEqual(['takes a part', 'nothing shown']);
+  // Results that do not say which lock their control is of had that of specdef.
+  const older = [point('sham lock', 0.8, 1, { class: undefined })];
+  expect(strengthOf(point('specdef', 0.3, 0.6), older)).toBe('takes a part');
+  expect(strengthOf(point('redistil', 0.3, 0.6), older)).toBe('no control');
+  const measured = [...older, point('specdef', 0.4, 0.6), point('redistil', 0.3, 0.5)];
+  const found = await recommendLock(kind, measured, unknown);
+  expect(found.candidates.map(({ point: { method }, against }) => [method, against])).toEqual([
+    ['redistil', 'no control'],
+    ['specdef', undefined],
+  ]);
+});
+
+it('proposes no symmetry: whoever knows of it undoes it', async () => {
+  const { best, candidates } = await recommendLock(
+    kind,
+    [point('rebalance', -0.5, 0.5, { class: 'symmetry' })],
+    unknown,
+  );
+  expect(best).toBeUndefined();
+  expect(candidates).toMatchObject([{ strength: 'takes a part', against: 'symmetry' }]);
 });
 
 it('takes nothing for held of which more may be left', () => {

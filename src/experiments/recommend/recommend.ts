@@ -15,15 +15,16 @@ export interface RecommendationLimits {
 
 /**
  * How much of an attacker's advantage a lock took where it was measured: `holds` leaves at most a tenth, in score and in cost, by
- * whole intervals; `takes a part` leaves less than all of it and less than its control; of `nothing shown` neither is known.
+ * whole intervals; `takes a part` leaves less than all of it and less than its control; of `nothing shown` neither is known; that of
+ * `no control` was not measured.
  */
-export type LockStrength = 'holds' | 'takes a part' | 'nothing shown';
+export type LockStrength = 'holds' | 'takes a part' | 'nothing shown' | 'no control';
 
 /**
  * Why a lock is not proposed: it costs more utility than is allowed, moves probabilities further, takes longer, was not shown to do more
- * than its control, or a draw of it diverged.
+ * than its control, which was perhaps not measured, is a symmetry, which whoever knows of it undoes, or a draw of it diverged.
  */
-export type LockObjection = 'utility' | 'kl' | 'time' | 'nothing shown' | 'diverged';
+export type LockObjection = 'utility' | 'kl' | 'time' | 'nothing shown' | 'no control' | 'symmetry' | 'diverged';
 
 /** A lock method as it was measured, and whether it is for this model. */
 export interface LockCandidate {
@@ -75,6 +76,8 @@ export async function recommendLock(
     const seconds = await secondsOf(point);
     const objections: readonly (readonly [LockObjection, boolean])[] = [
       ['diverged', point.diverged !== undefined],
+      ['symmetry', point.class === 'symmetry'],
+      ['no control', strength === 'no control'],
       ['nothing shown', strength === 'nothing shown'],
       ['utility', mean(point.lost) > maxLost + 1e-9],
       ['kl', Math.max(0, ...point.kl) > maxKl],
@@ -119,7 +122,9 @@ function differencesOf(kind: ModelKind, other: ModelKind): string[] {
 export function strengthOf(point: FrontierPoint, points: readonly FrontierPoint[]): LockStrength {
   const { score, cost } = point;
   if (isHeld(score) && isHeld(cost)) return 'holds';
-  const least = Math.min(1, controlLeft(point, points)?.low ?? Number.NEGATIVE_INFINITY);
+  const control = controlLeft(point, points);
+  if (!control) return 'no control';
+  const least = Math.min(1, control.low ?? Number.NEGATIVE_INFINITY);
   const isBelow = (score?.high ?? Number.POSITIVE_INFINITY) < least;
   return isBelow && !score?.isLowerBound ? 'takes a part' : 'nothing shown';
 }

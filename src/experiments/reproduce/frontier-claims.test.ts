@@ -87,11 +87,22 @@ describe('what controls leave', () => {
     expect(beats(...locks, sham('a', left(0.6, 0.9), ['a', 'b'])).verdict).toBe('holds');
   });
 
-  it('of a method without training is the unlocked model, and of older results the one control there is', () => {
+  it('of a method without training is the unlocked model, and of results that do not say specdef’s', () => {
     const own = sham('a', left(0.6, 0.9), ['a']);
-    expect(beats(lock('free', left(0.95, 0.99)), own).verdict).toBe('holds');
-    expect(beats(lock('free', left(0.9, 1.1)), own).verdict).toBe('unmeasured');
-    expect(beats(lock('free', left(0.95, 0.99)), sham('a', left(0.6, 0.9))).verdict).toBe('fails');
+    expect(beats(lock('rebalance', left(0.95, 0.99)), own).verdict).toBe('holds');
+    expect(beats(lock('rebalance', left(0.9, 1.1)), own).verdict).toBe('unmeasured');
+    const older = sham('specdef', left(0.6, 0.9));
+    expect(beats(lock('specdef', left(0.95, 0.99)), older).verdict).toBe('fails');
+    expect(beats(lock('rebalance', left(0.95, 0.99)), older).verdict).toBe('holds');
+  });
+
+  it('is never that of another lock', () => {
+    const own = sham('a', left(0.1, 0.2), ['a']);
+    expect(beats(lock('erase', left(0.3, 0.6)), own)).toMatchObject({
+      verdict: 'unmeasured',
+      finding: expect.stringMatching(/its own control was not measured: erase: 0\.45/),
+    });
+    expect(beats(lock('erase', left(0.3, 0.6)), sham('specdef', left(0.1, 0.2))).verdict).toBe('unmeasured');
   });
 
   it('is not known where it was not measured, or diverged', () => {

@@ -65,7 +65,7 @@ function controlsBeatenOf(label: string, points: readonly FrontierPoint[], all: 
       ...(controls.length > 0 ? controls.map(words) : ['no control was measured']),
       ...worse.map(({ lock }) => `more: ${words(lock)}`),
       ...equal.map(({ lock }) => `not to be told from it: ${words(lock)}`),
-      ...unmeasured.map(({ lock }) => `without a control: ${words(lock)}`),
+      ...unmeasured.map(({ lock }) => `its own control was not measured: ${words(lock)}`),
     ].join('; '),
   };
 }

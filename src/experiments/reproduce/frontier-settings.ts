@@ -130,8 +130,8 @@ const resnet: ModelSettings = {
  * Ranks with which MRPC came back to 0.8 points in 800 steps (79.5 of 80.3 %, tried with one draw); with the prototype's 32 and 48 it stayed
  * 6 points below or more. Words that few pairs have become random codes: what reads the hidden layers finds nothing of other tasks then that
  * random weights do not have (with only those that no pair has it found a third of it). At twice the rate, 2e-4, or with 3e-4 and more steps
- * less came back. Altered copies of the pairs, with words in the place of rare ones that no pair has, are what brings all of it back: the
- * pairs alone show few of the codes (three draws lost 2.5 points without).
+ * less came back. Altered copies of the pairs, with words in the place of rare ones that no pair has, bring about half of what is lost back: the pairs
+ * alone show few of the codes (three draws lost 2.5 points without).
  */
 const ofMinilm = (steps: number, evaluateEvery: number) => {
   const course = { steps, evaluateEvery, schedule: 'cosine', learningRate: 1e-4, alter: { copies: 3 } };

@@ -190,7 +190,8 @@ function ratio(own: number | null | undefined, other: number | null | undefined)
   return own && other ? own / other : null;
 }
 
-function claimsOf([rate, slowdown]: readonly ResultScatter[]): Claim[] {
+/** What pairs of both scatters, rates and slowdowns, say of the forecasts. */
+export function claimsOf([rate, slowdown]: readonly ResultScatter[]): Claim[] {
   const panels = ({ pairs }: ResultScatter) => [...new Set(pairs.map(({ panel }) => panel))];
   const locked = (scatter: ResultScatter, panel: string, form: string) =>
     scatter.pairs.filter((pair) => pair.panel === panel && pair.form === form);
@@ -201,6 +202,7 @@ function claimsOf([rate, slowdown]: readonly ResultScatter[]): Claim[] {
     return { text, source, verdict, finding };
   };
   const needed = `of nine in ten`;
+  const right = 'or, of what the budget does not reach, foreseen to be so';
   return [
     ...panels(rate).map((panel) =>
       claim(
@@ -212,7 +214,7 @@ function claimsOf([rate, slowdown]: readonly ResultScatter[]): Claim[] {
     ),
     ...panels(slowdown).map((panel) =>
       claim(
-        `The slowdown (${panel}) is foreseen within a factor of ${slowdown.within} ${needed} locked models.`,
+        `The slowdown (${panel}) is foreseen ${needed} locked models: within a factor of ${slowdown.within}, ${right}.`,
         slowdown,
         panel,
         'locked',
@@ -234,12 +236,12 @@ function agreement(pairs: readonly ResultPair[], factor: number): { share: numbe
   );
   const near = both.filter((each) => each <= factor && each >= 1 / factor).length;
   const neither = pairs.filter(({ predicted, measured }) => predicted === null && measured === null).length;
-  const share = (near + neither) / pairs.length;
+  const share = (near + neither) / Math.max(1, pairs.length);
   const sorted = both.toSorted((a, b) => a - b);
   const at = (part: number) => sorted[Math.round(part * (sorted.length - 1))]?.toPrecision(2) ?? 'none';
   const left = pairs.length - both.length;
   const finding = [
-    `${near} of ${pairs.length} within the factor (${Math.round((100 * near) / Math.max(1, pairs.length))} %)`,
+    `${near + neither} of ${pairs.length} right (${Math.round(100 * share)} %): ${near} within the factor`,
     ...(neither > 0 ? [`${neither} foreseen and found beyond the budget`] : []),
     ...(left > neither ? [`${left - neither} beyond the budget on one side alone`] : []),
     `measured over predicted: median ${at(0.5)}, from ${at(0)} to ${at(1)}`,

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { SearchResult, Trial } from '../../attacks/index.js';
 import { toJson } from '../../evidence/index.js';
 import type { ArtifactStore } from '../../queue/index.js';
-import { InputError } from '../../registry/index.js';
+import { InputError, inWords } from '../../registry/index.js';
 import { lockedForm, searchForm, trialForm } from '../results.js';
 import type { LockedInfo } from '../run/index.js';
 
@@ -124,7 +124,7 @@ function parsed<T>(form: z.ZodType<T>, text: string, source: string): T {
   } catch {
     throw new InputError(`${source}: expected JSON`);
   }
-  const { success, data, error } = form.safeParse(value);
+  const { success, data, error } = form.safeParse(value, { error: inWords });
   if (success) return data;
   const [{ path, message }] = error.issues;
   throw new InputError(`${source}: ${path.join('.')}: ${message}`);

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { dataSources, dataSpec } from '../../data/index.js';
 import { canonicalJson, weightlockVersion } from '../../evidence/index.js';
 import { lockMethods } from '../../locks/index.js';
-import { InputError } from '../../registry/index.js';
+import { InputError, inWords } from '../../registry/index.js';
 import { tasks } from '../../tasks/index.js';
 
 /** Files that a job reads: a folder of the store by its digest, or a file in it. */
@@ -157,7 +157,7 @@ export function readJob(data: unknown): NamedJob {
 }
 
 function parseJob(value: unknown, source: string): SweepJob {
-  const parsed = sweepJob.safeParse(value);
+  const parsed = sweepJob.safeParse(value, { error: inWords });
   if (parsed.success) return parsed.data;
   const [{ path, message }] = parsed.error.issues;
   throw new InputError(`${source}: ${path.join('.')}: ${message}`);
