@@ -140,7 +140,14 @@ async function sweepLock(
   }
   const shared = {
     ...(adversary.length > 0 && { adversary }),
-    ...{ name: lock.name, from, methods: lock.method, options, seeds: lock.seeds, sham: lock.sham },
+    ...{
+      name: lock.name,
+      from,
+      methods: lock.method,
+      options,
+      seeds: lock.seeds,
+      sham: lock.sham ?? method.sham !== undefined,
+    },
     ...(config && { config }),
   };
   const isGiven = JSON.stringify(entry.data) !== JSON.stringify(modelData.parse({}));

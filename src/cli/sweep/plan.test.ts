@@ -9,7 +9,7 @@ it('the example is a plan', async () => {
   expect(models.map(({ name }) => name)).toEqual(['cnn']);
   expect(locks.map(({ method, seeds, sham }) => ({ method, seeds, sham }))).toEqual([
     { method: ['specdef'], seeds: [1, 2, 3], sham: true },
-    { method: ['specdef'], seeds: [1], sham: false },
+    { method: ['specdef'], seeds: [1], sham: undefined },
   ]);
   // What is left out has the defaults of `weightlock lock` and `weightlock attack`.
   expect(locks[1]).toMatchObject({ specdef: { alpha: 0.5, steps: 500, topK: expect.any(Number) } });

@@ -50,7 +50,10 @@ const plannedLock = withOptimizers(
       .array(z.string().min(1))
       .default([])
       .describe(`tasks that an attacker may be after, which ${methodsWithProxies('and')} need`),
-    sham: z.boolean().default(false).describe('make the sham lock as well, and attack it in the same way'),
+    sham: z
+      .boolean()
+      .optional()
+      .describe('make the sham lock as well, and attack it in the same way; default of each method that has one'),
     // By the registry's names, which the type of the options does not know.
     ...(optionsOf('method', lockMethods.entries(), { inFull: true }) as Record<never, z.ZodType>),
   }),

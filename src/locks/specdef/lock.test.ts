@@ -103,7 +103,7 @@ describe('specdef', () => {
     'refuses %s: the push is no part of the graph that it would ask for more than the gradient',
     (optimizer) => {
       expect(() => parseOptions(specDefOptions, { optimizer }, 'specdef')).toThrow(
-        /^specdef\.optimizer: .*"sgd"\|"adam"/,
+        /^specdef\.optimizer: expected one of sgd, adam, /,
       );
       expect(() => parseOptions(specDefOptions, { optimizer }, 'specdef')).toThrow(InputError);
     },
