@@ -2,10 +2,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { type ModelKind, measuredFrontier, recommendLock } from '../src/experiments/index.js';
-import { frontierTable } from '../src/report/index.js';
+import { frontierTable, tableToMarkdown } from '../src/report/index.js';
 
 const folder = join(import.meta.dirname, '../docs/results');
-const pages = readdirSync(folder).filter((name) => /^frontier.*\.md$/.test(name));
+const all = 'frontier-all.md';
+const pages = readdirSync(folder).filter((name) => /^frontier.*\.md$/.test(name) && name !== all);
 
 /** What the pages say is left of each lock, by the headings of the table. */
 const published = pages.flatMap((name) => {
@@ -25,6 +26,14 @@ it('is what the pages of the frontier say, of all models that have one', () => {
   expect(published.length).toBeGreaterThan(10);
   expect(known).toEqual(expect.arrayContaining(published));
   expect(known).toHaveLength(published.length);
+});
+
+it('is one table on a page of its own', () => {
+  const table = tableToMarkdown({
+    ...frontierTable({ title: '', name: '', points: measuredFrontier }),
+    title: undefined,
+  });
+  expect(readFileSync(join(folder, all), 'utf8')).toContain(table);
 });
 
 it('compares a network with batch norm with one that has it', async () => {
