@@ -136,15 +136,17 @@ export class AttackRunner {
         ...[task.data, perClass, retain, task.steps, task.batchSize, draws.map((each) => each.digest)],
       ]),
       of: async (seed) => {
-        const own = (await this.#load(paths[ofSeed(seed)], start.config)).model;
+        const source = (await this.#load(paths[ofSeed(seed)], start.config)).model;
+        const own = examples(seed);
         const kept = retain && (await this.#once(this.#data, JSON.stringify(retain), () => loadData(retain))).train;
         return {
-          released: { model: own, weights: own.weights, ...this.#engine(own) },
+          released: { model: source, weights: source.weights, ...this.#engine(source) },
           attacked: { model, ...engine },
-          own: examples(seed),
+          own,
           ...(kept && { retain: kept }),
           steps: task.steps,
-          batchSize: task.batchSize,
+          // Of few examples a trial's batches are smaller, and its steps compute less.
+          batchSize: Math.min(task.batchSize, own.size),
           signal: log.signal,
         };
       },
