@@ -76,26 +76,36 @@ export async function trainAtBestRate(search: RateSearch): Promise<BestRate> {
   const { forward, step } = stepFlops(on.model, search.examples, Math.min(batchSize, examples.size), task);
   const pass = forward / step;
   const ofStep = 1 + (weights ? pass : 0);
-  const isOne = search.learningRates.length === 1;
-  /** At the start, at what each rate came to, and at the end. */
-  const looks = isOne ? 2 : search.learningRates.length + 2;
   // One more pass is of what is trained towards.
-  const most = Math.floor((lookShare * steps * batchSize) / (pass * (weights ? looks + 1 : looks)));
-  const { train, judge } = heldOut(examples, seed, search.purpose, Math.max(batchSize, most));
-  const look = (judge.size / batchSize) * pass;
+  const [ofTarget, most] = [weights ? 1 : 0, mostJudged(examples)];
+  const planned = search.learningRates.map((_, index) => {
+    const count = search.learningRates.length - index;
+    /** At the start, at what each rate came to, and at the end. */
+    const looks = count === 1 ? 2 : count + 2;
+    const affordable = Math.floor((lookShare * steps * batchSize) / (pass * (looks + ofTarget)));
+    const judged = Math.min(most, Math.max(batchSize, affordable));
+    const look = (judged / batchSize) * pass;
+    /** Its own steps, where so much is looked at. */
+    const after = (seen: number) => Math.floor((steps - seen * look) / ofStep + rounding);
+    return { count, judged, look, looks, after };
+  });
+  // Fewer rates where there are no steps for all to be tried, and gone on with.
+  const { count, judged, look, looks, after } =
+    planned.find((each) => each.after(each.looks + ofTarget) >= 3 * each.count) ?? planned[planned.length - 1];
+  const { train, judge } = heldOut(examples, seed, search.purpose, judged);
   const original = weights && (await on.evaluator.original(weights, judge));
   // What is too much to keep is computed at each look again.
-  const again = original && 'weights' in original ? look : 0;
-  let cost = original && !again ? look : 0;
-  const affordable = Math.floor((steps - cost - looks * (look + again)) / ofStep + rounding);
-  if (affordable < 1) return { work: { ...noWork, steps: Math.ceil(cost - rounding), tried: cost } };
-  const { rates, tries, rest } = splitSteps(search.learningRates, affordable);
+  const again = original && 'weights' in original ? 1 : 0;
+  const own = after(looks * (1 + again) + (again ? 0 : ofTarget));
+  if (own < 1) return { work: noWork };
+  const { rates, tries, rest } = splitSteps(search.learningRates.slice(0, count), own);
   const optimizer: OptimizerSpec = {
     name: search.optimizer,
     options: optimizers.get(search.optimizer).search.options,
   };
+  let cost = again ? 0 : ofTarget * look;
   const lossOf = async (params: ParameterSet) => {
-    cost += look + again;
+    cost += (1 + again) * look;
     const { metrics } = await on.evaluator.evaluate(params, judge, original ? { original } : {});
     const found = metrics[original ? task.roles.divergence : task.roles.loss] ?? Number.NaN;
     return Number.isFinite(found) ? found : Number.POSITIVE_INFINITY;
@@ -142,10 +152,12 @@ interface Trained {
 /** Below any part of a step. */
 const rounding = 1e-9;
 
-/** A fifth of the examples apart, to judge by, no more than so many. */
-function heldOut(examples: Dataset, seed: number, purpose: string, most: number): { train: Dataset; judge: Dataset } {
-  const count = Math.min(mostHeldOut, most, Math.floor(examples.size / 5));
-  if (count === 0) return { train: examples, judge: examples };
+/** How many examples are held out at most: a fifth of them. */
+const mostJudged = ({ size }: Dataset) => Math.min(mostHeldOut, Math.floor(size / 5)) || size;
+
+/** So many examples apart, to judge by; all where there is none to spare. */
+function heldOut(examples: Dataset, seed: number, purpose: string, count: number): { train: Dataset; judge: Dataset } {
+  if (count >= examples.size) return { train: examples, judge: examples };
   const order = new RandomStream(seed, purpose).permutation(examples.size);
   const [judge, train] = [order.slice(0, count), order.slice(count)];
   return { train: subset(examples, train), judge: subset(examples, judge) };
