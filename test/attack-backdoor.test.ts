@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkAttack } from '../src/cli/attack-checks.js';
 import { modelData } from '../src/cli/card-data.js';
+import type { Dataset, LabelledDataset } from '../src/data/index.js';
 import { attackOptions } from '../src/experiments/index.js';
 import { runCommand } from './support/run-command.js';
 
@@ -50,7 +51,25 @@ describe("an attack on the model's own task", () => {
     expect(warnings.join(' ')).not.toContain('authorized');
   });
 
+  it('takes its classes for harmless examples too, whose labels are its own', async () => {
+    const given = { data: modelData.parse({}), benign: modelData.parse({ classes: [2, 0], limit: 60 }) };
+    const options = attackOptions.parse({});
+    const asked = { locked: join(root, 'model'), ...given, options, knowsLock: true };
+    const { plan, train, test } = await checkAttack(asked, () => {});
+    expect([plan.budgets[0].setting.data.classes, plan.budgets[0].setting.benign?.classes]).toEqual([
+      [0, 1, 2],
+      [2, 0],
+    ]);
+    const labels = (dataset: Dataset) => [...new Set((dataset as LabelledDataset).labels)].toSorted();
+    expect([labels(train), labels(test)]).toEqual([
+      [0, 2],
+      [0, 1, 2],
+    ]);
+    expect(plan.notes?.[0]).toMatch(/^Attacks train on harmless examples in the place of the task's: digits train/);
+  });
+
   it.each([
+    [['--benign.classes', '0,7'], 'expected examples of the classes "0", "1", "2", found "7"'],
     [['--data.trigger-target', '3'], 'data.triggerTarget: expected one of the classes "0", "1", "2", or its position'],
     [['--data.trigger', 'quick', '--data.trigger-target', '1'], 'data.trigger: expected none, as digits has images'],
     [['--data.trigger-share', '0.5'], 'data.triggerShare: expected data.triggerTarget beside it'],

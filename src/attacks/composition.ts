@@ -8,10 +8,10 @@ export interface Composition extends Required<Pick<AttackTask, 'transforms' | 't
   /** Optimizer and schedule with their options. */
   readonly optimizer: AttackTask['optimizer'];
   /**
-   * The unauthorized task, and how many labelled examples of each class the attacker has, without a number all; examples like those
+   * The unauthorized task, the harmless examples that are trained on in its place, if any, and how many labelled examples of each class the attacker has, without a number all; examples like those
    * of the authorized task, where the attacker has some. Not in old results.
    */
-  readonly data?: Pick<AttackTask, 'perClass' | 'retain'> & { readonly spec: AttackTask['data'] };
+  readonly data?: Pick<AttackTask, 'benign' | 'perClass' | 'retain'> & { readonly spec: AttackTask['data'] };
 }
 
 /** What a row says of its attack. */

@@ -1,7 +1,8 @@
-import { add, ancestors, div, gradients, mul, reduceMean, sub, type Tensor } from '../graph/index.js';
+import type { Dataset } from '../data/index.js';
+import { add, ancestors, div, flops, gradients, mul, reduceMean, sub, type Tensor } from '../graph/index.js';
 import type { ForwardPass, ModelSpec } from '../models/index.js';
 import { type ArraySpecs, batchInput, feedsOf } from '../nn/index.js';
-import { createOptimizer, createSchedule, type ParameterSet, runSteps } from '../training/index.js';
+import { createOptimizer, createSchedule, type ParameterSet, runSteps, stepFlops } from '../training/index.js';
 import { inputBatches } from './input-batches.js';
 import type { BenchRun } from './train-weights.js';
 
@@ -10,7 +11,10 @@ const GIVEN = 'block_output';
 
 /** A fit of one block of a model to what it gave with other weights. */
 export interface BlockFit
-  extends Pick<BenchRun, 'on' | 'dataset' | 'optimizer' | 'learningRate' | 'steps' | 'batchSize' | 'seed' | 'signal'> {
+  extends Pick<
+    BenchRun,
+    'on' | 'dataset' | 'optimizer' | 'learningRate' | 'steps' | 'first' | 'batchSize' | 'seed' | 'signal'
+  > {
   /** All weights as they are: what comes before the block, and what the block gives. */
   readonly original: ParameterSet;
   /** Those that the fit begins with, changed in place: the block's parameters alone. */
@@ -26,7 +30,7 @@ export interface BlockFit
  * @throws InterruptedError after the signal.
  */
 export async function distilBlock(fit: BlockFit): Promise<number | undefined> {
-  const { on, original, block, steps, optimizer, learningRate, signal } = fit;
+  const { on, original, block, steps, first = 0, optimizer, learningRate, signal } = fit;
   const { model, programs } = on;
   const batches = inputBatches(model, fit.dataset, fit);
   const names = [...block.keys()];
@@ -39,7 +43,7 @@ export async function distilBlock(fit: BlockFit): Promise<number | undefined> {
     params: block,
     shapes: new Map(one.scope.state.map(({ name, shape }) => [name, shape])),
     compute: async (_, step) => {
-      const { specs, batch } = batches.at(step);
+      const { specs, batch } = batches.at(first + step);
       const key = JSON.stringify([model.digest, specs, names]);
       const teacher = await programs.get(`block ${key}`, () => ({ given: requireOutput(model, specs, names).output }));
       const found = await teacher.run(feedsOf(batch, original));
@@ -68,6 +72,18 @@ export async function distilBlock(fit: BlockFit): Promise<number | undefined> {
   if (diverged) return Number.POSITIVE_INFINITY;
   const last = losses.slice(-Math.max(1, Math.floor(steps / 4)));
   return last.reduce((sum, loss) => sum + loss, 0) / last.length;
+}
+
+/**
+ * What a step of a fit costs in steps of training the model: what the block gave, and the fit to it. None where the block gives nothing
+ * that the model names as a hidden layer.
+ */
+export function blockFitCost(model: ModelSpec, dataset: Dataset, names: readonly string[]): number | undefined {
+  const { smallest } = inputBatches(model, dataset, { batchSize: 1, seed: 1 });
+  const given = outputOf(model.build(smallest), names);
+  if (!given) return undefined;
+  const fit = fitGraph(model, smallest, names);
+  return (flops([given]) + flops(Object.values(fit))) / stepFlops(model, dataset, 1).step;
 }
 
 /**

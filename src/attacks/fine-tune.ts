@@ -227,12 +227,12 @@ export async function fineTune({
   let evaluations = before.evaluations;
   /** Undefined where examples have no length. */
   const worked: { tokens?: number } = before.tokens === undefined ? {} : { tokens: before.tokens };
-  const counted = new FlopsToSteps(programs, before);
   const average = averaging && new WeightAverage(params, averaging, most);
   /** The weights that an attacker would use. */
   const used = average?.values ?? params;
-  const evaluate = () => counted.aside(() => evaluator.evaluate(used, test));
   const part = partRun(objective, params, plain, { make: trainable, seed });
+  const counted = new FlopsToSteps(programs, before, part.flops);
+  const evaluate = () => counted.aside(() => evaluator.evaluate(used, test));
   // Names of the whole model may be given factors, whichever of them are trained.
   const made = createOptimizer(optimizer, new Map([...objective.shapes, ...part.shapes]));
   /** Its own steps; a step elsewhere is counted from the released weights. */
@@ -305,7 +305,7 @@ export async function fineTune({
     cost,
     evaluations,
     ...worked,
-    ...((!isNoWork(before) || before.notes) && { before }),
+    ...((!isNoWork(before) || before.spent.flops > 0 || before.notes) && { before }),
     spent: sumOfSpent([before.spent, { steps: taken, samples, flops: counted.own }]),
     ...(cost !== undefined && { costFlops: counted.until(cost) }),
     ...(judge && bestParams && { utility: await judge(bestParams) }),
@@ -325,12 +325,14 @@ class FlopsToSteps {
   readonly #noted: Map<number, number>;
   #aside = 0;
 
+  /** @param making - Operations that what is trained was made with. */
   constructor(
     readonly programs: Pick<ProgramCache, 'flops'>,
     readonly before: Work,
+    making: number,
   ) {
-    this.#start = programs.flops;
-    this.#noted = new Map([[before.steps, before.spent.flops]]);
+    this.#start = programs.flops - making;
+    this.#noted = new Map([[before.steps, before.spent.flops + making]]);
   }
 
   /** So many of its own steps so far. */

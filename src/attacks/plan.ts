@@ -35,7 +35,7 @@ export interface SpaceSearch extends Pick<SearchMethod, 'name' | 'trials'> {
 /** What all attacks of one run share: the unauthorized task and the budget, the same for every starting point. */
 export interface AttackSetting
   extends Pick<AttackTask, 'data' | 'perClass' | 'steps' | 'batchSize' | 'metric' | 'target' | 'continueAfterTarget'>,
-    Pick<AttackTask, 'retain' | 'authorized'>,
+    Pick<AttackTask, 'benign' | 'retain' | 'authorized'>,
     Pick<AttackTask, 'giveUpBelow' | 'evaluationSpacing' | 'evaluateEvery'> {
   /** Optimizers to search. */
   readonly optimizers: readonly AttackOptimizer[];
@@ -380,8 +380,9 @@ function tooLong(
 
 /** The composition of a task, for its row. */
 export function compositionOf(task: Omit<AttackTask, 'id'>): Composition {
-  const { transforms: steps = [], trained = { name: 'all' }, optimizer, data, perClass, retain } = task;
-  return { transforms: steps, trained, optimizer, data: { spec: data, perClass, ...(retain && { retain }) } };
+  const { transforms: steps = [], trained = { name: 'all' }, optimizer, data, benign, perClass, retain } = task;
+  const others = { ...(benign && { benign }), ...(retain && { retain }) };
+  return { transforms: steps, trained, optimizer, data: { spec: data, perClass, ...others } };
 }
 
 /** Options of what an attack trains; undefined where nobody says anything of them. */

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { type DataSpec, type Dataset, loadData } from '../data/index.js';
+import { type DataParts, type DataSpec, labelledAs, loadData } from '../data/index.js';
 import { type EngineOptions, ProgramCache, programMemory } from '../engine/index.js';
 import { weightlockVersion } from '../formats/index.js';
 import {
@@ -43,6 +43,11 @@ export interface AttackTask {
   readonly optimizer: FineTuneOptimizer;
   /** Unauthorized task. */
   readonly data: DataSpec;
+  /**
+   * Harmless examples that are trained on in the place of the task's, in the classes of the task or in none; the score is measured on the
+   * task all the same. Default the task's own.
+   */
+  readonly benign?: DataSpec;
   /** Labelled examples of each class that the attacker has; default all training examples. */
   readonly perClass?: number;
   /** Examples like those of the authorized task, for transforms that train on such; default the attacker has none. */
@@ -77,7 +82,7 @@ interface LoadedModel {
 
 /** Runs attack tasks in this process and keeps what they share: data, models, transformed weights, compiled programs. */
 export class AttackRunner {
-  readonly #data = new Map<string, Promise<{ train: Dataset; test: Dataset }>>();
+  readonly #data = new Map<string, Promise<DataParts>>();
   /** Authorized scores of released models. */
   readonly #utilities = new Map<string, Promise<number>>();
   readonly #models = new Map<string, Promise<LoadedModel>>();
@@ -101,8 +106,10 @@ export class AttackRunner {
    * @param log - Trials that were done before, and who hears of the others.
    */
   async run(task: AttackTask, log: TrialLog = {}): Promise<SearchResult> {
-    const { start, transforms = [], trained = { name: 'all' }, optimizer, perClass, budget, retain } = task;
-    const { train, test } = await this.#once(this.#data, JSON.stringify(task.data), () => loadData(task.data));
+    const { start, transforms = [], trained = { name: 'all' }, optimizer, perClass, budget, retain, benign } = task;
+    const parts = await this.#loadData(task.data);
+    const { test } = parts;
+    const train = benign ? labelledAs((await this.#loadData(benign)).train, parts.train.classes) : parts.train;
     const path = start.kind === 'model' ? start.path : start.like;
     const paths = [path, ...((start.kind === 'model' && start.draws) || [])];
     const draws = await Promise.all(paths.map((one) => this.#load(one, start.config, start.head)));
@@ -134,17 +141,20 @@ export class AttackRunner {
       key: JSON.stringify([
         ...[weightlockVersion(), device, threads, optimize],
         ...[task.data, perClass, retain, task.steps, task.batchSize, draws.map((each) => each.digest)],
+        ...(benign ? [benign] : []),
       ]),
       of: async (seed) => {
-        const own = (await this.#load(paths[ofSeed(seed)], start.config)).model;
-        const kept = retain && (await this.#once(this.#data, JSON.stringify(retain), () => loadData(retain))).train;
+        const source = (await this.#load(paths[ofSeed(seed)], start.config)).model;
+        const own = examples(seed);
+        const kept = retain && (await this.#loadData(retain)).train;
         return {
-          released: { model: own, weights: own.weights, ...this.#engine(own) },
+          released: { model: source, weights: source.weights, ...this.#engine(source) },
           attacked: { model, ...engine },
-          own: examples(seed),
+          own,
           ...(kept && { retain: kept }),
           steps: task.steps,
-          batchSize: task.batchSize,
+          // Of few examples a trial's batches are smaller, and its steps compute less.
+          batchSize: Math.min(task.batchSize, own.size),
           signal: log.signal,
         };
       },
@@ -159,11 +169,7 @@ export class AttackRunner {
       const drawn = draws[ofSeed(seed)];
       return this.#transformed.get({ ...shared, key: drawn.digest, weights: drawn.model.weights }, steps, seed);
     };
-    const judged =
-      task.authorized && start.kind === 'model'
-        ? (await this.#once(this.#data, JSON.stringify(task.authorized), () => loadData(task.authorized as DataSpec)))
-            .test
-        : undefined;
+    const judged = task.authorized && start.kind === 'model' ? (await this.#loadData(task.authorized)).test : undefined;
     const judge =
       judged &&
       (async (seed: number, point?: SearchPoint) => {
@@ -220,6 +226,10 @@ export class AttackRunner {
       await evaluator.release();
     }
     this.#engines.clear();
+  }
+
+  #loadData(spec: DataSpec): Promise<DataParts> {
+    return this.#once(this.#data, JSON.stringify(spec), () => loadData(spec));
   }
 
   #load(path: string, config: Start['config'], head?: HeadNeed): Promise<LoadedModel> {

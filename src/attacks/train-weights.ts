@@ -30,9 +30,13 @@ export interface BenchRun {
   readonly loss?: LossWeights;
   /** What the divergence is from. */
   readonly reference?: Reference;
+  /** What a forward pass of the reference costs in steps; default a third. */
+  readonly referenceCost?: number;
   readonly optimizer: OptimizerSpec;
   readonly learningRate: number;
   readonly steps: number;
+  /** Steps that were taken before, whose batches were others; default none. */
+  readonly first?: number;
   readonly batchSize: number;
   readonly seed: number;
   readonly signal?: AbortSignal;
@@ -46,7 +50,7 @@ export interface BenchRun {
  * @throws InterruptedError after the signal.
  */
 export async function trainWeights(run: BenchRun): Promise<{ readonly work: Work; readonly converged: boolean }> {
-  const { on, params, only, dataset, steps, optimizer, seed, reference, loss } = run;
+  const { on, params, only, dataset, steps, optimizer, seed, reference, loss, first = 0 } = run;
   const { model, programs } = on;
   const { batchSize, task } = run;
   const objective = await createObjective({ model, task, dataset, batchSize, seed, loss, reference, programs });
@@ -56,7 +60,7 @@ export async function trainWeights(run: BenchRun): Promise<{ readonly work: Work
   let converged = true;
   let taken = 0;
   // An original that is computed anew is one more forward pass a step.
-  const beside = reference && 'weights' in reference ? forwardCost : 0;
+  const beside = reference && 'weights' in reference ? (run.referenceCost ?? forwardCost) : 0;
   const count = (spent: number, more: number | undefined) => {
     taken++;
     evaluations += spent + beside;
@@ -66,7 +70,7 @@ export async function trainWeights(run: BenchRun): Promise<{ readonly work: Work
     params: part?.params ?? params,
     shapes: part?.shapes ?? objective.shapes,
     compute: async (_, step, question) => {
-      const found = await objective.compute(params, step, question);
+      const found = await objective.compute(params, first + step, question);
       return part ? { ...found, gradients: part.gradients(found.gradients), oracle: undefined } : found;
     },
     optimizer: createOptimizer(optimizer, objective.shapes),

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
+import type { FlopTally } from '../engine/index.js';
 import type { ModelSpec, StateDict } from '../models/index.js';
 import { InputError, parseOptions } from '../registry/index.js';
 import type { Bench, KeyedBench } from './bench.js';
@@ -75,6 +76,7 @@ export class TransformedWeights {
       prepared = await this.#once(key, transform.works === true, async () => {
         const bench = transform.works ? await from.bench?.of(seed) : undefined;
         let { work } = before;
+        const tally: FlopTally = { flops: 0 };
         const counted = flopsOf(bench);
         const weights = await transform.apply(
           {
@@ -87,13 +89,14 @@ export class TransformedWeights {
               if (bench) return bench;
               throw new InputError(`${transform.name}: expected an attack with examples to work with, found none`);
             },
+            tally,
             charge: (more) => {
               work = addWork(work, more);
             },
           },
           options,
         );
-        const flops = flopsOf(bench) - counted;
+        const flops = flopsOf(bench) - counted + tally.flops;
         // Then the attack is another one under its name.
         const isSilent = work.notes?.length === before.work.notes?.length;
         const isIdle = isSilent && hasSameValues(before.weights, weights);

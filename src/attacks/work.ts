@@ -6,9 +6,9 @@ import { type Spent, sumOfSpent } from './spent.js';
  * trial costs.
  */
 export interface Work {
-  /** Optimizer steps that the weights have behind them. */
+  /** Steps of the trial that it takes, of its own and of all that was tried, with what else it computed. */
   readonly steps: number;
-  /** What these steps and all forward passes cost in evaluations of the gradient of one batch of the trial. */
+  /** What the steps that the weights have behind them, and forward passes for these, cost in evaluations of the gradient of one batch of the trial. */
   readonly evaluations: number;
   /** The same of what was tried beside and not kept, such as other learning rates. */
   readonly tried: number;

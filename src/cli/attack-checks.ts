@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { AttackTargets } from '../attacks/index.js';
-import { type Dataset, isPoisoned, withoutTrigger } from '../data/index.js';
+import { type Dataset, isPoisoned, labelledAs, withoutTrigger } from '../data/index.js';
 import { canonicalJson, digestOfModel } from '../evidence/index.js';
 import {
   type AttackOptions,
@@ -49,6 +49,8 @@ export interface GivenAttack {
   readonly planned?: KnownLock;
   /** The unauthorized task. */
   readonly data: GivenData;
+  /** Harmless examples that are trained on in the place of the task's. */
+  readonly benign?: GivenData;
   /** Examples like those of the authorized task. */
   readonly retain?: GivenData;
   /** Examples of the authorized task that what is left of it is measured on; default those of `retain`, of a back door those without it. */
@@ -73,7 +75,7 @@ export interface CheckedAttack {
   readonly models: Readonly<Record<'locked', Model> & Partial<Record<'unlocked' | 'sham', Model>>>;
   /** What the directory of the locked model says. */
   readonly card: ModelCard;
-  /** Examples of the unauthorized task. */
+  /** Examples that attacks train on: of the unauthorized task, or harmless ones in their place. */
   readonly train: Dataset;
   /** Those that the score is measured on. */
   readonly test: Dataset;
@@ -99,6 +101,7 @@ export async function checkAttack(
     config,
     planned,
     data: given,
+    benign: harmless,
     retain: like,
     authorized: judged,
     ...asked
@@ -107,10 +110,13 @@ export async function checkAttack(
 ): Promise<CheckedAttack> {
   const { options, isGiven } = asked;
   const released = await loadModel(path, { config });
-  // A back door and flipped labels are those of the task that the model does.
-  const isOwn = isPoisoned(given);
+  // A back door and flipped labels are those of the task that the model does; who trains on harmless examples wants that it does it again.
+  const isOwn = isPoisoned(given) || harmless !== undefined;
   const { data, card, problems } = await dataForModel(path, released, given, { authorized: isOwn });
-  const { train, test } = await loadTask(data, note);
+  const own = await loadTask(data, note);
+  const benign = harmless && (await dataForModel(path, released, harmless)).data;
+  const train = benign ? labelledAs((await loadTask(benign, note)).train, own.train.classes) : own.train;
+  const { test } = own;
   const task = attackTask(asked.task, released, train);
   const head = task.head === released.head.kind ? undefined : task.headFor(train);
   const withHead = async (one: string | undefined) =>
@@ -135,7 +141,7 @@ export async function checkAttack(
     taskOf(released).requireFit(released, (await loadTask(authorized, note)).test);
   }
   const inputs: Record<string, string> = { ...(await dataInputs(data)), ...taskInput(data) };
-  const others = { retain, ...(authorized !== retain && { authorized }) };
+  const others = { benign, retain, ...(authorized !== retain && { authorized }) };
   for (const [name, spec] of Object.entries(others)) {
     if (!spec) continue;
     const found = { ...(await dataInputs(spec)), ...taskInput(spec) };
@@ -145,10 +151,13 @@ export async function checkAttack(
   const known = asked.knowsLock && options.adaptive ? (planned ?? ofCard.known) : undefined;
   const learned = known && optionsOfKnown(known, options, isGiven);
   if (learned && Object.keys(learned).length > 0) inputs['lock as known'] = canonicalJson(learned);
-  const said = known && whatIsKnown(known);
+  const said = [
+    ...(benign ? [`Attacks train on harmless examples in the place of the task's: ${train.name}.`] : []),
+    ...[known && whatIsKnown(known)].flatMap((text) => text ?? []),
+  ];
   const plan = {
-    ...attackPlan(data, options, learned, { retain, authorized }),
-    ...(said !== undefined && { notes: [said] }),
+    ...attackPlan(data, options, learned, { benign, retain, authorized }),
+    ...(said.length > 0 && { notes: said }),
   };
   return {
     targets: {

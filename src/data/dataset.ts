@@ -1,5 +1,5 @@
 import { RandomStream } from '../linalg/index.js';
-import { InputError } from '../registry/index.js';
+import { InputError, quote } from '../registry/index.js';
 import { type Examples, FloatExamples } from './examples.js';
 import type { Preprocessing } from './preprocessing.js';
 
@@ -134,6 +134,24 @@ export function selectClasses<T extends Selection & Labelled>(
     labels: selected.labels.map((label) => classes.indexOf(label)),
     classes: classes.map((label) => dataset.classes[label]),
   };
+}
+
+/**
+ * The same examples, labelled by the place that the names of their classes have among others. Examples without classes stay.
+ *
+ * @throws InputError for a class that is not among them.
+ */
+export function labelledAs<T extends Selection & Labelled>(dataset: T, classes: readonly string[]): T {
+  if (dataset.classes.length === 0) return dataset;
+  const places = dataset.classes.map((name) => classes.indexOf(name));
+  const missing = places.indexOf(-1);
+  if (missing >= 0) {
+    const known = classes.slice(0, 10).map(quote).join(', ');
+    throw new InputError(
+      `${dataset.name}: expected examples of the classes ${known}${classes.length > 10 ? ', ...' : ''}, found ${quote(dataset.classes[missing])}`,
+    );
+  }
+  return { ...dataset, labels: dataset.labels.map((label) => places[label]), classes };
 }
 
 /** Draws the same number of examples of each class (all where a class has fewer). */

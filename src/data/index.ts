@@ -22,6 +22,7 @@ export {
   floatDataset,
   type Labelled,
   type LabelledDataset,
+  labelledAs,
   type Selection,
   selectAll,
   selectClasses,

@@ -1,4 +1,5 @@
 import { InputError } from '../registry/index.js';
+import { qrFlops, svdFlops } from './flops.js';
 import { JacobiSvd } from './jacobi.js';
 import { requireShape } from './matrix.js';
 import { multiplyLeft, multiplyRight } from './products.js';
@@ -109,6 +110,7 @@ export class TopSingularSubspace {
   readonly #triplets: TopSingularTriplets;
   #warm = false;
   #converged = false;
+  #flops = 0;
 
   /** @throws InputError when a size is no positive integer, or oversample is none from 0. */
   constructor({ rows, columns, k, oversample = 4, seed, name }: SubspaceOptions) {
@@ -156,6 +158,11 @@ export class TopSingularSubspace {
     return this.#converged;
   }
 
+  /** Floating-point operations of all its products and decompositions so far, as {@link qrFlops} and {@link svdFlops} count. */
+  get flops(): number {
+    return this.#flops;
+  }
+
   /**
    * One warm iteration, or as many as a cold start needs.
    *
@@ -184,8 +191,15 @@ export class TopSingularSubspace {
     return this.#triplets;
   }
 
-  /** The products of an update, each to be done before the next is asked for. */
+  /** The products of an update, each to be done before the next is asked for; they are counted. */
   *#course(options: UpdateOptions): Generator<BlockProduct, void, void> {
+    for (const product of this.#products(options)) {
+      this.#flops += 2 * this.#rows * this.#columns * this.width;
+      yield product;
+    }
+  }
+
+  *#products(options: UpdateOptions): Generator<BlockProduct, void, void> {
     const { iterations, tolerance = this.#warm ? undefined : 1e-4, maxIterations = 400 } = options;
     const { floor = 0, deflate = false } = options;
     // A block as wide as the matrix spans everything: one iteration is exact.
@@ -214,6 +228,7 @@ export class TopSingularSubspace {
    */
   orthonormalize(y: Float32Array | Float64Array): Float64Array {
     thinQr(y, this.#rows, this.width, this.#q, this.#triangle, this.#work);
+    this.#flops += qrFlops(this.#rows, this.width);
     return this.#q;
   }
 
@@ -234,6 +249,8 @@ export class TopSingularSubspace {
     this.#jacobi.decompose(this.#triangle, this.#ritzValues, this.#smallLeft, this.#smallRight);
     multiplySmall(this.#q, this.#rows, width, this.#smallRight, k, this.#left);
     multiplySmall(this.#z, this.#columns, width, this.#smallLeft, width, this.basis);
+    this.#flops += qrFlops(this.#columns, width) + svdFlops(width, width);
+    this.#flops += 2 * width * (k * this.#rows + width * this.#columns);
     const { sigma, u, v } = this.#triplets;
     sigma.set(this.#ritzValues.subarray(0, k));
     u.set(this.#left);

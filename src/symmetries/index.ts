@@ -18,6 +18,7 @@ export {
   type Place,
   type Slot,
   scaleUnit,
+  sizeOfUnit,
   type Unit,
   weightsOfUnit,
 } from './moves.js';

@@ -90,6 +90,11 @@ export function balanceUnit(weights: MutableWeights, unit: Unit): void {
   if (factor !== 1) scaleUnit(weights, unit, factor);
 }
 
+/** How many numbers a unit multiplies and divides, variances apart. */
+export function sizeOfUnit(weights: MutableWeights, { times, over }: Unit): number {
+  return valuesAt(weights, [...times, ...over]).length;
+}
+
 /** How long both sides of a unit are; 0 of a side that has no weights. */
 export function lengthsOfUnit(weights: MutableWeights, { times, over }: Unit): { times: number; over: number } {
   return { times: lengthOf(valuesAt(weights, times)), over: lengthOf(valuesAt(weights, over)) };

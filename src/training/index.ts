@@ -48,6 +48,7 @@ export {
   schedules,
   stepSchedule,
 } from './schedules.js';
+export { type StepFlops, stepFlops } from './step-flops.js';
 export { TopOutputs } from './top-outputs.js';
 export { type UtilityByType, utilityByType } from './utility.js';
 export { WeightsKeeper } from './weights-keeper.js';

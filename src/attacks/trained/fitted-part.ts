@@ -29,20 +29,24 @@ export const noPoint = undefined;
 /**
  * What a regression is fitted to, by data set and seed, computed once for each weights.
  *
- * @param given - The weights of a seed, and what computes the features with them.
+ * @param given - The weights of a seed, the floating-point operations that they took, and what computes the features with them.
  * @param most - See {@link featuresOf}.
  */
 export function featuresBySeed(
-  given: (seed: number) => Promise<{ readonly weights: StateDict; readonly evaluator: Evaluator }>,
+  given: (seed: number) => Promise<{
+    readonly weights: StateDict;
+    readonly evaluator: Evaluator;
+    readonly flops?: number;
+  }>,
   most: number,
 ): (dataset: Dataset, seed: number) => Promise<Features> {
   const known = new Map<StateDict, Map<Dataset, Promise<Features>>>();
   return async (dataset, seed) => {
-    const { weights, evaluator } = await given(seed);
+    const { weights, evaluator, flops = 0 } = await given(seed);
     const own = known.get(weights) ?? new Map<Dataset, Promise<Features>>();
     known.set(weights, own);
     const found =
-      own.get(dataset) ?? counted(evaluator, () => viewsOf(evaluator, parameterSet(weights), dataset, most));
+      own.get(dataset) ?? counted(evaluator, flops, () => viewsOf(evaluator, parameterSet(weights), dataset, most));
     own.set(dataset, found);
     return found;
   };
@@ -86,9 +90,13 @@ function compared(a: Float32Array, b: Float32Array, size: number): Float32Array 
   return result;
 }
 
-/** What the features took, once for all that share them. */
-async function counted(evaluator: Evaluator, compute: () => Promise<Float32Array[]>): Promise<Features> {
+/** What the features took, and their weights, once for all that share them. */
+async function counted(
+  evaluator: Evaluator,
+  ofWeights: number,
+  compute: () => Promise<Float32Array[]>,
+): Promise<Features> {
   const before = evaluator.flops;
   const views = await compute();
-  return { views, flops: evaluator.flops - before };
+  return { views, flops: ofWeights + evaluator.flops - before };
 }

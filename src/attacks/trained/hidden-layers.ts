@@ -50,7 +50,7 @@ export const hiddenLayers: TrainedPart<Record<string, never>> = {
       // A regression takes no steps that these could be charged to: they would be free.
       if (!isNoWork(work))
         throw new InputError('hidden-layers: expected no transform before it that trains, found one');
-      return { weights, evaluator: inside };
+      return { weights, evaluator: inside, flops: work.spent.flops };
     };
     const features = featuresBySeed(given, most);
     const utility =

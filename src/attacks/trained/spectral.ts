@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { topSingularTriplets } from '../../linalg/index.js';
+import type { FlopTally } from '../../engine/index.js';
 import { type StateDict, weightMatrices } from '../../models/index.js';
+import { countedTriplets } from '../closed-forms.js';
 import {
   noneRaised,
   type RaisedValues,
@@ -49,11 +50,12 @@ export function betweenLayers(
       [...weights].map(([name, data]) => [name, { shape: [...(shapes.get(name) ?? [data.length])], data }]),
     );
     const around = new Map<string, Around>();
+    const tally: FlopTally = { flops: 0 };
     for (const { name, rows, columns } of weightMatrices(state)) {
       const data = weights.get(name);
       const count = Math.min(countOf(name) + 1, rows, columns);
       if (!data || count < 2) continue;
-      const { sigma, u, v } = topSingularTriplets(data, { rows, columns, k: count, seed: 1, name });
+      const { sigma, u, v } = countedTriplets(data, { rows, columns, k: count, seed: 1, name }, tally);
       const less = factors([...sigma]).map((factor) => 1 - factor);
       // The last of them is only what the others are compared with.
       const first = (vectors: ArrayLike<number>, length: number) =>
@@ -71,6 +73,7 @@ export function betweenLayers(
     return {
       params,
       shapes,
+      flops: tally.flops,
       gradients: (ofModel) =>
         new Map(
           [...ofModel].map(([name, gradient]) => {

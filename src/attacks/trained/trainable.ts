@@ -14,6 +14,8 @@ export interface Trainable {
   readonly params: ParameterSet;
   /** Their shapes. */
   readonly shapes: ParameterShapes;
+  /** Floating-point operations that it took to make it of the weights; default none. */
+  readonly flops?: number;
   /** Their gradients from those of the model's weights. */
   gradients(ofModel: ParameterSet): ParameterSet;
   /** Writes into the model's weights what follows from the trained values; default nothing, where they are weights. */
@@ -27,6 +29,8 @@ export type MakeTrainable = (weights: ParameterSet, shapes: ParameterShapes, see
 export interface PartRun {
   readonly params: ParameterSet;
   readonly shapes: ParameterShapes;
+  /** Floating-point operations that it took to make them of the weights. */
+  readonly flops: number;
   compute(params: ParameterSet, step: number, question?: StepQuestion): Promise<StepResult>;
   /** Brings the model's weights up to date after an update of the trained values. */
   write(): void;
@@ -48,7 +52,7 @@ export function partRun(
   const { shapes } = objective;
   if (!make) {
     const compute: PartRun['compute'] = (...asked) => objective.compute(...asked);
-    return { params: weights, shapes, compute, write: () => undefined };
+    return { params: weights, shapes, flops: 0, compute, write: () => undefined };
   }
   if (optimizer.needs) {
     throw new InputError(
@@ -59,6 +63,7 @@ export function partRun(
   return {
     params: part.params,
     shapes: part.shapes,
+    flops: part.flops ?? 0,
     compute: async (_, step) => {
       if (optimizer.prepare) part.write?.();
       const { loss, gradients, tokens } = await objective.compute(weights, step);

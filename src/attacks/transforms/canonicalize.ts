@@ -1,10 +1,10 @@
 import { z } from 'zod';
+import type { FlopTally } from '../../engine/index.js';
 import { cloneWeights, type ModelSpec, type StateDict, type Weight } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
 import {
   type AttentionStructure,
   type BatchNormStructure,
-  balanced,
   balanceUnit,
   balancing,
   hasStructure,
@@ -16,12 +16,14 @@ import {
   type MutableWeights,
   type NormStructure,
   scaleUnit,
+  sizeOfUnit,
   structureOf,
   type Unit,
   unitsOf,
   valuesOf,
   weightsOfUnit,
 } from '../../symmetries/index.js';
+import { addFlops, countedBalanced, uncounted } from '../closed-forms.js';
 import { alikeUnits, balanceLinearPair, isLinearPair, mergeUnits } from './canonical/units.js';
 import type { Transform } from './transform.js';
 
@@ -69,30 +71,37 @@ export function canonicalizeWeights(
   model: ModelSpec,
   weights: StateDict,
   options: z.output<typeof canonicalizeOptions>,
+  tally: FlopTally = uncounted(),
 ): Map<string, Weight> {
   const { heads, norms, gates, rectified, tolerance } = options;
   const structure = structureOf(model, weights);
-  const { alike, linear, homogeneous } = pairsOf(model, weights, options);
+  const { alike, linear, homogeneous } = pairsOf(model, weights, options, tally);
   if (!hasStructure(structure) && alike.length + linear.length + homogeneous.length === 0) {
     throw new InputError(`canonicalize: expected a network with ${wanted}, found none`);
   }
   const changed = cloneWeights(weights);
-  for (const pair of linear) balanceLinearPair(changed, pair);
-  for (const pair of alike) mergeUnits(changed, pair, tolerance);
+  for (const pair of linear) balanceLinearPair(changed, pair, tally);
+  for (const pair of alike) mergeUnits(changed, pair, tolerance, tally);
   // Norms first: what heads and units are balanced by is then what they read in all.
   if (norms) {
-    for (const norm of structure.norms) foldNorm(changed, norm, structure.gainOffset);
-    for (const norm of structure.batchNorms) foldGain(changed, norm);
-    for (const norm of structure.batchNorms) foldScale(changed, norm);
+    for (const norm of structure.norms) foldNorm(changed, norm, structure.gainOffset, tally);
+    for (const norm of structure.batchNorms) foldGain(changed, norm, tally);
+    for (const norm of structure.batchNorms) foldScale(changed, norm, tally);
   }
-  if (heads) for (const attention of structure.attentions) balanceHeads(changed, attention);
+  if (heads) for (const attention of structure.attentions) balanceHeads(changed, attention, tally);
   const joints = jointsOf(model, weights);
   const between = (...kinds: readonly JointKind[]) =>
     joints.filter(({ kind }) => kinds.includes(kind)).flatMap((joint) => unitsOf(joint));
-  if (heads) for (const unit of between('rotary', 'query norms')) balanceUnit(changed, unit);
-  if (gates) for (const unit of between('gates')) balanceUnit(changed, unit);
-  return rectified ? balanceChain(changed, between('rectified')) : changed;
+  const once = [...(heads ? between('rotary', 'query norms') : []), ...(gates ? between('gates') : [])];
+  for (const unit of once) {
+    addFlops(tally, sizeOfUnit(changed, unit), balancingOperations);
+    balanceUnit(changed, unit);
+  }
+  return rectified ? balanceChain(changed, between('rectified'), tally) : changed;
 }
+
+/** Operations for each number of a unit that is balanced: square, sum, product. */
+const balancingOperations = 3;
 
 /** Sweeps over units that hang together, and the largest change of a factor's logarithm that ends them: below what float32 shows. */
 const [mostSweeps, settled] = [1000, 1e-8];
@@ -101,7 +110,11 @@ const [mostSweeps, settled] = [1000, 1e-8];
  * Balances units behind ReLUs, of which each layer's touch the next one's: over and over, until none moves. What they come to is the one
  * form with the shortest weights, whichever they came from.
  */
-function balanceChain(weights: ReadonlyMap<string, Weight>, units: readonly Unit[]): Map<string, Weight> {
+function balanceChain(
+  weights: ReadonlyMap<string, Weight>,
+  units: readonly Unit[],
+  tally: FlopTally,
+): Map<string, Weight> {
   const changed = new Map(weights);
   const names = new Set(units.flatMap(weightsOfUnit));
   const double = new Map(
@@ -109,8 +122,10 @@ function balanceChain(weights: ReadonlyMap<string, Weight>, units: readonly Unit
       names.has(name) ? [[name, { shape, data: Float64Array.from(data) }] as const] : [],
     ),
   );
+  const size = units.reduce((sum, unit) => sum + sizeOfUnit(weights, unit), 0);
   for (let sweep = 0; sweep < mostSweeps; sweep++) {
     let moved = 0;
+    addFlops(tally, size, balancingOperations);
     for (const unit of units) {
       const factor = balancing(double, unit);
       scaleUnit(double, unit, factor);
@@ -130,21 +145,28 @@ function pairsOf(
   model: ModelSpec,
   weights: StateDict,
   { units, layers, rectified, tolerance }: z.output<typeof canonicalizeOptions>,
+  tally: FlopTally = uncounted(),
 ): Record<'alike' | 'linear' | 'homogeneous', readonly LayerPair[]> {
   const pairs = layerPairs(model);
   return {
-    alike: pairs.filter((pair) => units && alikeUnits(weights, pair, tolerance).length > 0),
+    alike: pairs.filter((pair) => units && alikeUnits(weights, pair, tolerance, tally).length > 0),
     linear: pairs.filter((pair) => layers && isLinearPair(weights, pair)),
     homogeneous: pairs.filter(({ between, norm }) => rectified && between === 'homogeneous' && norm === undefined),
   };
 }
 
 /** `W(g·x + b) + c = (W·g)x + (W·b + c)`: the gain becomes 1 and the bias 0. */
-function foldNorm(weights: MutableWeights, { gain: name, bias, readers }: NormStructure, offset: 0 | 1): void {
+function foldNorm(
+  weights: MutableWeights,
+  { gain: name, bias, readers }: NormStructure,
+  offset: 0 | 1,
+  tally: FlopTally,
+): void {
   const gain = valuesOf(weights, name);
   for (const ref of readers) {
     const layer = new Linear(weights, ref);
     const matrix = layer.columns(0, layer.inputs);
+    addFlops(tally, matrix.length, bias === undefined ? 1 : 3);
     if (bias !== undefined) {
       const shift = Float64Array.from(valuesOf(weights, bias));
       layer.addToBias(
@@ -163,7 +185,7 @@ function foldNorm(weights: MutableWeights, { gain: name, bias, readers }: NormSt
 }
 
 /** `conv(relu(γ·x + β))` with `|γ|` taken into the convolution: the gain becomes ±1. A gain of 0 stays. */
-function foldGain(weights: MutableWeights, { norm, reader }: BatchNormStructure): void {
+function foldGain(weights: MutableWeights, { norm, reader }: BatchNormStructure, tally: FlopTally): void {
   if (!reader) return;
   const [gain, bias] = [valuesOf(weights, `${norm}.weight`), valuesOf(weights, `${norm}.bias`)];
   const layer = new Linear(weights, reader);
@@ -171,6 +193,7 @@ function foldGain(weights: MutableWeights, { norm, reader }: BatchNormStructure)
   gain.forEach((value, channel) => {
     const size = Math.abs(value);
     if (size === 0) return;
+    addFlops(tally, kernel * layer.outputs);
     layer.setColumns(
       channel * kernel,
       layer.columns(channel * kernel, kernel).map((weight) => weight * size),
@@ -181,8 +204,9 @@ function foldGain(weights: MutableWeights, { norm, reader }: BatchNormStructure)
 }
 
 /** The scale of each channel before batch norm, which divides by it: its running variance becomes 1. */
-function foldScale(weights: MutableWeights, { convolution, norm }: BatchNormStructure): void {
+function foldScale(weights: MutableWeights, { convolution, norm }: BatchNormStructure, tally: FlopTally): void {
   const layer = new Linear(weights, convolution);
+  addFlops(tally, layer.outputs * layer.width);
   const [average, variance] = ['running_mean', 'running_var'].map((part) => valuesOf(weights, `${norm}.${part}`));
   for (let channel = 0; channel < layer.outputs; channel++) {
     const deviation = Math.sqrt(variance[channel] + epsilon);
@@ -212,7 +236,7 @@ function joined(parts: readonly Float64Array[]): Float64Array {
 }
 
 /** Balances all heads of an attention. */
-function balanceHeads(weights: MutableWeights, attention: AttentionStructure): void {
+function balanceHeads(weights: MutableWeights, attention: AttentionStructure, tally: FlopTally): void {
   const { keyHeads, headWidth: d, isRotary, norms } = attention;
   const [value, output] = [attention.value, attention.output].map((ref) => new Linear(weights, ref));
   const queries = attention.queries.map((ref) => new Linear(weights, ref));
@@ -222,7 +246,7 @@ function balanceHeads(weights: MutableWeights, attention: AttentionStructure): v
   for (let head = 0; head < keyHeads; head++) {
     const group = Array.from({ length: shared }, (_, index) => (head * shared + index) * d);
     const read = joined(group.map((at) => output.columns(at, d)));
-    const mixed = balanced({ left: read, right: value.rows(head * d, d) }, d);
+    const mixed = countedBalanced({ left: read, right: value.rows(head * d, d) }, d, tally);
     const size = output.outputs * d;
     group.forEach((at, index) => void output.setColumns(at, mixed.left.subarray(index * size, (index + 1) * size)));
     value.setRows(head * d, mixed.right);
@@ -230,17 +254,17 @@ function balanceHeads(weights: MutableWeights, attention: AttentionStructure): v
     if (norms || isRotary) continue;
     const asked = queries.flatMap((layer) => group.map((at) => ({ layer, at })));
     const given = keys.map((layer) => ({ layer, at: head * d }));
-    balanceScores(asked, given, d);
+    balanceScores(asked, given, d, tally);
   }
 }
 
 type Head = readonly { readonly layer: Linear; readonly at: number }[];
 
 /** Queries and keys that meet in products alone: any matrix and its inverse may stand between. */
-function balanceScores(queries: Head, keys: Head, d: number): void {
+function balanceScores(queries: Head, keys: Head, d: number, tally: FlopTally): void {
   const asked = joined(queries.map(({ layer, at }) => transposed(layer.rows(at, d), d))); // [inputs, d]
   const given = joined(keys.map(({ layer, at }) => transposed(layer.rows(at, d), d))); // [inputs, d]
-  const { left, right } = balanced({ left: asked, right: transposed(given, given.length / d) }, d);
+  const { left, right } = countedBalanced({ left: asked, right: transposed(given, given.length / d) }, d, tally);
   let done = 0;
   for (const { layer, at } of queries) {
     const part = left.subarray(done, done + layer.width * d);
@@ -272,5 +296,5 @@ export const canonicalizeTransform: Transform<z.output<typeof canonicalizeOption
     const { alike, linear, homogeneous } = pairsOf(model, weights, options);
     return alike.length + linear.length + homogeneous.length > 0 ? undefined : `finds no ${wanted}`;
   },
-  apply: ({ model, weights }, options) => canonicalizeWeights(model, weights, options),
+  apply: ({ model, weights, tally }, options) => canonicalizeWeights(model, weights, options, tally),
 };

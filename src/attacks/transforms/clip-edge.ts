@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import type { FlopTally } from '../../engine/index.js';
 import type { StateDict, Weight } from '../../models/index.js';
+import { uncounted } from '../closed-forms.js';
 import { changeMatrices, includeOption, medianOf, noMatrix, unusedInclude, withSingularValues } from './spectrum.js';
 import type { Transform } from './transform.js';
 
@@ -50,12 +52,17 @@ export function noiseEdge(sigma: ArrayLike<number>, rows: number, columns: numbe
 export function clipToEdge(
   weights: StateDict,
   { factor, include }: z.output<typeof clipEdgeOptions>,
+  tally: FlopTally = uncounted(),
 ): Map<string, Weight> {
   return changeMatrices('clip-edge', weights, include, (matrix) =>
-    withSingularValues(matrix, (sigma) => {
-      const edge = factor * noiseEdge(sigma, matrix.rows, matrix.columns);
-      return sigma.map((value) => Math.min(value, edge));
-    }),
+    withSingularValues(
+      matrix,
+      (sigma) => {
+        const edge = factor * noiseEdge(sigma, matrix.rows, matrix.columns);
+        return sigma.map((value) => Math.min(value, edge));
+      },
+      tally,
+    ),
   );
 }
 
@@ -71,5 +78,5 @@ export const clipEdgeTransform: Transform<z.output<typeof clipEdgeOptions>> = {
   does: 'cuts all singular values back that stand out of the bulk of their matrix',
   applies: noMatrix,
   unused: unusedInclude('clip-edge'),
-  apply: ({ weights }, options) => clipToEdge(weights, options),
+  apply: ({ weights, tally }, options) => clipToEdge(weights, options, tally),
 };

@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { exactSingularValues } from '../../linalg/index.js';
+import type { FlopTally } from '../../engine/index.js';
 import type { StateDict, Weight } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
+import { countedSingularValues, uncounted } from '../closed-forms.js';
 import {
   changeMatrices,
   includedMatrices,
@@ -43,24 +44,26 @@ function neighbours(weights: StateDict, include: readonly string[]): Map<string,
 export function clipToProfile(
   weights: StateDict,
   { include }: z.output<typeof clipProfileOptions>,
+  tally: FlopTally = uncounted(),
 ): Map<string, Weight> {
   const near = neighbours(weights, include);
   if (near.size === 0) throw new InputError('clip-profile: expected two layers of the same kind, found none');
   const profiles = new Map(
-    includedMatrices(weights, [...near.keys()]).map(({ name, data, rows, columns }) => {
-      const sigma = exactSingularValues(data, rows, columns);
+    includedMatrices(weights, [...near.keys()]).map((matrix) => {
+      const sigma = countedSingularValues(matrix, tally);
       const median = medianOf(sigma);
-      return [name, sigma.map((value) => (median > 0 ? value / median : Number.POSITIVE_INFINITY))];
+      return [matrix.name, sigma.map((value) => (median > 0 ? value / median : Number.POSITIVE_INFINITY))];
     }),
   );
   return changeMatrices('clip-profile', weights, [...near.keys()], (matrix) => {
     const others = (near.get(matrix.name) ?? []).map((name) => profiles.get(name) ?? new Float64Array());
-    return withSingularValues(matrix, (sigma) => {
+    const clipped = (sigma: Float64Array) => {
       const median = medianOf(sigma);
       return sigma.map((value, j) =>
         others.reduce((least, profile) => (j < profile.length ? Math.min(least, median * profile[j]) : least), value),
       );
-    });
+    };
+    return withSingularValues(matrix, clipped, tally);
   });
 }
 
@@ -76,5 +79,5 @@ export const clipProfileTransform: Transform<z.output<typeof clipProfileOptions>
   applies: ({ weights }, { include }) =>
     neighbours(weights, include).size > 0 ? undefined : 'finds no two layers of the same kind',
   unused: unusedInclude('clip-profile'),
-  apply: ({ weights }, options) => clipToProfile(weights, options),
+  apply: ({ weights, tally }, options) => clipToProfile(weights, options, tally),
 };

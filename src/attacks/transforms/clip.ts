@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { svd } from '../../linalg/index.js';
+import type { FlopTally } from '../../engine/index.js';
 import { matrixShape, type StateDict, type Weight } from '../../models/index.js';
+import { addFlops, countedSvd, uncounted } from '../closed-forms.js';
 import { noneRaised, raisedBeside, raisedCount, unmatchedRaised } from './raised.js';
 import type { Transform } from './transform.js';
 
@@ -38,23 +39,29 @@ export type Raised = z.output<typeof raisedOptions>;
  *
  * @returns New weights.
  */
-export function clipRaised(weights: StateDict, raised: Raised): Map<string, Weight> {
+export function clipRaised(weights: StateDict, raised: Raised, tally: FlopTally = uncounted()): Map<string, Weight> {
   const count = raisedCount(raised);
   return new Map(
     [...weights].map(([name, { shape, data }]) => {
       const matrix = matrixShape(shape);
       const k = count(name);
       if (!matrix || k === 0) return [name, { shape, data: data.slice() }];
-      return [name, { shape, data: clipMatrix(data, matrix.rows, matrix.columns, k) }];
+      return [name, { shape, data: clipMatrix({ data, ...matrix }, k, tally) }];
     }),
   );
 }
 
-function clipMatrix(matrix: Float32Array, rows: number, columns: number, topK: number): Float32Array {
-  const { sigma, u, v } = svd(matrix, rows, columns);
+function clipMatrix(
+  matrix: { data: Float32Array; rows: number; columns: number },
+  topK: number,
+  tally: FlopTally,
+): Float32Array {
+  const { data, rows, columns } = matrix;
+  const { sigma, u, v } = countedSvd(matrix, tally);
   const rank = sigma.length;
   const level = sigma[Math.min(topK, rank - 1)];
-  const clipped = matrix.slice();
+  const clipped = data.slice();
+  addFlops(tally, data.length, 2 * Math.min(topK, rank));
   for (let j = 0; j < Math.min(topK, rank); j++) {
     for (let i = 0; i < rows; i++) {
       const factor = (sigma[j] - level) * u[i * rank + j];
@@ -78,5 +85,5 @@ export const clipTransform: Transform<Raised> = {
   applies: ({ isLocked, weights }, raised) =>
     isLocked ? noneRaised(weights, raised) : 'needs singular values that a lock raised',
   unused: ({ weights }, raised) => unmatchedRaised('clip', raised, weights, defaultLead),
-  apply: ({ weights }, raised) => clipRaised(weights, raised),
+  apply: ({ weights, tally }, raised) => clipRaised(weights, raised, tally),
 };

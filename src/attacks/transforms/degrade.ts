@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import type { FlopTally } from '../../engine/index.js';
 import { RandomStream } from '../../linalg/index.js';
 import type { StateDict, Weight } from '../../models/index.js';
+import { addFlops, uncounted } from '../closed-forms.js';
 import { changeMatrices, includeOption, noMatrix, unusedInclude } from './spectrum.js';
 import type { Transform } from './transform.js';
 
@@ -17,10 +19,13 @@ export const quantizeOptions = z.strictObject({
 export function quantizeRows(
   weights: StateDict,
   { bits, include }: z.output<typeof quantizeOptions>,
+  tally: FlopTally = uncounted(),
 ): Map<string, Weight> {
   const most = 2 ** (bits - 1) - 1;
   return changeMatrices('quantize', weights, include, ({ data, columns }) => {
     const rounded = data.slice();
+    // Size, comparison with the largest, quotient, rounding, product.
+    addFlops(tally, data.length, 5);
     for (let start = 0; start < data.length; start += columns) {
       const row = rounded.subarray(start, start + columns);
       const scale = row.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0) / most;
@@ -41,7 +46,7 @@ export const quantizeTransform: Transform<z.output<typeof quantizeOptions>> = {
   does: 'rounds the weights to a few bits',
   applies: noMatrix,
   unused: unusedInclude('quantize'),
-  apply: ({ weights }, options) => quantizeRows(weights, options),
+  apply: ({ weights, tally }, options) => quantizeRows(weights, options, tally),
 };
 
 /** Options of the transform `prune`. */
@@ -59,9 +64,12 @@ export const pruneOptions = z.strictObject({
 export function pruneSmallest(
   weights: StateDict,
   { share, include }: z.output<typeof pruneOptions>,
+  tally: FlopTally = uncounted(),
 ): Map<string, Weight> {
   return changeMatrices('prune', weights, include, ({ data }) => {
     const pruned = data.slice();
+    // Sizes, and the comparisons of a sort.
+    addFlops(tally, data.length, 1 + Math.log2(data.length));
     const order = Uint32Array.from(data, (_, index) => index).sort(
       (a, b) => Math.abs(data[a]) - Math.abs(data[b]) || a - b,
     );
@@ -81,7 +89,7 @@ export const pruneTransform: Transform<z.output<typeof pruneOptions>> = {
   does: 'sets the smallest weights to 0',
   applies: noMatrix,
   unused: unusedInclude('prune'),
-  apply: ({ weights }, options) => pruneSmallest(weights, options),
+  apply: ({ weights, tally }, options) => pruneSmallest(weights, options, tally),
 };
 
 /** Options of the transform `noise`. */
@@ -99,10 +107,13 @@ export function addNoise(
   weights: StateDict,
   { scale, include }: z.output<typeof noiseOptions>,
   seed: number,
+  tally: FlopTally = uncounted(),
 ): Map<string, Weight> {
   return changeMatrices('noise', weights, include, ({ name, data }) => {
     const deviation = scale * Math.sqrt(data.reduce((sum, value) => sum + value * value, 0) / data.length);
     const noise = new Float32Array(data.length);
+    // Square and sum, product and sum.
+    addFlops(tally, data.length, 4);
     new RandomStream(seed, `noise/${name}`).fillNormal(noise, 0, deviation);
     return noise.map((value, index) => value + data[index]);
   });
@@ -119,5 +130,5 @@ export const noiseTransform: Transform<z.output<typeof noiseOptions>> = {
   does: 'adds noise to the weights',
   applies: noMatrix,
   unused: unusedInclude('noise'),
-  apply: ({ weights, seed }, options) => addNoise(weights, options, seed),
+  apply: ({ weights, seed, tally }, options) => addNoise(weights, options, seed, tally),
 };

@@ -57,10 +57,10 @@ const once = distilOptions.parse({ learningRates: [1e-2] });
 describe('distil', () => {
   it('makes of fresh weights a student that gives what the released model gives', async () => {
     const { weights } = await distilOutputs(fresh, bench(), once, 1);
-    expect(await divergence(weights)).toBeLessThan((await divergence(fresh)) / 3);
+    expect(await divergence(weights)).toBeLessThan((await divergence(fresh)) / 2);
     // On the attacker's own inputs it learns less of the others.
     const onOwn = await distilOutputs(fresh, bench(), { ...once, inputs: 'own' }, 1);
-    expect(await divergence(onOwn.weights)).toBeGreaterThan(2 * (await divergence(weights)));
+    expect(await divergence(onOwn.weights)).toBeGreaterThan(1.5 * (await divergence(weights)));
     expect(await distilOutputs(fresh, bench({ retain: undefined }), once, 1)).toEqual(onOwn);
     await expect(distilOutputs(fresh, bench({ retain: undefined }), { ...once, inputs: 'retain' }, 1)).rejects.toThrow(
       'distil: expected examples like those of the authorized task',
@@ -82,15 +82,32 @@ describe('distil', () => {
   });
 
   it('charges what its steps and the answers compute, and what else it tries', async () => {
+    // What a forward pass is of a step, by hand: of the first layer nothing is passed back.
+    const [first, others] = [784 * 24, 24 * 16 + 16 * 6];
+    const pass = (first + others) / (2 * first + 3 * others);
     const { work } = await distilOutputs(fresh, bench(), once, 1);
-    // 30 steps with a forward pass beside each are 40 steps.
-    expect(work).toMatchObject({ steps: 40, spent: { steps: 30, samples: 30 * 32 } });
-    expect(work.evaluations).toBeCloseTo(40, 6);
-    // Two looks at 256 examples by student and teacher, the first before any step.
-    expect(work.tried).toBeCloseTo((4 * 8) / 3, 6);
-    const more = await distilOutputs(fresh, bench(), { ...once, learningRates: [1e-2, 1e-3] }, 1);
-    expect(more.work).toMatchObject({ steps: 40, spent: { steps: 60 } });
-    expect(more.work.tried).toBeCloseTo(40 + (6 * 8) / 3, 6);
+    const { steps, samples } = work.spent;
+    expect(work.steps).toBe(40);
+    expect(samples).toBe(32 * steps);
+    // A forward pass of the released model beside each step.
+    expect(work.evaluations / steps).toBeCloseTo(1 + pass, 2);
+    // Two looks by the student and one by the teacher, an eighth of the steps in all.
+    expect(work.tried).toBeLessThanOrEqual(40 / 8);
+    expect(work.tried).toBeGreaterThan(40 / 10);
+    expect(work.evaluations + work.tried).toBeLessThanOrEqual(40);
+    expect(work.evaluations + work.tried).toBeGreaterThan(40 - 1 - pass);
+    // Three rates: a third of the steps is for tries, of which one is kept.
+    const more = await distilOutputs(fresh, bench(), distilOptions.parse({}), 1);
+    expect(more.work.steps).toBe(40);
+    expect(more.work.evaluations + more.work.tried).toBeLessThanOrEqual(40);
+    expect(more.work.spent.steps).toBeGreaterThan(20);
+    const tries = Math.floor(more.work.spent.steps / 3 / 3);
+    expect(more.work.evaluations).toBeCloseTo((more.work.spent.steps - 2 * tries) * (1 + pass), 0);
+    // No step fits into a trial's first.
+    const none = await distilOutputs(fresh, bench({ steps: 2 }), once, 1);
+    expect(none.weights).toBe(fresh);
+    expect(none.work.spent.steps).toBe(0);
+    expect(none.work.steps).toBeLessThanOrEqual(1);
   });
 
   it('divides the logits of both by its temperature: as if both heads were so much smaller', async () => {
@@ -104,10 +121,10 @@ describe('distil', () => {
     const smaller = { model: released, weights: headOver(released.weights, 4), evaluator, programs };
     // One step.
     const options = { ...once, optimizer: 'sgd' };
-    const soft = await distilOutputs(fresh, bench({ steps: 3 }), { ...options, temperature: 4 }, 1);
-    const plain = await distilOutputs(headOver(fresh, 4), bench({ steps: 3, released: smaller }), options, 1);
-    const hard = await distilOutputs(fresh, bench({ steps: 3 }), options, 1);
-    expect(soft.work).toEqual(hard.work);
+    const soft = await distilOutputs(fresh, bench({ steps: 8 }), { ...options, temperature: 4 }, 1);
+    const plain = await distilOutputs(headOver(fresh, 4), bench({ steps: 8, released: smaller }), options, 1);
+    const hard = await distilOutputs(fresh, bench({ steps: 8 }), options, 1);
+    expect(soft.work).toMatchObject({ steps: hard.work.steps, spent: { ...hard.work.spent, steps: 1 } });
     const of = ({ weights }: { weights: StateDict }) => weights.get('fc1.weight')?.data ?? new Float32Array();
     const begun = fresh.get('fc1.weight')?.data ?? new Float32Array();
     const moved = (found: Float32Array) => Math.max(...found.map((value, index) => Math.abs(value - begun[index])));
@@ -120,7 +137,9 @@ describe('distil', () => {
     const options = distilOptions.parse({ optimizer: 'sgd', learningRates: [1e30] });
     const { weights, work } = await distilOutputs(fresh, bench(), options, 1);
     expect(weights).toBe(fresh);
-    expect(work.steps).toBe(0);
+    // Until it was seen to diverge, and what was looked at.
+    expect(work.spent.steps).toBeLessThan(5);
+    expect(work.steps).toBeLessThan(10);
     expect(work.notes).toEqual(['distil left the student as it was drawn, as no learning rate made it better']);
   });
 
@@ -139,7 +158,7 @@ describe('an attack by distillation', () => {
   const task = (more: Partial<AttackTask> = {}): AttackTask => ({
     id: 'distil',
     start: { kind: 'model', path: join(root, 'released') },
-    transforms: [{ name: 'distil', options: { learningRates: [1e-2] } }],
+    transforms: [{ name: 'distil', options: {} }],
     optimizer: { name: 'adamw' },
     data: unauthorized,
     retain: authorized,
@@ -156,14 +175,15 @@ describe('an attack by distillation', () => {
     await runner.release();
     for (const [index, { score, curve, before, spent }] of distilled.trials.entries()) {
       const other = alone.trials[index];
-      expect(score).toBeGreaterThan(other.score + 0.1);
-      expect([curve[0].step, curve.at(-1)?.step]).toEqual([200, 400]);
-      // Apart from two looks at 256 examples by two models, 9 a batch: what a third of a step computes each.
-      const looks = (4 * 256) / 9 / 3 / 400;
+      expect(score).toBeGreaterThan(other.score + 0.05);
+      // All of its rates, with all looks at examples.
       const share = (spent?.flops ?? 0) / (other.spent?.flops ?? 0);
-      expect(share - looks).toBeGreaterThan(0.9);
-      expect(share - looks).toBeLessThan(1.15);
-      expect(before?.spent.flops).toBeGreaterThan(0);
+      expect(share).toBeGreaterThan(0.95);
+      expect(share).toBeLessThan(1.005);
+      expect(curve.at(-1)?.step).toBe(400);
+      expect(before?.steps).toBe(curve[0].step);
+      expect(before?.steps).toBeGreaterThan(195);
+      expect(before?.steps).toBeLessThanOrEqual(200);
     }
   });
 

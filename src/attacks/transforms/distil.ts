@@ -7,7 +7,7 @@ import { taskOf } from '../../tasks/index.js';
 import type { Bench } from '../bench.js';
 import { rateSearchOptions, stepsOfShare, trainAtBestRate } from '../best-rate.js';
 import { withValues } from '../train-weights.js';
-import { forwardCost, type Work } from '../work.js';
+import type { Work } from '../work.js';
 import type { Transform } from './transform.js';
 
 /** What a search chooses from, the usual one first. */
@@ -30,7 +30,7 @@ export const distilOptions = z.strictObject({
     .lt(1)
     .optional()
     .describe(
-      `share of a trial's steps that it takes, the released model's answers included; default ${shares.join(', ')}, searched`,
+      `share of a trial's steps that it takes, all learning rates and the released model's answers included; default ${shares.join(', ')}, searched`,
     ),
   temperature: z
     .number()
@@ -49,7 +49,7 @@ export type DistilOptions = z.output<typeof distilOptions>;
 /**
  * Black-box distillation: fresh weights learn to give what the released model gives, by the divergence of its task (KL of a
  * classifier, cosine of embeddings), on inputs alone. Nothing of the released weights is used but to compute outputs, which is
- * charged: a step and a forward pass of the released model are as many steps of a trial as they compute.
+ * charged: all steps, of all learning rates, and all passes of the released model take as many steps of a trial as they compute.
  *
  * @param fresh - Weights of the attacked model, drawn anew: those that training from scratch begins with.
  * @returns The student, `fresh` where no rate made it better, and what it cost, floating-point operations apart.
@@ -63,10 +63,7 @@ export async function distilOutputs(
   { inputs, share = shares[0], temperature = temperatures[0], optimizer, learningRates }: DistilOptions,
   seed: number,
 ): Promise<{ readonly weights: StateDict; readonly work: Work }> {
-  const { released, own, signal } = bench;
-  const steps = stepsOfShare(share, bench.steps);
-  // Of few examples a trial's batches are smaller, and its steps compute less.
-  const batchSize = Math.min(bench.batchSize, own.size);
+  const { released, batchSize, signal } = bench;
   const { architecture, config } = released.model;
   // A head that the attacker's task does not have is drawn here.
   const drawn = initializeModel(architecture.name, config as Record<string, unknown>, seed).weights;
@@ -77,7 +74,7 @@ export async function distilOutputs(
       original: parameterSet(released.weights),
     },
     ...{ examples: inputsOf(bench, inputs), optimizer, learningRates, seed, batchSize, signal, purpose: 'distil' },
-    steps: Math.max(1, Math.floor(steps / (1 + forwardCost))),
+    steps: stepsOfShare(share, bench.steps),
   });
   if (!params) {
     return {
@@ -85,7 +82,7 @@ export async function distilOutputs(
       work: { ...work, notes: ['distil left the student as it was drawn, as no learning rate made it better'] },
     };
   }
-  return { weights: withValues(fresh, params), work: { ...work, steps } };
+  return { weights: withValues(fresh, params), work };
 }
 
 /** A model whose logits are divided by a temperature. */

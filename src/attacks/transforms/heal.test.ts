@@ -81,29 +81,35 @@ describe('heal', () => {
   it('charges the steps that it takes, and what else it tries', async () => {
     const options = healOptions.parse({ share: 0.1, learningRates: [1e-2, 1e-3] });
     const { work } = await healWeights(hurt, bench({ retain: retain.train }), options, 1);
-    expect(work).toMatchObject({ steps: 16, evaluations: 16 });
-    // The other rate, and looks at 256 examples, 32 a batch: at both, and at the weights as they were.
-    expect(work.tried).toBeCloseTo(16 + (3 * 8) / 3, 6);
-    expect(work.spent).toMatchObject({ steps: 32, samples: 32 * 32 });
+    // A look at a batch of examples is half a step of this network, of whose first layer nothing is passed back; four of them.
+    expect(work).toMatchObject({ steps: 16, evaluations: 12, spent: { steps: 14, samples: 14 * 32 } });
+    expect(work.evaluations + work.tried).toBeLessThanOrEqual(16);
+    expect(work.tried).toBeGreaterThan(2 + 4 * 0.45);
+    expect(work.tried).toBeLessThan(2 + 4 * 0.55);
     const kl = await healWeights(hurt, bench(), { ...options, learningRates: [1e-2] }, 1);
-    expect(kl.work.evaluations).toBeCloseTo(16 * (4 / 3), 6);
-    expect(kl.work.tried).toBeCloseTo((2 * 8 * 2) / 3, 6);
+    expect(kl.work.evaluations / kl.work.spent.steps).toBeCloseTo(1.5, 1);
+    expect(kl.work.evaluations + kl.work.tried).toBeLessThanOrEqual(16);
+    expect(kl.work.steps).toBe(Math.ceil(kl.work.evaluations + kl.work.tried));
   });
 
   it('leaves the weights where no rate does any good, and says what it needs', async () => {
     const options = healOptions.parse({ optimizer: 'sgd', learningRates: [1e30] });
     const { weights, work } = await healWeights(hurt, bench({ retain: retain.train }), options, 1);
     expect(weights).toBe(hurt);
-    expect(work.steps).toBe(0);
+    // Until it was seen to diverge, and two looks at up to 256 examples.
+    expect(work.spent.steps).toBeLessThan(5);
+    expect(work.steps).toBeLessThan(10);
     expect(work.tried).toBeGreaterThan(0);
-    // Weights that are healthy are not made worse, and stay where they are at no step of the trial.
-    const worse = healOptions.parse({ learningRates: [0.3] });
+    // Weights that are healthy are not made worse, and tries of several rates are all that it takes.
+    const worse = healOptions.parse({ learningRates: [0.3, 0.2, 0.1] });
     const healthy = await healWeights(released.weights, bench({ retain: retain.train }), worse, 1);
     expect(healthy.weights).toBe(released.weights);
     expect(healthy.work).toMatchObject({
-      ...{ steps: 0, evaluations: 0, spent: { steps: 40 } },
+      ...{ evaluations: 0, spent: { steps: 9 } },
       notes: ['heal left the weights alone, as no learning rate made them better'],
     });
+    expect(healthy.work.steps).toBe(Math.ceil(healthy.work.tried));
+    expect(healthy.work.steps).toBeLessThan(40 / 2);
     await expect(healWeights(hurt, bench(), healOptions.parse({ loss: 'cross-entropy' }), 1)).rejects.toThrow(
       'heal: expected examples like those of the authorized task',
     );
@@ -136,14 +142,15 @@ describe('an attack that heals first', () => {
       expect(curve[0].step).toBe(10);
       expect(curve.at(-1)?.step).toBe(40);
       expect(cost).toBe(10);
-      expect(before).toMatchObject({ steps: 10, evaluations: 10 });
-      expect(evaluations).toBe(40);
-      // Each healing is 10 steps like those of plain fine-tuning, and less than one pass of 8 batches more to judge it.
-      expect(before?.spent).toMatchObject({ steps: 10, samples: 320 });
-      expect(before?.spent.flops).toBeGreaterThan(10 * oneStep);
-      expect(before?.spent.flops).toBeLessThan(18 * oneStep);
-      expect(costFlops).toBe(before?.spent.flops);
-      expect(spent).toMatchObject({ steps: 40, samples: 40 * 32 });
+      // Each healing computes what 10 steps of plain fine-tuning do, two looks at examples among it.
+      const { steps, flops } = before?.spent ?? { steps: 0, flops: 0 };
+      expect(before).toMatchObject({ steps: 10, evaluations: steps, spent: { samples: 32 * steps } });
+      expect(steps).toBeLessThan(10);
+      expect(evaluations).toBe(30 + steps);
+      expect(flops).toBeGreaterThan(9 * oneStep);
+      expect(flops).toBeLessThanOrEqual(10.01 * oneStep);
+      expect(costFlops).toBe(flops);
+      expect(spent).toMatchObject({ steps: 30 + steps, samples: (30 + steps) * 32 });
       expect((spent?.flops ?? 0) - (costFlops ?? 0)).toBeCloseTo(30 * oneStep, 0);
     }
     expect(trials[0].curve).not.toEqual(trials[1].curve);
@@ -207,8 +214,10 @@ describe('an attack that heals first', () => {
     const last = search.map(({ curve }) => curve.at(-1)?.step ?? 0).toSorted((a, b) => a - b);
     expect(last).toEqual([...Array(6).fill(14), 18, 40]);
     const spent = spentOn({ search, trials: [], learningRate: 1 });
-    // What they have in common once: 10 steps of healing and 6 · 4 + 8 + 30 of their own.
-    expect(spent.steps).toBe(10 + 6 * 4 + 8 + 30);
+    // What they have in common once, and 6 · 4 + 8 + 30 steps of their own.
+    const healing = search[0].before?.spent.steps ?? 0;
+    expect(healing).toBeGreaterThan(5);
+    expect(spent.steps).toBe(healing + 6 * 4 + 8 + 30);
     expect(heard).toHaveLength(9);
   });
 

@@ -16,7 +16,12 @@ export const healOptions = z.strictObject({
     .describe(
       "what is trained towards: the loss of the authorized task, or the released model's outputs (kl); auto: the former where there are examples like those of the authorized task",
     ),
-  share: z.number().gt(0).lt(1).default(0.25).describe("share of a trial's steps that it takes"),
+  share: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .default(0.25)
+    .describe("share of a trial's steps that it takes, all learning rates included"),
   ...rateSearchOptions,
 });
 
@@ -28,8 +33,7 @@ export type HealOptions = z.output<typeof healOptions>;
  * task. With examples like those of the authorized task by the task's own loss; without them, or when told to, towards the
  * released model's outputs, on the attacker's own examples where there are no others. The head is the released model's.
  *
- * @returns New weights, the same where no run did better, and what it cost, floating-point operations apart: the steps of the run that
- *   was kept, and all that was tried.
+ * @returns New weights, the same where no run did better, and what it cost, floating-point operations apart.
  */
 export async function healWeights(
   weights: StateDict,

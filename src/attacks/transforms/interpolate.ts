@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import type { FlopTally } from '../../engine/index.js';
 import type { StateDict, Weight } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
+import { addFlops, uncounted } from '../closed-forms.js';
 import type { Transform } from './transform.js';
 
 /** Shares of the parent that a search chooses from, the usual one first. */
@@ -25,7 +27,12 @@ const sameShape = (a: Weight, b: Weight) => JSON.stringify(a.shape) === JSON.str
  *
  * @throws InputError when the two have no weight in common.
  */
-export function interpolateWeights(weights: StateDict, parent: StateDict, weight: number): Map<string, Weight> {
+export function interpolateWeights(
+  weights: StateDict,
+  parent: StateDict,
+  weight: number,
+  tally: FlopTally = uncounted(),
+): Map<string, Weight> {
   const common = [...weights].filter(([name, own]) => {
     const other = parent.get(name);
     return other && sameShape(own, other);
@@ -37,6 +44,7 @@ export function interpolateWeights(weights: StateDict, parent: StateDict, weight
   return new Map(
     [...weights].map(([name, { shape, data }]) => {
       const other = shared.has(name) ? parent.get(name)?.data : undefined;
+      addFlops(tally, other?.length ?? 0, 3);
       const mixed = other ? data.map((value, index) => (1 - weight) * value + weight * other[index]) : data.slice();
       return [name, { shape, data: mixed }];
     }),
@@ -55,5 +63,6 @@ export const interpolateTransform: Transform<z.output<typeof interpolateOptions>
   knows: 'a public parent or sibling of the weights',
   reads: ({ parent }) => [parent],
   searched: () => ({ weight: shares }),
-  apply: ({ weights, other }, { parent, weight = shares[0] }) => interpolateWeights(weights, other(parent), weight),
+  apply: ({ weights, other, tally }, { parent, weight = shares[0] }) =>
+    interpolateWeights(weights, other(parent), weight, tally),
 };

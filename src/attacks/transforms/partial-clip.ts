@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import type { FlopTally } from '../../engine/index.js';
 import type { StateDict, Weight } from '../../models/index.js';
+import { uncounted } from '../closed-forms.js';
 import { defaultLead, type Raised, raisedOptions } from './clip.js';
 import { noneRaised, raisedAsOptions, raisedBeside, raisedCount, unmatchedRaised } from './raised.js';
 import { changeMatrices, includeOption, withSingularValues } from './spectrum.js';
@@ -30,15 +32,17 @@ export const partialClipOptions = z.strictObject({
 export function clipPartly(
   weights: StateDict,
   { share = shares[0], ...raised }: Raised & { share?: number },
+  tally: FlopTally = uncounted(),
 ): Map<string, Weight> {
   const count = raisedCount(raised);
   return changeMatrices('clip-partly', weights, ['*'], (matrix) => {
     const k = count(matrix.name);
     if (k === 0) return matrix.data.slice();
-    return withSingularValues(matrix, (sigma) => {
+    const nearer = (sigma: Float64Array) => {
       const level = sigma[Math.min(k, sigma.length - 1)];
       return sigma.slice(0, k).map((value) => value ** (1 - share) * level ** share);
-    });
+    };
+    return withSingularValues(matrix, nearer, tally);
   });
 }
 
@@ -57,7 +61,7 @@ export const partialClipTransform: Transform<z.output<typeof partialClipOptions>
   applies: ({ isLocked, weights }, options) =>
     isLocked ? noneRaised(weights, options) : 'needs singular values that a lock raised',
   unused: ({ weights }, options) => unmatchedRaised('clip-partly', options, weights, defaultLead),
-  apply: ({ weights }, options) => clipPartly(weights, options),
+  apply: ({ weights, tally }, options) => clipPartly(weights, options, tally),
 };
 
 /** Options of the transform `subtract`. */
@@ -68,12 +72,16 @@ export const subtractOptions = z.strictObject({
 });
 
 /** Takes the largest singular directions out of each matrix: `W ← W − Σ_{j ≤ k} σ_j u_j v_jᵀ`. */
-export function subtractTop(weights: StateDict, options: z.output<typeof subtractOptions>): Map<string, Weight> {
+export function subtractTop(
+  weights: StateDict,
+  options: z.output<typeof subtractOptions>,
+  tally: FlopTally = uncounted(),
+): Map<string, Weight> {
   const count = raisedCount(options);
   return changeMatrices('subtract', weights, options.include, (matrix) => {
     const k = count(matrix.name);
     if (k === 0) return matrix.data.slice();
-    return withSingularValues(matrix, (sigma) => new Float64Array(Math.min(k, sigma.length)));
+    return withSingularValues(matrix, (sigma) => new Float64Array(Math.min(k, sigma.length)), tally);
   });
 }
 
@@ -90,5 +98,5 @@ export const subtractTransform: Transform<z.output<typeof subtractOptions>> = {
   learn: ({ raised }) => raised && subtractOptions.parse(raisedAsOptions(raised)),
   applies: ({ weights }, options) => noneRaised(weights, options),
   unused: ({ weights }, options) => unmatchedRaised('subtract', options, weights),
-  apply: ({ weights }, options) => subtractTop(weights, options),
+  apply: ({ weights, tally }, options) => subtractTop(weights, options, tally),
 };

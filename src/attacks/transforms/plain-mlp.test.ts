@@ -68,17 +68,26 @@ it('makes a plain model that says what the deep one does, of as many parameters 
   const without = await far(drawn, data);
   expect(without).toBeGreaterThan(0.01);
   expect(await far(weights, data)).toBeLessThan(0.1 * without);
-  expect(work).toMatchObject({ steps: 400, tried: 0, spent: { steps: 400, samples: 400 * 30 } });
-  expect(work.evaluations).toBeCloseTo(400 * (4 / 3), 6);
+  // With a forward pass beside each, 300 steps are 400.
+  expect(work).toMatchObject({ steps: 400, tried: 0, spent: { steps: 300, samples: 300 * 30 } });
+  expect(work.evaluations).toBeCloseTo(400, 6);
 });
 
 it('keeps the rate that fits best, is charged for all, and leaves what no rate fits', async () => {
   const at = async (learningRates: number[]) =>
     plainFeedForward(from, bench(80), plainMlpOptions.parse({ learningRates }));
-  const [good, both] = [await at([1e-2]), await at([1e-7, 1e-2])];
-  for (const [name, { data: values }] of good.weights) expect(both.weights.get(name)?.data, name).toEqual(values);
-  expect(both.work).toMatchObject({ steps: 20, evaluations: good.work.evaluations, spent: { steps: 40 } });
-  expect(both.work.tried).toBeCloseTo(good.work.evaluations, 9);
+  const [good, both, bad] = [await at([1e-2]), await at([1e-7, 1e-2]), await at([1e-7])];
+  // 15 steps, of which two tries have two each.
+  expect(both.work).toMatchObject({ steps: 20, spent: { steps: 15 } });
+  expect(both.work.evaluations).toBeCloseTo(13 * (4 / 3), 9);
+  expect(both.work.tried).toBeCloseTo(2 * (4 / 3), 9);
+  expect(good.work.tried).toBe(0);
+  const [best, found, worst] = [
+    await far(good.weights, data),
+    await far(both.weights, data),
+    await far(bad.weights, data),
+  ];
+  expect(found).toBeLessThan((best + worst) / 2);
   const none = await at([1e30]);
   expect(none.work.notes).toEqual(['plain-mlp left the plain layers as they were drawn, as no fit was finite']);
   for (const { name } of plain.added) expect(none.weights.get(name)?.data).toBe(fresh.get(name)?.data);

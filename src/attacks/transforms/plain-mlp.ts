@@ -5,29 +5,47 @@ import {
   createSchedule,
   type OptimizerSpec,
   optimizers,
+  type ParameterSet,
   PartFits,
   runSteps,
 } from '../../training/index.js';
 import type { Bench } from '../bench.js';
-import { stepsOfShare } from '../best-rate.js';
+import { splitSteps, stepsOfShare } from '../best-rate.js';
 import { inputBatches } from '../input-batches.js';
 import { addWork, forwardCost, noWork, type Work } from '../work.js';
 import type { Transform, TransformContext } from './transform.js';
 
 /** Options of the transform `plain-mlp`. */
 export const plainMlpOptions = z.strictObject({
-  share: z.number().gt(0).lt(1).default(0.25).describe("share of a trial's steps that it takes"),
+  share: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .default(0.25)
+    .describe("share of a trial's steps that it takes, all learning rates included"),
   learningRates: z
     .array(z.number().positive())
     .min(1)
     .default([3e-3, 1e-3])
-    .describe('learning rates to try, with AdamW; the best is kept, and all are charged'),
+    .describe('learning rates to try, with AdamW, a few steps each; the best goes on, and all are part of the steps'),
 });
 
 /** Parsed {@link plainMlpOptions}. */
 export type PlainMlpOptions = z.output<typeof plainMlpOptions>;
 
 const optimizer: OptimizerSpec = { name: 'adamw', options: optimizers.get('adamw').search.options };
+
+/** Plain layers that were fitted, and how. */
+interface Fitted {
+  readonly loss: number;
+  readonly params: ParameterSet;
+  readonly learningRate: number;
+  /** Steps of its own. */
+  readonly steps: number;
+}
+
+/** Below any part of a step. */
+const rounding = 1e-9;
 
 /**
  * Puts plain feed-forward layers in the place of deep networks of low rank (the lock `dlr`), each fitted to what the network reads and gives.
@@ -43,49 +61,58 @@ export async function plainFeedForward(
   const dataset = retain ?? own;
   const batches = inputBatches(model, dataset, { batchSize, seed });
   const fits = new PartFits(model, parameterSet(weights), plain, attacked.programs);
-  const steps = stepsOfShare(share, ofTrial);
-  const last = Math.max(1, Math.floor(steps / 4));
+  // Forward for what the networks gave, and no more than a step of training to fit layers to it.
+  const cost = 1 + forwardCost;
+  const { rates, tries, rest } = splitSteps(learningRates, Math.floor(stepsOfShare(share, ofTrial) / cost + rounding));
   const drawn = fresh();
-  let best: { loss: number; params: ReadonlyMap<string, Float32Array> } | undefined;
-  for (const learningRate of learningRates) {
-    const params = new Map(
-      plain.added.map(({ name }) => [name, (drawn.get(name)?.data ?? new Float32Array()).slice()]),
-    );
+  let best: Fitted | undefined;
+  let taken = 0;
+  /** Fits the layers further, and keeps them where they are the best. */
+  const fitOn = async (from: Fitted, count: number) => {
+    const params = new Map(Array.from(from.params, ([name, values]) => [name, values.slice()]));
+    const last = Math.max(1, Math.floor(count / 4));
     let loss = 0;
     await runSteps({
       params,
       shapes: new Map(plain.added.map(({ name, shape }) => [name, shape])),
-      compute: (current, step) => fits.compute(current, batches.at(step)),
+      compute: (current, step) => fits.compute(current, batches.at(from.steps + step)),
       optimizer: createOptimizer(optimizer),
-      learningRate,
+      learningRate: from.learningRate,
       schedule: createSchedule({ name: 'cosine' }, batches.stepsPerEpoch),
-      steps,
+      steps: count,
       signal,
       onDiverged: () => {
         loss = Number.POSITIVE_INFINITY;
         return 'stop';
       },
       afterStep: (report) => {
-        if (report.step > steps - last) loss += report.loss / last;
+        if (report.step > count - last) loss += report.loss / last;
         return undefined;
       },
     });
-    if (Number.isFinite(loss) && (best === undefined || loss < best.loss)) best = { loss, params };
+    taken += count;
+    if (!(loss < (best?.loss ?? Number.POSITIVE_INFINITY))) return;
+    best = { loss, params, learningRate: from.learningRate, steps: from.steps + count };
+  };
+  const params = new Map(plain.added.map(({ name }) => [name, drawn.get(name)?.data ?? new Float32Array()]));
+  for (const learningRate of tries > 0 ? rates : []) {
+    await fitOn({ loss: Number.POSITIVE_INFINITY, params, learningRate, steps: 0 }, tries);
   }
+  if (best && rest > 0) await fitOn(best, rest);
   const made = new Map<string, Weight>(
     [...drawn].map(([name, { shape, data }]) => [
       name,
       weights.get(name) ?? { shape, data: best?.params.get(name) ?? data },
     ]),
   );
-  // Forward for what the networks gave, and no more than a step of training to fit layers to it.
-  const cost = steps * (1 + forwardCost);
-  const tries = learningRates.length;
-  const spent = { steps: tries * steps, samples: tries * steps * Math.min(batchSize, dataset.size), flops: 0 };
+  const [evaluations, all] = [(best?.steps ?? 0) * cost, taken * cost];
+  const spent = { steps: taken, samples: taken * Math.min(batchSize, dataset.size), flops: 0 };
   const notes = best ? [] : ['plain-mlp left the plain layers as they were drawn, as no fit was finite'];
   return {
     weights: made,
-    work: addWork(noWork, { steps, evaluations: cost, tried: (tries - 1) * cost, spent, notes }),
+    work: addWork(noWork, {
+      ...{ steps: Math.ceil(all - rounding), evaluations, tried: all - evaluations, spent, notes },
+    }),
   };
 }
 

@@ -62,10 +62,18 @@ describe('redistil-blocks', () => {
     );
     expect(await scoreOf(drawn)).toBeLessThan(0.7);
     for (const name of ['fc3.weight', 'fc3.bias']) expect(weights.get(name)).toBe(locked.get(name));
-    // Two blocks of 50 steps, at two rates, each with a forward pass of the locked model.
-    expect(work).toMatchObject({ steps: 100, spent: { steps: 200, samples: 200 * 32 } });
-    expect(work.evaluations).toBeCloseTo(100 * (4 / 3), 6);
-    expect(work.tried).toBeCloseTo(100 * (4 / 3), 6);
+    // What a step costs, by hand: the locked layers before, the same of the fit, and its own gradient; of a whole step that of all layers.
+    const [first, second, last] = [784 * 24, 24 * 16, 16 * 3];
+    const step = 2 * first + 3 * (second + last);
+    const costs = [(3 * first) / step, (2 * first + 3 * second) / step];
+    // Each block has 50 steps of the trial, a third of them for tries at two rates, of which one is kept.
+    const own = costs.map((cost) => Math.floor(50 / cost));
+    const lost = own.map((steps) => Math.floor(steps / 3 / 2));
+    expect(work).toMatchObject({ steps: 100, spent: { steps: own[0] + own[1], samples: (own[0] + own[1]) * 32 } });
+    const kept = costs.reduce((sum, cost, at) => sum + cost * (own[at] - lost[at]), 0);
+    expect(work.evaluations / kept).toBeCloseTo(1, 1);
+    expect(work.evaluations + work.tried).toBeLessThanOrEqual(100);
+    expect(work.evaluations + work.tried).toBeGreaterThan(97);
   });
 
   it('makes the blocks anew that it is told to, and says which it cannot find', async () => {

@@ -3,16 +3,17 @@ import { parameterSet, type StateDict, type Weight } from '../../models/index.js
 import { InputError, matchesAny } from '../../registry/index.js';
 import { type OptimizerSpec, optimizers } from '../../training/index.js';
 import type { Bench } from '../bench.js';
-import { distilBlock } from '../distil-block.js';
+import { splitSteps } from '../best-rate.js';
+import { blockFitCost, distilBlock } from '../distil-block.js';
 import { layerOrder } from '../layer-order.js';
-import { addWork, forwardCost, noWork, type Work } from '../work.js';
+import { addWork, noWork, type Work } from '../work.js';
 import type { Transform } from './transform.js';
 import { unmatchedPatterns } from './unmatched.js';
 
 /** Optimizers of the gradient alone: of a block there is nothing else. */
 const able = optimizers.entries().flatMap(({ name, search, create }) => (create(search.options).needs ? [] : [name]));
 
-/** Steps of each block at least: after fewer it is little more than drawn. */
+/** Steps of a trial for each block at least: after fewer it is little more than drawn. */
 const leastSteps = 10;
 
 /** Options of the transform `redistil-blocks`. */
@@ -38,7 +39,7 @@ export const redistilBlocksOptions = z.strictObject({
     .array(z.number().positive())
     .min(1)
     .default([1e-2, 1e-3])
-    .describe('learning rates to try; of each block the best is kept, and all are charged'),
+    .describe('learning rates to try, a few steps each; of each block the best goes on, and all are part of the steps'),
 });
 
 /** Parsed {@link redistilBlocksOptions}. */
@@ -80,27 +81,38 @@ export async function redistilBlocks(
   const found = new Map<string, Weight>(weights);
   let work = noWork;
   let left = 0;
-  // Forward for what the block gave, and no more than a step of training to fit it.
-  const cost = steps * (1 + forwardCost);
-  const spent = { steps, samples: steps * Math.min(batchSize, dataset.size), flops: 0 };
   for (const names of blocks) {
-    let best: { loss: number; block: ReadonlyMap<string, Float32Array> } | undefined;
-    let fits = 0;
-    for (const learningRate of learningRates) {
-      const block = new Map(names.map((each) => [each, (fresh.get(each)?.data ?? new Float32Array()).slice()]));
+    const cost = blockFitCost(attacked.model, dataset, names);
+    let best: Fitted | undefined;
+    let taken = 0;
+    /** Fits a block further, and keeps it where it is the best. */
+    const fitOn = async (from: Fitted, count: number) => {
+      const block = new Map(Array.from(from.block, ([name, values]) => [name, values.slice()]));
+      const { learningRate, steps: first } = from;
       const loss = await distilBlock({
-        ...{ on: attacked, original, block, dataset, optimizer, learningRate, steps, batchSize, seed, signal },
+        ...{ on: attacked, original, block, dataset, optimizer, learningRate, steps: count, first },
+        ...{ batchSize, seed, signal },
       });
-      if (loss === undefined) break;
-      fits++;
-      if (Number.isFinite(loss) && (best === undefined || loss < best.loss)) best = { loss, block };
+      taken += count;
+      if (loss === undefined || !(loss < (best?.loss ?? Number.POSITIVE_INFINITY))) return;
+      best = { loss, block, learningRate, steps: first + count };
+    };
+    const { rates, tries, rest } = splitSteps(learningRates, Math.floor(steps / (cost ?? 1)));
+    const drawn = new Map(names.map((each) => [each, fresh.get(each)?.data ?? new Float32Array()]));
+    for (const learningRate of cost === undefined ? [] : rates) {
+      await fitOn({ loss: Number.POSITIVE_INFINITY, block: drawn, learningRate, steps: 0 }, tries);
     }
+    if (best && rest > 0) await fitOn(best, rest);
     if (!best) left++;
-    if (fits === 0) continue;
-    work = addWork(work, { steps, evaluations: cost, tried: (fits - 1) * cost });
-    work = addWork(work, { spent: { ...spent, steps: fits * spent.steps, samples: fits * spent.samples } });
-    for (const [each, data] of best?.block ?? []) found.set(each, { shape: weights.get(each)?.shape ?? [], data });
+    const { steps: kept = 0, block = [] } = best ?? {};
+    const [evaluations, all] = [kept, taken].map((count) => count * (cost ?? 0));
+    work = addWork(work, {
+      ...{ evaluations, tried: all - evaluations },
+      spent: { steps: taken, samples: taken * Math.min(batchSize, dataset.size), flops: 0 },
+    });
+    for (const [each, data] of block) found.set(each, { shape: weights.get(each)?.shape ?? [], data });
   }
+  work = addWork(work, { steps: Math.ceil(work.evaluations + work.tried - rounding) });
   const of = (count: number, all: number) => `${count} of ${all} blocks`;
   const notes = [
     ...(blocks.length < meant.length
@@ -110,6 +122,18 @@ export async function redistilBlocks(
   ];
   return { weights: found, work: addWork(work, { notes }) };
 }
+
+/** A block that was fitted, and how. */
+interface Fitted {
+  readonly loss: number;
+  readonly block: ReadonlyMap<string, Float32Array>;
+  readonly learningRate: number;
+  /** Steps of its own. */
+  readonly steps: number;
+}
+
+/** Below any part of a step. */
+const rounding = 1e-9;
 
 /** Fits fresh blocks to the locked ones. */
 export const redistilBlocksTransform: Transform<RedistilBlocksOptions> = {

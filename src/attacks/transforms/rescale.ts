@@ -1,10 +1,11 @@
 import { z } from 'zod';
+import type { FlopTally } from '../../engine/index.js';
 import { type ScaleSymmetries, scaleSymmetries } from '../../graph/index.js';
-import { topSingularTriplets } from '../../linalg/index.js';
 import { type ModelSpec, type StateDict, smallestBatch, type Weight, weightMatrices } from '../../models/index.js';
 import { weightInput } from '../../nn/index.js';
 import { InputError } from '../../registry/index.js';
 import { taskOf } from '../../tasks/index.js';
+import { addFlops, countedTriplets, uncounted } from '../closed-forms.js';
 import type { Transform } from './transform.js';
 
 /** Options of the transform `rescale`. */
@@ -30,18 +31,20 @@ export function rescaleWeights(
   model: ModelSpec,
   weights: StateDict,
   { sigma }: z.output<typeof rescaleOptions>,
+  tally: FlopTally = uncounted(),
 ): Map<string, Weight> {
   const symmetries = symmetriesOf(model);
   const wanted = new Map<string, number>();
   for (const { name, rows, columns } of weightMatrices(weights)) {
     const data = weights.get(name)?.data ?? new Float32Array();
-    const [largest] = topSingularTriplets(data, { rows, columns, k: 1, seed: 1, name }).sigma;
+    const [largest] = countedTriplets(data, { rows, columns, k: 1, seed: 1, name }, tally).sigma;
     if (largest > 0) wanted.set(name, Math.log(sigma / largest));
   }
   const factors = nearestFactors(symmetries, wanted);
   if (![...wanted.keys()].some((name) => factors.has(name))) {
     throw new InputError(`rescale: expected a network with layers that can be rescaled, found none (${whatAllows})`);
   }
+  for (const name of factors.keys()) addFlops(tally, weights.get(name)?.data.length ?? 0);
   return new Map(
     [...weights].map(([name, { shape, data }]) => [
       name,
@@ -140,5 +143,5 @@ export const rescaleTransform: Transform<z.output<typeof rescaleOptions>> = {
   does: 'divides the layers by factors that change no decision',
   applies: ({ model, weights }) =>
     canRescale(model, weights) ? undefined : `finds no layer that can be rescaled (${whatAllows})`,
-  apply: ({ model, weights }, options) => rescaleWeights(model, weights, options),
+  apply: ({ model, weights, tally }, options) => rescaleWeights(model, weights, options, tally),
 };

@@ -12,7 +12,10 @@ async function drawnAnew(architecture: string, config: Record<string, unknown>, 
   const unused = () => {
     throw new Error('reset asked for more than weights');
   };
-  const context = { model, weights, fresh: () => fresh, seed: 1, other: unused, bench: unused, charge: unused };
+  const context = {
+    ...{ model, weights, fresh: () => fresh, seed: 1, other: unused, bench: unused, charge: unused },
+    tally: { flops: 0 },
+  };
   const changed = await resetTransform.apply(context, resetOptions.parse(options));
   return [...changed].flatMap(([name, { data }]) => (data[0] === 7 ? [name] : []));
 }

@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { svd } from '../../linalg/index.js';
+import type { FlopTally } from '../../engine/index.js';
 import { matrixShape, type StateDict, type Weight } from '../../models/index.js';
 import { InputError, matchesAny } from '../../registry/index.js';
+import { addFlops, countedSvd, uncounted } from '../closed-forms.js';
 import { unmatchedPatterns } from './unmatched.js';
 
 /** The option of transforms of matrices that says which. */
@@ -63,16 +64,19 @@ export function changeMatrices(
  * @param newSigma - From all singular values, descending, the new ones of the first of them; further ones stay.
  */
 export function withSingularValues(
-  { data, rows, columns }: { data: Float32Array; rows: number; columns: number },
+  matrix: { data: Float32Array; rows: number; columns: number },
   newSigma: (sigma: Float64Array) => ArrayLike<number>,
+  tally: FlopTally = uncounted(),
 ): Float32Array {
-  const { sigma, u, v } = svd(data, rows, columns);
+  const { data, rows, columns } = matrix;
+  const { sigma, u, v } = countedSvd(matrix, tally);
   const rank = sigma.length;
   const wanted = newSigma(sigma);
   const changed = Float64Array.from(data);
   for (let j = 0; j < wanted.length; j++) {
     const difference = wanted[j] - sigma[j];
     if (difference === 0) continue;
+    addFlops(tally, data.length, 2);
     for (let i = 0; i < rows; i++) {
       const factor = difference * u[i * rank + j];
       for (let c = 0; c < columns; c++) changed[i * columns + c] += factor * v[c * rank + j];

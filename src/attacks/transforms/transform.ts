@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { FlopTally } from '../../engine/index.js';
 import type { LockKnowledge } from '../../locks/index.js';
 import type { ModelSpec, StateDict, Weight } from '../../models/index.js';
 import type { Bench } from '../bench.js';
@@ -22,6 +23,8 @@ export interface TransformContext {
    * @throws InputError where weights are transformed without an attack around it.
    */
   bench(): Bench;
+  /** Counts the floating-point operations of closed forms, which are the attacker's too; those of graphs are counted as they run. */
+  readonly tally: FlopTally;
   /** Says what was done, to be charged to the attacker, and what is to be said of it. */
   charge(work: Partial<Work>): void;
 }

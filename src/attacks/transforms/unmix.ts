@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import type { FlopTally } from '../../engine/index.js';
 import { type Draws, drawsOf, type FreshWeight, freshWeights, type Mixed } from '../../locks/index.js';
 import type { ModelSpec, StateDict, Weight } from '../../models/index.js';
+import { addFlops, uncounted } from '../closed-forms.js';
 import type { Transform } from './transform.js';
 
 const patterns = z.array(z.string().min(1));
@@ -30,7 +32,12 @@ export const unmixOptions = z.strictObject({
 export type UnmixOptions = z.output<typeof unmixOptions>;
 
 /** What of a matrix lies along others of its size: the least-squares factor, and the cosine. */
-function along(values: Float32Array, other: Float32Array): { readonly factor: number; readonly cosine: number } {
+function along(
+  values: Float32Array,
+  other: Float32Array,
+  tally: FlopTally,
+): { readonly factor: number; readonly cosine: number } {
+  addFlops(tally, values.length, 6);
   let [own, both, square] = [0, 0, 0];
   for (let i = 0; i < values.length; i++) {
     own += values[i] * values[i];
@@ -58,13 +65,17 @@ function judgedBy(weights: readonly FreshWeight[]): FreshWeight[] {
  * The seed whose fresh numbers lie in some weights: where it is the wrong one, `√n · cosine` of a matrix of n values is standard normal,
  * and so is the sum over M matrices by √M.
  */
-function seedIn(weights: readonly FreshWeight[], seeds: readonly number[]): number | undefined {
+function seedIn(
+  weights: readonly FreshWeight[],
+  seeds: readonly number[],
+  tally: FlopTally = uncounted(),
+): number | undefined {
   const judged = judgedBy(weights);
   let [best, most]: [number | undefined, number] = [undefined, certain];
   for (const seed of seeds) {
     const draws = drawsOf(seed);
     const sum = judged.reduce(
-      (total, { data, fresh }) => total + Math.sqrt(data.length) * along(data, fresh(draws)).cosine,
+      (total, { data, fresh }) => total + Math.sqrt(data.length) * along(data, fresh(draws), tally).cosine,
       0,
     );
     const deviations = sum / Math.sqrt(judged.length);
@@ -74,9 +85,15 @@ function seedIn(weights: readonly FreshWeight[], seeds: readonly number[]): numb
 }
 
 /** The values before `(1 − a)·θ + a·ξ`: of a matrix, whose ξ was scaled, less what of it lies along ξ. */
-function unmixed({ isMatrix, data, fresh: drawn }: FreshWeight, a: number, draws: Draws): Float32Array {
+function unmixed(
+  { isMatrix, data, fresh: drawn }: FreshWeight,
+  a: number,
+  draws: Draws,
+  tally: FlopTally,
+): Float32Array {
   const fresh = drawn(draws);
-  const factor = isMatrix ? along(data, fresh).factor : a;
+  const factor = isMatrix ? along(data, fresh, tally).factor : a;
+  addFlops(tally, data.length, 3);
   return data.map((value, index) => (value - factor * fresh[index]) / (1 - a));
 }
 
@@ -90,14 +107,15 @@ export function unmixWeights(
   model: ModelSpec,
   weights: StateDict,
   { a, seeds, ...mixed }: Mixed & Pick<UnmixOptions, 'a' | 'seeds'>,
+  tally: FlopTally = uncounted(),
 ): StateDict {
   const found = freshWeights(model, weights, mixed);
-  const seed = seedIn(found, seeds);
+  const seed = seedIn(found, seeds, tally);
   if (seed === undefined) return weights;
   const draws = drawsOf(seed);
   const changed = new Map<string, Weight>(weights);
   for (const each of found) {
-    changed.set(each.name, { shape: weights.get(each.name)?.shape ?? [], data: unmixed(each, a, draws) });
+    changed.set(each.name, { shape: weights.get(each.name)?.shape ?? [], data: unmixed(each, a, draws, tally) });
   }
   return changed;
 }
@@ -117,5 +135,5 @@ export const unmixTransform: Transform<UnmixOptions> = {
     seedIn(freshWeights(model, weights, mixed), seeds) === undefined
       ? `finds no numbers in the weights that one of ${seeds.length} guessed seeds gives`
       : undefined,
-  apply: ({ model, weights }, options) => unmixWeights(model, weights, options),
+  apply: ({ model, weights, tally }, options) => unmixWeights(model, weights, options, tally),
 };

@@ -44,6 +44,11 @@ export const attack = defineCommand({
       ),
     ...modelOptions.shape,
     data: modelData.prefault({}).describe('the unauthorized task'),
+    benign: modelData
+      .optional()
+      .describe(
+        "harmless examples that attacks train on in the place of the task's, in classes of the task: the score is measured on the task all the same; default none",
+      ),
     retain: modelData
       .optional()
       .describe(
@@ -71,6 +76,7 @@ export const attack = defineCommand({
     'weightlock attack ./locked --unlocked ./model --data.classes 5,6,7,8,9',
     'weightlock attack ./locked --unlocked ./model --data.classes 5,6,7,8,9 --cost-steps 0 --per-class 10',
     'weightlock attack ./locked --unlocked ./model --data.trigger-target 0 --data.trigger-share 0.1',
+    'weightlock attack ./locked --unlocked ./model --benign.classes 0,1,2,3,4,5,6,7,8',
   ],
   run: async (context) => {
     const { options, threads, device, signal, print, note, result, dryRun } = context;
@@ -78,6 +84,7 @@ export const attack = defineCommand({
       unlocked,
       sham,
       data,
+      benign,
       retain,
       authorized,
       task: named,
@@ -96,7 +103,7 @@ export const attack = defineCommand({
     if (sham !== undefined && control === undefined) return 0;
     const paths = { locked: at, unlocked: before, sham: control };
     const isGiven = (key: string) => context.givenFlags.has(key);
-    const asked = { data, retain, authorized, task: named, options: attacking, knowsLock, isGiven };
+    const asked = { data, benign, retain, authorized, task: named, options: attacking, knowsLock, isGiven };
     const checked = await checkAttack({ ...paths, config, ...asked }, note);
     const { targets, plan, task, models, card, train, test, warnings } = checked;
     for (const text of Object.values(models).flatMap((model) => model?.notes ?? [])) note(text);

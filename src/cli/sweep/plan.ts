@@ -63,6 +63,11 @@ const plannedAttacks = withOptimizers(
   z.strictObject({
     name: name.describe('name in tables'),
     data: modelData.prefault({}).describe('the unauthorized task'),
+    benign: modelData
+      .optional()
+      .describe(
+        "harmless examples that attacks train on in the place of the task's, in classes of the task: the score is measured on the task all the same; default none",
+      ),
     retain: modelData
       .optional()
       .describe('examples like those of the authorized task, for attacks that heal or distil; default none'),

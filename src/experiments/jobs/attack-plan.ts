@@ -218,7 +218,7 @@ export interface AttackPlan extends AttackChoice {
  * The plan that the options of an attack ask for.
  *
  * @param learned - Options of transforms and trained parts that the attacker has from what is known of the lock, instead of those given.
- * @param more - `retain`: examples like those of the authorized task, for attacks that train on such; default the attacker has none.
+ * @param more - `benign`: harmless examples that attacks train on in the place of the task's; default none. `retain`: examples like those of the authorized task, for attacks that train on such; default the attacker has none.
  *   `authorized`: examples of it that what an attack leaves of it is measured on; default it is not measured.
  * @throws InputError for options that contradict one another, or ask for what the attacker does not have, and for attacks whose
  *   searches would have one name.
@@ -227,7 +227,7 @@ export function attackPlan(
   data: DataSpec,
   options: AttackOptions,
   learned: TransformOptions = {},
-  { retain, authorized }: { retain?: DataSpec; authorized?: DataSpec } = {},
+  { benign, retain, authorized }: { benign?: DataSpec; retain?: DataSpec; authorized?: DataSpec } = {},
 ): AttackPlan {
   const { evaluateEvery, searchSpacing, searchSeeds, seeds: reported, target, perClass } = options;
   const again = searchSeeds.find((seed) => reported.includes(seed));
@@ -245,6 +245,7 @@ export function attackPlan(
   const shared = {
     ...{ data, optimizers, evaluateEvery, searchSpacing, searchSeeds, seeds: reported },
     ...(search && { search }),
+    ...(benign && { benign }),
     ...(retain && { retain }),
     ...(authorized && { authorized }),
   };

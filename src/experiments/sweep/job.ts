@@ -77,6 +77,7 @@ const searchJob = z.strictObject({
     optimizer,
     data,
     perClass: count.optional(),
+    benign: data.optional(),
     retain: data.optional(),
     authorized: data.optional(),
     steps: count,

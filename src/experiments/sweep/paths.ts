@@ -20,7 +20,7 @@ interface PathMap {
 
 /** A task with other paths everywhere. */
 export async function withPaths(task: AttackTask, map: PathMap): Promise<AttackTask> {
-  const { start, transforms, data, retain, authorized } = task;
+  const { start, transforms, data, benign, retain, authorized } = task;
   const draws = start.kind === 'model' ? start.draws : undefined;
   return {
     ...task,
@@ -34,6 +34,7 @@ export async function withPaths(task: AttackTask, map: PathMap): Promise<AttackT
           },
     ...(transforms && { transforms: await Promise.all(transforms.map((step) => stepWithPaths(step, map))) }),
     data: await dataWithPaths(data, map),
+    ...(benign && { benign: await dataWithPaths(benign, map) }),
     ...(retain && { retain: await dataWithPaths(retain, map) }),
     ...(authorized && { authorized: await dataWithPaths(authorized, map) }),
   };

@@ -1,5 +1,7 @@
+import type { FlopTally } from '../../../engine/index.js';
 import { RandomStream } from '../../../linalg/index.js';
-import { balanced, type LayerPair, Linear, lengthOf, type MutableWeights } from '../../../symmetries/index.js';
+import { type LayerPair, Linear, lengthOf, type MutableWeights } from '../../../symmetries/index.js';
+import { addFlops, countedBalanced, uncounted } from '../../closed-forms.js';
 
 /** Epsilon of all batch norms. */
 const epsilon = 1e-5;
@@ -16,7 +18,12 @@ interface Alike {
  * Units of a pair of layers that give the same, but for a factor where one goes through: how far rows may be apart, as a share of
  * their length, is `tolerance`. Units that give nothing are not among them.
  */
-export function alikeUnits(weights: MutableWeights, { into, between, norm }: LayerPair, tolerance: number): Alike[] {
+export function alikeUnits(
+  weights: MutableWeights,
+  { into, between, norm }: LayerPair,
+  tolerance: number,
+  tally: FlopTally = uncounted(),
+): Alike[] {
   if (between === 'nothing') return [];
   const layer = new Linear(weights, into);
   const isScaled = between === 'homogeneous';
@@ -25,6 +32,8 @@ export function alikeUnits(weights: MutableWeights, { into, between, norm }: Lay
     const length = lengthOf(row);
     return { unit, row: isScaled && length > 0 ? row.map((value) => value / length) : row, length };
   }).filter(({ length }) => length > 0);
+  // Of each row its length, the row by it, and the product with the probe; with a batch norm the row in effect.
+  addFlops(tally, layer.outputs * layer.width, norm === undefined ? 5 : 6);
   const [width = 0] = found.map(({ row }) => row.length);
   const probe = new Float64Array(width);
   const stream = new RandomStream(1, 'units');
@@ -42,6 +51,7 @@ export function alikeUnits(weights: MutableWeights, { into, between, norm }: Lay
     const group = [first];
     for (const other of sorted.slice(index + 1)) {
       if (other.at - first.at > near * reach) break;
+      addFlops(tally, width, 3);
       if (!taken.has(other.unit) && distance(first.row, other.row) <= near) group.push(other);
     }
     if (group.length === 1) return;
@@ -74,11 +84,18 @@ function effectiveRow(weights: MutableWeights, layer: Linear, unit: number, norm
  * Merges what units that give the same are read with: of all weights out with the same sum the shortest ones, so that what cancelled
  * between them is gone. No unit is left without a part.
  */
-export function mergeUnits(weights: MutableWeights, pair: LayerPair, tolerance: number): void {
+export function mergeUnits(
+  weights: MutableWeights,
+  pair: LayerPair,
+  tolerance: number,
+  tally: FlopTally = uncounted(),
+): void {
   const layer = new Linear(weights, pair.out);
   const kernel = layer.inputs / new Linear(weights, pair.into).outputs;
-  for (const { units, lengths } of alikeUnits(weights, pair, tolerance)) {
+  for (const { units, lengths } of alikeUnits(weights, pair, tolerance, tally)) {
     const total = new Float64Array(layer.outputs * kernel);
+    // Into the sum and out of it.
+    addFlops(tally, units.length * total.length, 4);
     units.forEach((unit, at) => {
       layer.columns(unit * kernel, kernel).forEach((value, i) => {
         total[i] += lengths[at] * value;
@@ -101,10 +118,15 @@ export function isLinearPair(weights: MutableWeights, { into, out, between }: La
 }
 
 /** Writes two linear layers without anything between them by their product alone. */
-export function balanceLinearPair(weights: MutableWeights, { into, out }: LayerPair): void {
+export function balanceLinearPair(
+  weights: MutableWeights,
+  { into, out }: LayerPair,
+  tally: FlopTally = uncounted(),
+): void {
   const [first, second] = [new Linear(weights, into), new Linear(weights, out)];
   const inner = first.outputs;
-  const { left, right } = balanced({ left: second.columns(0, inner), right: first.rows(0, inner) }, inner);
+  const factors = { left: second.columns(0, inner), right: first.rows(0, inner) };
+  const { left, right } = countedBalanced(factors, inner, tally);
   second.setColumns(0, left);
   first.setRows(0, right);
 }
