@@ -108,7 +108,11 @@ describe('an attack that somebody writes', () => {
     ['a transform', { transforms: ['clipp'] }, /^transform: expected one of .*; did you mean "clip"\?$/],
     ['a part', { trained: 'lorra' }, /^trained part: expected one of .*; did you mean "lora"\?$/],
     ['an optimizer', { optimizers: ['adamww'] }, /^optimizer: expected one of .*; did you mean "adamw"\?$/],
-    ['an option', { transforms: [{ name: 'quantize', options: { bit: 4 } }] }, /found "bit"; did you mean bits\?$/],
+    [
+      'an option',
+      { transforms: [{ name: 'quantize', options: { bit: 4 } }] },
+      /^quantize: unknown key "bit", expected only bits, include; did you mean bits\?$/,
+    ],
     ['a value', { trained: { name: 'lora', options: { rank: 0 } } }, /^lora\.rank: /],
     ['an option that is needed', { transforms: ['interpolate'] }, /^interpolate\.parent: /],
     ['a form', { transforms: [{ clip: { topK: 2 } }] }, 'expected the name of a part, or the keys name and options'],

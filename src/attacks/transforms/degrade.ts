@@ -6,9 +6,21 @@ import { addFlops, uncounted } from '../closed-forms.js';
 import { changeMatrices, includeOption, noMatrix, unusedInclude } from './spectrum.js';
 import type { Transform } from './transform.js';
 
+/** What a search chooses from, the usual one first: at 8 bits and at a hundredth of noise hardly anything changes. */
+const [bitChoices, shareChoices, scaleChoices] = [
+  [4, 3, 6],
+  [0.5, 0.25, 0.75],
+  [0.1, 0.3, 1],
+] as const;
+
 /** Options of the transform `quantize`. */
 export const quantizeOptions = z.strictObject({
-  bits: z.int().min(2).max(8).default(8).describe('bits of a number, such as 8 or 4'),
+  bits: z
+    .int()
+    .min(2)
+    .max(8)
+    .optional()
+    .describe(`bits of a number; default ${bitChoices.join(', ')}, searched`),
   include: includeOption,
 });
 
@@ -18,7 +30,7 @@ export const quantizeOptions = z.strictObject({
  */
 export function quantizeRows(
   weights: StateDict,
-  { bits, include }: z.output<typeof quantizeOptions>,
+  { bits = bitChoices[0], include }: z.output<typeof quantizeOptions>,
   tally: FlopTally = uncounted(),
 ): Map<string, Weight> {
   const most = 2 ** (bits - 1) - 1;
@@ -44,6 +56,7 @@ export const quantizeTransform: Transform<z.output<typeof quantizeOptions>> = {
   label: { alone: 'quantized', joined: 'quantize' },
   doing: 'quantizing the weights',
   does: 'rounds the weights to a few bits',
+  searched: () => ({ bits: bitChoices }),
   applies: noMatrix,
   unused: unusedInclude('quantize'),
   apply: ({ weights, tally }, options) => quantizeRows(weights, options, tally),
@@ -55,15 +68,17 @@ export const pruneOptions = z.strictObject({
     .number()
     .gt(0)
     .lt(1)
-    .default(0.5)
-    .describe('share of the numbers of each matrix that become 0, the smallest ones'),
+    .optional()
+    .describe(
+      `share of the numbers of each matrix that become 0, the smallest ones; default ${shareChoices.join(', ')}, searched`,
+    ),
   include: includeOption,
 });
 
 /** Sets the smallest numbers of each matrix to 0, of equal ones the first; they may be trained away from it. */
 export function pruneSmallest(
   weights: StateDict,
-  { share, include }: z.output<typeof pruneOptions>,
+  { share = shareChoices[0], include }: z.output<typeof pruneOptions>,
   tally: FlopTally = uncounted(),
 ): Map<string, Weight> {
   return changeMatrices('prune', weights, include, ({ data }) => {
@@ -87,6 +102,7 @@ export const pruneTransform: Transform<z.output<typeof pruneOptions>> = {
   label: { alone: 'pruned', joined: 'prune' },
   doing: 'pruning the weights',
   does: 'sets the smallest weights to 0',
+  searched: () => ({ share: shareChoices }),
   applies: noMatrix,
   unused: unusedInclude('prune'),
   apply: ({ weights, tally }, options) => pruneSmallest(weights, options, tally),
@@ -97,15 +113,17 @@ export const noiseOptions = z.strictObject({
   scale: z
     .number()
     .positive()
-    .default(0.1)
-    .describe('deviation of the noise, as a share of the root mean square of each matrix'),
+    .optional()
+    .describe(
+      `deviation of the noise, as a share of the root mean square of each matrix; default ${scaleChoices.join(', ')}, searched`,
+    ),
   include: includeOption,
 });
 
 /** Adds normal noise to each matrix. */
 export function addNoise(
   weights: StateDict,
-  { scale, include }: z.output<typeof noiseOptions>,
+  { scale = scaleChoices[0], include }: z.output<typeof noiseOptions>,
   seed: number,
   tally: FlopTally = uncounted(),
 ): Map<string, Weight> {
@@ -128,6 +146,7 @@ export const noiseTransform: Transform<z.output<typeof noiseOptions>> = {
   label: { alone: 'with noise', joined: 'noise' },
   doing: 'adding noise to the weights',
   does: 'adds noise to the weights',
+  searched: () => ({ scale: scaleChoices }),
   applies: noMatrix,
   unused: unusedInclude('noise'),
   apply: ({ weights, seed, tally }, options) => addNoise(weights, options, seed, tally),

@@ -299,6 +299,16 @@ describe('what goes wrong in a search', () => {
       choicesOf('clip-partly', { transforms: { 'clip-partly': { topK: 2, ...options } } });
     expect((await partly({})).choices).toEqual({ 'clip-partly.share': [0.5, 0.25, 0.75] });
     expect((await partly({ share: 0.4 })).choices).toBeUndefined();
+    // What hardly changes anything is no attack.
+    for (const [name, option, values] of [
+      ['quantize', 'bits', [4, 3, 6]],
+      ['prune', 'share', [0.5, 0.25, 0.75]],
+      ['noise', 'scale', [0.1, 0.3, 1]],
+    ] as const) {
+      const given = (options: object) => choicesOf(name, { transforms: { [name]: options } });
+      expect((await given({})).choices).toEqual({ [`${name}.${option}`]: values });
+      expect((await given({ [option]: values[1] })).choices).toBeUndefined();
+    }
     const parent = { interpolate: { parent: targets().unlocked } };
     expect((await choicesOf('interpolate', { transforms: parent })).choices).toEqual({
       'interpolate.weight': [0.5, 0.25, 0.75, 1],
