@@ -43,8 +43,8 @@ function judge(error: unknown, debug: boolean): Failure {
   if (error instanceof WeightlockError) {
     return { message: `error: ${oneLine(error.message)}`, exitCode: error.exitCode };
   }
-  if (error instanceof z.ZodError) {
-    const [issue] = error.issues;
+  const [issue] = error instanceof z.ZodError ? error.issues : [];
+  if (issue) {
     // Messages of our own schemas begin so; the library's are not for people.
     const message = issue.message.startsWith('expected ') ? issue.message : (inWords(issue) ?? issue.message);
     const where = issue.path.length > 0 ? `${issue.path.map(String).join('.')}: ` : '';

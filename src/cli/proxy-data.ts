@@ -46,7 +46,8 @@ export async function loadProxy(
   { source, model, note }: ForModel,
 ): Promise<{ data: DataSpec; train: LabelledDataset }> {
   const parsed = modelData.safeParse(readProxy(proxy), { error: inWords });
-  if (!parsed.success) throw new InputError(`${quote(proxy)}: ${parsed.error.issues[0].message}`);
+  if (!parsed.success)
+    throw new InputError(`${quote(proxy)}: ${parsed.error.issues[0]?.message ?? parsed.error.message}`);
   const { data } = await dataForModel(source, model, parsed.data, { authorized: false });
   const { train } = await loadTask(data, note);
   if (train.size === 0) throw new InputError(`expected training examples, found none in ${quote(proxy)}`);

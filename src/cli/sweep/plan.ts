@@ -110,7 +110,8 @@ export async function readPlan(path: string): Promise<SweepPlan> {
     // A key that is misspelt is also one that is missing; the first says why.
     const { issues } = parsed.error;
     const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
-    throw new InputError([path, ...(issue.path.length > 0 ? [issue.path.join('.')] : []), issue.message].join(': '));
+    const { path: at, message } = issue ?? { path: [], message: parsed.error.message };
+    throw new InputError([path, ...(at.length > 0 ? [at.join('.')] : []), message].join(': '));
   }
   const plan = parsed.data;
   for (const part of ['models', 'locks', 'attacks'] as const) {
