@@ -81,7 +81,7 @@ describe('benign fine-tuning', () => {
 
   it('has the classes of the task by their names', async () => {
     const { train } = await loadData(dataSpec.parse({ classes: [4, 2], limit: 60 }));
-    const found = labelledAs(train, ['1', '2', '3', '4']);
+    const found = labelledAs(train, { classes: ['1', '2', '3', '4'] });
     expect(found.classes).toEqual(['1', '2', '3', '4']);
     expect([...found.labels]).toEqual([...train.labels].map((label) => [3, 1][label]));
     const other = dataSpec.parse({ classes: [1, 9] });

@@ -109,7 +109,7 @@ export class AttackRunner {
     const { start, transforms = [], trained = { name: 'all' }, optimizer, perClass, budget, retain, benign } = task;
     const parts = await this.#loadData(task.data);
     const { test } = parts;
-    const train = benign ? labelledAs((await this.#loadData(benign)).train, parts.train.classes) : parts.train;
+    const train = benign ? labelledAs((await this.#loadData(benign)).train, parts.train) : parts.train;
     const path = start.kind === 'model' ? start.path : start.like;
     const paths = [path, ...((start.kind === 'model' && start.draws) || [])];
     const draws = await Promise.all(paths.map((one) => this.#load(one, start.config, start.head)));

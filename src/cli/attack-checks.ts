@@ -115,7 +115,7 @@ export async function checkAttack(
   const { data, card, problems } = await dataForModel(path, released, given, { authorized: isOwn });
   const own = await loadTask(data, note);
   const benign = harmless && (await dataForModel(path, released, harmless)).data;
-  const train = benign ? labelledAs((await loadTask(benign, note)).train, own.train.classes) : own.train;
+  const train = benign ? labelledAs((await loadTask(benign, note)).train, own.train) : own.train;
   const { test } = own;
   const task = attackTask(asked.task, released, train);
   const head = task.head === released.head.kind ? undefined : task.headFor(train);

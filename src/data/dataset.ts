@@ -137,11 +137,11 @@ export function selectClasses<T extends Selection & Labelled>(
 }
 
 /**
- * The same examples, labelled by the place that the names of their classes have among others. Examples without classes stay.
+ * The same examples, labelled by the place that the names of their classes have among those of another data set. Examples without classes stay.
  *
  * @throws InputError for a class that is not among them.
  */
-export function labelledAs<T extends Selection & Labelled>(dataset: T, classes: readonly string[]): T {
+export function labelledAs<T extends Selection & Labelled>(dataset: T, { classes }: Pick<Labelled, 'classes'>): T {
   if (dataset.classes.length === 0) return dataset;
   const places = dataset.classes.map((name) => classes.indexOf(name));
   const missing = places.indexOf(-1);
