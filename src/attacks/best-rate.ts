@@ -23,6 +23,14 @@ export const rateSearchOptions = {
     ),
 };
 
+/** Option: how much of a trial a training before it is. */
+export const shareOption = z
+  .number()
+  .gt(0)
+  .lt(1)
+  .default(0.25)
+  .describe("share of a trial's steps that it takes, all learning rates included");
+
 /** A training before a trial, whose learning rate is searched. */
 export interface RateSearch extends Pick<Bench, 'batchSize' | 'signal'> {
   /** What is trained. */

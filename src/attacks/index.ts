@@ -38,12 +38,8 @@ export {
   type AttackOptimizer,
   type AttackSetting,
   attacksOf,
-  attacksTooLong,
   compositionOf,
-  drawsLeftOut,
-  drawsNotSearched,
   learnedOptions,
-  optimizersLeftOut,
   optimizersOf,
   optionsOfTransforms,
   type PlannedAttacks,
@@ -56,6 +52,7 @@ export {
   type TransformOptions,
   trainedOptionsOf,
 } from './plan.js';
+export { attacksTooLong, drawsLeftOut, drawsNotSearched, optimizersLeftOut } from './plan-notes.js';
 export { type PoolOptions, runAttackTasks } from './pool.js';
 export { type Attack, attacks, attacksOfSuite, type Suite, suites } from './registry.js';
 export {

@@ -3,7 +3,7 @@ import type { Dataset } from '../../data/index.js';
 import { parameterSet, type StateDict, type Weight } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
 import type { Bench } from '../bench.js';
-import { rateSearchOptions, stepsOfShare, trainAtBestRate } from '../best-rate.js';
+import { rateSearchOptions, shareOption, stepsOfShare, trainAtBestRate } from '../best-rate.js';
 import { withValues } from '../train-weights.js';
 import type { Work } from '../work.js';
 import type { Transform } from './transform.js';
@@ -16,12 +16,7 @@ export const healOptions = z.strictObject({
     .describe(
       "what is trained towards: the loss of the authorized task, or the released model's outputs (kl); auto: the former where there are examples like those of the authorized task",
     ),
-  share: z
-    .number()
-    .gt(0)
-    .lt(1)
-    .default(0.25)
-    .describe("share of a trial's steps that it takes, all learning rates included"),
+  share: shareOption,
   ...rateSearchOptions,
 });
 

@@ -10,19 +10,14 @@ import {
   runSteps,
 } from '../../training/index.js';
 import type { Bench } from '../bench.js';
-import { splitSteps, stepsOfShare } from '../best-rate.js';
+import { shareOption, splitSteps, stepsOfShare } from '../best-rate.js';
 import { inputBatches } from '../input-batches.js';
 import { addWork, forwardCost, noWork, type Work } from '../work.js';
 import type { Transform, TransformContext } from './transform.js';
 
 /** Options of the transform `plain-mlp`. */
 export const plainMlpOptions = z.strictObject({
-  share: z
-    .number()
-    .gt(0)
-    .lt(1)
-    .default(0.25)
-    .describe("share of a trial's steps that it takes, all learning rates included"),
+  share: shareOption,
   learningRates: z
     .array(z.number().positive())
     .min(1)
