@@ -36,7 +36,7 @@ describe.skipIf(!hasSharedData)('reproduce, at scale smoke', () => {
 
   it('frontier judges every lock that has what it needs, and a control of each training', () => {
     const { frontier, setup } = reproduceSmoke('frontier', root);
-    const all = lockMethods.names().filter((name) => !lockMethods.get(name).needsAdversary);
+    const all = lockMethods.names().filter((name) => lockMethods.get(name).proxies !== 'required');
     const points = frontier?.points ?? [];
     const locks = points.filter((point) => point.class !== undefined);
     expect(locks.map(({ method }) => method).sort()).toEqual(all.sort());

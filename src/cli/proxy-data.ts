@@ -1,5 +1,5 @@
 import { type DataSpec, dataSources, type LabelledDataset } from '../data/index.js';
-import { lockMethods } from '../locks/index.js';
+import { type LockMethod, lockMethods } from '../locks/index.js';
 import type { ModelOnDisk } from '../models/index.js';
 import { InputError, inWords, quote } from '../registry/index.js';
 import { dataForModel, modelData, taskInput } from './card-data.js';
@@ -54,10 +54,32 @@ export async function loadProxy(
   return { data, train };
 }
 
-/** The lock methods that need tasks that an attacker may be after, in words: `trap, repnoise and tar`. */
-export function methodsWithProxies(word: 'and' | 'or'): string {
-  const names = lockMethods.entries().flatMap(({ name, needsAdversary }) => (needsAdversary ? [name] : []));
-  return [names.slice(0, -1).join(', '), ...names.slice(-1)].filter((part) => part !== '').join(` ${word} `);
+/** The lock methods that take tasks that an attacker may be after, in words: `trap, repnoise and tar need; erase may use`. */
+export function methodsWithProxies(): string {
+  const namesOf = (which: LockMethod['proxies']) =>
+    joined(lockMethods.entries().flatMap(({ name, proxies }) => (proxies === which ? [name] : [])));
+  return `${namesOf('required')} need and ${namesOf('optional')} may use`;
+}
+
+/**
+ * Refuses proxies that nothing would use, and a method that lacks them.
+ *
+ * @param option - What they are given by, for the message.
+ * @throws InputError saying which.
+ */
+export function requireProxies({ name, proxies: use }: LockMethod, given: readonly string[], option: string): void {
+  if (use === 'required' && given.length === 0) {
+    throw new InputError(`${name}: expected tasks that an attacker may be after, got none; give ${option}`);
+  }
+  if (use === undefined && given.length > 0) {
+    throw new InputError(
+      `${option}: expected a lock method that takes tasks of an attacker, which ${methodsWithProxies()}, got ${name}`,
+    );
+  }
+}
+
+function joined(names: readonly string[]): string {
+  return [names.slice(0, -1).join(', '), ...names.slice(-1)].filter((part) => part !== '').join(' and ');
 }
 
 /** What a proxy says: name or path, and the numbers of classes. */

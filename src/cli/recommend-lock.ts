@@ -106,12 +106,12 @@ export function sentencesOf({ likest, differs, candidates, best }: Recommendatio
       ? 'at most a tenth of his advantage was left to the best attack that was tried'
       : `the best attack that was tried kept ${advantageLeft(point.score)} of its advantage in score; in cost ${point.cost?.low === undefined ? 'nothing can be told' : `it kept ${advantageLeft(point.cost)}`}`;
   const kl = point.kl.length === 0 ? '' : ` and up to ${Math.max(...point.kl).toFixed(2)} nats of KL`;
-  const { undoneBy, needsAdversary } = lockMethods.get(point.method);
+  const { undoneBy, proxies } = lockMethods.get(point.method);
   return [
     `Proposed: ${point.method}. On ${likest}, ${same}, ${held}, at ${(100 * mean(point.lost)).toFixed(1)} points of utility${kl}. It is undone by ${undoneBy}.`,
     'Is a parent of your weights public? Then no lock helps: whoever downloads it starts there.',
     ...closedInputs(point),
-    ...(needsAdversary ? ['It needs tasks that an attacker may be after: --proxies.'] : []),
+    ...(proxies === 'required' ? ['It needs tasks that an attacker may be after: --proxies.'] : []),
     'What it does on your model is not known before it is attacked: weightlock attack LOCKED --unlocked MODEL --sham SHAM --suite standard.',
   ];
 }

@@ -20,6 +20,7 @@ export {
   drawSome,
   fewShot,
   floatDataset,
+  isLabelled,
   type Labelled,
   type LabelledDataset,
   labelledAs,

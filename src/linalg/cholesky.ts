@@ -34,10 +34,10 @@ export function solveTransposed(l: Float64Array, n: number, b: Float64Array): vo
   }
 }
 
-/** The inverse of `A = L·Lᵀ`, symmetric, `[n, n]`; `2 n³ / 3` operations. */
-export function choleskyInverse(l: Float64Array, n: number): Float64Array {
+/** The inverse of a lower triangle, a lower triangle too, `[n, n]`; `n³ / 3` operations. */
+export function lowerInverse(l: Float64Array, n: number): Float64Array {
   requireShape(l, n, n, 'Cholesky');
-  // M = L⁻¹, row by row: what is read and written lies in rows.
+  // Row by row: what is read and written lies in rows.
   const m = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
     const row = m.subarray(i * n, i * n + i + 1);
@@ -49,7 +49,13 @@ export function choleskyInverse(l: Float64Array, n: number): Float64Array {
     for (let j = 0; j < i; j++) row[j] *= scale;
     row[i] = scale;
   }
-  // Mᵀ·M.
+  return m;
+}
+
+/** The inverse of `A = L·Lᵀ`, symmetric, `[n, n]`; `2 n³ / 3` operations. */
+export function choleskyInverse(l: Float64Array, n: number): Float64Array {
+  // M = L⁻¹, and Mᵀ·M.
+  const m = lowerInverse(l, n);
   const inverse = new Float64Array(n * n);
   for (let k = 0; k < n; k++) {
     for (let i = 0; i <= k; i++) {

@@ -1,5 +1,5 @@
 export { percentileInterval, type Resample, resamples } from './bootstrap.js';
-export { cholesky, choleskyInverse, solveTransposed } from './cholesky.js';
+export { cholesky, choleskyInverse, lowerInverse, solveTransposed } from './cholesky.js';
 export { qrFlops, singularValuesFlops, svdFlops } from './flops.js';
 export { type RealArray, requireShape } from './matrix.js';
 export { addRankK, alongTriplets, multiplyLeft, multiplyRight } from './products.js';

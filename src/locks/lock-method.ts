@@ -191,8 +191,8 @@ export interface LockMethod<Options = unknown> {
   readonly rebuilds?: boolean;
   /** Whether it needs examples of the authorized task. */
   readonly needsData: boolean;
-  /** Whether it needs examples of tasks that an attacker may be after; default not. */
-  readonly needsAdversary?: boolean;
+  /** Whether it needs examples of tasks that an attacker may be after, or uses them where they are given; default it takes none. */
+  readonly proxies?: 'required' | 'optional';
   /** Steps at most, for progress, with so many training examples; 0 of them where it needs none. */
   steps(options: Options, trainExamples: number): number;
   /** What its steps need memory for; none where it trains nothing. */

@@ -59,7 +59,7 @@ export function stagedLock(methods: readonly LockMethod[]): LockMethod<StageOpti
       Object.fromEntries(methods.map(({ name, options }) => [name, options])),
     ) as unknown as LockMethod<StageOptions>['options'],
     needsData: methods.some(({ needsData }) => needsData),
-    needsAdversary: methods.some(({ needsAdversary }) => needsAdversary),
+    ...proxiesOf(methods),
     steps: (options, size) => methods.reduce((sum, method) => sum + method.steps(optionsOf(options, method), size), 0),
     ...(longest.length > 0 && { training: memory }),
     moreGradients: (options) => {
@@ -89,6 +89,13 @@ export function stagedLock(methods: readonly LockMethod[]): LockMethod<StageOpti
     },
     run: (context, options) => runStages(methods, context, options),
   };
+}
+
+/** A lock that needs proxies is one that has a stage which does. */
+function proxiesOf(methods: readonly LockMethod[]): Pick<LockMethod, 'proxies'> {
+  const all = methods.flatMap(({ proxies }) => proxies ?? []);
+  if (all.length === 0) return {};
+  return { proxies: all.includes('required') ? 'required' : 'optional' };
 }
 
 async function runStages(

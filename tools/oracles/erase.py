@@ -1,4 +1,5 @@
-"""Writes test/fixtures/erase.json: the best rank-r part of a matrix under two metrics, by symmetric roots and numpy's SVD.
+"""Writes test/fixtures/erase.json: the best rank-r part of a matrix under two metrics, by symmetric roots and numpy's SVD; and a matrix
+without what two other metrics need, by the normal equations of the whole problem.
 
 For each case: W, the second moments R and S (of its outputs' gradients and of its inputs; one axis: a diagonal), the ridge, the squares
 of the singular values of M = R^1/2 W S^1/2, and R^-1/2 M_r S^-1/2 for some r.
@@ -49,6 +50,34 @@ def case(rng, rows, columns, ridge, ranks, diagonal=(False, False), poor=False):
     }
 
 
+def without_needs(rng, rows, columns, ridge, weight, diagonal=(False, False), none=False):
+    """The W' that makes |R^1/2 (W - W') S^1/2|^2 + weight |P^1/2 W' Q^1/2|^2 least: (R x S + weight P x Q) vec W' = (R x S) vec W."""
+    w = rng.standard_normal((rows, columns)).astype(np.float32)
+    sides = []
+    for size, flat in ((rows, diagonal[0]), (columns, diagonal[1])):
+        both = []
+        for count in (3 * size, max(1, size // 2)):
+            seen = rng.standard_normal((count, size)) * np.logspace(0, -1, size)
+            moment = seen.T @ seen / count
+            both.append(np.diag(np.diag(moment)) if flat else moment)
+        sides.append(both)
+    (r, p), (s, q) = sides
+    if none:
+        p = np.zeros_like(p)
+    own = np.kron(regular(r, ridge), regular(s, ridge))
+    found = np.linalg.solve(own + weight * np.kron(p, q), own @ w.astype(np.float64).ravel())
+    plain = [np.diag(m) if flat else m for m, flat in ((r, diagonal[0]), (s, diagonal[1]), (p, diagonal[0]), (q, diagonal[1]))]
+    return {
+        "rows": rows,
+        "columns": columns,
+        "ridge": ridge,
+        "weight": weight,
+        "w": w.astype(np.float64).ravel().tolist(),
+        **{name: m.ravel().tolist() for name, m in zip(("left", "right", "leftNeeds", "rightNeeds"), plain)},
+        "found": found.tolist(),
+    }
+
+
 def main():
     rng = np.random.default_rng(SEED)
     cases = [
@@ -58,7 +87,13 @@ def main():
         case(rng, 9, 4, 1e-4, [1, 3], diagonal=(True, False)),
         case(rng, 3, 8, 1e-4, [1, 2], diagonal=(False, True)),
     ]
-    fixture = {"script": "tools/oracles/erase.py", "versions": {"numpy": np.__version__}, "seed": SEED, "cases": cases}
+    needs = [
+        without_needs(rng, 4, 6, 1e-4, 1),
+        without_needs(rng, 7, 3, 1e-2, 30),
+        without_needs(rng, 9, 4, 1e-4, 2, diagonal=(True, False)),
+        without_needs(rng, 3, 5, 1e-4, 1, none=True),
+    ]
+    fixture = {"script": "tools/oracles/erase.py", "versions": {"numpy": np.__version__}, "seed": SEED, "cases": cases, "needs": needs}
     path = pathlib.Path(__file__).parents[2] / "test" / "fixtures" / "erase.json"
     path.write_text(json.dumps(fixture) + "\n")
 

@@ -262,7 +262,7 @@ describe('weightlock lock --method, of a method that is registered', () => {
       'trap: expected tasks that an attacker may be after, got none; give --proxies',
     );
     expect((await weightlock(at('model'), at('no'), '--method', 'scale', ...proxies)).stderr).toContain(
-      '--proxies: expected a lock method that needs tasks of an attacker, trap, repnoise, tar or immunize, got scale',
+      '--proxies: expected a lock method that takes tasks of an attacker, which trap, repnoise, tar and immunize need and erase may use, got scale',
     );
     expect((await weightlock(...given, '--proxies', ':3')).stderr).toContain('proxies: expected a data set or a path');
     for (const [proxy, message] of [

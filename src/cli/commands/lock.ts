@@ -32,7 +32,7 @@ import { modelArgument } from '../model-argument.js';
 import { givenConfig, modelConfigInput, modelOptions } from '../model-options.js';
 import { requireOutside } from '../output-files.js';
 import { phaseProgress } from '../phase-progress.js';
-import { loadProxies, methodsWithProxies } from '../proxy-data.js';
+import { loadProxies, methodsWithProxies, requireProxies } from '../proxy-data.js';
 import { proposalTable, proposeLock } from '../recommend-lock.js';
 import { requireModelOutput, runOnce } from '../run-once.js';
 import { fitToTask, taskOption } from '../task-option.js';
@@ -70,7 +70,7 @@ const schema = z.strictObject({
     .array(z.string().min(1))
     .default([])
     .describe(
-      `tasks that an attacker may be after, which ${methodsWithProxies('and')} need: data sets or paths, each with numbers of classes joined by + behind a colon`,
+      `tasks that an attacker may be after, which ${methodsWithProxies()}: data sets or paths, each with numbers of classes joined by + behind a colon`,
     ),
   seed: z.int().min(0).default(1).describe('seed of all shuffles and draws'),
   secret: z
@@ -167,7 +167,7 @@ export const lock = defineCommand({
     const secret = options.secret === undefined ? undefined : await givenSecret(options.secret, method);
     const own = lockOptions(method, chosenOptions(options, options.method), options.sham);
     const config = await givenConfig(options);
-    requireProxies(method, options.proxies);
+    requireProxies(method, options.proxies, '--proxies');
     const { onDisk, loaded, task } = await modelToLock({ source, config, method, own, options }, note);
     const model = onDisk ?? loaded;
     const { length } = namesLocked(method, model.weights, own, model);
@@ -239,22 +239,6 @@ export const lock = defineCommand({
 /** What it took beside the steps that are left, in words. */
 function tookOf({ flops }: LockedInfo): string {
   return flops === undefined || flops === 0 ? '' : `, ${magnitude(flops / 1e9, 1)} GFLOP`;
-}
-
-/**
- * Refuses proxies that nothing would use, and a method that lacks them.
- *
- * @throws InputError saying which.
- */
-function requireProxies({ name, needsAdversary = false }: LockMethod, proxies: readonly string[]): void {
-  if (needsAdversary && proxies.length === 0) {
-    throw new InputError(`${name}: expected tasks that an attacker may be after, got none; give --proxies`);
-  }
-  if (!needsAdversary && proxies.length > 0) {
-    throw new InputError(
-      `--proxies: expected a lock method that needs tasks of an attacker, ${methodsWithProxies('or')}, got ${name}`,
-    );
-  }
 }
 
 /**

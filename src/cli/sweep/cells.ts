@@ -16,7 +16,7 @@ import type { CommandContext, RunInputs } from '../command.js';
 import { dataInputs, loadTask } from '../data-folder.js';
 import { modelArgument } from '../model-argument.js';
 import { givenConfig, modelConfigInput } from '../model-options.js';
-import { loadProxy, methodsWithProxies } from '../proxy-data.js';
+import { loadProxy, requireProxies } from '../proxy-data.js';
 import { fitToTask } from '../task-option.js';
 import { type SweepPlan, within } from './plan.js';
 
@@ -122,14 +122,7 @@ async function sweepLock(
       ? (optionsUnder(lock, only) ?? {})
       : Object.fromEntries(lock.method.map((each) => [each, optionsUnder(lock, each)]));
   if (lock.sham && !method.sham) throw new InputError(`sham: expected a lock method that trains, found ${method.name}`);
-  if (method.needsAdversary && lock.proxies.length === 0) {
-    throw new InputError(`proxies: expected tasks that an attacker may be after, for ${method.name}, got none`);
-  }
-  if (!method.needsAdversary && lock.proxies.length > 0) {
-    throw new InputError(
-      `proxies: expected a lock method that needs tasks of an attacker, ${methodsWithProxies('or')}, got ${method.name}`,
-    );
-  }
+  requireProxies(method, lock.proxies, 'proxies');
   const released = await loadModel(from, { config });
   const adversary = [];
   for (const [index, proxy] of lock.proxies.entries()) {

@@ -49,7 +49,7 @@ const plannedLock = withOptimizers(
     proxies: z
       .array(z.string().min(1))
       .default([])
-      .describe(`tasks that an attacker may be after, which ${methodsWithProxies('and')} need`),
+      .describe(`tasks that an attacker may be after, which ${methodsWithProxies()}`),
     sham: z
       .boolean()
       .optional()

@@ -154,7 +154,8 @@ export class Comparison {
     const { runner, model, prepared, own } = this;
     const { train, validation, test, spec } = prepared.data;
     const { method } = parsed(lock);
-    const adversary = prepared.proxy && method.needsAdversary ? (await loadData(prepared.proxy)).train : undefined;
+    const adversary =
+      prepared.proxy && method.proxies === 'required' ? (await loadData(prepared.proxy)).train : undefined;
     const { model: from } = prepared.unlocked;
     const draws = [];
     for (const seed of own.draws) {

@@ -51,7 +51,9 @@ export const frontier: Reproduction = {
         continue;
       }
       const comparison = new Comparison(runner, model, prepared, own, base.rows);
-      const possible = own.locks.filter(({ method }) => prepared.proxy || !lockMethods.get(method).needsAdversary);
+      const possible = own.locks.filter(
+        ({ method }) => prepared.proxy || lockMethods.get(method).proxies !== 'required',
+      );
       const controls = controlsOf(possible);
       const found: FrontierPoint[] = [];
       for (const lock of possible) found.push(await comparison.judge(lock));

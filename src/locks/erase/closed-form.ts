@@ -1,4 +1,11 @@
-import { addRankK, cholesky, multiplyRight, solveTransposed, symmetricEigen } from '../../linalg/index.js';
+import {
+  addRankK,
+  cholesky,
+  lowerInverse,
+  multiplyRight,
+  solveTransposed,
+  symmetricEigen,
+} from '../../linalg/index.js';
 
 /** How much each direction of one side of a matrix counts: a second moment, `[n, n]`, or its diagonal alone, `[n]`. */
 export interface Metric {
@@ -66,6 +73,77 @@ export function weightedParts(matrix: Float32Array, left: Metric, right: Metric,
       return kept;
     },
   };
+}
+
+/**
+ * A matrix without what others need of it and its owner does not: the W' that makes `‖R^½·(W − W')·S^½‖² + weight·‖P^½·W'·Q^½‖²` least, R and S
+ * the owner's second moments of the gradients at its outputs and of its inputs, P and Q the others'.
+ *
+ * In the bases in which R and P, and S and Q, are both diagonal (the former 1, the latter dᵢ and eⱼ) each number of W is divided by
+ * `1 + weight·dᵢ·eⱼ`: what only the owner uses stays as it is, what only others use goes. Takes `n³` operations for each side, the longer one too.
+ *
+ * @param matrix - `[rows, columns]`.
+ * @param own - R and S; they get the ridge, as in {@link weightedParts}.
+ * @param others - P and Q; where one is 0, nothing is taken.
+ */
+export function withoutNeeds(
+  matrix: Float32Array,
+  [left, right]: readonly [Metric, Metric],
+  others: readonly [Metric, Metric],
+  { ridge, weight }: { ridge: number; weight: number },
+): Float32Array {
+  const [rows, columns] = [left.n, right.n];
+  const [one, other] = [commonBasis(left, others[0], ridge), commonBasis(right, others[1], ridge)];
+  // B₁ᵀ·W·B₂ and back by the inverses: W is turned as [columns, rows] in between.
+  const halfway = one.into(transposed(matrix, rows, columns), columns);
+  const inside = other.into(transposed(halfway, columns, rows), rows);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) inside[i * columns + j] /= 1 + weight * one.needs[i] * other.needs[j];
+  }
+  const back = other.outOf(inside, rows);
+  return Float32Array.from(transposed(one.outOf(transposed(back, rows, columns), columns), columns, rows));
+}
+
+/** A basis in which one metric is the identity and another one diagonal. */
+interface CommonBasis {
+  /** The other metric's diagonal. */
+  readonly needs: Float64Array;
+  /** `[count, n]` times the basis: coordinates in which the first metric is the identity. */
+  into(vectors: Float64Array, count: number): Float64Array;
+  /** The way back. */
+  outOf(vectors: Float64Array, count: number): Float64Array;
+}
+
+/** @param own - Gets the ridge; `other` does not. */
+function commonBasis(own: Metric, other: Metric, ridge: number): CommonBasis {
+  const { n } = own;
+  const first = regular(own, ridge);
+  if (isDiagonal(own) && isDiagonal(other)) {
+    const root = first.values.map(Math.sqrt);
+    return {
+      needs: other.values.map((value, i) => value / first.values[i]),
+      into: (vectors) => vectors.map((value, at) => value * root[at % n]),
+      outOf: (vectors) => vectors.map((value, at) => value / root[at % n]),
+    };
+  }
+  // With R = L·Lᵀ: L⁻¹·P·L⁻ᵀ = U·D·Uᵀ.
+  const l = cholesky(full(first), n);
+  const inverse = lowerInverse(l, n);
+  const half = new Float64Array(n * n);
+  multiplyRight(full(other), n, n, transposed(inverse, n, n), n, half);
+  const relative = new Float64Array(n * n);
+  multiplyRight(inverse, n, n, half, n, relative);
+  // Its rows are the directions: [n, n], Uᵀ.
+  const { values, vectors: turned } = symmetricEigen(relative, n, { vectors: true });
+  const [there, back] = [new Float64Array(n * n), new Float64Array(n * n)];
+  multiplyRight(l, n, n, transposed(turned, n, n), n, there); // L·U
+  multiplyRight(turned, n, n, inverse, n, back); // Uᵀ·L⁻¹
+  const by = (basis: Float64Array) => (vectors: Float64Array, count: number) => {
+    const product = new Float64Array(count * n);
+    multiplyRight(vectors, count, n, basis, n, product);
+    return product;
+  };
+  return { needs: values.map((value) => Math.max(value, 0)), into: by(there), outOf: by(back) };
 }
 
 /** The least rank that keeps a share of all energy. */

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { contextOn, type DigitModel, digitModel } from '../../../test/support/locked-digits.js';
-import { createDataset, readBatch, subset, TextExamples } from '../../data/index.js';
+import { contextOn, type DigitModel, differing, digitModel } from '../../../test/support/locked-digits.js';
+import { createDataset, type Dataset, readBatch, subset, TextExamples } from '../../data/index.js';
 import { exactSingularValues, RandomStream } from '../../linalg/index.js';
 import { cloneWeights, initializeModel, type Model, parameterSet, weightMatrices } from '../../models/index.js';
 import { InputError, parseOptions } from '../../registry/index.js';
@@ -9,6 +9,7 @@ import type { ParameterSet } from '../../training/index.js';
 import { lockContext } from '../context.js';
 import { erase } from './index.js';
 import { eachMoments, erasable, type Moments } from './moments.js';
+import { outputReading } from './runs.js';
 import { drawUnseen } from './unseen.js';
 
 const engine = { threads: 1 };
@@ -19,8 +20,10 @@ beforeAll(async () => {
   digits = await digitModel('mlp', { hidden_sizes: [24, 16] });
 });
 
-async function locked(of: DigitModel, options: Record<string, unknown>) {
-  const context = contextOn(of);
+/** @param proxies - Whether the lock is shown the digits that the model is not released for. */
+async function locked(of: DigitModel, options: Record<string, unknown>, { proxies = false } = {}) {
+  const { others, ...own } = of;
+  const context = contextOn(proxies ? { ...own, others } : own);
   const result = await erase.run(context, optionsOf(options));
   await context.release();
   return { result, params: context.params };
@@ -35,9 +38,10 @@ const rankIn = (params: ParameterSet, model: Model, name: string) => {
 async function momentsOf(model: Model, dataset: DigitModel['train']): Promise<Map<string, Moments>> {
   const found = new Map<string, Moments>();
   const task = taskOf(model);
-  const { matrices } = erasable(model, task, weightMatrices(model.weights));
-  const how = { matrices, dataset, task, seed: 1, engine };
-  await eachMoments(model, parameterSet(model.weights), how, ({ name }, moments) => void found.set(name, moments));
+  const reading = outputReading(task);
+  const { matrices } = erasable(model, reading, weightMatrices(model.weights));
+  const how = { matrices, sources: [{ dataset, reading }], seed: 1, engine };
+  await eachMoments(model, parameterSet(model.weights), how, ({ name }, [moments]) => void found.set(name, moments));
   return found;
 }
 
@@ -123,6 +127,42 @@ describe('erase', () => {
     const probe = (of: ParameterSet) => separation(of, digits);
     expect(probe(parameterSet(digits.model.weights))).toBeGreaterThan(0.9);
     expect(probe(params)).toBeLessThan(probe(parameterSet(digits.model.weights)) - 0.1);
+  });
+
+  it('takes first what proxies need and the authorized task does not: more of it for less than ranks alone', async () => {
+    const unlocked = separation(parameterSet(digits.model.weights), digits);
+    const byProxies = await locked(digits, { energy: 1, steps: 0, ...free }, { proxies: true });
+    const byRank = await locked(digits, { rank: 2, proxyWeight: 0, steps: 0, ...free }, { proxies: true });
+    const cost = ({ result }: typeof byRank) => Number(result.after?.metrics.kl);
+    expect(cost(byProxies)).toBeLessThan(0.5 * cost(byRank));
+    expect(separation(byProxies.params, digits)).toBeLessThan(separation(byRank.params, digits) - 0.05);
+    expect(separation(byRank.params, digits)).toBeLessThan(unlocked - 0.1);
+    expect(byProxies.result.story).toMatchObject({ proxies: [{ size: 600 }], proxyWeight: 1 });
+    expect(byRank.result.story).not.toHaveProperty('proxies');
+    // The more it weighs, the more is gone.
+    const heavy = await locked(digits, { energy: 1, proxyWeight: 10, steps: 0, ...free }, { proxies: true });
+    expect(cost(heavy)).toBeGreaterThan(cost(byProxies));
+    expect(separation(heavy.params, digits)).toBeLessThan(separation(byProxies.params, digits));
+  });
+
+  it('its sham takes nothing, whatever proxies there are', async () => {
+    const sham = erase.sham?.(optionsOf({ proxyWeight: 3, steps: 0, ...free }));
+    const { params } = await locked(digits, sham as Record<string, unknown>, { proxies: true });
+    expect(differing(params, parameterSet(digits.model.weights))).toEqual([]);
+  });
+
+  it('refuses a weight of proxies where there are none, and proxies without classes', async () => {
+    const { model, train, validation, others } = digits;
+    const run = async (options: Record<string, unknown>, adversary?: Dataset) => {
+      const of = { ...model, weights: cloneWeights(model.weights) };
+      const context = lockContext({ model: of, data: { train, validation, adversary }, seed: 1 }, { engine });
+      await erase.run(context, optionsOf({ ...options, steps: 0, ...free })).finally(() => context.release());
+    };
+    await expect(run({ proxyWeight: 2 })).rejects.toThrow(
+      'erase.proxyWeight: expected tasks that an attacker may be after, got none; give --proxies',
+    );
+    const { labels: _, classes: __, ...plain } = others.train;
+    await expect(run({}, plain)).rejects.toThrow('erase: expected a proxy whose examples have classes, found none');
   });
 
   it('takes one rule for its ranks', () => {

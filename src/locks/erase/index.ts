@@ -5,15 +5,17 @@ import { taskOf } from '../../tasks/index.js';
 import { Evaluator, type ParameterSet } from '../../training/index.js';
 import { distil, distilSham, distilSteps, distilTraining } from '../distil.js';
 import type { LockContext, LockMethod, LockStory } from '../lock-method.js';
-import { rankOfEnergy, type WeightedParts, weightedParts } from './closed-form.js';
+import { rankOfEnergy, type WeightedParts, weightedParts, withoutNeeds } from './closed-form.js';
 import { eachMoments, erasable, type Moments, rowsLookedUp } from './moments.js';
 import { type EraseOptions, energyOf, eraseOptions } from './options.js';
+import { proxySources } from './proxy-needs.js';
+import { outputReading } from './runs.js';
 import { drawUnseen } from './unseen.js';
 
 /**
  * Keeps of each matrix the parts that the authorized output needs, by a closed form, and drops the rest; then heals on what the
  * original said: of `F^½·W·C^½`, C the second moment of a matrix' inputs and F that of the gradients of the output at its outputs,
- * both on authorized examples, the best rank-r part.
+ * both on authorized examples, the best rank-r part. What proxies of an attacker's tasks need, and the authorized output does not, goes first.
  */
 export const erase: LockMethod<EraseOptions> = {
   name: 'erase',
@@ -22,6 +24,7 @@ export const erase: LockMethod<EraseOptions> = {
   undoneBy: 'learning again what was dropped; nothing is left to clip, rescale or rebalance',
   options: eraseOptions,
   needsData: true,
+  proxies: 'optional',
   steps: distilSteps,
   training: (options) => distilTraining(options),
   locks: (weights, options) => weightMatrices(weights, options).map(({ name }) => name),
@@ -32,6 +35,7 @@ export const erase: LockMethod<EraseOptions> = {
       tableRank: undefined,
       kl: undefined,
       energy: 1,
+      proxyWeight: 0,
       unseen: undefined,
       unseenBelow: undefined,
       unseenCodes: undefined,
@@ -44,30 +48,44 @@ export const erase: LockMethod<EraseOptions> = {
 /** Erases, in place, what some examples do not show to be needed; says what became of each matrix. */
 async function eraseFrom(context: LockContext, options: EraseOptions, shown: Dataset): Promise<LockStory> {
   const { model, weights, seed, engine } = context;
+  const { ridge } = options;
   const task = taskOf(model);
-  const { matrices, leftAlone } = erasable(model, task, weightMatrices(weights, options));
+  const reading = outputReading(task);
+  const { matrices, leftAlone } = erasable(model, reading, weightMatrices(weights, options));
   if (matrices.length === 0) {
     throw new InputError('erase: expected a matrix whose inputs and outputs are known, found none');
   }
   const asSeen = (examples: Dataset) => task.view?.(examples) ?? examples;
   // Files are often sorted by class.
-  const dataset = drawSome(asSeen(shown), options.examples, seed);
+  const some = (examples: Dataset) => drawSome(examples, options.examples, seed);
+  const dataset = some(asSeen(shown));
   const params = parameterSet(weights);
+  const { proxies, weight } = await proxiesOf(context, options);
+  const needs = await proxySources(model, params, { proxies: proxies.map(some), engine });
   const costs = options.kl === undefined ? undefined : new MatrixCosts(context, params, dataset);
   const kept = new Map<string, Float32Array>();
   const tables: WeightMatrix[] = [];
   const ranks: Record<string, LockStory> = {};
+  const sources = [{ reading, dataset }, ...needs];
   try {
     // All is measured on the weights as they were: those that are done wait.
-    await eachMoments(model, params, { matrices, dataset, task, seed, engine }, async (matrix, moments) => {
-      const parts = weightedParts(params.get(matrix.name) as Float32Array, moments.left, moments.right, options.ridge);
+    await eachMoments(model, params, { matrices, sources, seed, engine }, async (matrix, [own, ...others]) => {
+      const original = params.get(matrix.name) as Float32Array;
+      const rest = others.reduce<Float32Array>(
+        // Of several proxies each takes its own.
+        (left, { left: r, right: s }) =>
+          withoutNeeds(left, [own.left, own.right], [r, s], { ridge, weight: weight / others.length }),
+        original,
+      );
+      const parts = weightedParts(rest, own.left, own.right, ridge);
       const full = parts.energies.length;
-      const rank = await rankOf(matrix, { moments, parts, options, costs });
+      const rank = await rankOf(matrix, { moments: own, parts, options, costs });
       const total = parts.energies.reduce((sum, energy) => sum + energy, 0);
       const share = parts.energies.slice(0, rank).reduce((sum, energy) => sum + energy, 0) / (total || 1);
       ranks[matrix.name] = { rank, of: full, energy: share };
-      if (moments.isTable) tables.push(matrix);
+      if (own.isTable) tables.push(matrix);
       if (rank < full) kept.set(matrix.name, parts.keep(rank));
+      else if (rest !== original) kept.set(matrix.name, rest);
     });
   } finally {
     await costs?.release();
@@ -75,7 +93,10 @@ async function eraseFrom(context: LockContext, options: EraseOptions, shown: Dat
   // Before anything is changed, and of all examples as they are: a row that one of them needs is not lost.
   const isDrawn = options.unseen === 'random' && tables.length > 0;
   const counts = isDrawn
-    ? await rowsLookedUp(model, params, { matrices: tables, dataset: asSeen(await context.train()), task, engine })
+    ? await rowsLookedUp(model, params, {
+        ...{ matrices: tables, reading, engine },
+        dataset: asSeen(await context.train()),
+      })
     : new Map<string, Float64Array>();
   for (const [name, values] of kept) params.get(name)?.set(values);
   const drawn: Record<string, number> = {};
@@ -83,7 +104,30 @@ async function eraseFrom(context: LockContext, options: EraseOptions, shown: Dat
     const draws = await context.draws();
     drawn[name] = drawUnseen(params.get(name) as Float32Array, own, draws(`erase unseen ${name}`), options);
   }
-  return { examples: dataset.size, ranks, ...(isDrawn && { drawn }), leftAlone: { ...leftAlone } };
+  return {
+    ...{ examples: dataset.size, ranks },
+    ...(proxies.length > 0 && { proxies: proxies.map(({ name, size }) => ({ name, size })), proxyWeight: weight }),
+    ...(isDrawn && { drawn }),
+    leftAlone: { ...leftAlone },
+  };
+}
+
+/**
+ * The proxies whose needs are taken, and how much they weigh.
+ *
+ * @throws InputError for a weight without any.
+ */
+async function proxiesOf(
+  { adversaries }: LockContext,
+  { proxyWeight }: EraseOptions,
+): Promise<{ proxies: readonly Dataset[]; weight: number }> {
+  const given = await adversaries();
+  const weight = proxyWeight ?? 1;
+  if (weight === 0) return { proxies: [], weight };
+  if (given.length === 0 && proxyWeight !== undefined) {
+    throw new InputError(`erase.proxyWeight: expected tasks that an attacker may be after, got none; give --proxies`);
+  }
+  return { proxies: given, weight };
 }
 
 /** The rank that a matrix keeps; its full rank: it stays as it is. */

@@ -1,21 +1,11 @@
-import { allocateBatch, type Dataset, gatherBatch, layoutAt } from '../../data/index.js';
-import { type EngineOptions, ProgramCache, type Results } from '../../engine/index.js';
+import type { EngineOptions, Results } from '../../engine/index.js';
 import { ancestors, gradients, mul, reduceSum, sizeOf, type Tensor } from '../../graph/index.js';
 import { RandomStream } from '../../linalg/index.js';
 import { type ModelSpec, smallestBatch, type WeightMatrix } from '../../models/index.js';
-import {
-  type ArraySpecs,
-  type Batch,
-  batchInput,
-  batchSpecs,
-  feedsOf,
-  secondMoment,
-  type Use,
-  usesOf,
-} from '../../nn/index.js';
-import type { Task } from '../../tasks/index.js';
+import { type ArraySpecs, type Batch, batchInput, secondMoment, type Use, usesOf } from '../../nn/index.js';
 import type { ParameterSet } from '../../training/index.js';
 import type { Metric } from './closed-form.js';
+import { eachRun, type Reading, type Source } from './runs.js';
 
 /** How much the directions of a weight's two sides count, as it is stored: `[rows, columns]`. */
 export interface Moments {
@@ -37,19 +27,17 @@ export interface Erasable {
 const AT_ONCE = 2 ** 25;
 /** A longer side has the diagonal of its second moment alone: the words of a vocabulary. */
 const FULL_SIDE = 4096;
-/** Examples, tokens and outputs of one run at most. */
-const RUN = { examples: 32, tokens: 4096, outputs: 2 ** 22 };
 /** Name of the batch's array that the outputs are weighted with. */
 const PROBE = 'probe';
 
-/** Which of some matrices a model uses in a way that has inputs and outputs. */
-export function erasable(model: ModelSpec, task: Task, matrices: readonly WeightMatrix[]): Erasable {
-  const { outputs, scope } = model.build(smallestBatch(model));
-  const nodes = ancestors([outputs[task.output]]);
+/** Which of some matrices a reading depends on in a way that has inputs and outputs. */
+export function erasable(model: ModelSpec, reading: Reading, matrices: readonly WeightMatrix[]): Erasable {
+  const pass = model.build(smallestBatch(model));
+  const nodes = ancestors([reading.of(pass)]);
   const found: WeightMatrix[] = [];
   const leftAlone: Record<string, string> = {};
   for (const matrix of matrices) {
-    const parameter = scope.parameterInputs.get(matrix.name);
+    const parameter = pass.scope.parameterInputs.get(matrix.name);
     const uses = parameter ? usesOf(nodes, parameter) : { unknown: 'no parameter' };
     if ('unknown' in uses) leftAlone[matrix.name] = uses.unknown;
     else found.push(matrix);
@@ -58,55 +46,57 @@ export function erasable(model: ModelSpec, task: Task, matrices: readonly Weight
 }
 
 /**
- * The second moments of inputs and of the gradients of a model's output at the outputs of some matrices, over examples: the output
- * is weighted with a vector of normal numbers, another one for each example (centred where a constant added to it says nothing), so
+ * The second moments of inputs and of the gradients of a reading at the outputs of some matrices, over examples: what is read is
+ * weighted with a vector of normal numbers, another one for each example (centred where a constant added to it says nothing), so
  * that the expectation is over all of its directions. Matrices are measured some at a time, each time in a pass over the examples.
  *
- * @param take - Is given the moments of each matrix once.
+ * @param how - `sources`: each measured on its own; of a matrix that its reading does not depend on all moments are 0.
+ * @param take - Is given the moments of each matrix once, those of each source.
  */
 export async function eachMoments(
   model: ModelSpec,
   params: ParameterSet,
   {
     matrices,
-    dataset,
-    task,
+    sources,
     seed,
     engine,
-  }: {
-    matrices: readonly WeightMatrix[];
-    dataset: Dataset;
-    task: Task;
-    seed: number;
-    engine?: EngineOptions;
-  },
-  take: (matrix: WeightMatrix, moments: Moments) => void | Promise<void>,
+  }: { matrices: readonly WeightMatrix[]; sources: readonly Source[]; seed: number; engine?: EngineOptions },
+  take: (matrix: WeightMatrix, moments: readonly Moments[]) => void | Promise<void>,
 ): Promise<void> {
-  for (const group of groupsOf(matrices)) {
-    const sums = new Map(group.map((matrix) => [matrix.name, new Sums(matrix)]));
-    // A program a group and layout: none is of use to the next group.
-    const programs = new ProgramCache(engine);
-    try {
-      for (const positions of runsOf(model, task, dataset)) {
-        const layout = layoutAt(dataset, positions);
-        const specs = batchSpecs(layout, positions.length);
-        const program = await programs.get(JSON.stringify(specs), () => momentGraph(model, task, specs, group));
-        const batch = allocateBatch(specs);
-        gatherBatch(dataset, positions, { batch, layout });
-        const { shape } = model.build(specs).outputs[task.output];
-        const probe = new Float32Array(sizeOf(shape));
-        new RandomStream(seed, 'erase probe', positions[0]).fillNormal(probe, 0, 1);
-        if (task.roles.divergence === 'kl') centre(probe, shape[shape.length - 1]);
-        if (shape.length === 3) hidePadding(probe, shape[2], batch);
-        const feeds = { ...feedsOf(batch, params), [batchInput(PROBE)]: probe };
-        const results = await program.run(feeds);
-        for (const sum of sums.values()) sum.add(results);
-      }
-    } finally {
-      await programs.release();
+  for (const group of groupsOf(matrices, AT_ONCE / sources.length)) {
+    const found: Map<string, Sums>[] = [];
+    for (const source of sources) found.push(await sumsOf(model, params, { ...source, group, seed, engine }));
+    for (const matrix of group) {
+      const moments = found.map((sums) => (sums.get(matrix.name) as Sums).moments());
+      await take(matrix, moments);
     }
-    for (const matrix of group) await take(matrix, (sums.get(matrix.name) as Sums).moments());
   }
+}
+
+/** The sums of some matrices over one source. */
+async function sumsOf(
+  model: ModelSpec,
+  params: ParameterSet,
+  { group, seed, ...source }: Source & { group: readonly WeightMatrix[]; seed: number; engine?: EngineOptions },
+): Promise<Map<string, Sums>> {
+  const { reading } = source;
+  const sums = new Map(group.map((matrix) => [matrix.name, new Sums(matrix)]));
+  const { matrices } = erasable(model, reading, group);
+  if (matrices.length === 0) return sums;
+  const graphOf = (specs: ArraySpecs) => momentGraph(model, reading, specs, matrices);
+  const probeOf = (specs: ArraySpecs, batch: Batch, positions: Uint32Array) => {
+    const { shape } = reading.of(model.build(specs));
+    const probe = new Float32Array(sizeOf(shape));
+    new RandomStream(seed, 'erase probe', positions[0]).fillNormal(probe, 0, 1);
+    if (reading.isCentred) centre(probe, shape[shape.length - 1]);
+    if (shape.length === 3) hidePadding(probe, shape[2], batch);
+    return { [batchInput(PROBE)]: probe };
+  };
+  for await (const { results } of eachRun(model, params, source, graphOf, probeOf)) {
+    for (const sum of sums.values()) sum.add(results);
+  }
+  return sums;
 }
 
 /**
@@ -118,42 +108,27 @@ export async function eachMoments(
 export async function rowsLookedUp(
   model: ModelSpec,
   params: ParameterSet,
-  {
-    matrices,
-    dataset,
-    task,
-    engine,
-  }: { matrices: readonly WeightMatrix[]; dataset: Dataset; task: Task; engine?: EngineOptions },
+  { matrices, ...source }: Source & { matrices: readonly WeightMatrix[]; engine?: EngineOptions },
 ): Promise<Map<string, Float64Array>> {
   const counts = new Map<string, Float64Array>();
-  const programs = new ProgramCache(engine);
-  try {
-    for (const positions of runsOf(model, task, dataset)) {
-      const layout = layoutAt(dataset, positions);
-      const specs = batchSpecs(layout, positions.length);
-      const program = await programs.get(JSON.stringify(specs), () => lookupGraph(model, task, specs, matrices));
-      const batch = allocateBatch(specs);
-      gatherBatch(dataset, positions, { batch, layout });
-      const feeds = Object.entries(feedsOf(batch, params)).filter(([name]) => program.inputs.has(name));
-      const results = await program.run(Object.fromEntries(feeds));
-      for (const { name, rows } of matrices) {
-        for (let use = 0; `ids ${use} ${name}` in results; use++) {
-          const found = counts.get(name) ?? new Float64Array(rows);
-          countRows(found, results[`ids ${use} ${name}`] as BigInt64Array, results[`mask ${use} ${name}`]);
-          counts.set(name, found);
-        }
+  const graphOf = (specs: ArraySpecs) => lookupGraph(model, source.reading, specs, matrices);
+  for await (const { results } of eachRun(model, params, source, graphOf)) {
+    for (const { name, rows } of matrices) {
+      for (let use = 0; `ids ${use} ${name}` in results; use++) {
+        const found = counts.get(name) ?? new Float64Array(rows);
+        countRows(found, results[`ids ${use} ${name}`] as BigInt64Array, results[`mask ${use} ${name}`]);
+        counts.set(name, found);
       }
     }
-  } finally {
-    await programs.release();
   }
   return counts;
 }
 
 /** What tables look up, as in {@link momentGraph}. */
-function lookupGraph(model: ModelSpec, task: Task, specs: ArraySpecs, matrices: readonly WeightMatrix[]) {
-  const { outputs, scope } = model.build(specs);
-  const nodes = ancestors([outputs[task.output]]);
+function lookupGraph(model: ModelSpec, reading: Reading, specs: ArraySpecs, matrices: readonly WeightMatrix[]) {
+  const pass = model.build(specs);
+  const { scope } = pass;
+  const nodes = ancestors([reading.of(pass)]);
   const found: Record<string, Tensor> = {};
   for (const { name } of matrices) {
     const uses = usesOf(nodes, scope.parameterInputs.get(name) as Tensor) as readonly Use[];
@@ -163,13 +138,13 @@ function lookupGraph(model: ModelSpec, task: Task, specs: ArraySpecs, matrices: 
   return found;
 }
 
-/** Cuts matrices into groups whose metrics fit together; one that does not fit is a group of its own. */
-function groupsOf(matrices: readonly WeightMatrix[]): WeightMatrix[][] {
+/** Cuts matrices into groups whose metrics hold so many numbers at most; one that does not fit is a group of its own. */
+function groupsOf(matrices: readonly WeightMatrix[], most: number): WeightMatrix[][] {
   const groups: WeightMatrix[][] = [];
   let held = Number.POSITIVE_INFINITY;
   for (const matrix of matrices) {
     const size = [matrix.rows, matrix.columns].reduce((sum, n) => sum + (n > FULL_SIDE ? n : n * n), 0);
-    if (held + size > AT_ONCE) {
+    if (held + size > most) {
       groups.push([]);
       held = 0;
     }
@@ -179,29 +154,14 @@ function groupsOf(matrices: readonly WeightMatrix[]): WeightMatrix[][] {
   return groups;
 }
 
-/** Positions of a data set, longest examples first, cut into runs of a bounded size. */
-function* runsOf(model: ModelSpec, task: Task, dataset: Dataset): Generator<Uint32Array> {
-  const { examples, indices, size } = dataset;
-  const { lengths } = examples;
-  const order = Uint32Array.from({ length: size }, (_, position) => position);
-  if (lengths) order.sort((a, b) => lengths[indices[b]] - lengths[indices[a]] || a - b);
-  for (let start = 0; start < size; ) {
-    const first = order.slice(start, start + 1);
-    const one = model.build(batchSpecs(layoutAt(dataset, first), 1)).outputs[task.output];
-    const byTokens = lengths ? Math.floor(RUN.tokens / lengths[indices[first[0]]]) : RUN.examples;
-    const count = Math.max(1, Math.min(RUN.examples, byTokens, Math.floor(RUN.outputs / one.size)));
-    yield order.slice(start, start + count);
-    start += count;
-  }
-}
-
 /**
  * For each matrix and use the sums of a batch: `in <use> <name>`, `out <use> <name>`; of tables `ids <use> <name>`, and which of them
  * are no padding, `mask <use> <name>`.
  */
-function momentGraph(model: ModelSpec, task: Task, specs: ArraySpecs, group: readonly WeightMatrix[]) {
-  const { graph, outputs, scope } = model.build(specs);
-  const output = outputs[task.output];
+function momentGraph(model: ModelSpec, reading: Reading, specs: ArraySpecs, group: readonly WeightMatrix[]) {
+  const pass = model.build(specs);
+  const { graph, scope } = pass;
+  const output = reading.of(pass);
   const nodes = ancestors([output]);
   const used = group.flatMap(({ name }) => {
     const uses = usesOf(nodes, scope.parameterInputs.get(name) as Tensor);

@@ -27,6 +27,13 @@ export const eraseOptions = withOptimizers(
         .positive()
         .optional()
         .describe("divergence from the original's outputs that each matrix alone may cost, before healing"),
+      proxyWeight: z
+        .number()
+        .min(0)
+        .optional()
+        .describe(
+          'how much what proxies need counts beside what the authorized output does, which goes first; default 1 with proxies',
+        ),
       unseen: z
         .enum(['keep', 'random'])
         .optional()

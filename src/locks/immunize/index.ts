@@ -19,7 +19,7 @@ export const immunize: LockMethod<ImmunizeOptions> = {
     'whitening the features, an optimizer that adapts to each direction (Adam, second order), or training the layers before',
   options: immunizeOptions,
   needsData: true,
-  needsAdversary: true,
+  proxies: 'required',
   steps: distilSteps,
   training: (options) => distilTraining(options, termsOf(options)),
   moreGradients: termsOf,

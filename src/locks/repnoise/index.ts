@@ -18,7 +18,7 @@ export const repnoise: LockMethod<RepNoiseOptions> = {
   undoneBy: 'fine-tuning with a larger learning rate or more examples, and on tasks unlike the proxies',
   options: repNoiseOptions,
   needsData: true,
-  needsAdversary: true,
+  proxies: 'required',
   steps: distilSteps,
   training: (options) => distilTraining(options, termsOf(options)),
   moreGradients: termsOf,

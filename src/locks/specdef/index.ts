@@ -6,7 +6,7 @@ import { type SpecDefOptions, specDefOptions } from './options.js';
 import { runSpecDef } from './run.js';
 
 /** What SpecDef is beside other lock methods: it says all that a method may, and has always measured what it cost. */
-export interface SpecDef extends Required<Omit<LockMethod<SpecDefOptions>, 'plan' | 'draws' | 'rebuilds'>> {
+export interface SpecDef extends Required<Omit<LockMethod<SpecDefOptions>, 'plan' | 'draws' | 'rebuilds' | 'proxies'>> {
   /** Locks: changes `context.weights` in place. */
   run(context: LockContext, options: SpecDefOptions): Promise<Required<Omit<LockResult, 'story' | 'rebuilt'>>>;
 }
@@ -20,7 +20,6 @@ export const specdef: SpecDef = {
     'clipping the raised singular values; in a ReLU network without normalization also rescaling the layers, at no cost',
   options: specDefOptions,
   needsData: true,
-  needsAdversary: false,
   steps: (options, trainExamples) => courseSteps(options, trainExamples, options.batchSize),
   training: (options) => ({
     batchSize: options.batchSize,

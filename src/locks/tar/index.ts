@@ -20,7 +20,7 @@ export const tar: LockMethod<TarOptions> = {
     'attacks unlike those that it was trained against: other rates, schedules, tasks, low-rank updates, more steps',
   options: tarOptions,
   needsData: true,
-  needsAdversary: true,
+  proxies: 'required',
   steps: distilSteps,
   // Attacks have one, and what they are judged by another.
   training: (options) =>

@@ -18,7 +18,7 @@ export const trap: LockMethod<TrapOptions> = {
   undoneBy: 'attacks unlike those that it was trained against: more steps, other optimizers, other starts, other tasks',
   options: trapOptions,
   needsData: true,
-  needsAdversary: true,
+  proxies: 'required',
   steps: distilSteps,
   training: (options) =>
     distilTraining(options, options.weight > 0 ? options.attacks.batchSize / options.batchSize : 0),
