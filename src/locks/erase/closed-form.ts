@@ -80,7 +80,7 @@ export function weightedParts(matrix: Float32Array, left: Metric, right: Metric,
  * the owner's second moments of the gradients at its outputs and of its inputs, P and Q the others'.
  *
  * In the bases in which R and P, and S and Q, are both diagonal (the former 1, the latter dᵢ and eⱼ) each number of W is divided by
- * `1 + weight·dᵢ·eⱼ`: what only the owner uses stays as it is, what only others use goes. Takes `n³` operations for each side, the longer one too.
+ * `1 + weight·dᵢ·eⱼ`: what only the owner uses stays as it is, what only others use goes. Takes some `10 n³` operations for each side.
  *
  * @param matrix - `[rows, columns]`.
  * @param own - R and S; they get the ridge, as in {@link weightedParts}.
