@@ -131,7 +131,7 @@ describe('erase', () => {
 
   it('takes first what proxies need and the authorized task does not: more of it for less than ranks alone', async () => {
     const unlocked = separation(parameterSet(digits.model.weights), digits);
-    const byProxies = await locked(digits, { energy: 1, steps: 0, ...free }, { proxies: true });
+    const byProxies = await locked(digits, { rank: 3, steps: 0, ...free }, { proxies: true });
     const byRank = await locked(digits, { rank: 2, proxyWeight: 0, steps: 0, ...free }, { proxies: true });
     const cost = ({ result }: typeof byRank) => Number(result.after?.metrics.kl);
     expect(cost(byProxies)).toBeLessThan(0.5 * cost(byRank));
@@ -140,7 +140,7 @@ describe('erase', () => {
     expect(byProxies.result.story).toMatchObject({ proxies: [{ size: 600 }], proxyWeight: 1 });
     expect(byRank.result.story).not.toHaveProperty('proxies');
     // The more it weighs, the more is gone.
-    const heavy = await locked(digits, { energy: 1, proxyWeight: 10, steps: 0, ...free }, { proxies: true });
+    const heavy = await locked(digits, { rank: 3, proxyWeight: 10, steps: 0, ...free }, { proxies: true });
     expect(cost(heavy)).toBeGreaterThan(cost(byProxies));
     expect(separation(heavy.params, digits)).toBeLessThan(separation(byProxies.params, digits));
   });

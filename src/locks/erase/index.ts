@@ -48,7 +48,7 @@ export const erase: LockMethod<EraseOptions> = {
 /** Erases, in place, what some examples do not show to be needed; says what became of each matrix. */
 async function eraseFrom(context: LockContext, options: EraseOptions, shown: Dataset): Promise<LockStory> {
   const { model, weights, seed, engine } = context;
-  const { ridge } = options;
+  const { ridge, proxyRidge } = options;
   const task = taskOf(model);
   const reading = outputReading(task);
   const { matrices, leftAlone } = erasable(model, reading, weightMatrices(weights, options));
@@ -74,7 +74,7 @@ async function eraseFrom(context: LockContext, options: EraseOptions, shown: Dat
       const rest = others.reduce<Float32Array>(
         // Of several proxies each takes its own.
         (left, { left: r, right: s }) =>
-          withoutNeeds(left, [own.left, own.right], [r, s], { ridge, weight: weight / others.length }),
+          withoutNeeds(left, [own.left, own.right], [r, s], { ridge: proxyRidge, weight: weight / others.length }),
         original,
       );
       const parts = weightedParts(rest, own.left, own.right, ridge);

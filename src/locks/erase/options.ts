@@ -34,6 +34,13 @@ export const eraseOptions = withOptimizers(
         .describe(
           'how much what proxies need counts beside what the authorized output does, which goes first; default 1 with proxies',
         ),
+      proxyRidge: z
+        .number()
+        .positive()
+        .default(0.01)
+        .describe(
+          'as ridge, where what proxies need is taken: with less, large weights in rare directions cancel it, which healing does not stand',
+        ),
       unseen: z
         .enum(['keep', 'random'])
         .optional()
