@@ -71,12 +71,10 @@ async function eraseFrom(context: LockContext, options: EraseOptions, shown: Dat
     // All is measured on the weights as they were: those that are done wait.
     await eachMoments(model, params, { matrices, sources, seed, engine }, async (matrix, [own, ...others]) => {
       const original = params.get(matrix.name) as Float32Array;
-      const rest = others.reduce<Float32Array>(
-        // Of several proxies each takes its own.
-        (left, { left: r, right: s }) =>
-          withoutNeeds(left, [own.left, own.right], [r, s], { ridge: proxyRidge, weight: weight / others.length }),
-        original,
-      );
+      const rest = others.reduce<Float32Array>((left, { left: outputs, right: inputs }) => {
+        const how = { ridge: proxyRidge, weight: weight / others.length };
+        return withoutNeeds(left, [own.left, own.right], [outputs, inputs], how);
+      }, original);
       const parts = weightedParts(rest, own.left, own.right, ridge);
       const full = parts.energies.length;
       const rank = await rankOf(matrix, { moments: own, parts, options, costs });
