@@ -36,11 +36,6 @@ export interface Dataset extends Selection {
 /** A data set whose examples belong to one class each. */
 export interface LabelledDataset extends Dataset, Labelled {}
 
-/** Whether the examples of a data set belong to one class each. */
-export function isLabelled(dataset: Dataset): dataset is LabelledDataset {
-  return 'labels' in dataset && 'classes' in dataset;
-}
-
 /** What {@link createDataset} and {@link floatDataset} are told beside the inputs. */
 export interface DatasetFacts {
   /** What it is, for tables and messages. */

@@ -20,7 +20,6 @@ export {
   drawSome,
   fewShot,
   floatDataset,
-  isLabelled,
   type Labelled,
   type LabelledDataset,
   labelledAs,

@@ -254,7 +254,7 @@ export interface FrontierControl {
 }
 
 /** Options that mean nothing where a method does not lock: two controls that differ in them alone are the same training. */
-const idle = ['examples', 'ridge', 'energy', 'clip', 'bound', 'attacks', 'barrier'];
+const idle = ['examples', 'ridge', 'proxyRidge', 'energy', 'clip', 'bound', 'attacks', 'barrier'];
 
 /** The controls of some locks: one for each training that is left of them without the lock. */
 export function controlsOf(locks: readonly FrontierLock[]): FrontierControl[] {

@@ -1,9 +1,10 @@
-import { type Dataset, isLabelled, type LabelledDataset } from '../../data/index.js';
+import type { Dataset } from '../../data/index.js';
 import type { EngineOptions } from '../../engine/index.js';
 import { concat, matMul } from '../../graph/index.js';
 import { cholesky, choleskyInverse, multiplyRight } from '../../linalg/index.js';
 import { type ModelSpec, pooledLayer, smallestBatch } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
+import { tasks } from '../../tasks/index.js';
 import type { ParameterSet } from '../../training/index.js';
 import { eachRun, type Reading, type Source } from './runs.js';
 
@@ -35,17 +36,18 @@ export async function proxySources(
   }
   const sources: Source[] = [];
   for (const dataset of proxies) {
-    if (!isLabelled(dataset) || dataset.classes.length === 0) {
+    const answers = tasks.get('classification').answers?.(dataset);
+    if (!answers || answers.count === 0) {
       throw new InputError(`erase: expected a proxy whose examples have classes, found none in ${dataset.name}`);
     }
     const { layers, widths } = await hiddenValues(model, params, { dataset, engine });
-    const readouts = layers.map((values, index) => classReadout(values, widths[index], dataset));
+    const readouts = layers.map((values, index) => classReadout(values, widths[index], answers));
     sources.push({ dataset, reading: readingBy(readouts, widths) });
   }
   return sources;
 }
 
-/** Hidden layers, each through a readout `[width, classes]`, side by side. */
+/** Hidden layers, each through a readout `[width, k]`, side by side. */
 function readingBy(readouts: readonly Float32Array[], widths: readonly number[]): Reading {
   return {
     of: ({ graph, scope }) =>
@@ -100,14 +102,15 @@ function centre(values: Float64Array, width: number): void {
  * values X, `(S + ridge)⁻¹·Xᵀ·Y`.
  *
  * @param values - Centred, `[size, width]`.
- * @returns `[width, classes]`; zeros where the values say nothing.
+ * @param answers - The class of each example, and how many there are.
+ * @returns `[width, k]`; zeros where the values say nothing.
  */
 export function classReadout(
   values: Float64Array,
   width: number,
-  { labels, classes, size }: Pick<LabelledDataset, 'labels' | 'classes' | 'size'>,
+  { of: labels, count: k }: { of: Int32Array; count: number },
 ): Float32Array {
-  const k = classes.length;
+  const size = labels.length;
   const turned = new Float64Array(values.length);
   for (let row = 0; row < size; row++) {
     for (let i = 0; i < width; i++) turned[i * size + row] = values[row * width + i] / size;

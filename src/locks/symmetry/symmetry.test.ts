@@ -95,7 +95,7 @@ describe('a symmetry lock', () => {
 
   it('says so where a type cannot hold what it made', async () => {
     const model = drawn('mlp');
-    const context = lockContext({ model, data: {}, seed: 1 }, { engine: { threads: 1 } });
+    const context = lockContext({ model, data: {}, seed: 1, secret: 'one' }, { engine: { threads: 1 } });
     const rebalance = lockMethods.get('rebalance');
     const { story } = await rebalance.run(context, rebalance.options.parse({ spread: 4096 }));
     await context.release();

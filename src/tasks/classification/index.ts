@@ -1,4 +1,4 @@
-import { type Dataset, fewShot, isLabelled, type LabelledDataset } from '../../data/index.js';
+import { type Dataset, fewShot, type LabelledDataset } from '../../data/index.js';
 import { crossEntropy, crossEntropyPerExample, klDivergence, mul, reduceSum, softmax, sub } from '../../graph/index.js';
 import { InputError } from '../../registry/index.js';
 import { drawLabels } from '../draw-labels.js';
@@ -68,6 +68,10 @@ export const classification: Task = {
     authorized ? classDisagreements(card, model, labelled(dataset)) : [],
   doubts: (card, dataset) => authorizedClasses(card, labelled(dataset)),
 };
+
+function isLabelled(dataset: Dataset): dataset is LabelledDataset {
+  return 'labels' in dataset && 'classes' in dataset;
+}
 
 /** A data set with classes. */
 function labelled(dataset: Dataset): LabelledDataset {
