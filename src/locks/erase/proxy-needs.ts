@@ -105,7 +105,7 @@ function centre(values: Float64Array, width: number): void {
  * @param answers - The class of each example, and how many there are.
  * @returns `[width, k]`; zeros where the values say nothing.
  */
-export function classReadout(
+function classReadout(
   values: Float64Array,
   width: number,
   { of: labels, count: k }: { of: Int32Array; count: number },
