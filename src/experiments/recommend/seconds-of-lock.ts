@@ -6,7 +6,7 @@ import { lockMethods } from '../../locks/index.js';
 import type { Model } from '../../models/index.js';
 import { silentProgress } from '../progress.js';
 import type { FrontierPoint } from '../reproduce/reproduction.js';
-import { type PlannedPart, PlannedRunner, type RunSpec, type TaskData } from '../run/index.js';
+import { Plan, PlannedRunner, type RunSpec, type TaskData } from '../run/index.js';
 
 /** A model to lock, and where. */
 export interface PacedModel extends Pick<RunSpec, 'engine' | 'seed'> {
@@ -32,11 +32,11 @@ export async function secondsOfLock(
   const root = await mkdtemp(join(tmpdir(), 'weightlock-plan-'));
   try {
     const folder = await RunFolder.open({ root, command: 'plan', config: { lock: name } });
-    const parts: PlannedPart[] = [];
-    const runner = new PlannedRunner({ engine, seed }, { folder, signal, progress: silentProgress }, parts);
+    const plan = new Plan();
+    const runner = new PlannedRunner({ engine, seed }, { folder, signal, progress: silentProgress }, plan);
     await runner.lock({ name }, { from: model, data, method, options: parsed.data });
     await folder.close();
-    return parts[0]?.seconds;
+    return plan.parts[0]?.seconds;
   } finally {
     await rm(root, { recursive: true, force: true });
   }

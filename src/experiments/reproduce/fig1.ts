@@ -134,7 +134,7 @@ export const fig1: Reproduction = {
   async run(scale, { seed, signal, progress, plan }) {
     const { kappas, seeds, budget, perDecade } = settingsOf(settings, scale);
     if (plan) {
-      plan.push(planned(settingsOf(settings, scale)));
+      plan.parts.push(planned(settingsOf(settings, scale)));
       return nothingFound({ name: 'fig1', title, scale });
     }
     const began = performance.now();

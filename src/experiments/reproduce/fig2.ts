@@ -47,7 +47,7 @@ export const fig2: Reproduction = {
   async run(scale, context) {
     const { sigmas, seeds, budget } = settingsOf(settings, scale);
     if (context.plan) {
-      context.plan.push(...(await plannedCells(settingsOf(settings, scale))));
+      context.plan.parts.push(...(await plannedCells(settingsOf(settings, scale))));
       return nothingFound({ name: 'fig2', title, scale });
     }
     const began = performance.now();

@@ -103,6 +103,24 @@ it('plans a lock of a model that has nothing to train towards', async () => {
   expect(part.keptBytes).toBeLessThan(2 * part.bytes);
 });
 
+it('measures the pace of a step once for all runners of an experiment', async () => {
+  const signal = new AbortController().signal;
+  const context = { engine: { threads: 1 }, workers: 1, signal, data: '', seed: 1, sweep: 'full' as const };
+  const several: Reproduction = {
+    ...experiment,
+    async run(scale, own) {
+      const data = await loadData(dataSpec.parse({ classes: [0, 1], ...limits }));
+      const options = trainOptions.parse({ steps: 4, batchSize: 8 });
+      const from = async () => initializeModel('cnn', { num_labels: 2 }, 1);
+      for (const seed of [1, 2, 3])
+        await runnerOf({ ...own, seed }).train({ name: `seed ${seed}` }, { from, data, options });
+      return nothingFound({ name: 'planned', title: '', scale });
+    },
+  };
+  const [first, ...others] = await planReproduction(several, 'smoke', context);
+  expect(others.map(({ seconds }) => seconds)).toEqual([first.seconds, first.seconds]);
+});
+
 it('of forecasts counts those on CNNs too, which take the most time', async () => {
   const signal = new AbortController().signal;
   const context = { engine: { threads: 1 }, workers: 1, signal, data: '', seed: 1, sweep: 'full' as const };

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RunFolder } from '../../evidence/index.js';
 import { silentProgress } from '../progress.js';
-import type { PlannedPart } from '../run/index.js';
+import { Plan, type PlannedPart } from '../run/index.js';
 import type { Reproduction, ReproductionContext, Scale } from './reproduction.js';
 
 /**
@@ -18,10 +18,10 @@ export async function planReproduction(
   const root = await mkdtemp(join(tmpdir(), 'weightlock-plan-'));
   try {
     const folder = await RunFolder.open({ root, command: 'plan', config: { experiment: experiment.name, scale } });
-    const plan: PlannedPart[] = [];
+    const plan = new Plan();
     await experiment.run(scale, { ...context, folder, progress: silentProgress, plan });
     await folder.close();
-    return plan;
+    return plan.parts;
   } finally {
     await rm(root, { recursive: true, force: true });
   }

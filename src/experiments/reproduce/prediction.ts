@@ -92,8 +92,8 @@ export const prediction: Reproduction = {
     };
     if (context.plan) {
       await measureCnns(() => undefined);
-      context.plan.push(await plannedCnns(data.unauthorized, { ...cnn, seed: context.seed }));
-      context.plan.push(...plannedFigure2(figure2));
+      context.plan.parts.push(await plannedCnns(data.unauthorized, { ...cnn, seed: context.seed }));
+      context.plan.parts.push(...plannedFigure2(figure2));
       return nothingFound({ name: 'prediction', title, scale });
     }
     const began = performance.now();

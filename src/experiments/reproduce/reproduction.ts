@@ -4,7 +4,7 @@ import type { RunFolder } from '../../evidence/index.js';
 import { WeightlockError } from '../../registry/index.js';
 import type { PhaseProgress } from '../progress.js';
 import type { ModelKind } from '../recommend/model-kind.js';
-import type { PlannedPart } from '../run/index.js';
+import type { Plan } from '../run/index.js';
 import type { UtilityChange } from '../utility.js';
 
 /**
@@ -289,7 +289,7 @@ export interface ReproductionContext {
   /** Seed of the split, the weights and all shuffles. */
   readonly seed: number;
   /** Where it is only noted what would be done, and nothing is computed; none where it is done. */
-  readonly plan?: PlannedPart[];
+  readonly plan?: Plan;
   /** Whether anything is searched beside the cells of the paper; of an experiment that can leave it out. */
   readonly sweep: Sweep;
   /** The models that were chosen, of an experiment that has a choice; default those of the scale. */

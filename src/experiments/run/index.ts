@@ -1,3 +1,3 @@
-export { type PlannedPart, PlannedRunner } from './planned-runner.js';
+export { Plan, type PlannedPart, PlannedRunner } from './planned-runner.js';
 export { type LockedInfo, type MadeModel, Runner, type TaskData, type TrainedInfo } from './runner.js';
 export { type ModelSource, openModel, type RunContext, type RunSpec } from './spec.js';

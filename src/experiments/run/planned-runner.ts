@@ -53,6 +53,16 @@ export interface PlannedPart {
   readonly keptBytes?: number;
 }
 
+/** What a run would do, taken down by all of its runners, and what they measured for it: a pace is measured once for all of them. */
+export class Plan {
+  /** In the order of the run. */
+  readonly parts: PlannedPart[] = [];
+  /** Seconds of a step or a regression, by what it is of. */
+  readonly paces = new Map<string, number>();
+  /** Examples, once for all searches on them. */
+  readonly loaded = new Map<string, Promise<DataParts>>();
+}
+
 /** Examples that stand for a whole data set where something is measured only so that the plan goes on. */
 const sample = 8;
 /** Whole steps that are timed at most, and the milliseconds after which no more are. */
@@ -70,14 +80,11 @@ const lockShare = 0.5;
  * what is measured is measured on a few examples. So whatever follows is planned by the same code that would do it.
  */
 export class PlannedRunner extends Runner {
-  readonly #rates = new Map<string, number>();
-  readonly #loaded = new Map<string, Promise<DataParts>>();
-
-  /** @param parts - Takes what is planned. */
+  /** @param plan - Takes what is planned. */
   constructor(
     spec: RunSpec,
     context: RunContext,
-    private readonly parts: PlannedPart[],
+    private readonly plan: Plan,
   ) {
     super(spec, context);
   }
@@ -95,7 +102,7 @@ export class PlannedRunner extends Runner {
     const optimizer = chosenOptimizer(options);
     const seconds = steps * (await this.#secondsAStep(model, data.train, options.batchSize, { optimizer }));
     const memory = memoryOfStep(model, data.train, options.batchSize);
-    this.parts.push({ name: `train ${part.name}`, runs: 1, steps, seconds, ...memory });
+    this.plan.parts.push({ name: `train ${part.name}`, runs: 1, steps, seconds, ...memory });
     return { ...(await this.#made(model)), info: { steps, evaluation: { n: 0, metrics: {} } } };
   }
 
@@ -120,7 +127,7 @@ export class PlannedRunner extends Runner {
     const whole = data ? await this.#secondsAStep(model, data.train, batchSize, { optimizer }) : 0;
     const memory = data ? memoryOfStep(model, data.train, batchSize, 1 + morePrograms) : { bytes: 0 };
     const seconds = steps * (whole + gradient * (lockShare + (chosen.moreGradients?.(options) ?? 0)));
-    this.parts.push({ name: `lock ${part.name}`, runs: 1, steps, seconds, ...memory });
+    this.plan.parts.push({ name: `lock ${part.name}`, runs: 1, steps, seconds, ...memory });
     const spectra = weightMatrices(model.weights).map(({ name }) => ({ name, before: [1], after: [1] }));
     const info = { steps, stepsTried: steps, stoppedByBudget: false, spectra, warnings: [] };
     return { ...(await this.#made(model)), info };
@@ -145,7 +152,7 @@ export class PlannedRunner extends Runner {
       keptBytes = Math.max(keptBytes, cost.keptBytes);
     }
     const name = `attack ${plan.label ?? ''}`.trim();
-    this.parts.push({ name, runs, steps, seconds: seconds / this.#workers, bytes, keptBytes });
+    this.plan.parts.push({ name, runs, steps, seconds: seconds / this.#workers, bytes, keptBytes });
     for (const note of notes) this.notes.add(note);
     return { rows: rowsOf(tasks, results), notes, seconds: {} };
   }
@@ -208,17 +215,17 @@ export class PlannedRunner extends Runner {
   async #secondsAFit(sizes: RegressionSizes): Promise<number> {
     const key = JSON.stringify(sizes);
     const known =
-      this.#rates.get(key) ??
+      this.plan.paces.get(key) ??
       (await withPrograms({ ...this.spec.engine, threads: 1 }, (programs) => secondsOfRegression(sizes, programs)));
-    this.#rates.set(key, known);
+    this.plan.paces.set(key, known);
     return known;
   }
 
   /** Examples, once for all searches on them. */
   #load(spec: DataSpec): Promise<DataParts> {
     const key = JSON.stringify(spec);
-    const known = this.#loaded.get(key) ?? loadData(spec);
-    this.#loaded.set(key, known);
+    const known = this.plan.loaded.get(key) ?? loadData(spec);
+    this.plan.loaded.set(key, known);
     return known;
   }
 
@@ -236,7 +243,7 @@ export class PlannedRunner extends Runner {
     }: { threads?: number; optimizer?: Parameters<typeof createOptimizer>[0] } = {},
   ): Promise<number> {
     const key = JSON.stringify([model.digest, train.name, batchSize, threads, optimizer?.name, optimizer?.options]);
-    const known = this.#rates.get(key);
+    const known = this.plan.paces.get(key);
     if (known !== undefined) return known;
     const engine = { ...this.spec.engine, threads };
     const params = parameterSet(cloneWeights(model.weights));
@@ -269,7 +276,7 @@ export class PlannedRunner extends Runner {
     // Weights that diverge at once have no whole steps.
     if (times.length < 2) return this.#secondsAStep(model, train, batchSize, { threads });
     const seconds = (times[times.length - 1] - times[0]) / 1000 / (times.length - 1);
-    this.#rates.set(key, seconds);
+    this.plan.paces.set(key, seconds);
     return seconds;
   }
 
