@@ -1,5 +1,4 @@
-import { concat } from '../graph/index.js';
-import { type ModelSpec, pooledLayer } from '../models/index.js';
+import { type ModelSpec, pooledLayers } from '../models/index.js';
 
 /** Name of the output of a model from {@link hiddenLayersOf}. */
 export const hiddenOutput = 'hidden';
@@ -14,7 +13,7 @@ export function hiddenLayersOf(model: ModelSpec): ModelSpec {
     digest: `${model.digest} ${hiddenOutput}`,
     build(batch, options) {
       const pass = model.build(batch, options);
-      return { ...pass, outputs: { [hiddenOutput]: concat(pass.scope.hidden.map(pooledLayer), 1) } };
+      return { ...pass, outputs: { [hiddenOutput]: pooledLayers(pass.scope) } };
     },
   };
 }

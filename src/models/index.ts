@@ -61,7 +61,7 @@ export {
   requireNoModel,
 } from './model-files.js';
 export { requirePlainFolder } from './plain-weights.js';
-export { pooledLayer } from './pooled-layer.js';
+export { pooledLayer, pooledLayers } from './pooled-layer.js';
 export { type RebuiltModel, sizeOf, withDeepLayers, withPlainLayers } from './rebuilt.js';
 export { type ResNetConfig, resnets } from './resnet.js';
 export {

@@ -1,5 +1,5 @@
-import { cast, div, mul, reduceMean, reduceSum, reshape, type Tensor } from '../graph/index.js';
-import { batchInput } from '../nn/index.js';
+import { cast, concat, div, mul, reduceMean, reduceSum, reshape, type Tensor } from '../graph/index.js';
+import { batchInput, type Scope } from '../nn/index.js';
 
 /**
  * One vector an example, `[batch, width]`, of what a layer holds: of images the mean over the places of a channel, of texts the mean over
@@ -15,4 +15,9 @@ export function pooledLayer(layer: Tensor): Tensor {
   if (!mask) return reduceMean(layer, { axes: [1] });
   const counted = reshape(cast(mask, layer.dtype), [batch, tokens, 1]);
   return div(reduceSum(mul(layer, counted), { axes: [1] }), reduceSum(counted, { axes: [1] }));
+}
+
+/** What the hidden layers of a forward pass hold, pooled and side by side, `[batch, width]`. */
+export function pooledLayers({ hidden }: Pick<Scope, 'hidden'>): Tensor {
+  return concat(hidden.map(pooledLayer), 1);
 }

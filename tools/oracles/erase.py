@@ -1,5 +1,6 @@
 """Writes test/fixtures/erase.json: the best rank-r part of a matrix under two metrics, by symmetric roots and numpy's SVD; and a matrix
-without what two other metrics need, by the normal equations of the whole problem.
+without what two other metrics need, by the normal equations of the whole problem; and a ridge regression on classes, by least squares
+with the ridge as more rows.
 
 For each case: W, the second moments R and S (of its outputs' gradients and of its inputs; one axis: a diagonal), the ridge, the squares
 of the singular values of M = R^1/2 W S^1/2, and R^-1/2 M_r S^-1/2 for some r.
@@ -12,6 +13,8 @@ import pathlib
 import numpy as np
 
 SEED = 7100
+# Of the lock: proxy-needs.ts.
+READOUT_RIDGE = 0.01
 
 
 def root(metric, power):
@@ -78,6 +81,28 @@ def without_needs(rng, rows, columns, ridge, weight, diagonal=(False, False), no
     }
 
 
+def readout(rng, size, width, classes, missing=None):
+    """Least squares of each class against the others on centred values, the ridge as more rows, each output scaled to a variance of 1."""
+    labels = rng.integers(0, classes, size)
+    if missing is not None:
+        labels[labels == missing] = 0
+    x = rng.standard_normal((size, width)) * np.logspace(0, -1, width) + rng.standard_normal((classes, width))[labels]
+    x -= x.mean(0)
+    one_hot = np.eye(classes)[labels]
+    ridge = READOUT_RIDGE * np.trace(x.T @ x) / width
+    rows = np.vstack([x, np.sqrt(ridge) * np.eye(width)])
+    found = np.linalg.lstsq(rows, np.vstack([one_hot, np.zeros((width, classes))]), rcond=None)[0]
+    spread = (x @ found).std(0)
+    found = np.divide(found, spread, out=np.zeros_like(found), where=spread > 1e-12)
+    return {
+        "width": width,
+        "classes": classes,
+        "x": x.ravel().tolist(),
+        "labels": labels.tolist(),
+        "found": found.ravel().tolist(),
+    }
+
+
 def main():
     rng = np.random.default_rng(SEED)
     cases = [
@@ -93,7 +118,8 @@ def main():
         without_needs(rng, 9, 4, 1e-4, 2, diagonal=(True, False)),
         without_needs(rng, 3, 5, 1e-4, 1, none=True),
     ]
-    fixture = {"script": "tools/oracles/erase.py", "versions": {"numpy": np.__version__}, "seed": SEED, "cases": cases, "needs": needs}
+    readouts = [readout(rng, 40, 5, 2), readout(rng, 60, 4, 3), readout(rng, 30, 6, 3, missing=2)]
+    fixture = {"script": "tools/oracles/erase.py", "versions": {"numpy": np.__version__}, "seed": SEED, "cases": cases, "needs": needs, "readouts": readouts}
     path = pathlib.Path(__file__).parents[2] / "test" / "fixtures" / "erase.json"
     path.write_text(json.dumps(fixture) + "\n")
 

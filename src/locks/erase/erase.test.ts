@@ -9,6 +9,7 @@ import type { ParameterSet } from '../../training/index.js';
 import { lockContext } from '../context.js';
 import { erase } from './index.js';
 import { eachMoments, erasable, type Moments } from './moments.js';
+import type { EraseOptions } from './options.js';
 import { outputReading } from './runs.js';
 import { drawUnseen } from './unseen.js';
 
@@ -21,10 +22,11 @@ beforeAll(async () => {
 });
 
 /** @param proxies - Whether the lock is shown the digits that the model is not released for. */
-async function locked(of: DigitModel, options: Record<string, unknown>, { proxies = false } = {}) {
+async function locked(of: DigitModel, options: Record<string, unknown>, { proxies = false, sham = false } = {}) {
   const { others, ...own } = of;
   const context = contextOn(proxies ? { ...own, others } : own);
-  const result = await erase.run(context, optionsOf(options));
+  const parsed = optionsOf(options);
+  const result = await erase.run(context, sham ? (erase.sham?.(parsed) as EraseOptions) : parsed);
   await context.release();
   return { result, params: context.params };
 }
@@ -132,7 +134,7 @@ describe('erase', () => {
   it('takes first what proxies need and the authorized task does not: more of it for less than ranks alone', async () => {
     const unlocked = separation(parameterSet(digits.model.weights), digits);
     const byProxies = await locked(digits, { rank: 3, steps: 0, ...free }, { proxies: true });
-    const byRank = await locked(digits, { rank: 2, proxyWeight: 0, steps: 0, ...free }, { proxies: true });
+    const byRank = await locked(digits, { rank: 2, steps: 0, ...free });
     const cost = ({ result }: typeof byRank) => Number(result.after?.metrics.kl);
     expect(cost(byProxies)).toBeLessThan(0.5 * cost(byRank));
     expect(separation(byProxies.params, digits)).toBeLessThan(separation(byRank.params, digits) - 0.05);
@@ -146,8 +148,8 @@ describe('erase', () => {
   });
 
   it('its sham takes nothing, whatever proxies there are', async () => {
-    const sham = erase.sham?.(optionsOf({ proxyWeight: 3, steps: 0, ...free }));
-    const { params } = await locked(digits, sham as Record<string, unknown>, { proxies: true });
+    const options = { proxyWeight: 3, steps: 0, ...free };
+    const { params } = await locked(digits, options, { proxies: true, sham: true });
     expect(differing(params, parameterSet(digits.model.weights))).toEqual([]);
   });
 
@@ -162,6 +164,7 @@ describe('erase', () => {
       'erase.proxyWeight: expected tasks that an attacker may be after, got none; give --proxies',
     );
     const { labels: _, classes: __, ...plain } = others.train;
+    await expect(run({ proxyWeight: 0 }, others.train)).rejects.toThrow('erase.proxyWeight: expected a number above 0');
     await expect(run({}, plain)).rejects.toThrow('erase: expected a proxy whose examples have classes, found none');
   });
 

@@ -121,6 +121,7 @@ async function proxiesOf(
 ): Promise<{ proxies: readonly Dataset[]; weight: number }> {
   const given = await adversaries();
   const weight = proxyWeight ?? 1;
+  // The sham, which is told of them too.
   if (weight === 0) return { proxies: [], weight };
   if (given.length === 0 && proxyWeight !== undefined) {
     throw new InputError(`erase.proxyWeight: expected tasks that an attacker may be after, got none; give --proxies`);

@@ -29,7 +29,7 @@ export const eraseOptions = withOptimizers(
         .describe("divergence from the original's outputs that each matrix alone may cost, before healing"),
       proxyWeight: z
         .number()
-        .min(0)
+        .positive()
         .optional()
         .describe(
           'how much what proxies need counts beside what the authorized output does, which goes first; default 1 with proxies',

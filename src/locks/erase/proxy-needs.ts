@@ -2,7 +2,7 @@ import type { Dataset } from '../../data/index.js';
 import type { EngineOptions } from '../../engine/index.js';
 import { concat, matMul } from '../../graph/index.js';
 import { cholesky, choleskyInverse, multiplyRight } from '../../linalg/index.js';
-import { type ModelSpec, pooledLayer, smallestBatch } from '../../models/index.js';
+import { type ModelSpec, pooledLayer, pooledLayers, smallestBatch } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
 import { tasks } from '../../tasks/index.js';
 import type { ParameterSet } from '../../training/index.js';
@@ -68,7 +68,7 @@ async function hiddenValues(
 ): Promise<HiddenValues> {
   const widths = model.build(smallestBatch(model)).scope.hidden.map((layer) => pooledLayer(layer).shape[1]);
   const layers = widths.map((width) => new Float64Array(dataset.size * width));
-  const reading: Reading = { of: ({ scope }) => concat(scope.hidden.map(pooledLayer), 1) };
+  const reading: Reading = { of: ({ scope }) => pooledLayers(scope) };
   const all = widths.reduce((sum, width) => sum + width, 0);
   const source = { reading, dataset, engine };
   for await (const { positions, results } of eachRun(model, params, source, (specs) => ({
@@ -105,7 +105,7 @@ function centre(values: Float64Array, width: number): void {
  * @param answers - The class of each example, and how many there are.
  * @returns `[width, k]`; zeros where the values say nothing.
  */
-function classReadout(
+export function classReadout(
   values: Float64Array,
   width: number,
   { of: labels, count: k }: { of: Int32Array; count: number },
