@@ -147,6 +147,13 @@ describe('erase', () => {
     expect(separation(heavy.params, digits)).toBeLessThan(separation(byProxies.params, digits));
   });
 
+  it('takes it from the matrices that are named alone', async () => {
+    const options = { energy: 1, steps: 0, proxyInclude: ['fc2*'], ...free };
+    const { result, params } = await locked(digits, options, { proxies: true });
+    expect(differing(params, parameterSet(digits.model.weights))).toEqual(['fc2.weight']);
+    expect(result.story).toMatchObject({ proxyMatrices: ['fc2.weight'] });
+  });
+
   it('its sham takes nothing, whatever proxies there are', async () => {
     const options = { proxyWeight: 3, steps: 0, ...free };
     const { params } = await locked(digits, options, { proxies: true, sham: true });
@@ -164,6 +171,12 @@ describe('erase', () => {
       'erase.proxyWeight: expected tasks that an attacker may be after, got none; give --proxies',
     );
     const { labels: _, classes: __, ...plain } = others.train;
+    await expect(run({ proxyInclude: ['fc1*'] })).rejects.toThrow(
+      'erase.proxyInclude: expected tasks that an attacker',
+    );
+    await expect(run({ proxyInclude: ['conv*'] }, others.train)).rejects.toThrow(
+      'erase.proxyInclude: expected a pattern that matches a matrix to erase from, got "conv*"',
+    );
     await expect(run({ proxyWeight: 0 }, others.train)).rejects.toThrow('erase.proxyWeight: expected a number above 0');
     await expect(run({}, plain)).rejects.toThrow('erase: expected a proxy whose examples have classes, found none');
   });
@@ -266,6 +279,24 @@ describe('a table of words', () => {
     expect(story).toMatchObject({ ranks: { [name]: { rank: 5, of: 16 } }, drawn: { [name]: 28 } });
     const sigma = exactSingularValues(parameterSet(weights).get(name) ?? new Float32Array(), 40, 16);
     expect(sigma[5]).toBeLessThan(1e-5 * sigma[0]);
+  });
+
+  it('is what proxies lose their needs from, where no other matrix is named', async () => {
+    const { model, dataset, words } = textModel();
+    const name = named(model.weights.keys(), words);
+    const weights = cloneWeights(model.weights);
+    const labels = Int32Array.from({ length: dataset.size }, (_, at) => at % 2);
+    const adversary = createDataset(dataset.examples, { name: 'proxy', labels, classes: ['even', 'odd'] });
+    const data = { train: dataset, validation: dataset, adversary };
+    const context = lockContext({ model: { ...model, weights }, data, seed: 1, secret: 'one' }, { engine });
+    const { story } = await erase.run(context, optionsOf({ energy: 1, steps: 0, utilityFloor: 0, maxKl: null }));
+    await context.release();
+    const changed = differing(parameterSet(weights), parameterSet(model.weights));
+    expect(changed).toContain(name);
+    expect(changed.every((each) => each.includes('embeddings'))).toBe(true);
+    expect((story as { proxyMatrices: string[] }).proxyMatrices.every((each) => each.includes('embeddings'))).toBe(
+      true,
+    );
   });
 
   it('has random codes for what no training example looks up, where that is asked for', async () => {

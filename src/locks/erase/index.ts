@@ -1,12 +1,12 @@
 import { type Dataset, drawSome } from '../../data/index.js';
 import { parameterSet, type WeightMatrix, weightMatrices } from '../../models/index.js';
-import { InputError } from '../../registry/index.js';
+import { InputError, matchesAny, quote } from '../../registry/index.js';
 import { taskOf } from '../../tasks/index.js';
 import { Evaluator, type ParameterSet } from '../../training/index.js';
 import { distil, distilSham, distilSteps, distilTraining } from '../distil.js';
 import type { LockContext, LockMethod, LockStory } from '../lock-method.js';
 import { rankOfEnergy, type WeightedParts, weightedParts, withoutNeeds } from './closed-form.js';
-import { eachMoments, erasable, type Moments, rowsLookedUp } from './moments.js';
+import { type Erasable, eachMoments, erasable, type Moments, rowsLookedUp } from './moments.js';
 import { type EraseOptions, energyOf, eraseOptions } from './options.js';
 import { proxySources } from './proxy-needs.js';
 import { outputReading } from './runs.js';
@@ -36,6 +36,7 @@ export const erase: LockMethod<EraseOptions> = {
       kl: undefined,
       energy: 1,
       proxyWeight: 0,
+      proxyInclude: undefined,
       unseen: undefined,
       unseenBelow: undefined,
       unseenCodes: undefined,
@@ -51,7 +52,7 @@ async function eraseFrom(context: LockContext, options: EraseOptions, shown: Dat
   const { ridge, proxyRidge } = options;
   const task = taskOf(model);
   const reading = outputReading(task);
-  const { matrices, leftAlone } = erasable(model, reading, weightMatrices(weights, options));
+  const { matrices, tables, leftAlone } = erasable(model, reading, weightMatrices(weights, options));
   if (matrices.length === 0) {
     throw new InputError('erase: expected a matrix whose inputs and outputs are known, found none');
   }
@@ -61,17 +62,18 @@ async function eraseFrom(context: LockContext, options: EraseOptions, shown: Dat
   const dataset = some(asSeen(shown));
   const params = parameterSet(weights);
   const { proxies, weight } = await proxiesOf(context, options);
+  const rid = withoutProxyNeeds(options, { matrices, tables });
   const needs = await proxySources(model, params, { proxies: proxies.map(some), engine });
   const costs = options.kl === undefined ? undefined : new MatrixCosts(context, params, dataset);
   const kept = new Map<string, Float32Array>();
-  const tables: WeightMatrix[] = [];
   const ranks: Record<string, LockStory> = {};
   const sources = [{ reading, dataset }, ...needs];
   try {
     // All is measured on the weights as they were: those that are done wait.
     await eachMoments(model, params, { matrices, sources, seed, engine }, async (matrix, [own, ...others]) => {
       const original = params.get(matrix.name) as Float32Array;
-      const rest = others.reduce<Float32Array>((left, { left: outputs, right: inputs }) => {
+      const taken = rid.has(matrix.name) ? others : [];
+      const rest = taken.reduce<Float32Array>((left, { left: outputs, right: inputs }) => {
         const how = { ridge: proxyRidge, weight: weight / others.length };
         return withoutNeeds(left, [own.left, own.right], [outputs, inputs], how);
       }, original);
@@ -81,7 +83,6 @@ async function eraseFrom(context: LockContext, options: EraseOptions, shown: Dat
       const total = parts.energies.reduce((sum, energy) => sum + energy, 0);
       const share = parts.energies.slice(0, rank).reduce((sum, energy) => sum + energy, 0) / (total || 1);
       ranks[matrix.name] = { rank, of: full, energy: share };
-      if (own.isTable) tables.push(matrix);
       if (rank < full) kept.set(matrix.name, parts.keep(rank));
       else if (rest !== original) kept.set(matrix.name, rest);
     });
@@ -89,10 +90,10 @@ async function eraseFrom(context: LockContext, options: EraseOptions, shown: Dat
     await costs?.release();
   }
   // Before anything is changed, and of all examples as they are: a row that one of them needs is not lost.
-  const isDrawn = options.unseen === 'random' && tables.length > 0;
+  const isDrawn = options.unseen === 'random' && tables.size > 0;
   const counts = isDrawn
     ? await rowsLookedUp(model, params, {
-        ...{ matrices: tables, reading, engine },
+        ...{ matrices: matrices.filter(({ name }) => tables.has(name)), reading, engine },
         dataset: asSeen(await context.train()),
       })
     : new Map<string, Float64Array>();
@@ -104,27 +105,50 @@ async function eraseFrom(context: LockContext, options: EraseOptions, shown: Dat
   }
   return {
     ...{ examples: dataset.size, ranks },
-    ...(proxies.length > 0 && { proxies: proxies.map(({ name, size }) => ({ name, size })), proxyWeight: weight }),
+    ...(proxies.length > 0 && {
+      proxies: proxies.map(({ name, size }) => ({ name, size })),
+      ...{ proxyWeight: weight, proxyMatrices: [...rid] },
+    }),
     ...(isDrawn && { drawn }),
     leftAlone: { ...leftAlone },
   };
 }
 
 /**
+ * Which matrices what proxies need goes from: where nothing is said the tables, since a language model whose other matrices lose it too says the same of
+ * all texts, and heals no more.
+ *
+ * @throws InputError for patterns that match none.
+ */
+function withoutProxyNeeds(
+  { proxyInclude }: EraseOptions,
+  { matrices, tables }: Pick<Erasable, 'matrices' | 'tables'>,
+): ReadonlySet<string> {
+  const all = matrices.map(({ name }) => name);
+  if (!proxyInclude) return tables.size > 0 ? tables : new Set(all);
+  const named = all.filter(matchesAny(proxyInclude));
+  if (named.length > 0) return new Set(named);
+  throw new InputError(
+    `erase.proxyInclude: expected a pattern that matches a matrix to erase from, got ${quote(proxyInclude.join(', '))}`,
+  );
+}
+
+/**
  * The proxies whose needs are taken, and how much they weigh.
  *
- * @throws InputError for a weight without any.
+ * @throws InputError for a weight, or matrices, without any.
  */
 async function proxiesOf(
   { adversaries }: LockContext,
-  { proxyWeight }: EraseOptions,
+  { proxyWeight, proxyInclude }: EraseOptions,
 ): Promise<{ proxies: readonly Dataset[]; weight: number }> {
   const given = await adversaries();
   const weight = proxyWeight ?? 1;
   // The sham, which is told of them too.
   if (weight === 0) return { proxies: [], weight };
-  if (given.length === 0 && proxyWeight !== undefined) {
-    throw new InputError(`erase.proxyWeight: expected tasks that an attacker may be after, got none; give --proxies`);
+  const named = Object.entries({ proxyWeight, proxyInclude }).find(([, value]) => value !== undefined);
+  if (given.length === 0 && named) {
+    throw new InputError(`erase.${named[0]}: expected tasks that an attacker may be after, got none; give --proxies`);
   }
   return { proxies: given, weight };
 }

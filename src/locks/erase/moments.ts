@@ -19,6 +19,8 @@ export interface Moments {
 export interface Erasable {
   /** Matrices whose inputs and outputs are known. */
   readonly matrices: readonly WeightMatrix[];
+  /** Names of those that are tables whose rows are looked up. */
+  readonly tables: ReadonlySet<string>;
   /** Of the others, why not. */
   readonly leftAlone: Readonly<Record<string, string>>;
 }
@@ -35,14 +37,19 @@ export function erasable(model: ModelSpec, reading: Reading, matrices: readonly 
   const pass = model.build(smallestBatch(model));
   const nodes = ancestors([reading.of(pass)]);
   const found: WeightMatrix[] = [];
+  const tables = new Set<string>();
   const leftAlone: Record<string, string> = {};
   for (const matrix of matrices) {
     const parameter = pass.scope.parameterInputs.get(matrix.name);
     const uses = parameter ? usesOf(nodes, parameter) : { unknown: 'no parameter' };
-    if ('unknown' in uses) leftAlone[matrix.name] = uses.unknown;
-    else found.push(matrix);
+    if ('unknown' in uses) {
+      leftAlone[matrix.name] = uses.unknown;
+      continue;
+    }
+    found.push(matrix);
+    if (uses.some(({ kind }) => kind === 'table')) tables.add(matrix.name);
   }
-  return { matrices: found, leftAlone };
+  return { matrices: found, tables, leftAlone };
 }
 
 /**

@@ -41,6 +41,11 @@ export const eraseOptions = withOptimizers(
         .describe(
           'as ridge, where what proxies need is taken: with less, large weights in rare directions cancel it, which healing does not stand',
         ),
+      proxyInclude: patterns
+        .optional()
+        .describe(
+          'names of the matrices that what proxies need goes from, of those to erase from, * stands for any characters; default tables of embeddings, of a model without any all',
+        ),
       unseen: z
         .enum(['keep', 'random'])
         .optional()
