@@ -62,18 +62,17 @@ async function eraseFrom(context: LockContext, options: EraseOptions, shown: Dat
   const dataset = some(asSeen(shown));
   const params = parameterSet(weights);
   const { proxies, weight } = await proxiesOf(context, options);
-  const rid = withoutProxyNeeds(options, { matrices, tables });
+  const at = withoutProxyNeeds(options, { matrices, tables });
   const needs = await proxySources(model, params, { proxies: proxies.map(some), engine });
   const costs = options.kl === undefined ? undefined : new MatrixCosts(context, params, dataset);
   const kept = new Map<string, Float32Array>();
   const ranks: Record<string, LockStory> = {};
-  const sources = [{ reading, dataset }, ...needs];
+  const sources = [{ reading, dataset }, ...needs.map((source) => ({ ...source, at }))];
   try {
     // All is measured on the weights as they were: those that are done wait.
     await eachMoments(model, params, { matrices, sources, seed, engine }, async (matrix, [own, ...others]) => {
       const original = params.get(matrix.name) as Float32Array;
-      const taken = rid.has(matrix.name) ? others : [];
-      const rest = taken.reduce<Float32Array>((left, { left: outputs, right: inputs }) => {
+      const rest = others.reduce<Float32Array>((left, { left: outputs, right: inputs }) => {
         const how = { ridge: proxyRidge, weight: weight / others.length };
         return withoutNeeds(left, [own.left, own.right], [outputs, inputs], how);
       }, original);
@@ -107,7 +106,7 @@ async function eraseFrom(context: LockContext, options: EraseOptions, shown: Dat
     ...{ examples: dataset.size, ranks },
     ...(proxies.length > 0 && {
       proxies: proxies.map(({ name, size }) => ({ name, size })),
-      ...{ proxyWeight: weight, proxyMatrices: [...rid] },
+      ...{ proxyWeight: weight, proxyMatrices: [...at] },
     }),
     ...(isDrawn && { drawn }),
     leftAlone: { ...leftAlone },

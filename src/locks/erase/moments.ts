@@ -52,13 +52,19 @@ export function erasable(model: ModelSpec, reading: Reading, matrices: readonly 
   return { matrices: found, tables, leftAlone };
 }
 
+/** A source, and where it is measured. */
+interface MeasuredSource extends Source {
+  /** Names of the matrices; default all. */
+  readonly at?: ReadonlySet<string>;
+}
+
 /**
  * The second moments of inputs and of the gradients of a reading at the outputs of some matrices, over examples: what is read is
  * weighted with a vector of normal numbers, another one for each example (centred where a constant added to it says nothing), so
  * that the expectation is over all of its directions. Matrices are measured some at a time, each time in a pass over the examples.
  *
  * @param how - `sources`: each measured on its own; of a matrix that its reading does not depend on all moments are 0.
- * @param take - Is given the moments of each matrix once, those of each source.
+ * @param take - Is given the moments of each matrix once, those of each source that is measured there.
  */
 export async function eachMoments(
   model: ModelSpec,
@@ -68,14 +74,17 @@ export async function eachMoments(
     sources,
     seed,
     engine,
-  }: { matrices: readonly WeightMatrix[]; sources: readonly Source[]; seed: number; engine?: EngineOptions },
+  }: { matrices: readonly WeightMatrix[]; sources: readonly MeasuredSource[]; seed: number; engine?: EngineOptions },
   take: (matrix: WeightMatrix, moments: readonly Moments[]) => void | Promise<void>,
 ): Promise<void> {
   for (const group of groupsOf(matrices, AT_ONCE / sources.length)) {
     const found: Map<string, Sums>[] = [];
-    for (const source of sources) found.push(await sumsOf(model, params, { ...source, group, seed, engine }));
+    for (const { at, ...source } of sources) {
+      const own = at ? group.filter(({ name }) => at.has(name)) : group;
+      found.push(await sumsOf(model, params, { ...source, group: own, seed, engine }));
+    }
     for (const matrix of group) {
-      const moments = found.map((sums) => (sums.get(matrix.name) as Sums).moments());
+      const moments = found.flatMap((sums) => sums.get(matrix.name)?.moments() ?? []);
       await take(matrix, moments);
     }
   }
