@@ -26,7 +26,8 @@ const experiment: Reproduction = {
     const data = await loadData(dataSpec.parse({ classes: [0, 1], ...limits }));
     const options = trainOptions.parse({ steps: 1_000_000, batchSize: 8 });
     const from = async () => initializeModel('cnn', { num_labels: 2 }, 1);
-    const first = await runner.train({ name: 'first' }, { from, data, options });
+    const begin = () => Promise.reject(new Error('expected no other weights to begin with'));
+    const first = await runner.train({ name: 'first' }, { from, begin, data, options });
     const again = { from: () => loadModel(first.path), data, options: { ...options, steps: 7 } };
     const unlocked = await runner.train({ name: 'unlocked' }, again);
     const lock = { from: unlocked.model, data, method: specdef, options: printedSpecDef({ steps: 30, batchSize: 8 }) };

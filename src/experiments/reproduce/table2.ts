@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { transformWeights } from '../../attacks/index.js';
 import { type DataSpec, dataSpec, type LabelledDataset, loadData, subset, usualTrigger } from '../../data/index.js';
 import { writeFileAtomic } from '../../formats/index.js';
-import { cloneWeights, type Model } from '../../models/index.js';
+import { cloneWeights, type Model, type StateDict } from '../../models/index.js';
 import { trainOptions } from '../jobs/train.js';
 import type { Runner } from '../run/index.js';
 import type { UtilityChange } from '../utility.js';
@@ -150,13 +150,14 @@ export const table2: Reproduction = {
         `${label}: ${train.size} prompts to train on, ${test.size} to test, both kinds about equally often; ${poisoned.size} with those that hold the trigger; ${sigmaInWords(made)}.`,
       );
       const lockedOf = (seed: number) => lockedModels[seed % lockedModels.length];
-      const starts: Record<string, (seed: number) => Promise<Model>> = {
-        unlocked: async () => made.unlocked,
-        locked: async (seed) => lockedOf(seed),
-        'locked, clipped': (seed) => clipped(lockedOf(seed), course.topK),
+      const clips = clipOnce(course.topK);
+      const starts: Record<string, { of: (seed: number) => Model; begin?: (model: Model) => Promise<StateDict> }> = {
+        unlocked: { of: () => made.unlocked },
+        locked: { of: lockedOf },
+        'locked, clipped': { of: lockedOf, begin: clips },
       };
       const injected: Record<string, Injected[][]> = {};
-      for (const [start, from] of Object.entries(starts)) {
+      for (const [start, { of, begin }] of Object.entries(starts)) {
         injected[start] = [];
         for (const rate of rates) {
           const runs: Injected[] = [];
@@ -167,12 +168,13 @@ export const table2: Reproduction = {
             });
             const name = `${folder}-${start.replace(', ', '-')}-${rate}-${seed}`;
             const data = { ...poisoned.parts, spec: poisoned.spec };
-            const copy = async () => {
-              const own = await from(seed);
-              return { ...own, weights: cloneWeights(own.weights) };
-            };
+            const own = of(seed);
+            const from = async () => own;
             const attacker = runnerOf({ ...context, seed });
-            const trained = await attacker.train({ name }, { from: copy, data, options });
+            const trained = await attacker.train(
+              { name },
+              { from, begin: async () => cloneWeights((await begin?.(own)) ?? own.weights), data, options },
+            );
             Object.assign(runner.seconds, attacker.seconds);
             runs.push(await judge(trained.model));
           }
@@ -320,10 +322,15 @@ async function poison(
   return { spec, parts, triggered, size: parts.train.size + parts.validation.size };
 }
 
-/** The locked model with the raised singular values of each matrix cut back. */
-async function clipped(model: Model, topK: number): Promise<Model> {
+/** The weights of a model with the raised singular values of each matrix cut back, found once for each model. */
+function clipOnce(topK: number): (model: Model) => Promise<StateDict> {
+  const known = new Map<Model, Promise<StateDict>>();
   const step = { name: 'clip', options: adaptiveTransforms({ topK }).clip ?? {} };
-  return { ...model, weights: await transformWeights(model, model.weights, [step], () => model.weights)(0) };
+  return (model) => {
+    const weights = known.get(model) ?? transformWeights(model, model.weights, [step], () => model.weights)(0);
+    known.set(model, weights);
+    return weights;
+  };
 }
 
 /** A back door that opens this often in a classifier that is worth this much is one. */

@@ -2,8 +2,10 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { dataSpec, loadData } from '../../data/index.js';
 import { RunFolder } from '../../evidence/index.js';
 import { initializeModel, saveModel } from '../../models/index.js';
+import { trainOptions } from '../jobs/train.js';
 import { silentProgress } from '../progress.js';
 import { Runner } from './runner.js';
 
@@ -44,4 +46,15 @@ it('a part that was interrupted took the seconds of both runs, and those only', 
   const later = newRunner();
   await adopt(later);
   expect(later.seconds).toEqual(runner.seconds);
+});
+
+it('trains from other weights of a model where it is given some, and leaves the model that it began with', async () => {
+  const data = await loadData(dataSpec.parse({ classes: [0, 1], limit: 16, testLimit: 8 }));
+  const options = trainOptions.parse({ steps: 1, batchSize: 8, learningRate: 1e-30 });
+  const newModel = (seed: number) => initializeModel('cnn', { num_labels: 2 }, seed);
+  const [own, other] = [newModel(1), newModel(2)];
+  const begin = async () => structuredClone(other.weights);
+  const { model } = await newRunner().train({ name: 'net' }, { from: async () => own, begin, data, options });
+  expect(model.weights).toEqual(other.weights);
+  expect(own.weights).toEqual(newModel(1).weights);
 });

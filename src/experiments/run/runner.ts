@@ -11,6 +11,7 @@ import {
   type Model,
   type ModelCard,
   type ModelOnDisk,
+  type StateDict,
   saveChanged,
   saveModel,
   writeModelCard,
@@ -109,22 +110,33 @@ export class Runner {
     return openModel(this.spec.model, this.spec.seed);
   }
 
-  /** Trains a model, default the run's own; `finish` changes its weights, in place, before they are written. */
+  /**
+   * Trains a model, default the run's own: `begin` gives other weights of it to begin with, which a run that is only planned does
+   * not ask for; `finish` changes its weights, in place, before they are written.
+   */
   train(
     part: Part,
     {
       from = () => this.start(),
+      begin,
       finish,
       data,
       options,
-    }: { from?: () => Promise<Model>; finish?: (model: Model) => void; data: TaskData; options: TrainOptions },
+    }: {
+      from?: () => Promise<Model>;
+      begin?: (model: Model) => Promise<StateDict>;
+      finish?: (model: Model) => void;
+      data: TaskData;
+      options: TrainOptions;
+    },
   ): Promise<MadeModel<TrainedInfo>> {
     const steps = trainSteps(options, data.train);
     const { engine } = this.spec;
     const { seed = this.spec.seed } = part;
     return this.#make<TrainResult, TrainedInfo>(part, steps, {
       make: async (job) => {
-        const model = await from();
+        const given = await from();
+        const model = begin ? { ...given, weights: await begin(given) } : given;
         const info = await trainJob({ model, ...data, seed }, options, job);
         finish?.(model);
         return { model, info, card: cardOfData(data.train, data.spec) };
