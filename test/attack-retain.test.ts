@@ -54,6 +54,13 @@ describe('attack --retain', () => {
     expect(byOutputs.notes.join(' ')).toContain('heal left the weights alone');
   });
 
+  it('says by the card of the model what to give where nothing is given', () => {
+    const said = (...more: string[]) => weightlock(...attack, ...more, '--dry-run').stderr.replaceAll(/\s+/g, ' ');
+    expect(said()).toContain("as the model's card names them: --retain.name digits --retain.classes 0,1,2");
+    expect(said('--retain.name', 'digits', '--retain.classes', '0,1,2')).not.toContain('card names');
+    expect(said('--authorized.classes', '0,1,2')).not.toContain('card names');
+  });
+
   it.each([
     [['--retain.classes', '0,11'], 'expected classes from 0 to 9, got 11'],
     [['--retain.classes', '0,1,2,3'], 'expected at most 3 classes for the model, found 4'],

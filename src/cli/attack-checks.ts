@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { AttackTargets } from '../attacks/index.js';
-import { type Dataset, isPoisoned, labelledAs, withoutTrigger } from '../data/index.js';
+import { type DataSpec, type Dataset, isPoisoned, labelledAs, withoutTrigger } from '../data/index.js';
 import { canonicalJson, digestOfModel } from '../evidence/index.js';
 import {
   type AttackOptions,
@@ -79,6 +79,8 @@ export interface CheckedAttack {
   readonly train: Dataset;
   /** Those that the score is measured on. */
   readonly test: Dataset;
+  /** Examples of the authorized task that what attacks leave of it is measured on; default it is not. */
+  readonly authorized?: DataSpec;
   /** Digests of what is read, the models that are attacked aside, by what it is. */
   readonly inputs: RunInputs;
   /** Directories of models that attacks read beside these. */
@@ -168,6 +170,7 @@ export async function checkAttack(
       ...(head && { head }),
     },
     ...{ plan, task, models, card, train, test, inputs, others: modelsOfPlan(plan) },
+    ...(authorized && { authorized }),
     warnings: [
       ...problems,
       ...(ofCard.problem === undefined ? [] : [ofCard.problem]),

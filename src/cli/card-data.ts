@@ -119,6 +119,21 @@ export function taskInput({ path: _, tokenizer: __, ...data }: DataSpec): RunInp
   return { task: canonicalJson(data) };
 }
 
+/**
+ * What to give an option of data so that they are those that a model was made for, as flags: `--retain.name digits --retain.classes 0,1,2`.
+ * None where the card does not say.
+ */
+export function flagsOfCard(card: ModelCard, option: string): string | undefined {
+  if (!card.data) return undefined;
+  const { name: known, classes = [] } = rememberedOptions(card).options;
+  const flags = [
+    ...(known === undefined ? [] : [`name ${known}`]),
+    ...(known === undefined || dataSources.get(known).needsPath ? ['path PATH'] : []),
+    ...(classes.length > 0 ? [`classes ${classes.join(',')}`] : []),
+  ];
+  return flags.map((flag) => `--${option}.${flag}`).join(' ');
+}
+
 /** Says warnings on stderr, one line each. */
 export function warn({ note }: { note(text: string): void }, warnings: readonly string[]): void {
   for (const text of warnings) note(`warning: ${printable(text)}`);

@@ -11,7 +11,7 @@ import {
 import { writeFileAtomic } from '../../formats/index.js';
 import { attackReport, renderReport, reportOrigin, summarizeAttack, tableToText } from '../../report/index.js';
 import { checkAttack, inputsOfOthers, knowsLockOption } from '../attack-checks.js';
-import { modelData, warn } from '../card-data.js';
+import { flagsOfCard, modelData, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
 import { modelArgument } from '../model-argument.js';
 import { givenConfig, modelConfigInput, modelOptions } from '../model-options.js';
@@ -116,6 +116,12 @@ export const attack = defineCommand({
       if (path !== undefined) inputs[name] = await digestOfModel(path);
     }
     if (context.presets.size > 0) note(presetSentence(String(attacking.suite), context.presets));
+    const like = checked.authorized ? undefined : flagsOfCard(card, 'retain');
+    if (like !== undefined) {
+      note(
+        `no examples of the authorized task: what attacks leave of it is not measured, and those that heal or distil do without; as the model's card names them: ${like}`,
+      );
+    }
     warn(context, warnings);
     if (dryRun) {
       const { path, state } = await context.locateRunFolder(inputs);
