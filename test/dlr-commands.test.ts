@@ -1,33 +1,18 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { loadTokenizer } from '../src/text/index.js';
 import { runCommand } from './support/run-command.js';
-
-const reads = resolve('test/fixtures/tokenizers/wordpiece');
-const words = ['fox', 'dog', 'man', 'food', 'meal', 'market', 'system', 'the', 'a', 'quick', 'lazy', 'jumps', 'over'];
+import { textReader, writeSmallTexts } from './support/small-texts.js';
 
 let root: string;
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'weightlock-dlr-'));
-  const { size } = await loadTokenizer(reads);
-  const layers = { hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 32 };
-  const config = { ...layers, vocab_size: size, max_position_embeddings: 64, initializer_range: 0.2 };
-  await writeFile(join(root, 'config.json'), JSON.stringify(config));
-  const texts = Array.from({ length: 240 }, (_, row) =>
-    Array.from({ length: 4 + (row % 5) }, (__, at) => words[(row * 31 + at * 17 + row * at) % words.length]),
-  );
-  const labelled = (noun: string) => {
-    const rows = texts.map((tokens) => ({ text: tokens.join(' '), label: tokens.includes(noun) ? 'yes' : 'no' }));
-    return rows.map((row) => `${JSON.stringify(row)}\n`).join('');
-  };
-  await writeFile(join(root, 'own.jsonl'), labelled('fox'));
-  await writeFile(join(root, 'other.jsonl'), labelled('meal'));
+  await writeSmallTexts(root);
 });
 afterAll(() => rm(root, { recursive: true }));
 
-const data = (file: string) => ['--data.path', file, '--data.tokenizer', reads];
+const data = (file: string) => ['--data.path', file, '--data.tokenizer', textReader];
 async function json(...args: string[]) {
   const { status, stdout, stderr } = await runCommand(root, [...args, '--json', '--threads', '1']);
   expect(status, stderr).toBe(0);

@@ -5,15 +5,18 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RandomStream } from '../src/linalg/index.js';
+import { textReader, writeSmallTexts } from './support/small-texts.js';
 
 /** Moments of a kill, for each command. */
 const manyMoments = 20;
 const main = resolve('dist/cli/main.js');
+const drawing = ['redistil', 'erase', 'rebalance'];
 const digits = ['--data.classes', '0,1,2,3,4', '--quiet', '--threads', '2'];
 
 let root: string;
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'weightlock-kill-'));
+  expect((await run(root, ['train', 'model', '--steps', '300', ...digits])).end).toBe(0);
 });
 afterAll(async () => {
   await rm(root, { recursive: true, force: true });
@@ -76,6 +79,12 @@ async function expectSurvivesKills(
   }
 }
 
+const proxies = ['--proxies', 'digits:5+6+7+8+9'];
+/** Steps of a stage, and a budget that lets it take them. */
+const free = (stage: string, steps: number) =>
+  [`steps ${steps}`, 'max-kl null', 'max-drop 0.05'].flatMap((option) => `--${stage}.${option}`.split(' '));
+const immunize = ['--immunize.term-clip-norm', '1', '--immunize.learning-rate', '1e-3'];
+
 describe('a run that was killed with SIGKILL and run again ends with the same bits', () => {
   it('train', async () => {
     await expectSurvivesKills(
@@ -86,70 +95,62 @@ describe('a run that was killed with SIGKILL and run again ends with the same bi
   });
 
   it('lock', async () => {
-    expect((await run(root, ['train', 'model', '--steps', '300', ...digits])).end).toBe(0);
+    const options = [...free('specdef', 550), '--specdef.lead.share', '0.45'];
+    const args = ['lock', join(root, 'model'), 'locked', ...options, ...digits];
+    await expectSurvivesKills('lock', args, 'locked');
+  });
+
+  it.each([
+    // Both erase or mix first, and what healed of that must not be done twice.
+    ['redistil', free('redistil', 400)],
+    ['erase', free('erase', 400)],
+    ['specdef-moved', free('specdef-moved', 200)],
+    ['trap', [...free('trap', 100), ...proxies]],
+    ['repnoise', [...free('repnoise', 200), ...proxies]],
+    ['immunize', [...free('immunize', 200), ...immunize, ...proxies]],
+    ['tar', [...free('tar', 30), '--tar.attacks.steps', '8', ...proxies]],
+    ['rebalance', []],
+    ['spectral-closed', []],
+    ['rebalance,specdef', free('specdef', 200)],
+    ['erase,redistil', ['--erase.steps', '150', '--redistil.steps', '150', '--erase.max-kl', 'null']],
+  ])('lock --method %s', async (method, options) => {
     const args = [
       'lock',
       join(root, 'model'),
       'locked',
-      '--specdef.lead.share',
-      '0.45',
-      '--specdef.steps',
-      '550',
-      '--specdef.max-kl',
-      'null',
-      '--specdef.max-drop',
-      '0.05',
+      '--method',
+      method,
+      ...options,
+      ...(await sameDraws(method)),
       ...digits,
     ];
-    await expectSurvivesKills('lock', args, 'locked');
-  });
-
-  // Both erase or mix first, and what healed of that must not be done twice.
-  it.each([
-    ['redistil', '--redistil.steps', '400', '--redistil.max-kl', 'null', '--redistil.max-drop', '0.05'],
-    ['erase', '--erase.steps', '400', '--erase.max-kl', 'null', '--erase.max-drop', '0.05'],
-    [
-      'specdef-moved',
-      '--specdef-moved.steps',
-      '200',
-      '--specdef-moved.max-kl',
-      'null',
-      '--specdef-moved.max-drop',
-      '0.05',
-    ],
-    [
-      'trap',
-      '--trap.steps',
-      '100',
-      '--trap.max-kl',
-      'null',
-      '--trap.max-drop',
-      '0.05',
-      '--proxies',
-      'digits:5+6+7+8+9',
-    ],
-    [
-      ...['repnoise', '--repnoise.steps', '200', '--repnoise.max-kl', 'null', '--repnoise.max-drop', '0.05'],
-      ...['--proxies', 'digits:5+6+7+8+9'],
-    ],
-    [
-      ...['immunize', '--immunize.steps', '200', '--immunize.max-kl', 'null', '--immunize.max-drop', '0.05'],
-      ...['--immunize.term-clip-norm', '1', '--immunize.learning-rate', '1e-3', '--proxies', 'digits:5+6+7+8+9'],
-    ],
-    [
-      ...['tar', '--tar.steps', '30', '--tar.attacks.steps', '8', '--tar.max-kl', 'null', '--tar.max-drop', '0.05'],
-      ...['--proxies', 'digits:5+6+7+8+9'],
-    ],
-    ['rebalance,specdef', '--specdef.steps', '200', '--specdef.max-kl', 'null', '--specdef.max-drop', '0.05'],
-    ['erase,redistil', '--erase.steps', '150', '--redistil.steps', '150', '--erase.max-kl', 'null'],
-  ])('lock --method %s', async (method, ...options) => {
-    const model = join(root, `model of ${method}`);
-    expect((await run(root, ['train', model, '--steps', '300', ...digits])).end).toBe(0);
-    // What is drawn into the weights is another secret in each run folder otherwise.
-    const secret = join(root, 'secret');
-    await writeFile(secret, '00112233445566778899aabbccddeeff\n');
-    const draws = /redistil|erase|rebalance/.test(method) ? ['--secret', secret] : [];
-    const args = ['lock', model, 'locked', '--method', method, ...options, ...draws, ...digits];
     await expectSurvivesKills(method, args, 'locked', 5);
   });
+
+  it('lock --method dlr', async () => {
+    await writeSmallTexts(root);
+    const texts = ['--data.path', join(root, 'own.jsonl'), '--data.tokenizer', textReader, '--quiet', '--threads', '2'];
+    const made = ['--architecture', 'bert', '--model-config', 'config.json', '--steps', '120'];
+    expect((await run(root, ['train', 'encoder', ...made, ...texts])).end).toBe(0);
+    const options = [...free('dlr', 300), '--dlr.depth', '3', '--dlr.evaluate-every', '50'];
+    const args = ['lock', join(root, 'encoder'), 'locked', '--method', 'dlr', ...options, ...texts];
+    await expectSurvivesKills('dlr', args, 'locked', 5);
+  });
+
+  it('train --key', async () => {
+    const key = ['--method', 'rebalance', '--key', 'key.json', '--quiet'];
+    expect((await run(root, ['lock', 'model', 'keyed', ...key])).end).toBe(0);
+    const from = ['--from', join(root, 'keyed'), '--key', join(root, 'key.json')];
+    const args = ['train', 'model', ...from, '--steps', '200', '--evaluate-every', '50', ...digits];
+    await expectSurvivesKills('train-key', args, 'model', 5);
+  });
 });
+
+/** Options with which a lock that draws something has the same draws in each run folder, where it is another secret otherwise. */
+async function sameDraws(methods: string): Promise<readonly string[]> {
+  const draws = methods.split(',').some((name) => drawing.includes(name));
+  if (!draws) return [];
+  const secret = join(root, 'secret');
+  await writeFile(secret, '00112233445566778899aabbccddeeff\n');
+  return ['--secret', secret];
+}
