@@ -17,6 +17,8 @@ it.each([
     ['table1-text', '--models', 'all-minilm-l6-v2,gpt'],
     '--models: expected some of all-minilm-l6-v2, smollm2-135m-instruct, deberta-v3-xsmall for table1-text, found gpt',
   ],
+  [['fig1', '--locks', 'erase'], '--locks: expected an experiment with a choice of locks, found fig1'],
+  [['frontier', '--locks', 'erase,eras'], 'for frontier, found eras'],
   [
     ['fig3', '--sweep', 'none'],
     "--sweep none: expected an experiment that searches beside the paper's cells, found fig3",

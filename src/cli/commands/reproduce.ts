@@ -59,6 +59,11 @@ export const reproduce = defineCommand({
       .min(1)
       .optional()
       .describe('the models that have rows, of an experiment on several; default those of the scale'),
+    locks: z
+      .array(z.string())
+      .min(1)
+      .optional()
+      .describe('the lock methods that are compared, of an experiment on several; default those of the scale'),
     data: z.string().optional().describe('folder of the data sets, one subfolder each; default WEIGHTLOCK_DATA'),
     seed: z.int().min(0).default(1).describe('seed of the split, the weights and all shuffles'),
     page: z.string().optional().describe('folder to write the results to as a Markdown page with its charts'),
@@ -70,10 +75,11 @@ export const reproduce = defineCommand({
     'weightlock reproduce table3 --scale small --data ./data --page docs/results',
     'weightlock reproduce fig4 --scale paper --sweep none',
     'weightlock reproduce table1-text --scale paper --sweep none --models all-minilm-l6-v2',
+    'weightlock reproduce frontier --models resnet20 --locks trap,repnoise',
   ],
   run: async (context) => {
     const { options, threads, device, signal, print, result, dryRun } = context;
-    const { scale, sweep, models, seed, page } = options;
+    const { scale, sweep, models, locks, seed, page } = options;
     const experiment = reproductions.get(context.arguments.experiment);
     requireOffered(experiment, options);
     const folders = dataOf(experiment, models);
@@ -88,15 +94,8 @@ export const reproduce = defineCommand({
         `would run ${experiment.name} at scale ${scale} ${folders.length === 0 ? 'on random numbers' : `on ${folders.join(', ')} in ${data}`}; ${path} (${state})`,
       );
       const engine = { threads, device };
-      const parts = await planReproduction(experiment, scale, {
-        sweep,
-        models,
-        seed,
-        data,
-        signal,
-        engine,
-        workers: threads,
-      });
+      const chosen = { sweep, models, locks, seed, data };
+      const parts = await planReproduction(experiment, scale, { ...chosen, signal, engine, workers: threads });
       print(`\n${tableToText(planTable(parts))}`);
       return 0;
     }
@@ -113,6 +112,7 @@ export const reproduce = defineCommand({
           seed,
           sweep,
           models,
+          locks,
         }),
       write: async (reproduced, run) => {
         const origin = reportOrigin(await readOrigin(run.path));
@@ -139,8 +139,8 @@ export const reproduce = defineCommand({
  * @throws InputError naming the option.
  */
 function requireOffered(
-  { name, scales: offered, canSkipSweep, models: known }: Reproduction,
-  { scale, sweep, models }: { scale: Scale; sweep: Sweep; models?: readonly string[] },
+  { name, scales: offered, canSkipSweep, models: known, locks: methods }: Reproduction,
+  { scale, sweep, models, locks }: { scale: Scale; sweep: Sweep } & Partial<Record<'models' | 'locks', string[]>>,
 ): void {
   if (!offered.includes(scale)) {
     throw new InputError(`--scale: expected one of ${offered.join(', ')} for ${name}, found ${scale}`);
@@ -148,12 +148,14 @@ function requireOffered(
   if (sweep === 'none' && !canSkipSweep) {
     throw new InputError(`--sweep none: expected an experiment that searches beside the paper's cells, found ${name}`);
   }
-  if (!models) return;
-  if (!known) throw new InputError(`--models: expected an experiment with a choice of models, found ${name}`);
-  const names = Object.keys(known);
-  const unknown = models.find((model) => !names.includes(model));
-  if (unknown !== undefined) {
-    throw new InputError(`--models: expected some of ${names.join(', ')} for ${name}, found ${unknown}`);
+  const choices = { models: [models, known && Object.keys(known)], locks: [locks, methods] } as const;
+  for (const [option, [chosen, names]] of Object.entries(choices)) {
+    if (!chosen) continue;
+    if (!names) throw new InputError(`--${option}: expected an experiment with a choice of ${option}, found ${name}`);
+    const unknown = chosen.find((each) => !names.includes(each));
+    if (unknown !== undefined) {
+      throw new InputError(`--${option}: expected some of ${names.join(', ')} for ${name}, found ${unknown}`);
+    }
   }
 }
 

@@ -7,6 +7,7 @@ import {
   controlsOf,
   freeTransforms,
   frontierSettings,
+  locksToDraw,
   type ModelSettings,
   parsed,
 } from './frontier-settings.js';
@@ -36,13 +37,24 @@ it('has the same locks for models that share them', () => {
   for (const models of Object.values(frontierSettings) as Readonly<Record<string, ModelSettings>>[]) {
     for (const { name, locksOf } of frontierModels) {
       if (locksOf === undefined || !models[name]) continue;
-      const drawn = ({ locks, draws, limit, testLimit, training }: ModelSettings) => ({
-        ...{ locks, draws, limit, testLimit, training },
+      const drawn = ({ locks, usual, draws, limit, testLimit, training }: ModelSettings) => ({
+        ...{ locks, usual, draws, limit, testLimit, training },
       });
       expect(drawn(models[name])).toEqual(drawn(models[locksOf]));
     }
   }
   expect(frontierModels.filter(({ locksOf }) => locksOf !== undefined)).not.toHaveLength(0);
+});
+
+it('draws those of its locks that are named, and the usual ones where none are', () => {
+  const drawn = (own: ModelSettings, names?: string[]) => locksToDraw(own, names).map(({ method }) => method);
+  expect(drawn(small.resnet20)).toEqual(['specdef', 'redistil', 'erase', 'rebalance']);
+  expect(drawn(small.resnet20, ['tar', 'trap', 'dlr'])).toEqual(['trap', 'tar']);
+  expect(drawn(small['minilm-reviews'])).toEqual(['erase']);
+  expect(drawn(full.resnet20)).toEqual(full.resnet20.locks.map(({ method }) => method));
+  for (const { locks, usual = [] } of Object.values(small)) {
+    expect(locks.map(({ method }) => method)).toEqual(expect.arrayContaining([...usual]));
+  }
 });
 
 /** A step of it takes so long that its suite is cut to what two cores do. */
@@ -71,7 +83,7 @@ it('tries the whole suite standard at full, and says what it leaves out of it at
 describe('controls', () => {
   it('are one for each training that is left without the lock', () => {
     const found = (name: string, models = full) =>
-      controlsOf(models[name].locks).map(({ lock, controls }) => [lock.method, controls]);
+      controlsOf(locksToDraw(models[name])).map(({ lock, controls }) => [lock.method, controls]);
     expect(found('resnet20', small)).toEqual([
       ['specdef', ['specdef']],
       ['redistil', ['redistil', 'erase']],
@@ -88,7 +100,7 @@ describe('controls', () => {
   });
 
   it('have all the steps of their lock, though they begin within its budget', () => {
-    const [, removal] = controlsOf(small.resnet20.locks);
+    const [, removal] = controlsOf(locksToDraw(small.resnet20));
     expect(optionsOf(small.resnet20, 'redistil')).toMatchObject({ settle: 3 });
     expect(removal.options).toMatchObject({ a: 0, settle: 0, steps: 1500 });
   });

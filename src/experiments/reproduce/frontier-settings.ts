@@ -15,7 +15,10 @@ export interface ModelSettings extends FrontierLimits, Pick<SweepSettings, 'opti
   readonly budget: SweepBudget;
   /** Names of the attacks, the same for all locks; those that can do nothing to a model are left out. */
   readonly attacks: readonly string[];
+  /** Those that can be compared. */
   readonly locks: readonly FrontierLock[];
+  /** Methods of those that are drawn where none are named, where there is no time for all; default all. */
+  readonly usual?: readonly string[];
   /** Seeds of the draws of each lock. */
   readonly draws: readonly number[];
 }
@@ -90,8 +93,7 @@ function locksOf(
 }
 
 /** What stands for its class where two hours have to do. */
-const first = (locks: readonly FrontierLock[]) =>
-  locks.filter(({ method }) => ['specdef', 'redistil', 'erase', 'rebalance'].includes(method));
+const first = ['specdef', 'redistil', 'erase', 'rebalance'];
 
 const quickBudget = { batchSize: 8, searchSeeds: [11], seeds: [1], evaluationSpacing: 4, refine: false } as const;
 // Six, so that each of three draws of a lock is attacked twice: three seeds decide nothing.
@@ -115,6 +117,8 @@ const digits: ModelSettings = {
 const removal = { steps: 1500, evaluateEvery: every(1500), schedule: 'cosine', learningRate: 1e-3 } as const;
 const ofResnets = { redistil: { ...removal, a: 0.3 }, erase: { ...removal, energy: 0.97 } };
 
+const ratesOfResnets = [1e-4, 1e-3, 3e-3];
+
 const resnet: ModelSettings = {
   attackLimit: 6000,
   testLimit: 600,
@@ -122,7 +126,7 @@ const resnet: ModelSettings = {
   budget: { ...sixSeeds, steps: 30, batchSize: 32 },
   optimizers: [{ name: 'adamw', decades: [-2, -3] }],
   attacks: allAttacks,
-  locks: locksOf(800, { batchSize: 64, rates: [1e-4, 1e-3, 3e-3], own: ofResnets }),
+  locks: locksOf(800, { batchSize: 64, rates: ratesOfResnets, own: ofResnets }),
   draws,
 };
 
@@ -145,6 +149,15 @@ const ofMinilm = (steps: number, evaluateEvery: number) => {
   };
 };
 
+const minilmLocks = (evaluateEvery: number): FrontierLock[] => [
+  ...locksOf(800, {
+    ...{ batchSize: 16, learningRate: 2e-4, evaluateEvery },
+    ...{ rates: [3e-5, 1e-4, 3e-4], own: ofMinilm(800, evaluateEvery) },
+  }),
+  // Of language models alone.
+  { method: 'dlr', options: { steps: 1000, evaluateEvery: 50, ...onePoint } },
+];
+
 const minilm: ModelSettings = {
   testLimit: 400,
   // All that MRPC has: of 400 a point is four pairs.
@@ -155,11 +168,7 @@ const minilm: ModelSettings = {
     { name: 'adamw', options: { weightDecay: 0.01 }, schedule: { name: 'linear' }, decades: [-4, -3.5, -3] },
   ],
   attacks: allAttacks,
-  locks: [
-    ...locksOf(800, { batchSize: 16, learningRate: 2e-4, rates: [3e-5, 1e-4, 3e-4], own: ofMinilm(800, 40) }),
-    // Of language models alone.
-    { method: 'dlr', options: { steps: 1000, evaluateEvery: 50, ...onePoint } },
-  ],
+  locks: minilmLocks(40),
   draws,
 };
 
@@ -169,17 +178,19 @@ const reviews = {
   budget: { ...minilm.budget, steps: 100, batchSize: 16, evaluationSpacing: 4 },
 };
 
-/** The best that was found by hand, and its control, in two hours: `full` has the others. */
+/** The best that was found by hand, and its control, in two hours; others where they are named. */
 const reviewsInTwoHours: ModelSettings = {
   ...{ ...minilm, ...reviews },
   attacks: ['fine-tune', 'clip', 'canonicalize', 'reset', 'lora', 'heal', 'frozen', 'white-box', 'distil'],
-  locks: [{ method: 'erase', options: { ...onePoint, ...ofMinilm(800, 100).erase, batchSize: 16 } }],
+  locks: minilmLocks(100),
+  usual: ['erase'],
 };
 
 /** Embeddings stay where they are by the cosine to the original's, of which a hundredth is a point. */
 const rich: ModelSettings = {
   ...{ ...minilm, ...reviews },
-  locks: first(locksOf(800, { batchSize: 16, own: ofMinilm(800, 100) })),
+  locks: locksOf(800, { batchSize: 16, own: ofMinilm(800, 100) }),
+  usual: first,
 };
 
 /** A step takes ten times MiniLM's: few of them, three attack seeds, and what did best on MiniLM alone. */
@@ -212,13 +223,18 @@ export const frontierSettings: SettingsByScale<Settings> = {
   },
   small: {
     'digits-cnn': digits,
-    resnet20: { ...resnet, attacks: someAttacks, locks: first(locksOf(300, { batchSize: 32, own: ofResnets })) },
+    resnet20: {
+      ...{ ...resnet, attacks: someAttacks },
+      locks: locksOf(300, { batchSize: 32, rates: ratesOfResnets, own: ofResnets }),
+      usual: first,
+    },
     // Steps on texts are slow: fewer of them, of checks and of attacks, for two hours to do.
     'minilm-narrow': {
       ...{ ...minilm, attackLimit: 600, attackTests: 200 },
       budget: { ...minilm.budget, steps: 64, evaluationSpacing: 4 },
       attacks: ['fine-tune', 'clip', 'canonicalize', 'reset', 'lora', 'frozen', 'white-box', 'distil'],
-      locks: first(locksOf(100, { batchSize: 16, learningRate: 2e-4, evaluateEvery: 20, own: ofMinilm(800, 100) })),
+      locks: locksOf(100, { batchSize: 16, learningRate: 2e-4, evaluateEvery: 20, own: ofMinilm(800, 100) }),
+      usual: first,
     },
     'minilm-reviews': reviewsInTwoHours,
     'minilm-products': reviewsInTwoHours,
@@ -236,6 +252,15 @@ export const frontierSettings: SettingsByScale<Settings> = {
     'minilm-narrow': minilm,
   },
 };
+
+/**
+ * The locks that are drawn.
+ *
+ * @param names - Methods of those that are wanted; default the usual ones.
+ */
+export function locksToDraw({ locks, usual }: ModelSettings, names = usual): readonly FrontierLock[] {
+  return names ? locks.filter(({ method }) => names.includes(method)) : locks;
+}
 
 /** A lock method with its options. */
 export function parsed({ method, options = {} }: FrontierLock): { method: LockMethod; options: unknown } {

@@ -5,7 +5,7 @@ import { runnerOf } from './common.js';
 import { claimsOf } from './frontier-claims.js';
 import { Comparison, planOf, worthNothing } from './frontier-comparison.js';
 import { frontierModels } from './frontier-models.js';
-import { attacksNotTried, controlsOf, frontierSettings, type ModelSettings } from './frontier-settings.js';
+import { attacksNotTried, controlsOf, frontierSettings, locksToDraw, type ModelSettings } from './frontier-settings.js';
 import { type Claim, type FrontierPoint, type Reproduction, scalesOf, settingsOf } from './reproduction.js';
 
 /** `frontier`: all lock methods beside one another: utility lost, advantage left, owner's computing. */
@@ -14,6 +14,7 @@ export const frontier: Reproduction = {
   description: 'all lock methods beside one another: utility lost, advantage left, what they take their owner (ours)',
   data: [...new Set(frontierModels.filter(({ onlyNamed }) => !onlyNamed).flatMap(({ reads }) => reads))],
   models: Object.fromEntries(frontierModels.map(({ name, reads }) => [name, reads])),
+  locks: [...new Set(Object.values(frontierSettings).flatMap((models) => Object.values(models).flatMap(methodsOf)))],
   scales: scalesOf(frontierSettings),
   canSkipSweep: false,
   async run(scale, context) {
@@ -24,6 +25,13 @@ export const frontier: Reproduction = {
     if (missing !== undefined) {
       throw new InputError(
         `--models: expected some of ${Object.keys(offered).join(', ')} for frontier at scale ${scale}, found ${missing}`,
+      );
+    }
+    const offeredLocks = wanted.flatMap((name) => methodsOf(offered[name]));
+    const unknown = context.locks?.find((method) => !offeredLocks.includes(method));
+    if (unknown !== undefined) {
+      throw new InputError(
+        `--locks: expected some of ${[...new Set(offeredLocks)].join(', ')} for ${wanted.join(', ')} at scale ${scale}, found ${unknown}`,
       );
     }
     const runner = runnerOf(context);
@@ -51,16 +59,19 @@ export const frontier: Reproduction = {
         continue;
       }
       const comparison = new Comparison(runner, model, prepared, own, base.rows);
-      const possible = own.locks.filter(
-        ({ method }) => prepared.proxy || lockMethods.get(method).proxies !== 'required',
-      );
+      const chosen = locksToDraw(own, context.locks);
+      const possible = chosen.filter(({ method }) => prepared.proxy || lockMethods.get(method).proxies !== 'required');
       const controls = controlsOf(possible);
       const found: FrontierPoint[] = [];
       for (const lock of possible) found.push(await comparison.judge(lock));
       for (const control of controls) found.push(await comparison.judgeControl(control));
       points.push(...found);
       claims.push(...claimsOf(model.label, found));
-      const left = own.locks.filter((lock) => !possible.includes(lock));
+      const left = chosen.filter((lock) => !possible.includes(lock));
+      const others = own.locks.filter((lock) => !chosen.includes(lock));
+      if (others.length > 0) {
+        setup.push(`Not among these locks of ${model.label}: ${others.map(({ method }) => method).join(', ')}.`);
+      }
       setup.push(
         ...left.map(({ method }) => `${method} was left out: there is no other task to train it against.`),
         ...controls.map(({ lock, controls: of }) => `The sham of ${lock.method} is the control of ${of.join(', ')}.`),
@@ -86,6 +97,10 @@ export const frontier: Reproduction = {
     };
   },
 };
+
+function methodsOf({ locks }: ModelSettings): string[] {
+  return locks.map(({ method }) => method);
+}
 
 function setupOf({ budget: { steps, batchSize, seeds }, optimizers, draws }: ModelSettings, target: number): string {
   const among = optimizers.map(({ name }) => name).join(' and ');

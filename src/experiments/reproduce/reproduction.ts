@@ -294,6 +294,8 @@ export interface ReproductionContext {
   readonly sweep: Sweep;
   /** The models that were chosen, of an experiment that has a choice; default those of the scale. */
   readonly models?: readonly string[];
+  /** The lock methods that were chosen, of an experiment that has a choice; default those of the scale. */
+  readonly locks?: readonly string[];
 }
 
 /** An experiment: an entry of the registry. */
@@ -310,6 +312,8 @@ export interface Reproduction {
   readonly canSkipSweep: boolean;
   /** Models among which can be chosen, each with the folders that it reads; none where there is no choice. */
   readonly models?: Readonly<Record<string, readonly string[]>>;
+  /** Lock methods among which can be chosen; none where there is no choice. */
+  readonly locks?: readonly string[];
   /** Runs it; what was finished before an interruption is not done again. */
   run(scale: Scale, context: ReproductionContext): Promise<ReproductionResult>;
 }
