@@ -18,6 +18,11 @@ it.each([
     '--models: expected some of all-minilm-l6-v2, smollm2-135m-instruct, deberta-v3-xsmall for table1-text, found gpt',
   ],
   [['fig1', '--locks', 'erase'], '--locks: expected an experiment with a choice of locks, found fig1'],
+  [
+    ['frontier', '--models', 'resnet20', '--locks', 'dlr'],
+    'spectral-closed, rebalance for resnet20 at scale small, found dlr',
+  ],
+  [['frontier', '--models', 'smollm2-reviews'], 'for frontier at scale small, found smollm2-reviews'],
   [['frontier', '--locks', 'erase,eras'], 'for frontier, found eras'],
   [
     ['fig3', '--sweep', 'none'],

@@ -82,6 +82,7 @@ export const reproduce = defineCommand({
     const { scale, sweep, models, locks, seed, page } = options;
     const experiment = reproductions.get(context.arguments.experiment);
     requireOffered(experiment, options);
+    experiment.requireChoice?.(scale, { models, locks });
     const folders = dataOf(experiment, models);
     // What is made of random numbers needs no folder.
     const data = options.data ?? (folders.length === 0 ? '' : dataFolder('give --data'));

@@ -6,7 +6,15 @@ import { claimsOf } from './frontier-claims.js';
 import { Comparison, planOf, worthNothing } from './frontier-comparison.js';
 import { frontierModels } from './frontier-models.js';
 import { attacksNotTried, controlsOf, frontierSettings, locksToDraw, type ModelSettings } from './frontier-settings.js';
-import { type Claim, type FrontierPoint, type Reproduction, scalesOf, settingsOf } from './reproduction.js';
+import {
+  type Claim,
+  type FrontierPoint,
+  type Reproduction,
+  type ReproductionContext,
+  type Scale,
+  scalesOf,
+  settingsOf,
+} from './reproduction.js';
 
 /** `frontier`: all lock methods beside one another: utility lost, advantage left, owner's computing. */
 export const frontier: Reproduction = {
@@ -17,23 +25,9 @@ export const frontier: Reproduction = {
   locks: [...new Set(Object.values(frontierSettings).flatMap((models) => Object.values(models).flatMap(methodsOf)))],
   scales: scalesOf(frontierSettings),
   canSkipSweep: false,
+  requireChoice: chosenOf,
   async run(scale, context) {
-    const offered = settingsOf(frontierSettings, scale);
-    const usual = frontierModels.filter(({ name, onlyNamed }) => offered[name] && !onlyNamed);
-    const wanted = context.models ?? usual.map(({ name }) => name);
-    const missing = wanted.find((name) => !offered[name]);
-    if (missing !== undefined) {
-      throw new InputError(
-        `--models: expected some of ${Object.keys(offered).join(', ')} for frontier at scale ${scale}, found ${missing}`,
-      );
-    }
-    const offeredLocks = wanted.flatMap((name) => methodsOf(offered[name]));
-    const unknown = context.locks?.find((method) => !offeredLocks.includes(method));
-    if (unknown !== undefined) {
-      throw new InputError(
-        `--locks: expected some of ${[...new Set(offeredLocks)].join(', ')} for ${wanted.join(', ')} at scale ${scale}, found ${unknown}`,
-      );
-    }
+    const { offered, wanted } = chosenOf(scale, context);
     const runner = runnerOf(context);
     const points: FrontierPoint[] = [];
     const claims: Claim[] = [];
@@ -97,6 +91,31 @@ export const frontier: Reproduction = {
     };
   },
 };
+
+/**
+ * The settings of a scale, and the names of the models that are wanted.
+ *
+ * @throws InputError for models and locks that the scale has not.
+ */
+function chosenOf(scale: Scale, { models, locks }: Pick<ReproductionContext, 'models' | 'locks'>) {
+  const offered = settingsOf(frontierSettings, scale);
+  const usual = frontierModels.filter(({ name, onlyNamed }) => offered[name] && !onlyNamed);
+  const wanted = models ?? usual.map(({ name }) => name);
+  const missing = wanted.find((name) => !offered[name]);
+  if (missing !== undefined) {
+    throw new InputError(
+      `--models: expected some of ${Object.keys(offered).join(', ')} for frontier at scale ${scale}, found ${missing}`,
+    );
+  }
+  const methods = new Set(wanted.flatMap((name) => methodsOf(offered[name])));
+  const unknown = locks?.find((method) => !methods.has(method));
+  if (unknown !== undefined) {
+    throw new InputError(
+      `--locks: expected some of ${[...methods].join(', ')} for ${wanted.join(', ')} at scale ${scale}, found ${unknown}`,
+    );
+  }
+  return { offered, wanted };
+}
 
 function methodsOf({ locks }: ModelSettings): string[] {
   return locks.map(({ method }) => method);

@@ -314,6 +314,12 @@ export interface Reproduction {
   readonly models?: Readonly<Record<string, readonly string[]>>;
   /** Lock methods among which can be chosen; none where there is no choice. */
   readonly locks?: readonly string[];
+  /**
+   * Looks at a choice before anything is read, where scales offer different ones.
+   *
+   * @throws InputError for what the scale has not.
+   */
+  requireChoice?(scale: Scale, choice: Pick<ReproductionContext, 'models' | 'locks'>): void;
   /** Runs it; what was finished before an interruption is not done again. */
   run(scale: Scale, context: ReproductionContext): Promise<ReproductionResult>;
 }
