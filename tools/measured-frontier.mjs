@@ -1,31 +1,31 @@
-// node tools/measured-frontier.mjs [RUN…]: what `weightlock lock --recommend` knows, from the results of runs of `reproduce frontier`, and
-// the page of all of them, docs/results/frontier-all.md (after `npm run build`). Of a model that several runs measured the last one counts; of
-// one that none measured what the file had stays.
+// node tools/measured-frontier.mjs [--anew] [RUN…]: what `weightlock lock --recommend` knows, from the results of runs of `reproduce frontier`, and
+// the page of all of them, docs/results/frontier-all.md (after `npm run build`). Of a lock of a model that several runs measured the last one
+// counts; what none measured stays as the file had it, with --anew only that of other models.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 import { lockMethods } from '../dist/locks/index.js';
 import { frontierChart, frontierTable, pageStart, tableToMarkdown } from '../dist/report/index.js';
 
-const runs = process.argv.slice(2);
+const isAnew = process.argv[2] === '--anew';
+const runs = process.argv.slice(isAnew ? 3 : 2);
 const file = new URL('../src/experiments/recommend/measured-frontier.ts', import.meta.url);
 const { outputText } = ts.transpileModule(readFileSync(file, 'utf8'), {
   compilerOptions: { module: ts.ModuleKind.ESNext },
 });
 const { measuredFrontier } = await import(`data:text/javascript,${encodeURIComponent(outputText)}`);
 
+const found = runs.map((run) => JSON.parse(readFileSync(join(run, 'result.json'), 'utf8')).frontier.points);
+const again = new Set(isAnew ? found.flat().map(({ model }) => model) : []);
+const kept = measuredFrontier.filter(({ model }) => !again.has(model));
+// By model and then by lock, each where it came first.
 const byModel = new Map();
-const add = (points) => {
-  for (const model of new Set(points.map((point) => point.model))) {
-    byModel.set(
-      model,
-      points.filter((point) => point.model === model),
-    );
-  }
-};
-add(measuredFrontier);
-for (const run of runs) add(JSON.parse(readFileSync(join(run, 'result.json'), 'utf8')).frontier.points);
-const points = [...byModel.values()].flat();
+for (const point of [kept, ...found].flat()) {
+  const locks = byModel.get(point.model) ?? new Map();
+  locks.set(point.method, point);
+  byModel.set(point.model, locks);
+}
+const points = [...byModel.values()].flatMap((locks) => [...locks.values()]);
 writeFileSync(
   file,
   `// Written by tools/measured-frontier.mjs from results of \`weightlock reproduce frontier\`; not edited by hand. A model with one number each of
