@@ -562,6 +562,142 @@ export const measuredFrontier: readonly FrontierPoint[] = [
     seconds: 88.05569397333342,
   },
   {
+    model: 'ResNet-20',
+    method: 'repnoise',
+    class: 'removal',
+    kind: {
+      input: 'images',
+      hasBatchNorm: true,
+      release: 'narrow',
+    },
+    options: {
+      steps: 300,
+      evaluateEvery: 15,
+      maxDrop: 0.01,
+      maxKl: null,
+      batchSize: 16,
+    },
+    seconds: 116.64788315066671,
+    lost: [0.025000000000000022, 0.0033333333333332993, 0.016666666666666607],
+    kl: [1.5111741576079347, 0.8209869320471902, 1.4882518081006617],
+    score: {
+      ratio: 0.8599999999999995,
+      low: 0.27793786745670856,
+      high: 1.3013776459082673,
+      reached: {
+        locked: {
+          attack: 'white-box use',
+          value: 0.8688888888888889,
+          flops: 842344081920,
+        },
+        unlocked: {
+          attack: 'white-box use',
+          value: 0.8766666666666667,
+          flops: 843296762880,
+        },
+        floor: {
+          attack: 'white-box use',
+          value: 0.8211111111111111,
+          flops: 872098064640,
+        },
+      },
+    },
+    cost: {
+      ratio: 1.2000000000000002,
+      low: 0.644977317148718,
+      high: 8.604034540558729,
+      isLowerBound: true,
+      reached: {
+        locked: {
+          attack: 'rescaled, fine-tuning, adamw',
+          value: 28,
+          flops: 220848340536.66666,
+        },
+        unlocked: {
+          attack: 'fine-tuning, adamw',
+          value: 28.333333333333332,
+          flops: 223302688618.33334,
+        },
+        floor: {
+          attack: 'fine-tuning, adamw',
+          value: 30,
+          ranOut: true,
+          flops: 236438140890,
+        },
+      },
+    },
+    attack: 'white-box use',
+    flops: 4334477761800,
+  },
+  {
+    model: 'ResNet-20',
+    method: 'sham of repnoise',
+    controls: ['repnoise'],
+    kind: {
+      input: 'images',
+      hasBatchNorm: true,
+      release: 'narrow',
+    },
+    options: {
+      steps: 300,
+      evaluateEvery: 15,
+      maxDrop: 0.01,
+      maxKl: null,
+      batchSize: 16,
+    },
+    seconds: 50.12401517000003,
+    lost: [-0.04833333333333334, -0.02833333333333332, -0.046666666666666745],
+    kl: [0.46775509588714226, 0.40259957878354163, 0.4167973469987114],
+    score: {
+      ratio: 0.7999999999999995,
+      low: 0.5337544432318476,
+      high: 1.174464392641246,
+      reached: {
+        locked: {
+          attack: 'white-box use',
+          value: 0.8655555555555555,
+          flops: 846048360960,
+        },
+        unlocked: {
+          attack: 'white-box use',
+          value: 0.8766666666666667,
+          flops: 843296762880,
+        },
+        floor: {
+          attack: 'white-box use',
+          value: 0.8211111111111111,
+          flops: 872098064640,
+        },
+      },
+    },
+    cost: {
+      ratio: 1.2000000000000002,
+      low: 0.644977317148718,
+      high: 8.604034540558729,
+      isLowerBound: true,
+      reached: {
+        locked: {
+          attack: 'fine-tuning, adamw',
+          value: 28,
+          flops: 220675598164,
+        },
+        unlocked: {
+          attack: 'fine-tuning, adamw',
+          value: 28.333333333333332,
+          flops: 223302688618.33334,
+        },
+        floor: {
+          attack: 'fine-tuning, adamw',
+          value: 30,
+          ranOut: true,
+          flops: 236438140890,
+        },
+      },
+    },
+    attack: 'white-box use',
+    flops: 2990527990500,
+  },
+  {
     model: 'MiniLM, narrow, on reviews',
     method: 'erase',
     class: 'removal',
