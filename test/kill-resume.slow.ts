@@ -10,7 +10,6 @@ import { textReader, writeSmallTexts } from './support/small-texts.js';
 /** Moments of a kill, for each command. */
 const manyMoments = 20;
 const main = resolve('dist/cli/main.js');
-const drawing = ['redistil', 'erase', 'rebalance'];
 const digits = ['--data.classes', '0,1,2,3,4', '--quiet', '--threads', '2'];
 
 let root: string;
@@ -145,6 +144,9 @@ describe('a run that was killed with SIGKILL and run again ends with the same bi
     await expectSurvivesKills('train-key', args, 'model', 5);
   });
 });
+
+/** Methods that draw numbers into the weights, by a secret. */
+const drawing = ['redistil', 'erase', 'rebalance'];
 
 /** Options with which a lock that draws something has the same draws in each run folder, where it is another secret otherwise. */
 async function sameDraws(methods: string): Promise<readonly string[]> {

@@ -1,11 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { ResultFrontier } from '../../src/experiments/index.js';
 import { InputError } from '../../src/registry/index.js';
 import {
   type Chart,
   frontierChart,
-  frontierSpec,
-  frontierTable,
   type LearningCurve,
   learningCurves,
   learningCurvesSpec,
@@ -26,7 +23,14 @@ import {
   tradeOff,
   tradeOffSpec,
 } from '../../src/report/index.js';
-import { exampleCurves, exampleSearches, exampleSeries, exampleSpectra, exampleTradeOff } from './example.js';
+import {
+  exampleCurves,
+  exampleFrontier,
+  exampleSearches,
+  exampleSeries,
+  exampleSpectra,
+  exampleTradeOff,
+} from './example.js';
 
 /** In tests a warning of Vega is an error. */
 const strict: RenderOptions = {
@@ -53,22 +57,6 @@ const exampleScatter = {
       { panel, label: 'cnn', form: 'σ_max set', predicted, measured: i === 2 ? null : predicted * 8 },
     ]),
   ),
-};
-
-const exampleFrontier: ResultFrontier = {
-  title: 'What locks cost and leave',
-  name: 'frontier',
-  points: ['small CNN', 'MiniLM'].flatMap((model, index) => [
-    {
-      ...{ model, method: 'specdef', class: 'off-manifold', lost: [0.01 + 0.01 * index, 0.02], kl: [0.1] },
-      ...{ score: { ratio: 0.9, low: 0.5, high: 1.3 }, cost: { ratio: 1.2 }, attack: 'clip', flops: 3e12, seconds: 40 },
-    },
-    {
-      ...{ model, method: 'rebalance', class: 'symmetry', lost: [0], kl: [0] },
-      ...{ score: { ratio: 1, low: 0.9, high: 1.1 }, attack: 'canonicalize', flops: 0, seconds: 0.2 },
-    },
-    { model, method: 'erase', lost: [0.005], kl: [], attack: 'plain', seconds: 10 },
-  ]),
 };
 
 const gallery: Record<string, () => Promise<Chart>> = {
@@ -408,70 +396,6 @@ describe('what has no intervals', () => {
     const point = { label: 'a', authorized: 0.9, advantage: 0.5 };
     expect((await rateCurves(single, { ...strict, metric: 'accuracy', guessing: 0.5 })).svg).toContain('<svg');
     expect((await tradeOff([point], strict)).svg).toContain('<svg');
-  });
-});
-
-describe('the frontier', () => {
-  it('its table says what is not measured, and what is a bound', () => {
-    const [specdef, rebalance, erase] = frontierTable(exampleFrontier).rows;
-    expect(specdef).toMatchObject({
-      ...{ lost: '1.5 (−4.9 to 7.9, n = 2)', kl: '0.100', score: '0.90 (0.50 to 1.30)', cost: 'measures nothing' },
-      flops: '3.0e12',
-    });
-    expect(rebalance).toMatchObject({ cost: '–', flops: '0', class: 'symmetry' });
-    expect(erase).toMatchObject({ score: '–', class: '–', flops: '–', kl: '–' });
-    const [point] = exampleFrontier.points;
-    const bound = { ...point, cost: { ratio: 0.1, low: 0, high: 0.2, isUpperBound: true } };
-    expect(frontierTable({ ...exampleFrontier, points: [bound] }).rows[0]).toMatchObject({
-      cost: '≤ 0.10 (0.00 to 0.20)',
-    });
-    // A column more where a classifier of two classes was measured.
-    const hasAreas = ({ columns }: ReturnType<typeof frontierTable>) => columns.some(({ key }) => key === 'area');
-    expect(hasAreas(frontierTable(exampleFrontier))).toBe(false);
-    const ofTwo = frontierTable({ ...exampleFrontier, points: [{ ...point, areaLost: [0.01, 0.03] }, bound] });
-    expect(hasAreas(ofTwo)).toBe(true);
-    expect(ofTwo.rows.map(({ area }) => area)).toEqual(['0.020', '–']);
-  });
-
-  it('says what unlocked model, floor and locked model reach, and what the best attack computes', () => {
-    const [point] = exampleFrontier.points;
-    const reach = (value: number, more: object = {}) => ({ attack: 'clip', value, ...more });
-    const reached = (floor: number) => ({
-      score: {
-        ...{ ratio: 0.9, low: 0.5, high: 1.3 },
-        reached: { locked: reach(0.7, { flops: 2e9 }), unlocked: reach(0.781), floor: reach(floor) },
-      },
-      cost: { ratio: 1, reached: { locked: reach(11.5), unlocked: reach(4), floor: reach(29, { ranOut: true }) } },
-    });
-    const points = [
-      { ...point, ...reached(0.53) },
-      { ...point, method: 'erase', ...reached(0.55), lost: [], diverged: 3 },
-    ];
-    const { rows, notes } = frontierTable({ ...exampleFrontier, points });
-    expect(rows[0]).toMatchObject({ reached: '70.0 %', steps: '12', taken: '2.0e9', flops: '3.0e12' });
-    expect(rows[1].method).toBe('erase (3 of 3 draws diverged)');
-    expect(notes).toContain(
-      'small CNN: unlocked 78.1 %, 4 steps to the target; floor 53.0 % to 55.0 %, > 29 steps to the target.',
-    );
-    // Results of before know nothing of it.
-    expect(frontierTable(exampleFrontier).notes).toHaveLength(2);
-    expect(frontierTable(exampleFrontier).rows[0]).toMatchObject({ reached: '–', steps: '–', taken: '–' });
-  });
-
-  it('draws what takes nearly the same alike, on whole decades', () => {
-    const [point] = exampleFrontier.points;
-    const sizes = (...flops: number[]) => {
-      const points = flops.map((each, index) => ({ ...point, method: `lock ${index}`, flops: each }));
-      return JSON.stringify(frontierSpec({ ...exampleFrontier, points }));
-    };
-    expect(sizes(7.6442978e13, 7.64429785e13)).toContain('"domain":[10000000000000,100000000000000]');
-    expect(sizes(1e7, 3e9)).toContain('"domain":[10000000,10000000000]');
-  });
-
-  it('refuses to draw nothing, and what is not a number', () => {
-    const [point, , erase] = exampleFrontier.points;
-    expect(() => frontierSpec({ ...exampleFrontier, points: [erase] })).toThrow('at least one');
-    expect(() => frontierSpec({ ...exampleFrontier, points: [{ ...point, lost: [Number.NaN] }] })).toThrow('finite');
   });
 });
 

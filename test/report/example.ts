@@ -1,4 +1,5 @@
 import type { BestSoFar } from '../../src/attacks/index.js';
+import type { ResultFrontier } from '../../src/experiments/index.js';
 import type { LayerSpectrum, LearningCurve, SeriesOptions, TradeOffPoint } from '../../src/report/index.js';
 
 /** Invented curves of a plausible shape: made from a formula, no randomness, so that snapshots stay. */
@@ -96,3 +97,20 @@ export function exampleSearches(): BestSoFar[] {
     curve('random weights', [0.2, 0.31], 0.03, [0]),
   ];
 }
+
+/** Two models with three locks each, one of them measured in part. */
+export const exampleFrontier: ResultFrontier = {
+  title: 'What locks cost and leave',
+  name: 'frontier',
+  points: ['small CNN', 'MiniLM'].flatMap((model, index) => [
+    {
+      ...{ model, method: 'specdef', class: 'off-manifold', lost: [0.01 + 0.01 * index, 0.02], kl: [0.1] },
+      ...{ score: { ratio: 0.9, low: 0.5, high: 1.3 }, cost: { ratio: 1.2 }, attack: 'clip', flops: 3e12, seconds: 40 },
+    },
+    {
+      ...{ model, method: 'rebalance', class: 'symmetry', lost: [0], kl: [0] },
+      ...{ score: { ratio: 1, low: 0.9, high: 1.1 }, attack: 'canonicalize', flops: 0, seconds: 0.2 },
+    },
+    { model, method: 'erase', lost: [0.005], kl: [], attack: 'plain', seconds: 10 },
+  ]),
+};

@@ -89,32 +89,19 @@ export const reproduce = defineCommand({
     if (page !== undefined) await requirePage({ folder: page, name: pageName({ name: experiment.name, scale }) });
     const inputs: Record<string, string> = {};
     for (const name of folders) inputs[name] = await digestOfFolder(dataSetFolder(data, name));
+    const chosen = { sweep, models, locks, seed, data, signal, engine: { threads, device }, workers: threads };
     if (dryRun) {
       const { path, state } = await context.locateRunFolder(inputs);
       print(
         `would run ${experiment.name} at scale ${scale} ${folders.length === 0 ? 'on random numbers' : `on ${folders.join(', ')} in ${data}`}; ${path} (${state})`,
       );
-      const engine = { threads, device };
-      const chosen = { sweep, models, locks, seed, data };
-      const parts = await planReproduction(experiment, scale, { ...chosen, signal, engine, workers: threads });
+      const parts = await planReproduction(experiment, scale, chosen);
       print(`\n${tableToText(planTable(parts))}`);
       return 0;
     }
     const { found, folder } = await runOnce(context, 'reproduce', {
       inputs,
-      compute: (run) =>
-        experiment.run(scale, {
-          folder: run,
-          engine: { threads, device },
-          workers: threads,
-          signal,
-          progress: phaseProgress(context, run),
-          data,
-          seed,
-          sweep,
-          models,
-          locks,
-        }),
+      compute: (run) => experiment.run(scale, { ...chosen, folder: run, progress: phaseProgress(context, run) }),
       write: async (reproduced, run) => {
         const origin = reportOrigin(await readOrigin(run.path));
         await writeFileAtomic(run.file('report.html'), renderReport(await reproductionReport(reproduced, origin)));

@@ -3,7 +3,7 @@ import { attacks, attacksOfSuite, suites } from '../../attacks/index.js';
 import { dataSpec } from '../../data/index.js';
 import { InputError, parseOptions } from '../../registry/index.js';
 import { optimizers } from '../../training/index.js';
-import { attackOptions, budgetsOfSuites } from './attack-options.js';
+import { attackOptions, attackOptionsWith, budgetsOfSuites, transformOptions } from './attack-options.js';
 import { attackPlan, modelsOfPlan } from './attack-plan.js';
 
 const planned = (options: unknown) => {
@@ -265,4 +265,11 @@ describe('a suite', () => {
     expect(() => of(distil)).toThrow('distil: expected examples like those of the authorized task, found none');
     for (const options of [heal, distil]) expect(of(options, data).budgets).toHaveLength(2);
   });
+});
+
+it('takes a list of names where a transform offers one, and none of them turns it off', () => {
+  const of = (given: object) => transformOptions(attackOptionsWith().parse(given));
+  expect(of({ reset: ['conv*'] }).reset).toEqual({ include: ['conv*'] });
+  expect(of({ reset: [] }).reset).toBeUndefined();
+  expect(attackPlan(dataSpec.parse({}), attackOptionsWith().parse({ adaptive: false })).transforms).toEqual({});
 });

@@ -453,11 +453,4 @@ describe('an attack that is registered', () => {
       'Not tried on unlocked and locked: attacks with shrink, which changes nothing by a factor of 1.',
     ]);
   });
-
-  it('takes a list of names where a transform offers one, and none of them turns it off', () => {
-    const of = (given: object) => transformOptions(attackOptionsWith().parse(given));
-    expect(of({ reset: ['conv*'] }).reset).toEqual({ include: ['conv*'] });
-    expect(of({ reset: [] }).reset).toBeUndefined();
-    expect(attackPlan(dataSpec.parse({}), attackOptionsWith().parse({ adaptive: false })).transforms).toEqual({});
-  });
 });

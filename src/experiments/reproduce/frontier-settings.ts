@@ -93,7 +93,7 @@ function locksOf(
 }
 
 /** What stands for its class where two hours have to do. */
-const first = ['specdef', 'redistil', 'erase', 'rebalance'];
+const oneOfEach = ['specdef', 'redistil', 'erase', 'rebalance'];
 
 const quickBudget = { batchSize: 8, searchSeeds: [11], seeds: [1], evaluationSpacing: 4, refine: false } as const;
 // Six, so that each of three draws of a lock is attacked twice: three seeds decide nothing.
@@ -190,7 +190,7 @@ const reviewsInTwoHours: ModelSettings = {
 const rich: ModelSettings = {
   ...{ ...minilm, ...reviews },
   locks: locksOf(800, { batchSize: 16, own: ofMinilm(800, 100) }),
-  usual: first,
+  usual: oneOfEach,
 };
 
 /** A step takes ten times MiniLM's: few of them, three attack seeds, and what did best on MiniLM alone. */
@@ -226,7 +226,7 @@ export const frontierSettings: SettingsByScale<Settings> = {
     resnet20: {
       ...{ ...resnet, attacks: someAttacks },
       locks: locksOf(300, { batchSize: 32, rates: ratesOfResnets, own: ofResnets }),
-      usual: first,
+      usual: oneOfEach,
     },
     // Steps on texts are slow: fewer of them, of checks and of attacks, for two hours to do.
     'minilm-narrow': {
@@ -234,7 +234,7 @@ export const frontierSettings: SettingsByScale<Settings> = {
       budget: { ...minilm.budget, steps: 64, evaluationSpacing: 4 },
       attacks: ['fine-tune', 'clip', 'canonicalize', 'reset', 'lora', 'frozen', 'white-box', 'distil'],
       locks: locksOf(100, { batchSize: 16, learningRate: 2e-4, evaluateEvery: 20, own: ofMinilm(800, 100) }),
-      usual: first,
+      usual: oneOfEach,
     },
     'minilm-reviews': reviewsInTwoHours,
     'minilm-products': reviewsInTwoHours,

@@ -149,12 +149,12 @@ export const table2: Reproduction = {
       setup.push(
         `${label}: ${train.size} prompts to train on, ${test.size} to test, both kinds about equally often; ${poisoned.size} with those that hold the trigger; ${sigmaInWords(made)}.`,
       );
-      const lockedOf = (seed: number) => lockedModels[seed % lockedModels.length];
-      const clips = clipOnce(course.topK);
-      const starts: Record<string, { of: (seed: number) => Model; begin?: (model: Model) => Promise<StateDict> }> = {
+      const clips = lockedModels.map((locked) => clipped(locked, course.topK));
+      const ofDraw = <Value>(draws: readonly Value[], seed: number) => draws[seed % draws.length];
+      const starts: Record<string, { of: (seed: number) => Model; begin?: (seed: number) => Promise<StateDict> }> = {
         unlocked: { of: () => made.unlocked },
-        locked: { of: lockedOf },
-        'locked, clipped': { of: lockedOf, begin: clips },
+        locked: { of: (seed) => ofDraw(lockedModels, seed) },
+        'locked, clipped': { of: (seed) => ofDraw(lockedModels, seed), begin: (seed) => ofDraw(clips, seed)() },
       };
       const injected: Record<string, Injected[][]> = {};
       for (const [start, { of, begin }] of Object.entries(starts)) {
@@ -173,7 +173,7 @@ export const table2: Reproduction = {
             const attacker = runnerOf({ ...context, seed });
             const trained = await attacker.train(
               { name },
-              { from, begin: async () => cloneWeights((await begin?.(own)) ?? own.weights), data, options },
+              { from, begin: async () => cloneWeights((await begin?.(seed)) ?? own.weights), data, options },
             );
             Object.assign(runner.seconds, attacker.seconds);
             runs.push(await judge(trained.model));
@@ -322,15 +322,11 @@ async function poison(
   return { spec, parts, triggered, size: parts.train.size + parts.validation.size };
 }
 
-/** The weights of a model with the raised singular values of each matrix cut back, found once for each model. */
-function clipOnce(topK: number): (model: Model) => Promise<StateDict> {
-  const known = new Map<Model, Promise<StateDict>>();
+/** The weights of a model with the raised singular values of each matrix cut back: found when they are first asked for, and once. */
+function clipped(model: Model, topK: number): () => Promise<StateDict> {
   const step = { name: 'clip', options: adaptiveTransforms({ topK }).clip ?? {} };
-  return (model) => {
-    const weights = known.get(model) ?? transformWeights(model, model.weights, [step], () => model.weights)(0);
-    known.set(model, weights);
-    return weights;
-  };
+  const weightsOf = transformWeights(model, model.weights, [step], () => model.weights);
+  return () => weightsOf(0);
 }
 
 /** A back door that opens this often in a classifier that is worth this much is one. */
