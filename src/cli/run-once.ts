@@ -100,7 +100,10 @@ export async function runOnce<Kind extends ResultKind>(
   }
   // So that a resumed run may go on where --force had allowed it to overwrite.
   if (output !== undefined && context.force) await noteModel(folder.path, output, null);
-  const found = await compute(folder);
+  const found = await compute(folder).catch(async (error: unknown) => {
+    if (error instanceof InputError) await folder.withdraw();
+    throw error;
+  });
   await write?.(found, folder);
   await folder.writeResult(toResultFile(kind, found));
   await folder.done();

@@ -247,3 +247,33 @@ describe('--force', () => {
     await run.close();
   });
 });
+
+describe('a run that is refused', () => {
+  it('leaves nothing behind where it found nothing', async () => {
+    const run = await open();
+    await run.withdraw();
+    expect(await readdir(root)).toEqual([]);
+    expect((await RunFolder.locate({ root, command: 'lock', config })).state).toBe('new');
+  });
+
+  it.each<[string, (run: RunFolder) => void | Promise<void>]>([
+    ['a measurement', (run) => run.appendMetric({ step: 1, loss: 1 })],
+    ['a checkpoint', (run) => writeFile(run.checkpointPath('step-1.safetensors'), 'weights')],
+    ['a file of its own', (run) => writeFile(run.file('report.html'), 'report')],
+  ])('keeps %s', async (_, find) => {
+    const run = await open();
+    await find(run);
+    await run.withdraw();
+    const again = await open();
+    expect(again.resumed).toBe(true);
+    await again.close();
+  });
+
+  it('keeps what an earlier process had begun', async () => {
+    const begun = await open();
+    await begun.close();
+    const again = await open();
+    await again.withdraw();
+    expect((await RunFolder.locate({ root, command: 'lock', config })).state).toBe('resumable');
+  });
+});

@@ -1,5 +1,5 @@
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
-import { readdir, readFile, rm, stat, truncate } from 'node:fs/promises';
+import { readdir, readFile, rm, rmdir, stat, truncate } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import {
@@ -18,7 +18,7 @@ import { describeEnvironment, type Environment } from './environment.js';
 import { FolderLock } from './folder-lock.js';
 import { type MetricRecord, metricLine, parseMetrics, toJson } from './metrics.js';
 import { noteFiles } from './outputs.js';
-import { type RunStatus, StatusWriter } from './status.js';
+import { type RunStatus, STATUS, StatusWriter } from './status.js';
 
 const LOCK = 'lock';
 const CONFIG = 'config.yaml';
@@ -276,6 +276,22 @@ export class RunFolder {
     await lock?.release();
   }
 
+  /** Takes a new run's folder away again, where something was refused before anything was found; closes the folder. */
+  async withdraw(): Promise<void> {
+    const opened = !this.#resumed && this.#lock !== undefined;
+    this.#closeMetrics();
+    this.#status = undefined;
+    if (opened && (await holdsNothing(this.path))) {
+      // Our marker last, as in emptying: what a kill leaves is still known as ours.
+      for (const name of [CHECKPOINTS, ENVIRONMENT, STATUS, CONFIG]) {
+        await rm(join(this.path, name), { recursive: true, force: true });
+      }
+    }
+    await this.close();
+    // Refuses a folder that holds anything: a run that found something, or one that another process has begun.
+    await rmdir(this.path).catch(() => undefined);
+  }
+
   #assertOpen(): void {
     if (!this.#lock) throw new WeightlockError(`${this.path}: expected an open run, this one is done or closed`);
   }
@@ -386,6 +402,13 @@ async function emptyRunFolder(path: string, name: string): Promise<void> {
   for (const entry of names.filter((each) => each !== LOCK).sort((a, b) => rank(a) - rank(b))) {
     await rm(join(path, entry), { recursive: true, force: true });
   }
+}
+
+/** Whether a run's folder holds what every run begins with, and nothing else. */
+async function holdsNothing(path: string): Promise<boolean> {
+  const beginnings = [CONFIG, ENVIRONMENT, STATUS, CHECKPOINTS];
+  const others = (await readdir(path)).filter((name) => !isScaffold(name) && !beginnings.includes(name));
+  return others.length === 0 && (await readdir(join(path, CHECKPOINTS))).length === 0;
 }
 
 async function exists(path: string): Promise<boolean> {
