@@ -342,14 +342,21 @@ describe('tasks', () => {
     await expect(failed).rejects.toThrow('expected a model directory, found nothing');
   });
 
-  it('end soon after an interruption', async () => {
+  it.each([0, 1])('say how far a trial is, and end soon after an interruption, %i workers', async (workers) => {
     const controller = new AbortController();
     const long = [task('long', { steps: 100_000, perClass: undefined })];
-    setTimeout(() => controller.abort(), 1500);
+    let steps = 0;
+    const onSteps = ({ id }: AttackTask, more: number) => {
+      expect(id).toBe('long');
+      steps += more;
+      controller.abort();
+    };
     // A hundred thousand steps would outlast the test's own limit.
     await expect(
-      runAttackTasks(long, { workers: 1, signal: controller.signal, onResult: async () => undefined }),
+      runAttackTasks(long, { workers, signal: controller.signal, onSteps, onResult: async () => undefined }),
     ).rejects.toThrow(InterruptedError);
+    expect(steps).toBeGreaterThan(0);
+    expect(steps).toBeLessThan(100_000);
   });
 });
 

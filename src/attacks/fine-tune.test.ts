@@ -90,11 +90,14 @@ describe('what a trial took', () => {
   });
 
   it('are as many examples whatever a batch holds: its steps are counted in batches of the budget', async () => {
-    const shared = { steps: 20, countedBatch: 8, evaluateEvery: 4, evaluationSpacing: 1 };
+    const said: number[] = [];
+    const onSteps = (more: number) => said.push(more);
+    const shared = { steps: 20, countedBatch: 8, evaluateEvery: 4, evaluationSpacing: 1, onSteps };
     const heard: number[] = [];
     const wait = async ({ step }: { step: number }) => heard.push(step) > 0;
     const three = await run({ name: 'sgd' }, { ...shared, batchSize: 24, pauses: { at: [2, 10], wait } });
     // Six steps of 24 examples are 18 of 8; a seventh would be beyond 20.
+    expect(said.splice(0)).toEqual([3, 3, 3, 3, 3, 3]);
     expect(three.spent).toMatchObject({ steps: 6, samples: 144 });
     // 4, 8, 12, 16, 20, and 10, where others wait, at the last step that is not beyond each.
     expect(three.curve.map(({ step }) => step)).toEqual([0, 3, 6, 9, 12, 15, 18]);
@@ -102,6 +105,7 @@ describe('what a trial took', () => {
     expect(heard.splice(0)).toEqual([2, 10]);
     const half = await run({ name: 'sgd' }, { ...shared, batchSize: 4 });
     expect(half.spent).toMatchObject({ steps: 40, samples: 160 });
+    expect(said.reduce((sum, more) => sum + more)).toBe(20);
     expect(half.curve.map(({ step }) => step)).toEqual([0, 4, 8, 12, 16, 20]);
     const whole = await run({ name: 'sgd' }, { ...shared, batchSize: 8 });
     expect(whole.spent).toMatchObject({ steps: 20, samples: 160 });

@@ -86,6 +86,8 @@ export interface FineTuneOptions {
   evaluator: Evaluator;
   /** Ends the run after the current step. */
   signal?: AbortSignal;
+  /** Hears after each optimizer step how many more steps of the budget are done. */
+  onSteps?: (more: number) => void;
 }
 
 /** Where a run waits. */
@@ -185,6 +187,7 @@ export async function fineTune({
   programs,
   evaluator,
   signal,
+  onSteps,
 }: FineTuneOptions): Promise<Trial> {
   if (before.steps >= steps) {
     // Not what the user gave: a plan leaves out what does not fit, and one trial must not end the others.
@@ -267,6 +270,7 @@ export async function fineTune({
       return 'stop';
     },
     afterStep: async ({ step: own, evaluations: spent, tokens: more, settled }) => {
+      onSteps?.(stepAt(own) - stepAt(taken));
       taken = own;
       evaluations += ratio * spent;
       if (more !== undefined) worked.tokens = (worked.tokens ?? 0) + more;

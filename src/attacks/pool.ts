@@ -19,6 +19,8 @@ export interface PoolOptions {
   finished?(task: AttackTask): readonly Trial[];
   /** Hears of every trial of a task that is run, one after another, how many of the task's came before it, and its seconds. */
   onTrial?(task: AttackTask, trial: Trial, index: number, seconds: number): void | Promise<void>;
+  /** Hears, now and then, how many more steps of a task's trials are done. */
+  onSteps?(task: AttackTask, more: number): void;
   /** Hears of every finished task, after its trials; the next one of that worker starts when it has returned. */
   onResult(task: AttackTask, result: SearchResult): Promise<void>;
   /**
@@ -61,7 +63,8 @@ export async function runAttackTasks(tasks: readonly AttackTask[], options: Pool
       for (let task = await next(); task; task = await next()) {
         const current = task;
         const onTrial: TrialLog['onTrial'] = (...heard) => options.onTrial?.(current, ...heard);
-        const run = () => runner.run(current, { finished: options.finished?.(current), onTrial, signal });
+        const onSteps = (more: number) => options.onSteps?.(current, more);
+        const run = () => runner.run(current, { finished: options.finished?.(current), onTrial, onSteps, signal });
         await settled(current, run, options);
         queue.done(options.next?.(current));
       }
@@ -137,7 +140,7 @@ function startWorker(): ChildProcess {
 function runInWorker(
   child: ChildProcess,
   task: AttackTask,
-  { finished, onTrial, signal, engine, store }: PoolOptions,
+  { finished, onTrial, onSteps, signal, engine, store }: PoolOptions,
 ): Promise<SearchResult> {
   return new Promise((resolve, reject) => {
     // What is heard of trials may take time, such as a file: the result waits for the last of it.
@@ -150,6 +153,8 @@ function runInWorker(
       if (reply.kind === 'trial') {
         heard = heard.then(() => onTrial?.(task, reply.trial, reply.index, reply.seconds));
         heard.catch(fail);
+      } else if (reply.kind === 'steps') {
+        onSteps?.(task, reply.more);
       } else if (reply.kind === 'result') {
         heard.then(() => settle(() => resolve(reply.result)), fail);
       } else {

@@ -60,7 +60,7 @@ export interface SearchResult {
 }
 
 /** Everything of a trial but its learning rate and seed. */
-export type SettingOfTrial = Omit<FineTuneOptions, 'learningRate' | 'seed' | 'signal'>;
+export type SettingOfTrial = Omit<FineTuneOptions, 'learningRate' | 'seed' | 'signal' | 'onSteps'>;
 
 /** The same by the seed and the point of the search, which data and start may depend on; it is asked for when the trial is run. */
 export type TrialSetting = (seed: number, point?: SearchPoint) => SettingOfTrial | Promise<SettingOfTrial>;
@@ -74,6 +74,8 @@ export interface TrialLog {
    * one begins when it has returned.
    */
   onTrial?(trial: Trial, index: number, seconds: number): void | Promise<void>;
+  /** Hears after each step how many more of the trials' steps are done. */
+  onSteps?(more: number): void;
   /** Ends the search after the current step. */
   readonly signal?: AbortSignal;
 }
@@ -116,7 +118,7 @@ class Trials {
 
   /** Runs a trial, unless it is done; one that fails is a result as well, unless all do. */
   async run(candidate: Candidate, seed: number, more: TrialOptions = {}): Promise<Trial> {
-    const { signal } = this.log;
+    const { signal, onSteps } = this.log;
     const [next] = this.#before;
     if (!more.pauses && next && isTrialOf(next, candidate, seed)) return this.#end(next);
     // Trials that halt on their way end in another order than they begin.
@@ -135,7 +137,7 @@ class Trials {
     try {
       const { learningRate, point } = candidate;
       const setting = optionsAt({ ...(await this.setting(seed, point)), ...others, pauses: timed }, point);
-      const found = await fineTune({ ...setting, learningRate, seed, signal });
+      const found = await fineTune({ ...setting, learningRate, seed, signal, onSteps });
       trial = point ? { ...found, point } : found;
     } catch (error) {
       // A disk that is full is no property of the trial.

@@ -19,11 +19,15 @@ export interface WorkerRequest {
   readonly finished?: readonly Trial[];
 }
 
-/** What a worker sends back: every trial, then the result or the error's message. */
+/** What a worker sends back: every trial, and now and then how many more steps are done, then the result or the error's message. */
 export type WorkerReply =
+  | { readonly kind: 'steps'; readonly more: number }
   | { readonly kind: 'trial'; readonly trial: Trial; readonly index: number; readonly seconds: number }
   | { readonly kind: 'result'; readonly result: SearchResult }
   | { readonly kind: 'error'; readonly message: string; readonly isInput: boolean };
+
+/** Milliseconds between two replies on steps. */
+const sayStepsEvery = 1000;
 
 /** Serves tasks that arrive over the process channel until it closes. */
 export function serveTasks(): void {
@@ -35,10 +39,22 @@ export function serveTasks(): void {
   const reply = (message: WorkerReply) => process.send?.(message, undefined, undefined, gone);
   process.on('message', ({ task, engine, store, finished }: WorkerRequest) => {
     runner ??= new AttackRunner(engine, store);
+    let [unsaid, saidAt] = [0, performance.now()];
+    const onSteps = (more: number) => {
+      unsaid += more;
+      if (performance.now() - saidAt < sayStepsEvery) return;
+      reply({ kind: 'steps', more: unsaid });
+      [unsaid, saidAt] = [0, performance.now()];
+    };
     runner
       .run(task, {
         finished,
-        onTrial: (trial, index, seconds) => void reply({ kind: 'trial', trial, index, seconds }),
+        onTrial: (trial, index, seconds) => {
+          // Its steps count with it.
+          unsaid = 0;
+          reply({ kind: 'trial', trial, index, seconds });
+        },
+        onSteps,
       })
       .then((result) => reply({ kind: 'result', result }))
       .catch((error: unknown) => {

@@ -3,7 +3,7 @@ import type { EngineOptions } from '../engine/index.js';
 import type { LockResult } from '../locks/index.js';
 import { type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
 import { type Evaluation, tasks } from '../tasks/index.js';
-import { Evaluator, type UtilityByType, utilityByType } from '../training/index.js';
+import { Evaluator, type PassWatch, type UtilityByType, utilityByType } from '../training/index.js';
 import type { MatrixSpectrum } from './jobs/lock.js';
 
 /** Utility of a model and its locked copy on the same examples. */
@@ -18,23 +18,30 @@ export interface UtilityChange {
   readonly after: UtilityByType;
 }
 
-/** The utility of a model and of a locked copy of it, both beside the first one's outputs. */
+/**
+ * The utility of a model and of a locked copy of it, both beside the first one's outputs.
+ *
+ * @param options - `before`: what the first is worth on these examples, where that was measured already; `onExamples` hears of the other
+ *   {@link utilityPasses} over them, and of as many for the copy.
+ * @throws InterruptedError after the signal.
+ */
 export async function utilityChange(
   model: ModelSpec & { readonly weights: StateDict },
   locked: ModelSpec & { readonly weights: StateDict },
   dataset: Dataset,
-  engine: EngineOptions,
+  { engine, before, ...watch }: { engine: EngineOptions; before?: UtilityByType } & PassWatch,
 ): Promise<UtilityChange> {
   const evaluator = new Evaluator(model, engine);
   // A lock may have made another architecture of it.
   const other = locked.digest === model.digest ? evaluator : new Evaluator(locked, engine);
   try {
-    const original = await evaluator.original(parameterSet(model.weights), dataset);
+    const { signal } = watch;
+    const original = await evaluator.original(parameterSet(model.weights), dataset, { signal });
     return {
       task: evaluator.task.name,
       guessing: evaluator.task.guessing(dataset),
-      before: await utilityByType(evaluator, parameterSet(model.weights), dataset, original),
-      after: await utilityByType(other, parameterSet(locked.weights), dataset, original),
+      before: before ?? (await utilityByType(evaluator, parameterSet(model.weights), dataset, original, watch)),
+      after: await utilityByType(other, parameterSet(locked.weights), dataset, original, watch),
     };
   } finally {
     await Promise.all([evaluator.release(), other.release()]);

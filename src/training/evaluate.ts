@@ -3,7 +3,7 @@ import { type EngineOptions, ProgramCache } from '../engine/index.js';
 import { type HalfType, rounded, type Shape, sizeOf } from '../graph/index.js';
 import type { ModelSpec } from '../models/index.js';
 import { type ArraySpecs, type Batch, batchSpecs, feedsOf } from '../nn/index.js';
-import { InputError } from '../registry/index.js';
+import { InputError, InterruptedError } from '../registry/index.js';
 import { type Evaluation, type Outputs, type Task, taskOf } from '../tasks/index.js';
 import type { ParameterSet } from './optimizers/index.js';
 import type { Original } from './original.js';
@@ -19,8 +19,16 @@ export interface EvaluatorOptions {
   programs?: ProgramCache;
 }
 
+/** Who hears of a pass over a data set, and who may end it. */
+export interface PassWatch {
+  /** Hears how many more examples are done. */
+  readonly onExamples?: (count: number) => void;
+  /** Ends it between two runs of a program. */
+  readonly signal?: AbortSignal;
+}
+
 /** How a model's outputs are computed. */
-export interface OutputOptions {
+export interface OutputOptions extends PassWatch {
   /** As a machine that stores every value, weights too, in that 16-bit type; default float32. */
   type?: HalfType;
 }
@@ -89,8 +97,8 @@ export class Evaluator {
    * What other weights are compared with later: the outputs of these on a data set where they are few and the same each time, else
    * a copy of the weights.
    */
-  async original(params: ParameterSet, dataset: Dataset): Promise<Original> {
-    if (this.#keeps(dataset)) return { outputs: await this.outputs(params, dataset) };
+  async original(params: ParameterSet, dataset: Dataset, watch: PassWatch = {}): Promise<Original> {
+    if (this.#keeps(dataset)) return { outputs: await this.outputs(params, dataset, watch) };
     return { weights: new Map([...params].map(([name, values]) => [name, values.slice()])), model: this.model };
   }
 
@@ -145,15 +153,17 @@ export class Evaluator {
    * Computes the outputs of a data set piece by piece, in an order of the evaluator's, and of its examples as they are.
    *
    * @param take - Hears of each piece; its arrays are written over when it has returned.
+   * @throws InterruptedError after the signal.
    */
   async each(
     params: ParameterSet,
     dataset: Dataset,
     take: (outputs: Outputs) => void,
-    { original, ...options }: OutputOptions & { original?: Original } = {},
+    { original, onExamples, signal, ...options }: OutputOptions & { original?: Original } = {},
   ): Promise<void> {
     const order = byLength(dataset);
     for (let start = 0; start < dataset.size; ) {
+      if (signal?.aborted) throw new InterruptedError(`interrupted after ${start} of ${dataset.size} examples`);
       const positions = order.slice(start, start + this.#countFrom(dataset, order, start));
       start += positions.length;
       const layout = layoutAt(dataset, positions);
@@ -163,6 +173,7 @@ export class Evaluator {
       const other = original && (await this.#originalOf(original, { positions, batch, specs, size: dataset.size }));
       const { values, shape } = await this.forward(params, batch, specs, options);
       take({ positions, values, shape, original: other });
+      onExamples?.(positions.length);
     }
   }
 

@@ -12,7 +12,7 @@ export {
 } from './course.js';
 export { type CurvatureKind, CurvaturePrograms, type LossGraph } from './curvature.js';
 export { DivergedError, type Divergence } from './diverged.js';
-export { Evaluator, type EvaluatorOptions, type OutputOptions } from './evaluate.js';
+export { Evaluator, type EvaluatorOptions, type OutputOptions, type PassWatch } from './evaluate.js';
 export { evaluationBytes, layoutsOf, stepBytes } from './memory.js';
 export {
   createObjective,
@@ -50,6 +50,6 @@ export {
 } from './schedules.js';
 export { type StepFlops, stepFlops } from './step-flops.js';
 export { TopOutputs } from './top-outputs.js';
-export { type UtilityByType, utilityByType } from './utility.js';
+export { type UtilityByType, utilityByType, utilityPasses } from './utility.js';
 export { WeightsKeeper } from './weights-keeper.js';
 export type { OtherDefaults } from './with-defaults.js';

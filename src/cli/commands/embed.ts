@@ -40,7 +40,7 @@ export const embed = defineCommand({
     'weightlock embed ./minilm --data.path texts.txt --output embeddings.jsonl',
   ],
   run: async (context) => {
-    const { options, threads, device, dryRun, print, note, result } = context;
+    const { options, threads, device, dryRun, signal, progress, print, note, result } = context;
     const { data: given, text, part, output } = options;
     const path = await modelArgument(context.arguments.model, context);
     if (path === undefined) return 0;
@@ -75,7 +75,10 @@ export const embed = defineCommand({
       print(`would embed ${dataset.size} texts with ${path}`);
       return 0;
     }
-    const values = await predict(model, dataset, { threads, device });
+    const line = progress({ label: 'embed', total: dataset.size });
+    const onExamples = (count: number) => line.update(line.done + count);
+    const values = await predict(model, dataset, { engine: { threads, device }, signal, onExamples });
+    line.finish();
     const width = values.length / dataset.size;
     const embeddings = Array.from({ length: dataset.size }, (_, row) =>
       Array.from(values.subarray(row * width, (row + 1) * width)),

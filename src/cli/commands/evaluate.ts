@@ -43,7 +43,7 @@ export const evaluate = defineCommand({
     'weightlock evaluate ./locked --data.classes 0,1,2,3,4 --predictions predictions.jsonl --json',
   ],
   run: async (context) => {
-    const { options, threads, device, dryRun, print, note, result } = context;
+    const { options, threads, device, dryRun, signal, progress, print, note, result } = context;
     const path = await modelArgument(context.arguments.model, context);
     if (path === undefined) return 0;
     const model = await loadModel(path, { config: await givenConfig(options) });
@@ -78,12 +78,19 @@ export const evaluate = defineCommand({
       print(`would evaluate ${path} on ${dataset.size} examples`);
       return 0;
     }
-    const engine = { threads, device };
-    const evaluation = await evaluateModel(model, dataset, engine, original);
+    const passes = options.predictions === undefined ? 1 : 2;
+    const line = progress({ label: 'evaluate', total: passes * dataset.size });
+    const watched = {
+      engine: { threads, device },
+      signal,
+      onExamples: (count: number) => line.update(line.done + count),
+    };
+    const evaluation = await evaluateModel(model, dataset, { ...watched, original });
     if (options.predictions !== undefined) {
-      const outputs = await predict(model, dataset, engine);
+      const outputs = await predict(model, dataset, watched);
       await writeFileAtomic(options.predictions, predictionLines(outputs, dataset));
     }
+    line.finish();
     print(`${path}: ${dataset.name}, n = ${evaluation.n}`);
     print(
       tableToText({

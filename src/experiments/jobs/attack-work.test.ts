@@ -49,6 +49,25 @@ describe('trackTrials', () => {
     ]);
   });
 
+  it('advances by the steps of a trial before it is done, and by no more than all of it', () => {
+    const { calls, progress } = recorded();
+    const own = { id: 'own', steps: 240, budget };
+    const tracker = trackTrials(progress, 'attack', [own]);
+    tracker.steps(own, 100);
+    // Another seed, side by side with it.
+    tracker.steps(own, 160);
+    tracker.trial(own);
+    tracker.steps(own, 20);
+    tracker.trial(own);
+    expect(calls.slice(1)).toEqual([
+      ['advanceBy', 100, '0 of 13 trials'],
+      ['advanceBy', 160, '0 of 13 trials'],
+      ['advanceBy', 0, '1 of 13 trials'],
+      ['advanceBy', 20, '1 of 13 trials'],
+      ['advanceBy', 200, '2 of 13 trials'],
+    ]);
+  });
+
   it('comes to its total where searches are shorter than what is reported', () => {
     const { calls, progress } = recorded();
     const own = { id: 'short', steps: 240, budget: { ...budget, searchSteps: 24 } };

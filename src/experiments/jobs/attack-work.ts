@@ -23,6 +23,8 @@ export interface TrialTracker {
   skip(task: SearchWork): void;
   /** Some trials of a search that an interrupted run has done. */
   skipTrials(task: SearchWork, count: number): void;
+  /** So many more steps of a search's trials are done. */
+  steps(task: SearchWork, more: number): void;
   /** One trial of a search is done, on so many tokens; one that ended early counts in full, for its share of the work is done. */
   trial(task: SearchWork, tokens?: number): void;
   /** All searches are done. */
@@ -35,6 +37,9 @@ export function trackTrials(progress: PhaseProgress, label: string, tasks: reado
   let done = 0;
   /** Trials of each search so far. */
   const counted = new Map<string, number>();
+  /** Steps of each search that were counted before their trial is done. */
+  const ahead = new Map<string, number>();
+  const inWords = () => `${done} of ${total} trials`;
   progress.begin(
     label,
     tasks.reduce((sum, task) => sum + attackWork(task), 0),
@@ -53,11 +58,18 @@ export function trackTrials(progress: PhaseProgress, label: string, tasks: reado
       done += count;
       progress.skip(stepsOfTrials(task, 0, count));
     },
+    steps: (task, more) => {
+      ahead.set(task.id, (ahead.get(task.id) ?? 0) + more);
+      progress.advanceBy(more, inWords());
+    },
     trial: (task, tokens) => {
       const before = counted.get(task.id) ?? 0;
       counted.set(task.id, before + 1);
       done++;
-      progress.advanceBy(stepsOfTrials(task, before, before + 1), `${done} of ${total} trials`, tokens);
+      // Of several trials at once, others may have come further than this one.
+      const left = stepsOfTrials(task, before, before + 1) - (ahead.get(task.id) ?? 0);
+      ahead.set(task.id, Math.max(0, -left));
+      progress.advanceBy(Math.max(0, left), inWords(), tokens);
     },
     end: () => progress.end(`${done} ${done === 1 ? 'trial' : 'trials'}`),
   };

@@ -184,6 +184,7 @@ export async function attackJob(
       await part.onTrial(trial, index, seconds);
       tracker.trial(search.task, trial.tokens);
     },
+    onSteps: (task, more) => tracker.steps(partOf(task).search.task, more),
     onResult: async (task, result) => after(task, await partOf(task).part.onResult(result)),
     onFailure: async (task, error) => after(task, await partOf(task).part.onFailure(error)),
     next: (task) => next.get(task) ?? [],

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import type { AttackTargets } from '../../attacks/index.js';
 import type { Dataset } from '../../data/index.js';
 import { type SpecDefOptions, specdef } from '../../locks/index.js';
@@ -28,16 +29,21 @@ export interface DrawnLock {
 export async function drawLocks(
   runner: Runner,
   unlocked: MadeModel,
-  { name, data, test, options }: { name: string; data: TaskData; test: Dataset; options: SpecDefOptions },
+  {
+    name,
+    data,
+    test,
+    options,
+  }: { name: string; data: TaskData; test: NonNullable<TaskData['test']>; options: SpecDefOptions },
   draws = 1,
 ): Promise<DrawnLock> {
   const locks: MadeModel<LockedInfo>[] = [];
   for (let draw = 0; draw < draws; draw++) {
     const part = { name: `${name}${draw > 0 ? `-${draw + 1}` : ''}`, seed: runner.spec.seed + draw };
-    locks.push(await runner.lock(part, { from: unlocked.model, data, method: specdef, options }));
+    locks.push(await runner.lock(part, { from: unlocked.model, data: { ...data, test }, method: specdef, options }));
   }
   const utilities: UtilityChange[] = [];
-  for (const { model } of locks) utilities.push(await runner.utility(unlocked.model, model, test));
+  for (const made of locks) utilities.push(await utilityOf(runner, unlocked, made, test));
   const [locked, ...lockedDraws] = locks.map(({ path }) => path);
   return {
     locks,
@@ -46,6 +52,16 @@ export async function drawLocks(
     sigmaBefore: Math.max(...locks[0].info.spectra.map(({ before }) => before[0])),
     sigmas: locks.map(({ info }) => Math.max(...info.spectra.map(({ after }) => after[0]))),
   };
+}
+
+/** What a lock cost on the test examples that it was judged on; where it was not, or only planned, that is measured. */
+export async function utilityOf(
+  runner: Runner,
+  unlocked: Pick<MadeModel, 'model'>,
+  { path, model, info }: MadeModel<LockedInfo>,
+  test: Dataset,
+): Promise<UtilityChange> {
+  return info.test ?? runner.utility(unlocked.model, model, test, basename(path));
 }
 
 /** The utilities of a lock, by a name for each draw. */

@@ -19,6 +19,7 @@ import { kindOf } from '../recommend/model-kind.js';
 import type { LockedInfo, MadeModel, Runner } from '../run/index.js';
 import type { UtilityChange } from '../utility.js';
 import { share } from './claims.js';
+import { utilityOf } from './drawn-locks.js';
 import type { FrontierModel, PreparedModel } from './frontier-models.js';
 import {
   type FrontierControl,
@@ -114,7 +115,7 @@ export class Comparison {
     const [first, ...others] = made.map(({ path }) => path);
     if (first === undefined) return { ...about, lost: [], kl: [], attack: '–' };
     const changes: UtilityChange[] = [];
-    for (const { model: locked } of made) changes.push(await runner.utility(from, locked, prepared.data.test));
+    for (const each of made) changes.push(await utilityOf(runner, prepared.unlocked, each, prepared.data.test));
     const targets = { locked: first, ...(others.length > 0 && { lockedDraws: others }), head: prepared.head };
     const { rows } = await runner.attack(targets, { ...planOf(prepared, own, name, lock), from: ['locked'] });
     const all = [...this.base, ...rows];

@@ -40,7 +40,7 @@ const experiment: Reproduction = {
       attacks: ['white-box'],
     });
     await runner.attack(paths, { ...read, from: ['locked'] });
-    const utility = await runner.utility(unlocked.model, locked.model, data.test);
+    const utility = await runner.utility(unlocked.model, locked.model, data.test, 'locked');
     expect(utility.after.float32.n).toBe(8);
     return {
       ...{ name: 'planned', title: '', scale, setup: [], tables: [], attacks: [], claims: [], seconds: {} },

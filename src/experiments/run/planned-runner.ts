@@ -161,8 +161,8 @@ export class PlannedRunner extends Runner {
     return super.evaluate(model, few(dataset));
   }
 
-  override utility(model: Model, locked: Model, dataset: Dataset): Promise<UtilityChange> {
-    return super.utility(model, locked, few(dataset));
+  override utility(model: Model, locked: Model, dataset: Dataset, name: string): Promise<UtilityChange> {
+    return super.utility(model, locked, few(dataset), name);
   }
 
   override async predict(model: Model, dataset: Dataset): Promise<Float32Array> {

@@ -5,8 +5,9 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { dataSpec, loadData } from '../../data/index.js';
 import { RunFolder } from '../../evidence/index.js';
 import { initializeModel, saveModel } from '../../models/index.js';
+import { InterruptedError } from '../../registry/index.js';
 import { trainOptions } from '../jobs/train.js';
-import { silentProgress } from '../progress.js';
+import { type PhaseProgress, silentProgress } from '../progress.js';
 import { Runner } from './runner.js';
 
 let root: string;
@@ -20,11 +21,8 @@ afterEach(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-const newRunner = () =>
-  new Runner(
-    { engine: { threads: 1 }, seed: 1 },
-    { folder, signal: new AbortController().signal, progress: silentProgress },
-  );
+const newRunner = ({ signal = new AbortController().signal, progress = silentProgress } = {}) =>
+  new Runner({ engine: { threads: 1 }, seed: 1 }, { folder, signal, progress });
 
 it('a part that was interrupted took the seconds of both runs, and those only', async () => {
   const source = join(root, 'source');
@@ -57,4 +55,47 @@ it('trains from other weights of a model where it is given some, and leaves the 
   const { model } = await newRunner().train({ name: 'net' }, { from: async () => own, begin, data, options });
   expect(model.weights).toEqual(other.weights);
   expect(own.weights).toEqual(newModel(1).weights);
+});
+
+it('measures what a model is worth once for all its copies in a row, and shows how far that is', async () => {
+  const { test } = await loadData(dataSpec.parse({ classes: [0, 1], testLimit: 8 }));
+  const newModel = (seed: number) => initializeModel('cnn', { num_labels: 2 }, seed);
+  const [model, copy] = [newModel(1), newModel(2)];
+  const shown: unknown[] = [];
+  const progress: PhaseProgress = {
+    ...silentProgress,
+    begin: (...given) => shown.push(given),
+    advanceBy: (...given) => shown.push(given),
+    end: (what) => shown.push(what),
+  };
+  const runner = newRunner({ progress });
+  const [first, again] = [
+    await runner.utility(model, copy, test, 'locked'),
+    await runner.utility(model, newModel(3), test, 'locked-2'),
+  ];
+  expect(shown.slice(0, 2)).toEqual([
+    ['locked: utility', 48, undefined],
+    [8, '8 of 48 examples'],
+  ]);
+  expect(shown.slice(-5)).toEqual([
+    ['locked-2: utility', 24, undefined],
+    ...[8, 16, 24].map((done) => [8, `${done} of 24 examples`]),
+    '24 examples',
+  ]);
+  const alone = newRunner();
+  expect(again).toEqual(await alone.utility(model, newModel(3), test, 'alone'));
+  expect(again.before).toEqual(first.before);
+  expect(again.after).not.toEqual(first.after);
+  // Another model is another matter.
+  expect((await runner.utility(copy, model, test, 'other')).before).not.toEqual(first.before);
+});
+
+it('measures no further once it is interrupted', async () => {
+  const { test } = await loadData(dataSpec.parse({ classes: [0, 1], testLimit: 8 }));
+  const model = initializeModel('cnn', { num_labels: 2 }, 1);
+  const runner = newRunner({ signal: AbortSignal.abort() });
+  for (const measured of [runner.evaluate(model, test), runner.predict(model, test)]) {
+    await expect(measured).rejects.toThrow(new InterruptedError('interrupted after 0 of 8 examples'));
+  }
+  await expect(runner.utility(model, model, test, 'locked')).rejects.toThrow(InterruptedError);
 });

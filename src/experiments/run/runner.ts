@@ -18,6 +18,7 @@ import {
 } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
 import type { Evaluation } from '../../tasks/index.js';
+import { utilityPasses } from '../../training/index.js';
 import { cardLock, cardMetrics, cardOfData, cardOfSource, cardUtility } from '../card-of-data.js';
 import { type AttackJobResult, attackJob } from '../jobs/attack.js';
 import type { AttackPlan } from '../jobs/attack-plan.js';
@@ -83,6 +84,8 @@ export class Runner {
   readonly notes = new Set<string>();
   readonly #progress: PhaseProgress;
   readonly #data = new Map<string, Promise<DataParts & { spec: DataSpec }>>();
+  /** What the model was worth whose locked copy was judged last. */
+  #unlocked?: { readonly model: Model; readonly dataset: Dataset; readonly utility: UtilityChange['before'] };
   #stepOffset = 0;
 
   /**
@@ -131,7 +134,6 @@ export class Runner {
     },
   ): Promise<MadeModel<TrainedInfo>> {
     const steps = trainSteps(options, data.train);
-    const { engine } = this.spec;
     const { seed = this.spec.seed } = part;
     return this.#make<TrainResult, TrainedInfo>(part, steps, {
       make: async (job) => {
@@ -142,7 +144,7 @@ export class Runner {
         return { model, info, card: cardOfData(data.train, data.spec) };
       },
       judge: async (model, info, card) => {
-        const test = data.test && (await evaluateModel(model, data.test, engine));
+        const test = data.test && (await this.evaluate(model, data.test));
         const metrics = cardMetrics(model, (data.test ?? data.validation).name, test ?? info.evaluation);
         return { info: { ...info, ...(test && { test }) }, card: { ...card, metrics } };
       },
@@ -174,7 +176,7 @@ export class Runner {
     },
   ): Promise<MadeModel<LockedInfo>> {
     const chosen = typeof method === 'string' ? (lockMethods.get(method) as LockMethod<Options>) : method;
-    const { engine, secret: given } = this.spec;
+    const { secret: given } = this.spec;
     const { seed = this.spec.seed } = part;
     const secret = given === 'seed' ? secretOfSeed(seed) : given;
     let original: Model;
@@ -202,7 +204,7 @@ export class Runner {
           const warnings = data ? weak : [notMeasured, ...weak];
           return { info: { ...info, warnings }, card };
         }
-        const test = await utilityChange(original, published, data.test, engine);
+        const test = await this.utility(original, published, data.test, part.phase ?? part.name);
         const metrics = cardUtility(published, data.test.name, test);
         const warnings = [...utilityWarnings(info, test), ...weak];
         return { info: { ...info, test, warnings }, card: { ...card, metrics } };
@@ -264,17 +266,39 @@ export class Runner {
 
   /** What a model's task measures on a data set. */
   evaluate(model: Model, dataset: Dataset): Promise<Evaluation> {
-    return evaluateModel(model, dataset, this.spec.engine);
+    return evaluateModel(model, dataset, this.#options);
   }
 
-  /** Utility of a model and of a locked copy of it. */
-  utility(model: Model, locked: Model, dataset: Dataset): Promise<UtilityChange> {
-    return utilityChange(model, locked, dataset, this.spec.engine);
+  /**
+   * Utility of a model and of a locked copy of it. What the model itself is worth is measured once for all copies in a row.
+   *
+   * @param name - What progress calls the copy.
+   */
+  async utility(model: Model, locked: Model, dataset: Dataset, name: string): Promise<UtilityChange> {
+    const { model: of, dataset: on, utility } = this.#unlocked ?? {};
+    const before = of === model && on === dataset ? utility : undefined;
+    const total = (before ? 1 : 2) * utilityPasses * dataset.size;
+    const progress = this.#progress;
+    progress.begin(`${name}: utility`, total);
+    let done = 0;
+    const onExamples = (count: number) => {
+      done += count;
+      progress.advanceBy(count, `${done} of ${total} examples`);
+    };
+    const change = await utilityChange(model, locked, dataset, { ...this.#options, before, onExamples });
+    progress.end(`${total} examples`);
+    this.#unlocked = { model, dataset, utility: change.before };
+    return change;
   }
 
   /** Outputs `[size, ...]` of a model on a data set. */
   predict(model: Model, dataset: Dataset): Promise<Float32Array> {
-    return predict(model, dataset, this.spec.engine);
+    return predict(model, dataset, this.#options);
+  }
+
+  /** What a model is run with. */
+  get #options() {
+    return { engine: this.spec.engine, signal: this.context.signal };
   }
 
   async #make<Made, Info extends Made = Made>(
