@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { InputError, WeightlockError } from '../registry/index.js';
 import { RunFolder } from './run-folder.js';
+import { readStatus } from './status.js';
 
 const config = {
   alpha: 0.1,
@@ -264,6 +265,7 @@ describe('a run that is refused', () => {
     const run = await open();
     await find(run);
     await run.withdraw();
+    expect(await readStatus(run.path)).toMatchObject({ state: 'stopped' });
     const again = await open();
     expect(again.resumed).toBe(true);
     await again.close();

@@ -278,17 +278,14 @@ export class RunFolder {
 
   /** Takes a new run's folder away again, where something was refused before anything was found; closes the folder. */
   async withdraw(): Promise<void> {
-    const opened = !this.#resumed && this.#lock !== undefined;
-    this.#closeMetrics();
+    if (this.#resumed || !this.#lock || !(await holdsNothing(this.path))) return this.close();
     this.#status = undefined;
-    if (opened && (await holdsNothing(this.path))) {
-      // Our marker last, as in emptying: what a kill leaves is still known as ours.
-      for (const name of [CHECKPOINTS, ENVIRONMENT, STATUS, CONFIG]) {
-        await rm(join(this.path, name), { recursive: true, force: true });
-      }
+    // Our marker last, as in emptying: what a kill leaves is still known as ours.
+    for (const name of [CHECKPOINTS, ENVIRONMENT, STATUS, CONFIG]) {
+      await rm(join(this.path, name), { recursive: true, force: true });
     }
     await this.close();
-    // Refuses a folder that holds anything: a run that found something, or one that another process has begun.
+    // Refuses a folder that another process has begun meanwhile.
     await rmdir(this.path).catch(() => undefined);
   }
 
