@@ -21,8 +21,8 @@ export interface UtilityChange {
 /**
  * The utility of a model and of a locked copy of it, both beside the first one's outputs.
  *
- * @param options - `before`: what the first is worth on these examples, where that was measured already; `onExamples` hears of the other
- *   {@link utilityPasses} over them, and of as many for the copy.
+ * @param options - `before`: what the first is worth on these examples, where that was measured already. `onExamples` hears of the passes
+ *   over them that `utilityByType` takes, not of that for the outputs which all is compared with.
  * @throws InterruptedError after the signal.
  */
 export async function utilityChange(
