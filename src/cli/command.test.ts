@@ -27,7 +27,10 @@ const sample = defineCommand({
   ],
   schema: z.strictObject({
     steps: z.int().min(1).default(5).describe('Steps to take.'),
-    fail: z.enum(['no', 'input', 'property', 'bug', 'interrupt']).default('no').describe('How to end.'),
+    fail: z
+      .enum(['no', 'input', 'property', 'bug', 'interrupt', 'interrupted run'])
+      .default('no')
+      .describe('How to end.'),
     optimizer: z.strictObject({ learningRate: z.number().positive().default(0.1).describe('Step size.') }).prefault({}),
   }),
   examples: ['weightlock sample ./model --steps 3'],
@@ -45,6 +48,8 @@ const sample = defineCommand({
       return 0;
     }
     const run = await context.openRunFolder();
+    if (options.fail === 'interrupted run') process.emit('SIGINT');
+    signal.throwIfAborted();
     context.print(run.isDone ? 'already done' : 'working');
     context.note('a remark');
     context.result({ done: run.isDone, loss: Number.NaN });
@@ -192,7 +197,8 @@ describe('a command', () => {
     [['m', '--fail', 'input'], 2, 'error: bad weights\n'],
     [['m', '--fail', 'property'], 1, ''],
     [['m', '--fail', 'bug'], 1, 'error: TypeError: undefined is not a function (unexpected; --debug shows where)\n'],
-    [['m', '--fail', 'interrupt'], 130, 'interrupted; run the same command to resume\n'],
+    [['m', '--fail', 'interrupt'], 130, 'interrupted\n'],
+    [['m', '--fail', 'interrupted run'], 130, 'interrupted; run the same command to resume\n'],
     [[], 2, 'error: missing argument <model>\n'],
     [['m', '--step', '3'], 2, "error: unknown option '--step'; did you mean --steps?\n"],
     [['m', '--steps'], 2, 'error: --steps: expected a value, got the flag --json\n'],

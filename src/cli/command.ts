@@ -2,7 +2,7 @@ import { Argument, Command, Help, Option } from 'commander';
 import type { z } from 'zod';
 import { requireDevice } from '../engine/index.js';
 import { RunFolder, type RunLocation, toJson } from '../evidence/index.js';
-import { InputError, OptionError } from '../registry/index.js';
+import { InputError, InterruptedError, OptionError } from '../registry/index.js';
 import { wrap } from '../report/index.js';
 import { withOptimizers } from '../training/index.js';
 import { choiceHelp } from './choice-help.js';
@@ -266,6 +266,10 @@ async function execute<A extends readonly ArgumentDefinition[], S extends Option
       locateRunFolder: (inputs = {}) => RunFolder.locate(runOptions(inputs)),
     });
   } catch (error) {
+    // Only what has a run folder is there to go on with; the rest begins anew.
+    if (error instanceof InterruptedError && opened.length > 0) {
+      throw new InterruptedError(`${error.message}; run the same command to resume`, { cause: error });
+    }
     if (!(error instanceof OptionError)) throw error;
     const spec = [...own.specs, ...commonOptions.specs].find(({ key }) => key === error.key);
     throw spec ? new InputError(`${error.message}${origin(spec, sources, mode.config)}`, { cause: error }) : error;

@@ -8,7 +8,7 @@ describe('describeFailure', () => {
   it.each<[unknown, string | undefined, number]>([
     [new InputError('a.bin: expected 8 bytes, found 3'), 'error: a.bin: expected 8 bytes, found 3', 2],
     [new WeightlockError('the signature does not hold'), 'error: the signature does not hold', 1],
-    [new InterruptedError('stopped at step 7'), 'stopped at step 7; run the same command to resume', 130],
+    [new InterruptedError('stopped at step 7'), 'stopped at step 7', 130],
     [new CommanderError(0, 'commander.helpDisplayed', '(outputHelp)'), undefined, 0],
     [
       new CommanderError(1, 'commander.unknownOption', "error: unknown option '--x'\n(Did you mean --y?)"),

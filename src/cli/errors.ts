@@ -35,11 +35,7 @@ function judge(error: unknown, debug: boolean): Failure {
     const message = error.message.replace(/^error: /, '').replace(/\n\(Did you mean (.+)\?\)$/, '; did you mean $1?');
     return { message: `error: ${oneLine(message)}`, exitCode: 2 };
   }
-  if (error instanceof InterruptedError) {
-    const resume = 'run the same command to resume';
-    const message = error.message.includes(resume) ? error.message : `${error.message}; ${resume}`;
-    return { message: oneLine(message), exitCode: 130 };
-  }
+  if (error instanceof InterruptedError) return { message: oneLine(error.message), exitCode: error.exitCode };
   if (error instanceof WeightlockError) {
     return { message: `error: ${oneLine(error.message)}`, exitCode: error.exitCode };
   }

@@ -42,7 +42,7 @@ export async function forOption<T>(key: string, act: () => T | Promise<T>): Prom
 /** A file or folder cannot be written (exit code 2): its path, and what the file system says. */
 export class OutputError extends InputError {}
 
-/** The user stopped the work; what was done is on disk and the same command resumes it (exit code 130). */
+/** The user stopped the work (exit code 130); what was done of a run is on disk, and the same command resumes it. */
 export class InterruptedError extends WeightlockError {
   override readonly exitCode = 130;
 }
