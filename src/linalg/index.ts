@@ -13,8 +13,10 @@ export {
   mean,
   meanInterval,
   medianInterval,
+  pairedShareDifference,
   type RatioInterval,
   ratioInterval,
+  type ShareDifference,
   studentQuantile,
 } from './statistics.js';
 export {

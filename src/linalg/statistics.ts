@@ -192,3 +192,37 @@ export function ratioInterval(
   const root = Math.sqrt(Math.max(middle * middle - quadratic * constant, 0));
   return { ...result, low: (middle - root) / quadratic, high: (middle + root) / quadratic };
 }
+
+/** The two-sided 95 % quantile of the normal distribution. */
+export const normalQuantile = 1.959963984540054;
+
+/** A difference of two shares of the same examples, with its 95 % interval. */
+export interface ShareDifference {
+  /** The share that was gained, negative where more was lost. */
+  difference: number;
+  /** Lower bound. */
+  low: number;
+  /** Upper bound. */
+  high: number;
+}
+
+/**
+ * How a share of n examples changed, by how many of them came and went: with half an example more in each of the four cells, so that the
+ * interval has a width where nothing changed.
+ *
+ * @param gained - Examples that count after and did not before.
+ * @param lost - Those that counted before and do not after.
+ * @throws InputError when there are no examples, or more changed than there are.
+ * @see Agresti and Min, "Simple improved confidence intervals for comparing matched proportions", Statistics in Medicine 24 (2005).
+ */
+export function pairedShareDifference(gained: number, lost: number, n: number): ShareDifference {
+  if (!(n > 0 && gained >= 0 && lost >= 0 && gained + lost <= n)) {
+    throw new InputError(
+      `difference of shares: expected at most all of some examples, got ${gained} and ${lost} of ${n}`,
+    );
+  }
+  const all = n + 2;
+  const center = (gained - lost) / all;
+  const half = (normalQuantile * Math.sqrt(gained + lost + 1 - all * center * center)) / all;
+  return { difference: (gained - lost) / n, low: center - half, high: center + half };
+}

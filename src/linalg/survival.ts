@@ -1,4 +1,5 @@
 import { InputError } from '../registry/index.js';
+import { normalQuantile } from './statistics.js';
 
 /** A time until something happened, or (`censored`) until it was last seen not to have. */
 export interface Duration {
@@ -19,9 +20,6 @@ export interface SurvivalStep {
   /** Upper bound. */
   readonly high?: number;
 }
-
-/** The two-sided 95 % quantile of the normal distribution. */
-const normalQuantile = 1.959963984540054;
 
 /**
  * The Kaplan-Meier estimate of a survival curve, with pointwise 95 % bounds by Greenwood's variance of `log(−log S)`.

@@ -1,5 +1,5 @@
 import { type AttackRow, bestRow, type CountsAs, scores, verdictOf } from '../../attacks/index.js';
-import { mean, meanInterval } from '../../linalg/index.js';
+import { mean, meanInterval, pairedShareDifference, type RatioInterval, ratioInterval } from '../../linalg/index.js';
 import { specDefOptions } from '../../locks/index.js';
 import type { Evaluation } from '../../tasks/index.js';
 import type { UtilityChange } from '../utility.js';
@@ -21,21 +21,45 @@ export function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
-/** One point of accuracy, with room for the rounding of a difference of two shares. */
-const onePoint = 0.01 + 1e-9;
+/** One point of accuracy. */
+const onePoint = 0.01;
 
 /** What an unlocked model must gain over guessing, beyond its interval over seeds, to say that it learns. */
 const leastGain = 0.05;
-/** A locked model that gains at most this share of it is prevented from learning. */
+/** A locked model that gains at most this share of it, by the whole interval, is prevented from learning. */
 const prevented = 0.25;
 
-/** A locked model's accuracy is at most one point below the unlocked one's; says nothing of a model that guesses. */
+/** A locked model's accuracy is at most one point below the unlocked one's, by the whole interval; says nothing of a model that guesses. */
 export function keepsUtility(task: string, source: string, change: UtilityChange): Claim {
   const { before, after } = change;
+  const { n, metrics } = after.float32;
   const [a, b] = [before.float32, after.float32].map(accuracy);
+  // Where the two answer alike both are right or both wrong; where they do not, one may be right, so that the interval is wide enough.
+  const fewer = Math.round((a - b) * n);
+  const different = Math.max(Math.round((1 - (metrics.agreement ?? 0)) * n), Math.abs(fewer));
+  const lost = (different + fewer) / 2;
+  const { low, high } = pairedShareDifference(different - lost, lost, n);
+  const lostInWords = pointsInWords(a - b, { low: -high, high: -low });
+  const finding = `${share(a)} before, ${share(b)} after, ${lostInWords} lost, n = ${n}`;
   const text = `The lock keeps the accuracy on ${task}: at most 1 point is lost.`;
-  const finding = `${share(a)} before, ${share(b)} after, n = ${after.float32.n}`;
-  return { text, source, ...judgeKept(change, a - b <= onePoint, finding) };
+  return { text, source, ...judgeKept(change, ...judgeLost({ low: -high, high: -low }, 'examples', finding)) };
+}
+
+/** Whether at most one point is lost, by an interval, and how that is said. */
+export function judgeLost(
+  { low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFINITY }: { low?: number; high?: number },
+  of: string,
+  finding: string,
+): [verdict: Claim['verdict'], finding: string] {
+  if (high <= onePoint) return ['holds', finding];
+  return low > onePoint ? ['fails', finding] : ['unmeasured', `too few ${of} to tell: ${finding}`];
+}
+
+/** `1.0 (−0.6 to 2.6) points`, of a share and its interval. */
+export function pointsInWords(lost: number, { low, high }: { low?: number; high?: number }): string {
+  const points = (value: number) => (100 * value).toFixed(1).replace('-0.0', '0.0').replace('-', '−');
+  const range = low === undefined || high === undefined ? '' : ` (${points(low)} to ${points(high)})`;
+  return `${points(lost)}${range} points`;
 }
 
 /** Mean KL divergence to the original, in nats, up to which a lock keeps the probabilities: SpecDef's own default budget. */
@@ -51,7 +75,8 @@ export function keepsProbabilities(task: string, change: UtilityChange): Claim {
     `KL ${number(b.kl, 3)}, agreement ${share(b.agreement ?? Number.NaN)}, loss ${number(a.loss, 3)} before, ${number(b.loss, 3)} after, ` +
     `calibration error ${number(a.ece, 3)} before, ${number(b.ece, 3)} after, ${share(after.float16.metrics.notFinite ?? 0)} of the outputs not finite in fp16`;
   const source = 'weightlock';
-  return { text, source, ...judgeKept(change, b.kl !== null && b.notFinite === 0 && b.kl <= keptKl, finding) };
+  const kept = b.kl !== null && b.notFinite === 0 && b.kl <= keptKl;
+  return { text, source, ...judgeKept(change, kept ? 'holds' : 'fails', finding) };
 }
 
 /** Both of each of some locks, by what tables call them. */
@@ -62,16 +87,16 @@ export function keepsBoth(task: string, source: string, changes: Readonly<Record
   ]);
 }
 
-/** Whether a utility was kept; what a model that guesses keeps says nothing. */
+/** What is said of a utility; what a model that guesses keeps says nothing. */
 function judgeKept(
   { before: { float32: before }, guessing }: UtilityChange,
-  kept: boolean,
+  verdict: Claim['verdict'],
   finding: string,
 ): Pick<Claim, 'verdict' | 'finding'> {
   if (isGuessing(accuracy(before), guessing, before.n)) {
     return { verdict: 'unmeasured', finding: `the unlocked model cannot be told from guessing: ${finding}` };
   }
-  return { verdict: kept ? 'holds' : 'fails', finding };
+  return { verdict, finding };
 }
 
 /** Whether a share of right answers to n examples is within five points or two standard errors of that of guessing. */
@@ -79,20 +104,35 @@ export function isGuessing(score: number, guessing: number, n: number): boolean 
   return score - guessing < Math.max(leastGain, 2 * Math.sqrt((guessing * (1 - guessing)) / n));
 }
 
+/** What runs from the unlocked model and from locked ones ended with, by seed in the same order; each seed takes one draw of the lock in turn. */
+interface Gains {
+  readonly unlocked: readonly number[];
+  readonly locked: readonly number[];
+  readonly guessing: number;
+}
+
 /**
- * Whether a lock prevents what the unlocked model learns: by the share of the unlocked model's gain over guessing that is
- * left to the locked one.
+ * Whether a lock prevents what the unlocked model learns: by the share of the unlocked model's gain over guessing that is left, and its
+ * whole interval.
  */
-function judgeGain(
-  { unlocked, locked, guessing }: { unlocked: readonly number[]; locked: readonly number[]; guessing: number },
-  finding: string,
-): Pick<Claim, 'verdict' | 'finding'> {
-  const { mean: center, low = center } = meanInterval(unlocked);
-  if (center - guessing < leastGain || low <= guessing) {
+function judgeGain({ unlocked, locked, guessing }: Gains, finding: string): Pick<Claim, 'verdict' | 'finding'> {
+  const { mean: center, low: least = center } = meanInterval(unlocked);
+  if (center - guessing < leastGain || least <= guessing) {
     return { verdict: 'unmeasured', finding: `the unlocked model cannot be told from guessing: ${finding}` };
   }
-  const left = (mean(locked) - guessing) / (center - guessing);
-  return { verdict: left <= prevented ? 'holds' : 'fails', finding: `${share(left)} of the gain is left: ${finding}` };
+  const gains = (scores: readonly number[]) => scores.map((score) => score - guessing);
+  // Where a run failed on one side, the others are no pairs.
+  const { ratio, low, high }: Pick<RatioInterval, 'ratio' | 'low' | 'high'> =
+    unlocked.length === locked.length
+      ? ratioInterval(gains(locked), gains(unlocked))
+      : { ratio: mean(gains(locked)) / mean(gains(unlocked)) };
+  if (low === undefined || high === undefined) {
+    return { verdict: 'unmeasured', finding: `too few runs to tell: ${share(ratio)} of the gain is left: ${finding}` };
+  }
+  const left = `${share(ratio)} (${(100 * low).toFixed(1)} to ${(100 * high).toFixed(1)}) of the gain is left: ${finding}`;
+  if (high <= prevented) return { verdict: 'holds', finding: left };
+  if (low > prevented) return { verdict: 'fails', finding: left };
+  return { verdict: 'unmeasured', finding: `too few runs to tell: ${left}` };
 }
 
 /** At one setting the locked model does not learn a task that the unlocked one learns. */
@@ -122,13 +162,13 @@ export function preventsAtAllRates(
   }: { task: string; metric: string; source: string; guessing: number; pairs: number },
   cells: Readonly<Record<'unlocked' | 'locked', readonly ResultCell[]>>,
 ): Claim {
-  const best = (which: 'unlocked' | 'locked') => Math.max(...cells[which].map(({ ours }) => mean(ours)));
+  const best = (which: 'unlocked' | 'locked') =>
+    cells[which].map(({ ours }) => ours).reduce((a, b) => (mean(b) > mean(a) ? b : a));
   const [unlocked, locked] = [best('unlocked'), best('locked')];
-  const seeds = cells.unlocked[0]?.ours.length ?? 0;
   const diverged = cells.locked.filter(({ diverged = 0 }) => diverged > 0).length;
-  const finding = `best of ${cells.unlocked.length} rates, ${metric}: unlocked ${share(unlocked)}, locked ${share(locked)}, guessing ${share(guessing)}; n = ${counted(seeds, 'seed')}, ${pairs} test pairs${diverged > 0 ? `; the locked model diverged at ${diverged} of them` : ''}`;
+  const finding = `best of ${cells.unlocked.length} rates, ${metric}: unlocked ${share(mean(unlocked))}, locked ${share(mean(locked))}, guessing ${share(guessing)}; n = ${counted(unlocked.length, 'seed')}, ${pairs} test pairs${diverged > 0 ? `; the locked model diverged at ${counted(diverged, 'rate')}` : ''}`;
   const text = `At none of the learning rates the locked model learns ${task}, where the unlocked one does.`;
-  if (isGuessing(unlocked, guessing, pairs)) {
+  if (isGuessing(mean(unlocked), guessing, pairs)) {
     return {
       text,
       source,
@@ -136,13 +176,7 @@ export function preventsAtAllRates(
       finding: `the unlocked model cannot be told from guessing: ${finding}`,
     };
   }
-  const left = (locked - guessing) / (unlocked - guessing);
-  return {
-    text,
-    source,
-    verdict: left <= prevented ? 'holds' : 'fails',
-    finding: `${share(left)} of the gain is left: ${finding}`,
-  };
+  return { text, source, ...judgeGain({ unlocked, locked, guessing }, finding) };
 }
 
 /** No learning rate and no optimizer of a sweep makes plain fine-tuning of the locked model learn the task. */
