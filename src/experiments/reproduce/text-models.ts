@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import { type DataParts, type DataSpec, dataSpec, loadData } from '../../data/index.js';
 import { specDefOptions } from '../../locks/index.js';
-import { architectures, initializeModel, loadModel, type Model } from '../../models/index.js';
+import { loadModel, type Model } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
 import { taskOf } from '../../tasks/index.js';
 import { trainOptions } from '../jobs/train.js';
@@ -18,44 +18,29 @@ export interface TextModel {
   readonly label: string;
   /** Its folder below the data folder's `models`. */
   readonly folder: string;
-  /** What stands in for it where its folder is not there: a new model, trained from scratch. */
-  readonly standIn?: {
-    /** What tables call that. */
-    readonly label: string;
-    /** Its architecture. */
-    readonly architecture: string;
-    /** Its keys of `config.json`. */
-    readonly config: Readonly<Record<string, unknown>>;
-    /** The folder below `models` whose tokenizer it has. */
-    readonly tokenizer: string;
-    /** Learning rate of its training, which is no fine-tuning. */
-    readonly rate: number;
-  };
 }
 
 /**
- * Those whose folder is there, and stand-ins for the others that have one.
+ * Those whose folder is there.
  *
- * @throws InputError for one that was chosen and has neither.
+ * @throws InputError for one that was chosen and is not.
  */
 export function presentModels(
   { data, models: chosen }: ReproductionContext,
   models: readonly TextModel[],
 ): TextModel[] {
-  const isThere = (folder: string) => existsSync(join(data, 'models', folder));
-  return models.flatMap(({ standIn, ...model }) => {
-    if (isThere(model.folder)) return [model];
-    if (standIn && isThere(standIn.tokenizer)) return [{ ...model, label: standIn.label, standIn }];
-    if (!chosen?.includes(model.folder)) return [];
-    const needed = [model.folder, ...(standIn ? [standIn.tokenizer] : [])].map((folder) => join('models', folder));
-    throw new InputError(`--models: expected ${needed.join(' or ')} in ${data}, found none`);
+  return models.filter(({ folder }) => {
+    const place = join('models', folder);
+    if (existsSync(join(data, place))) return true;
+    if (chosen?.includes(folder)) throw new InputError(`--models: expected ${place} in ${data}, found none`);
+    return false;
   });
 }
 
 /** Texts of a data set in the experiment's folder, as a model reads them. */
 export function textsOf(
   { data, seed }: ReproductionContext,
-  { folder, standIn }: TextModel,
+  { folder }: TextModel,
   name: string,
   options: z.input<typeof dataSpec>,
 ): DataSpec {
@@ -63,7 +48,7 @@ export function textsOf(
   return dataSpec.parse({
     path,
     splitSeed: seed,
-    tokenizer: join(data, 'models', standIn?.tokenizer ?? folder),
+    tokenizer: join(data, 'models', folder),
     ...options,
   });
 }
@@ -110,12 +95,7 @@ export async function trainedClassifier(
   const data = { ...parts, spec };
   const folder = join(context.data, 'models', model.folder);
   const part = { name: `${model.folder}-unlocked` };
-  const options = {
-    ...course,
-    epochs: epochs || 1,
-    learningRate: model.standIn?.rate ?? textRate,
-    evaluateEvery: 100_000,
-  };
+  const options = { ...course, epochs: epochs || 1, learningRate: textRate, evaluateEvery: 100_000 };
   const made =
     epochs === 0
       ? await runner.adopt(part, folder)
@@ -155,19 +135,13 @@ export async function lockedClassifier(
   return { ...locked, paths: { ...locked.paths, ...sham }, unlocked: unlocked.model, parts: data };
 }
 
-/** A model of the data folder, or its stand-in, with a new classifier for the classes of a task. */
+/** A model of the data folder with a new classifier for the classes of a task. */
 async function withClassifier(
   { data, seed }: ReproductionContext,
-  { folder, standIn }: TextModel,
+  { folder }: TextModel,
   { train }: DataParts,
 ): Promise<Model> {
   const head = { kind: 'classifier', labels: train.classes };
-  if (standIn) {
-    const { architecture, config, tokenizer } = standIn;
-    const fitting = architectures.get(architecture).fit(train.examples.layout([]), head);
-    const model = initializeModel(architecture, { ...fitting, ...config }, seed);
-    return { ...model, tokenizer: join(data, 'models', tokenizer) };
-  }
   const model = await loadModel(join(data, 'models', folder), { head, seed });
   taskOf(model).requireFit(model, train);
   return model;
