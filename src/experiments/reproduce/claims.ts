@@ -57,9 +57,13 @@ export function judgeLost(
 
 /** `1.0 (−0.6 to 2.6) points`, of a share and its interval. */
 export function pointsInWords(lost: number, { low, high }: { low?: number; high?: number }): string {
-  const points = (value: number) => (100 * value).toFixed(1).replace('-0.0', '0.0').replace('-', '−');
-  const range = low === undefined || high === undefined ? '' : ` (${points(low)} to ${points(high)})`;
-  return `${points(lost)}${range} points`;
+  const range = low === undefined || high === undefined ? '' : ` (${hundredths(low)} to ${hundredths(high)})`;
+  return `${hundredths(lost)}${range} points`;
+}
+
+/** `−13.5`, of a share that may be below 0. */
+function hundredths(value: number): string {
+  return (100 * value).toFixed(1).replace('-0.0', '0.0').replace('-', '−');
 }
 
 /** Mean KL divergence to the original, in nats, up to which a lock keeps the probabilities: SpecDef's own default budget. */
@@ -129,7 +133,7 @@ function judgeGain({ unlocked, locked, guessing }: Gains, finding: string): Pick
   if (low === undefined || high === undefined) {
     return { verdict: 'unmeasured', finding: `too few runs to tell: ${share(ratio)} of the gain is left: ${finding}` };
   }
-  const left = `${share(ratio)} (${(100 * low).toFixed(1)} to ${(100 * high).toFixed(1)}) of the gain is left: ${finding}`;
+  const left = `${share(ratio)} (${hundredths(low)} to ${hundredths(high)}) of the gain is left: ${finding}`;
   if (high <= prevented) return { verdict: 'holds', finding: left };
   if (low > prevented) return { verdict: 'fails', finding: left };
   return { verdict: 'unmeasured', finding: `too few runs to tell: ${left}` };

@@ -147,7 +147,7 @@ describe('what is left of a gain', () => {
     const claim = preventsAtSetting(about, unlocked, ended(0.13, 0.28, 0.35));
     expect(claim).toMatchObject({
       verdict: 'unmeasured',
-      finding: expect.stringMatching(/^too few runs to tell: 22\.2 % \(/),
+      finding: expect.stringMatching(/^too few runs to tell: 22\.2 % \(−/),
     });
   });
 
