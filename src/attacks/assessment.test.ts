@@ -9,6 +9,7 @@ import {
   compositionOf,
   costs,
   factsOf,
+  holdsButForOverlooked,
   isMeasured,
   lockVerdict,
   type Measure,
@@ -165,6 +166,38 @@ describe('attackersAdvantage', () => {
     const advantage = attackersAdvantage(rows, 'score');
     expect(advantage?.locked.kind).toBe('rescale');
     expect(advantage?.value.ratio).toBeCloseTo((0.61 - 0.51) / (0.905 - 0.51), 6);
+    // The lucky one is shown beside it, and none where the chosen one gained the most.
+    expect(advantage?.overlooked?.locked.kind).toBe('clip');
+    expect(advantage?.overlooked?.value.ratio).toBeCloseTo((0.81 - 0.51) / (0.905 - 0.51), 6);
+    expect(lockVerdict(advantage ? [advantage] : [])?.worst?.score?.overlooked).toMatchObject({
+      ...{ attack: 'clip', optimizer: 'adamw', score: expect.closeTo(0.81, 10) },
+      advantage: { ratio: expect.closeTo(0.3 / 0.395, 6) },
+    });
+    const others = rows.filter(({ kind }) => kind !== 'clip');
+    expect(attackersAdvantage(others, 'score')?.overlooked).toBeUndefined();
+  });
+
+  it('does not let a lock hold by what the searches chose where another attack leaves more by its whole interval', () => {
+    const of = (clipped: readonly number[], searched: readonly number[] = [0, 0, 0, 0]) => {
+      const found = attackersAdvantage(
+        [
+          row('unlocked', 'fine-tune', 'score', [0.9, 0.91, 0.92, 0.9]),
+          row('random weights', 'fine-tune', 'score', [0.5, 0.51, 0.5, 0.52]),
+          row('locked', 'fine-tune', 'score', [0.51, 0.52, 0.5, 0.52]),
+          row('locked', 'clip', 'score', clipped, searched),
+        ],
+        'score',
+      );
+      return found && [verdictOf(found), holdsButForOverlooked(found)];
+    };
+    expect(of([0.4, 0.4, 0.4, 0.4])).toEqual(['holds', false]);
+    // More than was chosen, and still at most a quarter.
+    expect(of([0.53, 0.54, 0.52, 0.54])).toEqual(['holds', false]);
+    // On both sides of the quarter: not shown to leave more.
+    expect(of([0.5, 0.75, 0.5, 0.75])).toEqual(['holds', false]);
+    expect(of([0.8, 0.82, 0.81, 0.8])).toEqual(['cannot tell', true]);
+    // Had the searches seen it, it would decide.
+    expect(of([0.8, 0.82, 0.81, 0.8], [0.9, 0.9, 0.9, 0.9])).toEqual(['does not hold', false]);
   });
 
   it('is an upper bound where the best attack ran out of budget, and unmeasured where the unlocked model is no better than the floor', () => {

@@ -58,7 +58,15 @@ export interface Advantage {
   readonly isLowerBound?: boolean;
   /** What `value.n` counts: draws of the lock, where some draw has several seeds, of which the means are taken; default seeds. */
   readonly over?: 'draws';
+  /** The attack that gained more with the reported seeds than `locked`, if one did; not in results of versions before 0.3. */
+  readonly overlooked?: OverlookedAttack;
 }
+
+/**
+ * An attack that the seeds of the searches did not choose, and that gained the most with those that are reported. It is chosen by what
+ * is reported of it, so chance is on its side: it decides nothing for a lock, and keeps one from being said to hold.
+ */
+export interface OverlookedAttack extends Pick<Advantage, 'locked' | 'value' | 'isUpperBound' | 'isLowerBound'> {}
 
 /** The costs of a row, one a seed that was measured; a run that ran out of budget is censored there. */
 export function costs({ result, budget }: AttackRow): Cost[] {
@@ -163,6 +171,25 @@ export function attackersAdvantage(
   const best = (side: CountsAs) => bestRow(counted.filter(({ countsAs }) => countsAs === side));
   const [locked, unlocked, floor] = [best(attacked), best('unlocked'), best('floor')];
   if (!locked || !unlocked || !floor) return undefined;
+  const found = advantageOf(measure, { locked, unlocked, floor });
+  const most = counted
+    .filter(({ countsAs, result }) => countsAs === attacked && result.trials.some(isMeasuredTrial))
+    .reduce((best, row) => (reportedGain(row) > reportedGain(best) ? row : best), locked);
+  if (most === locked) return found;
+  const { value, isUpperBound, isLowerBound } = advantageOf(measure, { locked: most, unlocked, floor });
+  return { ...found, overlooked: { locked: most, value, isUpperBound, ...(isLowerBound && { isLowerBound }) } };
+}
+
+/** The mean gain of a row with the reported seeds. */
+function reportedGain(row: AttackRow): number {
+  return mean(gains(row, measuredTrials(row.result.trials)));
+}
+
+/** What an attack leaves of the advantage of the best one on the unlocked model over the floor. */
+function advantageOf(
+  measure: Measure,
+  { locked, unlocked, floor }: Pick<Advantage, 'locked' | 'unlocked' | 'floor'>,
+): Advantage {
   // A seed that one of the three could not measure says nothing of their difference.
   const places = pairedSeeds(locked, unlocked, floor);
   // Where a model from scratch ends below what needs no model, an attacker takes that.
@@ -216,12 +243,24 @@ export const heldAdvantage = 0.25;
 
 /**
  * Judges a lock by the interval of one advantage: it holds where at most a quarter is left, does not where more is, and
- * nothing can be told where the interval lies on both sides, or where budgets that ran out leave the side open.
+ * nothing can be told where the interval lies on both sides, where budgets that ran out leave the side open, or where an attack that the
+ * searches did not choose was seen to leave more.
  */
-export function verdictOf({ value: { low, high }, isUpperBound, isLowerBound = false }: Advantage): Verdict {
+export function verdictOf({ value, isUpperBound, isLowerBound = false, overlooked }: Advantage): Verdict {
+  const { low, high } = value;
   if (low === undefined || high === undefined) return 'nothing measured';
-  if (high <= heldAdvantage) return isLowerBound ? 'cannot tell' : 'holds';
-  return low > heldAdvantage && !isUpperBound ? 'does not hold' : 'cannot tell';
+  if (high <= heldAdvantage) return isLowerBound || leavesMore(overlooked) ? 'cannot tell' : 'holds';
+  return leavesMore({ value, isUpperBound }) ? 'does not hold' : 'cannot tell';
+}
+
+/** Whether nothing but an attack that the searches did not choose keeps a lock from being said to hold. */
+export function holdsButForOverlooked(advantage: Advantage): boolean {
+  return verdictOf(advantage) !== 'holds' && verdictOf({ ...advantage, overlooked: undefined }) === 'holds';
+}
+
+/** Whether more than a lock may leave is left, by the whole interval. */
+function leavesMore(left?: Pick<Advantage, 'value' | 'isUpperBound'>): boolean {
+  return left?.value.low !== undefined && left.value.low > heldAdvantage && !left.isUpperBound;
 }
 
 /** The verdict of several measures: a lock that fails one fails, and one that fails none must hold by all that were measured. */

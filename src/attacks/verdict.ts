@@ -47,6 +47,8 @@ export interface WorstCase {
   readonly floor: Pick<WorstCase, 'attack' | 'optimizer' | 'score' | 'cost'>;
   /** What is left of the attacker's advantage over it; without bounds nothing is measured. */
   readonly advantage: RatioInterval;
+  /** The attack that gained more with the reported seeds, chosen by them; none where none did. */
+  readonly overlooked?: Pick<WorstCase, 'attack' | 'optimizer' | 'score' | 'cost' | 'advantage'>;
 }
 
 /** What attacks get of a locked model that keep what it was released for. */
@@ -121,7 +123,7 @@ function cheapestOf({ locked, unlocked }: Advantage): CheapestAttack {
 
 function worstCases(advantages: readonly Advantage[]): Partial<Record<Measure, WorstCase>> {
   return Object.fromEntries(
-    advantages.map(({ measure, locked, floor, constant, value }): [Measure, WorstCase] => {
+    advantages.map(({ measure, locked, floor, constant, value, overlooked }): [Measure, WorstCase] => {
       const utility = utilityOf(locked);
       return [
         measure,
@@ -133,6 +135,7 @@ function worstCases(advantages: readonly Advantage[]): Partial<Record<Measure, W
               ? gainOf(floor)
               : { attack: 'always the same answer', optimizer: 'none', score: constant },
           advantage: value,
+          ...(overlooked && { overlooked: { ...gainOf(overlooked.locked), advantage: overlooked.value } }),
         },
       ];
     }),

@@ -131,17 +131,22 @@ const interval = z.strictObject({
   high: number.optional(),
   confidence: number,
 });
-const advantage = z
-  .strictObject({
+const left = z.strictObject({
+  locked: row,
+  value: interval,
+  isUpperBound: z.boolean(),
+  isLowerBound: z.boolean().optional(),
+});
+const advantage = left
+  .extend({
     measure: z.enum(['cost', 'score']),
-    locked: row,
     unlocked: row,
     floor: row,
     constant: share.describe('the score of always giving the same answer, where the floor is that').optional(),
-    value: interval,
-    isUpperBound: z.boolean(),
-    isLowerBound: z.boolean().optional(),
     over: z.enum(['draws']).optional(),
+    overlooked: left
+      .describe('the attack that gained more with the reported seeds than the one that the searches chose')
+      .optional(),
   })
   .describe("the attacker's advantage that a lock leaves: 1 all of it, 0 none");
 const gain = z.strictObject({
@@ -150,7 +155,15 @@ const gain = z.strictObject({
   score: share.optional(),
   cost: z.strictObject({ steps: number, censored: z.boolean().optional() }).optional(),
 });
-const worstCase = gain.extend({ utility: utility.optional(), floor: gain, advantage: interval });
+const worstCase = gain.extend({
+  utility: utility.optional(),
+  floor: gain,
+  advantage: interval,
+  overlooked: gain
+    .extend({ advantage: interval })
+    .describe('the attack that gained more with the reported seeds, chosen by them')
+    .optional(),
+});
 const worstCases = z.strictObject({ cost: worstCase.optional(), score: worstCase.optional() });
 const advantageValues = z.strictObject({ cost: interval.optional(), score: interval.optional() });
 const verdict = z
@@ -253,15 +266,22 @@ const reach = z.strictObject({
   ranOut: z.boolean().optional(),
   flops: number.optional(),
 });
-const advantageLeft = z.strictObject({
+const bounds = {
   ratio: number,
   low: number.optional(),
   high: number.optional(),
   isUpperBound: z.boolean().optional(),
   isLowerBound: z.boolean().optional(),
+};
+const advantageLeft = z.strictObject({
+  ...bounds,
   reached: z
     .strictObject({ locked: reach, unlocked: reach, floor: reach })
     .describe('what the best attacks reach: scores, or steps to the target')
+    .optional(),
+  overlooked: z
+    .strictObject({ ...bounds, reached: reach })
+    .describe('the attack that gained more with the reported seeds than the one that the searches chose')
     .optional(),
 });
 

@@ -10,6 +10,7 @@ import {
   costSentence,
   effortSentence,
   optimizerLabel,
+  overlookedSentence,
   shamSentence,
   verdictSentence,
 } from './attack-table.js';
@@ -62,7 +63,13 @@ export function summarizeAttack(
   }
   const sentences = advantages.flatMap((advantage) => {
     const cost = costSentence(advantage, seconds);
-    const found = [cheapestAttackSentence(advantage), ...(cost ? [cost] : []), advantageSentence(advantage)];
+    const overlooked = overlookedSentence(advantage);
+    const found = [
+      cheapestAttackSentence(advantage),
+      ...(cost ? [cost] : []),
+      advantageSentence(advantage),
+      ...(overlooked ? [overlooked] : []),
+    ];
     // What the lock does to those who do not know of it is another question, and worth an answer.
     if (advantage.locked.plain) return found;
     const plain = attackersAdvantage(rows, advantage.measure, { only: (row) => row.plain });

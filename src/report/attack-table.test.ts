@@ -1,6 +1,21 @@
 import { expect, it } from 'vitest';
-import { type AttackRow, attackersAdvantage, attacks, factsOf, missingTrials, starts } from '../attacks/index.js';
-import { advantageSentence, attackTable, cheapestAttackSentence, costSentence } from './attack-table.js';
+import {
+  type AttackRow,
+  attackersAdvantage,
+  attacks,
+  factsOf,
+  missingTrials,
+  starts,
+  type Trial,
+} from '../attacks/index.js';
+import {
+  advantageSentence,
+  attackTable,
+  cheapestAttackSentence,
+  costSentence,
+  overlookedSentence,
+  verdictSentence,
+} from './attack-table.js';
 
 it('says what was trained where it was not all weights, so that no two attacks look alike', () => {
   const curve = [{ step: 0, score: 0.5 }];
@@ -96,6 +111,39 @@ it('says of a distilled student that it is the floor, and of nobody that he know
   expect(attackTable([...rows, row('clip', 'locked', [0.8])], { target: 0.95, metric: 'accuracy' }).notes?.[1]).toMatch(
     /First: clip cuts .*Who does that knows that there is a lock.*A part of the floor: distil /,
   );
+});
+
+it('shows an attack that the searches did not choose, and says that chance is on its side', () => {
+  const row = (start: string, kind: string, scored: readonly number[], searched: number): AttackRow => {
+    const trial = (score: number, seed: number): Trial => ({
+      ...{ learningRate: 0.001, seed, curve: [], metrics: {}, score, evaluations: 4, end: 'budget' },
+    });
+    const attack = attacks.get(kind);
+    return {
+      ...factsOf(attack, starts.get(start)),
+      composition: { transforms: [], trained: { name: attack.trained.name }, optimizer: { name: 'adamw' } },
+      ...{ optimizer: 'adamw', measure: 'score' as const, budget: 4 },
+      result: { search: [trial(searched, 9)], learningRate: 0.001, trials: scored.map(trial) },
+    };
+  };
+  const rows = (clipped: readonly number[]) => [
+    row('unlocked', 'fine-tune', [0.9, 0.91, 0.92], 0.9),
+    row('random weights', 'fine-tune', [0.5, 0.51, 0.52], 0.5),
+    row('locked', 'fine-tune', [0.52, 0.52, 0.53], 0.8),
+    row('locked', 'clip', clipped, 0.7),
+  ];
+  const of = (clipped: readonly number[]) => {
+    const advantage = attackersAdvantage(rows(clipped), 'score');
+    return advantage && [verdictSentence([advantage]), overlookedSentence(advantage)];
+  };
+  expect(of([0.8, 0.81, 0.82])).toEqual([
+    expect.stringMatching(
+      /^These runs cannot tell .* in score, and more to an attack that the searches did not choose; /,
+    ),
+    'With the reported seeds another attack comes further than the one that the searches chose: clipping the raised singular values, ' +
+      'then AdamW at learning rate 1e−3, 81.0 %, which leaves 0.75 (0.75 to 0.75). It is picked by these very numbers, so chance is on its side.',
+  ]);
+  expect(of([0.5, 0.5, 0.5])).toEqual([expect.stringMatching(/^The lock holds against all/), undefined]);
 });
 
 it('says of the best attack all that its search chose', () => {

@@ -5,6 +5,7 @@ import {
   costs,
   flopsToTarget,
   heldAdvantage,
+  holdsButForOverlooked,
   isMeasured,
   isMeasuredTrial,
   keepsUtility,
@@ -302,6 +303,24 @@ export function advantageSentence(advantage: Advantage): string {
   return `Attacker's advantage in ${what}: ${atMost}${decimal(value.ratio, 2)} (${bounds}); the floor is ${floorName} (${floorFound}).`;
 }
 
+/** What the best attack with the reported seeds leaves, where the searches chose another one; else nothing. */
+export function overlookedSentence(advantage: Advantage): string | undefined {
+  const { measure, overlooked } = advantage;
+  if (!overlooked) return undefined;
+  const { locked, value, isUpperBound, isLowerBound } = overlooked;
+  const { ratio, low, high } = value;
+  const atMost = isUpperBound ? 'at most ' : isLowerBound ? 'at least ' : '';
+  const left =
+    low === undefined || high === undefined
+      ? ''
+      : `, which leaves ${atMost}${decimal(ratio, 2)} (${interval(low, high, (bound) => decimal(bound, 2))})`;
+  const better = measure === 'cost' ? 'is faster' : 'comes further';
+  return (
+    `With the reported seeds another attack ${better} than the one that the searches chose: ${how(locked)}, ` +
+    `${summary(locked)}${left}. It is picked by these very numbers, so chance is on its side.`
+  );
+}
+
 /** What an interval is over, in words. */
 function pairs({ value: { n }, over }: Advantage): string {
   return over === 'draws' ? `${count(n, 'draw')} of the lock` : count(n, 'seed');
@@ -421,7 +440,8 @@ export function verdictSentence(advantages: readonly Advantage[]): string {
   if (verdict === 'holds') {
     return `The lock holds against all attacks that were tried: it leaves at most a quarter of an attacker's advantage, by the best of them ${left}.`;
   }
-  return `These runs cannot tell whether the lock holds: it leaves ${left}; it holds where at most ${heldAdvantage} is left.`;
+  const more = holdsButForOverlooked(decisive) ? ', and more to an attack that the searches did not choose' : '';
+  return `These runs cannot tell whether the lock holds: it leaves ${left}${more}; it holds where at most ${heldAdvantage} is left.`;
 }
 
 function summary(row: AttackRow): string {

@@ -1,5 +1,5 @@
 import type { TopLevelSpec } from 'vega-lite';
-import type { AttackReach, FrontierPoint, ResultFrontier } from '../experiments/index.js';
+import type { AttackReach, FrontierPoint, LeftByAttack, ResultFrontier } from '../experiments/index.js';
 import { mean, meanInterval } from '../linalg/index.js';
 import { InputError } from '../registry/index.js';
 import { decimal, cost as formatCost, formatMean, interval, MISSING, percent } from './numbers.js';
@@ -155,7 +155,7 @@ export function frontierChart(frontier: ResultFrontier, options: RenderOptions =
 }
 
 /** `0.38 (0.27 to 0.50)`: what is left of an advantage; `≤` before one whose best attack did not reach the target. */
-export function advantageLeft(advantage: FrontierPoint['score']): string {
+export function advantageLeft(advantage: LeftByAttack | undefined): string {
   if (!advantage) return MISSING;
   const { ratio, low, high, isUpperBound, isLowerBound } = advantage;
   if (low === undefined || high === undefined) return 'measures nothing';
@@ -190,6 +190,21 @@ function worthSentences(points: readonly FrontierPoint[]): string[] {
     };
     return [`${model}: unlocked ${of('unlocked')}; floor ${of('floor')}.`];
   });
+}
+
+/** Attacks that gained more with the reported seeds than what the searches chose; none of older results. */
+function overlookedSentences(points: readonly FrontierPoint[]): string[] {
+  const several = new Set(points.map(({ model }) => model)).size > 1;
+  const found = points.flatMap(({ model, method, score }) => {
+    if (!score?.overlooked) return [];
+    const { reached, ...left } = score.overlooked;
+    const lock = several ? `${model}, ${method}` : method;
+    return [`${lock}: ${reached.attack}, ${percent(reached.value)}, ${advantageLeft(left)}`];
+  });
+  if (found.length === 0) return [];
+  return [
+    `With the reported seeds other attacks come further in score than those that the searches chose, whose rows these are: ${found.join('; ')}. They are picked by these very numbers, so chance is on their side; a lock that one of them gets more of than it may leave is not said to hold.`,
+  ];
 }
 
 /** `erase (2 of 3 draws diverged)`. */
@@ -240,6 +255,7 @@ export function frontierTable({ title, points }: ResultFrontier): Table {
     notes: [
       `Utility lost: of the score on the authorized test examples, mean over draws of the lock${areas ? '; ROC area: under the curve of a classifier of two classes, which varies less from draw to draw' : ''}. Advantage left: what the best attack, adaptive ones included, keeps of what it gains from the unlocked model over the floor (95 % interval over seeds, which take the draws in turn); 1: the lock does nothing, 0: the weights are worth no more than none.`,
       ...worthSentences(points),
+      ...overlookedSentences(points),
       "The best attack's FLOPs are those of one run, without the search for its rate; the fewest steps to the target may be another attack's. The floor uses the outputs of the locked model, so it may be another one for each lock. The owner's FLOPs and seconds are those of one draw.",
     ],
   };

@@ -10,7 +10,7 @@ import type {
 } from '../experiments/index.js';
 import { meanInterval } from '../linalg/index.js';
 import { attackCurves, type ReportOrigin } from './attack-report.js';
-import { advantageSentence, attackTable, cheapestAttackSentence } from './attack-table.js';
+import { advantageSentence, attackTable, cheapestAttackSentence, overlookedSentence } from './attack-table.js';
 import {
   frontierChart,
   frontierTable,
@@ -195,9 +195,11 @@ function tableOf({ rows, target, metric }: ResultAttack): Table {
 }
 
 function attackSentences({ task, cost, score }: ResultAttack): string[] {
-  return [score, cost].flatMap((advantage) =>
-    advantage ? [`${task}: ${cheapestAttackSentence(advantage)} ${advantageSentence(advantage)}`] : [],
-  );
+  return [score, cost].flatMap((advantage) => {
+    if (!advantage) return [];
+    const found = [cheapestAttackSentence(advantage), advantageSentence(advantage), overlookedSentence(advantage)];
+    return [`${task}: ${found.filter((sentence) => sentence !== undefined).join(' ')}`];
+  });
 }
 
 const verdicts = { holds: 'holds', fails: 'fails', unmeasured: 'not decided' } as const;

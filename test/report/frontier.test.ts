@@ -44,6 +44,13 @@ describe('the frontier', () => {
     expect(notes).toContain(
       'small CNN: unlocked 78.1 %, 4 steps to the target; floor 53.0 % to 55.0 %, > 29 steps to the target.',
     );
+    const [first] = points;
+    const overlooked = { ratio: 0.95, low: 0.6, high: 1.4, reached: reach(0.75) };
+    const seen = { ...first, score: { ...first.score, overlooked } };
+    const said = frontierTable({ ...exampleFrontier, points: [seen, points[1]] }).notes?.join(' ');
+    expect(said).toContain(
+      'those that the searches chose, whose rows these are: specdef: clip, 75.0 %, 0.95 (0.60 to 1.40). They',
+    );
     // Results of before know nothing of it.
     expect(frontierTable(exampleFrontier).notes).toHaveLength(2);
     expect(frontierTable(exampleFrontier).rows[0]).toMatchObject({ reached: '–', steps: '–', taken: '–' });

@@ -1,16 +1,19 @@
 import { lockMethods } from '../../locks/index.js';
-import type { AdvantageLeft, FrontierPoint } from '../reproduce/reproduction.js';
+import type { AdvantageLeft, FrontierPoint, LeftByAttack } from '../reproduce/reproduction.js';
 
 /** Most of the advantage that a lock may leave which holds. */
 const most = 0.1;
 
-/** Whether at most a tenth of an advantage is left, by the whole interval; of what is left at least nothing is known. */
+/**
+ * Whether at most a tenth of an advantage is left, by the whole interval, and no attack that the searches did not choose was seen to leave
+ * more; of what is left at least nothing is known.
+ */
 export function isHeld(left?: AdvantageLeft): boolean {
-  return left?.high !== undefined && left.high <= most && !left.isLowerBound;
+  return left?.high !== undefined && left.high <= most && !left.isLowerBound && !isNotHeld(left.overlooked);
 }
 
 /** Whether more than a tenth of it is left, by the whole interval; of what is left at most nothing is known. */
-export function isNotHeld(left?: AdvantageLeft): boolean {
+export function isNotHeld(left?: LeftByAttack): boolean {
   return left?.low !== undefined && left.low > most && !left.isUpperBound;
 }
 

@@ -1,4 +1,11 @@
-import { type AttackRow, bestRow, type CountsAs, scores, verdictOf } from '../../attacks/index.js';
+import {
+  type AttackRow,
+  bestRow,
+  type CountsAs,
+  holdsButForOverlooked,
+  scores,
+  verdictOf,
+} from '../../attacks/index.js';
 import { mean, meanInterval, pairedShareDifference, type RatioInterval, ratioInterval } from '../../linalg/index.js';
 import { specDefOptions } from '../../locks/index.js';
 import type { Evaluation } from '../../tasks/index.js';
@@ -218,8 +225,12 @@ export function preventsAtBest({ task, score, metric }: ResultAttack, source: st
       return { text, source, verdict: 'holds', finding: advantage };
     case 'does not hold':
       return { text, source, verdict: 'fails', finding: advantage };
-    case 'cannot tell':
-      return { text, source, verdict: 'unmeasured', finding: `too few seeds to tell: ${advantage}` };
+    case 'cannot tell': {
+      const why = holdsButForOverlooked(score)
+        ? 'an attack that the searches did not choose leaves more'
+        : 'too few seeds to tell';
+      return { text, source, verdict: 'unmeasured', finding: `${why}: ${advantage}` };
+    }
     default:
       return {
         text,

@@ -57,6 +57,18 @@ describe('the goal', () => {
     expect(goal(lock('a', left(-1, 1), { cost: { ...most, isLowerBound: true } })).verdict).toBe('fails');
   });
 
+  it('holds by no lock that an attack leaves more of which the searches did not choose', () => {
+    const seen = (low: number, high: number) => ({ ...left(low, high), reached: { attack: 'clipped', value: 0.7 } });
+    const found = goal(lock('a', left(0, 0.05, { overlooked: seen(0.5, 0.7) })));
+    expect(found).toMatchObject({
+      verdict: 'unmeasured',
+      finding: expect.stringContaining(
+        '0.03 (0.00 to 0.05), by an attack that no search chose 0.60 (0.50 to 0.70), left',
+      ),
+    });
+    expect(goal(lock('a', left(0, 0.05, { overlooked: seen(0.05, 0.4) }))).verdict).toBe('holds');
+  });
+
   it('is not reached where no lock stays within a point', () => {
     expect(goal(lock('a', left(0, 0.01), { lost: [0.02] }))).toMatchObject({ verdict: 'fails' });
   });

@@ -1,6 +1,6 @@
 import { mean } from '../../linalg/index.js';
 import { controlLeft, isHeld, isNotHeld } from '../recommend/left.js';
-import type { AdvantageLeft, Claim, FrontierPoint } from './reproduction.js';
+import type { AdvantageLeft, Claim, FrontierPoint, LeftByAttack } from './reproduction.js';
 
 const source = 'weightlock';
 
@@ -76,10 +76,16 @@ function isMeasured(left?: AdvantageLeft): left is AdvantageLeft {
 }
 
 function words({ method, score, cost, lost }: FrontierPoint): string {
-  return `${method}: ${range(score)} left in score and ${range(cost)} in cost at ${(100 * mean(lost)).toFixed(1)} points`;
+  return `${method}: ${leftInWords(score)} left in score and ${leftInWords(cost)} in cost at ${(100 * mean(lost)).toFixed(1)} points`;
 }
 
-function range(left?: AdvantageLeft): string {
+/** What is left, and what keeps the lock from being said to hold where that would not. */
+function leftInWords(left?: AdvantageLeft): string {
+  if (!isNotHeld(left?.overlooked) || isNotHeld(left)) return range(left);
+  return `${range(left)}, by an attack that no search chose ${range(left?.overlooked)},`;
+}
+
+function range(left?: LeftByAttack): string {
   if (left?.low === undefined || left.high === undefined) return 'nothing measured';
   const bound = left.isUpperBound ? 'at most ' : left.isLowerBound ? 'at least ' : '';
   return `${bound}${left.ratio.toFixed(2)} (${left.low.toFixed(2)} to ${left.high.toFixed(2)})`;

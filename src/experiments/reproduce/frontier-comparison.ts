@@ -28,7 +28,7 @@ import {
   type ModelSettings,
   parsed,
 } from './frontier-settings.js';
-import type { AdvantageLeft, AttackReach, FrontierPoint } from './reproduction.js';
+import type { AdvantageLeft, AttackReach, FrontierPoint, LeftByAttack } from './reproduction.js';
 import { sweep } from './sweep.js';
 
 /**
@@ -178,19 +178,29 @@ export class Comparison {
 /** What is left of an advantage, as a result holds it. */
 function leftOf(advantage: Advantage | undefined): AdvantageLeft | undefined {
   if (!advantage) return undefined;
-  const { measure, value, isUpperBound, isLowerBound, locked, unlocked, floor, constant } = advantage;
-  const { ratio, low, high } = value;
+  const { measure, locked, unlocked, floor, constant, overlooked } = advantage;
   const [ofLocked, ofUnlocked, ofFloor] = [locked, unlocked, floor].map((row) => reachOf(row, measure));
   return {
-    ratio,
-    ...(low !== undefined && { low, high }),
-    ...(isUpperBound && { isUpperBound }),
-    ...(isLowerBound && { isLowerBound }),
+    ...boundsOf(advantage),
     reached: {
       locked: ofLocked,
       unlocked: ofUnlocked,
       floor: constant === undefined ? ofFloor : { ...ofFloor, value: Math.max(constant, ofFloor.value) },
     },
+    ...(overlooked && { overlooked: { ...boundsOf(overlooked), reached: reachOf(overlooked.locked, measure) } }),
+  };
+}
+
+function boundsOf({
+  value: { ratio, low, high },
+  isUpperBound,
+  isLowerBound,
+}: Pick<Advantage, 'value' | 'isUpperBound' | 'isLowerBound'>): LeftByAttack {
+  return {
+    ratio,
+    ...(low !== undefined && { low, high }),
+    ...(isUpperBound && { isUpperBound }),
+    ...(isLowerBound && { isLowerBound }),
   };
 }
 

@@ -19,6 +19,8 @@ export {
   type AttackReach,
   type Claim,
   type FrontierPoint,
+  type LeftByAttack,
+  type OverlookedLeft,
   type Reproduction,
   type ReproductionContext,
   type ReproductionResult,

@@ -127,8 +127,8 @@ export interface AttackReach {
   readonly flops?: number;
 }
 
-/** What is left of an attacker's advantage. */
-export interface AdvantageLeft {
+/** What an attack leaves of an attacker's advantage. */
+export interface LeftByAttack {
   /** 1: the lock does nothing; 0: the locked weights are worth no more than none. */
   readonly ratio: number;
   /** Lower bound over seeds; none where the unlocked model cannot be told from the floor, so that nothing is measured. */
@@ -139,6 +139,10 @@ export interface AdvantageLeft {
   readonly isUpperBound?: boolean;
   /** Whether the true value is higher, since budgets of the floor or the unlocked model ran out; default no. */
   readonly isLowerBound?: boolean;
+}
+
+/** What is left of it by the best attack that the searches chose. */
+export interface AdvantageLeft extends LeftByAttack {
   /** The three that it was computed from; not in results of versions before 0.3. */
   readonly reached?: {
     /** The best attack on the locked model. */
@@ -148,6 +152,14 @@ export interface AdvantageLeft {
     /** The best of what needs no weights: with the outputs of the locked model, so that it is another one for each lock. */
     readonly floor: AttackReach;
   };
+  /** The attack on the locked model that gained more with the reported seeds than the one that the searches chose, if one did. */
+  readonly overlooked?: OverlookedLeft;
+}
+
+/** What an attack leaves that was chosen by the numbers it is reported with, so that chance is on its side. */
+export interface OverlookedLeft extends LeftByAttack {
+  /** What it reaches. */
+  readonly reached: AttackReach;
 }
 
 /** One lock of one model, judged from both sides. */
