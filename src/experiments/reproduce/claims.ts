@@ -20,7 +20,7 @@ export function accuracy({ metrics }: Evaluation): number {
 
 /** `78.1 %`, for findings; a dash for the share of nothing. */
 export function share(value: number): string {
-  return Number.isFinite(value) ? `${(100 * value).toFixed(1)} %` : '–';
+  return Number.isFinite(value) ? `${hundredths(value)} %` : '–';
 }
 
 /** `1 seed`, `3 seeds`. */
@@ -69,8 +69,21 @@ export function pointsInWords(lost: number, { low, high }: { low?: number; high?
 }
 
 /** `−13.5`, of a share that may be below 0. */
-function hundredths(value: number): string {
-  return (100 * value).toFixed(1).replace('-0.0', '0.0').replace('-', '−');
+export function hundredths(value: number): string {
+  return signed(100 * value, 1);
+}
+
+/** `0.66 (−0.59 to 1.12)`: what is left of an advantage. */
+export function leftInWords({ ratio, low, high }: { ratio: number; low: number; high: number }): string {
+  return `${signed(ratio, 2)} (${signed(low, 2)} to ${signed(high, 2)})`;
+}
+
+/** A number with a minus, and none before what rounds to 0. */
+function signed(value: number, digits: number): string {
+  return value
+    .toFixed(digits)
+    .replace(/^-(?=[0.]*$)/, '')
+    .replace('-', '−');
 }
 
 /** Mean KL divergence to the original, in nats, up to which a lock keeps the probabilities: SpecDef's own default budget. */
@@ -219,7 +232,7 @@ export function preventsAtBest({ task, score, metric }: ResultAttack, source: st
   const least = constant === undefined ? best(floor) : `${share(constant)} (always the same answer)`;
   const numbers = `${metric}: unlocked ${best(unlocked)}, locked ${best(locked)}, floor ${least}, n = ${counted(value.n, 'seed')}`;
   const { ratio, low = 0, high = 0 } = value;
-  const advantage = `attacker's advantage ${ratio.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)}); ${numbers}`;
+  const advantage = `attacker's advantage ${leftInWords({ ratio, low, high })}; ${numbers}`;
   switch (verdictOf(score)) {
     case 'holds':
       return { text, source, verdict: 'holds', finding: advantage };

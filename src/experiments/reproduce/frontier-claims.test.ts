@@ -33,7 +33,7 @@ describe('the goal', () => {
       lock('dear', left(-0.1, 0.01), { lost: [0.05, 0.04] }),
     );
     expect(found.verdict).toBe('fails');
-    expect(found.finding).toContain('the lowest estimate of 2 within a point is that of b: 0.05 (-0.20 to 0.30)');
+    expect(found.finding).toContain('the lowest estimate of 2 within a point is that of b: 0.05 (−0.20 to 0.30)');
   });
 
   it('cannot be told where an interval lies on both sides, or nothing is known of a lock', () => {

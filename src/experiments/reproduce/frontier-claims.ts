@@ -1,5 +1,6 @@
 import { mean } from '../../linalg/index.js';
 import { controlLeft, isHeld, isNotHeld } from '../recommend/left.js';
+import { hundredths, leftInWords } from './claims.js';
 import type { AdvantageLeft, Claim, FrontierPoint, LeftByAttack } from './reproduction.js';
 
 const source = 'weightlock';
@@ -76,11 +77,11 @@ function isMeasured(left?: AdvantageLeft): left is AdvantageLeft {
 }
 
 function words({ method, score, cost, lost }: FrontierPoint): string {
-  return `${method}: ${leftInWords(score)} left in score and ${leftInWords(cost)} in cost at ${(100 * mean(lost)).toFixed(1)} points`;
+  return `${method}: ${measureInWords(score)} left in score and ${measureInWords(cost)} in cost at ${hundredths(mean(lost))} points`;
 }
 
 /** What is left, and what keeps the lock from being said to hold where that would not. */
-function leftInWords(left?: AdvantageLeft): string {
+function measureInWords(left?: AdvantageLeft): string {
   if (!isNotHeld(left?.overlooked) || isNotHeld(left)) return range(left);
   return `${range(left)}, by an attack that no search chose ${range(left?.overlooked)},`;
 }
@@ -88,5 +89,5 @@ function leftInWords(left?: AdvantageLeft): string {
 function range(left?: LeftByAttack): string {
   if (left?.low === undefined || left.high === undefined) return 'nothing measured';
   const bound = left.isUpperBound ? 'at most ' : left.isLowerBound ? 'at least ' : '';
-  return `${bound}${left.ratio.toFixed(2)} (${left.low.toFixed(2)} to ${left.high.toFixed(2)})`;
+  return `${bound}${leftInWords({ ratio: left.ratio, low: left.low, high: left.high })}`;
 }
