@@ -27,6 +27,12 @@ describe.skipIf(!hasSharedData)('reproduce, at scale smoke', () => {
     expect(attacks).toHaveLength(tasks);
   });
 
+  it('table3 has the control beside its lock', () => {
+    const { tables, attacks } = reproduceSmoke('table3', root);
+    expect(tables[0].rows.map(({ label }) => label)).toContain('Sham lock');
+    expect(attacks[0].rows.map(({ countsAs }) => countsAs)).toContain('control');
+  });
+
   it('pretrained-vision: a published network keeps its accuracy, is locked and attacked', () => {
     const { claims, tables } = reproduceSmoke('pretrained-vision', root);
     // The one claim that even this scale decides: the published weights are read right.

@@ -1,16 +1,10 @@
 import { join } from 'node:path';
 import type { z } from 'zod';
-import {
-  type AttackRow,
-  type AttackTargets,
-  attackersAdvantage,
-  measuredTrials,
-  type Trial,
-} from '../../attacks/index.js';
+import { type AttackRow, attackersAdvantage, measuredTrials, type Trial } from '../../attacks/index.js';
 import { type DataSpec, dataSpec } from '../../data/index.js';
 import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
 import { type SpecDefOptions, specDefOptions, specdef } from '../../locks/index.js';
-import { type MadeModel, PlannedRunner, Runner, type TaskData } from '../run/index.js';
+import { type LockedInfo, type MadeModel, PlannedRunner, Runner, type TaskData } from '../run/index.js';
 import type { ReproductionContext, ReproductionResult, ResultAttack, ResultCell } from './reproduction.js';
 
 /** What trains, locks and attacks the models of an experiment, or plans it. */
@@ -93,17 +87,16 @@ export function printedSpecDef(options: Partial<SpecDefOptions>): SpecDefOptions
   });
 }
 
-/** The control beside a lock: a copy that had its training and no lock, as a target of attacks. */
+/** The control beside a lock: a copy that had its training and no lock. */
 export async function shamLock(
   runner: Runner,
   unlocked: MadeModel,
   data: TaskData,
   options: SpecDefOptions,
   name = 'sham-locked',
-): Promise<Pick<AttackTargets, 'sham'>> {
+): Promise<MadeModel<LockedInfo>> {
   const own = specdef.sham?.(options) ?? options;
-  const { path } = await runner.lock({ name }, { from: unlocked.model, data, method: specdef, options: own });
-  return { sham: path };
+  return runner.lock({ name }, { from: unlocked.model, data, method: specdef, options: own });
 }
 
 /** The rows of one unauthorized task with what they say of the attacker's advantage. */

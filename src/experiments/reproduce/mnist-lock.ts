@@ -55,7 +55,7 @@ export async function lockOnMnist(
   const made: KindOfLock[] = [];
   for (const { suffix, label, options } of kinds) {
     const lock = await drawLocks(runner, unlocked, { name: `locked${suffix}`, data, test, options }, draws);
-    made.push({ suffix, label, ...lock, paths: { ...lock.paths, ...sham } });
+    made.push({ suffix, label, ...lock, paths: { ...lock.paths, ...(sham && { sham: sham.path }) } });
   }
   return made;
 }

@@ -132,7 +132,12 @@ export async function lockedClassifier(
   const lock = { name: `${model.folder}-locked`, data, test: data.test, options };
   const locked = await drawLocks(runner, unlocked, lock, draws);
   const sham = withSham && (await shamLock(runner, unlocked, data, options, `${model.folder}-sham-locked`));
-  return { ...locked, paths: { ...locked.paths, ...sham }, unlocked: unlocked.model, parts: data };
+  return {
+    ...locked,
+    paths: { ...locked.paths, ...(sham && { sham: sham.path }) },
+    unlocked: unlocked.model,
+    parts: data,
+  };
 }
 
 /** A model of the data folder with a new classifier for the classes of a task. */
