@@ -109,8 +109,9 @@ function describeTensors(tensors: readonly TensorHeader[], floats: readonly Tens
 
 /**
  * Singular values, norms and digests of a model's weights, tensor by tensor. One buffer holds the float32 values of each in
- * turn, so that memory is that of the largest tensor and of what its singular values take: at most as much, but twice as much
- * for a full SVD of a large square matrix (`exact`, and where the iteration does not converge).
+ * turn, so that memory is that of the largest tensor and of what its singular values take: three Gram matrices of shorter sides of up to
+ * 4,096 (two and the one before; 134 MB each at most), or twice the tensor for a full SVD of a large square matrix (`exact`, and where the
+ * iteration does not converge).
  */
 export function inspectTensors(tensors: OpenTensors, options: InspectOptions): Promise<Inspection> {
   return withPrograms(options.engine, (programs) => inspectWith(programs, tensors, options));
