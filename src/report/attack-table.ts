@@ -305,7 +305,7 @@ export function advantageSentence(advantage: Advantage): string {
 
 /** What the best attack with the reported seeds leaves, where the searches chose another one; else nothing. */
 export function overlookedSentence(advantage: Advantage): string | undefined {
-  const { measure, overlooked } = advantage;
+  const { overlooked } = advantage;
   if (!overlooked) return undefined;
   const { locked, value, isUpperBound, isLowerBound } = overlooked;
   const { ratio, low, high } = value;
@@ -314,9 +314,8 @@ export function overlookedSentence(advantage: Advantage): string | undefined {
     low === undefined || high === undefined
       ? ''
       : `, which leaves ${atMost}${decimal(ratio, 2)} (${interval(low, high, (bound) => decimal(bound, 2))})`;
-  const better = measure === 'cost' ? 'is faster' : 'comes further';
   return (
-    `With the reported seeds another attack ${better} than the one that the searches chose: ${how(locked)}, ` +
+    `With the reported seeds another attack gains more on average than the one that the searches chose: ${how(locked)}, ` +
     `${summary(locked)}${left}. It is picked by these very numbers, so chance is on its side.`
   );
 }
