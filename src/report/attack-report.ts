@@ -1,19 +1,17 @@
 import { type AttackRow, attackersAdvantage } from '../attacks/index.js';
 import type { AttackedModel, AttackOptions } from '../experiments/index.js';
-import { startLabel } from './attack-names.js';
+import { optimizerLabel, startLabel } from './attack-names.js';
 import {
-  type AttackTableOptions,
   advantageScale,
   advantageSentence,
-  attackTable,
   cheapestAttackSentence,
   costSentence,
   effortSentence,
-  optimizerLabel,
   overlookedSentence,
   shamSentence,
   verdictSentence,
-} from './attack-table.js';
+} from './attack-sentences.js';
+import { type AttackTableOptions, attackTable } from './attack-table.js';
 import { boundedSentences } from './bounded-sentences.js';
 import { type LearningCurve, learningCurves, picture, searchCurves } from './charts.js';
 import type { Report, ReportSection } from './html.js';

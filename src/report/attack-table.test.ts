@@ -10,12 +10,12 @@ import {
 } from '../attacks/index.js';
 import {
   advantageSentence,
-  attackTable,
   cheapestAttackSentence,
   costSentence,
   overlookedSentence,
   verdictSentence,
-} from './attack-table.js';
+} from './attack-sentences.js';
+import { attackTable } from './attack-table.js';
 
 it('says what was trained where it was not all weights, so that no two attacks look alike', () => {
   const curve = [{ step: 0, score: 0.5 }];

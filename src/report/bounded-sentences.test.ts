@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { shamSentence } from './attack-table.js';
+import { shamSentence } from './attack-sentences.js';
 import { boundedSentences } from './bounded-sentences.js';
 
 it('names the attacks that ruin the model, where they are not too many to read', () => {

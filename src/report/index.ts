@@ -1,12 +1,7 @@
 export { startLabel } from './attack-names.js';
 export { attackReport, type ReportOrigin, type Summary, summarizeAttack } from './attack-report.js';
-export {
-  type AttackTableOptions,
-  advantageSentence,
-  attackTable,
-  cheapestAttackSentence,
-  firstLookSentence,
-} from './attack-table.js';
+export { advantageSentence, cheapestAttackSentence, firstLookSentence } from './attack-sentences.js';
+export { type AttackTableOptions, attackTable } from './attack-table.js';
 export * from './charts.js';
 export { demoReport, summarizeDemo } from './demo-report.js';
 export { environmentRows, reportOrigin } from './environment.js';

@@ -10,7 +10,8 @@ import type {
 } from '../experiments/index.js';
 import { meanInterval } from '../linalg/index.js';
 import { attackCurves, type ReportOrigin } from './attack-report.js';
-import { advantageSentence, attackTable, cheapestAttackSentence, overlookedSentence } from './attack-table.js';
+import { advantageSentence, cheapestAttackSentence, overlookedSentence } from './attack-sentences.js';
+import { attackTable } from './attack-table.js';
 import {
   frontierChart,
   frontierTable,
