@@ -49,14 +49,16 @@ export function overlookedSentence(advantage: Advantage): string | undefined {
   const { locked, value, isUpperBound, isLowerBound } = overlooked;
   const { ratio, low, high } = value;
   const atMost = isUpperBound ? 'at most ' : isLowerBound ? 'at least ' : '';
-  const left =
-    low === undefined || high === undefined
-      ? ''
-      : `, which leaves ${atMost}${decimal(ratio, 2)} (${interval(low, high, (bound) => decimal(bound, 2))})`;
+  const left = low === undefined || high === undefined ? '' : `, which leaves ${atMost}${withBounds(ratio, low, high)}`;
   return (
     `With the reported seeds another attack gains more on average than the one that the searches chose: ${how(locked)}, ` +
     `${summary(locked)}${left}. It is picked by these very numbers, so chance is on its side.`
   );
+}
+
+/** `0.38 (0.27 to 0.50)`: what is left of an advantage. */
+function withBounds(ratio: number, low: number, high: number): string {
+  return `${decimal(ratio, 2)} (${interval(low, high, (bound) => decimal(bound, 2))})`;
 }
 
 /** What an interval is over, in words. */
@@ -71,7 +73,7 @@ export function shamSentence(sham: NonNullable<LockVerdict['sham']>): string {
     if (!value) return [];
     const { ratio, low, high } = value;
     if (low === undefined || high === undefined) return [`nothing that can be measured in ${measure}`];
-    return [`${decimal(ratio, 2)} (${interval(low, high, (bound) => decimal(bound, 2))}) in ${measure}`];
+    return [`${withBounds(ratio, low, high)} in ${measure}`];
   });
   return `The sham lock, the same training without the lock, leaves of the advantage: ${parts.join(', ')}.`;
 }
