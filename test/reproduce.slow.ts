@@ -21,10 +21,17 @@ describe.skipIf(!hasSharedData)('reproduce, at scale smoke', () => {
     ['fig3', 2, 0],
     ['releases', 1, 0],
   ])('%s has the columns and tasks of the paper', (name, columns, tasks) => {
-    const { tables, attacks } = reproduceSmoke(name, root);
+    const { tables, attacks, claims } = reproduceSmoke(name, root);
     // What holds the paper's own rates alone comes before the table of all optimizers.
     expect(tables.map((table) => table.columns.length)).toContain(columns);
     expect(attacks).toHaveLength(tasks);
+    // This scale draws each lock once or twice.
+    const ofLocks = claims.filter(({ text }) => /\block(ed)?\b/.test(text));
+    for (const { verdict, finding } of ofLocks) {
+      expect(verdict).toBe('unmeasured');
+      expect(finding).toMatch(/^(one draw of the lock says|2 draws of the lock say) nothing of another: /);
+    }
+    expect(ofLocks.length > 0).toBe(name !== 'releases');
   });
 
   it('table3 has the control beside its lock', () => {

@@ -170,7 +170,8 @@ export function verdictSentence(advantages: readonly Advantage[]): string {
   }
   const { value, measure, locked, isUpperBound, isLowerBound } = decisive;
   const bound = isUpperBound ? 'at most ' : isLowerBound ? 'at least ' : '';
-  const left = `${bound}${decimal(value.ratio, 2)} (${interval(value.low, value.high, (bound) => decimal(bound, 2))}) of an attacker's advantage in ${measure}`;
+  const once = (locked.draws ?? 1) === 1 ? ' (one draw of the lock)' : '';
+  const left = `${bound}${decimal(value.ratio, 2)} (${interval(value.low, value.high, (bound) => decimal(bound, 2))}) of an attacker's advantage in ${measure}${once}`;
   if (verdict === 'does not hold') {
     const attack = locked.plain
       ? `plain ${locked.use}`

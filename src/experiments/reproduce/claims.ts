@@ -36,6 +36,16 @@ const leastGain = 0.05;
 /** A locked model that gains at most this share of it, by the whole interval, is prevented from learning. */
 const prevented = 0.25;
 
+/** Draws of a lock of which something can be said of the next. */
+const leastDraws = 3;
+
+/** Claims about a lock: what fewer than three draws of it show is true of these, a finding and no verdict. */
+export function overDraws(draws: number, claims: readonly Claim[]): Claim[] {
+  if (draws >= leastDraws) return [...claims];
+  const why = `${draws === 1 ? 'one draw of the lock says' : `${draws} draws of the lock say`} nothing of another`;
+  return claims.map((claim) => ({ ...claim, verdict: 'unmeasured', finding: `${why}: ${claim.finding}` }));
+}
+
 /** A locked model's accuracy is at most one point below the unlocked one's, by the whole interval; says nothing of a model that guesses. */
 export function keepsUtility(task: string, source: string, change: UtilityChange): Claim {
   const { before, after } = change;

@@ -1,5 +1,5 @@
 import { loadData } from '../../data/index.js';
-import { counted, keepsBoth, preventsAtAllRates } from './claims.js';
+import { counted, keepsBoth, overDraws, preventsAtAllRates } from './claims.js';
 import { cellOf, drawsSentence, endings, runnerOf } from './common.js';
 import { sigmaInWords, utilityByDraw } from './drawn-locks.js';
 import { guessingOf, type PairTask, pairTasks } from './pair-tasks.js';
@@ -134,7 +134,7 @@ export const fig3: Reproduction = {
       tables,
       utility,
       attacks: [],
-      claims: [...keepsBoth('MRPC', source, utility), ...claims],
+      claims: overDraws(made.utilities.length, [...keepsBoth('MRPC', source, utility), ...claims]),
       notes: [...runner.notes],
       seconds: runner.seconds,
     };

@@ -9,7 +9,16 @@ import { loadData } from '../../data/index.js';
 import { mean } from '../../linalg/index.js';
 import { initializeModel } from '../../models/index.js';
 import { optimizers as optimizerEntries } from '../../training/index.js';
-import { accuracy, counted, keepsBoth, preventsAtAnyRate, preventsAtBest, preventsAtSetting, share } from './claims.js';
+import {
+  accuracy,
+  counted,
+  keepsBoth,
+  overDraws,
+  preventsAtAnyRate,
+  preventsAtBest,
+  preventsAtSetting,
+  share,
+} from './claims.js';
 import {
   assessed,
   cellOf,
@@ -311,7 +320,7 @@ export const fig4: Reproduction = {
       ],
       utility,
       attacks,
-      claims,
+      claims: overDraws(locked[0].utilities.length, claims),
       notes: [...runner.notes],
       seconds: runner.seconds,
     };

@@ -1,6 +1,6 @@
 import { lockMethods } from '../../locks/index.js';
 import { InputError } from '../../registry/index.js';
-import { counted } from './claims.js';
+import { counted, overDraws } from './claims.js';
 import { runnerOf } from './common.js';
 import { claimsOf } from './frontier-claims.js';
 import { Comparison, planOf, worthNothing } from './frontier-comparison.js';
@@ -60,7 +60,7 @@ export const frontier: Reproduction = {
       for (const lock of possible) found.push(await comparison.judge(lock));
       for (const control of controls) found.push(await comparison.judgeControl(control));
       points.push(...found);
-      claims.push(...claimsOf(model.label, found));
+      claims.push(...overDraws(own.draws.length, claimsOf(model.label, found)));
       const left = chosen.filter((lock) => !possible.includes(lock));
       const others = own.locks.filter((lock) => !chosen.includes(lock));
       if (others.length > 0) {

@@ -1,7 +1,7 @@
 import { loadData, subset } from '../../data/index.js';
 import { specDefOptions } from '../../locks/index.js';
 import type { UtilityChange } from '../utility.js';
-import { accuracy, counted, keepsBoth, preventsAtAnyRate, preventsAtBest, share } from './claims.js';
+import { accuracy, counted, keepsBoth, overDraws, preventsAtAnyRate, preventsAtBest, share } from './claims.js';
 import { assessed, drawsSentence, examplesOf, judgedExamples, runnerOf } from './common.js';
 import { drawLocks, utilityByDraw } from './drawn-locks.js';
 import {
@@ -118,6 +118,7 @@ export const pretrainedVision: Reproduction = {
       const { locks, paths, utilities } = await drawLocks(runner, unlocked, lockOf, draws);
       const first = await runner.evaluate(unlocked.model, firstThousand);
       const byDraw = utilityByDraw(architecture, { utilities });
+      const claim = (...found: readonly Claim[]) => claims.push(...overDraws(utilities.length, found));
       Object.assign(utility, byDraw);
       for (const [draw, { info }] of locks.entries()) {
         const factors = info.spectra.map((spectrum) => spectrum.after[0] / spectrum.before[0]);
@@ -139,7 +140,7 @@ export const pretrainedVision: Reproduction = {
         verdict: Math.abs(accuracy(first) - published[architecture]) < 1e-9 ? 'holds' : 'fails',
         finding: `${share(accuracy(first))}, expected ${share(published[architecture])}`,
       });
-      claims.push(...keepsBoth('CIFAR-10', source, byDraw));
+      claim(...keepsBoth('CIFAR-10', source, byDraw));
       const transforms = adaptiveTransforms({ topK: lock.topK });
       for (const few of [false, true]) {
         const label = `${architecture}-fashion-mnist${few ? '-few' : ''}`;
@@ -157,7 +158,7 @@ export const pretrainedVision: Reproduction = {
           (await runner.attack(paths, plan)).rows,
         );
         attacks.push(found);
-        claims.push(preventsAtAnyRate(found, source), preventsAtBest(found, source));
+        claim(preventsAtAnyRate(found, source), preventsAtBest(found, source));
       }
     }
     return {

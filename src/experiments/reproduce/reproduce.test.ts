@@ -6,6 +6,7 @@ import type { UtilityChange } from '../utility.js';
 import {
   keepsProbabilities,
   keepsUtility,
+  overDraws,
   preventsAtAllRates,
   preventsAtAnyRate,
   preventsAtBest,
@@ -116,6 +117,21 @@ describe('claims', () => {
         finding: expect.stringContaining('the unlocked model cannot be told from guessing'),
       });
     }
+  });
+
+  it('of fewer than three draws no claim has a verdict, whatever was measured', () => {
+    const claims = (['holds', 'fails', 'unmeasured'] as const).map((verdict) => ({
+      ...{ text: 't', source: 's', verdict },
+      finding: `found ${verdict}`,
+    }));
+    expect(overDraws(3, claims)).toEqual(claims);
+    expect(overDraws(1, claims).map(({ verdict, finding }) => [verdict, finding])).toEqual(
+      claims.map(({ finding }) => ['unmeasured', `one draw of the lock says nothing of another: ${finding}`]),
+    );
+    expect(overDraws(2, claims)[0]).toMatchObject({
+      verdict: 'unmeasured',
+      finding: '2 draws of the lock say nothing of another: found holds',
+    });
   });
 
   it('at the best rate, the lock fails where the advantage is above 0 beyond chance, and holds at or below the floor', () => {

@@ -2,7 +2,15 @@ import type { AttackOptimizer, AttackRow } from '../../attacks/index.js';
 import { loadData } from '../../data/index.js';
 import { initializeModel } from '../../models/index.js';
 import type { UtilityChange } from '../utility.js';
-import { accuracy, counted, keepsBoth, preventsAtAnyRate, preventsAtBest, preventsAtSetting } from './claims.js';
+import {
+  accuracy,
+  counted,
+  keepsBoth,
+  overDraws,
+  preventsAtAnyRate,
+  preventsAtBest,
+  preventsAtSetting,
+} from './claims.js';
 import {
   assessed,
   cellOf,
@@ -232,7 +240,7 @@ export const table1Vision: Reproduction = {
       ],
       utility,
       attacks,
-      claims,
+      claims: overDraws(locked[0].utilities.length, claims),
       notes: [...runner.notes],
       seconds: runner.seconds,
     };

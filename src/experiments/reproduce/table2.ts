@@ -7,7 +7,7 @@ import { cloneWeights, type Model, type StateDict } from '../../models/index.js'
 import { trainOptions } from '../jobs/train.js';
 import type { Runner } from '../run/index.js';
 import type { UtilityChange } from '../utility.js';
-import { counted, keepsBoth, share } from './claims.js';
+import { counted, keepsBoth, overDraws, share } from './claims.js';
 import { drawsSentence, runnerOf } from './common.js';
 import { sigmaInWords, utilityByDraw } from './drawn-locks.js';
 import {
@@ -122,7 +122,8 @@ export const table2: Reproduction = {
       const { train, test } = made.parts;
       const byDraw = utilityByDraw(label, made);
       Object.assign(utility, byDraw);
-      claims.push(...keepsBoth('jailbreak prompts', source, byDraw));
+      const claim = (...found: readonly Claim[]) => claims.push(...overDraws(made.utilities.length, found));
+      claim(...keepsBoth('jailbreak prompts', source, byDraw));
       const poisoned = await poison(context, model, { train, test, maxLength: limits.maxLength });
       const judge = async (own: Model): Promise<Injected> => judged(runner, own, test, poisoned.triggered);
       const length = lengthBaseline(train, test);
@@ -189,11 +190,11 @@ export const table2: Reproduction = {
           });
         }
       }
-      claims.push(holdsAgainst(`at the paper's rate (${label})`, source, injected, { at: [0], starts: ['locked'] }));
+      claim(holdsAgainst(`at the paper's rate (${label})`, source, injected, { at: [0], starts: ['locked'] }));
       const all = { at: [...rates.keys()], starts: ['locked'] };
-      claims.push(holdsAgainst(`at any rate of the sweep (${label})`, 'weightlock', injected, all));
+      claim(holdsAgainst(`at any rate of the sweep (${label})`, 'weightlock', injected, all));
       const adaptive = { at: [...rates.keys()], starts: ['locked', 'locked, clipped'] };
-      claims.push(holdsAgainst(`at any rate, clipped or not (${label})`, 'weightlock', injected, adaptive));
+      claim(holdsAgainst(`at any rate, clipped or not (${label})`, 'weightlock', injected, adaptive));
     }
     return {
       name: 'table2',

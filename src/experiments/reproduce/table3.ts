@@ -10,6 +10,7 @@ import {
   isGuessing,
   judgeLost,
   keepsProbabilities,
+  overDraws,
   pointsInWords,
   preventsAtAnyRate,
   preventsAtBest,
@@ -233,16 +234,18 @@ export const table3: Reproduction = {
       attacks,
       claims: [
         forgets(before.original[car], before.unlearned[car], test.size),
-        keepsOthers(
-          others9(before.unlearned),
-          locked.locks.map((_, draw) => others9(lockedScores.map((scores) => scores[draw]))),
-          test.size,
-        ),
-        ...Object.entries(utility).map(([name, change]) =>
-          keepsProbabilities(`the other nine classes (${name})`, change),
-        ),
-        relearningClaim(after.unlearned, after.locked, guessing),
-        ...attacks.flatMap((found) => [preventsAtAnyRate(found, source), preventsAtBest(found, 'weightlock')]),
+        ...overDraws(locked.locks.length, [
+          keepsOthers(
+            others9(before.unlearned),
+            locked.locks.map((_, draw) => others9(lockedScores.map((scores) => scores[draw]))),
+            test.size,
+          ),
+          ...Object.entries(utility).map(([name, change]) =>
+            keepsProbabilities(`the other nine classes (${name})`, change),
+          ),
+          relearningClaim(after.unlearned, after.locked, guessing),
+          ...attacks.flatMap((found) => [preventsAtAnyRate(found, source), preventsAtBest(found, 'weightlock')]),
+        ]),
       ],
       notes: [...runner.notes],
       seconds: runner.seconds,
