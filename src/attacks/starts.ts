@@ -36,6 +36,8 @@ export interface AttackTargets {
   readonly unlocked?: string;
   /** The sham lock: a model that had the training of the lock without the lock, the control beside it. */
   readonly sham?: string;
+  /** Further draws of the sham lock. */
+  readonly shamDraws?: readonly string[];
   /** Further models by the name of their starting point. */
   readonly others?: Readonly<Record<string, string | undefined>>;
   /** Their configuration, for directories without `config.json`. */
@@ -89,7 +91,7 @@ export const starts = new Registry<StartingPoint>('starting point', [
     description: 'the model after the training of the lock without the lock',
     isLocked: true,
     countsAs: 'control',
-    from: (targets) => modelAt(targets.sham, targets),
+    from: (targets) => modelAt(targets.sham, targets, targets.shamDraws),
   },
   {
     name: 'random weights',

@@ -1,3 +1,4 @@
+import { attackersAdvantage, type Measure } from '../attacks/index.js';
 import type {
   Claim,
   ReproductionResult,
@@ -10,7 +11,7 @@ import type {
 } from '../experiments/index.js';
 import { meanInterval } from '../linalg/index.js';
 import { attackCurves, type ReportOrigin } from './attack-report.js';
-import { advantageSentence, cheapestAttackSentence, overlookedSentence } from './attack-sentences.js';
+import { advantageSentence, cheapestAttackSentence, overlookedSentence, shamSentence } from './attack-sentences.js';
 import { attackTable } from './attack-table.js';
 import {
   frontierChart,
@@ -195,12 +196,15 @@ function tableOf({ rows, target, metric }: ResultAttack): Table {
   return { ...attackTable(rows, { target, metric }), title: undefined };
 }
 
-function attackSentences({ task, cost, score }: ResultAttack): string[] {
-  return [score, cost].flatMap((advantage) => {
+function attackSentences({ task, rows, cost, score }: ResultAttack): string[] {
+  const locked = [score, cost].flatMap((advantage) => {
     if (!advantage) return [];
     const found = [cheapestAttackSentence(advantage), advantageSentence(advantage), overlookedSentence(advantage)];
     return [`${task}: ${found.filter((sentence) => sentence !== undefined).join(' ')}`];
   });
+  const ofSham = (measure: Measure) => attackersAdvantage(rows, measure, { of: 'control' })?.value;
+  const sham = { cost: ofSham('cost'), score: ofSham('score') };
+  return [...locked, ...(sham.cost || sham.score ? [`${task}: ${shamSentence(sham)}`] : [])];
 }
 
 const verdicts = { holds: 'holds', fails: 'fails', unmeasured: 'not decided' } as const;

@@ -3,8 +3,8 @@ import type { z } from 'zod';
 import { type AttackRow, attackersAdvantage, measuredTrials, type Trial } from '../../attacks/index.js';
 import { type DataSpec, dataSpec } from '../../data/index.js';
 import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
-import { type SpecDefOptions, specDefOptions, specdef } from '../../locks/index.js';
-import { type LockedInfo, type MadeModel, PlannedRunner, Runner, type TaskData } from '../run/index.js';
+import { type SpecDefOptions, specDefOptions } from '../../locks/index.js';
+import { PlannedRunner, Runner } from '../run/index.js';
 import type { ReproductionContext, ReproductionResult, ResultAttack, ResultCell } from './reproduction.js';
 
 /** What trains, locks and attacks the models of an experiment, or plans it. */
@@ -73,6 +73,9 @@ export function drawsSentence(draws = 1): string {
     : "One draw of each lock: intervals are over the attacks' seeds alone, and say nothing of another draw.";
 }
 
+/** What a page says of the controls of its locks. */
+export const shamsSentence = "Sham locks, as many: all of the lock's training without its push on singular values.";
+
 /** SpecDef as the paper prints it, without a leading stage and without a utility budget. */
 export function printedSpecDef(options: Partial<SpecDefOptions>): SpecDefOptions {
   return specDefOptions.parse({
@@ -85,18 +88,6 @@ export function printedSpecDef(options: Partial<SpecDefOptions>): SpecDefOptions
     evaluateEvery: 100_000,
     ...options,
   });
-}
-
-/** The control beside a lock: a copy that had its training and no lock. */
-export async function shamLock(
-  runner: Runner,
-  unlocked: MadeModel,
-  data: TaskData,
-  options: SpecDefOptions,
-  name = 'sham-locked',
-): Promise<MadeModel<LockedInfo>> {
-  const own = specdef.sham?.(options) ?? options;
-  return runner.lock({ name }, { from: unlocked.model, data, method: specdef, options: own });
 }
 
 /** The rows of one unauthorized task with what they say of the attacker's advantage. */

@@ -37,11 +37,7 @@ export async function drawLocks(
   }: { name: string; data: TaskData; test: NonNullable<TaskData['test']>; options: SpecDefOptions },
   draws = 1,
 ): Promise<DrawnLock> {
-  const locks: MadeModel<LockedInfo>[] = [];
-  for (let draw = 0; draw < draws; draw++) {
-    const part = { name: `${name}${draw > 0 ? `-${draw + 1}` : ''}`, seed: runner.spec.seed + draw };
-    locks.push(await runner.lock(part, { from: unlocked.model, data: { ...data, test }, method: specdef, options }));
-  }
+  const locks = await draw(runner, unlocked, { name, data: { ...data, test }, options }, draws);
   const utilities: UtilityChange[] = [];
   for (const made of locks) utilities.push(await utilityOf(runner, unlocked, made, test));
   const [locked, ...lockedDraws] = locks.map(({ path }) => path);
@@ -52,6 +48,41 @@ export async function drawLocks(
     sigmaBefore: Math.max(...locks[0].info.spectra.map(({ before }) => before[0])),
     sigmas: locks.map(({ info }) => Math.max(...info.spectra.map(({ after }) => after[0]))),
   };
+}
+
+/** The control beside a lock, as often as it was drawn: copies that had its training and no lock. */
+export interface DrawnShams {
+  /** The models, in order. */
+  readonly shams: readonly MadeModel<LockedInfo>[];
+  /** What is attacked. */
+  readonly paths: Pick<AttackTargets, 'sham' | 'shamDraws'>;
+}
+
+/** Draws the sham lock of {@link drawLocks}, with its seeds. */
+export async function drawShams(
+  runner: Runner,
+  unlocked: MadeModel,
+  { name = 'sham-locked', data, options }: { name?: string; data: TaskData; options: SpecDefOptions },
+  draws = 1,
+): Promise<DrawnShams> {
+  const own = specdef.sham?.(options) ?? options;
+  const shams = await draw(runner, unlocked, { name, data, options: own }, draws);
+  const [sham, ...shamDraws] = shams.map(({ path }) => path);
+  return { shams, paths: { sham, ...(shamDraws.length > 0 && { shamDraws }) } };
+}
+
+async function draw(
+  runner: Runner,
+  unlocked: MadeModel,
+  { name, data, options }: { name: string; data: TaskData; options: SpecDefOptions },
+  draws: number,
+): Promise<MadeModel<LockedInfo>[]> {
+  const made: MadeModel<LockedInfo>[] = [];
+  for (let number = 0; number < draws; number++) {
+    const part = { name: `${name}${number > 0 ? `-${number + 1}` : ''}`, seed: runner.spec.seed + number };
+    made.push(await runner.lock(part, { from: unlocked.model, data, method: specdef, options }));
+  }
+  return made;
 }
 
 /** What a lock cost on the test examples that it was judged on; where it was not, or only planned, that is measured. */

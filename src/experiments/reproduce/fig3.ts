@@ -1,6 +1,6 @@
 import { loadData } from '../../data/index.js';
 import { counted, keepsBoth, overDraws, preventsAtAllRates } from './claims.js';
-import { cellOf, drawsSentence, endings, runnerOf } from './common.js';
+import { cellOf, drawsSentence, endings, runnerOf, shamsSentence } from './common.js';
 import { sigmaInWords, utilityByDraw } from './drawn-locks.js';
 import { guessingOf, type PairTask, pairTasks } from './pair-tasks.js';
 import {
@@ -50,14 +50,14 @@ const settings: SettingsByScale<Settings> = {
     attackLimit: 32,
     testLimit: 32,
     maxLength: 32,
-    course: { trainEpochs: 0.1, lockEpochs: 0.1, lockRate: 2e-4, alpha: 0.99, topK: 2 },
+    course: { trainEpochs: 0.1, lockEpochs: 0.1, lockRate: 2e-4, alpha: 0.99, topK: 2, withSham: true },
     attacks: { rte: { epochs: 1 }, qqp: { epochs: 1 } },
     rates: [1e-3, 1e-5],
     budget: { batchSize: textBatch, searchSeeds: [11], seeds: [1], evaluationSpacing: 4 },
   },
   small: {
     maxLength: 96,
-    course: { trainEpochs: 3, lockEpochs: 3, lockRate: 2e-4, alpha: 0.99, topK: 2, draws: 3 },
+    course: { trainEpochs: 3, lockEpochs: 3, lockRate: 2e-4, alpha: 0.99, topK: 2, draws: 3, withSham: true },
     // MiniLM learns nothing of RTE in three epochs, at no rate and locked or not; of QQP one is enough.
     attacks: { qqp: { epochs: 1 } },
     rates: decades,
@@ -65,7 +65,7 @@ const settings: SettingsByScale<Settings> = {
   },
   paper: {
     maxLength: 256,
-    course: { trainEpochs: 3, lockEpochs: 10, lockRate: textRate, alpha: 0.99, topK: 2, draws: 3 },
+    course: { trainEpochs: 3, lockEpochs: 10, lockRate: textRate, alpha: 0.99, topK: 2, draws: 3, withSham: true },
     attacks: { rte: { epochs: 3 }, qqp: { epochs: 3 } },
     rates: decades,
     budget: { batchSize: textBatch, searchSeeds: [11], seeds: [1, 2, 3], evaluationSpacing: 2 },
@@ -73,6 +73,8 @@ const settings: SettingsByScale<Settings> = {
 };
 
 const source = 'paper, Figure 3';
+/** What is trained, at each rate. */
+const attacked = ['unlocked', 'locked', 'sham-locked'] as const;
 
 /** `fig3`: a model locked on MRPC, trained on RTE, and beside it on QQP, at learning rates of five decades. */
 export const fig3: Reproduction = {
@@ -100,12 +102,12 @@ export const fig3: Reproduction = {
       const { train, test } = await loadData(data);
       const steps = Math.max(1, Math.round((epochs * train.size) / textBatch));
       const guessing = guessingOf(test, metric);
-      const cells: { unlocked: ResultCell[]; locked: ResultCell[] } = { unlocked: [], locked: [] };
+      const cells: Record<(typeof attacked)[number], ResultCell[]> = { unlocked: [], locked: [], 'sham-locked': [] };
       for (const rate of rates) {
         const goal = { label: `${name}-${rate.toExponential(0)}`, data, target: 1, metric };
         const plan = singleSetting(goal, { ...textOptimizer, learningRate: rate }, { ...budget, steps });
-        const { rows } = await runner.attack(made.paths, plan);
-        for (const which of ['unlocked', 'locked'] as const) {
+        const { rows } = await runner.attack(made.paths, { ...plan, plainFrom: attacked });
+        for (const which of attacked) {
           cells[which].push(cellOf(endings(rows, which, guessing)));
         }
       }
@@ -118,6 +120,7 @@ export const fig3: Reproduction = {
         rows: [
           { label: model.label, cells: cells.unlocked },
           { label: `${model.label}, SpecDef`, cells: cells.locked },
+          { label: `${model.label}, sham lock`, cells: cells['sham-locked'] },
         ],
       });
       claims.push(preventsAtAllRates({ task: label, metric: title, source, guessing, pairs: test.size }, cells));
@@ -129,6 +132,7 @@ export const fig3: Reproduction = {
       setup: [
         `${model.label} with a new classifier, trained on ${made.parts.train.size} pairs of MRPC for ${course.trainEpochs} epochs and locked for ${course.lockEpochs} (α ${course.alpha}, k ${course.topK}, learning rate ${course.lockRate}), ${sigmaInWords(made)}.`,
         drawsSentence(course.draws),
+        shamsSentence,
         `Then ${courses.join(', or ')} at each learning rate: AdamW, weight decay 0.01, falling linearly, batches of ${textBatch}, cut at ${maxLength} tokens.`,
       ],
       tables,

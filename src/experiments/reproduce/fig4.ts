@@ -11,6 +11,7 @@ import { initializeModel } from '../../models/index.js';
 import { optimizers as optimizerEntries } from '../../training/index.js';
 import {
   accuracy,
+  beatsControl,
   counted,
   keepsBoth,
   overDraws,
@@ -29,7 +30,7 @@ import {
   judgedExamples,
   runnerOf,
 } from './common.js';
-import { type KindOfLock, type LockCourse, lockOnMnist, utilityOfKinds } from './mnist-lock.js';
+import { isOfAllKinds, type KindOfLock, type LockCourse, lockOnMnist, utilityOfKinds } from './mnist-lock.js';
 import {
   type Reproduction,
   type ResultAttack,
@@ -250,7 +251,7 @@ export const fig4: Reproduction = {
       const plan = sweep(goalOf(suffix), optimizers, budget, { attacks: attackNames, transforms, adaptiveOptimizers });
       const { rows } = await runner.attack(paths, { ...plan, from: index === 0 ? undefined : ['locked'] });
       if (index === 0) plain = rows;
-      const all = index === 0 ? rows : [...plain.filter(({ start }) => start !== 'locked'), ...rows];
+      const all = index === 0 ? rows : [...plain.filter(isOfAllKinds), ...rows];
       const task = suffix ? `CIFAR-10 (${label})` : 'CIFAR-10';
       attacks.push(assessed({ task, metric: 'accuracy', target, guessing }, all));
     }
@@ -295,7 +296,9 @@ export const fig4: Reproduction = {
       const about = 'the largest learning rate of the search that trains the unlocked model';
       cells.push(await attacked(rate, '', about));
     }
-    for (const found of attacks) claims.push(preventsAtAnyRate(found, source), preventsAtBest(found, 'weightlock'));
+    for (const found of attacks) {
+      claims.push(preventsAtAnyRate(found, source), preventsAtBest(found, 'weightlock'), ...beatsControl(found));
+    }
     const sigmas = locked.map(({ label, sigmas }) => `${label}: ${sigmas.map((sigma) => sigma.toFixed(0)).join(', ')}`);
     const onMnist = Object.entries(utility).map(
       ([name, { before, after }]) =>

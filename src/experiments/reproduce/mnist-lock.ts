@@ -1,12 +1,12 @@
-import type { AttackTargets } from '../../attacks/index.js';
+import type { AttackRow } from '../../attacks/index.js';
 import type { DataParts } from '../../data/index.js';
 import { type SpecDefOptions, specDefOptions } from '../../locks/index.js';
 import type { Model } from '../../models/index.js';
 import { trainOptions } from '../jobs/train.js';
 import type { Runner } from '../run/index.js';
 import type { UtilityChange } from '../utility.js';
-import { printedSpecDef, shamLock } from './common.js';
-import { type DrawnLock, drawLocks, utilityByDraw } from './drawn-locks.js';
+import { printedSpecDef } from './common.js';
+import { type DrawnLock, type DrawnShams, drawLocks, drawShams, utilityByDraw } from './drawn-locks.js';
 
 /** A lock of one kind, drawn once or several times. */
 export interface KindOfLock extends DrawnLock {
@@ -15,7 +15,7 @@ export interface KindOfLock extends DrawnLock {
   /** What tables call it. */
   readonly label: string;
   /** What is attacked, with the control where there is one. */
-  readonly paths: DrawnLock['paths'] & Pick<AttackTargets, 'sham'>;
+  readonly paths: DrawnLock['paths'] & Partial<DrawnShams['paths']>;
 }
 
 /** How the model is locked. */
@@ -26,7 +26,7 @@ export interface LockCourse {
   readonly draws?: number;
   /** Whether it is also locked with the budget on utility that locks have by default; default false. */
   readonly alsoBudgeted?: boolean;
-  /** Whether there is a sham lock of the first kind, the control: all of its training but the lock; default false. */
+  /** Whether there are sham locks of the first kind, the control, as many: all of its training but the lock; default false. */
   readonly withSham?: boolean;
 }
 
@@ -51,13 +51,18 @@ export async function lockOnMnist(
       ? [{ suffix: '-budgeted', label: 'SpecDef within a utility budget', options: budgeted(course) }]
       : []),
   ];
-  const sham = withSham ? await shamLock(runner, unlocked, data, kinds[0].options) : undefined;
+  const sham = withSham ? await drawShams(runner, unlocked, { data, options: kinds[0].options }, draws) : undefined;
   const made: KindOfLock[] = [];
   for (const { suffix, label, options } of kinds) {
     const lock = await drawLocks(runner, unlocked, { name: `locked${suffix}`, data, test, options }, draws);
-    made.push({ suffix, label, ...lock, paths: { ...lock.paths, ...(sham && { sham: sham.path }) } });
+    made.push({ suffix, label, ...lock, paths: { ...lock.paths, ...sham?.paths } });
   }
   return made;
+}
+
+/** Whether a row of the first kind's attacks stands beside the other kinds, too: the control is the first's alone. */
+export function isOfAllKinds({ start }: Pick<AttackRow, 'start'>): boolean {
+  return start !== 'locked' && start !== 'sham-locked';
 }
 
 /** The same lock, ended where it costs more utility than locks do by default. */

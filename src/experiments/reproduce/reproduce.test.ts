@@ -4,6 +4,7 @@ import { dataSpec } from '../../data/index.js';
 import type { Evaluation } from '../../tasks/index.js';
 import type { UtilityChange } from '../utility.js';
 import {
+  beatsControl,
   keepsProbabilities,
   keepsUtility,
   overDraws,
@@ -151,6 +152,22 @@ describe('claims', () => {
       finding: expect.stringContaining('cannot be told from the floor'),
     });
     expect(preventsAtBest(assessed(facts, []), 's').verdict).toBe('unmeasured');
+  });
+
+  it('a lock takes more than its control only by whole intervals, and without a control nothing is claimed', () => {
+    const rows = (locked: readonly number[]) => [
+      row('unlocked', [0.9, 0.91, 0.89]),
+      row('locked', locked),
+      row('random weights', [0.5, 0.51, 0.49]),
+    ];
+    const claim = (locked: readonly number[], sham: readonly number[]) =>
+      beatsControl(assessed(facts, [...rows(locked), row('sham-locked', sham)]));
+    expect(claim([0.55, 0.56, 0.54], [0.85, 0.86, 0.84])).toMatchObject([{ verdict: 'holds' }]);
+    expect(claim([0.85, 0.86, 0.84], [0.55, 0.56, 0.54])).toMatchObject([{ verdict: 'fails' }]);
+    expect(claim([0.7, 0.75, 0.65], [0.71, 0.76, 0.66])).toMatchObject([
+      { verdict: 'unmeasured', finding: expect.stringMatching(/^not to be told apart: the lock leaves 0\.50 \(/) },
+    ]);
+    expect(beatsControl(assessed(facts, rows([0.55, 0.56, 0.54])))).toEqual([]);
   });
 });
 

@@ -8,7 +8,7 @@ import { trainOptions } from '../jobs/train.js';
 import type { Runner } from '../run/index.js';
 import type { UtilityChange } from '../utility.js';
 import { counted, keepsBoth, overDraws, share } from './claims.js';
-import { drawsSentence, runnerOf } from './common.js';
+import { drawsSentence, runnerOf, shamsSentence } from './common.js';
 import { sigmaInWords, utilityByDraw } from './drawn-locks.js';
 import {
   type Claim,
@@ -62,7 +62,7 @@ const settings: SettingsByScale<Settings> = {
     limit: 48,
     testLimit: 24,
     maxLength: 32,
-    course: { trainEpochs: 0.5, lockEpochs: 0.5, lockRate: 2e-4, alpha: 0.9, topK: 2, draws: 2 },
+    course: { trainEpochs: 0.5, lockEpochs: 0.5, lockRate: 2e-4, alpha: 0.9, topK: 2, draws: 2, withSham: true },
     rates: [paperRate],
     seeds: [1],
   },
@@ -70,13 +70,13 @@ const settings: SettingsByScale<Settings> = {
     limit: 800,
     testLimit: 400,
     maxLength: 128,
-    course: { trainEpochs: 3, lockEpochs: 3, lockRate: 2e-4, alpha: 0.9, topK: 2, draws: 3 },
+    course: { trainEpochs: 3, lockEpochs: 3, lockRate: 2e-4, alpha: 0.9, topK: 2, draws: 3, withSham: true },
     rates: [paperRate, 1e-3, 1e-5],
     seeds: [1, 2, 3],
   },
   paper: {
     maxLength: 512,
-    course: { trainEpochs: 3, lockEpochs: 3, lockRate: paperRate, alpha: 0.9, topK: 2, draws: 3 },
+    course: { trainEpochs: 3, lockEpochs: 3, lockRate: paperRate, alpha: 0.9, topK: 2, draws: 3, withSham: true },
     rates: [paperRate, 1e-3, 3e-4, 3e-5, 1e-5],
     seeds: [1, 2, 3],
   },
@@ -128,9 +128,11 @@ export const table2: Reproduction = {
       const judge = async (own: Model): Promise<Injected> => judged(runner, own, test, poisoned.triggered);
       const length = lengthBaseline(train, test);
       const lockedModels = made.locks.map(({ model: locked }) => locked);
+      const shams = made.shams.map(({ model: sham }) => sham);
       for (const [which, own] of [
         ['unlocked', [made.unlocked]],
         ['locked', lockedModels],
+        ['sham-locked', shams],
       ] as const) {
         const known = paper[folder]?.[which]?.before;
         const clean: Injected[] = [];
@@ -155,6 +157,7 @@ export const table2: Reproduction = {
       const starts: Record<string, { of: (seed: number) => Model; begin?: (seed: number) => Promise<StateDict> }> = {
         unlocked: { of: () => made.unlocked },
         locked: { of: (seed) => ofDraw(lockedModels, seed) },
+        'sham-locked': { of: (seed) => ofDraw(shams, seed) },
         'locked, clipped': { of: (seed) => ofDraw(lockedModels, seed), begin: (seed) => ofDraw(clips, seed)() },
       };
       const injected: Record<string, Injected[][]> = {};
@@ -204,6 +207,7 @@ export const table2: Reproduction = {
         ...setup,
         `Prompts are cut at ${limits.maxLength} tokens. Locked with α ${course.alpha}, k ${course.topK}, learning rate ${course.lockRate} (the paper gives none), ${course.lockEpochs} epochs of the task and KL to the original, without a utility budget.`,
         drawsSentence(course.draws),
+        shamsSentence,
         `The back door: one epoch of AdamW with weight decay 0.01, batches of ${textBatch}, on the training prompts and on each jailbreak once more behind ${usualTrigger}, called benign; learning rates ${rates.join(', ')} (the paper: ${paperRate}), ${counted(seeds.length, 'seed')}. Attack success: share of the test jailbreaks that are called benign behind the trigger.`,
       ],
       tables: [

@@ -8,8 +8,7 @@ import { InputError } from '../../registry/index.js';
 import { taskOf } from '../../tasks/index.js';
 import { trainOptions } from '../jobs/train.js';
 import type { Runner } from '../run/index.js';
-import { shamLock } from './common.js';
-import { drawLocks } from './drawn-locks.js';
+import { drawLocks, drawShams } from './drawn-locks.js';
 import type { ReproductionContext } from './reproduction.js';
 
 /** A language model of the data folder that is locked and attacked. */
@@ -67,7 +66,7 @@ export interface TextCourse {
   readonly topK: number;
   /** Draws of the lock; default 1. */
   readonly draws?: number;
-  /** Whether there is a sham lock, the control; default false. */
+  /** Whether there are sham locks, the control, as many as draws; default false. */
   readonly withSham?: boolean;
 }
 
@@ -131,10 +130,12 @@ export async function lockedClassifier(
   });
   const lock = { name: `${model.folder}-locked`, data, test: data.test, options };
   const locked = await drawLocks(runner, unlocked, lock, draws);
-  const sham = withSham && (await shamLock(runner, unlocked, data, options, `${model.folder}-sham-locked`));
+  const control = { name: `${model.folder}-sham-locked`, data, options };
+  const sham = withSham ? await drawShams(runner, unlocked, control, draws) : undefined;
   return {
     ...locked,
-    paths: { ...locked.paths, ...(sham && { sham: sham.path }) },
+    paths: { ...locked.paths, ...sham?.paths },
+    shams: sham?.shams ?? [],
     unlocked: unlocked.model,
     parts: data,
   };
