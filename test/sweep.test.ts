@@ -168,6 +168,15 @@ describe('a sweep of one model', () => {
   });
 });
 
+it('a sham lock is drawn as often as its lock', async () => {
+  const lock = '    data: { classes: [0, 1] }\nlocks:\n  - { name: raised, method: specdef, seeds: [1, 2] }\n';
+  writeFileSync(join(root, 'draws.yaml'), plan.replace('released: locked\n', `unlocked: locked\n${lock}`));
+  const { stdout } = await run('sweep', 'draws.yaml', '--dry-run', '--runs', 'none', ...how);
+  expect(stdout.match(/lock mlp by raised, seed \d(, sham)?/g)).toEqual(
+    ['1', '2', '1, sham', '2, sham'].map((draw) => `lock mlp by raised, seed ${draw}`),
+  );
+});
+
 describe('a plan that is wrong', () => {
   it.each([
     ['attacks:', 'atacks:', 'unknown key "atacks", expected only models, locks, attacks; did you mean attacks?'],

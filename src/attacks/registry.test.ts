@@ -251,6 +251,12 @@ describe('the registry', () => {
     expect(on('random weights')).toEqual(['fine-tune', 'ema', 'canonicalize']);
   });
 
+  it('attacks all draws of a lock, and of its control', () => {
+    const targets = { locked: 'a', lockedDraws: ['b'], sham: 'c', shamDraws: ['d', 'e'] };
+    expect(starts.get('locked').from(targets)).toMatchObject({ path: 'a', draws: ['b'] });
+    expect(starts.get('sham-locked').from(targets)).toMatchObject({ path: 'c', draws: ['d', 'e'] });
+  });
+
   it('has one plain attack, and from random weights what needs no model is tried', () => {
     expect(attacks.entries().filter(({ plain }) => plain)).toHaveLength(1);
     const { tried } = planAttacks([onModel('random weights')], { transforms: options });

@@ -20,7 +20,7 @@ import { attackOptions, attackOptionsWith } from './jobs/attack-options.js';
 import { type AttackPlan, attackPlan } from './jobs/attack-plan.js';
 import type { LockJobResult } from './jobs/lock.js';
 import { trainOptions } from './jobs/train.js';
-import type { Runner, RunSpec } from './run/index.js';
+import type { LockedInfo, MadeModel, Runner, RunSpec } from './run/index.js';
 import type { UtilityChange } from './utility.js';
 
 const { optimizers, adaptiveOptimizers, costSteps, seeds } = attackOptions.shape;
@@ -118,21 +118,26 @@ export async function runDemo(
   const unlocked = await runner.train({ name: 'unlocked', phase: 'train' }, training);
   const lock = { from: unlocked.model, data: authorized, method: specdef, options: options.specdef };
   const locked = await runner.lock({ name: 'locked', phase: 'lock' }, lock);
-  const others = [];
-  for (let draw = 2; draw <= options.locks; draw++) {
-    const part = { name: `locked-${draw}`, phase: `lock ${draw}`, seed: options.seed + draw - 1 };
-    others.push(await runner.lock(part, lock));
-  }
+  const further = async (name: string, phase: string, of: typeof lock) => {
+    const made: MadeModel<LockedInfo>[] = [];
+    for (let draw = 2; draw <= options.locks; draw++) {
+      const part = { name: `${name}-${draw}`, phase: `${phase} ${draw}`, seed: options.seed + draw - 1 };
+      made.push(await runner.lock(part, of));
+    }
+    return made;
+  };
+  const others = await further('locked', 'lock', lock);
   const control = { ...lock, options: specdef.sham(options.specdef) };
   const sham = await runner.lock({ name: 'sham-locked', phase: 'sham lock' }, control);
+  const shams = await further('sham-locked', 'sham lock', control);
 
   const learned = learnedOptions(specdef.reveals(options.specdef));
   const judged = { ...authorized.spec, testLimit: attackTests };
   const plan = attackPlan(unauthorized.spec, options.attack, learned, { authorized: judged });
-  const lockedDraws = others.map(({ path }) => path);
+  const pathsOf = (made: readonly MadeModel[]) => made.map(({ path }) => path);
   const paths = {
     ...{ unlocked: unlocked.path, locked: locked.path, sham: sham.path },
-    ...(others.length > 0 && { lockedDraws }),
+    ...(others.length > 0 && { lockedDraws: pathsOf(others), shamDraws: pathsOf(shams) }),
   };
   // What anyone would try comes first, so that there is something to read soon; the whole plan finds it done.
   onFirst?.((await runner.attack(paths, { ...plainPart(plan), title: 'attack, plain' })).rows);

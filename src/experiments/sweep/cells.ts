@@ -20,7 +20,7 @@ export interface SweepLock {
   readonly options: Readonly<Record<string, unknown>>;
   /** Seeds of the draws. */
   readonly seeds: readonly number[];
-  /** Whether the sham lock is made and attacked beside it, with the first seed. */
+  /** Whether the sham lock is made with each seed too, and attacked beside it. */
   readonly sham: boolean;
   /** The authorized task; none for a method that needs no data. */
   readonly data?: DataSpec;

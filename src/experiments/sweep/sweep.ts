@@ -56,12 +56,12 @@ export interface PlannedJob<Job extends SweepJob = SweepJob> {
   readonly job: NamedJob<Job>;
 }
 
-/** The jobs of a cell's lock: its draws, then the sham. */
+/** The jobs of a cell's lock: its draws, and as many shams. */
 async function lockJobs(
   { name, from, config, methods, options, seeds, sham, data, adversary, task }: SweepLock,
   cell: Pick<SweepCell, 'model'>,
   { engine, paths }: { engine: SweepContext['engine']; paths: ReturnType<typeof keptPaths> },
-): Promise<{ draws: PlannedJob<LockJob>[]; sham?: PlannedJob<LockJob> }> {
+): Promise<{ draws: PlannedJob<LockJob>[]; shams: PlannedJob<LockJob>[] }> {
   const make = async (seed: number, isSham: boolean): Promise<PlannedJob<LockJob>> => ({
     name: `lock ${cell.model} by ${name}, seed ${seed}${isSham ? ', sham' : ''}`,
     job: namedJob<LockJob>({
@@ -78,8 +78,8 @@ async function lockJobs(
       ...(task !== undefined && { task }),
     }),
   });
-  const draws = await Promise.all(seeds.map((seed) => make(seed, false)));
-  return { draws, ...(sham && { sham: await make(seeds[0] ?? 1, true) }) };
+  const all = (isSham: boolean) => Promise.all(seeds.map((seed) => make(seed, isSham)));
+  return { draws: await all(false), shams: sham ? await all(true) : [] };
 }
 
 /** The job of one search. */
@@ -104,8 +104,9 @@ export async function sweepExtent(
   const jobs = new Map<string, number>();
   const notes = new Set<string>();
   for (const { name, model, lock, targets, plan } of cells) {
-    for (const seed of lock?.seeds ?? []) jobs.set(`lock ${model} by ${lock?.name}, seed ${seed}`, 0);
-    if (lock?.sham) jobs.set(`lock ${model} by ${lock.name}, seed ${lock.seeds[0]}, sham`, 0);
+    for (const sham of lock?.sham ? ['', ', sham'] : ['']) {
+      for (const seed of lock?.seeds ?? []) jobs.set(`lock ${model} by ${lock?.name}, seed ${seed}${sham}`, 0);
+    }
     const places = { ...targets, ...(lock?.sham && { sham: targets.locked }) };
     const { tasks, notes: left } = await labelledTasks(places, plan);
     for (const task of tasks) jobs.set(`${name}: ${task.task.id}`, trialCount(task.task.budget));
@@ -246,7 +247,7 @@ async function makeLocks(
 ): Promise<{ targets: AttackTargets; locks?: LockedInfo[] }> {
   if (!lock) return { targets };
   const planned = await lockJobs(lock, { model }, context);
-  const all = [...planned.draws, ...(planned.sham ? [planned.sham] : [])];
+  const all = [...planned.draws, ...planned.shams];
   const made = await Promise.all(
     all.map(async (job) => {
       const found = await context.find(job);
@@ -255,13 +256,14 @@ async function makeLocks(
     }),
   );
   const [first, ...others] = made.slice(0, planned.draws.length);
-  const sham = planned.sham && made.at(-1);
+  const [sham, ...shams] = made.slice(planned.draws.length);
   return {
     targets: {
       ...targets,
       locked: first?.path ?? targets.locked,
       ...(others.length > 0 && { lockedDraws: others.map(({ path }) => path) }),
       ...(sham && { sham: sham.path }),
+      ...(shams.length > 0 && { shamDraws: shams.map(({ path }) => path) }),
     },
     locks: made.slice(0, planned.draws.length).map(({ info }) => info),
   };
