@@ -245,8 +245,12 @@ export function beatsControl({ task, rows, score }: ResultAttack): Claim[] {
   const inWords = ({ ratio, low = 0, high = 0 }: RatioInterval) => leftInWords({ ratio, low, high });
   const finding = `the lock leaves ${inWords(own)}, its sham lock ${inWords(sham)}`;
   // By whole intervals: two that overlap may be one.
-  if (own.high < sham.low) return claim('holds', finding);
-  return sham.high < own.low ? claim('fails', finding) : claim('unmeasured', `not to be told apart: ${finding}`);
+  if (sham.high < own.low) return claim('fails', finding);
+  if (own.high >= sham.low) return claim('unmeasured', `not to be told apart: ${finding}`);
+  const { high: overlooked = own.high } = score?.overlooked?.value ?? {};
+  return overlooked < sham.low
+    ? claim('holds', finding)
+    : claim('unmeasured', `an attack that the searches did not choose leaves more: ${finding}`);
 }
 
 /** Whatever attack, learning rate and optimizer is taken, the locked weights keep at most a quarter of their worth. */

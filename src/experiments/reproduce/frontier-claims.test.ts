@@ -99,6 +99,13 @@ describe('what controls leave', () => {
     expect(beats(...locks, sham('a', left(0.6, 0.9), ['a', 'b'])).verdict).toBe('holds');
   });
 
+  it('is beaten by no lock that an attack leaves as much of which the searches did not choose', () => {
+    const own = sham('a', left(0.6, 0.9), ['a']);
+    const seen = (low: number, high: number) => ({ ...left(low, high), reached: { attack: 'clipped', value: 0.7 } });
+    expect(beats(lock('a', left(0, 0.1, { overlooked: seen(0.2, 0.7) })), own).verdict).toBe('unmeasured');
+    expect(beats(lock('a', left(0, 0.1, { overlooked: seen(0.2, 0.5) })), own).verdict).toBe('holds');
+  });
+
   it('of a method without training is the unlocked model, and of results that do not say specdef’s', () => {
     const own = sham('a', left(0.6, 0.9), ['a']);
     expect(beats(lock('rebalance', left(0.95, 0.99)), own).verdict).toBe('holds');

@@ -51,10 +51,12 @@ function controlsBeatenOf(label: string, points: readonly FrontierPoint[], all: 
     .filter((point) => point.class !== undefined && isMeasured(point.score))
     .map((lock) => ({ lock, control: controlLeft(lock, all) }));
   // By whole intervals: two that overlap may be one.
-  const isBelow = (a?: AdvantageLeft, b?: AdvantageLeft) =>
+  const isBelow = (a?: LeftByAttack, b?: LeftByAttack) =>
     (a?.high ?? Number.POSITIVE_INFINITY) < (b?.low ?? Number.NEGATIVE_INFINITY);
+  const isBeaten = (lock?: AdvantageLeft, control?: AdvantageLeft) =>
+    isBelow(lock, control) && (!lock?.overlooked || isBelow(lock.overlooked, control));
   const worse = compared.filter(({ lock, control }) => isBelow(control, lock.score));
-  const open = compared.filter(({ lock, control }) => !isBelow(control, lock.score) && !isBelow(lock.score, control));
+  const open = compared.filter(({ lock, control }) => !isBelow(control, lock.score) && !isBeaten(lock.score, control));
   const unmeasured = open.filter(({ control }) => !isMeasured(control));
   const equal = open.filter(({ control }) => isMeasured(control));
   const controls = points.filter((point) => point.class === undefined && isMeasured(point.score));

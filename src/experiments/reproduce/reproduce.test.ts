@@ -168,6 +168,22 @@ describe('claims', () => {
       { verdict: 'unmeasured', finding: expect.stringMatching(/^not to be told apart: the lock leaves 0\.50 \(/) },
     ]);
     expect(beatsControl(assessed(facts, rows([0.55, 0.56, 0.54])))).toEqual([]);
+    // By the search one optimizer is the better, by what is reported the other.
+    const searched = (found: AttackRow, score: number) => ({
+      ...found,
+      result: { ...found.result, search: [trial(9, score)] },
+    });
+    const both = [
+      searched(row('locked', [0.55, 0.56, 0.54]), 0.8),
+      searched(row('locked', [0.9, 0.91, 0.89], 'sgd'), 0.7),
+    ];
+    const others = [...rows([]).filter(({ start }) => start !== 'locked'), row('sham-locked', [0.85, 0.86, 0.84])];
+    expect(beatsControl(assessed(facts, [...both, ...others]))).toMatchObject([
+      {
+        verdict: 'unmeasured',
+        finding: expect.stringMatching(/^an attack that the searches did not choose leaves more/),
+      },
+    ]);
   });
 });
 
