@@ -40,7 +40,7 @@ it('compares a network with batch norm with one that has it', async () => {
   const kind: ModelKind = { input: 'images', hasBatchNorm: true, release: 'narrow' };
   const { likest, differs, candidates, best } = await recommendLock(kind, measuredFrontier, async () => undefined);
   expect({ likest, differs }).toEqual({ likest: 'ResNet-20', differs: [] });
-  const methods = ['erase', 'rebalance', 'redistil', 'repnoise', 'specdef'];
+  const methods = ['erase', 'rebalance', 'redistil', 'repnoise', 'specdef', 'tar'];
   expect(candidates.map(({ point }) => point.method).sort()).toEqual(methods);
   expect(best).toBeUndefined();
 });
