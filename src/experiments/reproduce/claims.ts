@@ -214,6 +214,11 @@ export function preventsAtAllRates(
   return { text, source, ...judgeGain({ unlocked, locked, guessing }, finding) };
 }
 
+/** What a search of attacks says: of plain fine-tuning, which `source` claims, and of the best of all attacks and the control, which we do. */
+export function claimsOfSearch(found: ResultAttack, source: string): Claim[] {
+  return [preventsAtAnyRate(found, source), preventsAtBest(found, 'weightlock'), ...beatsControl(found)];
+}
+
 /** No learning rate and no optimizer of a sweep makes plain fine-tuning of the locked model learn the task. */
 export function preventsAtAnyRate({ task, rows, guessing, metric }: ResultAttack, source: string): Claim {
   const text = `No learning rate and no optimizer of the sweep makes the locked model learn ${task}.`;

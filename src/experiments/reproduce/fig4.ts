@@ -9,17 +9,7 @@ import { loadData } from '../../data/index.js';
 import { mean } from '../../linalg/index.js';
 import { initializeModel } from '../../models/index.js';
 import { optimizers as optimizerEntries } from '../../training/index.js';
-import {
-  accuracy,
-  beatsControl,
-  counted,
-  keepsBoth,
-  overDraws,
-  preventsAtAnyRate,
-  preventsAtBest,
-  preventsAtSetting,
-  share,
-} from './claims.js';
+import { accuracy, claimsOfSearch, counted, keepsBoth, overDraws, preventsAtSetting, share } from './claims.js';
 import {
   assessed,
   cellOf,
@@ -296,9 +286,7 @@ export const fig4: Reproduction = {
       const about = 'the largest learning rate of the search that trains the unlocked model';
       cells.push(await attacked(rate, '', about));
     }
-    for (const found of attacks) {
-      claims.push(preventsAtAnyRate(found, source), preventsAtBest(found, 'weightlock'), ...beatsControl(found));
-    }
+    for (const found of attacks) claims.push(...claimsOfSearch(found, source));
     const sigmas = locked.map(({ label, sigmas }) => `${label}: ${sigmas.map((sigma) => sigma.toFixed(0)).join(', ')}`);
     const onMnist = Object.entries(utility).map(
       ([name, { before, after }]) =>

@@ -1,16 +1,7 @@
 import { loadData, subset } from '../../data/index.js';
 import { specDefOptions } from '../../locks/index.js';
 import type { UtilityChange } from '../utility.js';
-import {
-  accuracy,
-  beatsControl,
-  counted,
-  keepsBoth,
-  overDraws,
-  preventsAtAnyRate,
-  preventsAtBest,
-  share,
-} from './claims.js';
+import { accuracy, claimsOfSearch, counted, keepsBoth, overDraws, share } from './claims.js';
 import { assessed, drawsSentence, examplesOf, judgedExamples, runnerOf, shamsSentence } from './common.js';
 import { drawLocks, drawShams, utilityByDraw } from './drawn-locks.js';
 import {
@@ -172,7 +163,7 @@ export const pretrainedVision: Reproduction = {
           (await runner.attack({ ...paths, ...sham.paths }, plan)).rows,
         );
         attacks.push(found);
-        claim(preventsAtAnyRate(found, source), preventsAtBest(found, source), ...beatsControl(found));
+        claim(...claimsOfSearch(found, source));
       }
     }
     return {

@@ -2,15 +2,7 @@ import { type AttackOptimizer, attacksOfSuite } from '../../attacks/index.js';
 import { loadData } from '../../data/index.js';
 import type { Evaluation } from '../../tasks/index.js';
 import type { UtilityChange } from '../utility.js';
-import {
-  beatsControl,
-  counted,
-  keepsBoth,
-  overDraws,
-  preventsAtAnyRate,
-  preventsAtBest,
-  preventsAtSetting,
-} from './claims.js';
+import { claimsOfSearch, counted, keepsBoth, overDraws, preventsAtSetting } from './claims.js';
 import { assessed, cellOf, drawsSentence, endings, runnerOf } from './common.js';
 import { sigmaInWords, utilityByDraw } from './drawn-locks.js';
 import { guessingOf, pairTasks } from './pair-tasks.js';
@@ -184,8 +176,7 @@ export const table1Text: Reproduction = {
         const title = metric === 'accuracy' ? 'accuracy' : 'F1';
         const result = assessed({ task: what, metric: title, target, guessing }, found);
         attacks.push(result);
-        claim(preventsAtAnyRate(result, 'paper, Section 3 and Figure 3 (effective across learning rates)'));
-        claim(preventsAtBest(result, 'weightlock'), ...beatsControl(result));
+        claim(...claimsOfSearch(result, 'paper, Section 3 and Figure 3 (effective across learning rates)'));
       }
       for (const which of ['unlocked', 'locked'] as const) {
         const own: ResultCell = { paper: paper[label]?.MRPC?.[which], ours: onMrpc[which] };

@@ -2,16 +2,7 @@ import type { AttackOptimizer, AttackRow } from '../../attacks/index.js';
 import { loadData } from '../../data/index.js';
 import { initializeModel } from '../../models/index.js';
 import type { UtilityChange } from '../utility.js';
-import {
-  accuracy,
-  beatsControl,
-  counted,
-  keepsBoth,
-  overDraws,
-  preventsAtAnyRate,
-  preventsAtBest,
-  preventsAtSetting,
-} from './claims.js';
+import { accuracy, claimsOfSearch, counted, keepsBoth, overDraws, preventsAtSetting } from './claims.js';
 import {
   assessed,
   cellOf,
@@ -210,8 +201,7 @@ export const table1Vision: Reproduction = {
         const all = index === 0 ? own : [...swept, ...own];
         const found = assessed({ task: what, metric: 'accuracy', target: goal.target, guessing }, all);
         attacks.push(found);
-        claims.push(preventsAtAnyRate(found, 'paper, Section 3 and Figure 3 (effective across learning rates)'));
-        claims.push(preventsAtBest(found, 'weightlock'), ...beatsControl(found));
+        claims.push(...claimsOfSearch(found, 'paper, Section 3 and Figure 3 (effective across learning rates)'));
       }
       for (const [index, { cells }] of table.entries()) {
         cells.push(cellOf(ended[index], paper[task][index === 0 ? 'unlocked' : 'locked']));

@@ -6,15 +6,13 @@ import { type Evaluation, taskOf } from '../../tasks/index.js';
 import { trainOptions } from '../jobs/train.js';
 import type { TaskData } from '../run/index.js';
 import {
-  beatsControl,
+  claimsOfSearch,
   counted,
   isGuessing,
   judgeLost,
   keepsProbabilities,
   overDraws,
   pointsInWords,
-  preventsAtAnyRate,
-  preventsAtBest,
   preventsAtSetting,
   share,
 } from './claims.js';
@@ -249,11 +247,7 @@ export const table3: Reproduction = {
             keepsProbabilities(`the other nine classes (${name})`, change),
           ),
           relearningClaim(after.unlearned, after.locked, guessing),
-          ...attacks.flatMap((found) => [
-            preventsAtAnyRate(found, source),
-            preventsAtBest(found, 'weightlock'),
-            ...beatsControl(found),
-          ]),
+          ...attacks.flatMap((found) => claimsOfSearch(found, source)),
         ]),
       ],
       notes: [...runner.notes],
