@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { JobQueue, type QueuedJob } from './queue.js';
 
 // One database for all: to make it takes most of the time.
@@ -40,6 +40,21 @@ it('a job that is put in twice is one, and is not handed out twice', async () =>
   await queue.add([a]);
   expect(await state(a)).toEqual({ state: 'waiting' });
   await queue.done([await takeOne()]);
+});
+
+it('leaves nothing that would keep the process from ending where the queue cannot be made', async () => {
+  const [begun, ended] = [vi.spyOn(globalThis, 'setInterval'), vi.spyOn(globalThis, 'clearInterval')];
+  try {
+    // The database is there, and refuses the name.
+    await expect(JobQueue.open({ name: '!' })).rejects.toThrow(/^embedded queue: expected a database, /);
+    const intervals = begun.mock.results.map(({ value }) => value);
+    expect(intervals.length).toBeGreaterThan(0);
+    const cleared = ended.mock.calls.map(([interval]) => interval);
+    for (const interval of intervals) expect(cleared).toContain(interval);
+  } finally {
+    begun.mockRestore();
+    ended.mockRestore();
+  }
 });
 
 it('what fails is tried three times, and not again where that is no use', async () => {

@@ -100,9 +100,10 @@ export class JobQueue {
   static async #connect({ address, name, leaseSeconds = 60, onTrouble }: QueueOptions): Promise<JobQueue> {
     const trouble = (error: Error) => onTrouble?.(`queue: ${error.message}; trying again`);
     const database = await openDatabase(address, trouble);
+    let boss: PgBoss | undefined;
     try {
       const { default: Boss } = await import('pg-boss');
-      const boss = new Boss({
+      boss = new Boss({
         db: { executeSql: (text: string, values: unknown[]) => database.executeSql(text, values) },
         schema: SCHEMA,
         schedule: false,
@@ -118,6 +119,8 @@ export class JobQueue {
       const { expireInSeconds = leaseSeconds } = (await boss.getQueue(name)) ?? {};
       return new JobQueue(boss, database, name, expireInSeconds);
     } catch (error) {
+      // Started, it looks after the database from time to time, and would keep this process from ending.
+      await boss?.stop({ graceful: false }).catch(() => undefined);
       await database.close().catch(() => undefined);
       throw error;
     }
