@@ -321,6 +321,12 @@ describe('keepsOthers', () => {
     });
     expect(keepsOthers(0.12, [0.12, 0.12, 0.12], 1000).verdict).toBe('unmeasured');
   });
+
+  it('says what the controls lost, and what the locks lost more by pairs', () => {
+    expect(keepsOthers(0.7, [0.68, 0.681, 0.682], 1000, [0.69, 0.692, 0.691]).finding).toMatch(
+      /n = 3 locks; the sham locks lost 0\.9 \(0\.7 to 1\.1\) points, the locks 1\.0 \(0\.8 to 1\.2\) points more by pairs of one seed$/,
+    );
+  });
 });
 
 describe('relearningClaim', () => {

@@ -209,6 +209,8 @@ export const table3: Reproduction = {
     };
     const single = (values: readonly number[]) => values.map((value) => [value]);
     const others9 = (values: readonly number[]) => mean(values.filter((_, label) => label !== car));
+    const othersByDraw = (byClass: readonly (readonly number[])[]) =>
+      byClass[0].map((_, draw) => others9(byClass.map((scores) => scores[draw])));
     return {
       name: 'table3',
       title: 'Table 3: relearning an unlearned class',
@@ -240,8 +242,9 @@ export const table3: Reproduction = {
         ...overDraws(locked.locks.length, [
           keepsOthers(
             others9(before.unlearned),
-            locked.locks.map((_, draw) => others9(lockedScores.map((scores) => scores[draw]))),
+            othersByDraw(lockedScores),
             test.size,
+            shamScores && othersByDraw(shamScores),
           ),
           ...Object.entries(utility).map(([name, change]) =>
             keepsProbabilities(`the other nine classes (${name})`, change),
@@ -284,12 +287,24 @@ function forgets(before: number, after: number, n: number): Claim {
   return { text, source, ...ofBefore(isGuessing(before, 0.1, n / 10), after <= 0.05 ? 'holds' : 'fails', finding) };
 }
 
-/** What locks cost the other classes, by the interval over draws. */
-export function keepsOthers(before: number, after: readonly number[], n: number): Claim {
+/**
+ * What locks cost the other classes, by the interval over draws.
+ *
+ * @param shams - The same of their controls, in the order of the locks, whose seeds they have; none where there are none.
+ */
+export function keepsOthers(before: number, after: readonly number[], n: number, shams: readonly number[] = []): Claim {
   const lost = meanInterval(after.map((score) => before - score));
-  const found = `${share(before)} before the lock, ${share(mean(after))} after, ${pointsInWords(lost.mean, lost)} lost, n = ${counted(after.length, 'lock')}`;
+  const found = `${share(before)} before the lock, ${share(mean(after))} after, ${pointsInWords(lost.mean, lost)} lost, n = ${counted(after.length, 'lock')}${besideShams(before, after, shams)}`;
   const text = 'The lock costs the other nine classes at most 1 point.';
   return { text, source, ...ofBefore(isGuessing(before, 0.1, n), ...judgeLost(lost, 'locks', found)) };
+}
+
+/** What the controls lost, and how much more the locks, pair by pair: those of one seed have the same shuffles. */
+function besideShams(before: number, after: readonly number[], shams: readonly number[]): string {
+  if (shams.length !== after.length) return '';
+  const lost = meanInterval(shams.map((score) => before - score));
+  const more = meanInterval(shams.map((score, draw) => score - after[draw]));
+  return `; the sham locks lost ${pointsInWords(lost.mean, lost)}, the locks ${pointsInWords(more.mean, more)} more by pairs of one seed`;
 }
 
 /** A verdict, which means something only where the model before was better than guessing. */
