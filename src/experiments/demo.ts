@@ -20,7 +20,7 @@ import { attackOptions, attackOptionsWith } from './jobs/attack-options.js';
 import { type AttackPlan, attackPlan } from './jobs/attack-plan.js';
 import type { LockJobResult } from './jobs/lock.js';
 import { trainOptions } from './jobs/train.js';
-import type { LockedInfo, MadeModel, Runner, RunSpec } from './run/index.js';
+import { lockDraws, type MadeModel, type Runner, type RunSpec } from './run/index.js';
 import type { UtilityChange } from './utility.js';
 
 const { optimizers, adaptiveOptimizers, costSteps, seeds } = attackOptions.shape;
@@ -117,19 +117,10 @@ export async function runDemo(
   const training = { data: authorized, options: options.train };
   const unlocked = await runner.train({ name: 'unlocked', phase: 'train' }, training);
   const lock = { from: unlocked.model, data: authorized, method: specdef, options: options.specdef };
-  const locked = await runner.lock({ name: 'locked', phase: 'lock' }, lock);
-  const further = async (name: string, phase: string, of: typeof lock) => {
-    const made: MadeModel<LockedInfo>[] = [];
-    for (let draw = 2; draw <= options.locks; draw++) {
-      const part = { name: `${name}-${draw}`, phase: `${phase} ${draw}`, seed: options.seed + draw - 1 };
-      made.push(await runner.lock(part, of));
-    }
-    return made;
-  };
-  const others = await further('locked', 'lock', lock);
+  const [locked, ...others] = await lockDraws(runner, { name: 'locked', phase: 'lock' }, lock, options.locks);
   const control = { ...lock, options: specdef.sham(options.specdef) };
-  const sham = await runner.lock({ name: 'sham-locked', phase: 'sham lock' }, control);
-  const shams = await further('sham-locked', 'sham lock', control);
+  const ofSham = { name: 'sham-locked', phase: 'sham lock' };
+  const [sham, ...shams] = await lockDraws(runner, ofSham, control, options.locks);
 
   const learned = learnedOptions(specdef.reveals(options.specdef));
   const judged = { ...authorized.spec, testLimit: attackTests };

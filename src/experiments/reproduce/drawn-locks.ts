@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import type { AttackTargets } from '../../attacks/index.js';
 import type { Dataset } from '../../data/index.js';
 import { type SpecDefOptions, specdef } from '../../locks/index.js';
-import type { LockedInfo, MadeModel, Runner, TaskData } from '../run/index.js';
+import { type LockedInfo, lockDraws, type MadeModel, type Runner, type TaskData } from '../run/index.js';
 import type { UtilityChange } from '../utility.js';
 
 /** A lock that was drawn once or several times from one model: one draw says little of the next. */
@@ -37,7 +37,8 @@ export async function drawLocks(
   }: { name: string; data: TaskData; test: NonNullable<TaskData['test']>; options: SpecDefOptions },
   draws = 1,
 ): Promise<DrawnLock> {
-  const locks = await draw(runner, unlocked, { name, data: { ...data, test }, options }, draws);
+  const lock = { from: unlocked.model, data: { ...data, test }, method: specdef, options };
+  const locks = await lockDraws(runner, { name }, lock, draws);
   const utilities: UtilityChange[] = [];
   for (const made of locks) utilities.push(await utilityOf(runner, unlocked, made, test));
   const [locked, ...lockedDraws] = locks.map(({ path }) => path);
@@ -66,23 +67,9 @@ export async function drawShams(
   draws = 1,
 ): Promise<DrawnShams> {
   const own = specdef.sham?.(options) ?? options;
-  const shams = await draw(runner, unlocked, { name, data, options: own }, draws);
+  const shams = await lockDraws(runner, { name }, { from: unlocked.model, data, method: specdef, options: own }, draws);
   const [sham, ...shamDraws] = shams.map(({ path }) => path);
   return { shams, paths: { sham, ...(shamDraws.length > 0 && { shamDraws }) } };
-}
-
-async function draw(
-  runner: Runner,
-  unlocked: MadeModel,
-  { name, data, options }: { name: string; data: TaskData; options: SpecDefOptions },
-  draws: number,
-): Promise<MadeModel<LockedInfo>[]> {
-  const made: MadeModel<LockedInfo>[] = [];
-  for (let number = 0; number < draws; number++) {
-    const part = { name: `${name}${number > 0 ? `-${number + 1}` : ''}`, seed: runner.spec.seed + number };
-    made.push(await runner.lock(part, { from: unlocked.model, data, method: specdef, options }));
-  }
-  return made;
 }
 
 /** What a lock cost on the test examples that it was judged on; where it was not, or only planned, that is measured. */
