@@ -89,40 +89,45 @@ function ascending(values: Float64Array): Uint32Array {
 /**
  * Brings the lower triangle of `a` to tridiagonal form by reflections from both sides.
  *
- * @returns Factor of each reflection `1 − factor · v vᵀ`; its v stays in column k of `a`, below the diagonal.
+ * @returns Factor of each reflection `1 − factor · v vᵀ`; its v stays in row k of `a`, right of the diagonal.
  */
 function tridiagonalize(a: Float64Array, n: number, diagonal: Float64Array, off: Float64Array): Float64Array {
   const factors = new Float64Array(n);
   const p = new Float64Array(n);
   for (let k = 0; k < n - 1; k++) {
     diagonal[k] = a[k * n + k];
+    // Along the row, where its elements are neighbours.
+    const v = a.subarray(k * n, (k + 1) * n);
     let norm = 0;
-    for (let i = k + 1; i < n; i++) norm = Math.hypot(norm, a[i * n + k]);
-    const head = a[(k + 1) * n + k];
+    for (let i = k + 1; i < n; i++) {
+      v[i] = a[i * n + k];
+      norm = Math.hypot(norm, v[i]);
+    }
+    const head = v[k + 1];
     const alpha = head > 0 ? -norm : norm;
     off[k] = alpha;
     if (norm === 0) continue;
-    a[(k + 1) * n + k] = head - alpha;
+    v[k + 1] = head - alpha;
     // |v|² / 2 = norm · (norm + |head|)
     const factor = 1 / (norm * (norm + Math.abs(head)));
     factors[k] = factor;
     p.fill(0);
     for (let i = k + 1; i < n; i++) {
-      const vi = a[i * n + k];
+      const vi = v[i];
       let sum = a[i * n + i] * vi;
-      for (let j = k + 1; j < i; j++) {
-        sum += a[i * n + j] * a[j * n + k];
-        p[j] += a[i * n + j] * vi;
+      for (let j = k + 1, at = i * n + j; j < i; j++, at++) {
+        sum += a[at] * v[j];
+        p[j] += a[at] * vi;
       }
       p[i] += sum;
     }
     let inner = 0;
-    for (let i = k + 1; i < n; i++) inner += p[i] * a[i * n + k];
+    for (let i = k + 1; i < n; i++) inner += p[i] * v[i];
     const half = (factor * factor * inner) / 2;
-    for (let i = k + 1; i < n; i++) p[i] = factor * p[i] - half * a[i * n + k];
+    for (let i = k + 1; i < n; i++) p[i] = factor * p[i] - half * v[i];
     for (let i = k + 1; i < n; i++) {
-      const [vi, wi] = [a[i * n + k], p[i]];
-      for (let j = k + 1; j <= i; j++) a[i * n + j] -= vi * p[j] + wi * a[j * n + k];
+      const [vi, wi] = [v[i], p[i]];
+      for (let j = k + 1, at = i * n + j; j <= i; j++, at++) a[at] -= vi * p[j] + wi * v[j];
     }
   }
   if (n > 0) diagonal[n - 1] = a[n * n - 1];
@@ -134,11 +139,12 @@ function accumulate(a: Float64Array, n: number, factors: Float64Array, q: Float6
   for (let i = 0; i < n; i++) q[i * n + i] = 1;
   for (let k = n - 2; k >= 0; k--) {
     if (factors[k] === 0) continue;
+    const v = a.subarray(k * n, (k + 1) * n);
     for (let column = k + 1; column < n; column++) {
       let sum = 0;
-      for (let i = k + 1; i < n; i++) sum += a[i * n + k] * q[column * n + i];
+      for (let i = k + 1, at = column * n + i; i < n; i++, at++) sum += v[i] * q[at];
       sum *= factors[k];
-      for (let i = k + 1; i < n; i++) q[column * n + i] -= sum * a[i * n + k];
+      for (let i = k + 1, at = column * n + i; i < n; i++, at++) q[at] -= sum * v[i];
     }
   }
 }
