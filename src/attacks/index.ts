@@ -87,6 +87,7 @@ export { type AttackTargets, type CountsAs, type Start, type StartingPoint, star
 export { AttackRunner, type AttackTask } from './task.js';
 export * from './trained/index.js';
 export {
+  modelDigest,
   modelsRead,
   type OtherModels,
   TransformedWeights,

@@ -20,6 +20,7 @@ import { searchForm } from '../results.js';
 import { type AttackJobContext, attackExtent, attackJob, labelledTasks, rowsOf } from './attack.js';
 import { attackOptionsWith, transformOptions } from './attack-options.js';
 import { attackPlan } from './attack-plan.js';
+import { searchKeys } from './search-key.js';
 
 let root: string;
 let checkpoints: string;
@@ -55,6 +56,17 @@ const plan = {
   plainFrom: ['locked', 'random weights'],
 };
 const trialsOfSearch = 8;
+
+/** The files of searches, without their keys. */
+const names = async () => (await readdir(checkpoints)).map((name) => name.replace(/-[0-9a-f]{12}\./, '.')).sort();
+
+/** Where a search of the plan is kept. */
+async function fileOf(index: number, ending: string): Promise<() => string> {
+  const { tasks } = await labelledTasks(targets(), plan);
+  const { task } = tasks[index];
+  const key = await searchKeys()(task);
+  return () => join(checkpoints, `attack-${task.id}-${key}${ending}`);
+}
 
 /** A context that stops after so many trials, and what it showed. */
 function contextOf({
@@ -113,13 +125,13 @@ describe('attackJob', () => {
   it('goes on at the trial after an interruption, with the bits of a run without one', async () => {
     const { rows: whole } = await attackJob(targets(), plan, contextOf().context);
     expect(whole.map(({ start }) => start)).toEqual(['locked', 'random weights']);
-    expect((await readdir(checkpoints)).sort()).toEqual([
+    expect(await names()).toEqual([
       'attack-score-fine-tune-adamw-locked.json',
       'attack-score-fine-tune-adamw-random-weights.json',
     ]);
 
     checkpoints = await mkdtemp(join(root, 'checkpoints-'));
-    const trialsFile = () => join(checkpoints, 'attack-score-fine-tune-adamw-locked.trials.json');
+    const trialsFile = await fileOf(0, '.trials.json');
     let done = 0;
     // Stopped again and again: within the search, at its end, and in the next one.
     for (const stopAfter of [1, 3, 1, 3, 2]) {
@@ -150,7 +162,7 @@ describe('attackJob', () => {
     expect(tasks[0].task.id).toBe('score-fine-tune-adamw-locked');
     const begun = async (stopAfter: number) => {
       await expect(attackJob(targets(), both, contextOf({ stopAfter }).context)).rejects.toThrow(InterruptedError);
-      return (await readdir(checkpoints)).filter((name) => name.endsWith('.trials.json'));
+      return (await names()).filter((name) => name.endsWith('.trials.json'));
     };
     expect(await begun(1)).toEqual(['attack-score-frozen-lbfgs-locked.trials.json']);
     const classifiers = tasks.filter(({ task }) => task.trained?.name !== 'all');
@@ -182,18 +194,41 @@ describe('attackJob', () => {
     expect(first.shown.trials + all.shown.trials).toBeLessThanOrEqual(2 * trialsOfSearch + 1);
   });
 
-  it('reads whole searches, also of versions that wrote nothing else, and no trials of another search', async () => {
-    const found = { search: [], learningRate: 0.5, trials: [] };
-    await writeFile(join(checkpoints, 'attack-score-fine-tune-adamw-locked.json'), JSON.stringify(found));
-    // A rate that this search does not try: what was done with it is not taken for one of its trials.
-    const other = { learningRate: 0.7, seed: 7, score: 1, curve: [{ step: 0, score: 1 }], end: 'budget' };
-    const trials = join(checkpoints, 'attack-score-fine-tune-adamw-random-weights.trials.json');
-    await writeFile(trials, JSON.stringify([other]));
+  it('reads whole searches, and no trials of a rate that is not searched', async () => {
+    const found = { search: [], learningRate: 0.5, trials: [], seconds: [] };
+    const [whole, trials] = [await fileOf(0, '.json'), await fileOf(1, '.trials.json')];
+    await writeFile(whole(), JSON.stringify(found));
+    const other = { learningRate: 0.7, seed: 7, score: 1, curve: [{ step: 0, score: 1 }], end: 'budget', seconds: 1 };
+    await writeFile(trials(), JSON.stringify([other]));
     const { rows } = await attackJob(targets(), plan, contextOf().context);
-    expect(rows[0].result).toEqual(found);
+    expect(rows[0].result).toEqual({ search: [], learningRate: 0.5, trials: [] });
     const { search, trials: reported } = rows[1].result;
     expect(search).toHaveLength(trialsOfSearch - 2);
     expect([...search, ...reported].some(({ learningRate }) => learningRate === 0.7)).toBe(false);
+  });
+
+  it('takes nothing that another search left under its name, and leaves it', async () => {
+    const [budget] = plan.budgets;
+    const longer = { ...plan, budgets: [{ ...budget, setting: { ...budget.setting, steps: 8 } }] };
+    const own = { ...targets(), locked: join(root, 'anew') };
+    const make = (seed: number) =>
+      saveModel(own.locked, initializeModel('mlp', { num_labels: 2, hidden_sizes: [8, 6] }, seed), { force: true });
+    await make(5);
+    const first = await attackJob(own, plan, contextOf().context);
+    const left = await readdir(checkpoints);
+    const others = [
+      { what: 'more steps', run: () => attackJob(own, longer, contextOf().context) },
+      { what: 'other weights', run: () => make(6).then(() => attackJob(own, plan, contextOf().context)) },
+    ];
+    for (const { what, run } of others) {
+      const { rows } = await run();
+      expect(rows[0].result, what).not.toEqual(first.rows[0].result);
+      expect(await readdir(checkpoints), what).toEqual(expect.arrayContaining(left));
+    }
+    await make(5);
+    const again = contextOf();
+    expect((await attackJob(own, plan, again.context)).rows).toEqual(first.rows);
+    expect(again.shown.trials).toBe(0);
   });
 
   it('keeps that something could not be measured', async () => {

@@ -26,6 +26,7 @@ import { InputError } from '../../registry/index.js';
 import type { PhaseProgress } from '../progress.js';
 import { type AttackPlan, requireOwnNames } from './attack-plan.js';
 import { attackWork, trackTrials } from './attack-work.js';
+import { searchKeys } from './search-key.js';
 import { type AfterPart, type SearchFound, type SearchPart, SplitSearch } from './split-search.js';
 
 /** A search of a plan, and what its rows say of it. */
@@ -125,7 +126,7 @@ export async function attackJob(
   const times: Record<string, readonly number[]> = {};
   const take = ({ id }: AttackTask, { result, seconds }: SearchFound) => {
     results.set(id, result);
-    if (seconds) times[id] = seconds;
+    times[id] = seconds;
   };
   const tracker = trackTrials(
     progress,
@@ -134,9 +135,10 @@ export async function attackJob(
   );
   // What transforms train is made once for all that begin with it, and need not be made again after an interruption.
   const store = folder.checkpointPath('prepared');
+  const keyOf = searchKeys();
   const open: SplitSearch[] = [];
   for (const { task } of tasks) {
-    const search = new SplitSearch(task, folder);
+    const search = new SplitSearch(task, await keyOf(task), folder);
     const found = await search.open();
     if (found) {
       take(task, found);

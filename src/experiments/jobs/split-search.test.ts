@@ -33,10 +33,10 @@ const task: AttackTask = {
 const searched: SearchResult = { search: [trial(11), trial(11, 0.2, 0.1)], learningRate: rate, trials: [] };
 const of = (seed: number): SearchResult => ({ search: [], learningRate: rate, trials: [trial(seed)], constant: 0.5 });
 const open = async (own = task) => {
-  const search = new SplitSearch(own, { checkpointPath: (name) => join(folder, name) });
+  const search = new SplitSearch(own, 'key', { checkpointPath: (name) => join(folder, name) });
   return { search, known: await search.open() };
 };
-const partial = async () => JSON.parse(await readFile(join(folder, 'attack-one.trials.json'), 'utf8')) as Trial[];
+const partial = async () => JSON.parse(await readFile(join(folder, 'attack-one-key.trials.json'), 'utf8')) as Trial[];
 
 /** Does what is searched. */
 async function search(): Promise<{ split: SplitSearch; parts: readonly SearchPart[] }> {
@@ -65,7 +65,7 @@ describe('a search in parts', () => {
     const { found } = await parts[1].onResult(of(2));
     const result = { ...searched, trials: [trial(1), trial(2), trial(3)], constant: 0.5 };
     expect(found).toEqual({ result, seconds: [1, 2, 10, 20, 30] });
-    expect(await readdir(folder)).toEqual(['attack-one.json']);
+    expect(await readdir(folder)).toEqual(['attack-one-key.json']);
     expect((await open()).known).toEqual(found);
   });
 
@@ -128,7 +128,7 @@ describe('a search in parts', () => {
 
   it('goes on where a version ended that ran one seed after the other', async () => {
     const done = [...searched.search, trial(1)].map((one) => ({ ...one, seconds: 1 }));
-    await writeFile(join(folder, 'attack-one.trials.json'), JSON.stringify(done));
+    await writeFile(join(folder, 'attack-one-key.trials.json'), JSON.stringify(done));
     const { search: split } = await open();
     const { parts = [] } = await split.begin()[0].onResult(searched);
     expect(parts.map((part) => part.finished())).toEqual([[trial(1)], [], []]);

@@ -11,16 +11,15 @@ import {
 } from '../../attacks/index.js';
 import { type RunFolder, toJson } from '../../evidence/index.js';
 import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
-import { withCurrentForms } from '../older-results.js';
 
 /** A trial or a whole search as it lies on disk: beside what was found, which is the same each time, how long it took. */
-type Timed<T, Seconds> = T & { readonly seconds?: Seconds };
+type Timed<T, Seconds> = T & { readonly seconds: Seconds };
 
 /** What came of a search. */
 export interface SearchFound {
   readonly result: SearchResult;
-  /** Seconds of each trial, those of the search first; none in files of versions that kept no times. */
-  readonly seconds?: readonly number[];
+  /** Seconds of each trial, those of the search first. */
+  readonly seconds: readonly number[];
 }
 
 /** What is known after a part of a search: its result or error once all parts are over, else what can be done now. */
@@ -56,12 +55,14 @@ export class SplitSearch {
   #trials: readonly Timed<Trial, number>[] = [];
   #written = Promise.resolve();
 
+  /** @param key - Names its files beside its own name (see `searchKeys`). */
   constructor(
     readonly task: AttackTask,
+    key: string,
     folder: Pick<RunFolder, 'checkpointPath'>,
   ) {
-    this.#whole = folder.checkpointPath(`attack-${task.id}.json`);
-    this.#partial = folder.checkpointPath(`attack-${task.id}.trials.json`);
+    this.#whole = folder.checkpointPath(`attack-${task.id}-${key}.json`);
+    this.#partial = folder.checkpointPath(`attack-${task.id}-${key}.trials.json`);
   }
 
   /** How many processes it can keep busy. */
@@ -82,7 +83,7 @@ export class SplitSearch {
       return undefined;
     }
     const { seconds, ...result } = found;
-    return { result, ...(seconds && { seconds }) };
+    return { result, seconds };
   }
 
   /** The parts that there are at first. */
@@ -164,7 +165,7 @@ export class SplitSearch {
     reported: readonly (Timed<Trial, number> | undefined)[] = this.#trials.slice(searchTrials),
   ): Promise<AfterPart> {
     const timed = [...this.#trials.slice(0, searchTrials), ...reported];
-    // None of versions that kept no times.
+    // None of a seed that ended without a trial.
     const seconds = timed.map((trial) => trial?.seconds ?? Number.NaN);
     await writeFileAtomic(this.#whole, toJson({ ...result, seconds }));
     await rm(this.#partial, { force: true });
@@ -178,20 +179,19 @@ export class SplitSearch {
   }
 }
 
-function plain({ seconds: _, ...trial }: Timed<Trial, number>): Trial {
+function plain({ seconds: _, ...trial }: Trial & { readonly seconds?: number }): Trial {
   return trial;
 }
 
-/** What a file holds, where there is one. Numbers that JSON lacks are strings in it; in files of versions before 0.2, null. */
+/** What a file holds, where there is one. Numbers that JSON lacks are strings in it. */
 async function readFound(path: string): Promise<unknown> {
-  if (!(await stat(path).catch(() => undefined))) return undefined;
-  return withCurrentForms(withNumbers(await readJsonFile(path)));
+  return (await stat(path).catch(() => undefined)) && withNumbers(await readJsonFile(path));
 }
 
 const notFinite = new Map([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].map((x) => [String(x), x]));
 
 function withNumbers(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map((inner) => (inner === null ? Number.NaN : withNumbers(inner)));
+  if (Array.isArray(value)) return value.map(withNumbers);
   if (typeof value === 'string') return notFinite.get(value) ?? value;
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, withNumbers(inner)]));

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { dataSpec, loadData } from '../../data/index.js';
 import { RunFolder } from '../../evidence/index.js';
+import { lockMethods } from '../../locks/index.js';
 import { initializeModel, saveModel } from '../../models/index.js';
 import { InterruptedError } from '../../registry/index.js';
 import { trainOptions } from '../jobs/train.js';
@@ -55,6 +56,46 @@ it('trains from other weights of a model where it is given some, and leaves the 
   const { model } = await newRunner().train({ name: 'net' }, { from: async () => own, begin, data, options });
   expect(model.weights).toEqual(other.weights);
   expect(own.weights).toEqual(newModel(1).weights);
+});
+
+it('makes a part anew where what lies under its name is another, with its checkpoint', async () => {
+  const data = await loadData(dataSpec.parse({ classes: [0, 1], limit: 16, testLimit: 8 }));
+  const course = { steps: 4, batchSize: 8, learningRate: 0.01 };
+  const stop = new AbortController();
+  const train = (runner: Runner, more: Record<string, unknown> = {}) =>
+    runner.train(
+      { name: 'net' },
+      {
+        ...{ from: async () => initializeModel('cnn', { num_labels: 2 }, 1), data },
+        options: trainOptions.parse({ ...course, ...more }),
+      },
+    );
+  const stopped = newRunner({
+    signal: stop.signal,
+    progress: { ...silentProgress, advance: () => stop.abort() },
+  });
+  await expect(train(stopped)).rejects.toThrow(InterruptedError);
+  const { model: faster } = await train(newRunner(), { learningRate: 0.02 });
+  const { model: slower } = await train(newRunner());
+  const { model: again } = await train(newRunner());
+  expect(slower.weights).not.toEqual(faster.weights);
+  expect(again.weights).toEqual(slower.weights);
+
+  const locked = (from: typeof slower) =>
+    newRunner().lock(
+      { name: 'locked' },
+      { from, method: 'rebalance', options: lockMethods.get('rebalance').options.parse({}) },
+    );
+  const [first, other] = [await locked(faster), await locked(slower)];
+  expect(first.model.weights).not.toEqual(other.model.weights);
+
+  const fresh = await RunFolder.open({ root, command: 'reproduce', config: { fresh: true } });
+  const own = new Runner(
+    { engine: { threads: 1 }, seed: 1 },
+    { folder: fresh, signal: new AbortController().signal, progress: silentProgress },
+  );
+  expect((await train(own, { learningRate: 0.02 })).model.weights).toEqual(faster.weights);
+  await fresh.close();
 });
 
 it('measures what a model is worth once for all its copies in a row, and shows how far that is', async () => {

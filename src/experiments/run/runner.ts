@@ -1,8 +1,8 @@
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { AttackTargets } from '../../attacks/index.js';
+import { readFile, rm, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { type AttackTargets, modelDigest } from '../../attacks/index.js';
 import { type DataParts, type DataSpec, type Dataset, loadData } from '../../data/index.js';
-import { modelState, saveOutput, writeOutput } from '../../evidence/index.js';
+import { configHash, digestOf, modelState, saveOutput, writeOutput } from '../../evidence/index.js';
 import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
 import { type LockMethod, lockMethods, secretOfSeed } from '../../locks/index.js';
 import {
@@ -73,6 +73,16 @@ export interface Part {
   readonly output?: { readonly path: string; readonly force: boolean };
 }
 
+/** All that decides what a part makes, as far as it can be told before: plain data. */
+type PartContent = Readonly<Record<string, unknown>>;
+
+/** Names and numbers of examples, whose contents are those of the run's configuration. */
+function examplesIn(sets: Readonly<Record<string, Dataset | readonly Dataset[] | undefined>>): string[] {
+  return Object.entries(sets).flatMap(([role, some]) =>
+    [some ?? []].flat().map(({ name, size }) => `${role}: ${size} of ${name}`),
+  );
+}
+
 /**
  * Trains, locks and attacks: the one conductor of commands, demo and reproductions. Each part is done once; what was finished
  * before an interruption is read back, and what was begun goes on from its checkpoint.
@@ -135,7 +145,9 @@ export class Runner {
   ): Promise<MadeModel<TrainedInfo>> {
     const steps = trainSteps(options, data.train);
     const { seed = this.spec.seed } = part;
+    const of = { training: options, seed, data: examplesIn({ train: data.train, validation: data.validation }) };
     return this.#make<TrainResult, TrainedInfo>(part, steps, {
+      of,
       make: async (job) => {
         const given = await from();
         const model = begin ? { ...given, weights: await begin(given) } : given;
@@ -154,6 +166,7 @@ export class Runner {
   /** A copy of a model that others trained. */
   adopt(part: Part, path: string, config?: Readonly<Record<string, unknown>>): Promise<MadeModel> {
     return this.#make<{ path: string }>(part, 0, {
+      of: { model: basename(path), config },
       make: async () => ({ model: await loadModel(path, { config }), info: { path } }),
     });
   }
@@ -185,11 +198,13 @@ export class Runner {
       const locked = new Set(chosen.locks(model.weights, options, model));
       return raiseWarning(spectra.filter(({ name }) => locked.has(name)));
     };
+    const examples = { train: data?.train, validation: data?.validation, adversary };
+    const of = { lock: chosen.name, options, seed, from: from && modelDigest(from), data: examplesIn(examples) };
     const made = await this.#make<LockJobResult, LockedInfo>(part, chosen.steps(options, data?.train.size ?? 0), {
+      of,
       make: async (job) => {
         original = from ?? (await this.start());
         const model = { ...original, weights: cloneWeights(original.weights) };
-        const examples = { train: data?.train, validation: data?.validation, adversary };
         const { model: locked, info } = await lockJob({ model, ...examples, seed, secret }, chosen, options, job);
         const facts = data ? cardOfData(data.train, data.spec) : await cardOfSource(original);
         const metrics =
@@ -232,7 +247,8 @@ export class Runner {
     const { secret: given } = this.spec;
     const { path, force } = part.output;
     // What is shown of it is how many weights are done.
-    const info = await this.#once<LockedInfo>(part, from.weights.size, async (job, end) => {
+    const of = { lock: name, options, seed, from: await digestOf(from.source) };
+    const info = await this.#once<LockedInfo>(part, { steps: from.weights.size, of }, async (job, end) => {
       const facts = await cardOfSource(from);
       const found = await lockOnDiskJob(
         { model: from, secret: given === 'seed' ? secretOfSeed(seed) : given },
@@ -305,9 +321,11 @@ export class Runner {
     part: Part,
     steps: number,
     {
+      of,
       make,
       judge,
     }: {
+      of: PartContent;
       make: (job: JobContext) => Promise<{ model: Model; info: Made; card?: ModelCard }>;
       judge?: (written: Model, info: Made, card: ModelCard) => Promise<{ info: Info; card: ModelCard }>;
     },
@@ -315,7 +333,7 @@ export class Runner {
     const { folder } = this.context;
     const { output } = part;
     const path = this.#pathOf(part);
-    const info = await this.#once<Made | Info>(part, steps, async (job, end) => {
+    const info = await this.#once<Made | Info>(part, { steps, of }, async (job, end) => {
       const made = await make(job);
       end();
       const { model, card } = made;
@@ -333,13 +351,14 @@ export class Runner {
   }
 
   /**
-   * Does a part unless it is done, and gives what was noted of it.
+   * Does a part unless it is done, and gives what was noted of it. What another part of this name left, of a run that an earlier version
+   * began, is not taken for it: it is made anew.
    *
    * @param work - Writes the model; may call `end` when its steps are over, before that, and say what was done.
    */
   async #once<Info>(
     part: Part,
-    steps: number,
+    { steps, of }: { steps: number; of: PartContent },
     work: (job: JobContext, end: (what?: string) => void) => Promise<Info>,
   ): Promise<Info> {
     const { name, phase = name, output } = part;
@@ -348,7 +367,13 @@ export class Runner {
     const noted = folder.file(`${name}.json`);
     const stepOffset = this.#stepOffset;
     this.#stepOffset += steps;
+    const key = `${configHash('part', of)}\n`;
+    const keyFile = folder.checkpointPath(`${name}.key`);
     await this.#timed(name, async () => {
+      if ((await readFile(keyFile, 'utf8').catch(() => undefined)) !== key) {
+        for (const left of [noted, folder.checkpointPath(`${phase}.safetensors`)]) await rm(left, { force: true });
+        await writeFileAtomic(keyFile, key);
+      }
       if (await isMade(folder.path, this.#pathOf(part), noted, output !== undefined)) return;
       // A model that is only taken over has no steps to show.
       let isShown = steps > 0;

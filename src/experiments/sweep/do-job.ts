@@ -4,11 +4,12 @@ import { type EngineOptions, programMemory } from '../../engine/index.js';
 import { openModel } from '../../models/index.js';
 import { type ArtifactStore, filesOf } from '../../queue/index.js';
 import { InputError } from '../../registry/index.js';
+import { dataWithPaths, withPaths } from '../jobs/task-paths.js';
 import { Children } from './children.js';
 import { Findings } from './found.js';
 import { type LockJob, readJob, type SearchJob, type SweepJob } from './job.js';
 import { MemoryGate } from './memory-gate.js';
-import { dataWithPaths, foundPaths, withPaths } from './paths.js';
+import { foundPaths } from './paths.js';
 
 /** Where a worker works. */
 export interface Workplace {

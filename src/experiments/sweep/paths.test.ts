@@ -9,7 +9,8 @@ import { dataSpec, loadData } from '../../data/index.js';
 import { initializeModel, loadModel, saveModel } from '../../models/index.js';
 import { FolderStore, filesOf } from '../../queue/index.js';
 import { loadTokenizer } from '../../text/index.js';
-import { dataWithPaths, foundPaths, keptPaths, withPaths } from './paths.js';
+import { dataWithPaths, withPaths } from '../jobs/task-paths.js';
+import { foundPaths, keptPaths } from './paths.js';
 
 let root: string;
 let store: FolderStore;

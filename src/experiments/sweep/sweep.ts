@@ -12,6 +12,7 @@ import {
   rowsOf,
   transformNotes,
 } from '../jobs/attack.js';
+import { dataWithPaths, withPaths } from '../jobs/task-paths.js';
 import type { PhaseProgress } from '../progress.js';
 import type { LockedInfo } from '../run/index.js';
 import type { SweepCell, SweepLock, SweepResult, SweptCell } from './cells.js';
@@ -19,7 +20,7 @@ import { JobDoer } from './do-job.js';
 import { Findings, type FoundJob } from './found.js';
 import { type LockJob, type NamedJob, namedJob, type SearchJob, type SweepJob } from './job.js';
 import { SweepJobs, type WatchedJob } from './jobs.js';
-import { dataWithPaths, keptPaths, withPaths } from './paths.js';
+import { keptPaths } from './paths.js';
 
 /** What a sweep works with. */
 export interface SweepContext {
