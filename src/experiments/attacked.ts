@@ -20,6 +20,8 @@ export interface AttackedModel {
   readonly rows: readonly AttackRow[];
   /** What the score is, in words. */
   readonly metric: string;
+  /** What an attacker with few examples has so many of, in words; not in results of versions before 0.3. */
+  readonly drawnBy?: string;
   /** Advantage in cost. */
   readonly cost?: Advantage;
   /** Advantage in score. */
@@ -60,6 +62,7 @@ export function assessAttack(
   return {
     rows,
     metric: scoreTitle(task),
+    drawnBy: task.drawnBy,
     cost,
     score,
     ...(verdict && { verdict }),

@@ -214,6 +214,7 @@ const bestSoFar = z
 const attacked = z.strictObject({
   rows: z.array(row),
   metric: text,
+  drawnBy: text.describe('what an attacker with few examples has so many of').optional(),
   cost: advantage.optional(),
   score: advantage.optional(),
   verdict: verdict.optional(),

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import type { AttackRow } from '../attacks/index.js';
-import { attackCurves } from './attack-report.js';
+import type { AttackOptions } from '../experiments/index.js';
+import { attackCurves, attackSections } from './attack-report.js';
 
 function row(kind: string, trained: string, use: string): AttackRow {
   const trials = [1, 2].map((seed) => ({ seed, curve: [{ step: 4, score: 0.5 }] }));
@@ -33,5 +34,19 @@ it('draws a line for each attack, not the mean of those with one start and optim
     'locked, LoRA (lora)',
     'locked, LoRA (small-lora)',
     'locked, fine-tuning of the top layers',
+  ]);
+});
+
+it.each([
+  ['texts', '20 texts: how far each starting point comes'],
+  [undefined, '20 labelled examples of each class: how far each starting point comes'],
+])('calls examples what they are: %s', async (drawnBy, heading) => {
+  const own = row('fine-tune', 'all', 'fine-tuning');
+  const rows = [own, { ...own, measure: 'score' as const }];
+  const options = { target: 0.9, perClass: 20, costSteps: 8, scoreSteps: 8 } as AttackOptions;
+  const sections = await attackSections({ rows, metric: 'next-token accuracy', drawnBy }, options);
+  expect(sections.map((section) => section.heading)).toEqual([
+    'All training examples: how fast each starting point learns',
+    heading,
   ]);
 });

@@ -11,7 +11,7 @@ import {
   shamSentence,
   verdictSentence,
 } from './attack-sentences.js';
-import { type AttackTableOptions, attackTable } from './attack-table.js';
+import { type AttackTableOptions, attackTable, usuallyDrawnBy } from './attack-table.js';
 import { boundedSentences } from './bounded-sentences.js';
 import { type LearningCurve, learningCurves, picture, searchCurves } from './charts.js';
 import type { Report, ReportSection } from './html.js';
@@ -37,7 +37,7 @@ export interface ReportOrigin {
 
 /** Puts the findings of an attack into a table and plain sentences. */
 export function summarizeAttack(
-  { rows, metric, cost, score, verdict, lockFlops, notes: left = [], seconds }: AttackedModel,
+  { rows, metric, drawnBy, cost, score, verdict, lockFlops, notes: left = [], seconds }: AttackedModel,
   { target, perClass }: Pick<AttackOptions, 'target' | 'perClass'>,
   authorized?: AttackTableOptions['authorized'],
 ): Summary {
@@ -49,7 +49,7 @@ export function summarizeAttack(
       : [`The lock took its owner ${magnitude(lockFlops / 1e9, 1)} GFLOP, as the model's card states.`];
   const notes = [...(effort ? [effort] : []), ...owner, ...left];
   const bounded = verdict?.bounded;
-  const table = attackTable(rows, { target, perClass, authorized, metric, utilityDrop: bounded?.drop });
+  const table = attackTable(rows, { target, perClass, drawnBy, authorized, metric, utilityDrop: bounded?.drop });
   if (advantages.length === 0) {
     return {
       table,
@@ -88,7 +88,12 @@ export function summarizeAttack(
 
 /** The charts of an attack: score over steps, one chart a measure. */
 export async function attackSections(
-  { rows, metric, bestSoFar = [] }: Pick<AttackedModel, 'rows' | 'metric' | 'bestSoFar'>,
+  {
+    rows,
+    metric,
+    drawnBy = usuallyDrawnBy,
+    bestSoFar = [],
+  }: Pick<AttackedModel, 'rows' | 'metric' | 'drawnBy' | 'bestSoFar'>,
   options: AttackOptions,
 ): Promise<ReportSection[]> {
   const { target, perClass, costSteps, scoreSteps } = options;
@@ -96,7 +101,7 @@ export async function attackSections(
   const cost = attackCurves(rows, 'cost');
   if (cost.length > 0) {
     sections.push({
-      heading: 'All training images: how fast each starting point learns',
+      heading: 'All training examples: how fast each starting point learns',
       ...picture(await learningCurves(cost, { target, metric })),
       caption: `${capitalized(metric)} on the unauthorized task at the best learning rate of each optimizer, at most ${costSteps} steps. A run that reached the target, or diverged, keeps its last ${metric}.`,
     });
@@ -104,7 +109,7 @@ export async function attackSections(
   const score = attackCurves(rows, 'score');
   if (score.length > 0) {
     sections.push({
-      heading: `${perClass} images of each class: how far each starting point comes`,
+      heading: `${perClass} ${drawnBy}: how far each starting point comes`,
       ...picture(await learningCurves(score, { target: null, metric })),
       caption: `${capitalized(metric)} on the unauthorized task at the best learning rate of each optimizer, ${scoreSteps} steps. A run that diverged keeps its last ${metric}.`,
     });

@@ -15,14 +15,19 @@ import { isKnown, optimizerLabel, partLabel, rate, startLabel, takesNoStep } fro
 import { cost, count, decimal, interval, MISSING, percent, slowdown } from './numbers.js';
 import type { Table } from './table.js';
 
+/** What an attacker with few examples has so many of, as results of versions before 0.3 do not say. */
+export const usuallyDrawnBy = 'labelled examples of each class';
+
 /** What stands in the table beside the searches. */
 export interface AttackTableOptions {
   /** Authorized score by starting point as the table names it (see `startLabel`): `locked, clipped`. */
   authorized?: Readonly<Record<string, number>>;
   /** Accuracy that the cost is counted to. */
   target: number;
-  /** Labelled examples of each class of the score; none where cost and score are of the same runs, with all examples. */
+  /** Examples of the score, of each class where the task has classes; none where cost and score are of the same runs, with all examples. */
   perClass?: number;
+  /** What these are, in words behind a number; default {@link usuallyDrawnBy}. */
+  drawnBy?: string;
   /** What the score is, in words. */
   metric: string;
   /** By how much the authorized score may fall in an attack that counts as keeping it; default 0.05. */
@@ -54,7 +59,14 @@ function groups(rows: readonly AttackRow[]): Group[] {
 /** The table of an attack: one row for each starting point, attack and optimizer. */
 export function attackTable(
   rows: readonly AttackRow[],
-  { authorized = {}, target, perClass, metric, utilityDrop = usualUtilityDrop }: AttackTableOptions,
+  {
+    authorized = {},
+    target,
+    perClass,
+    drawnBy = usuallyDrawnBy,
+    metric,
+    utilityDrop = usualUtilityDrop,
+  }: AttackTableOptions,
 ): Table {
   const all = groups(rows);
   const isJudged = rows.some((row) => utilityOf(row) !== undefined);
@@ -94,7 +106,7 @@ export function attackTable(
     notes: [
       `Steps: median (least to most) over ${count(seeds, 'seed')}, all training examples; "> n" and "not within n": the budget of n steps ran out.`,
       `Slowdown: steps on the locked model over steps on the unlocked one, same attack and optimizer.${transformsNote(rows)}`,
-      `Score: mean (least to most) over ${count(seeds, 'seed')} of the best ${metric} on the way, ${perClass === undefined ? 'same runs' : `${perClass} labelled examples of each class`}.`,
+      `Score: mean (least to most) over ${count(seeds, 'seed')} of the best ${metric} on the way, ${perClass === undefined ? 'same runs' : `${perClass} ${drawnBy}`}.`,
       `lr: the best learning rate, searched with other seeds over ${decadesOf(rows)} decades, the same trials and steps for all.`,
       ...explanations(rows),
       ...(isJudged

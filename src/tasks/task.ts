@@ -170,6 +170,8 @@ export interface Task {
   guessing(dataset: Dataset): number;
   /** As many examples of each kind, drawn by a seed (all where there are fewer). */
   fewShot(dataset: Dataset, perKind: number, seed: number): Dataset;
+  /** What {@link Task.fewShot} draws so many of, in words behind a number. */
+  readonly drawnBy: string;
   /**
    * Where a data set is not what a model's card says it was made for, one sentence each.
    *

@@ -141,6 +141,7 @@ export const nextToken: Task = {
   },
   guessing: () => 1 / vocabulary,
   fewShot: (dataset) => dataset,
+  drawnBy: 'texts',
   disagreements: () => [],
   doubts: () => [],
 };

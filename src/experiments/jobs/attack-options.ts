@@ -61,7 +61,11 @@ const ownOptions = {
     .default(240)
     .describe('steps at most where the cost is measured, with all examples; 0: not measured'),
   costBatchSize: z.int().min(1).default(64).describe('examples a step where the cost is measured'),
-  perClass: z.int().min(1).default(20).describe('labelled examples of each class where the score is measured'),
+  perClass: z
+    .int()
+    .min(1)
+    .default(20)
+    .describe('labelled examples of each class where the score is measured; texts, where the task has no classes'),
   scoreSteps: z.int().min(0).default(40).describe('steps at most where the score is measured; 0: not measured'),
   scoreBatchSize: z.int().min(1).default(32).describe('examples a step where the score is measured'),
   evaluateEvery: z.int().min(1).default(4).describe('steps between two measurements of the score at least'),

@@ -41,6 +41,7 @@ export const causalLm: Task = {
     new TokenMeter(labelsBy(dataset, nextTokens(dataset)), width, compares),
   guessing: (dataset) => mostFrequentShare(dataset, labelsBy(dataset, nextTokens(dataset))),
   fewShot: (dataset, perKind, seed) => drawSome(dataset, perKind, seed),
+  drawnBy: 'texts',
   disagreements: () => [],
   doubts: () => [],
 };

@@ -64,6 +64,7 @@ export const classification: Task = {
   },
   guessing: (dataset) => 1 / labelled(dataset).classes.length,
   fewShot: (dataset, perKind, seed) => fewShot(labelled(dataset), perKind, seed),
+  drawnBy: 'labelled examples of each class',
   disagreements: (card, model, dataset, { authorized = true } = {}) =>
     authorized ? classDisagreements(card, model, labelled(dataset)) : [],
   doubts: (card, dataset) => authorizedClasses(card, labelled(dataset)),

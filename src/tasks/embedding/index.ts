@@ -44,6 +44,7 @@ export const embedding: Task = {
   meter: (_, width, { compares = false } = {}) => new CosineMeter(width, compares),
   guessing: () => 0,
   fewShot: (dataset, perKind, seed) => drawSome(dataset, perKind, seed),
+  drawnBy: 'examples',
   disagreements: () => [],
   doubts: () => [],
 };

@@ -52,6 +52,7 @@ export const maskedLm: Task = {
   meter: (dataset, width, { compares = false } = {}) => new TokenMeter(hiddenTokens(dataset), width, compares),
   guessing: (dataset) => mostFrequentShare(dataset, hiddenTokens(dataset)),
   fewShot: (dataset, perKind, seed) => drawSome(dataset, perKind, seed),
+  drawnBy: 'texts',
   disagreements: () => [],
   doubts: () => [],
 };

@@ -44,6 +44,7 @@ export const tokenClassification: Task = {
   meter: (dataset, width, { compares = false } = {}) => new TokenClassMeter(dataset, width, compares),
   guessing: (dataset) => mostFrequentShare(dataset, labelsBy(dataset, tokenClassReader(dataset))),
   fewShot: drawTexts,
+  drawnBy: 'texts with a word of each class',
   disagreements: (card, model, dataset, { authorized = true } = {}) =>
     authorized ? classDisagreements(card, model, { classes: requireClasses(dataset).names }) : [],
   doubts: (card, dataset) => authorizedClasses(card, { classes: requireClasses(dataset).names }),
