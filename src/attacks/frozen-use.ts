@@ -1,34 +1,25 @@
 import { type Dataset, subset } from '../data/index.js';
 import { type EngineOptions, type ProgramCache, withPrograms } from '../engine/index.js';
 import { RandomStream } from '../linalg/index.js';
-import { InputError, InterruptedError } from '../registry/index.js';
+import { InputError } from '../registry/index.js';
 import type { Evaluator } from '../training/index.js';
-import type { Trial } from './fine-tune.js';
+import { type FrozenTrials, frozenTrials } from './frozen-trials.js';
 import { fitLogisticRegression, type LinearClassifier, logitsOf } from './logistic-regression.js';
 import { sparseProjection } from './projection.js';
-import type { SearchBudget, SearchResult, TrialLog } from './search.js';
-import type { TrialUtility } from './utility-after.js';
+import type { SearchResult, TrialLog } from './search.js';
 
 /** Options of {@link frozenUse}. */
-export interface FrozenUseOptions {
+export interface FrozenUseOptions extends FrozenTrials {
   /** What a classifier sees of each example, `[size, width]`: outputs of the released model, or more of it, by seed. */
   features: (dataset: Dataset, seed: number) => Promise<Features>;
-  /** Labelled examples of the unauthorized task, by seed. */
-  train: (seed: number) => Dataset;
   /** Examples on which the score is measured. */
   test: Dataset;
   /** Judges the classifier. */
   task: Evaluator['task'];
   /** Name of the metric that is the score; default the task's. */
   metric?: string;
-  /** Score that counts as success. */
-  target?: number;
   /** Threads and device of the regressions; default those of a program. */
   engine?: EngineOptions;
-  /** What is left of the authorized task in the weights that are used, by seed; none where nobody asks. */
-  utility?: (seed: number) => Promise<TrialUtility>;
-  /** Seeds that are reported, and those before them that it is chosen among other attacks by; default none. */
-  budget: Pick<SearchBudget, 'seeds'> & Partial<Pick<SearchBudget, 'searchSeeds'>>;
 }
 
 /** What a classifier sees of the examples of a data set. */
@@ -55,7 +46,7 @@ const folds = 5;
  */
 export async function frozenUse(
   { features, train, test, task, metric: named, target, engine, utility, budget }: FrozenUseOptions,
-  { finished = [], onTrial, signal }: TrialLog = {},
+  log?: TrialLog,
 ): Promise<SearchResult> {
   const { name: metric } = task.metric(named ?? task.roles.score, test);
   const answersOf = (dataset: Dataset) => {
@@ -90,7 +81,7 @@ export async function frozenUse(
     const classifier = await along(fit, penalties.slice(0, penalties.indexOf(penalty) + 1));
     const ofTest = await features(test, seed);
     const found = score(logitsOf(classifier, prepare(ofTest.views[view])), test);
-    return { penalty, ...found, flops: flops + programs.flops };
+    return { chosen: penalty, metrics: found.metrics, flops: flops + programs.flops };
   };
   // Without a few-shot rule all seeds have the same examples, and of a model that was not changed the same features.
   const fitted = new Map<Features, ReturnType<typeof fitTo>>();
@@ -101,17 +92,7 @@ export async function frozenUse(
     }
     return seed;
   };
-  const trials: Trial[] = [];
-  const { searchSeeds = [], seeds } = budget;
-  for (const [index, seed] of [...searchSeeds, ...seeds].entries()) {
-    const done = finished[index];
-    if (done?.seed === seed) {
-      trials.push(done);
-      continue;
-    }
-    if (signal?.aborted) throw new InterruptedError('interrupted between two trials');
-    const started = performance.now();
-    const examples = train(seed);
+  const fit = async (examples: Dataset, seed: number) => {
     const own = await features(examples, seed);
     const known =
       fitted.get(own) ??
@@ -119,29 +100,9 @@ export async function frozenUse(
         fitTo(own, { examples, seed: await firstOf(own, examples, seed), programs }),
       );
     fitted.set(own, known);
-    const { penalty, metrics, flops } = await known;
-    const reached = metrics[metric] ?? Number.NaN;
-    const isTarget = target !== undefined && reached >= target;
-    const trial: Trial = {
-      learningRate: penalty,
-      seed,
-      curve: [{ step: 0, score: reached }],
-      metrics,
-      score: reached,
-      ...(isTarget && { cost: 0 }),
-      evaluations: 0,
-      // Each seed as if it were alone, whatever it shares with others.
-      spent: { steps: 0, samples: examples.size, flops },
-      ...(isTarget && { costFlops: flops }),
-      ...(utility && index >= searchSeeds.length && { utility: await utility(seed) }),
-      end: isTarget ? 'target' : 'budget',
-    };
-    await onTrial?.(trial, index, (performance.now() - started) / 1000);
-    trials.push(trial);
-  }
-  const reported = trials.splice(searchSeeds.length);
-  const chosen = reported.map(({ learningRate }) => learningRate).toSorted((a, b) => a - b);
-  return { search: trials, learningRate: chosen[Math.floor((chosen.length - 1) / 2)], trials: reported };
+    return known;
+  };
+  return frozenTrials({ train, target, utility, budget, metric }, fit, log);
 }
 
 interface Fit {

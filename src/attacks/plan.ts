@@ -293,8 +293,8 @@ function choicesOf(
   return Object.fromEntries(Object.entries(found).filter(([, values]) => values.length > 1));
 }
 
-function factsOfStart({ start, model }: PlannedStart): StartFacts {
-  return { model, weights: model.weights, isLocked: start.isLocked };
+function factsOfStart({ start, from, model }: PlannedStart): StartFacts {
+  return { model, weights: model.weights, isLocked: start.isLocked, isNewHead: from.head !== undefined };
 }
 
 /** The steps that an attack takes before its shortest trials, and the steps of these, where none is left; undefined where some are. */

@@ -26,6 +26,9 @@ export interface Metric {
   readonly compares?: boolean;
 }
 
+/** What each token of the examples at some positions is to be, `[positions, tokens]`; `NO_CLASS` counts for nothing. */
+export type LabelsAt = (positions: Uint32Array) => BigInt64Array;
+
 /** Parts of a data set. */
 export interface Parts {
   /** What they are, in the singular: `class`. */
@@ -166,6 +169,8 @@ export interface Task {
   meter(dataset: Dataset, width: number, options?: { compares?: boolean }): Meter;
   /** The right answer of each example, out of so many, where each has one: what can be fitted to outputs without training. */
   answers?(dataset: Dataset): { readonly of: Int32Array; readonly count: number } | undefined;
+  /** Of a task whose answers are tokens of the model's vocabulary, which each token's is: what outputs can be judged by as they are. */
+  tokens?(dataset: Dataset): LabelsAt;
   /** Score of a model that knows nothing but how often each answer is right, in the metric with this role. */
   guessing(dataset: Dataset): number;
   /** As many examples of each kind, drawn by a seed (all where there are fewer). */

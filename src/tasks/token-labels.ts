@@ -1,8 +1,5 @@
 import { batchAt, type Dataset, layoutAt, NO_CLASS } from '../data/index.js';
-import type { TargetReader } from './task.js';
-
-/** What each token of the examples at some positions is to be, `[positions, tokens]`; {@link NO_CLASS} counts for nothing. */
-export type LabelsAt = (positions: Uint32Array) => BigInt64Array;
+import type { LabelsAt, TargetReader } from './task.js';
 
 /** Labels as a target reader writes them. */
 export function labelsBy(dataset: Dataset, read: TargetReader): LabelsAt {

@@ -1,7 +1,6 @@
 import { NO_CLASS } from '../data/index.js';
 import { logProbabilities, logSumExp, predictedClass, requireOriginal } from './rows.js';
-import type { Evaluation, Meter, Outputs } from './task.js';
-import type { LabelsAt } from './token-labels.js';
+import type { Evaluation, LabelsAt, Meter, Outputs } from './task.js';
 
 /**
  * What logits of every token are worth: how often the largest is the token that is to be found, the loss, and how far their probabilities

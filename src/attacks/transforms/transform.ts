@@ -37,6 +37,8 @@ export interface StartFacts {
   readonly weights: StateDict;
   /** Whether a lock has changed them, or the control stands for one that did: elsewhere there is nothing of a lock to undo. */
   readonly isLocked: boolean;
+  /** Whether its head was drawn for the attacker's task: then what its outputs say of that is chance. Default false. */
+  readonly isNewHead?: boolean;
 }
 
 /** What is known of an attacker when attacks are planned. */

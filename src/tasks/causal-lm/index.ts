@@ -1,4 +1,4 @@
-import { drawSome } from '../../data/index.js';
+import { type Dataset, drawSome } from '../../data/index.js';
 import { Registry } from '../../registry/index.js';
 import { requireHead, requireTokens } from '../fit.js';
 import type { Metric, Task } from '../task.js';
@@ -17,6 +17,8 @@ const metrics: readonly Metric[] = [
   { name: 'largestLogit', title: 'largest logit', unit: 'number', better: 'neither' },
   { name: 'notFinite', title: 'outputs not finite', unit: 'share', better: 'less' },
 ];
+
+const labelsAt = (dataset: Dataset) => labelsBy(dataset, nextTokens(dataset));
 
 /** The next token of texts, by the logits at each token: causal language models. */
 export const causalLm: Task = {
@@ -37,9 +39,9 @@ export const causalLm: Task = {
     requireTokens(model, dataset);
   },
   targetReader: nextTokens,
-  meter: (dataset, width, { compares = false } = {}) =>
-    new TokenMeter(labelsBy(dataset, nextTokens(dataset)), width, compares),
-  guessing: (dataset) => mostFrequentShare(dataset, labelsBy(dataset, nextTokens(dataset))),
+  meter: (dataset, width, { compares = false } = {}) => new TokenMeter(labelsAt(dataset), width, compares),
+  tokens: labelsAt,
+  guessing: (dataset) => mostFrequentShare(dataset, labelsAt(dataset)),
   fewShot: (dataset, perKind, seed) => drawSome(dataset, perKind, seed),
   drawnBy: 'texts',
   disagreements: () => [],

@@ -1,8 +1,8 @@
 import { batchAt, type Dataset, drawSome } from '../../data/index.js';
 import { InputError, Registry } from '../../registry/index.js';
 import { requireHead, requireTokens } from '../fit.js';
-import type { Metric, Task } from '../task.js';
-import { type LabelsAt, mostFrequentShare } from '../token-labels.js';
+import type { LabelsAt, Metric, Task } from '../task.js';
+import { mostFrequentShare } from '../token-labels.js';
 import { ofTokens } from '../token-losses.js';
 import { TokenMeter } from '../token-meter.js';
 import { requireMask, withMasks } from './masking.js';
@@ -50,6 +50,7 @@ export const maskedLm: Task = {
   // They are among the arrays of the examples.
   targetReader: () => () => undefined,
   meter: (dataset, width, { compares = false } = {}) => new TokenMeter(hiddenTokens(dataset), width, compares),
+  tokens: hiddenTokens,
   guessing: (dataset) => mostFrequentShare(dataset, hiddenTokens(dataset)),
   fewShot: (dataset, perKind, seed) => drawSome(dataset, perKind, seed),
   drawnBy: 'texts',
