@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { dataSpec } from '../data/index.js';
+import { RandomStream } from '../linalg/index.js';
 import { initializeModel, saveModel } from '../models/index.js';
+import { countedTriplets } from './closed-forms.js';
 import { AttackRunner, type AttackTask, spentOn, transforms } from './index.js';
 import { modelDigest, TransformedWeights } from './transformed-weights.js';
 
@@ -157,4 +159,20 @@ describe('an attack', () => {
     const [own, others] = [plain.trials[0].spent?.flops ?? 0, found.trials[0].spent?.flops ?? 0];
     expect(others - own).toBe(3 * (numbers + 24 + 16 + 3));
   });
+});
+
+it('triplets that are asked for again cost an attacker the same, and are those of the weights that are given', () => {
+  const [rows, columns] = [128, 160];
+  const stream = new RandomStream(1, 'weights');
+  const weights = Float32Array.from({ length: rows * columns }, () => stream.normal());
+  const ask = (data: Float32Array, k = 2) => {
+    const tally = { flops: 0 };
+    return { ...countedTriplets(data, { rows, columns, k, seed: 1, name: 'w' }, tally), flops: tally.flops };
+  };
+  const first = ask(weights);
+  expect(first.flops).toBeGreaterThan(4 * rows * columns * first.sigma.length);
+  expect(ask(weights.slice())).toEqual(first);
+  expect(ask(weights, 3).sigma).toHaveLength(3);
+  const scaled = ask(weights.map((value) => 2 * value));
+  expect(scaled.sigma[0]).toBeCloseTo(2 * first.sigma[0], 6);
 });

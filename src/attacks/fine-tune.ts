@@ -274,7 +274,7 @@ export async function fineTune({
       taken = own;
       evaluations += ratio * spent;
       if (more !== undefined) worked.tokens = (worked.tokens ?? 0) + more;
-      part.write();
+      await part.write();
       average?.add(params);
       const step = stepAt(own);
       if (passed(due, own).length === 0) return undefined;

@@ -71,7 +71,7 @@ export async function trainWeights(run: BenchRun): Promise<{ readonly work: Work
     shapes: part?.shapes ?? objective.shapes,
     compute: async (_, step, question) => {
       const found = await objective.compute(params, first + step, question);
-      return part ? { ...found, gradients: part.gradients(found.gradients), oracle: undefined } : found;
+      return part ? { ...found, gradients: await part.gradients(found.gradients), oracle: undefined } : found;
     },
     optimizer: createOptimizer(optimizer, objective.shapes),
     learningRate: run.learningRate,

@@ -13,6 +13,7 @@ export {
 export { type CurvatureKind, CurvaturePrograms, type LossGraph } from './curvature.js';
 export { DivergedError, type Divergence } from './diverged.js';
 export { Evaluator, type EvaluatorOptions, type OutputOptions, type PassWatch } from './evaluate.js';
+export { matrixProduct, type Operand } from './matrix-products.js';
 export { evaluationBytes, layoutsOf, stepBytes } from './memory.js';
 export {
   createObjective,

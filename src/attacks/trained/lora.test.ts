@@ -71,7 +71,7 @@ describe('factors beside the weights', () => {
             param[index] = value - rate * gradient[index];
           });
         }
-        part.write();
+        await part.write();
       }
       expect(largestDifference(found, losses).error).toBeLessThan(1e-5);
       for (const [name, { data }] of Object.entries(after)) {
@@ -86,26 +86,26 @@ describe('factors beside the weights', () => {
 
   it.each(fixture.conv1d.map((each) => [each.dora ? 'DoRA' : 'LoRA', each] as const))(
     "%s has peft's gradients where a weight is stored as [in, out]",
-    (_, { dora, weight, ofWeight, values, gradients }) => {
+    async (_, { dora, weight, ofWeight, values, gradients }) => {
       const own = new Map([['c_fc.weight', Float32Array.from(weight)]]);
       const target = { name: 'c_fc.weight', rows: 5, columns: 4, isTransposed: true };
       const part = lowRank(own, [target], { rank, alpha, magnitudes: dora, seed: 1 });
       expect(part.params.size).toBe(Object.keys(values).length);
       for (const [name, data] of Object.entries(values)) part.params.get(`c_fc.${name}.weight`)?.set(data);
-      const found = part.gradients(new Map([['c_fc.weight', Float32Array.from(ofWeight)]]));
+      const found = await part.gradients(new Map([['c_fc.weight', Float32Array.from(ofWeight)]]));
       for (const [name, data] of Object.entries(gradients)) {
         expect(largestDifference(found.get(`c_fc.${name}.weight`) ?? [], data).error, name).toBeLessThan(1e-5);
       }
     },
   );
 
-  it('leave the model as it is until a step is taken', () => {
+  it('leave the model as it is until a step is taken', async () => {
     const { weights } = initializeModel('mlp', { hidden_sizes: [12] }, 1);
     const before = new Map([...weights].map(([name, { data }]) => [name, data.slice()]));
     const own = new Map([...weights].map(([name, { data }]) => [name, data]));
     const target = { name: 'fc1.weight', rows: 12, columns: 784, isTransposed: false };
     for (const magnitudes of [false, true]) {
-      lowRank(own, [target], { rank: 4, alpha: 8, magnitudes, seed: 1 }).write?.();
+      await lowRank(own, [target], { rank: 4, alpha: 8, magnitudes, seed: 1 }).write?.();
       expect(largestDifference(own.get('fc1.weight') ?? [], before.get('fc1.weight') ?? []).error).toBeLessThan(1e-6);
     }
   });

@@ -70,7 +70,8 @@ export function makeLora(model: ModelSpec, options: LoraOptions, magnitudes: boo
     return {
       params: new Map([...factors.params, ...others.params]),
       shapes: new Map([...factors.shapes, ...others.shapes]),
-      gradients: (ofModel) => new Map([...factors.gradients(ofModel), ...others.gradients(ofModel)]),
+      gradients: async (ofModel) =>
+        new Map([...(await factors.gradients(ofModel)), ...(await others.gradients(ofModel))]),
       write: () => factors.write?.(),
     };
   };

@@ -1,5 +1,5 @@
 import { RandomStream } from '../../linalg/index.js';
-import type { ParameterSet } from '../../training/index.js';
+import { matrixProduct, type Operand, type ParameterSet } from '../../training/index.js';
 import type { Trainable } from './trainable.js';
 
 /** A weight that gets factors, seen as a matrix `[rows, columns]`, outputs by inputs. */
@@ -47,9 +47,13 @@ export function lowRank(
   return {
     params: new Map(layers.flatMap((layer) => [...layer.params])),
     shapes: new Map(layers.flatMap((layer) => [...layer.shapes])),
-    gradients: (ofModel) => new Map(layers.flatMap((layer) => [...layer.gradients(ofModel)])),
-    write: () => {
-      for (const layer of layers) layer.write();
+    gradients: async (ofModel) => {
+      const found = new Map<string, Float32Array>();
+      for (const layer of layers) for (const [name, own] of await layer.gradients(ofModel)) found.set(name, own);
+      return found;
+    },
+    write: async () => {
+      for (const layer of layers) await layer.write();
     },
   };
 }
@@ -58,113 +62,121 @@ export function lowRank(
 class Factors {
   readonly params: Map<string, Float32Array>;
   readonly shapes: Map<string, readonly number[]>;
-  readonly #name: string;
-  readonly #rows: number;
-  readonly #columns: number;
-  /** Distance in memory of two rows, and of two columns. */
-  readonly #strides: readonly [number, number];
-  readonly #rank: number;
+  readonly #of: FactoredWeight;
   readonly #scale: number;
   readonly #weight: Float32Array;
   readonly #frozen: Float32Array;
-  readonly #a: Float32Array;
-  readonly #b: Float32Array;
+  readonly #a: Operand<Float32Array>;
+  readonly #b: Operand<Float32Array>;
   readonly #magnitude: Float32Array | undefined;
 
-  constructor(
-    weight: Float32Array,
-    { name, rows, columns, isTransposed }: FactoredWeight,
-    { rank, alpha, magnitudes, seed }: LowRankOptions,
-  ) {
-    this.#name = name;
-    this.#rows = rows;
-    this.#columns = columns;
-    this.#strides = isTransposed ? [1, rows] : [columns, 1];
-    this.#rank = rank;
+  constructor(weight: Float32Array, of: FactoredWeight, { rank, alpha, magnitudes, seed }: LowRankOptions) {
+    const { name, rows, columns } = of;
+    this.#of = of;
     this.#scale = alpha / rank;
     this.#weight = weight;
     this.#frozen = weight.slice();
-    this.#a = new Float32Array(rank * columns);
-    new RandomStream(seed, `lora/${name}`).fillUniform(this.#a, -1 / Math.sqrt(columns), 1 / Math.sqrt(columns));
-    this.#b = new Float32Array(rows * rank);
+    this.#a = { values: new Float32Array(rank * columns), shape: [rank, columns] };
+    this.#b = { values: new Float32Array(rows * rank), shape: [rows, rank] };
+    const bound = 1 / Math.sqrt(columns);
+    new RandomStream(seed, `lora/${name}`).fillUniform(this.#a.values, -bound, bound);
     const module = name.replace(/\.weight$/, '');
     this.params = new Map([
-      [`${module}.lora_A.weight`, this.#a],
-      [`${module}.lora_B.weight`, this.#b],
+      [`${module}.lora_A.weight`, this.#a.values],
+      [`${module}.lora_B.weight`, this.#b.values],
     ]);
     this.shapes = new Map([
       [`${module}.lora_A.weight`, [rank, columns]],
       [`${module}.lora_B.weight`, [rows, rank]],
     ]);
     if (magnitudes) {
-      const row = new Float64Array(columns);
-      this.#magnitude = Float32Array.from({ length: rows }, (_, o) => this.#direction(o, row));
+      // B is 0: the rows are those of W₀.
+      this.#magnitude = Float32Array.from(this.#lengthsOf(this.#frozen));
       this.params.set(`${module}.lora_magnitude_vector.weight`, this.#magnitude);
       this.shapes.set(`${module}.lora_magnitude_vector.weight`, [rows]);
     }
   }
 
-  /** Fills in a row of `W₀ + scale·B·A` and returns its length. */
-  #direction(o: number, row: Float64Array): number {
-    const [perRow, perColumn] = this.#strides;
-    for (let i = 0; i < row.length; i++) row[i] = this.#frozen[o * perRow + i * perColumn];
-    for (let r = 0; r < this.#rank; r++) {
-      const factor = this.#scale * this.#b[o * this.#rank + r];
-      if (factor === 0) continue;
-      const at = r * this.#columns;
-      for (let i = 0; i < row.length; i++) row[i] += factor * this.#a[at + i];
-    }
-    return Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));
+  /** A matrix as it lies in memory, used as `[rows, columns]`. */
+  #matrix(values: Float32Array): Operand<Float32Array> {
+    const { rows, columns, isTransposed } = this.#of;
+    return { values, shape: isTransposed ? [columns, rows] : [rows, columns], isTransposed };
+  }
+
+  /** Writes `W₀ + scale·B·A` as the weight lies in memory. */
+  #directions(out: Float32Array): Promise<void> {
+    const [a, b] = [this.#a, this.#b];
+    const more = { scale: this.#scale, plus: this.#frozen };
+    if (!this.#of.isTransposed) return matrixProduct(b, a, out, more);
+    return matrixProduct({ ...a, isTransposed: true }, { ...b, isTransposed: true }, out, more);
+  }
+
+  /** Calls with row and place in memory of each element. */
+  #each(visit: (row: number, at: number) => void): void {
+    const { rows, columns, isTransposed } = this.#of;
+    for (let at = 0; at < rows * columns; at++) visit(isTransposed ? at % rows : Math.floor(at / columns), at);
+  }
+
+  /** Lengths of the rows. */
+  #lengthsOf(values: Float32Array): Float64Array {
+    const squares = new Float64Array(this.#of.rows);
+    this.#each((row, at) => {
+      squares[row] += values[at] * values[at];
+    });
+    return squares.map(Math.sqrt);
   }
 
   /** What a row of directions of this length is multiplied by. A row of zeros has no direction and stays. */
-  #lengthening(o: number, length: number): number {
+  #lengthening(row: number, length: number): number {
     if (!this.#magnitude || length === 0) return 1;
-    return this.#magnitude[o] / Math.fround(length);
+    return this.#magnitude[row] / Math.fround(length);
   }
 
-  write(): void {
-    const [perRow, perColumn] = this.#strides;
-    const row = new Float64Array(this.#columns);
-    for (let o = 0; o < this.#rows; o++) {
-      const factor = this.#lengthening(o, this.#direction(o, row));
-      for (let i = 0; i < row.length; i++) this.#weight[o * perRow + i * perColumn] = factor * row[i];
-    }
+  async write(): Promise<void> {
+    const weight = this.#weight;
+    await this.#directions(weight);
+    if (!this.#magnitude) return;
+    const factors = this.#lengthsOf(weight).map((length, row) => this.#lengthening(row, length));
+    this.#each((row, at) => {
+      weight[at] *= factors[row];
+    });
   }
 
-  gradients(ofModel: ParameterSet): Map<string, Float32Array> {
-    const gradient = ofModel.get(this.#name);
+  async gradients(ofModel: ParameterSet): Promise<Map<string, Float32Array>> {
+    const { name, rows } = this.#of;
+    const values = ofModel.get(name);
     // Of a weight that the loss does not depend on there is none.
-    if (!gradient) return new Map();
-    const [perRow, perColumn] = this.#strides;
-    const [rank, columns] = [this.#rank, this.#columns];
-    const ofA = new Float64Array(rank * columns);
-    const ofB = new Float32Array(this.#rows * rank);
-    const ofMagnitude = this.#magnitude && new Float32Array(this.#rows);
-    const row = new Float64Array(columns);
-    const own = new Float64Array(columns);
-    for (let o = 0; o < this.#rows; o++) {
-      for (let i = 0; i < columns; i++) own[i] = gradient[o * perRow + i * perColumn];
-      let factor = this.#scale;
-      if (ofMagnitude) {
-        const length = this.#direction(o, row);
-        if (length > 0) ofMagnitude[o] = dot(own, row, 0) / length;
-        factor *= this.#lengthening(o, length);
-      }
-      for (let r = 0; r < rank; r++) {
-        ofB[o * rank + r] = factor * dot(own, this.#a, r * columns);
-        const toA = factor * this.#b[o * rank + r];
-        if (toA === 0) continue;
-        for (let i = 0; i < columns; i++) ofA[r * columns + i] += toA * own[i];
-      }
+    if (!values) return new Map();
+    const gradient = this.#matrix(values);
+    const [a, b] = [this.#a, this.#b];
+    const ofA = new Float32Array(a.values.length);
+    const ofB = new Float32Array(b.values.length);
+    const found = [ofA, ofB];
+    let lengthened = b;
+    let factors: Float64Array | undefined;
+    if (this.#magnitude) {
+      const directions = new Float32Array(values.length);
+      await this.#directions(directions);
+      const lengths = this.#lengthsOf(directions);
+      const along = new Float64Array(rows);
+      this.#each((row, at) => {
+        along[row] += values[at] * directions[at];
+      });
+      found.push(Float32Array.from(along, (value, row) => (lengths[row] > 0 ? value / lengths[row] : 0)));
+      factors = lengths.map((length, row) => this.#lengthening(row, length));
+      lengthened = { ...b, values: b.values.slice() };
+      this.#scaleRows(lengthened.values, factors);
     }
-    const found = [Float32Array.from(ofA), ofB, ...(ofMagnitude ? [ofMagnitude] : [])];
+    const more = { scale: this.#scale };
+    await matrixProduct({ ...lengthened, isTransposed: true }, gradient, ofA, more);
+    await matrixProduct(gradient, { ...a, isTransposed: true }, ofB, more);
+    if (factors) this.#scaleRows(ofB, factors);
     return new Map([...this.params.keys()].map((name, index) => [name, found[index]]));
   }
-}
 
-function dot(a: Float64Array, b: Float64Array | Float32Array, from: number): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i] * b[from + i];
-  return sum;
+  /** Multiplies each row of a matrix of as many rows as the weight. */
+  #scaleRows(values: Float32Array, factors: Float64Array): void {
+    const width = values.length / factors.length;
+    for (let at = 0; at < values.length; at++) values[at] *= factors[Math.floor(at / width)];
+  }
 }

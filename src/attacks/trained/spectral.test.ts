@@ -103,8 +103,8 @@ describe('a matrix between fixed layers', () => {
     const slope = (from: ArrayLike<number>) => goal.map((value, at) => (from[at] ?? 0) - value);
     for (let step = 0; step < 50; step++) {
       const gradients = new Map([['fc.weight', slope(weights.get('fc.weight') ?? w)]]);
-      await optimizer.update(part.gradients(gradients), state, part.params, used.learningRate);
-      part.write?.();
+      await optimizer.update(await part.gradients(gradients), state, part.params, used.learningRate);
+      await part.write?.();
       const own = Float32Array.from(around(a, slope(outer()), c, true));
       await factored.update(new Map([['fc.weight', own]]), other, inner, used.learningRate);
     }
@@ -118,13 +118,13 @@ describe('a matrix between fixed layers', () => {
       'that make them small',
       (sigma: readonly number[]) => sigma.slice(0, 2).map((value) => Math.sqrt(sigma[2] / value)),
     ],
-  ] as const)('%s moves so by a step of gradient descent', (_, factors) => {
+  ] as const)('%s moves so by a step of gradient descent', async (_, factors) => {
     const weights = start();
     const part = betweenLayers(() => 2, factors)(weights, shapes, 1);
-    part.write?.();
+    await part.write?.();
     expect(weights.get('fc.weight')).toEqual(w);
     const g = noise(rows * columns);
-    const given = part.gradients(
+    const given = await part.gradients(
       new Map([
         ['fc.weight', g],
         ['fc.bias', noise(rows)],
@@ -133,7 +133,7 @@ describe('a matrix between fixed layers', () => {
     part.params.get('fc.weight')?.forEach((value, at, z) => {
       z[at] = value - (given.get('fc.weight')?.[at] ?? Number.NaN);
     });
-    part.write?.();
+    await part.write?.();
     const { sigma, u, v } = svd(w, rows, columns);
     const moved = (weights.get('fc.weight') ?? w).map((value, at) => w[at] - value);
     expect(largestDifference(moved, expected(g, factors([...sigma].slice(0, 3)))).error).toBeLessThan(1e-5);

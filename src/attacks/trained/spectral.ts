@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { FlopTally } from '../../engine/index.js';
 import { type StateDict, weightMatrices } from '../../models/index.js';
+import { matrixProduct, type Operand } from '../../training/index.js';
 import { countedTriplets } from '../closed-forms.js';
 import {
   noneRaised,
@@ -26,11 +27,11 @@ const topK = z.int().min(1).max(64).default(8).describe('how many of the largest
 interface Around {
   readonly rows: number;
   readonly columns: number;
-  /** `1 − f`, one for each direction. */
-  readonly less: readonly number[];
   /** `[rows, k]` and `[columns, k]`. */
-  readonly u: Float64Array;
-  readonly v: Float64Array;
+  readonly u: Float32Array;
+  readonly v: Float32Array;
+  /** The same, each direction times its `1 − f`. */
+  readonly weighted: { readonly u: Float32Array; readonly v: Float32Array };
 }
 
 /**
@@ -58,11 +59,13 @@ export function betweenLayers(
       const { sigma, u, v } = countedTriplets(data, { rows, columns, k: count, seed: 1, name }, tally);
       const less = factors([...sigma]).map((factor) => 1 - factor);
       // The last of them is only what the others are compared with.
-      const first = (vectors: ArrayLike<number>, length: number) =>
-        Float64Array.from({ length: length * less.length }, (_, at) => {
-          return vectors[Math.floor(at / less.length) * count + (at % less.length)];
+      const first = (vectors: ArrayLike<number>, length: number, by: (direction: number) => number) =>
+        Float32Array.from({ length: length * less.length }, (_, at) => {
+          const direction = at % less.length;
+          return by(direction) * vectors[Math.floor(at / less.length) * count + direction];
         });
-      around.set(name, { rows, columns, less, u: first(u, rows), v: first(v, columns) });
+      const sides = (by: (direction: number) => number) => ({ u: first(u, rows, by), v: first(v, columns, by) });
+      around.set(name, { rows, columns, ...sides(() => 1), weighted: sides((direction) => less[direction]) });
     }
     const released = new Map(
       [...around.keys()].map((name) => [name, weights.get(name)?.slice() ?? new Float32Array()]),
@@ -74,46 +77,45 @@ export function betweenLayers(
       params,
       shapes,
       flops: tally.flops,
-      gradients: (ofModel) =>
-        new Map(
-          [...ofModel].map(([name, gradient]) => {
-            const own = around.get(name);
-            return [name, own ? Float32Array.from(through(gradient, own)) : gradient];
-          }),
-        ),
-      write: () => {
+      gradients: async (ofModel) => {
+        const found = new Map<string, Float32Array>();
+        for (const [name, gradient] of ofModel) {
+          const own = around.get(name);
+          found.set(name, own ? await through(gradient, own) : gradient);
+        }
+        return found;
+      },
+      write: async () => {
         for (const [name, own] of around) {
-          const change = through(params.get(name) ?? [], own);
-          const [before, data] = [released.get(name), weights.get(name)];
-          if (before && data) for (let i = 0; i < data.length; i++) data[i] = before[i] + change[i];
+          const [changed, before, data] = [params.get(name), released.get(name), weights.get(name)];
+          if (!changed || !before || !data) continue;
+          const change = await through(changed, own);
+          for (let i = 0; i < data.length; i++) data[i] = before[i] + change[i];
         }
       },
     };
   };
 }
 
-/** `L X R`. */
-function through(x: ArrayLike<number>, { rows, columns, less, u, v }: Around): Float64Array {
-  const k = less.length;
-  const result = Float64Array.from(x);
-  for (let j = 0; j < k; j++) {
-    const along = new Float64Array(columns);
-    for (let i = 0; i < rows; i++) {
-      const factor = u[i * k + j];
-      for (let c = 0; c < columns; c++) along[c] += factor * result[i * columns + c];
-    }
-    for (let i = 0; i < rows; i++) {
-      const factor = less[j] * u[i * k + j];
-      for (let c = 0; c < columns; c++) result[i * columns + c] -= factor * along[c];
-    }
-  }
-  for (let j = 0; j < k; j++) {
-    for (let i = 0; i < rows; i++) {
-      let along = 0;
-      for (let c = 0; c < columns; c++) along += result[i * columns + c] * v[c * k + j];
-      for (let c = 0; c < columns; c++) result[i * columns + c] -= less[j] * along * v[c * k + j];
-    }
-  }
+/** `L X R`, with the directions of one side side by side: `L X = X − U D (Uᵀ X)`. */
+async function through(x: Float32Array, { rows, columns, u, v, weighted }: Around): Promise<Float32Array> {
+  const k = u.length / rows;
+  const [result, along] = [new Float32Array(x.length), new Float32Array(k * Math.max(rows, columns))];
+  const [before, behind] = [along.subarray(0, k * columns), along.subarray(0, k * rows)];
+  const [left, right]: [Operand<Float32Array>, Operand<Float32Array>] = [
+    { values: u, shape: [rows, k] },
+    { values: v, shape: [columns, k] },
+  ];
+  const matrix = (values: Float32Array): Operand<Float32Array> => ({ values, shape: [rows, columns] });
+  const less = { scale: -1 };
+  await matrixProduct({ ...left, isTransposed: true }, matrix(x), before);
+  await matrixProduct({ ...left, values: weighted.u }, { values: before, shape: [k, columns] }, result, {
+    ...less,
+    plus: x,
+  });
+  await matrixProduct(matrix(result), right, behind);
+  const transposed = { ...right, values: weighted.v, isTransposed: true };
+  await matrixProduct({ values: behind, shape: [rows, k] }, transposed, result, { ...less, plus: result });
   return result;
 }
 

@@ -31,7 +31,7 @@ it('takes the gradient of a part where its optimizer wants it, and shows the par
     between.push(2 * (half.get('half')?.[0] ?? 0));
     const { gradients } = await part.compute(part.params, step, {});
     await optimizer.update(gradients, state, part.params, 0.1);
-    part.write();
+    await part.write();
     expect(weights.get('w')).toEqual(Float32Array.of(2 * (half.get('half')?.[0] ?? 0)));
     expect(weights.get('w')).not.toEqual(Float32Array.of(between[step]));
   }

@@ -17,9 +17,9 @@ export interface Trainable {
   /** Floating-point operations that it took to make it of the weights; default none. */
   readonly flops?: number;
   /** Their gradients from those of the model's weights. */
-  gradients(ofModel: ParameterSet): ParameterSet;
+  gradients(ofModel: ParameterSet): ParameterSet | Promise<ParameterSet>;
   /** Writes into the model's weights what follows from the trained values; default nothing, where they are weights. */
-  write?(): void;
+  write?(): void | Promise<void>;
 }
 
 /** Makes the trainable values of one trial, of its seed, from the model's weights, which are the trial's own. */
@@ -33,7 +33,7 @@ export interface PartRun {
   readonly flops: number;
   compute(params: ParameterSet, step: number, question?: StepQuestion): Promise<StepResult>;
   /** Brings the model's weights up to date after an update of the trained values. */
-  write(): void;
+  write(): Promise<void>;
 }
 
 /**
@@ -52,7 +52,7 @@ export function partRun(
   const { shapes } = objective;
   if (!make) {
     const compute: PartRun['compute'] = (...asked) => objective.compute(...asked);
-    return { params: weights, shapes, flops: 0, compute, write: () => undefined };
+    return { params: weights, shapes, flops: 0, compute, write: async () => undefined };
   }
   if (optimizer.needs) {
     throw new InputError(
@@ -65,11 +65,11 @@ export function partRun(
     shapes: part.shapes,
     flops: part.flops ?? 0,
     compute: async (_, step) => {
-      if (optimizer.prepare) part.write?.();
+      if (optimizer.prepare) await part.write?.();
       const { loss, gradients, tokens } = await objective.compute(weights, step);
-      return { loss, gradients: part.gradients(gradients), tokens };
+      return { loss, gradients: await part.gradients(gradients), tokens };
     },
-    write: () => part.write?.(),
+    write: async () => part.write?.(),
   };
 }
 

@@ -1,12 +1,8 @@
-import { ProgramCache } from '../../engine/index.js';
-import { Graph, gemm } from '../../graph/index.js';
 import { multiplyRight } from '../../linalg/index.js';
+import { matrixProduct } from '../matrix-products.js';
 import { gram, multiplyTriangular, solveLower } from './kron-kernels.js';
 
-/**
- * Products of matrices in float64, those of optimizers: large ones on the engine, whose kernels are ten to twenty times as fast, on one
- * thread, so that they are the same bits whatever the number of threads is.
- */
+/** Products of matrices in float64, those of optimizers: large ones on the engine. */
 
 /** From so many products of two numbers on the engine is worth its call. */
 const worthCall = 2 ** 18;
@@ -14,35 +10,6 @@ const worthCall = 2 ** 18;
 const worthCallOfHalf = 2 * worthCall;
 /** A triangle of so many rows is solved here. */
 const solvedHere = 128;
-
-/** A matrix, `[rows, columns]`, row-major; `isTransposed`: what it is used as is the transpose of the one that is given. */
-interface Operand {
-  readonly values: Float64Array;
-  readonly shape: readonly [rows: number, columns: number];
-  readonly isTransposed?: boolean;
-}
-
-/** Small programs that every optimizer of the process shares. */
-let shared: ProgramCache | undefined;
-/** The last of them to run: they write to arrays of their own, so that the next one waits until these were read. */
-let last: Promise<unknown> = Promise.resolve();
-
-/** `out = a · b` on the engine. */
-function product(a: Operand, b: Operand, out: Float64Array): Promise<void> {
-  const run = async () => {
-    shared ??= new ProgramCache({ threads: 1 });
-    const [transA, transB] = [a.isTransposed ?? false, b.isTransposed ?? false];
-    const program = await shared.get(JSON.stringify([a.shape, transA, b.shape, transB]), () => {
-      const graph = new Graph();
-      const [left, right] = [graph.input('a', a.shape, 'float64'), graph.input('b', b.shape, 'float64')];
-      return { product: gemm(left, right, undefined, { transA, transB }) };
-    });
-    out.set((await program.run({ a: a.values, b: b.values })).product as Float64Array);
-  };
-  const done = last.then(run);
-  last = done.catch(() => undefined);
-  return done;
-}
 
 /**
  * `out = a · b`.
@@ -58,7 +25,7 @@ export async function multiply(
   out: Float64Array,
 ): Promise<void> {
   if (rows * inner * columns < worthCall) multiplyRight(a, rows, inner, b, columns, out);
-  else await product({ values: a, shape: [rows, inner] }, { values: b, shape: [inner, columns] }, out);
+  else await matrixProduct({ values: a, shape: [rows, inner] }, { values: b, shape: [inner, columns] }, out);
 }
 
 /**
@@ -74,7 +41,7 @@ export async function multiplyByOwnTranspose(
   out: Float64Array,
 ): Promise<void> {
   if (n * n * width < worthCallOfHalf) gram(x, n, width, out);
-  else await product({ values: x, shape: [n, width] }, { values: x, shape: [n, width], isTransposed: true }, out);
+  else await matrixProduct({ values: x, shape: [n, width] }, { values: x, shape: [n, width], isTransposed: true }, out);
 }
 
 /**
@@ -94,7 +61,7 @@ export async function multiplyByTriangle(
   out: Float64Array,
 ): Promise<void> {
   if (n * n * width < worthCallOfHalf) multiplyTriangular(q, n, upper, x, width, out);
-  else await product({ values: q, shape: [n, n] }, { values: x, shape: [n, width] }, out);
+  else await matrixProduct({ values: q, shape: [n, n] }, { values: x, shape: [n, width] }, out);
 }
 
 /**
