@@ -1,3 +1,4 @@
+import { multiplyRight } from './products.js';
 import { dot, thinQr } from './qr.js';
 
 const MAX_SWEEPS = 60;
@@ -32,12 +33,20 @@ export class JacobiSvd {
    * @param sigma - Receives n singular values, descending.
    * @param left - Receives the left vectors as columns `[n, n]`.
    * @param right - Receives the right vectors as columns `[n, n]`.
+   * @param near - Rows `[n, n]`, orthonormal to rounding, that nearly are the left vectors, in any order: then few rotations are
+   *   left to do. Default none are known.
    */
-  decompose(a: Float64Array, sigma: Float64Array, left: Float64Array, right: Float64Array): void {
+  decompose(a: Float64Array, sigma: Float64Array, left: Float64Array, right: Float64Array, near?: Float64Array): void {
     const n = this.#size;
-    this.#rotations.fill(0);
-    for (let i = 0; i < n; i++) this.#rotations[i * n + i] = 1;
-    this.#diagonalize(a, sigma, this.#rotations);
+    if (near) {
+      this.#rotations.set(near);
+      multiplyRight(near, n, n, a, n, this.#rows);
+    } else {
+      this.#rotations.fill(0);
+      for (let i = 0; i < n; i++) this.#rotations[i * n + i] = 1;
+      this.#rows.set(a);
+    }
+    this.#diagonalize(sigma, this.#rotations);
     // Rotations J·a = rows with orthogonal rows; so a = Jᵀ·rows, and row i of J is left vector i.
     let rank = 0;
     for (let j = 0; j < n; j++) {
@@ -54,12 +63,12 @@ export class JacobiSvd {
 
   /** The singular values alone, descending, of `[n, n]`. */
   values(a: Float64Array, sigma: Float64Array): void {
-    this.#diagonalize(a, sigma, undefined);
+    this.#rows.set(a);
+    this.#diagonalize(sigma, undefined);
   }
 
-  #diagonalize(a: Float64Array, sigma: Float64Array, rotations: Float64Array | undefined): void {
+  #diagonalize(sigma: Float64Array, rotations: Float64Array | undefined): void {
     const n = this.#size;
-    this.#rows.set(a);
     for (let sweep = 0; sweep < MAX_SWEEPS && rotateAllPairs(this.#rows, n, rotations); sweep++);
     const norms = this.#norms;
     for (let i = 0; i < n; i++) {

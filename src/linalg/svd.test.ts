@@ -36,6 +36,30 @@ describe.each(exact)('$name', (fixture) => {
   });
 });
 
+describe('the SVD of a matrix of a hundred rows, which begins with the eigenvectors of its Gram matrix', () => {
+  const [rows, columns] = [110, 100];
+  const noise = (seed: number, m: number, n: number) => {
+    const values = Float64Array.from(hashed(seed, m * n));
+    return svd(values, m, n);
+  };
+  const [left, right] = [noise(1, rows, columns).u, noise(2, columns, columns).u];
+  it.each([
+    ['graded', (j: number) => 10 ** (-j / 8)],
+    ['of rank 40', (j: number) => (j < 40 ? 1 + j : 0)],
+    ['with equal values', (j: number) => (j < 50 ? 2 : 1)],
+    ['of zeros', () => 0],
+  ])('%s', (_, value) => {
+    const given = Float64Array.from({ length: columns }, (__, j) => value(j));
+    const matrix = product(left, given, right, rows, columns);
+    const { sigma, u, v } = svd(matrix, rows, columns);
+    const largest = () => Math.max(...given) || 1;
+    expect(largestError(sigma, given.toSorted().toReversed(), largest).error).toBeLessThan(1e-13);
+    expect(orthonormalityError(u, rows, columns)).toBeLessThan(1e-13);
+    expect(orthonormalityError(v, columns, columns)).toBeLessThan(1e-13);
+    expect(largestError(product(u, sigma, v, rows, columns), matrix, largest).error).toBeLessThan(1e-13);
+  });
+});
+
 describe('input', () => {
   it('gives the same values for a matrix and its transpose, float32 and float64', () => {
     const single = Float32Array.from(hashed(9, 50 * 70));
