@@ -98,7 +98,7 @@ async function stepsToTarget({ weights, isBetween }: Start, course: Course, obje
       onDiverged: () => 'stop',
       afterStep: async ({ step }) => {
         if (step % every !== 0) return undefined;
-        run.write();
+        await run.write();
         const { loss } = (await evaluator.evaluate(params, test)).metrics;
         if (loss === undefined || loss === null || !(loss < 1e3)) return 'stop';
         if (loss > target) return undefined;

@@ -26,7 +26,7 @@ export interface AttackTableOptions {
   target: number;
   /** Examples of the score, of each class where the task has classes; none where cost and score are of the same runs, with all examples. */
   perClass?: number;
-  /** What these are, in words behind a number; default {@link usuallyDrawnBy}. */
+  /** What these are, in words behind a number; default labelled examples of each class. */
   drawnBy?: string;
   /** What the score is, in words. */
   metric: string;

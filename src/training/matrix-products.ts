@@ -4,10 +4,13 @@ import { Graph, gemm } from '../graph/index.js';
 /** Numbers of matrices that are multiplied, all of one type. */
 type Real = Float32Array | Float64Array;
 
-/** A matrix, `[rows, columns]`, row-major; `isTransposed`: what it is used as is the transpose of the one that is given. */
+/** A matrix that is multiplied. */
 export interface Operand<Values extends Real> {
+  /** Row-major. */
   readonly values: Values;
+  /** `[rows, columns]` of these. */
   readonly shape: readonly [rows: number, columns: number];
+  /** Whether what it is used as is their transpose; default false. */
   readonly isTransposed?: boolean;
 }
 
