@@ -55,7 +55,7 @@ interface Locked {
   test: { task: string; before: { float32: Evaluation }; after: { float32: Evaluation } };
 }
 interface Attacked {
-  rows: { start: string; result: { trials: { tokens?: number; score: number }[] } }[];
+  rows: { start: string; kind: string; trains: boolean; result: { trials: { tokens?: number; score: number }[] } }[];
 }
 
 describe.each([
@@ -119,12 +119,17 @@ describe.each([
     );
     const starts = new Set(found.rows.map(({ start }) => start));
     expect(starts.size).toBeGreaterThan(1);
-    for (const { result } of found.rows) {
+    for (const { trains, result } of found.rows) {
       for (const { tokens, score } of result.trials) {
-        expect(tokens).toBeGreaterThan(0);
+        if (trains) expect(tokens).toBeGreaterThan(0);
         expect(score).toBeGreaterThanOrEqual(0);
       }
     }
+    // What a model says of hidden words anyway is part of the floor; to words with classes no regression is fitted.
+    const frozen = found.rows.filter(({ kind }) => kind === 'frozen');
+    expect(frozen.map(({ start }) => start).toSorted()).toEqual(
+      task === 'masked-lm' ? ['locked', 'locked', 'unlocked', 'unlocked'] : [],
+    );
   });
 });
 
