@@ -4,6 +4,7 @@ import { InputError } from '../registry/index.js';
 import { type CurveRow, curvesTable } from './chart-tables.js';
 import { count, percent } from './numbers.js';
 import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
+import { shareAxis } from './share-axis.js';
 import { capitalized, printable } from './text.js';
 import { chartConfig, keyStyle, palette } from './theme.js';
 
@@ -235,13 +236,7 @@ export function learningCurvesSpec(
   const score = {
     type: 'quantitative' as const,
     title: `unauthorized ${metric}`,
-    scale: { domain: [0, 1] },
-    axis: {
-      domain: false,
-      grid: true,
-      labelExpr: "format(100 * datum.value, '.0f') + ' %'",
-      values: [0, 0.25, 0.5, 0.75, 1],
-    },
+    ...shareAxis([...rows.map(({ high }) => high), target ?? 0]),
   };
   const color = {
     field: 'start',

@@ -37,3 +37,17 @@ it('shows text as it is, whoever wrote it, and names its pictures', () => {
     ['page-2.svg', '<svg></svg>'],
   ]);
 });
+
+it.each([
+  ['path: /home/ann/models/net', 'path: …/net'],
+  ['  unlocked: "C:\\Users\\ann\\net"', '  unlocked: "…/net"'],
+  ['  - /data/set/', '  - …/set'],
+  ["a: '~/x y'", "a: '…/x y'"],
+  ['a: /', 'a: …/'],
+  ['locked: models/net', 'locked: models/net'],
+  ['task: causal-lm', 'task: causal-lm'],
+  ['lr: 1/2', 'lr: 1/2'],
+])('tells nobody’s folders: %s', (line, expected) => {
+  const { markdown } = renderPage({ title: 't', summary: [], sections: [], environment: {}, config: line }, 'page');
+  expect(markdown).toContain(`\`\`\`yaml\n${expected}\n`);
+});

@@ -14,7 +14,8 @@ export interface Page {
 export const pageStart = '<!-- Written by weightlock. -->';
 
 /**
- * A report as a Markdown page; text that is not ours may stand in all of it, and is escaped.
+ * A report as a Markdown page; text that is not ours may stand in all of it, and is escaped. A page is for others: of absolute paths in the
+ * configuration it has the last part alone, which a digest beside them identifies.
  *
  * @param name - What the page is called; the names of its pictures begin with it.
  */
@@ -35,13 +36,25 @@ export function renderPage({ title, summary, sections, environment, config }: Re
     { key: 'key', header: 'what' },
     { key: 'value', header: 'value' },
   ];
-  lines.push('## Environment', tableToMarkdown({ columns, rows }), '## Configuration', fenced(config));
+  lines.push('## Environment', tableToMarkdown({ columns, rows }), '## Configuration', fenced(withoutFolders(config)));
   return { markdown: `${lines.join('\n\n')}\n`, charts };
 }
 
 /** A paragraph, in which names may stand as code. */
 function prose(text: string): string {
   return escapeMarkdown(text).replace(/\\`([\w.-]+)\\`/g, '`$1`');
+}
+
+/** An absolute path that is all of a line's value, behind a key or in a list, in quotation marks or none. */
+const absolutePath =
+  /^(\s*(?:- +)*(?:[^\s:"'][^:]*: +)?)(["']?)(?:\/|~[\\/]|[A-Za-z]:[\\/]|\\\\).*?([^\\/]*?)[\\/]*\2$/;
+
+/** Configuration in which nobody's folders are told. */
+function withoutFolders(yaml: string): string {
+  return yaml
+    .split('\n')
+    .map((line) => line.replace(absolutePath, '$1$2…/$3$2'))
+    .join('\n');
 }
 
 /** YAML in a fence that it cannot end. */

@@ -3,6 +3,7 @@ import { meanInterval } from '../linalg/index.js';
 import { InputError } from '../registry/index.js';
 import { percent } from './numbers.js';
 import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
+import { shareAxis } from './share-axis.js';
 import type { Table } from './table.js';
 import { printable } from './text.js';
 import { chartConfig, palette } from './theme.js';
@@ -61,8 +62,7 @@ export function rateCurvesSpec(
     field: 'mean',
     type: 'quantitative' as const,
     title: `${metric} after training`,
-    scale: { domain: [0, 1] },
-    axis: { domain: false, labelExpr: "format(100 * datum.value, '.0f') + ' %'", tickCount: 5 },
+    ...shareAxis([...rows.map(({ high }) => high), guessing ?? 0]),
   };
   const color = {
     field: 'label',

@@ -4,6 +4,7 @@ import { InputError } from '../registry/index.js';
 import { lineStyles } from './learning-curves.js';
 import { count, steps as inSteps, interval, magnitude, percent } from './numbers.js';
 import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
+import { shareAxis } from './share-axis.js';
 import type { Table } from './table.js';
 import { capitalized, printable } from './text.js';
 import { chartConfig, keyStyle } from './theme.js';
@@ -49,8 +50,10 @@ export function searchCurvesSpec(
   const y = {
     type: 'quantitative' as const,
     title: `unauthorized ${metric}`,
-    scale: { domain: [Math.min(0, ...rows.map(({ low }) => low)), 1] },
-    axis: { domain: false, grid: true, labelExpr: "format(100 * datum.value, '.0f') + ' %'", tickCount: 5 },
+    ...shareAxis(
+      rows.map(({ high }) => high),
+      Math.min(0, ...rows.map(({ low }) => low)),
+    ),
   };
   const legend = { symbolType: 'stroke' as const, symbolOpacity: 1, columns: width > 300 ? 5 : 2 };
   const color = {
