@@ -2,7 +2,7 @@ import { readFile, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type AttackTargets, modelDigest } from '../../attacks/index.js';
 import { type DataParts, type DataSpec, type Dataset, loadData } from '../../data/index.js';
-import { configHash, digestOf, modelState, saveOutput, writeOutput } from '../../evidence/index.js';
+import { configHash, modelState, saveOutput, writeOutput } from '../../evidence/index.js';
 import { readJsonFile, writeFileAtomic } from '../../formats/index.js';
 import { type LockMethod, lockMethods, secretOfSeed } from '../../locks/index.js';
 import {
@@ -247,7 +247,8 @@ export class Runner {
     const { secret: given } = this.spec;
     const { path, force } = part.output;
     // What is shown of it is how many weights are done.
-    const of = { lock: name, options, seed, from: await digestOf(from.source) };
+    // Its contents are those of the run's configuration: a large model is not read once more.
+    const of = { lock: name, options, seed, from: basename(from.source) };
     const info = await this.#once<LockedInfo>(part, { steps: from.weights.size, of }, async (job, end) => {
       const facts = await cardOfSource(from);
       const found = await lockOnDiskJob(
