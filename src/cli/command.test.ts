@@ -9,6 +9,8 @@ import { commands } from './commands/index.js';
 import { Output } from './output.js';
 import { runProgram } from './program.js';
 
+const output = new Output({ stdout: process.stdout, stderr: process.stderr });
+
 let folder: string;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'weightlock-cli-'));
@@ -240,14 +242,13 @@ describe('a command', () => {
     ['an option like an argument', z.strictObject({ model: z.string().default('') })],
   ])('is refused when it has %s', (_, schema) => {
     const argument = { name: 'model', description: 'Model.', required: true };
-    const define = () =>
-      defineCommand({ name: 'x', summary: 'X.', arguments: [argument], schema, examples: [], run: async () => 0 });
-    expect(define).toThrow('is defined twice');
+    const about = { name: 'x', summary: 'X.', arguments: [argument], examples: [] };
+    const command = defineCommand({ ...about, schema, run: async () => 0 });
+    expect(() => command.build(output, () => undefined)).toThrow('is defined twice');
   });
 });
 
 describe('each command of the program', () => {
-  const output = new Output({ stdout: process.stdout, stderr: process.stderr });
   it.each(commands.map((command) => [command.name, command] as const))('%s is documented', (name, command) => {
     const built = command.build(output, () => undefined);
     expect(built.description()).toMatch(/^[A-Z].*\.$/);

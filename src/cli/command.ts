@@ -110,14 +110,19 @@ export interface CommandDefinition<A extends readonly ArgumentDefinition[], S ex
 export interface CliCommand {
   /** Name on the command line. */
   readonly name: string;
-  /** Makes the commander command; `finish` hears the exit code. */
+  /** The commander command without its options, which take most of the time to make: for the list of all commands. */
+  outline(): Command;
+  /**
+   * Makes the commander command; `finish` hears the exit code.
+   *
+   * @throws TypeError when flags cannot express the schema, or two keys are the same.
+   */
   build(output: Output, finish: (exitCode: 0 | 1) => void): Command;
 }
 
 /**
  * Makes a command of the command line: flags, YAML keys, defaults and help come from its schema.
  *
- * @throws TypeError when flags cannot express the schema, or two keys are the same.
  * @example
  * export const count = defineCommand({
  *   name: 'count',
@@ -131,9 +136,21 @@ export interface CliCommand {
 export function defineCommand<const A extends readonly ArgumentDefinition[], S extends OptionsSchema>(
   given: CommandDefinition<A, S>,
 ): CliCommand {
-  // Here, so that a command may spread the options of a job and yet none is ignored in silence.
-  const definition = { ...given, schema: withOptimizers(given.schema) };
-  const own = readOptions(definition.schema);
+  return {
+    name: given.name,
+    outline: () => outline(given),
+    build(output, finish) {
+      // Here, so that a command may spread the options of a job and yet none is ignored in silence.
+      const definition = { ...given, schema: withOptimizers(given.schema) };
+      const own = readOptions(definition.schema);
+      requireApart(definition, own);
+      return build(definition, own, output, finish);
+    },
+  };
+}
+
+/** @throws TypeError when two options, or an option and an argument, have the same name. */
+function requireApart(definition: { name: string; arguments: readonly ArgumentDefinition[] }, own: OptionSet): void {
   const keys = [own, commonOptions].flatMap((set) => [...set.specs.map(({ key }) => key), ...set.groups]);
   const names = [...keys, ...definition.arguments.map(({ name }) => name)];
   const taken = [...flagsOf(own), ...flagsOf(commonOptions)].map(({ option }) => option.long);
@@ -141,10 +158,18 @@ export function defineCommand<const A extends readonly ArgumentDefinition[], S e
     names.find((name, index) => names.indexOf(name) !== index) ??
     [...taken, ...runModeFlags().map(({ long }) => long), '--help'].find((long, i, all) => all.indexOf(long) !== i);
   if (clash) throw new TypeError(`command ${definition.name}: ${clash} is defined twice`);
-  return {
-    name: definition.name,
-    build: (output, finish) => build(definition, own, output, finish),
-  };
+}
+
+/** Name, summary and arguments. */
+function outline(definition: { name: string; summary: string; arguments: readonly ArgumentDefinition[] }): Command {
+  const command = new Command(definition.name).description(definition.summary);
+  const usage = definition.arguments.map(({ name, description, required, variadic }) => {
+    const shown = `${name}${variadic ? '...' : ''}`;
+    // Optional to commander in any case: the YAML file may hold what the command line lacks.
+    command.addArgument(new Argument(`[${shown}]`, description));
+    return required ? `<${shown}>` : `[${shown}]`;
+  });
+  return command.usage([...usage, '[options]'].join(' '));
 }
 
 function build<A extends readonly ArgumentDefinition[], S extends OptionsSchema>(
@@ -153,14 +178,7 @@ function build<A extends readonly ArgumentDefinition[], S extends OptionsSchema>
   output: Output,
   finish: (exitCode: 0 | 1) => void,
 ): Command {
-  const command = new Command(definition.name).description(definition.summary);
-  const usage = definition.arguments.map(({ name, description, required, variadic }) => {
-    const shown = `${name}${variadic ? '...' : ''}`;
-    // Optional to commander in any case: the YAML file may hold what the command line lacks.
-    return { shown: required ? `<${shown}>` : `[${shown}]`, argument: new Argument(`[${shown}]`, description) };
-  });
-  for (const { argument } of usage) command.addArgument(argument);
-  command.usage([...usage.map(({ shown }) => shown), '[options]'].join(' '));
+  const command = outline(definition);
   const ownFlags = flagsOf(own);
   const commonFlags = flagsOf(commonOptions);
   const specOf = new Map<Option, OptionSpec>([...ownFlags, ...commonFlags].map(({ option, spec }) => [option, spec]));

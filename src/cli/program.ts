@@ -34,13 +34,14 @@ export async function runProgram(
     .helpOption('-h, --help', 'Show this help.')
     .helpCommand(false)
     .usage('<command> [options]')
+    .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` })
     .addHelpText('after', '\nExit codes: 0 done, 1 a property does not hold, 2 wrong usage or input, 130 interrupted.');
+  const wanted = argv.find((word) => available.some(({ name }) => name === word));
+  const finish = (code: 0 | 1) => {
+    exitCode = code;
+  };
   for (const each of available) {
-    program.addCommand(
-      each.build(output, (code) => {
-        exitCode = code;
-      }),
-    );
+    program.addCommand(each.name === wanted ? each.build(output, finish) : each.outline());
   }
   for (const command of [program, ...program.commands]) {
     // Errors are thrown and written by describeFailure; only help and version are commander's to print.

@@ -41,6 +41,28 @@ describe('block products', () => {
   });
 });
 
+describe('a triangle times a block', () => {
+  const shapes = [1, 2, 3, 4, 5].flatMap((n) => [1, 3, 4, 5].map((width) => ({ n, width })));
+  it.each(shapes)('equals the product with all of it, $n rows and $width columns', ({ n, width }) => {
+    const v = hashed(2, n * width);
+    for (const triangle of ['upper', 'lower'] as const) {
+      const isIn = (i: number, j: number) => (triangle === 'upper' ? j >= i : j <= i);
+      const matrix = hashed(1, n * n).map((value, at) => (isIn(Math.floor(at / n), at % n) ? value : 0));
+      const [all, half] = [new Float64Array(n * width), new Float64Array(n * width).fill(Number.NaN)];
+      multiplyRight(matrix, n, n, v, width, all);
+      multiplyRight(matrix, n, n, v, width, half, triangle);
+      expect(half).toEqual(all);
+    }
+  });
+
+  it('reads half of it', () => {
+    const [matrix, out] = [Float64Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9), new Float64Array(3)];
+    matrix[6] = Number.NaN;
+    multiplyRight(matrix, 3, 3, Float64Array.of(1, 1, 1), 1, out, 'upper');
+    expect(out).toEqual(Float64Array.of(6, 15, 9));
+  });
+});
+
 describe('addRankK', () => {
   it("adds torch's gradient of the sum of the top singular values", () => {
     const { rows, columns, k, scale } = fixture;

@@ -7,6 +7,7 @@ import type { RealArray } from './matrix.js';
  * @param matrix - `[rows, columns]`.
  * @param v - `[columns, width]`.
  * @param out - Receives `[rows, width]`.
+ * @param triangle - Where a square matrix has its values, which is 0 elsewhere: half the work; default everywhere.
  */
 export function multiplyRight(
   matrix: RealArray,
@@ -15,6 +16,7 @@ export function multiplyRight(
   v: Float64Array,
   width: number,
   out: Float64Array,
+  triangle?: 'upper' | 'lower',
 ): void {
   for (let i = 0; i < rows; i += 2) {
     const first = i * columns;
@@ -22,6 +24,8 @@ export function multiplyRight(
     const second = i + 1 < rows ? first + columns : first;
     const to0 = i * width;
     const to1 = i + 1 < rows ? to0 + width : to0;
+    const from = triangle === 'upper' ? i : 0;
+    const end = triangle === 'lower' ? Math.min(i + 2, columns) : columns;
     let c = 0;
     for (; c + 4 <= width; c += 4) {
       let a0 = 0;
@@ -32,7 +36,7 @@ export function multiplyRight(
       let b1 = 0;
       let b2 = 0;
       let b3 = 0;
-      for (let j = 0, at = c; j < columns; j++, at += width) {
+      for (let j = from, at = from * width + c; j < end; j++, at += width) {
         const x = matrix[first + j];
         const y = matrix[second + j];
         const v0 = v[at];
@@ -60,7 +64,7 @@ export function multiplyRight(
     for (; c < width; c++) {
       let a = 0;
       let b = 0;
-      for (let j = 0, at = c; j < columns; j++, at += width) {
+      for (let j = from, at = from * width + c; j < end; j++, at += width) {
         a += matrix[first + j] * v[at];
         b += matrix[second + j] * v[at];
       }

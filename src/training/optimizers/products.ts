@@ -1,6 +1,6 @@
 import { multiplyRight } from '../../linalg/index.js';
 import { matrixProduct } from '../matrix-products.js';
-import { gram, multiplyTriangular, solveLower } from './kron-kernels.js';
+import { gram, solveLower } from './kron-kernels.js';
 
 /** Products of matrices in float64, those of optimizers: large ones on the engine. */
 
@@ -60,7 +60,7 @@ export async function multiplyByTriangle(
   width: number,
   out: Float64Array,
 ): Promise<void> {
-  if (n * n * width < worthCallOfHalf) multiplyTriangular(q, n, upper, x, width, out);
+  if (n * n * width < worthCallOfHalf) multiplyRight(q, n, n, x, width, out, upper ? 'upper' : 'lower');
   else await matrixProduct({ values: q, shape: [n, n] }, { values: x, shape: [n, width] }, out);
 }
 
