@@ -8,6 +8,7 @@ import { withOptimizers } from '../training/index.js';
 import { choiceHelp } from './choice-help.js';
 import { commonOptions, commonSchema, type RunMode, readRunMode, runModeFlags } from './common-options.js';
 import { readConfigFile } from './config-file.js';
+import { describeConfig, describeRun } from './describe-run.js';
 import { handleInterrupts } from './interrupt.js';
 import { type OptionSet, type OptionSpec, type OptionsSchema, readOptions } from './option-spec.js';
 import { type Flag, flagsOf, flagTerm, resolveOptions, type Source } from './options.js';
@@ -351,59 +352,4 @@ function readArguments<A extends readonly ArgumentDefinition[]>(
   });
   // The loop has filled exactly the names that the type is made of.
   return values as ArgumentValues<A>;
-}
-
-/** What a run is of, in one sentence: the command line that gives it (without what is as by default), and its folder. */
-function describeRun(
-  command: string,
-  given: {
-    config: Readonly<Record<string, unknown>>;
-    arguments: Readonly<Record<string, string | string[] | undefined>>;
-    sources: ReadonlyMap<string, Source>;
-    flags: readonly (readonly [key: string, flag: string])[];
-    folder: Pick<RunFolder, 'path' | 'resumed'>;
-  },
-): string {
-  const values = new Map(flatten(given.config, ''));
-  const options = given.flags.flatMap(([key, flag]) => {
-    const value = values.get(key);
-    if (value === undefined || given.sources.get(key) === 'default') return [];
-    if (typeof value === 'boolean') return [value ? flag : flag.replace(/^--/, '--no-')];
-    return [`${flag} ${shellWord(Array.isArray(value) ? value.map(String).join(',') : String(value))}`];
-  });
-  const words = Object.values(given.arguments)
-    .flat()
-    .filter((word) => word !== undefined)
-    .map(shellWord);
-  const { path, resumed } = given.folder;
-  return `${['weightlock', command, ...words, ...options].join(' ')}: ${path}${resumed ? ' (resumed)' : ''}`;
-}
-
-/** A text as one word of a command line. */
-function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : JSON.stringify(text);
-}
-
-/** The resolved configuration, one key a line, with the source of what is no default. */
-function describeConfig(
-  command: string,
-  config: Readonly<Record<string, unknown>>,
-  sources: ReadonlyMap<string, Source>,
-): string {
-  const rows = flatten(config, '').map(([key, value]): [string, string, string] => {
-    const source = sources.get(key);
-    return [key, JSON.stringify(value), source && source !== 'default' ? `(${source})` : ''];
-  });
-  const width = Math.max(...rows.map(([key]) => key.length));
-  const lines = rows.map(([key, value, source]) => `  ${key.padEnd(width)}  ${value}  ${source}`.trimEnd());
-  return [`weightlock ${command}`, ...lines].join('\n');
-}
-
-function flatten(value: Readonly<Record<string, unknown>>, prefix: string): [string, unknown][] {
-  return Object.entries(value).flatMap(([name, inner]): [string, unknown][] => {
-    const key = `${prefix}${name}`;
-    if (inner === undefined) return [];
-    const isGroup = typeof inner === 'object' && inner !== null && !Array.isArray(inner);
-    return isGroup ? flatten(inner as Record<string, unknown>, `${key}.`) : [[key, inner]];
-  });
 }
