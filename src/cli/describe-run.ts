@@ -1,4 +1,5 @@
 import type { RunFolder } from '../evidence/index.js';
+import { flagName } from './option-spec.js';
 import type { Source } from './options.js';
 
 /** What a run is of, in one sentence: the command line that gives it (without what is as by default), and its folder. */
@@ -14,10 +15,7 @@ export function describeRun(
 ): string {
   const values = new Map(flatten(given.config, ''));
   const options = given.flags.flatMap(([key, flag]) => {
-    const value = values.get(key);
-    if (value === undefined || given.sources.get(key) === 'default') return [];
-    if (typeof value === 'boolean') return [value ? flag : flag.replace(/^--/, '--no-')];
-    return [`${flag} ${shellWord(Array.isArray(value) ? value.map(String).join(',') : String(value))}`];
+    return given.sources.get(key) === 'default' ? [] : flagWords(flag, values.get(key));
   });
   const words = Object.values(given.arguments)
     .flat()
@@ -27,8 +25,20 @@ export function describeRun(
   return `${['weightlock', command, ...words, ...options].join(' ')}: ${path}${resumed ? ' (resumed)' : ''}`;
 }
 
+/** Flags of some keys with the values that options have there, in the words of a command line; none of keys without a value. */
+export function givenWords(options: Readonly<Record<string, unknown>>, keys: Iterable<string>): string[] {
+  const values = new Map(flatten(options, ''));
+  return [...keys].flatMap((key) => flagWords(flagName(key), values.get(key)));
+}
+
+function flagWords(flag: string, value: unknown): string[] {
+  if (value === undefined) return [];
+  if (typeof value === 'boolean') return [value ? flag : flag.replace(/^--/, '--no-')];
+  return [`${flag} ${shellWord(Array.isArray(value) ? value.map(String).join(',') : String(value))}`];
+}
+
 /** A text as one word of a command line, in which a shell replaces nothing. */
-function shellWord(text: string): string {
+export function shellWord(text: string): string {
   if (/^[\w@%+=:,./-]+$/.test(text)) return text;
   return /["$`\\!]/.test(text) ? `'${text.replaceAll("'", "'\\''")}'` : `"${text}"`;
 }

@@ -28,6 +28,7 @@ import { requireTrainable } from '../../training/index.js';
 import { dataForModel, modelData, taskInput, warn } from '../card-data.js';
 import { defineCommand } from '../command.js';
 import { dataInputs, loadTask } from '../data-folder.js';
+import { givenWords, shellWord } from '../describe-run.js';
 import { modelArgument } from '../model-argument.js';
 import { givenConfig, modelConfigInput, modelOptions } from '../model-options.js';
 import { requireOutside } from '../output-files.js';
@@ -87,17 +88,11 @@ const schema = z.strictObject({
   ...(optionsOf('method', lockMethods.entries(), { inFull: true }) as Record<never, z.ZodType>),
 });
 
+/** Options of proposals that a lock that is made has not. */
+const ofProposalsAlone = new Set(['recommend', 'minutes', 'maxKl', 'maxLost']);
+
 /** Options that a proposal is made by: all others are of a lock that is made. */
-const ofProposals = new Set([
-  'recommend',
-  'minutes',
-  'maxKl',
-  'maxLost',
-  'data',
-  'task',
-  'seed',
-  ...Object.keys(modelOptions.shape),
-]);
+const ofProposals = new Set([...ofProposalsAlone, 'data', 'task', 'seed', ...Object.keys(modelOptions.shape)]);
 
 /** `weightlock lock`: a locked copy of a model. */
 export const lock = defineCommand({
@@ -155,7 +150,11 @@ export const lock = defineCommand({
       const proposal = await proposeLock(paced, options);
       if (proposal.candidates.length > 0) print(proposalTable(proposal));
       for (const sentence of proposal.sentences) print(`\n${sentence}`);
-      if (proposal.flags) print(`\nweightlock lock ${context.arguments.model} OUTPUT ${proposal.flags.join(' ')}`);
+      if (proposal.flags) {
+        const keys = [...context.givenFlags].filter((key) => !ofProposalsAlone.has(key));
+        const words = [shellWord(context.arguments.model), 'OUTPUT', ...givenWords(options, keys), ...proposal.flags];
+        print(`\nweightlock lock ${words.join(' ')}`);
+      }
       result(proposal);
       return 0;
     }
