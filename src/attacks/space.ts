@@ -48,7 +48,7 @@ function valueAt(dimension: Dimension, at: number): number | string {
  * The candidates of a quasirandom search: as many as are asked for, evenly spread over the space, the same for every starting
  * point.
  *
- * @param seed - Of the scrambling.
+ * @param seed - Of the random shift.
  * @throws InputError for a space without learning rates, or a range or choice of nothing.
  */
 export function sobolCandidates(space: SearchSpace, count: number, seed: number): Candidate[] {
@@ -65,7 +65,7 @@ export function sobolCandidates(space: SearchSpace, count: number, seed: number)
       );
     }
   }
-  return sobolPoints(count, names.length, { scramble: seed }).map((place) => {
+  return sobolPoints(count, names.length, { shift: seed }).map((place) => {
     const values = Object.fromEntries(names.map((name, index) => [name, valueAt(space[name], place[index])]));
     const { learningRate, ...point } = values;
     return { learningRate: Number(learningRate), ...(names.length > 1 && { point }) };

@@ -12,31 +12,47 @@ describe('sobolPoints', () => {
     expect(sobolPoints(5, 3)).toEqual(found.slice(0, 5).map((point) => point.slice(0, 3)));
   });
 
-  it.each([1, 2, 3])('scrambled by seed %i fill every elementary interval once', (scramble) => {
-    const found = sobolPoints(32, 4, { scramble });
-    const cells = (of: (point: number[]) => string) => new Set(found.map(of)).size;
-    for (let dimension = 0; dimension < 4; dimension++)
-      expect(cells((x) => `${Math.floor(32 * x[dimension])}`)).toBe(32);
-    // The first two dimensions are a (0, m, 2)-net: one point in each box of 1/32, whatever its sides.
-    for (const [a, b] of [
-      [2, 16],
-      [4, 8],
-      [8, 4],
-      [16, 2],
-    ]) {
-      expect(cells(([x, y]) => `${Math.floor(a * x)} ${Math.floor(b * y)}`)).toBe(32);
+  it.each([1, 2, 3])('shifted by seed %i stay as far from each other, round the ends', (shift) => {
+    const found = sobolPoints(32, 4, { shift });
+    expect(found.flat().every((value) => value >= 0 && value < 1)).toBe(true);
+    for (let dimension = 0; dimension < 4; dimension++) {
+      const sorted = found.map((x) => x[dimension]).toSorted((a, b) => a - b);
+      const gaps = sorted.map((x, i) => (i > 0 ? x - sorted[i - 1] : x + 1 - (sorted.at(-1) ?? 0)));
+      for (const gap of gaps) expect(gap).toBeCloseTo(1 / 32, 9);
     }
-    expect(found.flat().every((value) => value > 0 && value < 1)).toBe(true);
+    // From the first point on they are the sequence as it is, in both of two dimensions.
+    const from = (points: number[][]) =>
+      points.map((point) => point.map((value, i) => (((value - points[0][i]) % 1) + 1) % 1));
+    for (const [i, point] of from(found).entries()) {
+      for (const [j, value] of point.entries()) expect(value, `${i} ${j}`).toBeCloseTo(sobolPoints(32, 4)[i][j], 9);
+    }
   });
 
-  it('are others for another seed, and the same for the same', () => {
-    const of = (scramble: number) => sobolPoints(8, 2, { scramble });
+  it('keep three trials a quarter of the range apart, and others as evenly', () => {
+    const least = (count: number, seed: number) => {
+      const sorted = sobolPoints(count, 1, { shift: seed })
+        .flat()
+        .toSorted((a, b) => a - b);
+      return Math.min(...sorted.slice(1).map((x, i) => x - sorted[i]));
+    };
+    for (let seed = 1; seed <= 50; seed++) {
+      expect(least(3, seed)).toBeCloseTo(1 / 4, 9);
+      expect(least(16, seed)).toBeCloseTo(1 / 16, 9);
+    }
+  });
+
+  it('are uniform over seeds, others for another, and the same for the same', () => {
+    const of = (shift: number) => sobolPoints(8, 2, { shift });
     expect(of(1)).toEqual(of(1));
-    const all = [1, 2, 3, 4].flatMap((seed) => of(seed).map(([x]) => x));
-    expect(new Set(all).size).toBe(32);
-    // Seeds do not share what a scrambling leaves in place: no coordinate is near its unscrambled one in all of them.
-    const plain = sobolPoints(8, 2).map(([x]) => x);
-    expect([1, 2, 3, 4].every((seed) => of(seed).every(([x], i) => Math.abs(x - plain[i]) < 1 / 8))).toBe(false);
+    const firsts = Array.from({ length: 400 }, (_, seed) => of(seed)[0]);
+    for (const dimension of [0, 1]) {
+      const quarters = [0, 0, 0, 0];
+      for (const point of firsts) quarters[Math.floor(4 * point[dimension])]++;
+      // Four standard deviations of 400 draws.
+      for (const count of quarters) expect(Math.abs(count - 100)).toBeLessThan(35);
+    }
+    // Dimensions are shifted apart from one another.
+    expect(firsts.every(([x, y]) => Math.abs(x - y) < 0.25)).toBe(false);
   });
 
   it('refuse more dimensions than there are directions', () => {

@@ -46,35 +46,24 @@ function directionNumbers(dimension: number): number[] {
  * The first points of a Sobol sequence in the unit cube, in the order of Gray codes: in each dimension, every 2^m of them that
  * follow one another from a multiple of 2^m on lie one in each of 2^m equal intervals, and pairs of dimensions fill boxes as evenly.
  *
- * @param scramble - Seed of a nested uniform scrambling (Owen): every digit is flipped or not by a bit that the digits before it
- * choose, which keeps all that and makes each point uniform. Default none: the first point is 0.
+ * @param shift - Seed of a random shift of each dimension, modulo 1, which makes each point uniform and keeps distances: three
+ *   points are a quarter apart at least, where scrambled digits may put two of them side by side. Default none: the first point is 0.
  * @returns `[count][dimensions]`, from 0 to below 1.
  * @throws InputError for more dimensions than there are direction numbers.
- * @see Owen, "Randomly permuted (t,m,s)-nets and (t,s)-sequences", 1995.
+ * @see Cranley and Patterson, "Randomization of number theoretic methods for multiple integration", 1976.
  */
-export function sobolPoints(count: number, dimensions: number, { scramble }: { scramble?: number } = {}): number[][] {
+export function sobolPoints(count: number, dimensions: number, { shift }: { shift?: number } = {}): number[][] {
   if (!(dimensions >= 1 && dimensions <= mostSobolDimensions)) {
     throw new InputError(`Sobol points: expected 1 to ${mostSobolDimensions} dimensions, found ${dimensions}`);
   }
   const columns = Array.from({ length: dimensions }, (_, dimension) => {
     const v = directionNumbers(dimension);
+    const by = shift === undefined ? 0 : new RandomStream(shift, `sobol shift ${dimension}`).uniform();
     return Array.from({ length: count }, (_, index) => {
       let x = 0;
       for (let gray = index ^ (index >> 1), i = 0; gray > 0; gray >>= 1, i++) if (gray & 1) x ^= v[i];
-      return scramble === undefined ? x / 2 ** bits : (scrambled(x, dimension, scramble) + 0.5) / 2 ** bits;
+      return (x / 2 ** bits + by) % 1;
     });
   });
   return Array.from({ length: count }, (_, index) => columns.map((column) => column[index]));
-}
-
-/** Flips each digit by a random bit of its own, which the digits before it name. */
-function scrambled(x: number, dimension: number, seed: number): number {
-  let result = 0;
-  for (let depth = 0; depth < bits; depth++) {
-    const above = 2 ** depth + Math.floor(x / 2 ** (bits - depth));
-    const flip = new RandomStream(seed, `sobol scrambling ${dimension}`, above).uint32() & 1;
-    const digit = (x >> (bits - 1 - depth)) & 1;
-    result = 2 * result + (digit ^ flip);
-  }
-  return result;
 }

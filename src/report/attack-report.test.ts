@@ -37,6 +37,12 @@ it('draws a line for each attack, not the mean of those with one start and optim
   ]);
 });
 
+it('draws what the unlocked model is attacked with, as what the locked one is', () => {
+  const own = row('reset', 'all', 'reset');
+  const rows = ['unlocked', 'locked'].map((start) => ({ ...own, start, countsAs: start }) as AttackRow);
+  expect(new Set(attackCurves(rows, 'cost').map(({ start }) => start)).size).toBe(2);
+});
+
 it.each([
   ['texts', '20 texts: how far each starting point comes'],
   [undefined, '20 labelled examples of each class: how far each starting point comes'],

@@ -145,10 +145,7 @@ export async function attackReport(
 
 /** One curve a trial; a run that ended before others of its row keeps its last score, so that all cover the same steps. */
 export function attackCurves(rows: readonly AttackRow[], measure: AttackRow['measure']): LearningCurve[] {
-  const drawn = rows
-    .filter((row) => row.measure === measure && row.trains)
-    // The unlocked model's own adaptive attacks are in the table; in the chart they would hide the rest.
-    .filter(({ countsAs, plain }) => countsAs !== 'unlocked' || plain);
+  const drawn = rows.filter((row) => row.measure === measure && row.trains);
   return drawn
     .flatMap((row) => {
       const trials = row.result.trials.filter(({ curve }) => curve.length > 0);

@@ -2,6 +2,7 @@ import type { TopLevelSpec } from 'vega-lite';
 import { mean } from '../linalg/index.js';
 import { InputError } from '../registry/index.js';
 import { type CurveRow, curvesTable } from './chart-tables.js';
+import { legendColumns } from './legend-columns.js';
 import { count, percent } from './numbers.js';
 import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
 import { shareAxis } from './share-axis.js';
@@ -225,7 +226,12 @@ export function learningCurvesSpec(
   const dots = [...ends.values()].includes(1) ? { size: 36 } : false;
   const perRow = Math.min(columns ?? (attacks.length % 3 === 0 ? 3 : 2), attacks.length);
   const width = panelWidth ?? (perRow === 1 ? 560 : Math.floor(640 / perRow));
-  const legendColumns = panelWidth === undefined ? 5 : 2;
+  const gap = 32;
+  const legend = {
+    symbolType: 'stroke' as const,
+    symbolOpacity: 1,
+    columns: legendColumns(starts, perRow * (width + gap)),
+  };
   const step = {
     field: 'step',
     type: 'quantitative' as const,
@@ -242,7 +248,7 @@ export function learningCurvesSpec(
     field: 'start',
     type: 'nominal' as const,
     scale: { domain: starts, range: styles.map((style) => style.color) },
-    legend: { symbolType: 'stroke', symbolOpacity: 1, columns: legendColumns },
+    legend,
   };
   // A layer without data of its own draws its mark once for each row of the data.
   const once = { values: [{}] };
@@ -279,7 +285,7 @@ export function learningCurvesSpec(
     data: { values: rows },
     facet: { field: 'attack', type: 'nominal', sort: attacks, header: { labelLimit: width } },
     columns: perRow,
-    spacing: { row: 28, column: 32 },
+    spacing: { row: 28, column: gap },
     spec: {
       width,
       height: 200,
@@ -304,7 +310,7 @@ export function learningCurvesSpec(
               field: 'start',
               type: 'nominal',
               scale: { domain: starts, range: styles.map((style) => (style.dash.length ? style.dash : [1, 0])) },
-              legend: { symbolType: 'stroke', symbolOpacity: 1, columns: legendColumns },
+              legend,
             },
           },
         },

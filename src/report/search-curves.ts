@@ -2,6 +2,7 @@ import type { TopLevelSpec } from 'vega-lite';
 import type { BestSoFar } from '../attacks/index.js';
 import { InputError } from '../registry/index.js';
 import { lineStyles } from './learning-curves.js';
+import { legendColumns } from './legend-columns.js';
 import { count, steps as inSteps, interval, magnitude, percent } from './numbers.js';
 import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
 import { shareAxis } from './share-axis.js';
@@ -55,7 +56,7 @@ export function searchCurvesSpec(
       Math.min(0, ...rows.map(({ low }) => low)),
     ),
   };
-  const legend = { symbolType: 'stroke' as const, symbolOpacity: 1, columns: width > 300 ? 5 : 2 };
+  const legend = { symbolType: 'stroke' as const, symbolOpacity: 1, columns: legendColumns(starts, width) };
   const color = {
     field: 'start',
     type: 'nominal' as const,

@@ -1,5 +1,6 @@
 import type { TopLevelSpec } from 'vega-lite';
 import { InputError } from '../registry/index.js';
+import { legendColumns } from './legend-columns.js';
 import { count, magnitude } from './numbers.js';
 import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
 import type { Table } from './table.js';
@@ -75,10 +76,11 @@ export function seriesSpec(
   const xAxis = places.length <= mostNamed ? { ...axis, format: '~g', values: places } : axis;
   const x = { field: 'x', type: 'quantitative' as const, title: xTitle, scale: log, axis: xAxis };
   const y = { field: 'y', type: 'quantitative' as const, title: yTitle, scale: log, axis };
+  const panelWidth = width ?? (perRow === 1 ? 600 : Math.floor(620 / perRow) - 40);
   const color = {
     field: 'label',
     type: 'nominal' as const,
-    legend: { symbolOpacity: 1, symbolSize: 80, columns: width === undefined ? 4 : 1 },
+    legend: { symbolOpacity: 1, symbolSize: 80, columns: legendColumns(labels, perRow * panelWidth, 4) },
     scale: { domain: labels, range: labels.map((_, index) => colors[index % colors.length].light) },
   };
   const rule =
@@ -92,7 +94,7 @@ export function seriesSpec(
           },
         ];
   const plot = {
-    width: width ?? (perRow === 1 ? 600 : Math.floor(620 / perRow) - 40),
+    width: panelWidth,
     height: HEIGHT,
     layer: [
       ...rule,
