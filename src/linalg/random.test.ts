@@ -128,12 +128,32 @@ describe('RandomStream', () => {
     expect([...stream.permutation(1)]).toEqual([0]);
   });
 
-  it.each([0, 0.1, 0.5, 0.9, 1])('fillBernoulli keeps a share of %f', (keep) => {
+  it.each([0, 1e-4, 0.1, 0.2, 0.21, 0.5, 0.79, 0.8, 0.9, 0.9999, 1])('fillBernoulli keeps a share of %f', (keep) => {
     const mask = new Float32Array(n);
     new RandomStream(6, 'mask').fillBernoulli(mask, keep, 1.25);
     const kept = mask.filter((value) => value === 1.25).length;
     expect(mask.filter((value) => value !== 0 && value !== 1.25)).toHaveLength(0);
     expect(Math.abs(kept - keep * n)).toBeLessThanOrEqual(5 * Math.sqrt(keep * (1 - keep) * n));
+  });
+
+  it.each([0.1, 0.85, 0.5])('fillBernoulli keeps each entry for itself, %f of them', (keep) => {
+    const mask = new Float32Array(n);
+    new RandomStream(6, 'mask').fillBernoulli(mask, keep, 1);
+    for (const lag of [1, 2, 3, 64]) {
+      expect(Math.abs(correlation(mask.subarray(lag), mask.subarray(0, n - lag))), `${lag}`).toBeLessThan(
+        5 / Math.sqrt(n),
+      );
+    }
+    // At each place of short masks, the first and the last too.
+    const [short, masks] = [7, 20_000];
+    const kept = new Float64Array(short);
+    for (let index = 0; index < masks; index++) {
+      const each = new Float32Array(short);
+      new RandomStream(6, 'mask', index).fillBernoulli(each, keep, 1);
+      for (const [i, value] of each.entries()) kept[i] += value;
+    }
+    for (const count of kept)
+      expect(Math.abs(count - keep * masks)).toBeLessThan(5 * Math.sqrt(keep * (1 - keep) * masks));
   });
 
   it('gives uncorrelated streams for other seeds, purposes and indices, and for a shift by one', () => {
