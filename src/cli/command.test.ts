@@ -225,6 +225,13 @@ describe('a command', () => {
     expect((await run('m', '--fail', 'bug', '--debug', '--json')).stderr).toContain('command.test');
   });
 
+  it('is the one that is named first, whatever words follow', async () => {
+    const about = { name: 'other', summary: 'Do other work.', arguments: [], examples: [], schema: z.strictObject({}) };
+    const other = defineCommand({ ...about, run: async () => 0 });
+    const { stderr } = await weightlock(['sample', 'other', '--step', '3'], [other, sample]);
+    expect(stderr).toBe("error: unknown option '--step'; did you mean --steps?\n");
+  });
+
   it('explains itself', async () => {
     const { stdout, stderr, exitCode } = await weightlock(['sample', '--help']);
     expect([exitCode, stderr]).toEqual([0, '']);

@@ -36,6 +36,7 @@ export async function runProgram(
     .usage('<command> [options]')
     .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` })
     .addHelpText('after', '\nExit codes: 0 done, 1 a property does not hold, 2 wrong usage or input, 130 interrupted.');
+  // The first word that is one: those behind it are its arguments and values.
   const wanted = argv.find((word) => available.some(({ name }) => name === word));
   const finish = (code: 0 | 1) => {
     exitCode = code;
@@ -55,17 +56,17 @@ export async function runProgram(
     await program.parseAsync(normalize(argv, available), { from: 'user' });
     return exitCode;
   } catch (error) {
-    const failure = describeFailure(withSuggestion(error, program.commands, argv), { debug: argv.includes('--debug') });
+    const command = program.commands.find((each) => each.name() === wanted);
+    const failure = describeFailure(withSuggestion(error, command), { debug: argv.includes('--debug') });
     if (failure.message !== undefined) output.note(failure.message);
     return failure.exitCode;
   }
 }
 
 /** An unknown option with the nearest of all options; commander's own suggestions leave out those that help sums up. */
-function withSuggestion(error: unknown, available: readonly Command[], argv: readonly string[]): unknown {
+function withSuggestion(error: unknown, command: Command | undefined): unknown {
   if (!(error instanceof CommanderError) || error.code !== 'commander.unknownOption') return error;
   const [, flag] = /'(.+)'/.exec(error.message) ?? [];
-  const command = available.find((each) => argv.includes(each.name()));
   if (flag === undefined || !command) return error;
   const known = command.options.flatMap(({ long }) => long ?? []);
   return new InputError(`unknown option '${flag}'${didYouMean(flag, known)}`);
