@@ -14,9 +14,9 @@ export function describeRun(
   },
 ): string {
   const values = new Map(flatten(given.config, ''));
-  const options = given.flags.flatMap(([key, flag]) => {
-    return given.sources.get(key) === 'default' ? [] : flagWords(flag, values.get(key));
-  });
+  const options = given.flags.flatMap(([key, flag]) =>
+    given.sources.get(key) === 'default' ? [] : flagWords(flag, values.get(key)),
+  );
   const words = Object.values(given.arguments)
     .flat()
     .filter((word) => word !== undefined)
