@@ -7,7 +7,7 @@ import { dataSpec } from '../../data/index.js';
 import { initializeModel, saveModel } from '../../models/index.js';
 import { InputError, InterruptedError, WeightlockError } from '../../registry/index.js';
 import type { PhaseProgress } from '../progress.js';
-import { searchForm } from '../results.js';
+import { searchForm } from '../result-forms/attacked.js';
 import { type AttackJobContext, attackExtent, attackJob, labelledTasks, rowsOf } from './attack.js';
 import { searchKeys } from './search-key.js';
 

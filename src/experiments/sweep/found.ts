@@ -3,7 +3,8 @@ import type { SearchResult, Trial } from '../../attacks/index.js';
 import { toJson } from '../../evidence/index.js';
 import type { ArtifactStore } from '../../queue/index.js';
 import { InputError, inWords } from '../../registry/index.js';
-import { lockedForm, searchForm, trialForm } from '../results.js';
+import { searchForm, trialForm } from '../result-forms/attacked.js';
+import { lockedForm } from '../result-forms/locked.js';
 import type { LockedInfo } from '../run/index.js';
 
 const seconds = z.union([z.number(), z.enum(['NaN'])]).transform(Number);
