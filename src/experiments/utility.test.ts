@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
 import { specdef } from '../locks/index.js';
 import { parseOptions } from '../registry/index.js';
-import { raiseWarning } from './utility.js';
+import type { Evaluation } from '../tasks/index.js';
+import { raiseWarning, utilityWarnings } from './utility.js';
 
 const rose = (name: string, before: number, after: number) => ({ name, before: [before, 1], after: [after, 1] });
 
@@ -18,4 +19,34 @@ it('asks it of locks that push on singular values, and not of their control', ()
   const options = parseOptions(specdef.options, {}, 'specdef');
   expect(specdef.reveals(options).raised).toMatchObject({ topK: options.topK });
   expect(specdef.reveals(specdef.sham(options)).raised).toBeUndefined();
+});
+
+const evaluation = (n: number, metrics: Evaluation['metrics']): Evaluation => ({
+  n,
+  metrics: { ece: 0, notFinite: 0, ...metrics },
+});
+const allTypes = (found: Evaluation) => ({ float32: found, float16: found, bfloat16: found });
+/** A classifier's test examples before and after a lock that was allowed a point on 400 others. */
+const warned = (n: number, after: { accuracy: number; agreement: number }, task = 'classification') =>
+  utilityWarnings(
+    { steps: 10, before: evaluation(400, { accuracy: 0.8 }), budget: { floor: 0.79, maxKl: null, patience: 1 } },
+    {
+      ...{ task, guessing: 0.5 },
+      before: allTypes(evaluation(n, { accuracy: 0.8, agreement: 1, kl: 0 })),
+      after: allTypes(evaluation(n, { ...after, kl: 0.1 })),
+    },
+  );
+
+it('says where the test examples lost more than a lock was allowed, and where they are too few to tell', () => {
+  // 400 answers changed, 60 more of them to wrong ones than to right ones: 230 and 170 (Agresti and Min by hand).
+  expect(warned(2000, { accuracy: 0.77, agreement: 0.8 })).toEqual([
+    'The test examples lost 3.0 points of accuracy (1.0 to 5.0, n = 2000); the lock was allowed 1.0 points on its 400 validation examples.',
+  ]);
+  expect(warned(400, { accuracy: 0.795, agreement: 0.95 })).toEqual([
+    'The test examples are too few to tell whether the lock cost more than it was allowed, 1.0 points of accuracy on its 400 validation examples: they lost 0.5 points (−1.7 to 2.7, n = 400).',
+  ]);
+  // What hardly an answer of is another.
+  expect(warned(2000, { accuracy: 0.799, agreement: 0.995 })).toEqual([]);
+  // Answers that are no examples of their own have no such interval.
+  expect(warned(400, { accuracy: 0.795, agreement: 0.95 }, 'causal-lm')).toEqual([]);
 });

@@ -1,9 +1,11 @@
 import type { Dataset } from '../data/index.js';
 import type { EngineOptions } from '../engine/index.js';
+import { pairedShareDifference, type ShareDifference } from '../linalg/index.js';
 import type { LockResult } from '../locks/index.js';
 import { type ModelSpec, parameterSet, type StateDict } from '../models/index.js';
 import { type Evaluation, tasks } from '../tasks/index.js';
 import { Evaluator, type PassWatch, type UtilityByType, utilityByType } from '../training/index.js';
+import { hundredths } from './in-words.js';
 import type { MatrixSpectrum } from './jobs/lock.js';
 
 /** Utility of a model and its locked copy on the same examples. */
@@ -48,12 +50,35 @@ export async function utilityChange(
   }
 }
 
+/**
+ * The share of right answers that a lock cost, with its interval: by how many answers are others than before. Where the two answer alike
+ * both are right or both wrong; where they do not, one may be right, so that the interval is wide enough.
+ *
+ * @param options - `before`, `after`: share of right answers. `agreement`: share of the answers that stayed, of `n` examples.
+ */
+export function shareLost({
+  before,
+  after,
+  agreement,
+  n,
+}: {
+  before: number;
+  after: number;
+  agreement: number;
+  n: number;
+}): ShareDifference {
+  const fewer = Math.round((before - after) * n);
+  const different = Math.max(Math.round((1 - agreement) * n), Math.abs(fewer));
+  const lost = (different + fewer) / 2;
+  return pairedShareDifference(lost, different - lost, n);
+}
+
 /** Share of the examples whose outputs a user must be able to compute in 16 bits. */
 const mostLost = 0.001;
 
 /** The metrics by which a task's utility is judged. */
 function measures(name: string) {
-  const { roles, metrics } = tasks.get(name);
+  const { roles, metrics, answers } = tasks.get(name);
   const title = (metric: string) => metrics.find((known) => known.name === metric)?.title ?? metric;
   return {
     /** What the score is called. */
@@ -63,6 +88,14 @@ function measures(name: string) {
     score: ({ metrics: values }: Evaluation) => values[roles.score] ?? Number.NaN,
     divergence: ({ metrics: values }: Evaluation) => values[roles.divergence],
     notFinite: ({ metrics: values }: Evaluation) => values[roles.notFinite] ?? 0,
+    /** What was lost with its interval, where the score is the share of examples that are answered rightly. */
+    interval: (before: Evaluation, after: Evaluation): ShareDifference | undefined => {
+      const { [roles.score]: old } = before.metrics;
+      const { [roles.score]: own, agreement } = after.metrics;
+      if (!answers || roles.score !== 'accuracy' || typeof old !== 'number') return undefined;
+      if (typeof own !== 'number' || typeof agreement !== 'number') return undefined;
+      return shareLost({ before: old, after: own, agreement, n: after.n });
+    },
   };
 }
 
@@ -97,20 +130,26 @@ export function utilityWarnings(
   { budget, before: checked, steps }: Pick<LockResult, 'budget' | 'before' | 'steps'>,
   { task, before, after }: UtilityChange,
 ): string[] {
-  const { scored, diverged, score, divergence, notFinite } = measures(task);
+  const { scored, diverged, score, divergence, notFinite, interval } = measures(task);
   const warnings: string[] = [];
   if (steps === 0) {
     warnings.push(
       'The lock changed nothing: no check of its utility was within the budget. This is the unlocked model.',
     );
   }
-  const points = (value: number) => `${(100 * value).toFixed(1)} points`;
+  const points = (value: number) => `${hundredths(value)} points`;
   const lost = score(before.float32) - score(after.float32);
   const allowed = budget && checked ? score(checked) - budget.floor : Number.POSITIVE_INFINITY;
+  const range = interval(before.float32, after.float32);
+  const told = `${range ? `${hundredths(range.low)} to ${hundredths(range.high)}, ` : ''}n = ${after.float32.n}`;
   // Beyond rounding: shares of different numbers of examples.
   if (checked && lost > allowed + 1e-9) {
     warnings.push(
-      `The test examples lost ${points(lost)} of ${scored} (n = ${after.float32.n}); the lock was allowed ${points(allowed)} on its ${checked.n} validation examples.`,
+      `The test examples lost ${points(lost)} of ${scored} (${told}); the lock was allowed ${points(allowed)} on its ${checked.n} validation examples.`,
+    );
+  } else if (checked && range && range.high > allowed + 1e-9) {
+    warnings.push(
+      `The test examples are too few to tell whether the lock cost more than it was allowed, ${points(allowed)} of ${scored} on its ${checked.n} validation examples: they lost ${points(lost)} (${told}).`,
     );
   }
   const far = divergence(after.float32);

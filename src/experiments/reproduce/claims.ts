@@ -7,10 +7,11 @@ import {
   scores,
   verdictOf,
 } from '../../attacks/index.js';
-import { mean, meanInterval, pairedShareDifference, type RatioInterval, ratioInterval } from '../../linalg/index.js';
+import { mean, meanInterval, type RatioInterval, ratioInterval } from '../../linalg/index.js';
 import { specDefOptions } from '../../locks/index.js';
 import type { Evaluation } from '../../tasks/index.js';
-import type { UtilityChange } from '../utility.js';
+import { hundredths, signed } from '../in-words.js';
+import { shareLost, type UtilityChange } from '../utility.js';
 import type { Ended } from './common.js';
 import type { Claim, ResultAttack, ResultCell } from './reproduction.js';
 
@@ -52,15 +53,11 @@ export function keepsUtility(task: string, source: string, change: UtilityChange
   const { before, after } = change;
   const { n, metrics } = after.float32;
   const [a, b] = [before.float32, after.float32].map(accuracy);
-  // Where the two answer alike both are right or both wrong; where they do not, one may be right, so that the interval is wide enough.
-  const fewer = Math.round((a - b) * n);
-  const different = Math.max(Math.round((1 - (metrics.agreement ?? 0)) * n), Math.abs(fewer));
-  const lost = (different + fewer) / 2;
-  const { low, high } = pairedShareDifference(different - lost, lost, n);
-  const lostInWords = pointsInWords(a - b, { low: -high, high: -low });
+  const lost = shareLost({ before: a, after: b, agreement: metrics.agreement ?? 0, n });
+  const lostInWords = pointsInWords(a - b, lost);
   const finding = `${share(a)} before, ${share(b)} after, ${lostInWords} lost, n = ${n}`;
   const text = `The lock keeps the accuracy on ${task}: at most 1 point is lost.`;
-  return { text, source, ...judgeKept(change, ...judgeLost({ low: -high, high: -low }, 'examples', finding)) };
+  return { text, source, ...judgeKept(change, ...judgeLost(lost, 'examples', finding)) };
 }
 
 /** Whether at most one point is lost, by an interval, and how that is said. */
@@ -79,22 +76,9 @@ export function pointsInWords(lost: number, { low, high }: { low?: number; high?
   return `${hundredths(lost)}${range} points`;
 }
 
-/** `−13.5`, of a share that may be below 0. */
-export function hundredths(value: number): string {
-  return signed(100 * value, 1);
-}
-
 /** `0.66 (−0.59 to 1.12)`: what is left of an advantage. */
 export function leftInWords({ ratio, low, high }: { ratio: number; low: number; high: number }): string {
   return `${signed(ratio, 2)} (${signed(low, 2)} to ${signed(high, 2)})`;
-}
-
-/** A number with a minus, and none before what rounds to 0. */
-function signed(value: number, digits: number): string {
-  return value
-    .toFixed(digits)
-    .replace(/^-(?=[0.]*$)/, '')
-    .replace('-', '−');
 }
 
 /** Mean KL divergence to the original, in nats, up to which a lock keeps the probabilities: SpecDef's own default budget. */

@@ -1,6 +1,7 @@
 import { mean } from '../../linalg/index.js';
+import { hundredths } from '../in-words.js';
 import { controlLeft, isHeld, isNotHeld } from '../recommend/left.js';
-import { hundredths, leftInWords } from './claims.js';
+import { leftInWords } from './claims.js';
 import type { AdvantageLeft, Claim, FrontierPoint, LeftByAttack } from './reproduction.js';
 
 const source = 'weightlock';
