@@ -84,6 +84,8 @@ export interface FineTuneOptions {
   programs: ProgramCache;
   /** Measures the score. */
   evaluator: Evaluator;
+  /** What the weights are worth before the first step, measured or known of another run from them; default it is measured. */
+  first?: (measure: () => Promise<Evaluation>) => Promise<Evaluation>;
   /** Ends the run after the current step. */
   signal?: AbortSignal;
   /** Hears after each optimizer step how many more steps of the budget are done. */
@@ -186,6 +188,7 @@ export async function fineTune({
   judge,
   programs,
   evaluator,
+  first: known = (measureIt) => measureIt(),
   signal,
   onSteps,
 }: FineTuneOptions): Promise<Trial> {
@@ -220,7 +223,7 @@ export async function fineTune({
     [...some].filter((step) => step >= exactly(own) - rounding && (step < exactly(own + 1) - rounding || own === most));
   const due = new Set([...evaluationSteps(steps, evaluationSpacing, evaluateEvery), ...(pauses?.at ?? [])]);
   const guessing = task.guessing(test);
-  const first = await evaluator.evaluate(params, test);
+  const first = await known(() => evaluator.evaluate(params, test));
   const curve = [{ step: before.steps, score: measure(metric, first) }];
   let end: Trial['end'] = 'budget';
   let best = curve[0].score;

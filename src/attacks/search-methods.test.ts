@@ -1,10 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { dataSpec } from '../data/index.js';
 import { initializeModel, saveModel } from '../models/index.js';
 import { InputError, InterruptedError } from '../registry/index.js';
+import { Evaluator } from '../training/index.js';
 import {
   AttackRunner,
   type AttackTask,
@@ -212,6 +213,19 @@ describe('searches', () => {
       expect(done).toHaveLength(trialCount(task(name, 6).budget));
     }
     await runner.release();
+  });
+
+  it('measure weights that several trials begin with once', async () => {
+    const measured = vi.spyOn(Evaluator.prototype, 'evaluate');
+    const runner = new AttackRunner();
+    const { search, trials } = await runner.run(task('sobol', 3));
+    await runner.release();
+    const all = [...search, ...trials];
+    const [begins] = all.map(({ curve: [{ score }] }) => score);
+    expect(all.map(({ curve: [first] }) => first)).toEqual(all.map(() => ({ step: 0, score: begins })));
+    const points = all.reduce((sum, { curve }) => sum + curve.length, 0);
+    expect(measured).toHaveBeenCalledTimes(points - (all.length - 1));
+    measured.mockRestore();
   });
 
   it('go on where a trial fails, and end where all do', async () => {

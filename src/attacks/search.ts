@@ -1,5 +1,8 @@
+import type { Dataset } from '../data/index.js';
 import { mean } from '../linalg/index.js';
+import type { StateDict } from '../models/index.js';
 import { InterruptedError, OutputError, WeightlockError } from '../registry/index.js';
+import type { Evaluation } from '../tasks/index.js';
 import { type FineTuneOptions, fineTune, type Trial } from './fine-tune.js';
 import { rungsOf, stepsOfHalving, successiveHalving } from './halving.js';
 import { isMeasuredTrial, measuredTrials } from './measured.js';
@@ -96,6 +99,8 @@ class Trials {
   #preparing = 0;
   #failed: Error | undefined;
   #succeeded = false;
+  /** What weights that trials begin with are worth: most begin with the very same. */
+  readonly #first = new WeakMap<StateDict, { readonly test: Dataset; readonly found: Promise<Evaluation> }>();
 
   /** @param decides - Whether a trial is one of those that a search fails with, where all of them do. */
   constructor(
@@ -137,7 +142,7 @@ class Trials {
     try {
       const { learningRate, point } = candidate;
       const setting = optionsAt({ ...(await this.setting(seed, point)), ...others, pauses: timed }, point);
-      const found = await fineTune({ ...setting, learningRate, seed, signal, onSteps });
+      const found = await fineTune({ ...setting, first: this.#atFirst(setting), learningRate, seed, signal, onSteps });
       trial = point ? { ...found, point } : found;
     } catch (error) {
       // A disk that is full is no property of the trial.
@@ -146,6 +151,19 @@ class Trials {
       trial = failedTrial(candidate, seed, error);
     }
     return this.#end(trial, timer.seconds);
+  }
+
+  /** What the weights of a trial are worth before its first step: measured once for all that begin with them. */
+  #atFirst({ weights, test }: SettingOfTrial): FineTuneOptions['first'] {
+    return (measure) => {
+      const known = this.#first.get(weights);
+      if (known?.test === test) return known.found;
+      const found = measure();
+      this.#first.set(weights, { test, found });
+      // A failure is the trial's, and the next one's to meet again.
+      found.catch(() => this.#first.delete(weights));
+      return found;
+    };
   }
 
   /**
