@@ -23,7 +23,7 @@ it('learns from few outputs what no linear classifier can, without a step, and s
   const released = new Evaluator(model, { threads: 1 });
   const [train, test] = [corners(200, 1), corners(200, 2)];
   const known = new Map<Dataset, Promise<Features>>();
-  const features = (dataset: Dataset) => {
+  const of = (dataset: Dataset) => {
     const computed = async () => {
       const values = await featuresOf(released, parameterSet(model.weights), dataset, 1024);
       return { views: [values], flops: 1000 };
@@ -32,6 +32,7 @@ it('learns from few outputs what no linear classifier can, without a step, and s
     known.set(dataset, found);
     return found;
   };
+  const features = { weightsOf: () => 'all', of };
   const options = { features, test, task: taskOf(model) };
   const heard: number[] = [];
   const found = await frozenUse(

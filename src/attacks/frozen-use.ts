@@ -10,8 +10,8 @@ import type { SearchResult, TrialLog } from './search.js';
 
 /** Options of {@link frozenUse}. */
 export interface FrozenUseOptions extends FrozenTrials {
-  /** What a classifier sees of each example, `[size, width]`: outputs of the released model, or more of it, by seed. */
-  features: (dataset: Dataset, seed: number) => Promise<Features>;
+  /** What a classifier sees of each example: outputs of the released model, or more of it, by seed. */
+  features: SeededFeatures;
   /** Examples on which the score is measured. */
   test: Dataset;
   /** Judges the classifier. */
@@ -20,6 +20,14 @@ export interface FrozenUseOptions extends FrozenTrials {
   metric?: string;
   /** Threads and device of the regressions; default those of a program. */
   engine?: EngineOptions;
+}
+
+/** What classifiers see of examples, by the seed of the trial. */
+export interface SeededFeatures {
+  /** What stands for the weights of a seed: seeds with the same see the same. It costs nothing to ask. */
+  weightsOf(seed: number): unknown;
+  /** What a classifier sees of the examples of a data set. */
+  of(dataset: Dataset, seed: number): Promise<Features>;
 }
 
 /** What a classifier sees of the examples of a data set. */
@@ -79,26 +87,21 @@ export async function frozenUse(
     // Of equal ones the first: products, and other views, only where they help.
     const { view, prepare, fit, penalty } = candidates.reduce((a, b) => (b.score > a.score ? b : a));
     const classifier = await along(fit, penalties.slice(0, penalties.indexOf(penalty) + 1));
-    const ofTest = await features(test, seed);
+    const ofTest = await features.of(test, seed);
     const found = score(logitsOf(classifier, prepare(ofTest.views[view])), test);
     return { chosen: penalty, metrics: found.metrics, flops: flops + programs.flops };
   };
   // Without a few-shot rule all seeds have the same examples, and of a model that was not changed the same features.
-  const fitted = new Map<Features, ReturnType<typeof fitTo>>();
+  const fitted = new WeakMap<Features, ReturnType<typeof fitTo>>();
   /** The first reported seed with the same features: which trials an interrupted run has done decides nothing. */
-  const firstOf = async (own: Features, examples: Dataset, seed: number) => {
-    for (const other of budget.seeds) {
-      if (train(other) === examples && (await features(examples, other)) === own) return other;
-    }
-    return seed;
-  };
+  const firstOf = (examples: Dataset, seed: number) =>
+    budget.seeds.find((other) => train(other) === examples && features.weightsOf(other) === features.weightsOf(seed)) ??
+    seed;
   const fit = async (examples: Dataset, seed: number) => {
-    const own = await features(examples, seed);
+    const own = await features.of(examples, seed);
     const known =
       fitted.get(own) ??
-      withPrograms(engine, async (programs) =>
-        fitTo(own, { examples, seed: await firstOf(own, examples, seed), programs }),
-      );
+      withPrograms(engine, (programs) => fitTo(own, { examples, seed: firstOf(examples, seed), programs }));
     fitted.set(own, known);
     return known;
   };

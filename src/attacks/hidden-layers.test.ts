@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { dataSpec, floatDataset } from '../data/index.js';
 import {
   architectures,
@@ -122,6 +122,34 @@ describe('white-box use', () => {
     expect(await score('none')).toBeLessThan(0.6);
     expect(await score('hidden-layers')).toBeGreaterThan(0.95);
     await runner.release();
+  });
+
+  it.each([
+    ['of released weights once for all seeds', 'model', [], 1],
+    ['of layers drawn anew, once a seed', 'model', [{ name: 'reset', options: { include: ['fc1.*'] } }], 4],
+    ['of random weights, once a seed', 'random', [], 4],
+  ] as const)('computes features %s', async (_, kind, transforms, times) => {
+    const path = join(root, `once ${times} ${kind}`);
+    await saveModel(path, initializeModel('mlp', { num_labels: 2, hidden_sizes: [6] }, 1));
+    const looked = vi.spyOn(Evaluator.prototype, 'each');
+    const runner = new AttackRunner();
+    const { search, trials } = await runner.run({
+      id: 'once',
+      start: kind === 'model' ? { kind, path } : { kind, like: path },
+      trained: { name: 'hidden-layers' },
+      ...{
+        transforms,
+        optimizer: { name: 'lbfgs' },
+        data: dataSpec.parse({ classes: [0, 1], limit: 60, testLimit: 20 }),
+      },
+      ...{ steps: 10, batchSize: 8 },
+      budget: { decades: [0], refine: false, searchSeeds: [5], alsoSearchSeeds: true, seeds: [1, 2, 3] },
+    });
+    await runner.release();
+    expect(search.length + trials.length).toBe(4);
+    // Of the training and of the test examples.
+    expect(looked).toHaveBeenCalledTimes(2 * times);
+    expect(new Set(trials.map(({ score }) => score)).size === 1).toBe(times === 1);
   });
 
   it('counts as an attack, since it needs the weights; use of the outputs alone is the floor', () => {

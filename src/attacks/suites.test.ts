@@ -143,6 +143,7 @@ async function done(attack: Attack, { given = released, model = drawn }: { given
   const context: SearchContext = {
     ...{ model, prepared: async () => ({ weights: begun, work }), train: () => own.train, programs, log: {} },
     released: async () => ({ weights: given, evaluator: measure }),
+    ...{ weightsOf: () => 'all', releasedOf: () => 'all' },
     optimizer: { name: 'adamw', options: { weightDecay: 0 } },
     shared: { test: own.test, steps: work.steps + 3, batchSize: 32, giveUpBelow: -1 },
     budget: { decades: [-2], refine: false, searchSeeds: [5], seeds: [seed] },

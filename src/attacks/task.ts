@@ -160,10 +160,16 @@ export class AttackRunner {
       },
     };
     const shared = { model: loaded, fresh, others, bench };
+    let begun: { readonly seed: number; readonly weights: StateDict } | undefined;
+    const releasedOf = (seed: number) => `draw ${ofSeed(seed)}`;
+    const isSeeded = start.kind === 'random' || transforms.some(({ name }) => isSeededTransform(name));
+    const weightsOf = (seed: number) => (isSeeded ? `seed ${seed}` : releasedOf(seed));
     const prepared = (seed: number, point?: SearchPoint) => {
       const steps = transforms.map((step) => ({ ...step, options: partOptionsAt(step.name, step.options, point) }));
       if (start.kind === 'random') {
-        const from = { ...shared, key: `${digest} ${seed}`, weights: fresh(seed) };
+        // A search tries many rates with one seed.
+        if (begun?.seed !== seed) begun = { seed, weights: fresh(seed) };
+        const from = { ...shared, key: `${digest} ${seed}`, weights: begun.weights };
         return this.#transformed.get(from, steps, seed);
       }
       const drawn = draws[ofSeed(seed)];
@@ -194,7 +200,9 @@ export class AttackRunner {
       {
         model,
         prepared,
+        weightsOf,
         released,
+        releasedOf,
         judge,
         train: examples,
         optimizer,
@@ -269,6 +277,11 @@ function rebuiltBy(steps: readonly TransformStep[], model: ModelSpec): ModelSpec
   if (late)
     throw new InputError(`${late.name}: expected it before all other transforms, as it changes the architecture`);
   return first?.rebuilds?.(model) ?? model;
+}
+
+/** Whether a transform makes other weights for each seed. */
+function isSeededTransform(name: string): boolean {
+  return transforms.get(name).isSeeded === true;
 }
 
 /** The released model, with what an attack began with in the place of what it has no more. */

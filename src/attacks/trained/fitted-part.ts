@@ -3,7 +3,7 @@ import { parameterSet, type StateDict } from '../../models/index.js';
 import { taskOf } from '../../tasks/index.js';
 import type { Evaluator, ParameterSet } from '../../training/index.js';
 import { featuresOf } from '../features.js';
-import type { Features } from '../frozen-use.js';
+import type { Features, SeededFeatures } from '../frozen-use.js';
 import type { TrainedPart } from './trained-part.js';
 
 /** What parts that fit a logistic regression have in common: the model stays as it is, and there is no learning rate. */
@@ -26,29 +26,47 @@ export const fittedPart = {
 /** The point of what {@link fittedPart} searches: its budget leaves out all that a search varies. */
 export const noPoint = undefined;
 
-/**
- * What a regression is fitted to, by data set and seed, computed once for each weights.
- *
- * @param given - The weights of a seed, the floating-point operations that they took, and what computes the features with them.
- * @param most - See {@link featuresOf}.
- */
-export function featuresBySeed(
-  given: (seed: number) => Promise<{
+/** Weights whose features are kept, the last used ones: each may take 512 MB. */
+const keptWeights = 4;
+
+/** What features are computed of, by seed. */
+export interface SeededWeights {
+  /** What stands for the weights of a seed: seeds with the same have the same. */
+  weightsOf(seed: number): unknown;
+  /** The weights, the floating-point operations that they took, and what computes the features with them. */
+  given(seed: number): Promise<{
     readonly weights: StateDict;
     readonly evaluator: Evaluator;
     readonly flops?: number;
-  }>,
-  most: number,
-): (dataset: Dataset, seed: number) => Promise<Features> {
-  const known = new Map<StateDict, Map<Dataset, Promise<Features>>>();
-  return async (dataset, seed) => {
-    const { weights, evaluator, flops = 0 } = await given(seed);
-    const own = known.get(weights) ?? new Map<Dataset, Promise<Features>>();
-    known.set(weights, own);
-    const found =
-      own.get(dataset) ?? counted(evaluator, flops, () => viewsOf(evaluator, parameterSet(weights), dataset, most));
-    own.set(dataset, found);
-    return found;
+  }>;
+}
+
+/**
+ * What a regression is fitted to, by data set and seed, computed once for each weights.
+ *
+ * @param most - See {@link featuresOf}.
+ */
+export function featuresBySeed({ weightsOf, given }: SeededWeights, most: number): SeededFeatures {
+  const known = new Map<unknown, Map<Dataset, Promise<Features>>>();
+  const compute = async (dataset: Dataset, seed: number) => {
+    const { weights, evaluator, flops } = await given(seed);
+    return counted(evaluator, flops ?? 0, () => viewsOf(evaluator, parameterSet(weights), dataset, most));
+  };
+  return {
+    weightsOf,
+    of(dataset, seed) {
+      const key = weightsOf(seed);
+      const own = known.get(key) ?? new Map<Dataset, Promise<Features>>();
+      known.delete(key);
+      known.set(key, own);
+      for (const oldest of known.keys()) {
+        if (known.size <= keptWeights) break;
+        known.delete(oldest);
+      }
+      const found = own.get(dataset) ?? compute(dataset, seed);
+      own.set(dataset, found);
+      return found;
+    },
   };
 }
 

@@ -35,6 +35,7 @@ export const hiddenLayers: TrainedPart<Record<string, never>> = {
   search: async ({
     model,
     prepared,
+    weightsOf,
     judge,
     train,
     shared: { test, metric, target },
@@ -52,7 +53,7 @@ export const hiddenLayers: TrainedPart<Record<string, never>> = {
         throw new InputError('hidden-layers: expected no transform before it that trains, found one');
       return { weights, evaluator: inside, flops: work.spent.flops };
     };
-    const features = featuresBySeed(given, most);
+    const features = featuresBySeed({ weightsOf, given }, most);
     const utility =
       judge &&
       (async (seed: number) => (await judge(seed, noPoint))(parameterSet((await prepared(seed, noPoint)).weights)));

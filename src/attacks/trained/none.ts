@@ -31,12 +31,30 @@ export const noWeights: TrainedPart<Record<string, never>> = {
     const { shape } = model.build(smallestBatch(model)).outputs[taskOf(model).output];
     return widthsOfViews(shape[shape.length - 1], dataset, most);
   },
-  search: async ({ released, judge, train, shared: { test, metric, target }, evaluator, programs, budget, log }) => {
+  search: async ({
+    released,
+    releasedOf,
+    judge,
+    train,
+    shared: { test, metric, target },
+    evaluator,
+    programs,
+    budget,
+    log,
+  }) => {
     const { task } = evaluator;
     const utility =
       judge && (async (seed: number) => (await judge(seed, noPoint))(parameterSet((await released(seed)).weights)));
     const shared = { train, test, metric, target, utility, budget };
     if (!task.answers && task.tokens) return frozenTokens({ ...shared, released }, log);
-    return frozenUse({ ...shared, features: featuresBySeed(released, most), task, engine: programs.engine }, log);
+    return frozenUse(
+      {
+        ...shared,
+        features: featuresBySeed({ weightsOf: releasedOf, given: released }, most),
+        task,
+        engine: programs.engine,
+      },
+      log,
+    );
   },
 };

@@ -20,8 +20,12 @@ export interface SearchContext {
    * The point must be named, also where there is none: without it transforms have their defaults, whatever the search chose.
    */
   readonly prepared: (seed: number, point: SearchPoint | undefined) => Promise<PreparedWeights>;
+  /** What stands for these, with the defaults of what a search varies: seeds with the same have the same weights. */
+  readonly weightsOf: (seed: number) => string;
   /** The model as it is released, with its own head, by the trial's seed: its weights, and what computes its outputs. */
   readonly released: (seed: number) => Promise<{ readonly weights: StateDict; readonly evaluator: Evaluator }>;
+  /** What stands for those, likewise. */
+  readonly releasedOf: (seed: number) => string;
   /** Judges the weights of a reported trial by the authorized task, by its seed and point; none where nobody asks. */
   readonly judge?: (seed: number, point: SearchPoint | undefined) => Promise<JudgeUtility>;
   /** Labelled examples of the unauthorized task, by the trial's seed. */

@@ -90,6 +90,7 @@ async function train(
       return { weights: model.weights, work: noWork };
     },
     released: async () => ({ weights: model.weights, evaluator }),
+    ...{ weightsOf: () => 'all', releasedOf: () => 'all' },
     train: () => digits.train,
     optimizer: { name: 'adamw', options: { weightDecay: 0 } },
     shared: { test: digits.test, steps, batchSize: 32, giveUpBelow: -1 },
