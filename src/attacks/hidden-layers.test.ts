@@ -132,6 +132,7 @@ describe('white-box use', () => {
     const path = join(root, `once ${times} ${kind}`);
     await saveModel(path, initializeModel('mlp', { num_labels: 2, hidden_sizes: [6] }, 1));
     const looked = vi.spyOn(Evaluator.prototype, 'each');
+    const judged = vi.spyOn(Evaluator.prototype, 'evaluate');
     const runner = new AttackRunner();
     const { search, trials } = await runner.run({
       id: 'once',
@@ -142,13 +143,15 @@ describe('white-box use', () => {
         optimizer: { name: 'lbfgs' },
         data: dataSpec.parse({ classes: [0, 1], limit: 60, testLimit: 20 }),
       },
-      ...{ steps: 10, batchSize: 8 },
+      ...{ authorized: dataSpec.parse({ classes: [2, 3], testLimit: 20 }), steps: 10, batchSize: 8 },
       budget: { decades: [0], refine: false, searchSeeds: [5], alsoSearchSeeds: true, seeds: [1, 2, 3] },
     });
     await runner.release();
     expect(search.length + trials.length).toBe(4);
-    // Of the training and of the test examples.
-    expect(looked).toHaveBeenCalledTimes(2 * times);
+    // The authorized task: of the released model once, and of the weights of reported seeds with either head; random ones have nothing of it.
+    expect(judged).toHaveBeenCalledTimes(kind === 'random' ? 0 : 1 + 2 * Math.min(times, 3));
+    // Beside these of the training and of the test examples.
+    expect(looked).toHaveBeenCalledTimes(judged.mock.calls.length + 2 * times);
     expect(new Set(trials.map(({ score }) => score)).size === 1).toBe(times === 1);
   });
 

@@ -70,6 +70,20 @@ export function featuresBySeed({ weightsOf, given }: SeededWeights, most: number
   };
 }
 
+/** What is the same for all seeds with the same weights, computed once for these. */
+export function onceByWeights<T>(
+  weightsOf: SeededWeights['weightsOf'],
+  compute: (seed: number) => Promise<T>,
+): (seed: number) => Promise<T> {
+  const known = new Map<unknown, Promise<T>>();
+  return (seed) => {
+    const key = weightsOf(seed);
+    const found = known.get(key) ?? compute(seed);
+    known.set(key, found);
+    return found;
+  };
+}
+
 /** Numbers of a pair that {@link compared} gives, over those of one of its texts. */
 const perText = 4;
 

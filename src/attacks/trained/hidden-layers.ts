@@ -6,7 +6,7 @@ import { Evaluator } from '../../training/index.js';
 import { frozenUse } from '../frozen-use.js';
 import { hiddenLayersOf, hiddenOutput } from '../hidden-layers.js';
 import { isNoWork } from '../work.js';
-import { featuresBySeed, fittedPart, noPoint, widthsOfViews } from './fitted-part.js';
+import { featuresBySeed, fittedPart, noPoint, onceByWeights, widthsOfViews } from './fitted-part.js';
 import type { TrainedPart } from './trained-part.js';
 
 /** Numbers of all hidden layers that are kept of an example at most: 4096 examples take 512 MB. */
@@ -56,7 +56,9 @@ export const hiddenLayers: TrainedPart<Record<string, never>> = {
     const features = featuresBySeed({ weightsOf, given }, most);
     const utility =
       judge &&
-      (async (seed: number) => (await judge(seed, noPoint))(parameterSet((await prepared(seed, noPoint)).weights)));
+      onceByWeights(weightsOf, async (seed) =>
+        (await judge(seed, noPoint))(parameterSet((await prepared(seed, noPoint)).weights)),
+      );
     const { engine } = programs;
     return frozenUse({ features, train, test, metric, target, utility, task: evaluator.task, engine, budget }, log);
   },

@@ -3,7 +3,7 @@ import { parameterSet, smallestBatch } from '../../models/index.js';
 import { taskOf } from '../../tasks/index.js';
 import { frozenTokens } from '../frozen-tokens.js';
 import { frozenUse } from '../frozen-use.js';
-import { featuresBySeed, fittedPart, noPoint, widthsOfViews } from './fitted-part.js';
+import { featuresBySeed, fittedPart, noPoint, onceByWeights, widthsOfViews } from './fitted-part.js';
 import type { TrainedPart } from './trained-part.js';
 
 /** Outputs that are kept of an example at most; wider ones, such as of a vocabulary, are projected. */
@@ -34,6 +34,7 @@ export const noWeights: TrainedPart<Record<string, never>> = {
   search: async ({
     released,
     releasedOf,
+    weightsOf,
     judge,
     train,
     shared: { test, metric, target },
@@ -43,8 +44,13 @@ export const noWeights: TrainedPart<Record<string, never>> = {
     log,
   }) => {
     const { task } = evaluator;
+    // The head may be what the attack began with.
+    const judgedOf = (seed: number) => `${releasedOf(seed)} ${weightsOf(seed)}`;
     const utility =
-      judge && (async (seed: number) => (await judge(seed, noPoint))(parameterSet((await released(seed)).weights)));
+      judge &&
+      onceByWeights(judgedOf, async (seed) =>
+        (await judge(seed, noPoint))(parameterSet((await released(seed)).weights)),
+      );
     const shared = { train, test, metric, target, utility, budget };
     if (!task.answers && task.tokens) return frozenTokens({ ...shared, released }, log);
     return frozenUse(
