@@ -225,7 +225,6 @@ describe('searches', () => {
     expect(all.map(({ curve: [first] }) => first)).toEqual(all.map(() => ({ step: 0, score: begins })));
     const points = all.reduce((sum, { curve }) => sum + curve.length, 0);
     expect(measured).toHaveBeenCalledTimes(points - (all.length - 1));
-    measured.mockRestore();
   });
 
   it('go on where a trial fails, and end where all do', async () => {

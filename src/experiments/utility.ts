@@ -124,7 +124,7 @@ export function raiseWarning(spectra: readonly MatrixSpectrum[]): string | undef
 
 /**
  * What an owner must know before a locked model is published: where the test examples lost more than the lock's budget, which
- * is held on other examples, and where a 16-bit copy is no longer what it was.
+ * is held on other examples, or are too few to tell, and where a 16-bit copy is no longer what it was.
  */
 export function utilityWarnings(
   { budget, before: checked, steps }: Pick<LockResult, 'budget' | 'before' | 'steps'>,
