@@ -23,6 +23,8 @@ export interface Bench {
   readonly own: Dataset;
   /** Examples like those of the authorized task; none where the attacker has none. */
   readonly retain?: Dataset;
+  /** Texts or other examples without labels; none where the attacker has none. */
+  readonly unlabelled?: Dataset;
   /** Steps of a trial, which all that is done before it is a part of. */
   readonly steps: number;
   /** Examples a step. */

@@ -9,9 +9,11 @@ export interface Composition extends Required<Pick<AttackTask, 'transforms' | 't
   readonly optimizer: AttackTask['optimizer'];
   /**
    * The unauthorized task, the harmless examples that are trained on in its place, if any, and how many labelled examples of each class the attacker has, without a number all; examples like those
-   * of the authorized task, where the attacker has some. Not in old results.
+   * of the authorized task, and such without labels, where the attacker has some. Not in old results.
    */
-  readonly data?: Pick<AttackTask, 'benign' | 'perClass' | 'retain'> & { readonly spec: AttackTask['data'] };
+  readonly data?: Pick<AttackTask, 'benign' | 'perClass' | 'retain' | 'unlabelled'> & {
+    readonly spec: AttackTask['data'];
+  };
 }
 
 /** What a row says of its attack. */

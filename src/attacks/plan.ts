@@ -35,7 +35,7 @@ export interface SpaceSearch extends Pick<SearchMethod, 'name' | 'trials'> {
 /** What all attacks of one run share: the unauthorized task and the budget, the same for every starting point. */
 export interface AttackSetting
   extends Pick<AttackTask, 'data' | 'perClass' | 'steps' | 'batchSize' | 'metric' | 'target' | 'continueAfterTarget'>,
-    Pick<AttackTask, 'benign' | 'retain' | 'authorized'>,
+    Pick<AttackTask, 'benign' | 'retain' | 'unlabelled' | 'authorized'>,
     Pick<AttackTask, 'giveUpBelow' | 'evaluationSpacing' | 'evaluateEvery'> {
   /** Optimizers to search. */
   readonly optimizers: readonly AttackOptimizer[];
@@ -314,8 +314,9 @@ export function tooLong(
 
 /** The composition of a task, for its row. */
 export function compositionOf(task: Omit<AttackTask, 'id'>): Composition {
-  const { transforms: steps = [], trained = { name: 'all' }, optimizer, data, benign, perClass, retain } = task;
-  const others = { ...(benign && { benign }), ...(retain && { retain }) };
+  const { transforms: steps = [], trained = { name: 'all' }, optimizer, data, perClass } = task;
+  const { benign, retain, unlabelled } = task;
+  const others = { ...(benign && { benign }), ...(retain && { retain }), ...(unlabelled && { unlabelled }) };
   return { transforms: steps, trained, optimizer, data: { spec: data, perClass, ...others } };
 }
 

@@ -28,6 +28,7 @@ import {
   noiseTransform,
   partialClipTransform,
   plainMlpTransform,
+  pretrainTransform,
   pruneTransform,
   quantizeTransform,
   redistilBlocksTransform,
@@ -190,6 +191,8 @@ export const attacks: Registry<Attack> = new AttackRegistry('attack', [
     trained: all,
     suite: 'standard',
   },
+  // Who knows of no lock has texts as well.
+  { ...after(pretrainTransform as Transform, 'full'), adaptive: false },
   after(unmixTransform as Transform, 'standard'),
   after(plainMlpTransform as Transform, 'standard'),
   after(healTransform as Transform, 'standard'),

@@ -52,6 +52,8 @@ export interface AttackTask {
   readonly perClass?: number;
   /** Examples like those of the authorized task, for transforms that train on such; default the attacker has none. */
   readonly retain?: DataSpec;
+  /** Examples whose labels are of no interest, for transforms that train on texts alone; default the attacker's own. */
+  readonly unlabelled?: DataSpec;
   /** Examples of the authorized task: what is left of it in a reported trial is measured on those of its test; default it is not. */
   readonly authorized?: DataSpec;
   /** Optimizer steps at most, those that transforms take before a trial included. */
@@ -106,7 +108,17 @@ export class AttackRunner {
    * @param log - Trials that were done before, and who hears of the others.
    */
   async run(task: AttackTask, log: TrialLog = {}): Promise<SearchResult> {
-    const { start, transforms = [], trained = { name: 'all' }, optimizer, perClass, budget, retain, benign } = task;
+    const {
+      start,
+      transforms = [],
+      trained = { name: 'all' },
+      optimizer,
+      perClass,
+      budget,
+      retain,
+      benign,
+      unlabelled,
+    } = task;
     const parts = await this.#loadData(task.data);
     const { test } = parts;
     const train = benign ? labelledAs((await this.#loadData(benign)).train, parts.train) : parts.train;
@@ -142,16 +154,19 @@ export class AttackRunner {
         ...[weightlockVersion(), device, threads, optimize],
         ...[task.data, perClass, retain, task.steps, task.batchSize, draws.map((each) => each.digest)],
         ...(benign ? [benign] : []),
+        ...(unlabelled ? [{ unlabelled }] : []),
       ]),
       of: async (seed) => {
         const source = (await this.#load(paths[ofSeed(seed)], start.config)).model;
         const own = examples(seed);
         const kept = retain && (await this.#loadData(retain)).train;
+        const texts = unlabelled && (await this.#loadData(unlabelled)).train;
         return {
           released: { model: source, weights: source.weights, ...this.#engine(source) },
           attacked: { model, ...engine },
           own,
           ...(kept && { retain: kept }),
+          ...(texts && { unlabelled: texts }),
           steps: task.steps,
           // Of few examples a trial's batches are smaller, and its steps compute less.
           batchSize: Math.min(task.batchSize, own.size),

@@ -53,6 +53,8 @@ export interface GivenAttack {
   readonly benign?: GivenData;
   /** Examples like those of the authorized task. */
   readonly retain?: GivenData;
+  /** Examples whose labels are of no interest, for attacks that train on texts alone. */
+  readonly unlabelled?: GivenData;
   /** Examples of the authorized task that what is left of it is measured on; default those of `retain`, of a back door those without it. */
   readonly authorized?: GivenData;
   /** Name of what the attacker wants of the data; default see {@link attackTask}. */
@@ -105,6 +107,7 @@ export async function checkAttack(
     data: given,
     benign: harmless,
     retain: like,
+    unlabelled: alone,
     authorized: judged,
     ...asked
   }: GivenAttack,
@@ -135,6 +138,8 @@ export async function checkAttack(
   }
   const retain = like && (await dataForModel(path, released, like)).data;
   if (retain) requireTrainable(released, (await loadTask(retain, note)).train, options.costBatchSize);
+  const unlabelled = alone && (await dataForModel(path, released, alone)).data;
+  if (unlabelled) await loadTask(unlabelled, note);
   // A back door is worth something beside the task that it is hidden in.
   const isHidden = data.triggerTarget !== undefined && !head && task.disagreements(card, released, train).length === 0;
   const beside = retain ?? (isHidden ? withoutTrigger(data) : undefined);
@@ -143,7 +148,7 @@ export async function checkAttack(
     taskOf(released).requireFit(released, (await loadTask(authorized, note)).test);
   }
   const inputs: Record<string, string> = { ...(await dataInputs(data)), ...taskInput(data) };
-  const others = { benign, retain, ...(authorized !== retain && { authorized }) };
+  const others = { benign, retain, unlabelled, ...(authorized !== retain && { authorized }) };
   for (const [name, spec] of Object.entries(others)) {
     if (!spec) continue;
     const found = { ...(await dataInputs(spec)), ...taskInput(spec) };
@@ -158,7 +163,7 @@ export async function checkAttack(
     ...[known && whatIsKnown(known)].flatMap((text) => text ?? []),
   ];
   const plan = {
-    ...attackPlan(data, options, learned, { benign, retain, authorized }),
+    ...attackPlan(data, options, learned, { benign, retain, unlabelled, authorized }),
     ...(said.length > 0 && { notes: said }),
   };
   return {

@@ -118,6 +118,17 @@ describe('help', () => {
   });
 });
 
+it('help has one line for a group with the options of another, and says what it is', async () => {
+  const { stdout } = await weightlock('attack', '--help');
+  const words = stdout.replaceAll(/\s+/g, ' ');
+  expect(words).toContain('--data.name <name> Data set;');
+  expect(words).toMatch(/--retain\.\* Examples like those of the authorized task, [^.]+\. Options as of --data\.\*\./);
+  expect(stdout).not.toContain('--retain.name');
+  // They are options all the same.
+  const { exitCode, stderr } = await weightlock('attack', 'nowhere', '--retain.nam', 'digits');
+  expect([exitCode, stderr]).toEqual([2, expect.stringContaining('did you mean --retain.name?')]);
+});
+
 describe('weightlock list', () => {
   it('explains every option of every entry', async () => {
     const { stdout, exitCode } = await weightlock('list', 'optimizers');

@@ -1,6 +1,6 @@
 import { Option } from 'commander';
-import { flagName, type OptionSpec } from './option-spec.js';
-import { showDefault } from './options.js';
+import { flagName, type OptionSet, type OptionSpec } from './option-spec.js';
+import { sentence, showDefault } from './options.js';
 
 /** Help for the options that belong to what another option chooses. */
 export interface ChoiceHelp {
@@ -36,6 +36,25 @@ export function choiceHelp(specs: readonly OptionSpec[]): ChoiceHelp {
     lines: Array.from(groups, ([group, chooser]) => {
       const own = specs.filter(({ flag, optionOf }) => optionOf === chooser && groupOf(flag) === group);
       return new Option(group, own.map((spec) => withDefault(spec, group)).join(', ')).helpGroup(heading(chooser));
+    }),
+  };
+}
+
+/** Help for the options that groups have in common with a group before them. */
+export interface RepeatedHelp {
+  /** Whether an option is one of those: its line would be there twice. */
+  has(spec: OptionSpec): boolean;
+  /** A line for each such group. */
+  readonly lines: readonly Option[];
+}
+
+/** One line of help for each group whose options are those of another: `--retain.*  Examples like ... Options as of --data.*.` */
+export function repeatedHelp({ repeated }: OptionSet): RepeatedHelp {
+  return {
+    has: ({ key }) => [...repeated.keys()].some((group) => key.startsWith(`${group}.`)),
+    lines: Array.from(repeated, ([group, { like, description }]) => {
+      const what = [sentence(description), `Options as of ${flagName(like)}.*.`].filter((part) => part).join(' ');
+      return new Option(`${flagName(group)}.*`, what);
     }),
   };
 }

@@ -5,7 +5,7 @@ import { RunFolder, type RunLocation, toJson } from '../evidence/index.js';
 import { InputError, InterruptedError, OptionError } from '../registry/index.js';
 import { wrap } from '../report/index.js';
 import { withOptimizers } from '../training/index.js';
-import { choiceHelp } from './choice-help.js';
+import { choiceHelp, repeatedHelp } from './choice-help.js';
 import { commonOptions, commonSchema, type RunMode, readRunMode, runModeFlags } from './common-options.js';
 import { readConfigFile } from './config-file.js';
 import { describeConfig, describeRun } from './describe-run.js';
@@ -183,17 +183,22 @@ function build<A extends readonly ArgumentDefinition[], S extends OptionsSchema>
   const ownFlags = flagsOf(own);
   const commonFlags = flagsOf(commonOptions);
   const specOf = new Map<Option, OptionSpec>([...ownFlags, ...commonFlags].map(({ option, spec }) => [option, spec]));
-  const choices = choiceHelp(own.specs);
+  const [choices, repeated] = [choiceHelp(own.specs), repeatedHelp(own)];
   for (const { option, spec } of ownFlags) {
     const heading = choices.heading(spec);
-    command.addOption(heading === undefined ? option : option.hideHelp().helpGroup(heading));
+    if (heading !== undefined) option.helpGroup(heading);
+    command.addOption(option.hideHelp(option.hidden || heading !== undefined || repeated.has(spec)));
   }
   for (const option of [...commonFlags.map((flag) => flag.option), ...runModeFlags()]) {
     command.addOption(option.helpGroup(COMMON));
   }
   command.addHelpOption(new Option('-h, --help', 'Show this help.').helpGroup(COMMON));
   command.configureHelp({
-    visibleOptions: (of) => [...Help.prototype.visibleOptions.call(new Help(), of), ...choices.lines],
+    visibleOptions: (of) => [
+      ...Help.prototype.visibleOptions.call(new Help(), of),
+      ...repeated.lines,
+      ...choices.lines,
+    ],
     optionTerm: (option) => {
       const spec = specOf.get(option);
       return spec ? flagTerm(spec, option) : option.flags;

@@ -53,12 +53,22 @@ export interface OptionSpec {
   optionOf: string | undefined;
 }
 
+/** A group with the options of another. */
+export interface RepeatedGroup {
+  /** Key of the other group. */
+  readonly like: string;
+  /** The schema's description, or an empty text. */
+  readonly description: string;
+}
+
 /** All options of a schema, and the values its groups begin with. */
 export interface OptionSet {
   /** The options in the order of the schema. */
   specs: readonly OptionSpec[];
   /** Keys of the groups (nested objects). */
   groups: readonly string[];
+  /** Groups whose options are those of a group before them, by their keys. */
+  repeated: ReadonlyMap<string, RepeatedGroup>;
   /** Values below the options: groups that must exist and the defaults written on groups. */
   baseline: Readonly<Record<string, unknown>>;
 }
@@ -72,20 +82,38 @@ export function readOptions(schema: OptionsSchema): OptionSet {
   const root = z.toJSONSchema(schema, { io: 'input', reused: 'inline' }) as LeafSchema;
   const specs: OptionSpec[] = [];
   const groups: string[] = [];
+  const repeated = new Map<string, RepeatedGroup>();
   const baseline: Record<string, unknown> = {};
-  walk(root, '', baseline, { specs, groups });
+  walk(root, '', baseline, { specs, groups, repeated, forms: new Map() });
   const negative = specs.find(({ flag }) => flag.startsWith('--no-'));
   if (negative) throw new TypeError(`${negative.key}: ${negative.flag} would negate a flag; name the key otherwise`);
   const twice = specs.find(({ flag }, index) => specs.findIndex((other) => other.flag === flag) !== index);
   if (twice) throw new TypeError(`${twice.flag}: two options share this flag`);
-  return { specs, groups, baseline };
+  return { specs, groups, repeated, baseline };
+}
+
+/** Notes the first group of each form, and the groups that repeat one: what is chosen is told apart anyway. */
+function noteForm(key: string, { properties, description = '' }: LeafSchema, { forms, repeated }: FoundOptions): void {
+  const form = JSON.stringify(properties);
+  const like = forms.get(form);
+  if (like === undefined) forms.set(form, key);
+  else repeated.set(key, { like, description });
+}
+
+/** What was found of a schema so far. */
+interface FoundOptions {
+  readonly specs: OptionSpec[];
+  readonly groups: string[];
+  readonly repeated: Map<string, RepeatedGroup>;
+  /** The first group of each form. */
+  readonly forms: Map<string, string>;
 }
 
 function walk(
   schema: LeafSchema,
   prefix: string,
   baseline: Record<string, unknown>,
-  found: { specs: OptionSpec[]; groups: string[] },
+  found: FoundOptions,
   optionOf?: string,
 ): void {
   if (schema.additionalProperties !== false) {
@@ -99,6 +127,7 @@ function walk(
       found.specs.push({ key, flag: flagName(key), kind: 'file', expectation: 'a list', description, ...none });
     } else if (inner.properties) {
       found.groups.push(key);
+      if (inner.optionsOf === undefined && optionOf === undefined) noteForm(key, inner, found);
       const given = isRecord(inner.default) ? structuredClone(inner.default) : {};
       const exists = inner.default !== undefined || schema.required?.includes(name);
       if (exists) baseline[name] = given;

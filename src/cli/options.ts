@@ -193,7 +193,7 @@ export function helpOf(spec: OptionSpec): string {
 }
 
 /** Descriptions in schemas serve flags, files and docs; as help they are sentences. */
-function sentence(text: string): string {
+export function sentence(text: string): string {
   if (text === '') return '';
   const end = /[.!?]$/.test(text) ? '' : '.';
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${end}`;

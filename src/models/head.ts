@@ -27,21 +27,22 @@ export function classWithHead({ classes = {} }: Pick<Architecture, 'classes'>, k
   return Object.keys(classes).find((name) => classes[name] === kind);
 }
 
+/** The kinds of head that a model can have: its own first, then those of the classes of its family. */
+export function kindsOfHead({ architecture, head }: Pick<ModelSpec, 'architecture' | 'head'>): string[] {
+  return [head.kind, ...Object.values(architecture.classes ?? {})];
+}
+
 /**
  * The keys of `config.json` that give a model another head; none where it has one of that kind already.
  *
  * @param source - Where the model is from, for the message.
  * @throws InputError when the architecture has no such head.
  */
-export function keysOfHead(
-  { architecture, head }: ModelSpec,
-  need: HeadNeed,
-  source: string,
-): Record<string, unknown> | undefined {
-  if (head.kind === need.kind) return undefined;
+export function keysOfHead(model: ModelSpec, need: HeadNeed, source: string): Record<string, unknown> | undefined {
+  if (model.head.kind === need.kind) return undefined;
   const { labels } = need;
   return {
-    ...keysOfNewHead(architecture, need, { source, kinds: [head.kind, ...Object.values(architecture.classes ?? {})] }),
+    ...keysOfNewHead(model.architecture, need, { source, kinds: kindsOfHead(model) }),
     ...(labels.length > 0 && namingKeys(labels, labels.length, false)),
   };
 }

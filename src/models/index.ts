@@ -37,7 +37,7 @@ export {
   saveModel,
   writtenParameters,
 } from './directory.js';
-export { classWithHead, familyKeys, headKind, keysOfHead } from './head.js';
+export { classWithHead, familyKeys, headKind, keysOfHead, kindsOfHead } from './head.js';
 export {
   type HubContext,
   type HubFile,
@@ -60,6 +60,7 @@ export {
   requireApart,
   requireNoModel,
 } from './model-files.js';
+export { type OtherHead, withOtherHead } from './other-head.js';
 export { requirePlainFolder } from './plain-weights.js';
 export { pooledLayer, pooledLayers } from './pooled-layer.js';
 export { type RebuiltModel, sizeOf, withDeepLayers, withPlainLayers } from './rebuilt.js';

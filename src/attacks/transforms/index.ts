@@ -9,6 +9,7 @@ import { healTransform } from './heal.js';
 import { interpolateTransform } from './interpolate.js';
 import { partialClipTransform, subtractTransform } from './partial-clip.js';
 import { plainMlpTransform } from './plain-mlp.js';
+import { pretrainTransform } from './pretrain.js';
 import { redistilBlocksTransform } from './redistil.js';
 import { rescaleTransform } from './rescale.js';
 import { resetTransform } from './reset.js';
@@ -43,6 +44,7 @@ export {
   subtractTransform,
 } from './partial-clip.js';
 export { type PlainMlpOptions, plainFeedForward, plainMlpOptions, plainMlpTransform } from './plain-mlp.js';
+export { type PretrainOptions, pretrainOptions, pretrainTransform, pretrainWeights } from './pretrain.js';
 export {
   type RedistilBlocksOptions,
   redistilBlocks,
@@ -89,4 +91,5 @@ export const transforms = new Registry<Transform>('transform', [
   distilTransform,
   unmixTransform,
   plainMlpTransform,
+  pretrainTransform,
 ] as Transform[]);

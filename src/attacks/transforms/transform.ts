@@ -64,6 +64,8 @@ export interface Transform<Options = unknown> {
    * to the floor. Default false.
    */
   readonly outputsAlone?: boolean;
+  /** Whether it trains on what the attacker has without labels; default false. */
+  readonly onUnlabelled?: boolean;
   /** Whether it is of use without a released model as well, on weights that were just drawn; default false. */
   readonly alsoOnRandom?: boolean;
   /** What it did, in tables: of weights that nothing else was done to (`clipped`), and in a row (`clip`); default its name. */

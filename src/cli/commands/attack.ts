@@ -54,6 +54,11 @@ export const attack = defineCommand({
       .describe(
         "examples like those of the authorized task, for attacks that heal or distil; default none: these then keep to the released model's outputs on the attacker's own",
       ),
+    unlabelled: modelData
+      .optional()
+      .describe(
+        'texts that the attacker has without labels, those of a data set are left aside, for attacks that train on texts alone (--attacks pretrain); default those of his examples',
+      ),
     authorized: modelData
       .optional()
       .describe(
@@ -86,6 +91,7 @@ export const attack = defineCommand({
       data,
       benign,
       retain,
+      unlabelled,
       authorized,
       task: named,
       workers,
@@ -103,7 +109,8 @@ export const attack = defineCommand({
     if (sham !== undefined && control === undefined) return 0;
     const paths = { locked: at, unlocked: before, sham: control };
     const isGiven = (key: string) => context.givenFlags.has(key);
-    const asked = { data, benign, retain, authorized, task: named, options: attacking, knowsLock, isGiven };
+    const others = { benign, retain, unlabelled, authorized };
+    const asked = { data, ...others, task: named, options: attacking, knowsLock, isGiven };
     const checked = await checkAttack({ ...paths, config, ...asked }, note);
     const { targets, plan, task, models, card, train, test, warnings } = checked;
     for (const text of Object.values(models).flatMap((model) => model?.notes ?? [])) note(text);

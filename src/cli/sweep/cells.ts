@@ -167,7 +167,17 @@ async function sweepCell(
   { model, lock, attacks }: { model: Located; lock?: SweepLock; attacks: PlanAttacks },
   { context, inputs, warnings }: Looking,
 ): Promise<SweepCell> {
-  const { name: attacksName, data, benign, retain, authorized, task: named, knowsLock, ...options } = attacks;
+  const {
+    name: attacksName,
+    data,
+    task: named,
+    knowsLock,
+    benign,
+    retain,
+    unlabelled,
+    authorized,
+    ...options
+  } = attacks;
   const { config, unlocked } = model;
   const name = `${model.name}, ${lock?.name ?? 'released'}, ${attacksName}`;
   const checked = await checkAttack(
@@ -175,7 +185,7 @@ async function sweepCell(
       // A lock that is yet to be made has its architecture, head and card from the model before it.
       locked: lock ? lock.from : (model.released ?? ''),
       ...{ unlocked, sham: lock ? undefined : model.sham, config, planned: lock && knownOf(lock) },
-      ...{ data, benign, retain, authorized, task: named, options, knowsLock },
+      ...{ data, benign, retain, unlabelled, authorized, task: named, options, knowsLock },
     },
     context.note,
   );

@@ -71,6 +71,9 @@ const plannedAttacks = withOptimizers(
     retain: modelData
       .optional()
       .describe('examples like those of the authorized task, for attacks that heal or distil; default none'),
+    unlabelled: modelData
+      .optional()
+      .describe('texts without labels, for attacks that train on texts alone; default those of the examples'),
     authorized: modelData
       .optional()
       .describe(

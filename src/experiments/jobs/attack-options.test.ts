@@ -161,7 +161,10 @@ describe('attacks of a composition', () => {
         'norms-ema',
       ]);
     }
-    expect(plan({ suite: 'full', adaptive: false, compositions }).attacks?.slice(-2)).toEqual(['distil', 'norms-ema']);
+    expect(plan({ suite: 'full', adaptive: false, compositions }).attacks?.slice(-2)).toEqual([
+      'pretrain',
+      'norms-ema',
+    ]);
     expect(plan({ attacks: ['cut'], compositions: compositions.slice(0, 1), lora: { rank: 4 } }).trained).toEqual({
       lora: { rank: 4, alpha: 32 },
     });

@@ -138,7 +138,12 @@ function namedAttacks(options: AttackOptions, learned: TransformOptions): Attack
  */
 function requireAble(choice: AttackChoice, setting: AttackSetting, named: boolean) {
   const all = attacksOf(choice);
-  for (const attack of (choice.attacks ?? attacksOfSuite('quick')).map((name) => all.get(name))) {
+  const chosen = (choice.attacks ?? attacksOfSuite('quick')).map((name) => all.get(name));
+  if (setting.unlabelled && !chosen.some((attack) => attack.transforms.some((step) => step.onUnlabelled))) {
+    const found = chosen.map(({ name }) => name).join(', ');
+    throw new InputError(`unlabelled: expected an attack that trains on texts without labels, found ${found}`);
+  }
+  for (const attack of chosen) {
     const { name, trained, transforms: steps } = attack;
     const found = setting.optimizers.map((each) => each.name).join(', ');
     if (named && trained.choose?.(setting.optimizers).length === 0) {
@@ -214,11 +219,15 @@ export interface AttackPlan extends AttackChoice {
   readonly label?: string;
 }
 
+/** What an attacker has beside the examples of the unauthorized task. */
+export type OtherData = Pick<AttackSetting, 'benign' | 'retain' | 'unlabelled' | 'authorized'>;
+
 /**
  * The plan that the options of an attack ask for.
  *
  * @param learned - Options of transforms and trained parts that the attacker has from what is known of the lock, instead of those given.
  * @param more - `benign`: harmless examples that attacks train on in the place of the task's; default none. `retain`: examples like those of the authorized task, for attacks that train on such; default the attacker has none.
+ *   `unlabelled`: examples whose labels are of no interest, for attacks that train on texts alone; default the attacker's own.
  *   `authorized`: examples of it that what an attack leaves of it is measured on; default it is not measured.
  * @throws InputError for options that contradict one another, or ask for what the attacker does not have, and for attacks whose
  *   searches would have one name.
@@ -227,7 +236,7 @@ export function attackPlan(
   data: DataSpec,
   options: AttackOptions,
   learned: TransformOptions = {},
-  { benign, retain, authorized }: { benign?: DataSpec; retain?: DataSpec; authorized?: DataSpec } = {},
+  { benign, retain, unlabelled, authorized }: OtherData = {},
 ): AttackPlan {
   const { evaluateEvery, searchSpacing, searchSeeds, seeds: reported, target, perClass } = options;
   const again = searchSeeds.find((seed) => reported.includes(seed));
@@ -247,6 +256,7 @@ export function attackPlan(
     ...(search && { search }),
     ...(benign && { benign }),
     ...(retain && { retain }),
+    ...(unlabelled && { unlabelled }),
     ...(authorized && { authorized }),
   };
   const cost = { ...shared, steps: options.costSteps, batchSize: options.costBatchSize, target };

@@ -13,7 +13,7 @@ export interface PathMap {
 
 /** A task with other paths everywhere. */
 export async function withPaths(task: AttackTask, map: PathMap): Promise<AttackTask> {
-  const { start, transforms, data, benign, retain, authorized } = task;
+  const { start, transforms, data, benign, retain, unlabelled, authorized } = task;
   const draws = start.kind === 'model' ? start.draws : undefined;
   return {
     ...task,
@@ -29,6 +29,7 @@ export async function withPaths(task: AttackTask, map: PathMap): Promise<AttackT
     data: await dataWithPaths(data, map),
     ...(benign && { benign: await dataWithPaths(benign, map) }),
     ...(retain && { retain: await dataWithPaths(retain, map) }),
+    ...(unlabelled && { unlabelled: await dataWithPaths(unlabelled, map) }),
     ...(authorized && { authorized: await dataWithPaths(authorized, map) }),
   };
 }

@@ -12,8 +12,9 @@ class Searches {
     { task, engine, prepared, finished }: Extract<ChildRequest, { kind: 'search' }>,
     reply: (message: ChildReply) => void,
   ) {
-    const { start, data, benign, retain } = task;
-    const key = JSON.stringify([engine, start.kind === 'model' ? start.path : start.like, data, benign, retain]);
+    const { start, data, benign, retain, unlabelled } = task;
+    const model = start.kind === 'model' ? start.path : start.like;
+    const key = JSON.stringify([engine, model, data, benign, retain, unlabelled]);
     if (key !== this.#key) {
       // Another model: what was kept of the last one would only take memory.
       await this.#runner?.release();

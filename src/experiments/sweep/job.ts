@@ -79,6 +79,7 @@ const searchJob = z.strictObject({
     perClass: count.optional(),
     benign: data.optional(),
     retain: data.optional(),
+    unlabelled: data.optional(),
     authorized: data.optional(),
     steps: count,
     batchSize: count.min(1),
