@@ -21,12 +21,12 @@ const encoder = initializeModel(
 );
 
 /** Texts of two topics, twenty words each, of which `from` to `to` occur; the class of a text is its topic. */
-function textsOf(count: number, { from = 0, to = 20, seed = 1 } = {}): Dataset {
+function textsOf(count: number, { from = 0, to = 20, seed = 1, first = 8 } = {}): Dataset {
   const stream = new RandomStream(seed, 'texts');
   const labels = Int32Array.from({ length: count }, (_, text) => text % 2);
-  const tokens = Array.from(labels, (topic) => [
+  const tokens = Array.from(labels, (topic, text) => [
     1,
-    ...Array.from({ length: 8 }, () => 4 + 20 * topic + from + stream.integer(to - from)),
+    ...Array.from({ length: text === 0 ? first : 8 }, () => 4 + 20 * topic + from + stream.integer(to - from)),
     2,
   ]);
   const examples = { ...textExamples(tokens), vocabulary };
@@ -100,6 +100,10 @@ describe('pretrain', () => {
     // Logits of 44 tokens at each place make a step of this network a half longer, or more.
     expect(work.spent.steps).toBeLessThan(50 / 1.5);
     expect(work.spent.steps).toBeGreaterThan(50 / 3);
+    // One long text says nothing of how long the others are.
+    const uneven = bench({ steps: 100, unlabelled: textsOf(400, { seed: 2, first: 80 }) });
+    const { work: long } = await pretrainWeights(encoder.weights, uneven, few, 1);
+    expect(Math.abs(long.spent.steps - work.spent.steps)).toBeLessThanOrEqual(1);
     const { weights, work: none } = await pretrainWeights(encoder.weights, bench({ steps: 3 }), few, 1);
     expect(weights).toBe(encoder.weights);
     expect(none).toMatchObject({ steps: 0, notes: ['pretrain left the weights alone, as it had too few steps'] });

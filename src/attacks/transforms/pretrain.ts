@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type Dataset, subset } from '../../data/index.js';
 import { kindsOfHead, type ModelSpec, type StateDict, type Weight, withOtherHead } from '../../models/index.js';
 import { Evaluator, stepFlops } from '../../training/index.js';
 import type { Bench } from '../bench.js';
@@ -33,6 +34,15 @@ function tokenHead(model: ModelSpec): string | undefined {
   return kindsOfHead(model).find((kind) => tokenHeads.includes(kind));
 }
 
+/** One example, of the length that is nearest the mean: batches are as long as their texts. */
+function ofMeanLength(dataset: Dataset): Dataset {
+  const { lengths } = dataset.examples;
+  const own = Array.from(dataset.indices, (index) => lengths?.[index] ?? 0);
+  const mean = own.reduce((sum, length) => sum + length, 0) / own.length;
+  const far = (length: number) => Math.abs(length - mean);
+  return subset(dataset, [own.reduce((best, length, at) => (far(length) < far(own[best]) ? at : best), 0)]);
+}
+
 /**
  * Trains weights on texts without labels, by their next tokens or, of encoders, by hidden ones, under a head that is drawn where the
  * model has none: those that the attacker has beside his examples, or else the texts of these. What the head learned is dropped.
@@ -57,7 +67,8 @@ export async function pretrainWeights(
   // Logits of a whole vocabulary can be more than all the rest: steps are those of the attacker's task.
   const count = Math.min(batchSize, texts.size);
   const ofStep =
-    stepFlops(model, texts, count, task).step / stepFlops(attacked.model, own, batchSize, attacked.evaluator.task).step;
+    stepFlops(model, ofMeanLength(texts), count, task).step /
+    stepFlops(attacked.model, ofMeanLength(own), batchSize, attacked.evaluator.task).step;
   const { params, work: done } = await trainAtBestRate({
     ...{
       on: { model, evaluator, programs },
