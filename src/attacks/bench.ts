@@ -1,6 +1,8 @@
-import type { Dataset } from '../data/index.js';
+import { type Dataset, withoutAnswers } from '../data/index.js';
 import type { ProgramCache } from '../engine/index.js';
 import type { ModelSpec, StateDict } from '../models/index.js';
+import { InputError } from '../registry/index.js';
+import type { Task } from '../tasks/index.js';
 import type { Evaluator } from '../training/index.js';
 
 /** A model that can be run. */
@@ -23,7 +25,7 @@ export interface Bench {
   readonly own: Dataset;
   /** Examples like those of the authorized task; none where the attacker has none. */
   readonly retain?: Dataset;
-  /** Texts or other examples without labels; none where the attacker has none. */
+  /** Examples without labels, or whose labels are left aside; none where the attacker has none. */
   readonly unlabelled?: Dataset;
   /** Steps of a trial, which all that is done before it is a part of. */
   readonly steps: number;
@@ -31,6 +33,28 @@ export interface Bench {
   readonly batchSize: number;
   /** Ends the work after the current step. */
   readonly signal?: AbortSignal;
+}
+
+/** The largest of some data sets that the released model can be asked about, of equal ones the first, which is one in any case. */
+export function mostExamples(
+  { released }: Bench,
+  first: Dataset,
+  ...others: readonly (Dataset | undefined)[]
+): Dataset {
+  const { task } = released.evaluator;
+  const isLarger = (each: Dataset | undefined, most: Dataset): each is Dataset =>
+    each !== undefined && each.size > most.size && canBeAsked(task, released.model, each);
+  return others.reduce<Dataset>((most, each) => (isLarger(each, most) ? each : most), first);
+}
+
+function canBeAsked(task: Task, model: ModelSpec, examples: Dataset): boolean {
+  try {
+    task.requireFit(model, withoutAnswers(examples));
+    return true;
+  } catch (error) {
+    if (error instanceof InputError) return false;
+    throw error;
+  }
 }
 
 /** A bench, and what stands for it: equal keys, equal models, examples and budget. */

@@ -81,7 +81,7 @@ export async function trainAtBestRate(search: RateSearch): Promise<BestRate> {
   const { on, start, original: weights, steps, seed, batchSize, signal } = search;
   const { task } = on.evaluator;
   const examples = weights ? withoutAnswers(search.examples) : search.examples;
-  const { forward, step } = stepFlops(on.model, search.examples, Math.min(batchSize, examples.size), task);
+  const { forward, step } = stepFlops(on.model, examples, Math.min(batchSize, examples.size), task);
   const pass = forward / step;
   const ofStep = 1 + (weights ? pass : 0);
   // One more pass is of what is trained towards.

@@ -52,7 +52,7 @@ export interface AttackTask {
   readonly perClass?: number;
   /** Examples like those of the authorized task, for transforms that train on such; default the attacker has none. */
   readonly retain?: DataSpec;
-  /** Examples whose labels are of no interest, for transforms that train on texts alone; default the attacker's own. */
+  /** Examples whose labels are of no interest, for transforms that train on texts alone or towards the released model's outputs; default the attacker's own. */
   readonly unlabelled?: DataSpec;
   /** Examples of the authorized task: what is left of it in a reported trial is measured on those of its test; default it is not. */
   readonly authorized?: DataSpec;

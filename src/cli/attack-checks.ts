@@ -15,7 +15,7 @@ import {
   whatIsKnown,
 } from '../experiments/index.js';
 import { loadModel, type Model, type ModelCard } from '../models/index.js';
-import { type Task, taskOf } from '../tasks/index.js';
+import { requireExamples, type Task, taskOf } from '../tasks/index.js';
 import { chosenOptimizer, createOptimizer, requireTrainable } from '../training/index.js';
 import { dataForModel, type modelData, taskInput } from './card-data.js';
 import type { RunInputs } from './command.js';
@@ -53,7 +53,7 @@ export interface GivenAttack {
   readonly benign?: GivenData;
   /** Examples like those of the authorized task. */
   readonly retain?: GivenData;
-  /** Examples whose labels are of no interest, for attacks that train on texts alone. */
+  /** Examples whose labels are of no interest, for attacks that train without them. */
   readonly unlabelled?: GivenData;
   /** Examples of the authorized task that what is left of it is measured on; default those of `retain`, of a back door those without it. */
   readonly authorized?: GivenData;
@@ -139,7 +139,7 @@ export async function checkAttack(
   const retain = like && (await dataForModel(path, released, like)).data;
   if (retain) requireTrainable(released, (await loadTask(retain, note)).train, options.costBatchSize);
   const unlabelled = alone && (await dataForModel(path, released, alone)).data;
-  if (unlabelled) await loadTask(unlabelled, note);
+  if (unlabelled) requireExamples(released, (await loadTask(unlabelled, note)).train);
   // A back door is worth something beside the task that it is hidden in.
   const isHidden = data.triggerTarget !== undefined && !head && task.disagreements(card, released, train).length === 0;
   const beside = retain ?? (isHidden ? withoutTrigger(data) : undefined);

@@ -188,10 +188,9 @@ export function splitTrainTest<T extends Selection>(
   };
 }
 
-/** The examples as if there were one answer to all: outputs need none, and the model may have fewer than the examples. */
+/** The examples as if there were one answer to all: outputs need none, and the model may have fewer than the examples, or these none. */
 export function withoutAnswers(examples: Dataset & { readonly classes?: readonly string[] }): Dataset {
-  const { classes, size } = examples;
-  if (!classes) return examples;
-  const alike = { labels: new Int32Array(size), classes: classes.slice(0, 1) };
+  const [answer = 'any'] = examples.classes ?? [];
+  const alike = { labels: new Int32Array(examples.size), classes: [answer] };
   return { ...examples, ...alike };
 }

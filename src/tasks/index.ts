@@ -7,6 +7,7 @@ import { maskedLm } from './masked-lm/index.js';
 import type { Task } from './task.js';
 import { tokenClassification } from './token-classification/index.js';
 
+export { requireExamples } from './fit.js';
 export { logSumExp } from './rows.js';
 export type { Evaluation, LabelsAt, Meter, Metric, Outputs, Parts, TargetReader, Task, TopOutputs } from './task.js';
 export { LEAST_REST } from './token-losses.js';

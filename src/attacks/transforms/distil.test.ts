@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type DataParts, dataSpec, loadData } from '../../data/index.js';
+import { type DataParts, type Dataset, dataSpec, loadData, subset } from '../../data/index.js';
 import { ProgramCache } from '../../engine/index.js';
 import { initializeModel, type Model, parameterSet, type StateDict, saveModel } from '../../models/index.js';
 import { Evaluator } from '../../training/index.js';
@@ -64,6 +64,15 @@ describe('distil', () => {
     expect(await distilOutputs(fresh, bench({ retain: undefined }), once, 1)).toEqual(onOwn);
     await expect(distilOutputs(fresh, bench({ retain: undefined }), { ...once, inputs: 'retain' }, 1)).rejects.toThrow(
       'distil: expected examples like those of the authorized task',
+    );
+    // Examples without labels are asked about too, where there are more of them.
+    const { labels: _, classes: __, ...alone } = retain.train as Dataset & { labels: unknown; classes: unknown };
+    const onTexts = await distilOutputs(fresh, bench({ retain: undefined, unlabelled: alone }), once, 1);
+    expect(onTexts).toEqual(await distilOutputs(fresh, bench(), { ...once, inputs: 'retain' }, 1));
+    const few = subset(alone, [0, 1, 2]);
+    expect(await distilOutputs(fresh, bench({ retain: undefined, unlabelled: few }), once, 1)).toEqual(onOwn);
+    await expect(distilOutputs(fresh, bench(), { ...once, inputs: 'unlabelled' }, 1)).rejects.toThrow(
+      'distil: expected examples without labels, found none',
     );
   });
 

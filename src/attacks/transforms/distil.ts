@@ -4,7 +4,7 @@ import { div } from '../../graph/index.js';
 import { initializeModel, type ModelSpec, parameterSet, type StateDict, type Weight } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
 import { taskOf } from '../../tasks/index.js';
-import type { Bench } from '../bench.js';
+import { type Bench, mostExamples } from '../bench.js';
 import { rateSearchOptions, stepsOfShare, trainAtBestRate } from '../best-rate.js';
 import { withValues } from '../train-weights.js';
 import type { Work } from '../work.js';
@@ -19,10 +19,10 @@ const [shares, temperatures] = [
 /** Options of the transform `distil`. */
 export const distilOptions = z.strictObject({
   inputs: z
-    .enum(['auto', 'own', 'retain'])
+    .enum(['auto', 'own', 'retain', 'unlabelled'])
     .default('auto')
     .describe(
-      "what the released model is asked about: the attacker's own examples, or those like the authorized task's (retain); auto: those of which there are more",
+      "what the released model is asked about: the attacker's own examples, those like the authorized task's (retain), or those without labels; auto: those of which there are more",
     ),
   share: z
     .number()
@@ -104,14 +104,16 @@ function givesLogits(model: ModelSpec): boolean {
   return taskOf(model).roles.divergence === 'kl';
 }
 
-function inputsOf({ own, retain }: Bench, inputs: DistilOptions['inputs']): Dataset {
-  if (inputs === 'own') return own;
-  if (inputs === 'auto') return retain && retain.size > own.size ? retain : own;
-  if (retain) return retain;
-  throw new InputError(`distil: expected ${examplesOfTask}, found none`);
+function inputsOf(bench: Bench, inputs: DistilOptions['inputs']): Dataset {
+  if (inputs === 'auto') return mostExamples(bench, bench.own, bench.retain, bench.unlabelled);
+  if (inputs === 'own') return bench.own;
+  const { [inputs]: found } = bench;
+  if (found) return found;
+  throw new InputError(`distil: expected ${asked[inputs]}, found none`);
 }
 
-const examplesOfTask = 'examples like those of the authorized task';
+/** What its inputs are, where an attacker need not have any. */
+const asked = { retain: 'examples like those of the authorized task', unlabelled: 'examples without labels' };
 
 /** Puts a fresh student of the released model in its place. */
 export const distilTransform: Transform<DistilOptions> = {
@@ -120,13 +122,17 @@ export const distilTransform: Transform<DistilOptions> = {
   options: distilOptions,
   isSeeded: true,
   works: true,
+  onUnlabelled: true,
   outputsAlone: true,
   label: { alone: 'distilled', joined: 'distil' },
   doing: 'distilling what the released model gives into fresh weights',
   does: 'trains fresh weights to give what the released model gives, which is a part of the steps',
   steps: ({ share = shares[0] }, stepsOfTrial) => stepsOfShare(share, stepsOfTrial),
   searched: ({ model }) => ({ share: shares, ...(givesLogits(model) && { temperature: temperatures }) }),
-  lacks: ({ inputs }, { hasRetain }) => (inputs === 'retain' && !hasRetain ? examplesOfTask : undefined),
+  lacks: ({ inputs }, { hasRetain, hasUnlabelled }) => {
+    if (inputs === 'retain' && !hasRetain) return asked.retain;
+    return inputs === 'unlabelled' && !hasUnlabelled ? asked.unlabelled : undefined;
+  },
   applies: ({ isLocked }) => (isLocked ? undefined : 'learns from the released model alone'),
   unused: ({ model }, { temperature }) =>
     temperature === undefined || givesLogits(model) ? undefined : 'distil.temperature: the model gives no logits',

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Dataset } from '../../data/index.js';
 import { parameterSet, type StateDict, type Weight } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
-import type { Bench } from '../bench.js';
+import { type Bench, mostExamples } from '../bench.js';
 import { rateSearchOptions, shareOption, stepsOfShare, trainAtBestRate } from '../best-rate.js';
 import { withValues } from '../train-weights.js';
 import type { Work } from '../work.js';
@@ -26,7 +26,7 @@ export type HealOptions = z.output<typeof healOptions>;
 /**
  * Heals weights that something was done to, such as a clip: trains them on what the released model is for, before the unauthorized
  * task. With examples like those of the authorized task by the task's own loss; without them, or when told to, towards the
- * released model's outputs, on the attacker's own examples where there are no others. The head is the released model's.
+ * released model's outputs, on the attacker's own examples, or those that he has without labels, where there are no others. The head is the released model's.
  *
  * @returns New weights, the same where no run did better, and what it cost, floating-point operations apart.
  */
@@ -51,9 +51,9 @@ export async function healWeights(
 }
 
 /** What is trained on: without labels of the authorized task any examples that the model can read will do. */
-function retainExamples({ retain, own }: Bench, isTask: boolean): Dataset {
-  if (retain) return retain;
-  if (!isTask) return own;
+function retainExamples(bench: Bench, isTask: boolean): Dataset {
+  if (bench.retain) return bench.retain;
+  if (!isTask) return mostExamples(bench, bench.own, bench.unlabelled);
   throw new InputError(`heal: expected ${examplesOfTask}, found none`);
 }
 
@@ -66,6 +66,7 @@ export const healTransform: Transform<HealOptions> = {
   options: healOptions,
   isSeeded: true,
   works: true,
+  onUnlabelled: true,
   label: { alone: 'healed', joined: 'heal' },
   doing: 'training for the authorized task',
   does: 'trains for the authorized task, which is a part of the steps',

@@ -45,6 +45,8 @@ export interface StartFacts {
 export interface AttackerFacts {
   /** Whether he has examples like those of the authorized task. */
   readonly hasRetain: boolean;
+  /** Whether he has examples without labels. */
+  readonly hasUnlabelled: boolean;
 }
 
 /** What an attack does to the released weights before it trains: an entry of the registry. */
@@ -64,7 +66,7 @@ export interface Transform<Options = unknown> {
    * to the floor. Default false.
    */
   readonly outputsAlone?: boolean;
-  /** Whether it trains on what the attacker has without labels; default false. */
+  /** Whether it can use what the attacker has without labels; default false. */
   readonly onUnlabelled?: boolean;
   /** Whether it is of use without a released model as well, on weights that were just drawn; default false. */
   readonly alsoOnRandom?: boolean;

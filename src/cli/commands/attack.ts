@@ -57,7 +57,7 @@ export const attack = defineCommand({
     unlabelled: modelData
       .optional()
       .describe(
-        'texts that the attacker has without labels, those of a data set are left aside, for attacks that train on texts alone (--attacks pretrain); default those of his examples',
+        "examples that the attacker has without labels, those of a data set are left aside, for attacks that train on texts alone (pretrain) or towards the released model's outputs (distil, heal); default those of his examples",
       ),
     authorized: modelData
       .optional()

@@ -73,7 +73,9 @@ const plannedAttacks = withOptimizers(
       .describe('examples like those of the authorized task, for attacks that heal or distil; default none'),
     unlabelled: modelData
       .optional()
-      .describe('texts without labels, for attacks that train on texts alone; default those of the examples'),
+      .describe(
+        'examples without labels, for attacks that train on texts alone or towards outputs; default those of the task',
+      ),
     authorized: modelData
       .optional()
       .describe(

@@ -141,7 +141,7 @@ function requireAble(choice: AttackChoice, setting: AttackSetting, named: boolea
   const chosen = (choice.attacks ?? attacksOfSuite('quick')).map((name) => all.get(name));
   if (setting.unlabelled && !chosen.some((attack) => attack.transforms.some((step) => step.onUnlabelled))) {
     const found = chosen.map(({ name }) => name).join(', ');
-    throw new InputError(`unlabelled: expected an attack that trains on texts without labels, found ${found}`);
+    throw new InputError(`unlabelled: expected an attack that can use examples without labels, found ${found}`);
   }
   for (const attack of chosen) {
     const { name, trained, transforms: steps } = attack;
@@ -160,7 +160,8 @@ function requireAble(choice: AttackChoice, setting: AttackSetting, named: boolea
     for (const { name: step, options, lacks } of steps) {
       if (!lacks) continue;
       const parsed = parseOptions(options as z.ZodObject, available[step] ?? {}, step);
-      const missing = lacks(parsed, { hasRetain: setting.retain !== undefined });
+      const has = { hasRetain: setting.retain !== undefined, hasUnlabelled: setting.unlabelled !== undefined };
+      const missing = lacks(parsed, has);
       if (missing !== undefined) throw new InputError(`${step}: expected ${missing}, found none`);
     }
   }
@@ -227,7 +228,7 @@ export type OtherData = Pick<AttackSetting, 'benign' | 'retain' | 'unlabelled' |
  *
  * @param learned - Options of transforms and trained parts that the attacker has from what is known of the lock, instead of those given.
  * @param more - `benign`: harmless examples that attacks train on in the place of the task's; default none. `retain`: examples like those of the authorized task, for attacks that train on such; default the attacker has none.
- *   `unlabelled`: examples whose labels are of no interest, for attacks that train on texts alone; default the attacker's own.
+ *   `unlabelled`: examples whose labels are of no interest, for attacks that train on texts alone or towards the released model's outputs; default the attacker's own.
  *   `authorized`: examples of it that what an attack leaves of it is measured on; default it is not measured.
  * @throws InputError for options that contradict one another, or ask for what the attacker does not have, and for attacks whose
  *   searches would have one name.

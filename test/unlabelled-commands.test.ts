@@ -7,7 +7,7 @@ import { textReader, writeSmallTexts } from './support/small-texts.js';
 
 let root: string;
 beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), 'weightlock-pretrain-'));
+  root = await mkdtemp(join(tmpdir(), 'weightlock-unlabelled-'));
   await writeSmallTexts(root);
   const rows = (await readFile(join(root, 'own.jsonl'), 'utf8')).trim().split('\n');
   // A plain file of texts has no labels to leave aside.
@@ -49,6 +49,14 @@ it('trains on texts without labels first, from released and from random weights,
   expect(own[0].composition.data.unlabelled).toBeUndefined();
 });
 
+it('asks the released model about texts without labels or classes, to distil it', async () => {
+  const asked = ['--attacks', 'distil', '--distil.inputs', 'unlabelled', '--unlabelled.path', 'texts.txt', '--json'];
+  const { status, stdout, stderr } = await attack(...asked);
+  expect(status, stderr).toBe(0);
+  const [{ result }] = JSON.parse(stdout).rows.filter(({ kind }: { kind: string }) => kind === 'distil');
+  expect(result.trials[0].spent.steps).toBeGreaterThan(12);
+});
+
 it('refuses texts that are not there, and options of an attack that is not tried', async () => {
   const refused = async (...more: string[]) => {
     const { status, stderr } = await attack(...more, '--quiet');
@@ -57,10 +65,13 @@ it('refuses texts that are not there, and options of an attack that is not tried
     return stderr;
   };
   expect(await refused('--attacks', 'pretrain', '--unlabelled.path', 'none.txt')).toContain('none.txt');
+  expect(await refused('--attacks', 'distil', '--unlabelled.name', 'digits')).toContain(
+    'expected data of texts, as the model takes, got digits, which has images',
+  );
   expect(await refused('--attacks', 'fine-tune', '--pretrain.share', '0.5')).toContain(
     'expected attacks with pretrain',
   );
   expect(await refused('--attacks', 'fine-tune', '--unlabelled.path', 'texts.txt')).toContain(
-    'unlabelled: expected an attack that trains on texts without labels',
+    'unlabelled: expected an attack that can use examples without labels, found fine-tune',
   );
 });
