@@ -45,6 +45,8 @@ export interface RateSearch extends Pick<Bench, 'batchSize' | 'signal'> {
   readonly optimizer: string;
   /** Learning rates to try. */
   readonly learningRates: readonly number[];
+  /** Steps of the trial that one of its own is, by what they compute ({@link stepCost}). */
+  readonly costOfStep: number;
   /** Steps of the trial that all of it takes at most: tries, looks at what was held out, and the run that is kept. */
   readonly steps: number;
   /** Seed of the trial. */
@@ -78,7 +80,9 @@ const tryShare = 1 / 3;
  * @throws InterruptedError after the signal.
  */
 export async function trainAtBestRate(search: RateSearch): Promise<BestRate> {
-  const { on, start, original: weights, steps, seed, batchSize, signal } = search;
+  const { on, start, original: weights, costOfStep, seed, batchSize, signal } = search;
+  /** Here in steps of its own, until all is done. */
+  const steps = search.steps / costOfStep;
   const { task } = on.evaluator;
   const examples = weights ? withoutAnswers(search.examples) : search.examples;
   const { forward, step } = stepFlops(on.model, examples, Math.min(batchSize, examples.size), task);
@@ -144,7 +148,8 @@ export async function trainAtBestRate(search: RateSearch): Promise<BestRate> {
   if (best && rest > 0) await trainOn(best, rest);
   const { evaluations = 0, tokens } = best?.work ?? {};
   const work: Work = {
-    ...{ steps: Math.ceil(cost - rounding), evaluations, tried: cost - evaluations, spent },
+    ...{ steps: Math.ceil(cost * costOfStep - rounding), spent },
+    ...{ evaluations: evaluations * costOfStep, tried: (cost - evaluations) * costOfStep },
     ...(tokens !== undefined && { tokens }),
   };
   return { ...(best && { params: best.params }), work };

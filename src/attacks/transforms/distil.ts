@@ -6,6 +6,7 @@ import { InputError } from '../../registry/index.js';
 import { taskOf } from '../../tasks/index.js';
 import { type Bench, mostExamples } from '../bench.js';
 import { rateSearchOptions, stepsOfShare, trainAtBestRate } from '../best-rate.js';
+import { stepCost } from '../step-cost.js';
 import { withValues } from '../train-weights.js';
 import type { Work } from '../work.js';
 import type { Transform } from './transform.js';
@@ -65,6 +66,7 @@ export async function distilOutputs(
 ): Promise<{ readonly weights: StateDict; readonly work: Work }> {
   const { released, batchSize, signal } = bench;
   const { architecture, config } = released.model;
+  const examples = inputsOf(bench, inputs);
   // A head that the attacker's task does not have is drawn here.
   const drawn = initializeModel(architecture.name, config as Record<string, unknown>, seed).weights;
   const { params, work } = await trainAtBestRate({
@@ -73,7 +75,8 @@ export async function distilOutputs(
       start: withValues(drawn, parameterSet(fresh)),
       original: parameterSet(released.weights),
     },
-    ...{ examples: inputsOf(bench, inputs), optimizer, learningRates, seed, batchSize, signal, purpose: 'distil' },
+    ...{ examples, costOfStep: stepCost(bench, examples, released), optimizer, learningRates },
+    ...{ seed, batchSize, signal, purpose: 'distil' },
     steps: stepsOfShare(share, bench.steps),
   });
   if (!params) {

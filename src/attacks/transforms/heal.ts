@@ -4,6 +4,7 @@ import { parameterSet, type StateDict, type Weight } from '../../models/index.js
 import { InputError } from '../../registry/index.js';
 import { type Bench, mostExamples } from '../bench.js';
 import { rateSearchOptions, shareOption, stepsOfShare, trainAtBestRate } from '../best-rate.js';
+import { stepCost } from '../step-cost.js';
 import { withValues } from '../train-weights.js';
 import type { Work } from '../work.js';
 import type { Transform } from './transform.js';
@@ -39,8 +40,9 @@ export async function healWeights(
   const { released, batchSize, signal } = bench;
   const { task } = released.evaluator;
   const isTask = loss === 'cross-entropy' || (loss === 'auto' && bench.retain !== undefined && task.loss !== undefined);
+  const examples = retainExamples(bench, isTask);
   const { params, work } = await trainAtBestRate({
-    ...{ on: released, examples: retainExamples(bench, isTask), optimizer, learningRates },
+    ...{ on: released, examples, costOfStep: stepCost(bench, examples, released), optimizer, learningRates },
     // What the attacked model has otherwise, such as a head, is the released one's here.
     start: withValues(released.weights, parameterSet(weights)),
     ...(!isTask && { original: parameterSet(released.weights) }),

@@ -12,6 +12,7 @@ import {
 import type { Bench } from '../bench.js';
 import { shareOption, splitSteps, stepsOfShare } from '../best-rate.js';
 import { inputBatches } from '../input-batches.js';
+import { stepCost } from '../step-cost.js';
 import { addWork, forwardCost, noWork, type Work } from '../work.js';
 import type { Transform, TransformContext } from './transform.js';
 
@@ -49,15 +50,16 @@ const rounding = 1e-9;
  */
 export async function plainFeedForward(
   { model, weights, fresh, seed }: Pick<TransformContext, 'model' | 'weights' | 'fresh' | 'seed'>,
-  { attacked, retain, own, batchSize, steps: ofTrial, signal }: Bench,
+  bench: Bench,
   { share, learningRates }: PlainMlpOptions,
 ): Promise<{ readonly weights: StateDict; readonly work: Work }> {
+  const { attacked, retain, own, batchSize, steps: ofTrial, signal } = bench;
   const plain = withPlainLayers(model);
   const dataset = retain ?? own;
   const batches = inputBatches(model, dataset, { batchSize, seed });
   const fits = new PartFits(model, parameterSet(weights), plain, attacked.programs);
   // Forward for what the networks gave, and no more than a step of training to fit layers to it.
-  const cost = 1 + forwardCost;
+  const cost = (1 + forwardCost) * stepCost(bench, dataset, attacked);
   const { rates, tries, rest } = splitSteps(learningRates, Math.floor(stepsOfShare(share, ofTrial) / cost + rounding));
   const drawn = fresh();
   let best: Fitted | undefined;

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { type Dataset, subset } from '../../data/index.js';
 import { kindsOfHead, type ModelSpec, type StateDict, type Weight, withOtherHead } from '../../models/index.js';
-import { Evaluator, stepFlops } from '../../training/index.js';
+import { Evaluator } from '../../training/index.js';
 import type { Bench } from '../bench.js';
 import { rateSearchOptions, stepsOfShare, trainAtBestRate } from '../best-rate.js';
+import { stepCost } from '../step-cost.js';
 import type { Work } from '../work.js';
 import type { Transform } from './transform.js';
 
@@ -34,15 +34,6 @@ function tokenHead(model: ModelSpec): string | undefined {
   return kindsOfHead(model).find((kind) => tokenHeads.includes(kind));
 }
 
-/** One example, of the length that is nearest the mean: batches are as long as their texts. */
-function ofMeanLength(dataset: Dataset): Dataset {
-  const { lengths } = dataset.examples;
-  const own = Array.from(dataset.indices, (index) => lengths?.[index] ?? 0);
-  const mean = own.reduce((sum, length) => sum + length, 0) / own.length;
-  const far = (length: number) => Math.abs(length - mean);
-  return subset(dataset, [own.reduce((best, length, at) => (far(length) < far(own[best]) ? at : best), 0)]);
-}
-
 /**
  * Trains weights on texts without labels, by their next tokens or, of encoders, by hidden ones, under a head that is drawn where the
  * model has none: those that the attacker has beside his examples, or else the texts of these. What the head learned is dropped.
@@ -64,30 +55,17 @@ export async function pretrainWeights(
   const evaluator = new Evaluator(model, {}, { programs });
   const { task } = evaluator;
   task.requireFit(model, texts);
-  // Logits of a whole vocabulary can be more than all the rest: steps are those of the attacker's task.
-  const count = Math.min(batchSize, texts.size);
-  const ofStep =
-    stepFlops(model, ofMeanLength(texts), count, task).step /
-    stepFlops(attacked.model, ofMeanLength(own), batchSize, attacked.evaluator.task).step;
-  const { params, work: done } = await trainAtBestRate({
+  const on = { model, evaluator, programs };
+  const { params, work } = await trainAtBestRate({
+    ...{ on, start: model.weights, examples: texts, optimizer, learningRates, batchSize, seed, signal },
     ...{
-      on: { model, evaluator, programs },
-      start: model.weights,
-      examples: texts,
-      optimizer,
-      learningRates,
-      batchSize,
-      seed,
-      signal,
+      steps: stepsOfShare(share, bench.steps),
+      costOfStep: stepCost(bench, texts, on, attacked),
+      purpose: 'pretrain',
     },
-    ...{ steps: Math.floor(stepsOfShare(share, bench.steps) / ofStep), purpose: 'pretrain' },
   });
-  const work: Work = {
-    ...done,
-    ...{ steps: Math.ceil(done.steps * ofStep), evaluations: done.evaluations * ofStep, tried: done.tried * ofStep },
-  };
   if (!params) {
-    const why = done.spent.steps > 0 ? 'no learning rate made them better' : 'it had too few steps';
+    const why = work.spent.steps > 0 ? 'no learning rate made them better' : 'it had too few steps';
     return { weights, work: { ...work, notes: [`pretrain left the weights alone, as ${why}`] } };
   }
   const learned = Array.from(weights, ([name, weight]) => {

@@ -6,6 +6,7 @@ import type { Bench } from '../bench.js';
 import { splitSteps } from '../best-rate.js';
 import { blockFitCost, distilBlock } from '../distil-block.js';
 import { layerOrder } from '../layer-order.js';
+import { stepCost } from '../step-cost.js';
 import { addWork, noWork, type Work } from '../work.js';
 import type { Transform } from './transform.js';
 import { unmatchedPatterns } from './unmatched.js';
@@ -73,6 +74,7 @@ export async function redistilBlocks(
   if (meant.length === 0)
     throw new InputError(`redistil-blocks: expected a block with ${include.join(', ')}, found none`);
   const dataset = bench.retain ?? bench.own;
+  const ofStep = stepCost(bench, dataset, attacked);
   const optimizer: OptimizerSpec = { name, options: optimizers.get(name).search.options };
   const together = stepsOf(share, ofTrial);
   const blocks = meant.slice(-Math.floor(together / leastSteps));
@@ -82,7 +84,8 @@ export async function redistilBlocks(
   let work = noWork;
   let left = 0;
   for (const names of blocks) {
-    const cost = blockFitCost(attacked.model, dataset, names);
+    const fit = blockFitCost(attacked.model, dataset, names);
+    const cost = fit === undefined ? undefined : fit * ofStep;
     let best: Fitted | undefined;
     let taken = 0;
     /** Fits a block further, and keeps it where it is the best. */
