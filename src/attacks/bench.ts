@@ -27,6 +27,8 @@ export interface Bench {
   readonly retain?: Dataset;
   /** Examples without labels, or whose labels are left aside; none where the attacker has none. */
   readonly unlabelled?: Dataset;
+  /** Directory of the model whose tokenizer reads the examples; none where they are no texts. */
+  readonly tokenizer?: string;
   /** Steps of a trial, which all that is done before it is a part of. */
   readonly steps: number;
   /** Examples a step. */

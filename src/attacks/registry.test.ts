@@ -123,7 +123,12 @@ describe('the registry', () => {
     const [quick, standard, full] = suites.map((suite) => new Set(attacksOfSuite(suite)));
     expect([...quick].every((name) => standard.has(name)) && [...standard].every((name) => full.has(name))).toBe(true);
     // What cannot be tried without options is in none.
-    expect(attacks.names().filter((name) => !full.has(name))).toEqual(['by-name', 'interpolate']);
+    expect(attacks.names().filter((name) => !full.has(name))).toEqual([
+      'by-name',
+      'interpolate',
+      'word-vectors',
+      'word-vectors-white-box',
+    ]);
   });
 
   it('gives a trained part the options that an attacker chose', () => {

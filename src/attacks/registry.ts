@@ -39,6 +39,7 @@ import {
   type Transform,
   transforms,
   unmixTransform,
+  wordVectorsTransform,
 } from './transforms/index.js';
 
 /** Suites of attacks, each with those of the ones before it. */
@@ -181,6 +182,17 @@ export const attacks: Registry<Attack> = new AttackRegistry('attack', [
   ),
   after(noiseTransform as Transform, 'full'),
   after(interpolateTransform as Transform, 'none'),
+  { ...after(wordVectorsTransform as Transform, 'none'), adaptive: false },
+  {
+    name: 'word-vectors-white-box',
+    description:
+      'take rare words from the table of a public model, then fit a classifier on what all hidden layers hold',
+    alsoFromRandom: true,
+    adaptive: false,
+    transforms: [wordVectorsTransform as Transform],
+    trained: hidden,
+    suite: 'none',
+  },
   after(resetDormantTransform as Transform, 'full'),
   after(redistilBlocksTransform as Transform, 'full'),
   {

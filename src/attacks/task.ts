@@ -167,6 +167,7 @@ export class AttackRunner {
           own,
           ...(kept && { retain: kept }),
           ...(texts && { unlabelled: texts }),
+          ...(task.data.tokenizer !== undefined && { tokenizer: task.data.tokenizer }),
           steps: task.steps,
           // Of few examples a trial's batches are smaller, and its steps compute less.
           batchSize: Math.min(task.batchSize, own.size),

@@ -111,6 +111,12 @@ it('says of a distilled student that it is the floor, and of nobody that he know
   expect(attackTable([...rows, row('clip', 'locked', [0.8])], { target: 0.95, metric: 'accuracy' }).notes?.[1]).toMatch(
     /First: clip cuts .*Who does that knows that there is a lock.*A part of the floor: distil /,
   );
+  const others = [...rows, row('word-vectors', 'locked', [0.8]), row('pretrain', 'locked', [0.8])];
+  const said = attackTable(others, { target: 0.95, metric: 'accuracy' }).notes?.join(' ') ?? '';
+  expect(said).toMatch(
+    /Whoever knows of no lock can do this too: pretrain trains .*, word-vectors takes .*; for word-vectors he has the word vectors of a public model\./,
+  );
+  expect(said).not.toContain('knows that there is a lock');
 });
 
 it('shows an attack that the searches did not choose, and says that chance is on its side', () => {

@@ -149,13 +149,20 @@ function transformsNote(rows: readonly AttackRow[]): string {
   if (all.length === 0) return '';
   const done = (some: typeof all) =>
     some.map(({ name, does, description }) => `${name} ${does ?? `is to ${description}`}`).join(', ');
-  const [known, floor] = [false, true].map((isFloor) =>
-    all.filter(({ outputsAlone = false }) => outputsAlone === isFloor),
+  const ofLock = new Set(
+    rows.flatMap(({ adaptive, composition }) => (adaptive ? composition.transforms.map(({ name }) => name) : [])),
   );
+  const floor = all.filter(({ outputsAlone }) => outputsAlone);
+  const known = all.filter(({ name, outputsAlone }) => !outputsAlone && ofLock.has(name));
+  const other = all.filter(({ name, outputsAlone }) => !outputsAlone && !ofLock.has(name));
   const knowing = known.flatMap(({ name, knows }) => (knows === undefined ? [] : [`for ${name} also ${knows}`]));
+  const having = other.flatMap(({ name, knows }) => (knows === undefined ? [] : [`for ${name} he has ${knows}`]));
   return [
     ...(known.length > 0
       ? [` First: ${done(known)}. Who does that knows ${['that there is a lock', ...knowing].join(', ')}.`]
+      : []),
+    ...(other.length > 0
+      ? [` Whoever knows of no lock can do this too: ${done(other)}${having.map((text) => `; ${text}`).join('')}.`]
       : []),
     ...(floor.length > 0 ? [` A part of the floor: ${done(floor)}.`] : []),
   ].join('');

@@ -16,6 +16,7 @@ import { resetTransform } from './reset.js';
 import { resetDormantTransform } from './reset-dormant.js';
 import type { Transform } from './transform.js';
 import { unmixTransform } from './unmix.js';
+import { wordVectorsTransform } from './word-vectors.js';
 
 export { canonicalizeOptions, canonicalizeTransform, canonicalizeWeights } from './canonicalize.js';
 export { clipRaised, clipTransform, type Raised, raisedOptions } from './clip.js';
@@ -70,6 +71,7 @@ export type {
 } from './transform.js';
 
 export { type UnmixOptions, unmixOptions, unmixTransform, unmixWeights } from './unmix.js';
+export { fillRows, type SaidOfRows, wordVectorsOptions, wordVectorsTransform } from './word-vectors.js';
 
 /** All transforms by name. */
 export const transforms = new Registry<Transform>('transform', [
@@ -92,4 +94,5 @@ export const transforms = new Registry<Transform>('transform', [
   unmixTransform,
   plainMlpTransform,
   pretrainTransform,
+  wordVectorsTransform,
 ] as Transform[]);
