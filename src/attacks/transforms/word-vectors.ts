@@ -24,9 +24,11 @@ export const wordVectorsOptions = z.strictObject({
 
 /** A table, `[rows, columns]`, and what a public model says of each row: nothing of some. */
 export interface SaidOfRows {
+  /** `[rows, columns]`. */
   readonly table: Float32Array;
   /** `[rows, width]`. */
   readonly vectors: Float64Array;
+  /** How many rows the table has. */
   readonly rows: number;
   /** Rows that are as they were. */
   readonly trusted: readonly number[];
