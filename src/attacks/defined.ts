@@ -100,11 +100,11 @@ function complaintOf(act: () => unknown): string | undefined {
 }
 
 /**
- * Whether an attack knows of the lock: it changes the released weights first, or trains them by what a lock does to them. Who uses what
- * the model gives alone need not know.
+ * Whether an attack knows of the lock: it changes the released weights first in a way that nobody else would, or trains them by what a lock does to them.
+ * Who uses what the model gives alone need not know.
  */
 export function isAdaptive({ transforms: steps, trained }: Pick<Attack, 'transforms' | 'trained'>): boolean {
-  return steps.some(({ outputsAlone = false }) => !outputsAlone) || trained.knows !== undefined;
+  return steps.some(({ outputsAlone, ofAnyone }) => !outputsAlone && !ofAnyone) || trained.knows !== undefined;
 }
 
 /** Whether it asks nothing of a released model, as the registry says of its parts: then random weights are tried as well. */

@@ -103,7 +103,7 @@ function transformed(steps: readonly Transform[], description: string, suite?: A
     name,
     description,
     alsoFromRandom,
-    adaptive: true,
+    adaptive: steps.some(({ ofAnyone }) => !ofAnyone),
     transforms: steps,
     trained: all,
     ...(suite && { suite }),
@@ -182,7 +182,7 @@ export const attacks: Registry<Attack> = new AttackRegistry('attack', [
   ),
   after(noiseTransform as Transform, 'full'),
   after(interpolateTransform as Transform, 'none'),
-  { ...after(wordVectorsTransform as Transform, 'none'), adaptive: false },
+  after(wordVectorsTransform as Transform, 'none'),
   {
     name: 'word-vectors-white-box',
     description:
@@ -203,8 +203,7 @@ export const attacks: Registry<Attack> = new AttackRegistry('attack', [
     trained: all,
     suite: 'standard',
   },
-  // Who knows of no lock has texts as well.
-  { ...after(pretrainTransform as Transform, 'full'), adaptive: false },
+  after(pretrainTransform as Transform, 'full'),
   after(unmixTransform as Transform, 'standard'),
   after(plainMlpTransform as Transform, 'standard'),
   after(healTransform as Transform, 'standard'),

@@ -83,6 +83,7 @@ export const pretrainTransform: Transform<PretrainOptions> = {
   isSeeded: true,
   works: true,
   onUnlabelled: true,
+  ofAnyone: true,
   alsoOnRandom: true,
   label: { alone: 'pretrained further', joined: 'pretrain' },
   doing: 'training on texts without labels',

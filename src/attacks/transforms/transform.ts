@@ -68,6 +68,8 @@ export interface Transform<Options = unknown> {
   readonly outputsAlone?: boolean;
   /** Whether it can use what the attacker has without labels; default false. */
   readonly onUnlabelled?: boolean;
+  /** Whether somebody does it who knows of no lock; default false. */
+  readonly ofAnyone?: boolean;
   /** Whether it is of use without a released model as well, on weights that were just drawn; default false. */
   readonly alsoOnRandom?: boolean;
   /** What it did, in tables: of weights that nothing else was done to (`clipped`), and in a row (`clip`); default its name. */

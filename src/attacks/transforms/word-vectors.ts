@@ -180,6 +180,7 @@ export const wordVectorsTransform: Transform<z.output<typeof wordVectorsOptions>
   options: wordVectorsOptions,
   isSeeded: false,
   works: true,
+  ofAnyone: true,
   alsoOnRandom: true,
   label: { alone: 'words of another model', joined: 'word-vectors' },
   doing: 'taking rare words from another model',
