@@ -29,7 +29,7 @@ it('tunes and reads what it made of the released weights and of random ones, and
   const { status, stdout, stderr } = await attack(...names, ...retain);
   expect(status, stderr).toBe(0);
   const { rows, notes } = JSON.parse(stdout);
-  type Row = { start: string; kind: string; knows: string[]; result: { trials: { score: number }[] } };
+  type Row = { start: string; kind: string; knows: string[]; result: { trials: { end: string }[] } };
   const own = (rows as Row[]).filter(({ kind }) => kind.startsWith('word-vectors'));
   expect(own.map(({ start, kind }) => `${start} ${kind}`)).toEqual([
     'locked word-vectors',
@@ -39,7 +39,7 @@ it('tunes and reads what it made of the released weights and of random ones, and
   ]);
   for (const { knows, result } of own) {
     expect(knows).toContain('the word vectors of a public model');
-    expect(result.trials[0].score).toBeGreaterThan(0.3);
+    expect(result.trials[0].end).toBe('budget');
   }
   expect(notes.join(' ')).toContain('word-vectors put the vectors themselves into the table');
 });

@@ -31,6 +31,18 @@ export const shareOption = z
   .default(0.25)
   .describe("share of a trial's steps that it takes, all learning rates included");
 
+/** Shares of a trial's steps that a search chooses from, the usual one first. */
+export const searchedShares = [0.5, 0.25, 0.75] as const;
+
+/** Option: how much of a trial a training before it is, searched where it is not given; `included`: what is a part of it. */
+export const searchedShareOption = (included: string) =>
+  z
+    .number()
+    .gt(0)
+    .lt(1)
+    .optional()
+    .describe(`share of a trial's steps that it takes, ${included}; default ${searchedShares.join(', ')}, searched`);
+
 /** A training before a trial, whose learning rate is searched. */
 export interface RateSearch extends Pick<Bench, 'batchSize' | 'signal'> {
   /** What is trained. */

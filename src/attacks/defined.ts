@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { InputError, parseOptions, type Registry } from '../registry/index.js';
 import { optimizers } from '../training/index.js';
-import { type Attack, attacks } from './registry.js';
+import { type Attack, attacks, isAdaptive } from './registry.js';
 import { type TrainedPart, trainedParts } from './trained/index.js';
 import { type Transform, transforms } from './transforms/index.js';
 
@@ -97,14 +97,6 @@ function complaintOf(act: () => unknown): string | undefined {
     if (error instanceof InputError) return error.message;
     throw error;
   }
-}
-
-/**
- * Whether an attack knows of the lock: it changes the released weights first in a way that nobody else would, or trains them by what a lock does to them.
- * Who uses what the model gives alone need not know.
- */
-export function isAdaptive({ transforms: steps, trained }: Pick<Attack, 'transforms' | 'trained'>): boolean {
-  return steps.some(({ outputsAlone, ofAnyone }) => !outputsAlone && !ofAnyone) || trained.knows !== undefined;
 }
 
 /** Whether it asks nothing of a released model, as the registry says of its parts: then random weights are tried as well. */

@@ -20,7 +20,7 @@ export { type BestSoFar, type BestSoFarPoint, bestSoFar } from './best-so-far.js
 export { type BoundedAdvantages, boundedAdvantages, keepsUtility, usualUtilityDrop, utilityOf } from './bounded.js';
 export { type AttackFacts, type Composition, factsOf, labelOf } from './composition.js';
 export { constantScore } from './constant-answer.js';
-export { composition, compositions, type DefinedComposition, definedAttack, isAdaptive } from './defined.js';
+export { composition, compositions, type DefinedComposition, definedAttack } from './defined.js';
 export { endWithParent } from './end-with-parent.js';
 export {
   evaluationSteps,
@@ -56,7 +56,7 @@ export {
 } from './plan.js';
 export { attacksTooLong, drawsLeftOut, drawsNotSearched, optimizersLeftOut } from './plan-notes.js';
 export { type PoolOptions, runAttackTasks } from './pool.js';
-export { type Attack, attacks, attacksOfSuite, type Suite, suites } from './registry.js';
+export { type Attack, attacks, attacksOfSuite, isAdaptive, type Suite, suites } from './registry.js';
 export {
   impossibleSearch,
   isTrialOf,

@@ -95,6 +95,14 @@ class AttackRegistry extends Registry<Attack> {
 const [clip, rescale, reset] = [clipTransform, rescaleTransform, resetTransform] as Transform[];
 const [all, none, hidden] = [allWeights, noWeights, hiddenLayers] as TrainedPart[];
 
+/**
+ * Whether an attack knows of the lock: it changes the released weights first in a way that nobody else would, or trains them by what a lock does to them.
+ * Who uses what the model gives alone need not know.
+ */
+export function isAdaptive({ transforms: steps, trained }: Pick<Attack, 'transforms' | 'trained'>): boolean {
+  return steps.some(({ outputsAlone, ofAnyone }) => !outputsAlone && !ofAnyone) || trained.knows !== undefined;
+}
+
 /** Fine-tuning after some transforms. */
 function transformed(steps: readonly Transform[], description: string, suite?: Attack['suite']): Attack {
   const name = steps.map((transform) => transform.name).join('-');
@@ -103,7 +111,7 @@ function transformed(steps: readonly Transform[], description: string, suite?: A
     name,
     description,
     alsoFromRandom,
-    adaptive: steps.some(({ ofAnyone }) => !ofAnyone),
+    adaptive: isAdaptive({ transforms: steps, trained: all }),
     transforms: steps,
     trained: all,
     ...(suite && { suite }),

@@ -5,17 +5,14 @@ import { initializeModel, type ModelSpec, parameterSet, type StateDict, type Wei
 import { InputError } from '../../registry/index.js';
 import { taskOf } from '../../tasks/index.js';
 import { type Bench, mostExamples } from '../bench.js';
-import { rateSearchOptions, stepsOfShare, trainAtBestRate } from '../best-rate.js';
+import { rateSearchOptions, searchedShareOption, searchedShares, stepsOfShare, trainAtBestRate } from '../best-rate.js';
 import { stepCost } from '../step-cost.js';
 import { withValues } from '../train-weights.js';
 import type { Work } from '../work.js';
 import type { Transform } from './transform.js';
 
 /** What a search chooses from, the usual one first. */
-const [shares, temperatures] = [
-  [0.5, 0.25, 0.75],
-  [1, 2, 4],
-] as const;
+const temperatures = [1, 2, 4] as const;
 
 /** Options of the transform `distil`. */
 export const distilOptions = z.strictObject({
@@ -25,14 +22,7 @@ export const distilOptions = z.strictObject({
     .describe(
       "what the released model is asked about: the attacker's own examples, those like the authorized task's (retain), or those without labels; auto: those of which there are more",
     ),
-  share: z
-    .number()
-    .gt(0)
-    .lt(1)
-    .optional()
-    .describe(
-      `share of a trial's steps that it takes, all learning rates and the released model's answers included; default ${shares.join(', ')}, searched`,
-    ),
+  share: searchedShareOption("all learning rates and the released model's answers included"),
   temperature: z
     .number()
     .min(1)
@@ -61,7 +51,7 @@ export type DistilOptions = z.output<typeof distilOptions>;
 export async function distilOutputs(
   fresh: StateDict,
   bench: Bench,
-  { inputs, share = shares[0], temperature = temperatures[0], optimizer, learningRates }: DistilOptions,
+  { inputs, share = searchedShares[0], temperature = temperatures[0], optimizer, learningRates }: DistilOptions,
   seed: number,
 ): Promise<{ readonly weights: StateDict; readonly work: Work }> {
   const { released, batchSize, signal } = bench;
@@ -130,8 +120,8 @@ export const distilTransform: Transform<DistilOptions> = {
   label: { alone: 'distilled', joined: 'distil' },
   doing: 'distilling what the released model gives into fresh weights',
   does: 'trains fresh weights to give what the released model gives, which is a part of the steps',
-  steps: ({ share = shares[0] }, stepsOfTrial) => stepsOfShare(share, stepsOfTrial),
-  searched: ({ model }) => ({ share: shares, ...(givesLogits(model) && { temperature: temperatures }) }),
+  steps: ({ share = searchedShares[0] }, stepsOfTrial) => stepsOfShare(share, stepsOfTrial),
+  searched: ({ model }) => ({ share: searchedShares, ...(givesLogits(model) && { temperature: temperatures }) }),
   lacks: ({ inputs }, { hasRetain, hasUnlabelled }) => {
     if (inputs === 'retain' && !hasRetain) return asked.retain;
     return inputs === 'unlabelled' && !hasUnlabelled ? asked.unlabelled : undefined;

@@ -71,7 +71,7 @@ export type {
 } from './transform.js';
 
 export { type UnmixOptions, unmixOptions, unmixTransform, unmixWeights } from './unmix.js';
-export { fillRows, type SaidOfRows, wordVectorsOptions, wordVectorsTransform } from './word-vectors.js';
+export { wordVectorsOptions, wordVectorsTransform } from './word-vectors.js';
 
 /** All transforms by name. */
 export const transforms = new Registry<Transform>('transform', [

@@ -2,24 +2,16 @@ import { z } from 'zod';
 import { kindsOfHead, type ModelSpec, type StateDict, type Weight, withOtherHead } from '../../models/index.js';
 import { Evaluator } from '../../training/index.js';
 import type { Bench } from '../bench.js';
-import { rateSearchOptions, stepsOfShare, trainAtBestRate } from '../best-rate.js';
+import { rateSearchOptions, searchedShareOption, searchedShares, stepsOfShare, trainAtBestRate } from '../best-rate.js';
 import { stepCost } from '../step-cost.js';
 import type { Work } from '../work.js';
 import type { Transform } from './transform.js';
 
-/** What a search chooses from, the usual one first. */
-const shares = [0.5, 0.25, 0.75] as const;
-
 /** Options of the transform `pretrain`. */
 export const pretrainOptions = z.strictObject({
-  share: z
-    .number()
-    .gt(0)
-    .lt(1)
-    .optional()
-    .describe(
-      `share of a trial's steps that it takes, all learning rates included, and each of its own steps counted by what it computes beside one of the task; default ${shares.join(', ')}, searched`,
-    ),
+  share: searchedShareOption(
+    'all learning rates included, and each of its own steps counted by what it computes beside one of the task',
+  ),
   ...rateSearchOptions,
 });
 
@@ -45,7 +37,7 @@ function tokenHead(model: ModelSpec): string | undefined {
 export async function pretrainWeights(
   weights: StateDict,
   bench: Bench,
-  { share = shares[0], optimizer, learningRates }: PretrainOptions,
+  { share = searchedShares[0], optimizer, learningRates }: PretrainOptions,
   seed: number,
 ): Promise<{ readonly weights: StateDict; readonly work: Work }> {
   const { attacked, own, unlabelled: texts = own, batchSize, signal } = bench;
@@ -88,8 +80,8 @@ export const pretrainTransform: Transform<PretrainOptions> = {
   label: { alone: 'pretrained further', joined: 'pretrain' },
   doing: 'training on texts without labels',
   does: 'trains on texts without labels, which is a part of the steps',
-  steps: ({ share = shares[0] }, stepsOfTrial) => stepsOfShare(share, stepsOfTrial),
-  searched: () => ({ share: shares }),
+  steps: ({ share = searchedShares[0] }, stepsOfTrial) => stepsOfShare(share, stepsOfTrial),
+  searched: () => ({ share: searchedShares }),
   applies: ({ model }) => (tokenHead(model) === undefined ? 'finds no head that names the tokens of texts' : undefined),
   apply: async ({ weights, bench, seed, charge }, options): Promise<ReadonlyMap<string, Weight>> => {
     const made = await pretrainWeights(weights, bench(), options, seed);

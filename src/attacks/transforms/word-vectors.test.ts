@@ -6,8 +6,9 @@ import { RandomStream } from '../../linalg/index.js';
 import { initializeModel, type Model, type Weight } from '../../models/index.js';
 import { loadTokenizer } from '../../text/index.js';
 import { uncounted } from '../closed-forms.js';
+import { fillRows } from '../fill-rows.js';
 import type { Bench, Work } from '../index.js';
-import { fillRows, wordVectorsOptions, wordVectorsTransform } from './index.js';
+import { wordVectorsOptions, wordVectorsTransform } from './index.js';
 import type { TransformContext } from './transform.js';
 
 const [rows, columns, width] = [300, 8, 12];
