@@ -6,7 +6,7 @@ import { dataSpec, loadData } from '../data/index.js';
 import { ProgramCache } from '../engine/index.js';
 import { initializeModel, saveModel } from '../models/index.js';
 import { AttackRunner, type AttackTask } from './index.js';
-import { ownValues, trainWeights, withValues } from './train-weights.js';
+import { ownValues, trainWeights, withValues } from './preparation/train-weights.js';
 
 const digits = { classes: [0, 1, 2], limit: 700, testLimit: 200 };
 const authorized = dataSpec.parse(digits);

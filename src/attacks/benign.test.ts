@@ -7,7 +7,7 @@ import { ProgramCache } from '../engine/index.js';
 import { cloneWeights, initializeModel, saveModel } from '../models/index.js';
 import { AttackRunner, type AttackTask } from './index.js';
 import { compositionOf } from './plan.js';
-import { ownValues, trainWeights, withValues } from './train-weights.js';
+import { ownValues, trainWeights, withValues } from './preparation/train-weights.js';
 
 const classes = [1, 2, 3, 4];
 const task = dataSpec.parse({ classes, testLimit: 300 });

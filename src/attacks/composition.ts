@@ -1,7 +1,7 @@
 import type { Attack } from './registry.js';
 import type { CountsAs, StartingPoint } from './starts.js';
-import type { AttackTask } from './task.js';
 import type { Transform } from './transforms/index.js';
+import type { AttackTask } from './workers/task.js';
 
 /** What an attack is made of, as plain data: everything that decides its numbers but seeds and budget. */
 export interface Composition extends Required<Pick<AttackTask, 'transforms' | 'trained'>> {

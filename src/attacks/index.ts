@@ -1,3 +1,8 @@
+export { type AttackFacts, type Composition, factsOf, labelOf } from './composition.js';
+export { composition, compositions, type DefinedComposition, definedAttack } from './defined.js';
+export { type Features, type FrozenUseOptions, frozenUse, regressionsOf } from './frozen/frozen-use.js';
+export { type RegressionSizes, secondsOfRegression } from './frozen/logistic-regression.js';
+export { knownOptions } from './learned.js';
 export {
   type Advantage,
   type AttackRow,
@@ -14,27 +19,24 @@ export {
   spentOn,
   type Verdict,
   verdictOf,
-} from './assessment.js';
-export type { Bench, KeyedBench, Runnable } from './bench.js';
-export { type BestSoFar, type BestSoFarPoint, bestSoFar } from './best-so-far.js';
-export { type BoundedAdvantages, boundedAdvantages, keepsUtility, usualUtilityDrop, utilityOf } from './bounded.js';
-export { type AttackFacts, type Composition, factsOf, labelOf } from './composition.js';
-export { constantScore } from './constant-answer.js';
-export { composition, compositions, type DefinedComposition, definedAttack } from './defined.js';
-export { endWithParent } from './end-with-parent.js';
+} from './outcome/assessment.js';
+export { type BestSoFar, type BestSoFarPoint, bestSoFar } from './outcome/best-so-far.js';
 export {
-  evaluationSteps,
-  type FineTuneOptimizer,
-  type FineTuneOptions,
-  fineTune,
-  type Pauses,
-  type Trial,
-} from './fine-tune.js';
-export { type Features, type FrozenUseOptions, frozenUse, regressionsOf } from './frozen-use.js';
-export { type HalvingOptions, rungsOf, stepsOfHalving, successiveHalving, survivors } from './halving.js';
-export { knownOptions } from './learned.js';
-export { type RegressionSizes, secondsOfRegression } from './logistic-regression.js';
-export { isMeasuredTrial, type MissingTrials, measuredTrials, missingTrials } from './measured.js';
+  type BoundedAdvantages,
+  boundedAdvantages,
+  keepsUtility,
+  usualUtilityDrop,
+  utilityOf,
+} from './outcome/bounded.js';
+export { flopsToTarget, secondsToTarget, slowdownOf } from './outcome/slowdown.js';
+export { type UnlockedFailure, unlockedFailures } from './outcome/unlocked-failures.js';
+export {
+  type BoundedCase,
+  type CheapestAttack,
+  type LockVerdict,
+  lockVerdict,
+  type WorstCase,
+} from './outcome/verdict.js';
 export {
   type AttackChoice,
   type AttackOptimizer,
@@ -55,8 +57,10 @@ export {
   trainedOptionsOf,
 } from './plan.js';
 export { attacksTooLong, drawsLeftOut, drawsNotSearched, optimizersLeftOut } from './plan-notes.js';
-export { type PoolOptions, runAttackTasks } from './pool.js';
+export type { Bench, KeyedBench, Runnable } from './preparation/bench.js';
 export { type Attack, attacks, attacksOfSuite, isAdaptive, type Suite, suites } from './registry.js';
+export { type HalvingOptions, rungsOf, stepsOfHalving, successiveHalving, survivors } from './search/halving.js';
+export { isMeasuredTrial, type MissingTrials, measuredTrials, missingTrials } from './search/measured.js';
 export {
   impossibleSearch,
   isTrialOf,
@@ -71,8 +75,7 @@ export {
   type TrialLog,
   type TrialSetting,
   trialCount,
-} from './search.js';
-export { flopsToTarget, secondsToTarget, slowdownOf } from './slowdown.js';
+} from './search/search.js';
 export {
   type Candidate,
   type Dimension,
@@ -81,22 +84,31 @@ export {
   type SearchPoint,
   type SearchSpace,
   sobolCandidates,
-} from './space.js';
-export { type Spent, sumOfSpent } from './spent.js';
+} from './search/space.js';
 export { type AttackTargets, type CountsAs, type Start, type StartingPoint, starts } from './starts.js';
-export { AttackRunner, type AttackTask } from './task.js';
 export * from './trained/index.js';
+export * from './transforms/index.js';
+export { constantScore } from './trial/constant-answer.js';
+export {
+  evaluationSteps,
+  type FineTuneOptimizer,
+  type FineTuneOptions,
+  fineTune,
+  type Pauses,
+  type Trial,
+} from './trial/fine-tune.js';
+export { type Spent, sumOfSpent } from './trial/spent.js';
+export type { TrialUtility } from './trial/utility-after.js';
+export { addWork, noWork, type PreparedWeights, type Work } from './trial/work.js';
+export { endWithParent } from './workers/end-with-parent.js';
+export { type PoolOptions, runAttackTasks } from './workers/pool.js';
+export { AttackRunner, type AttackTask } from './workers/task.js';
 export {
   modelDigest,
   modelsRead,
   type OtherModels,
   TransformedWeights,
   transformWeights,
-} from './transformed-weights.js';
-export * from './transforms/index.js';
-export { type UnlockedFailure, unlockedFailures } from './unlocked-failures.js';
-export type { TrialUtility } from './utility-after.js';
-export { type BoundedCase, type CheapestAttack, type LockVerdict, lockVerdict, type WorstCase } from './verdict.js';
-export { WeightsStore } from './weights-store.js';
-export { addWork, noWork, type PreparedWeights, type Work } from './work.js';
-export { bytesOfProcess, plannedShare } from './worker-memory.js';
+} from './workers/transformed-weights.js';
+export { WeightsStore } from './workers/weights-store.js';
+export { bytesOfProcess, plannedShare } from './workers/worker-memory.js';

@@ -1,5 +1,5 @@
 import { type AttackChoice, type AttackSetting, type PlannedAttacks, type PlannedSearch, tooLong } from './plan.js';
-import { onlyCandidate } from './search.js';
+import { onlyCandidate } from './search/search.js';
 
 /** Which optimizers are not tried with which attacks that train, since these cannot use them: one sentence each, for people. */
 export function optimizersLeftOut({ tried }: Pick<PlannedAttacks, 'tried'>, { optimizers }: AttackSetting): string[] {

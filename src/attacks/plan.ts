@@ -4,13 +4,13 @@ import { loadModel, type Model } from '../models/index.js';
 import { parseOptions, Registry } from '../registry/index.js';
 import { optimizers as optimizerEntries } from '../training/index.js';
 import { type AttackFacts, type Composition, factsOf } from './composition.js';
-import type { FineTuneOptimizer } from './fine-tune.js';
 import { type Attack, attacks, attacksOfSuite } from './registry.js';
-import type { SearchBudget, SearchMethod } from './search.js';
-import type { SearchSpace } from './space.js';
+import type { SearchBudget, SearchMethod } from './search/search.js';
+import type { SearchSpace } from './search/space.js';
 import { type AttackTargets, type Start, type StartingPoint, starts } from './starts.js';
-import type { AttackTask } from './task.js';
 import { type StartFacts, type Transform, type TransformStep, transforms } from './transforms/index.js';
+import type { FineTuneOptimizer } from './trial/fine-tune.js';
+import type { AttackTask } from './workers/task.js';
 
 /** An optimizer that an attack tries, with the learning rates of its search. */
 export interface AttackOptimizer extends FineTuneOptimizer {

@@ -6,7 +6,7 @@ import { type DataSpec, dataSpec, loadData } from '../data/index.js';
 import { ProgramCache } from '../engine/index.js';
 import { cloneWeights, initializeModel, type StateDict, saveModel } from '../models/index.js';
 import { AttackRunner, type AttackTask, attacks } from './index.js';
-import { ownValues, trainWeights, withValues } from './train-weights.js';
+import { ownValues, trainWeights, withValues } from './preparation/train-weights.js';
 import { withSingularValues } from './transforms/spectrum.js';
 
 const width = 24;

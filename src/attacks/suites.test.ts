@@ -18,8 +18,8 @@ import {
   starts,
   trainedParts,
 } from './index.js';
-import { TransformedWeights } from './transformed-weights.js';
 import { withSingularValues } from './transforms/spectrum.js';
+import { TransformedWeights } from './workers/transformed-weights.js';
 
 const config = { num_labels: 3, hidden_sizes: [12, 10, 8] };
 const seed = 3;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { FineTuneOptions } from '../fine-tune.js';
-import { searchLearningRate } from '../search.js';
-import type { SearchPoint } from '../space.js';
+import { searchLearningRate } from '../search/search.js';
+import type { SearchPoint } from '../search/space.js';
+import type { FineTuneOptions } from '../trial/fine-tune.js';
 import type { MakeTrainable } from './trainable.js';
 import type { SearchContext, TrainedPart } from './trained-part.js';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { partOptionsAt } from '../space.js';
-import type { Averaging } from '../weight-average.js';
+import { partOptionsAt } from '../search/space.js';
+import type { Averaging } from '../trial/weight-average.js';
 import { searchFineTuning } from './all.js';
 import type { TrainedPart } from './trained-part.js';
 

@@ -4,7 +4,7 @@ import { RandomStream } from '../../linalg/index.js';
 import { initializeModel } from '../../models/index.js';
 import { taskOf } from '../../tasks/index.js';
 import { Evaluator } from '../../training/index.js';
-import { frozenUse } from '../frozen-use.js';
+import { frozenUse } from '../frozen/frozen-use.js';
 import { featuresBySeed } from './fitted-part.js';
 
 /** Pairs of points, the class by whether both are one; seen together they are nothing. */

@@ -2,8 +2,8 @@ import { type Dataset, textsApart } from '../../data/index.js';
 import { parameterSet, type StateDict } from '../../models/index.js';
 import { taskOf } from '../../tasks/index.js';
 import type { Evaluator, ParameterSet } from '../../training/index.js';
-import { featuresOf } from '../features.js';
-import type { Features, SeededFeatures } from '../frozen-use.js';
+import { featuresOf } from '../frozen/features.js';
+import type { Features, SeededFeatures } from '../frozen/frozen-use.js';
 import type { TrainedPart } from './trained-part.js';
 
 /** What parts that fit a logistic regression have in common: the model stays as it is, and there is no learning rate. */

@@ -3,9 +3,9 @@ import { parameterSet, smallestBatch } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
 import { taskOf } from '../../tasks/index.js';
 import { Evaluator } from '../../training/index.js';
-import { frozenUse } from '../frozen-use.js';
-import { hiddenLayersOf, hiddenOutput } from '../hidden-layers.js';
-import { isNoWork } from '../work.js';
+import { frozenUse } from '../frozen/frozen-use.js';
+import { hiddenLayersOf, hiddenOutput } from '../frozen/hidden-layers.js';
+import { isNoWork } from '../trial/work.js';
 import { featuresBySeed, fittedPart, noPoint, onceByWeights, widthsOfViews } from './fitted-part.js';
 import type { TrainedPart } from './trained-part.js';
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type ModelSpec, matrixShape, modelState } from '../../models/index.js';
 import { InputError, matchesAny } from '../../registry/index.js';
 import { layerOrder } from '../layer-order.js';
-import { partOptionsAt } from '../space.js';
+import { partOptionsAt } from '../search/space.js';
 import { sentences, unmatchedPatterns } from '../transforms/unmatched.js';
 import { searchFineTuning } from './all.js';
 import { type FactoredWeight, lowRank } from './low-rank.js';

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { parameterSet, smallestBatch } from '../../models/index.js';
 import { taskOf } from '../../tasks/index.js';
-import { frozenTokens } from '../frozen-tokens.js';
-import { frozenUse } from '../frozen-use.js';
+import { frozenTokens } from '../frozen/frozen-tokens.js';
+import { frozenUse } from '../frozen/frozen-use.js';
 import { featuresBySeed, fittedPart, noPoint, onceByWeights, widthsOfViews } from './fitted-part.js';
 import type { TrainedPart } from './trained-part.js';
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { FlopTally } from '../../engine/index.js';
 import { type StateDict, weightMatrices } from '../../models/index.js';
 import { matrixProduct, type Operand } from '../../training/index.js';
-import { countedTriplets } from '../closed-forms.js';
+import { countedTriplets } from '../preparation/closed-forms.js';
 import {
   noneRaised,
   type RaisedValues,

@@ -4,12 +4,12 @@ import type { ProgramCache } from '../../engine/index.js';
 import type { LockKnowledge } from '../../locks/index.js';
 import type { ModelSpec, StateDict } from '../../models/index.js';
 import type { Evaluator } from '../../training/index.js';
-import type { FineTuneOptimizer, FineTuneOptions } from '../fine-tune.js';
-import type { SearchBudget, SearchResult, TrialLog } from '../search.js';
-import type { SearchPoint } from '../space.js';
+import type { SearchBudget, SearchResult, TrialLog } from '../search/search.js';
+import type { SearchPoint } from '../search/space.js';
 import type { StartFacts } from '../transforms/index.js';
-import type { JudgeUtility } from '../utility-after.js';
-import type { PreparedWeights } from '../work.js';
+import type { FineTuneOptimizer, FineTuneOptions } from '../trial/fine-tune.js';
+import type { JudgeUtility } from '../trial/utility-after.js';
+import type { PreparedWeights } from '../trial/work.js';
 
 /** What the search of an attack is made of, whatever it trains. */
 export interface SearchContext {

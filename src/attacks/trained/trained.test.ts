@@ -4,8 +4,8 @@ import { ProgramCache } from '../../engine/index.js';
 import { exactSingularValues } from '../../linalg/index.js';
 import { architectures, initializeModel, type Model, modelState, parseConfig } from '../../models/index.js';
 import { Evaluator, type ParameterSet } from '../../training/index.js';
-import type { SearchPoint } from '../space.js';
-import { noWork } from '../work.js';
+import type { SearchPoint } from '../search/space.js';
+import { noWork } from '../trial/work.js';
 import type { SearchContext, TrainedPart } from './index.js';
 import { layerOrder, trainedParts } from './index.js';
 

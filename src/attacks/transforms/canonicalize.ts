@@ -23,7 +23,7 @@ import {
   valuesOf,
   weightsOfUnit,
 } from '../../symmetries/index.js';
-import { addFlops, countedBalanced, uncounted } from '../closed-forms.js';
+import { addFlops, countedBalanced, uncounted } from '../preparation/closed-forms.js';
 import { alikeUnits, balanceLinearPair, isLinearPair, mergeUnits } from './canonical/units.js';
 import type { Transform } from './transform.js';
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { FlopTally } from '../../engine/index.js';
 import type { StateDict, Weight } from '../../models/index.js';
-import { uncounted } from '../closed-forms.js';
+import { uncounted } from '../preparation/closed-forms.js';
 import { changeMatrices, includeOption, medianOf, noMatrix, unusedInclude, withSingularValues } from './spectrum.js';
 import type { Transform } from './transform.js';
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { FlopTally } from '../../engine/index.js';
 import type { StateDict, Weight } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
-import { countedSingularValues, uncounted } from '../closed-forms.js';
+import { countedSingularValues, uncounted } from '../preparation/closed-forms.js';
 import {
   changeMatrices,
   includedMatrices,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { FlopTally } from '../../engine/index.js';
 import { matrixShape, type StateDict, type Weight } from '../../models/index.js';
-import { addFlops, countedSvd, uncounted } from '../closed-forms.js';
+import { addFlops, countedSvd, uncounted } from '../preparation/closed-forms.js';
 import { noneRaised, raisedBeside, raisedCount, unmatchedRaised } from './raised.js';
 import type { Transform } from './transform.js';
 

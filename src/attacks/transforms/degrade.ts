@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { FlopTally } from '../../engine/index.js';
 import { RandomStream } from '../../linalg/index.js';
 import type { StateDict, Weight } from '../../models/index.js';
-import { addFlops, uncounted } from '../closed-forms.js';
+import { addFlops, uncounted } from '../preparation/closed-forms.js';
 import { changeMatrices, includeOption, noMatrix, unusedInclude } from './spectrum.js';
 import type { Transform } from './transform.js';
 

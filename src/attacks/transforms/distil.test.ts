@@ -8,7 +8,7 @@ import { initializeModel, type Model, parameterSet, type StateDict, saveModel } 
 import { Evaluator } from '../../training/index.js';
 import { AttackRunner, type AttackTask, attacks, type Bench, factsOf, plannedStarts, starts } from '../index.js';
 import { planAttacks } from '../plan.js';
-import { ownValues, trainWeights, withValues } from '../train-weights.js';
+import { ownValues, trainWeights, withValues } from '../preparation/train-weights.js';
 import { distilOptions, distilOutputs } from './distil.js';
 
 const config = { num_labels: 6, hidden_sizes: [24, 16] };

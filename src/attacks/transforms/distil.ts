@@ -4,11 +4,17 @@ import { div } from '../../graph/index.js';
 import { initializeModel, type ModelSpec, parameterSet, type StateDict, type Weight } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
 import { taskOf } from '../../tasks/index.js';
-import { type Bench, mostExamples } from '../bench.js';
-import { rateSearchOptions, searchedShareOption, searchedShares, stepsOfShare, trainAtBestRate } from '../best-rate.js';
-import { stepCost } from '../step-cost.js';
-import { withValues } from '../train-weights.js';
-import type { Work } from '../work.js';
+import { type Bench, mostExamples } from '../preparation/bench.js';
+import {
+  rateSearchOptions,
+  searchedShareOption,
+  searchedShares,
+  stepsOfShare,
+  trainAtBestRate,
+} from '../preparation/best-rate.js';
+import { stepCost } from '../preparation/step-cost.js';
+import { withValues } from '../preparation/train-weights.js';
+import type { Work } from '../trial/work.js';
 import type { Transform } from './transform.js';
 
 /** What a search chooses from, the usual one first. */

@@ -7,7 +7,7 @@ import { ProgramCache } from '../../engine/index.js';
 import { initializeModel, type Model, parameterSet, type StateDict, saveModel } from '../../models/index.js';
 import { Evaluator } from '../../training/index.js';
 import { AttackRunner, type AttackTask, type Bench, spentOn } from '../index.js';
-import { ownValues, trainWeights, withValues } from '../train-weights.js';
+import { ownValues, trainWeights, withValues } from '../preparation/train-weights.js';
 import { healOptions, healWeights } from './heal.js';
 import { resetWeights } from './reset.js';
 

@@ -2,11 +2,11 @@ import { z } from 'zod';
 import type { Dataset } from '../../data/index.js';
 import { parameterSet, type StateDict, type Weight } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
-import { type Bench, mostExamples } from '../bench.js';
-import { rateSearchOptions, shareOption, stepsOfShare, trainAtBestRate } from '../best-rate.js';
-import { stepCost } from '../step-cost.js';
-import { withValues } from '../train-weights.js';
-import type { Work } from '../work.js';
+import { type Bench, mostExamples } from '../preparation/bench.js';
+import { rateSearchOptions, shareOption, stepsOfShare, trainAtBestRate } from '../preparation/best-rate.js';
+import { stepCost } from '../preparation/step-cost.js';
+import { withValues } from '../preparation/train-weights.js';
+import type { Work } from '../trial/work.js';
 import type { Transform } from './transform.js';
 
 /** Options of the transform `heal`. */

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { FlopTally } from '../../engine/index.js';
 import type { StateDict, Weight } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
-import { addFlops, uncounted } from '../closed-forms.js';
+import { addFlops, uncounted } from '../preparation/closed-forms.js';
 import type { Transform } from './transform.js';
 
 /** Shares of the parent that a search chooses from, the usual one first. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { FlopTally } from '../../engine/index.js';
 import type { StateDict, Weight } from '../../models/index.js';
-import { uncounted } from '../closed-forms.js';
+import { uncounted } from '../preparation/closed-forms.js';
 import { defaultLead, type Raised, raisedOptions } from './clip.js';
 import { noneRaised, raisedAsOptions, raisedBeside, raisedCount, unmatchedRaised } from './raised.js';
 import { changeMatrices, includeOption, withSingularValues } from './spectrum.js';

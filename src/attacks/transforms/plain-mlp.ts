@@ -9,11 +9,11 @@ import {
   PartFits,
   runSteps,
 } from '../../training/index.js';
-import type { Bench } from '../bench.js';
-import { shareOption, splitSteps, stepsOfShare } from '../best-rate.js';
-import { inputBatches } from '../input-batches.js';
-import { stepCost } from '../step-cost.js';
-import { addWork, forwardCost, noWork, type Work } from '../work.js';
+import type { Bench } from '../preparation/bench.js';
+import { shareOption, splitSteps, stepsOfShare } from '../preparation/best-rate.js';
+import { inputBatches } from '../preparation/input-batches.js';
+import { stepCost } from '../preparation/step-cost.js';
+import { addWork, forwardCost, noWork, type Work } from '../trial/work.js';
 import type { Transform, TransformContext } from './transform.js';
 
 /** Options of the transform `plain-mlp`. */

@@ -5,8 +5,8 @@ import { ProgramCache } from '../../engine/index.js';
 import { RandomStream } from '../../linalg/index.js';
 import { initializeModel, type Model, parameterSet, type StateDict, withOtherHead } from '../../models/index.js';
 import { Evaluator } from '../../training/index.js';
-import type { Bench } from '../bench.js';
-import { ownValues, trainWeights } from '../train-weights.js';
+import type { Bench } from '../preparation/bench.js';
+import { ownValues, trainWeights } from '../preparation/train-weights.js';
 import { pretrainOptions, pretrainTransform, pretrainWeights } from './index.js';
 
 const vocabulary = { size: 44, maskId: 3, special: new Set([0, 1, 2, 3]) };

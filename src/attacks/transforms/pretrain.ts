@@ -1,10 +1,16 @@
 import { z } from 'zod';
 import { kindsOfHead, type ModelSpec, type StateDict, type Weight, withOtherHead } from '../../models/index.js';
 import { Evaluator } from '../../training/index.js';
-import type { Bench } from '../bench.js';
-import { rateSearchOptions, searchedShareOption, searchedShares, stepsOfShare, trainAtBestRate } from '../best-rate.js';
-import { stepCost } from '../step-cost.js';
-import type { Work } from '../work.js';
+import type { Bench } from '../preparation/bench.js';
+import {
+  rateSearchOptions,
+  searchedShareOption,
+  searchedShares,
+  stepsOfShare,
+  trainAtBestRate,
+} from '../preparation/best-rate.js';
+import { stepCost } from '../preparation/step-cost.js';
+import type { Work } from '../trial/work.js';
 import type { Transform } from './transform.js';
 
 /** Options of the transform `pretrain`. */

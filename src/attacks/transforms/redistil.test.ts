@@ -5,7 +5,7 @@ import { exactSingularValues } from '../../linalg/index.js';
 import { initializeModel, parameterSet, type StateDict } from '../../models/index.js';
 import { Evaluator } from '../../training/index.js';
 import type { Bench } from '../index.js';
-import { ownValues, trainWeights, withValues } from '../train-weights.js';
+import { ownValues, trainWeights, withValues } from '../preparation/train-weights.js';
 import { redistilBlocks, redistilBlocksOptions, redistilBlocksTransform } from './index.js';
 
 const config = { num_labels: 3, hidden_sizes: [24, 16] };

@@ -2,12 +2,12 @@ import { z } from 'zod';
 import { parameterSet, type StateDict, type Weight } from '../../models/index.js';
 import { InputError, matchesAny } from '../../registry/index.js';
 import { type OptimizerSpec, optimizers } from '../../training/index.js';
-import type { Bench } from '../bench.js';
-import { splitSteps } from '../best-rate.js';
-import { blockFitCost, distilBlock } from '../distil-block.js';
 import { layerOrder } from '../layer-order.js';
-import { stepCost } from '../step-cost.js';
-import { addWork, noWork, type Work } from '../work.js';
+import type { Bench } from '../preparation/bench.js';
+import { splitSteps } from '../preparation/best-rate.js';
+import { blockFitCost, distilBlock } from '../preparation/distil-block.js';
+import { stepCost } from '../preparation/step-cost.js';
+import { addWork, noWork, type Work } from '../trial/work.js';
 import type { Transform } from './transform.js';
 import { unmatchedPatterns } from './unmatched.js';
 

@@ -10,7 +10,7 @@ import {
   smallestExample,
 } from '../../models/index.js';
 import { Evaluator } from '../../training/index.js';
-import { transformWeights } from '../transformed-weights.js';
+import { transformWeights } from '../workers/transformed-weights.js';
 import { rescaleWeights } from './index.js';
 
 const sigmaOf = (weights: StateDict, name: string) => {

@@ -5,7 +5,7 @@ import { type ModelSpec, type StateDict, smallestBatch, type Weight, weightMatri
 import { weightInput } from '../../nn/index.js';
 import { InputError } from '../../registry/index.js';
 import { taskOf } from '../../tasks/index.js';
-import { addFlops, countedTriplets, uncounted } from '../closed-forms.js';
+import { addFlops, countedTriplets, uncounted } from '../preparation/closed-forms.js';
 import type { Transform } from './transform.js';
 
 /** Options of the transform `rescale`. */

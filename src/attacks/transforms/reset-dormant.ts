@@ -14,8 +14,8 @@ import { InputError } from '../../registry/index.js';
 import { type LayerPair, Linear, layerPairs } from '../../symmetries/index.js';
 import { taskOf } from '../../tasks/index.js';
 import { Evaluator } from '../../training/index.js';
-import type { Runnable } from '../bench.js';
-import { forwardCost } from '../work.js';
+import type { Runnable } from '../preparation/bench.js';
+import { forwardCost } from '../trial/work.js';
 import type { Transform } from './transform.js';
 
 /** Options of the transform `reset-dormant`. */

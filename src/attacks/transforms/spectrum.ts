@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { FlopTally } from '../../engine/index.js';
 import { matrixShape, type StateDict, type Weight } from '../../models/index.js';
 import { InputError, matchesAny } from '../../registry/index.js';
-import { addFlops, countedSvd, uncounted } from '../closed-forms.js';
+import { addFlops, countedSvd, uncounted } from '../preparation/closed-forms.js';
 import { unmatchedPatterns } from './unmatched.js';
 
 /** The option of transforms of matrices that says which. */

@@ -2,8 +2,8 @@ import type { z } from 'zod';
 import type { FlopTally } from '../../engine/index.js';
 import type { LockKnowledge } from '../../locks/index.js';
 import type { ModelSpec, StateDict, Weight } from '../../models/index.js';
-import type { Bench } from '../bench.js';
-import type { Work } from '../work.js';
+import type { Bench } from '../preparation/bench.js';
+import type { Work } from '../trial/work.js';
 
 /** What a transform works on. */
 export interface TransformContext {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { dataSpec } from '../../data/index.js';
 import { exactSingularValues, RandomStream, svd } from '../../linalg/index.js';
 import { initializeModel, type StateDict, saveModel, type Weight } from '../../models/index.js';
-import { AttackRunner } from '../task.js';
+import { AttackRunner } from '../workers/task.js';
 import {
   addNoise,
   clipEdgeOptions,

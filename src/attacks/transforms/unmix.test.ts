@@ -4,7 +4,7 @@ import { freshSecret, type LockSecret, lockContext, lockMethods, stagedLock } fr
 import { cloneWeights, parameterSet, type StateDict } from '../../models/index.js';
 import { parseOptions } from '../../registry/index.js';
 import { Evaluator } from '../../training/index.js';
-import { TransformedWeights } from '../transformed-weights.js';
+import { TransformedWeights } from '../workers/transformed-weights.js';
 import { unmixOptions, unmixTransform, unmixWeights } from './unmix.js';
 
 const redistil = lockMethods.get('redistil');

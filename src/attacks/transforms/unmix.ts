@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { FlopTally } from '../../engine/index.js';
 import { type Draws, drawsOf, type FreshWeight, freshWeights, type Mixed } from '../../locks/index.js';
 import type { ModelSpec, StateDict, Weight } from '../../models/index.js';
-import { addFlops, uncounted } from '../closed-forms.js';
+import { addFlops, uncounted } from '../preparation/closed-forms.js';
 import type { Transform } from './transform.js';
 
 const patterns = z.array(z.string().min(1));

@@ -5,9 +5,9 @@ import { createDataset } from '../../data/index.js';
 import { RandomStream } from '../../linalg/index.js';
 import { initializeModel, type Model, type Weight } from '../../models/index.js';
 import { loadTokenizer } from '../../text/index.js';
-import { uncounted } from '../closed-forms.js';
-import { fillRows } from '../fill-rows.js';
 import type { Bench, Work } from '../index.js';
+import { uncounted } from '../preparation/closed-forms.js';
+import { fillRows } from '../preparation/fill-rows.js';
 import { wordVectorsOptions, wordVectorsTransform } from './index.js';
 import type { TransformContext } from './transform.js';
 

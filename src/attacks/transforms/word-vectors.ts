@@ -3,7 +3,7 @@ import { batchAt, type Dataset } from '../../data/index.js';
 import type { ModelSpec, StateDict, Weight } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
 import { loadTokenizer, type Tokenizer } from '../../text/index.js';
-import { fillRows, leastShare } from '../fill-rows.js';
+import { fillRows, leastShare } from '../preparation/fill-rows.js';
 import type { Transform } from './transform.js';
 
 /** Options of the transform `word-vectors`. */

@@ -1,7 +1,7 @@
 import type { FlopTally } from '../../../engine/index.js';
 import { RandomStream } from '../../../linalg/index.js';
 import { type LayerPair, Linear, lengthOf, type MutableWeights } from '../../../symmetries/index.js';
-import { addFlops, countedBalanced, uncounted } from '../../closed-forms.js';
+import { addFlops, countedBalanced, uncounted } from '../../preparation/closed-forms.js';
 
 /** Epsilon of all batch norms. */
 const epsilon = 1e-5;
