@@ -9,6 +9,6 @@ it('a worker process knows the attacks, since transforms and trained parts becom
     encoding: 'utf8',
   });
   expect(status).toBe(0);
-  expect(stderr).toMatch(/dist\/attacks\/task\.js/);
+  expect(stderr).toMatch(/dist\/attacks\/workers\/task\.js/);
   expect(stderr).toMatch(/dist\/attacks\/registry\.js/);
 });

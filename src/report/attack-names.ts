@@ -1,5 +1,5 @@
 import { type AttackFacts, type AttackRow, isMeasuredTrial } from '../attacks/index.js';
-import { decimal } from './numbers.js';
+import { decimal } from './format/numbers.js';
 
 /**
  * What was attacked, in the words of tables, charts and sentences: the starting point and what the attack did to it

@@ -13,11 +13,11 @@ import {
 } from './attack-sentences.js';
 import { type AttackTableOptions, attackTable, usuallyDrawnBy } from './attack-table.js';
 import { boundedSentences } from './bounded-sentences.js';
-import { type LearningCurve, learningCurves, picture, searchCurves } from './charts.js';
-import type { Report, ReportSection } from './html.js';
-import { magnitude } from './numbers.js';
-import type { Table } from './table.js';
-import { capitalized } from './text.js';
+import { type LearningCurve, learningCurves, picture, searchCurves } from './charts/index.js';
+import type { Report, ReportSection } from './format/html.js';
+import { magnitude } from './format/numbers.js';
+import type { Table } from './format/table.js';
+import { capitalized } from './format/text.js';
 
 /** Findings as people read them: one table and the sentences below it. */
 export interface Summary {

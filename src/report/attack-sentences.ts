@@ -19,7 +19,7 @@ import {
 } from '../attacks/index.js';
 import { meanInterval, medianInterval } from '../linalg/index.js';
 import { isKnown, optimizerLabel, partLabel, rate, startLabel, takesNoStep } from './attack-names.js';
-import { cost, count, decimal, interval, magnitude, percent, ratio } from './numbers.js';
+import { cost, count, decimal, interval, magnitude, percent, ratio } from './format/numbers.js';
 
 /** What the advantage stands for, said wherever one is given. */
 export const advantageScale =

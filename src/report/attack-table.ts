@@ -12,8 +12,8 @@ import {
 } from '../attacks/index.js';
 import { meanInterval, medianInterval } from '../linalg/index.js';
 import { isKnown, optimizerLabel, partLabel, rate, startLabel, takesNoStep } from './attack-names.js';
-import { cost, count, decimal, interval, MISSING, percent, slowdown } from './numbers.js';
-import type { Table } from './table.js';
+import { cost, count, decimal, interval, MISSING, percent, slowdown } from './format/numbers.js';
+import type { Table } from './format/table.js';
 
 /** What an attacker with few examples has so many of, as results of versions before 0.3 do not say. */
 export const usuallyDrawnBy = 'labelled examples of each class';

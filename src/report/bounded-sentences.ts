@@ -1,5 +1,5 @@
 import type { BoundedCase, Measure, WorstCase } from '../attacks/index.js';
-import { cost, count, decimal, interval, percent } from './numbers.js';
+import { cost, count, decimal, interval, percent } from './format/numbers.js';
 
 /** Attacks that a sentence names at most. */
 const mostNamed = 12;

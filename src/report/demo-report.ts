@@ -3,9 +3,9 @@ import type { DemoOptions, DemoResult } from '../experiments/index.js';
 import { tasks } from '../tasks/index.js';
 import { startLabel } from './attack-names.js';
 import { attackSections, type ReportOrigin, type Summary, summarizeAttack } from './attack-report.js';
-import { picture, spectra } from './charts.js';
-import type { Report } from './html.js';
-import { decimal, percent } from './numbers.js';
+import { picture, spectra } from './charts/index.js';
+import type { Report } from './format/html.js';
+import { decimal, percent } from './format/numbers.js';
 import { utilitySentence, utilityTable } from './utility-table.js';
 
 /** Puts the demo's findings into a table and plain sentences. */

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml';
 import type { Environment, RunOrigin } from '../evidence/index.js';
 import type { ReportOrigin } from './attack-report.js';
-import { count } from './numbers.js';
+import { count } from './format/numbers.js';
 
 /** An environment as the rows of a report. */
 export function environmentRows(environment: Environment): Record<string, string> {

@@ -1,6 +1,6 @@
 import type { LockedInfo } from '../experiments/index.js';
 import { tasks } from '../tasks/index.js';
-import { magnitude } from './numbers.js';
+import { magnitude } from './format/numbers.js';
 import { showMetric } from './utility-table.js';
 
 /** How far a lock moved the weights, and what that did to the outputs, in one sentence; results of versions before 0.3 have no distance. */

@@ -23,10 +23,10 @@ import {
   scatterTable,
   seriesLines,
   seriesTable,
-} from './charts.js';
-import type { Report, ReportSection } from './html.js';
-import { decimal, formatMean, MISSING } from './numbers.js';
-import type { Table } from './table.js';
+} from './charts/index.js';
+import type { Report, ReportSection } from './format/html.js';
+import { decimal, formatMean, MISSING } from './format/numbers.js';
+import type { Table } from './format/table.js';
 import { utilityTable } from './utility-table.js';
 
 /** Tables and sentences of a reproduction, for a terminal. */

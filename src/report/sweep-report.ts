@@ -1,8 +1,8 @@
 import { type AttackOptions, attackOptions, type SweepResult, type SweptCell } from '../experiments/index.js';
 import { attackSections, type ReportOrigin, type Summary, summarizeAttack } from './attack-report.js';
-import type { Report, ReportSection } from './html.js';
-import { cost, ratio } from './numbers.js';
-import type { Table } from './table.js';
+import type { Report, ReportSection } from './format/html.js';
+import { cost, ratio } from './format/numbers.js';
+import type { Table } from './format/table.js';
 
 /** What a sweep found as people read it: tables, and the sentences below them. */
 export interface SweepSummary {

@@ -1,7 +1,7 @@
 import type { UtilityChange } from '../experiments/index.js';
 import { type Evaluation, type Metric, tasks } from '../tasks/index.js';
-import { decimal, MISSING, percent } from './numbers.js';
-import type { Table } from './table.js';
+import { decimal, MISSING, percent } from './format/numbers.js';
+import type { Table } from './format/table.js';
 
 const columns = [
   { key: 'what', header: 'authorized task' },

@@ -1,12 +1,12 @@
 import type { TopLevelSpec } from 'vega-lite';
-import { meanInterval } from '../linalg/index.js';
-import { InputError } from '../registry/index.js';
-import { percent } from './numbers.js';
+import { meanInterval } from '../../linalg/index.js';
+import { InputError } from '../../registry/index.js';
+import { percent } from '../format/numbers.js';
+import type { Table } from '../format/table.js';
+import { printable } from '../format/text.js';
+import { chartConfig, palette } from '../format/theme.js';
 import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
 import { shareAxis } from './share-axis.js';
-import type { Table } from './table.js';
-import { printable } from './text.js';
-import { chartConfig, palette } from './theme.js';
 
 /** Scores of one model after training at several learning rates. */
 export interface RateCurve {

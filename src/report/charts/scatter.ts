@@ -1,10 +1,10 @@
 import type { TopLevelSpec } from 'vega-lite';
-import { InputError } from '../registry/index.js';
-import { percent } from './numbers.js';
+import { InputError } from '../../registry/index.js';
+import { percent } from '../format/numbers.js';
+import type { Table } from '../format/table.js';
+import { printable } from '../format/text.js';
+import { chartConfig, palette } from '../format/theme.js';
 import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
-import type { Table } from './table.js';
-import { printable } from './text.js';
-import { chartConfig, palette } from './theme.js';
 
 /** What was foreseen of one thing, and what it came to. */
 export interface ScatterPair {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { InputError } from '../registry/index.js';
+import { InputError } from '../../registry/index.js';
 import { PAGE_STYLE } from './page-style.js';
 import { type Table, tableToHtml } from './table.js';
 import { escapeHtml, printable } from './text.js';

@@ -1,4 +1,4 @@
-import type { Cost, MeanInterval, MedianInterval } from '../linalg/index.js';
+import type { Cost, MeanInterval, MedianInterval } from '../../linalg/index.js';
 
 /** What stands where a number is missing. */
 export const MISSING = '–';

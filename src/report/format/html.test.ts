@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { InputError } from '../registry/index.js';
-import { learningCurves, picture, spectra, tradeOff } from './charts.js';
+import { InputError } from '../../registry/index.js';
+import { learningCurves, picture, spectra, tradeOff } from '../charts/index.js';
 import { type Report, renderReport } from './html.js';
 
 const HOSTILE = `</title></style></pre><script src="https://evil.example/x.js">alert('1')</script><img src=x onerror="alert(1)"> ]]> {{x}} \${x} \u202e\u0000 ' + alert(1) + '`;

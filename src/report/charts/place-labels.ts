@@ -1,4 +1,4 @@
-import { estimateTextWidth } from './text.js';
+import { estimateTextWidth } from '../format/text.js';
 
 /** A rectangle in pixels, y downwards. */
 export interface Box {

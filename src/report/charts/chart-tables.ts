@@ -1,5 +1,5 @@
-import { count, decimal, interval, percent, steps } from './numbers.js';
-import type { Table } from './table.js';
+import { count, decimal, interval, percent, steps } from '../format/numbers.js';
+import type { Table } from '../format/table.js';
 
 /** A point of a line of a learning curve: mean, least and greatest score over seeds. */
 export interface CurveRow {

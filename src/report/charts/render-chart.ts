@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type * as Vega from 'vega';
 import type { TopLevelSpec } from 'vega-lite';
-import type { Table } from './table.js';
-import { escapeHtml, estimateTextWidth, printable } from './text.js';
-import { CHART_CLASS, CHART_STYLE } from './theme.js';
+import type { Table } from '../format/table.js';
+import { escapeHtml, estimateTextWidth, printable } from '../format/text.js';
+import { CHART_CLASS, CHART_STYLE } from '../format/theme.js';
 
 /** A drawn chart: the Vega-Lite specification with its data (an artifact of its own), and the picture. */
 export interface Chart {

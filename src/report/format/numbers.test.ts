@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Cost, meanInterval, medianInterval, studentQuantile } from '../linalg/index.js';
-import { InputError } from '../registry/index.js';
+import { type Cost, meanInterval, medianInterval, studentQuantile } from '../../linalg/index.js';
+import { InputError } from '../../registry/index.js';
 import {
   cost,
   count,
@@ -24,7 +24,7 @@ interface Fixture {
 }
 
 const fixture: Fixture = JSON.parse(
-  readFileSync(new URL('../../test/fixtures/intervals.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../../test/fixtures/intervals.json', import.meta.url), 'utf8'),
 );
 
 /** Fails with the largest relative error and where it is. */

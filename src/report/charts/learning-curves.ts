@@ -1,13 +1,13 @@
 import type { TopLevelSpec } from 'vega-lite';
-import { mean } from '../linalg/index.js';
-import { InputError } from '../registry/index.js';
+import { mean } from '../../linalg/index.js';
+import { InputError } from '../../registry/index.js';
+import { count, percent } from '../format/numbers.js';
+import { capitalized, printable } from '../format/text.js';
+import { chartConfig, keyStyle, palette } from '../format/theme.js';
 import { type CurveRow, curvesTable } from './chart-tables.js';
 import { legendColumns } from './legend-columns.js';
-import { count, percent } from './numbers.js';
 import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
 import { shareAxis } from './share-axis.js';
-import { capitalized, printable } from './text.js';
-import { chartConfig, keyStyle, palette } from './theme.js';
 
 /** One measurement during an attack. */
 export interface CurvePoint {

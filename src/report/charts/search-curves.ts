@@ -1,14 +1,14 @@
 import type { TopLevelSpec } from 'vega-lite';
-import type { BestSoFar } from '../attacks/index.js';
-import { InputError } from '../registry/index.js';
+import type { BestSoFar } from '../../attacks/index.js';
+import { InputError } from '../../registry/index.js';
+import { count, steps as inSteps, interval, magnitude, percent } from '../format/numbers.js';
+import type { Table } from '../format/table.js';
+import { capitalized, printable } from '../format/text.js';
+import { chartConfig, keyStyle } from '../format/theme.js';
 import { lineStyles } from './learning-curves.js';
 import { legendColumns } from './legend-columns.js';
-import { count, steps as inSteps, interval, magnitude, percent } from './numbers.js';
 import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
 import { shareAxis } from './share-axis.js';
-import type { Table } from './table.js';
-import { capitalized, printable } from './text.js';
-import { chartConfig, keyStyle } from './theme.js';
 
 /** What {@link searchCurves} says of its axes. */
 export interface SearchCurvesOptions {

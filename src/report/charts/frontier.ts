@@ -1,12 +1,12 @@
 import type { TopLevelSpec } from 'vega-lite';
-import type { AttackReach, FrontierPoint, LeftByAttack, ResultFrontier } from '../experiments/index.js';
-import { mean, meanInterval } from '../linalg/index.js';
-import { InputError } from '../registry/index.js';
-import { decimal, cost as formatCost, formatMean, interval, MISSING, percent } from './numbers.js';
+import type { AttackReach, FrontierPoint, LeftByAttack, ResultFrontier } from '../../experiments/index.js';
+import { mean, meanInterval } from '../../linalg/index.js';
+import { InputError } from '../../registry/index.js';
+import { decimal, cost as formatCost, formatMean, interval, MISSING, percent } from '../format/numbers.js';
+import type { Table } from '../format/table.js';
+import { printable } from '../format/text.js';
+import { chartConfig, palette } from '../format/theme.js';
 import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
-import type { Table } from './table.js';
-import { printable } from './text.js';
-import { chartConfig, palette } from './theme.js';
 
 const colors = [palette.blue, palette.vermillion, palette.green, palette.purple, palette.amber, palette.grey];
 const shapes = ['circle', 'square', 'triangle-up', 'cross', 'diamond', 'triangle-down'];

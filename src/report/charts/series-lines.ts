@@ -1,11 +1,11 @@
 import type { TopLevelSpec } from 'vega-lite';
-import { InputError } from '../registry/index.js';
+import { InputError } from '../../registry/index.js';
+import { count, magnitude } from '../format/numbers.js';
+import type { Table } from '../format/table.js';
+import { printable } from '../format/text.js';
+import { chartConfig, palette } from '../format/theme.js';
 import { legendColumns } from './legend-columns.js';
-import { count, magnitude } from './numbers.js';
 import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
-import type { Table } from './table.js';
-import { printable } from './text.js';
-import { chartConfig, palette } from './theme.js';
 
 /** One line: numbers above 0 at places above 0, one a seed. */
 export interface SeriesLine {

@@ -1,11 +1,11 @@
 import type { TopLevelSpec } from 'vega-lite';
-import { InputError } from '../registry/index.js';
+import { InputError } from '../../registry/index.js';
+import { decimal, percent } from '../format/numbers.js';
+import { printable } from '../format/text.js';
+import { chartConfig, palette } from '../format/theme.js';
 import { tradeOffTable } from './chart-tables.js';
-import { decimal, percent } from './numbers.js';
 import { type Box, placeLabels } from './place-labels.js';
 import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
-import { printable } from './text.js';
-import { chartConfig, palette } from './theme.js';
 
 /** One lock setting, judged from both sides. */
 export interface TradeOffPoint {

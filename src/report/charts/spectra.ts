@@ -1,10 +1,10 @@
 import type { TopLevelSpec } from 'vega-lite';
-import { InputError } from '../registry/index.js';
+import { InputError } from '../../registry/index.js';
+import { magnitude, ratio } from '../format/numbers.js';
+import { elide, printable } from '../format/text.js';
+import { chartConfig, palette } from '../format/theme.js';
 import { spectraTable } from './chart-tables.js';
-import { magnitude, ratio } from './numbers.js';
 import { type Chart, type RenderOptions, renderChart } from './render-chart.js';
-import { elide, printable } from './text.js';
-import { chartConfig, palette } from './theme.js';
 
 /** The largest singular values σ1 ≥ σ2 ≥ … of one weight matrix, before and after the lock (equally many of each). */
 export interface LayerSpectrum {
