@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createDataset, floatDataset, TextExamples } from '../data/index.js';
 import { ProgramCache } from '../engine/index.js';
 import { initializeModel, parameterSet } from '../models/index.js';
@@ -51,4 +51,38 @@ it('compiles one program for each length that texts are padded to, and one for t
   await evaluator.each(parameterSet(model.weights), data, ({ positions }) => sizes.push(positions.length));
   expect(sizes).toEqual([42, 42, 16]);
   await programs.release();
+});
+
+describe('several sets of weights', () => {
+  const data = floatDataset({
+    ...{ name: 'points', shape: [2], inputs: Float32Array.of(1, -2, 0.5, 3, -1, 1), labels: Int32Array.of(0, 2, 1) },
+    classes: ['a', 'b', 'c'],
+  });
+  const model = initializeModel('mlp', { input_shape: [2], num_labels: 3, hidden_sizes: [64, 64] }, 1);
+  const first = parameterSet(model.weights);
+  const differing = (changed: string) =>
+    new Map([...first].map(([name, values]) => [name, name === changed ? values.map((value) => -value) : values]));
+
+  it('are measured as one by one', async () => {
+    const evaluator = new Evaluator(model, { threads: 1 });
+    const sets = [first, differing('fc3.weight'), differing('fc1.weight'), first];
+    const alone = [];
+    for (const params of sets) alone.push(await evaluator.evaluate(params, data));
+    expect(await evaluator.evaluateAll(sets, data)).toEqual(alone);
+    expect(new Set(alone.map(({ metrics: { loss } }) => loss)).size).toBe(3);
+    expect(await evaluator.evaluateAll([first], data)).toEqual([alone[0]]);
+    await evaluator.release();
+  });
+
+  it('share the layers before the first in which they differ', async () => {
+    const flops = async (...sets: (typeof first)[]) => {
+      const evaluator = new Evaluator(model, { threads: 1 });
+      await evaluator.evaluateAll(sets, data);
+      await evaluator.release();
+      return evaluator.flops;
+    };
+    const one = await flops(first);
+    expect(await flops(first, differing('fc3.weight'))).toBeLessThan(1.1 * one);
+    expect(await flops(first, differing('fc1.weight'))).toBeGreaterThan(1.9 * one);
+  });
 });

@@ -1,8 +1,8 @@
 import { allocateBatch, type Dataset, gatherBatch, layoutAt } from '../data/index.js';
 import { type EngineOptions, ProgramCache } from '../engine/index.js';
-import { type HalfType, rounded, type Shape, sizeOf } from '../graph/index.js';
+import { type HalfType, rounded, type Shape, sizeOf, substituted, type Tensor } from '../graph/index.js';
 import type { ModelSpec } from '../models/index.js';
-import { type ArraySpecs, type Batch, batchSpecs, feedsOf } from '../nn/index.js';
+import { type ArraySpecs, type Batch, batchSpecs, feedsOf, weightInput } from '../nn/index.js';
 import { InputError, InterruptedError } from '../registry/index.js';
 import { type Evaluation, type Outputs, type Task, taskOf } from '../tasks/index.js';
 import type { ParameterSet } from './optimizers/index.js';
@@ -31,6 +31,13 @@ export interface PassWatch {
 export interface OutputOptions extends PassWatch {
   /** As a machine that stores every value, weights too, in that 16-bit type; default float32. */
   type?: HalfType;
+}
+
+/** Examples that are computed at once. */
+interface Piece {
+  readonly positions: Uint32Array;
+  readonly batch: Batch;
+  readonly specs: ArraySpecs;
 }
 
 /** Examples of one run at most, unless it is said otherwise. */
@@ -150,6 +157,22 @@ export class Evaluator {
   }
 
   /**
+   * What the task measures of several sets of weights. Layers before the first array in which they differ are computed once.
+   *
+   * @param sets - What they share is the same arrays.
+   */
+  async evaluateAll(sets: readonly ParameterSet[], dataset: Dataset, watch: PassWatch = {}): Promise<Evaluation[]> {
+    this.task.requireFit(this.model, dataset);
+    const meters = sets.map(() => this.task.meter(dataset, this.model.head.size, { compares: false }));
+    for (const { positions, batch, specs } of this.#pieces(this.#view(dataset), watch.signal)) {
+      const found = await this.#forwardAll(sets, batch, specs);
+      for (const [index, meter] of meters.entries()) meter.add({ positions, ...found[index] });
+      watch.onExamples?.(positions.length);
+    }
+    return meters.map((meter) => meter.result());
+  }
+
+  /**
    * Computes the outputs of a data set piece by piece, in an order of the evaluator's, and of its examples as they are.
    *
    * @param take - Hears of each piece; its arrays are written over when it has returned.
@@ -161,6 +184,16 @@ export class Evaluator {
     take: (outputs: Outputs) => void,
     { original, onExamples, signal, ...options }: OutputOptions & { original?: Original } = {},
   ): Promise<void> {
+    for (const { positions, batch, specs } of this.#pieces(dataset, signal)) {
+      const other = original && (await this.#originalOf(original, { positions, batch, specs, size: dataset.size }));
+      const { values, shape } = await this.forward(params, batch, specs, options);
+      take({ positions, values, shape, original: other });
+      onExamples?.(positions.length);
+    }
+  }
+
+  /** A data set in pieces that are computed at once. */
+  *#pieces(dataset: Dataset, signal?: AbortSignal): Generator<Piece> {
     const order = byLength(dataset);
     for (let start = 0; start < dataset.size; ) {
       if (signal?.aborted) throw new InterruptedError(`interrupted after ${start} of ${dataset.size} examples`);
@@ -170,10 +203,7 @@ export class Evaluator {
       const specs = batchSpecs(layout, positions.length);
       const batch = allocateBatch(specs);
       gatherBatch(dataset, positions, { batch, layout });
-      const other = original && (await this.#originalOf(original, { positions, batch, specs, size: dataset.size }));
-      const { values, shape } = await this.forward(params, batch, specs, options);
-      take({ positions, values, shape, original: other });
-      onExamples?.(positions.length);
+      yield { positions, batch, specs };
     }
   }
 
@@ -195,6 +225,30 @@ export class Evaluator {
     const program = await this.#programs.get(key, () => ({ output: this.#output(specs, type, model) }));
     const { output } = await program.run(feedsOf(batch, params));
     return { values: output as Float32Array, shape: program.shapes.output };
+  }
+
+  /** Outputs of a batch by each of several sets of weights, in the program's own arrays. */
+  async #forwardAll(
+    sets: readonly ParameterSet[],
+    batch: Batch,
+    specs: ArraySpecs,
+  ): Promise<{ values: Float32Array; shape: Shape }[]> {
+    const [first, ...others] = sets;
+    if (others.length === 0) return [await this.forward(first, batch, specs)];
+    const own = others.map((params) => [...params].filter(([name, values]) => first.get(name) !== values));
+    const names = own.map((weights) => weights.map(([name]) => name));
+    const key = JSON.stringify(['forward all', this.task.output, this.model.digest, specs, names]);
+    const program = await this.#programs.get(key, () => {
+      const output = this.#output(specs);
+      const outputs = [output, ...names.map((each, set) => withOwnWeights(output, each, set))];
+      return Object.fromEntries(outputs.map((tensor, index) => [index, tensor]));
+    });
+    const feeds = feedsOf(batch, first);
+    for (const [set, weights] of own.entries()) {
+      for (const [name, values] of weights) feeds[ownWeight(name, set)] = values;
+    }
+    const found = await program.run(feeds);
+    return sets.map((_, index) => ({ values: found[index] as Float32Array, shape: program.shapes[index] }));
   }
 
   /** Floating-point operations of all that it computed, or that the cache did whose programs it uses. */
@@ -247,6 +301,20 @@ export class Evaluator {
     const output = model.build(specs).outputs[this.task.output];
     return type === undefined ? output : rounded({ output }, type).output;
   }
+}
+
+/** Input of a weight in which one set of several differs from the first. */
+function ownWeight(name: string, set: number): string {
+  return `${weightInput(name)} of ${set}`;
+}
+
+/** An output with some weights of a set's own; layers that read none of them are the same tensors. */
+function withOwnWeights(output: Tensor, names: readonly string[], set: number): Tensor {
+  const { graph } = output;
+  return names.reduce((tensor, name) => {
+    const weight = graph.inputs.get(weightInput(name));
+    return weight ? substituted(tensor, weight, graph.input(ownWeight(name, set), weight.shape, weight.dtype)) : tensor;
+  }, output);
 }
 
 /**

@@ -49,18 +49,26 @@ export function judgeUtility(
       (name) => !head.has(name),
     );
     const candidates = hasOwnHead || head.size === 0 ? [kept] : [trained, kept];
-    const found: number[] = [];
-    for (const weights of candidates) found.push(await authorizedScore(evaluator, weights, examples));
-    return { before: await before(), after: Math.max(...found) };
+    return { before: await before(), after: Math.max(...(await authorizedScores(evaluator, candidates, examples))) };
   };
 }
 
 /** The score of weights on examples of their task. */
 export async function authorizedScore(evaluator: Evaluator, params: ParameterSet, examples: Dataset): Promise<number> {
+  return (await authorizedScores(evaluator, [params], examples))[0];
+}
+
+/** The scores of several sets of weights, which share arrays where they are the same. */
+async function authorizedScores(
+  evaluator: Evaluator,
+  sets: readonly ParameterSet[],
+  examples: Dataset,
+): Promise<number[]> {
   const { task } = evaluator;
-  const { metrics } = await evaluator.evaluate(params, examples);
-  const score = metrics[task.roles.score] ?? Number.NaN;
-  return Number.isFinite(score) ? score : task.guessing(examples);
+  return (await evaluator.evaluateAll(sets, examples)).map(({ metrics }) => {
+    const score = metrics[task.roles.score] ?? Number.NaN;
+    return Number.isFinite(score) ? score : task.guessing(examples);
+  });
 }
 
 /** Values by name, those of another set where it has as many of that name and they are wanted. */
