@@ -47,7 +47,7 @@ export function factsOf(
 ): AttackFacts {
   const known = [...transforms, trained].flatMap(({ knows }) => knows ?? []);
   // Outputs of the released model are what everybody has without its weights; those of the unlocked one nobody has.
-  const unused = start.countsAs === 'locked' ? 'floor' : 'nothing';
+  const unused = start.countsAs === 'locked' || start.countsAs === 'floor' ? 'floor' : 'nothing';
   return {
     start: start.name,
     kind: name,

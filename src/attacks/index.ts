@@ -85,7 +85,16 @@ export {
   type SearchSpace,
   sobolCandidates,
 } from './search/space.js';
-export { type AttackTargets, type CountsAs, type Start, type StartingPoint, starts } from './starts.js';
+export {
+  type AlternativeModel,
+  type AttackTargets,
+  alternativeStart,
+  type CountsAs,
+  type ReadExamples,
+  type Start,
+  type StartingPoint,
+  starts,
+} from './starts.js';
 export * from './trained/index.js';
 export * from './transforms/index.js';
 export { constantScore } from './trial/constant-answer.js';

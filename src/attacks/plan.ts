@@ -7,7 +7,7 @@ import { type AttackFacts, type Composition, factsOf } from './composition.js';
 import { type Attack, attacks, attacksOfSuite } from './registry.js';
 import type { SearchBudget, SearchMethod } from './search/search.js';
 import type { SearchSpace } from './search/space.js';
-import { type AttackTargets, type Start, type StartingPoint, starts } from './starts.js';
+import { type AttackTargets, type ReadExamples, type Start, type StartingPoint, starts } from './starts.js';
 import { type StartFacts, type Transform, type TransformStep, transforms } from './transforms/index.js';
 import type { FineTuneOptimizer } from './trial/fine-tune.js';
 import type { AttackTask } from './workers/task.js';
@@ -92,6 +92,8 @@ export interface PlannedStart {
   readonly from: Start;
   /** Its model; of random weights the one whose architecture they have. */
   readonly model: Model;
+  /** How it reads the examples of an attack, where it is another model than the released one. */
+  readonly reads?: ReadExamples;
 }
 
 /**
@@ -108,7 +110,8 @@ export async function plannedStarts(targets: AttackTargets): Promise<PlannedStar
     const path = from.kind === 'model' ? from.path : from.like;
     const model = models.get(path) ?? (await loadModel(path, { config: from.config, head: from.head }));
     models.set(path, model);
-    found.push({ start, from, model });
+    const reads = start.reads?.(targets);
+    found.push({ start, from, model, ...(reads && { reads }) });
   }
   return found;
 }
@@ -204,7 +207,7 @@ export function plannedSearches(
   const budgetOf = { steps: shared.steps, searchSteps };
   const fitting = tried.filter(({ attack }) => tooLong(attack, budgetOf, available) === undefined);
   return fitting.flatMap(({ attack, start: planned }) => {
-    const { start, from } = planned;
+    const { start, from, reads } = planned;
     const { trained, adaptive } = attack;
     const choices = choice.searchesParts
       ? choicesOf(attack, factsOfStart(planned), choice, { ...budgetOf, isHalving: search?.name === 'asha' })
@@ -224,7 +227,7 @@ export function plannedSearches(
     return some.map(({ decades, ...optimizer }) => ({
       facts,
       task: {
-        ...shared,
+        ...(reads ? readBy(reads, shared) : shared),
         start: from,
         transforms: steps,
         trained: { name: trained.name, options: trainedOptionsOf(attack, given) },
@@ -233,6 +236,14 @@ export function plannedSearches(
       },
     }));
   });
+}
+
+/** What attacks of another model share: it does not do the authorized task, and has examples that it reads. */
+function readBy<T extends Pick<AttackSetting, 'retain' | 'authorized'>>(
+  reads: ReadExamples,
+  { retain: _, authorized: __, ...shared }: T,
+) {
+  return { ...shared, ...reads };
 }
 
 /** Which of some optimizers an attack can be tried with, and is. */
@@ -331,7 +342,8 @@ export function trainedOptionsOf(
 
 /**
  * Whether an attack is one of a plan's: it is named, or belongs to the floor, without which nothing can be said; an attacker who
- * may use its transforms can run it; from random weights, which nobody released, there is what needs no release.
+ * may use its transforms can run it; from random weights, which nobody released, there is what needs no release, and from another
+ * public model also training of any part of it as it is.
  */
 function isChosen(
   attack: Attack,
@@ -344,7 +356,8 @@ function isChosen(
   if (chosen && !chosen.includes(start.name)) return false;
   if (plainFrom) return plain && plainFrom.includes(start.name);
   if (!named.has(attack) && !isFloor) return false;
-  if (from.kind === 'random' && !alsoFromRandom) return false;
+  const asItIs = from.kind === 'model' && steps.length === 0;
+  if (start.countsAs === 'floor' && !alsoFromRandom && !asItIs) return false;
   // A student of the control's outputs would be another floor than the one it is measured by.
   if (start.countsAs === 'control' && steps.some(({ outputsAlone }) => outputsAlone)) return false;
   const own = optionsOfTransforms(attack, available);

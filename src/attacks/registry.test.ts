@@ -262,6 +262,27 @@ describe('the registry', () => {
     expect(starts.get('sham-locked').from(targets)).toMatchObject({ path: 'c', draws: ['d', 'e'] });
   });
 
+  it('counts another public model to the floor: what needs no release is tried on it, with examples that it reads', () => {
+    const reads = { data: dataSpec.parse({ classes: [0, 1] }) };
+    const named = ['clip', 'rescale', 'lora', 'frozen', 'white-box', 'distil', 'heal'];
+    const choice = { attacks: named, transforms: { ...options, distil: {}, heal: {} } };
+    const from = [{ ...onModel('another model'), reads }, onModel('locked')];
+    const shared = { ...setting, retain: dataSpec.parse({}), authorized: dataSpec.parse({}), steps: 100 };
+    const made = plannedSearches(planAttacks(from, choice), shared, choice);
+    const on = (name: string) => made.filter(({ facts }) => facts.start === name);
+    const other = on('another model');
+    expect([...new Set(other.map(({ facts }) => facts.kind))]).toEqual([
+      ...['fine-tune', 'rescale', 'frozen', 'white-box', 'lora'],
+    ]);
+    expect(new Set(other.map(({ facts }) => facts.countsAs))).toEqual(new Set(['floor']));
+    for (const { task } of other) {
+      expect(task).toMatchObject(reads);
+      expect([task.retain, task.authorized]).toEqual([undefined, undefined]);
+    }
+    expect(on('locked').map(({ task }) => task.data.classes)).toEqual(on('locked').map(() => []));
+    expect(starts.get('another model').from({ locked: 'a' })).toBeUndefined();
+  });
+
   it('has one plain attack, and from random weights what needs no model is tried', () => {
     expect(attacks.entries().filter(({ plain }) => plain)).toHaveLength(1);
     const { tried } = planAttacks([onModel('random weights')], { transforms: options });

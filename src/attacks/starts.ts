@@ -1,3 +1,4 @@
+import type { DataSpec } from '../data/index.js';
 import type { HeadNeed } from '../models/index.js';
 import { Registry } from '../registry/index.js';
 
@@ -26,6 +27,26 @@ export type Start =
       readonly head?: HeadNeed;
     };
 
+/** The examples of an attack as one model reads them. */
+export interface ReadExamples {
+  /** Unauthorized task. */
+  readonly data: DataSpec;
+  /** Harmless examples that are trained on in its place. */
+  readonly benign?: DataSpec;
+  /** Examples without labels. */
+  readonly unlabelled?: DataSpec;
+}
+
+/** Another public model, which an attacker could take in the place of the released one. */
+export interface AlternativeModel {
+  /** Its model directory. */
+  readonly path: string;
+  /** The head that the attacker's task needs, where it is not its own. */
+  readonly head?: HeadNeed;
+  /** The attacker's examples as it reads them: with its tokenizer, in its size. */
+  readonly reads: ReadExamples;
+}
+
 /** Model directories that are attacked. */
 export interface AttackTargets {
   /** The released, locked model. */
@@ -38,6 +59,8 @@ export interface AttackTargets {
   readonly sham?: string;
   /** Further draws of the sham lock. */
   readonly shamDraws?: readonly string[];
+  /** Another public model: what an attacker gains with it belongs to the floor. */
+  readonly alternative?: AlternativeModel;
   /** Further models by the name of their starting point. */
   readonly others?: Readonly<Record<string, string | undefined>>;
   /** Their configuration, for directories without `config.json`. */
@@ -61,6 +84,8 @@ export interface StartingPoint {
   readonly countsAs: CountsAs;
   /** Where it lies, of the models that were given; undefined where it was not. */
   from(targets: AttackTargets): Start | undefined;
+  /** How it reads the examples of an attack, where it is another model than the released one; default as that does. */
+  reads?(targets: AttackTargets): ReadExamples | undefined;
 }
 
 const modelAt = (
@@ -69,6 +94,9 @@ const modelAt = (
   draws?: readonly string[],
 ): Start | undefined =>
   path === undefined ? undefined : { kind: 'model', path, ...(draws && { draws }), config, ...(head && { head }) };
+
+/** Name of the starting point that is another public model. */
+export const alternativeStart = 'another model';
 
 /** All starting points by name, in the order of tables. */
 export const starts = new Registry<StartingPoint>('starting point', [
@@ -99,5 +127,18 @@ export const starts = new Registry<StartingPoint>('starting point', [
     isLocked: false,
     countsAs: 'floor',
     from: ({ locked, config, head }) => ({ kind: 'random', like: locked, config, ...(head && { head }) }),
+  },
+  {
+    name: alternativeStart,
+    description: 'another public model, which an attacker could take instead',
+    isLocked: false,
+    countsAs: 'floor',
+    from: ({ alternative }) =>
+      alternative && {
+        kind: 'model',
+        path: alternative.path,
+        ...(alternative.head && { head: alternative.head }),
+      },
+    reads: ({ alternative }) => alternative?.reads,
   },
 ]);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { AttackTargets } from '../attacks/index.js';
+import type { AlternativeModel, AttackTargets } from '../attacks/index.js';
 import { type DataSpec, type Dataset, isPoisoned, labelledAs, withoutTrigger } from '../data/index.js';
 import { canonicalJson, digestOfModel } from '../evidence/index.js';
 import {
@@ -14,10 +14,11 @@ import {
   optionsOfKnown,
   whatIsKnown,
 } from '../experiments/index.js';
-import { loadModel, type Model, type ModelCard } from '../models/index.js';
+import { type HeadNeed, loadModel, type Model, type ModelCard } from '../models/index.js';
+import { forOption } from '../registry/index.js';
 import { requireExamples, type Task, taskOf } from '../tasks/index.js';
 import { chosenOptimizer, createOptimizer, requireTrainable } from '../training/index.js';
-import { dataForModel, type modelData, taskInput } from './card-data.js';
+import { dataForModel, dataReadBy, type modelData, taskInput } from './card-data.js';
 import type { RunInputs } from './command.js';
 import { dataInputs, loadTask } from './data-folder.js';
 import { attackTask } from './task-option.js';
@@ -40,6 +41,8 @@ export interface GivenAttack {
   readonly unlocked?: string;
   /** The control beside the lock. */
   readonly sham?: string;
+  /** Another public model, a part of the floor. */
+  readonly alternative?: string;
   /** Their configuration, for directories without `config.json`. */
   readonly config?: Readonly<Record<string, unknown>>;
   /**
@@ -102,6 +105,7 @@ export async function checkAttack(
     locked: path,
     unlocked,
     sham,
+    alternative: another,
     config,
     planned,
     data: given,
@@ -123,23 +127,21 @@ export async function checkAttack(
   const train = benign ? labelledAs((await loadTask(benign, note)).train, own.train) : own.train;
   const { test } = own;
   const task = attackTask(asked.task, released, train);
-  const head = task.head === released.head.kind ? undefined : task.headFor(train);
+  const head = headOf(task, released, train);
   const withHead = async (one: string | undefined) =>
     one === undefined ? undefined : loadModel(one, { config, head });
   const locked = head ? await loadModel(path, { config, head }) : released;
   const models = { locked, unlocked: await withHead(unlocked), sham: await withHead(sham) };
-  const few = task.fewShot(train, options.perClass, 0);
-  for (const model of Object.values(models)) {
-    if (!model) continue;
-    requireTrainable(model, train, options.costBatchSize);
-    requireTrainable(model, few, options.scoreBatchSize);
-    const shapes = new Map([...model.weights].map(([weight, { shape }]) => [weight, shape]));
-    for (const optimizer of options.optimizers) createOptimizer(chosenOptimizer(options, optimizer), shapes);
-  }
+  for (const model of Object.values(models)) if (model) requireAttackable(model, train, task, options);
   const retain = like && (await dataForModel(path, released, like)).data;
   if (retain) requireTrainable(released, (await loadTask(retain, note)).train, options.costBatchSize);
   const unlabelled = alone && (await dataForModel(path, released, alone)).data;
   if (unlabelled) requireExamples(released, (await loadTask(unlabelled, note)).train);
+  const examples = { data: [data, given], benign: [benign, harmless], unlabelled: [unlabelled, alone] } as const;
+  const { alternative, said: ofAlternative = [] } =
+    another === undefined
+      ? {}
+      : await forOption('alternative', () => alternativeModel(another, examples, { task, options, note }));
   // A back door is worth something beside the task that it is hidden in.
   const isHidden = data.triggerTarget !== undefined && !head && task.disagreements(card, released, train).length === 0;
   const beside = retain ?? (isHidden ? withoutTrigger(data) : undefined);
@@ -148,7 +150,12 @@ export async function checkAttack(
     taskOf(released).requireFit(released, (await loadTask(authorized, note)).test);
   }
   const inputs: Record<string, string> = { ...(await dataInputs(data)), ...taskInput(data) };
-  const others = { benign, retain, unlabelled, ...(authorized !== retain && { authorized }) };
+  const others = {
+    ...{ benign, retain, unlabelled, ...(authorized !== retain && { authorized }) },
+    'alternative data': alternative?.reads.data,
+    'alternative benign': alternative?.reads.benign,
+    'alternative unlabelled': alternative?.reads.unlabelled,
+  };
   for (const [name, spec] of Object.entries(others)) {
     if (!spec) continue;
     const found = { ...(await dataInputs(spec)), ...taskInput(spec) };
@@ -160,6 +167,7 @@ export async function checkAttack(
   if (learned && Object.keys(learned).length > 0) inputs['lock as known'] = canonicalJson(learned);
   const said = [
     ...(benign ? [`Attacks train on harmless examples in the place of the task's: ${train.name}.`] : []),
+    ...ofAlternative,
     ...[known && whatIsKnown(known)].flatMap((text) => text ?? []),
   ];
   const plan = {
@@ -171,6 +179,7 @@ export async function checkAttack(
       locked: path,
       ...(unlocked !== undefined && { unlocked }),
       ...(sham !== undefined && { sham }),
+      ...(alternative && { alternative }),
       ...(config && { config }),
       ...(head && { head }),
     },
@@ -184,6 +193,57 @@ export async function checkAttack(
         ...{ locked, ...(!planned && { unlocked: models.unlocked }), attack: train },
         card: isOwn ? {} : card,
       }),
+    ],
+  };
+}
+
+/** The head that a task needs, where it is not a model's own. */
+function headOf(task: Task, { head }: Model, train: Dataset): HeadNeed | undefined {
+  return task.head === head.kind ? undefined : task.headFor(train);
+}
+
+/** @throws InputError where a model cannot be trained on the examples of an attack, many or few, or an optimizer cannot train it. */
+function requireAttackable(model: Model, train: Dataset, task: Task, options: AttackOptions): void {
+  requireTrainable(model, train, options.costBatchSize);
+  requireTrainable(model, task.fewShot(train, options.perClass, 0), options.scoreBatchSize);
+  const shapes = new Map([...model.weights].map(([weight, { shape }]) => [weight, shape]));
+  for (const optimizer of options.optimizers) createOptimizer(chosenOptimizer(options, optimizer), shapes);
+}
+
+/** Examples as the released model reads them, and what the user said of them. */
+type GivenExamples = readonly [read: DataSpec | undefined, given: GivenData | undefined];
+
+/** Another public model, with the attacker's examples as it reads them. */
+async function alternativeModel(
+  path: string,
+  examples: { readonly data: readonly [DataSpec, GivenData] } & Readonly<
+    Record<'benign' | 'unlabelled', GivenExamples>
+  >,
+  { task, options, note }: { task: Task; options: AttackOptions; note: (text: string) => void },
+): Promise<{ alternative: AlternativeModel; said: readonly string[] }> {
+  const released = await loadModel(path);
+  const readBy = async ([read, given]: GivenExamples) =>
+    read && given ? dataReadBy(path, released, read, given) : undefined;
+  const [data, benign, unlabelled] = [
+    await dataReadBy(path, released, ...examples.data),
+    await readBy(examples.benign),
+    await readBy(examples.unlabelled),
+  ];
+  const own = await loadTask(data, note);
+  const train = benign ? labelledAs((await loadTask(benign, note)).train, own.train) : own.train;
+  const head = headOf(task, released, train);
+  requireAttackable(head ? await loadModel(path, { head }) : released, train, task, options);
+  if (unlabelled) requireExamples(released, (await loadTask(unlabelled, note)).train);
+  const weights = [...released.weights.values()].reduce((sum, { data }) => sum + data.length, 0);
+  const what = `${released.architecture.name} of ${weights.toLocaleString('en-US')} weights`;
+  return {
+    alternative: {
+      path,
+      ...(head && { head }),
+      reads: { data, ...(benign && { benign }), ...(unlabelled && { unlabelled }) },
+    },
+    said: [
+      `The floor has another public model, which an attacker could take instead: ${what}; a step of it computes what that model does.`,
     ],
   };
 }

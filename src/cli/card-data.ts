@@ -90,21 +90,50 @@ export async function dataForModel(
     isOther ? [...ofSplit, ...ofColumns] : given.path === undefined ? [] : ofColumns,
   );
   // A model of texts reads them with its own tokenizer.
-  const readsTexts = 'input_ids' in model.inputs;
-  const reads = readsTexts && given.tokenizer === undefined ? { tokenizer: await modelFolder(folder) } : {};
+  const reads = readsTexts(model) && given.tokenizer === undefined ? { tokenizer: await modelFolder(folder) } : {};
   const parsed = taskData.safeParse({ ...remembered, ...named, ...reads, ...chosen }, { error: inWords });
   if (!parsed.success) throw new InputError(parsed.error.issues.map(({ message }) => message).join('; '));
-  const { name: called, kind } = await sourceOf(parsed.data);
-  if (readsTexts !== (kind === 'texts')) {
-    const wanted = readsTexts ? 'texts' : 'images';
-    throw new InputError(`${folder}: expected data of ${wanted}, as the model takes, got ${called}, which has ${kind}`);
-  }
+  await requireKind(folder, model, parsed.data);
   const { preprocessing } = card;
   const data = preprocessing ? withPreprocessing(parsed.data, preprocessing) : parsed.data;
   const found = { card, problems: [...problems, ...unread] };
   if (!authorized || data.classes.length > 0) return { data, ...found };
   const same = given.path === undefined && !isOther;
   return { data: { ...data, classes: same && classes ? classes : await classesByName(data, card.classes) }, ...found };
+}
+
+/**
+ * The same examples as another model reads them: texts with its own tokenizer, images in the form that its directory says.
+ *
+ * @param folder - The other model's directory.
+ * @param data - As the first one reads them.
+ * @param given - What the user said of them, which stays but for the tokenizer.
+ * @throws InputError where the model takes no such data.
+ */
+export async function dataReadBy(
+  folder: string,
+  model: ModelOnDisk,
+  data: DataSpec,
+  given: z.output<typeof modelData>,
+): Promise<DataSpec> {
+  await requireKind(folder, model, data);
+  if (readsTexts(model)) return { ...data, tokenizer: await modelFolder(folder) };
+  const { preprocessing } = (await readModelCard(folder, model)).card;
+  const { size, channels, mean, std, interpolation } = given;
+  const open = { ...data, size, channels, mean, std, interpolation };
+  return preprocessing ? withPreprocessing(open, preprocessing) : open;
+}
+
+function readsTexts(model: ModelOnDisk): boolean {
+  return 'input_ids' in model.inputs;
+}
+
+/** @throws InputError for texts where a model takes images, and the other way round. */
+async function requireKind(folder: string, model: ModelOnDisk, data: DataSpec): Promise<void> {
+  const { name: called, kind } = await sourceOf(data);
+  if (readsTexts(model) === (kind === 'texts')) return;
+  const wanted = readsTexts(model) ? 'texts' : 'images';
+  throw new InputError(`${folder}: expected data of ${wanted}, as the model takes, got ${called}, which has ${kind}`);
 }
 
 function withoutKeys(options: object, keys: readonly string[]): Record<string, unknown> {

@@ -1,6 +1,7 @@
 import {
   type Advantage,
   type AttackRow,
+  alternativeStart,
   type CountsAs,
   costs,
   flopsToTarget,
@@ -81,7 +82,7 @@ export function shamSentence(sham: NonNullable<LockVerdict['sham']>): string {
 /** What an attacker does without the released weights, in a sentence. */
 function floorLabel({ floor, constant }: Advantage): string {
   if (constant !== undefined) return 'always the same answer';
-  if (!floor.trains) return `${floor.use} (${startLabel(floor)})`;
+  if (!floor.trains || floor.start === alternativeStart) return `${floor.use} (${startLabel(floor)})`;
   return floor.first.length === 0 ? 'training from scratch' : [...floor.first, floor.use].join(', then ');
 }
 
@@ -200,6 +201,7 @@ export function firstLookSentence(rows: readonly AttackRow[]): string {
     locked: 'the locked one',
     floor: 'training from scratch',
   };
-  const found = rows.map((row) => `${named[row.countsAs] ?? row.start} ${summary(row)}`).join(', ');
+  const nameOf = ({ start, countsAs }: AttackRow) => (start === alternativeStart ? start : (named[countsAs] ?? start));
+  const found = rows.map((row) => `${nameOf(row)} ${summary(row)}`).join(', ');
   return `First look, plain fine-tuning with ${optimizerLabel(rows[0])} alone: ${found}. Attackers who know of the lock come next.`;
 }

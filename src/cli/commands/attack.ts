@@ -42,6 +42,12 @@ export const attack = defineCommand({
       .describe(
         'sham-locked model (`lock --sham`), the control: attacked in the same way, and shown beside the others',
       ),
+    alternative: z
+      .string()
+      .optional()
+      .describe(
+        'another public model, as the argument is given, that an attacker could take in the place of this one: what is gained with it belongs to the floor',
+      ),
     ...modelOptions.shape,
     data: modelData.prefault({}).describe('the unauthorized task'),
     benign: modelData
@@ -80,6 +86,7 @@ export const attack = defineCommand({
   examples: [
     'weightlock attack ./locked --unlocked ./model --data.classes 5,6,7,8,9',
     'weightlock attack ./locked --unlocked ./model --data.classes 5,6,7,8,9 --cost-steps 0 --per-class 10',
+    'weightlock attack ./locked --unlocked ./model --alternative ./resnet20 --data.classes 5,6,7,8,9',
     'weightlock attack ./locked --unlocked ./model --data.trigger-target 0 --data.trigger-share 0.1',
     'weightlock attack ./locked --unlocked ./model --benign.classes 0,1,2,3,4,5,6,7,8',
   ],
@@ -88,6 +95,7 @@ export const attack = defineCommand({
     const {
       unlocked,
       sham,
+      alternative,
       data,
       benign,
       retain,
@@ -105,9 +113,11 @@ export const attack = defineCommand({
     const at = await modelArgument(context.arguments.model, context);
     const before = unlocked === undefined ? undefined : await modelArgument(unlocked, context);
     const control = sham === undefined ? undefined : await modelArgument(sham, context);
+    const another = alternative === undefined ? undefined : await modelArgument(alternative, context);
     if (at === undefined || (unlocked !== undefined && before === undefined)) return 0;
     if (sham !== undefined && control === undefined) return 0;
-    const paths = { locked: at, unlocked: before, sham: control };
+    if (alternative !== undefined && another === undefined) return 0;
+    const paths = { locked: at, unlocked: before, sham: control, alternative: another };
     const isGiven = (key: string) => context.givenFlags.has(key);
     const others = { benign, retain, unlabelled, authorized };
     const asked = { data, ...others, task: named, options: attacking, knowsLock, isGiven };

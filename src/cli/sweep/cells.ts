@@ -40,6 +40,7 @@ interface Located {
   readonly unlocked?: string;
   readonly released?: string;
   readonly sham?: string;
+  readonly alternative?: string;
   readonly config?: Record<string, unknown>;
 }
 
@@ -95,8 +96,9 @@ async function locate(
   for (const [key, value] of Object.entries(await modelConfigInput(entry.modelConfig))) {
     inputs[`${entry.name} ${key}`] = value;
   }
-  const found: { [Place in 'unlocked' | 'released' | 'sham']?: string } = {};
-  for (const place of ['unlocked', 'released', 'sham'] as const) {
+  const places = ['unlocked', 'released', 'sham', 'alternative'] as const;
+  const found: { [Place in (typeof places)[number]]?: string } = {};
+  for (const place of places) {
     const given = entry[place];
     if (given === undefined) continue;
     const path = await modelArgument(given, context);
@@ -178,13 +180,13 @@ async function sweepCell(
     authorized,
     ...options
   } = attacks;
-  const { config, unlocked } = model;
+  const { config, unlocked, alternative } = model;
   const name = `${model.name}, ${lock?.name ?? 'released'}, ${attacksName}`;
   const checked = await checkAttack(
     {
       // A lock that is yet to be made has its architecture, head and card from the model before it.
       locked: lock ? lock.from : (model.released ?? ''),
-      ...{ unlocked, sham: lock ? undefined : model.sham, config, planned: lock && knownOf(lock) },
+      ...{ unlocked, sham: lock ? undefined : model.sham, alternative, config, planned: lock && knownOf(lock) },
       ...{ data, benign, retain, unlabelled, authorized, task: named, options, knowsLock },
     },
     context.note,

@@ -27,6 +27,11 @@ const plannedModel = z.strictObject({
     .describe('model before the lock: the locks of the plan are made of it, and it is attacked for comparison'),
   released: z.string().min(1).optional().describe('locked model that is attacked as it is'),
   sham: z.string().min(1).optional().describe('sham-locked model, the control beside `released`'),
+  alternative: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('another public model that an attacker could take instead: what is gained with it belongs to the floor'),
   ...modelOptions.shape,
   data: modelData.prefault({}).describe("the authorized task, for the retain loss of locks; default the model's own"),
   task: taskOption.describe("what the model is released for; default the task of the model's head"),
