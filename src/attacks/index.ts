@@ -37,6 +37,7 @@ export {
   lockVerdict,
   type WorstCase,
 } from './outcome/verdict.js';
+export { releasedWorth, type Worth } from './outcome/worth.js';
 export {
   type AttackChoice,
   type AttackOptimizer,

@@ -7,10 +7,12 @@ import {
   boundedAdvantages,
   type LockVerdict,
   lockVerdict,
+  releasedWorth,
   type UnlockedFailure,
   unlockedFailures,
   usualUtilityDrop,
 } from '../attacks/index.js';
+import type { MeanInterval } from '../linalg/index.js';
 import { scoreTitle, type Task } from '../tasks/index.js';
 import type { AttackJobResult, SecondsOfTrials } from './jobs/attack.js';
 
@@ -26,6 +28,11 @@ export interface AttackedModel {
   readonly cost?: Advantage;
   /** Advantage in score. */
   readonly score?: Advantage;
+  /**
+   * How far the score of the best attack lies above the floor, of a model that was attacked alone: what its weights are worth to an attacker.
+   * Not in results of versions before 0.3.
+   */
+  readonly worth?: MeanInterval;
   /** Both in one record; not in results of versions before 0.3. */
   readonly verdict?: LockVerdict;
   /**
@@ -57,6 +64,7 @@ export function assessAttack(
     (['cost', 'score'] as const).flatMap((measure) => attackersAdvantage(rows, measure, { of }) ?? []);
   const found = advantages('locked');
   const [cost, score] = (['cost', 'score'] as const).map((each) => found.find(({ measure }) => measure === each));
+  const worth = found.length === 0 ? releasedWorth(rows, 'score')?.gain : undefined;
   const bounded = boundedAdvantages(rows, utilityDrop);
   const verdict = lockVerdict(found, { bounded, sham: advantages('control') });
   return {
@@ -65,6 +73,7 @@ export function assessAttack(
     drawnBy: task.drawnBy,
     cost,
     score,
+    ...(worth && { worth }),
     ...(verdict && { verdict }),
     failsOnUnlocked: unlockedFailures(rows).map(({ kind, optimizer, measure }) => ({
       attack: kind,

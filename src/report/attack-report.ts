@@ -1,4 +1,4 @@
-import { type AttackRow, attackersAdvantage } from '../attacks/index.js';
+import { type AttackRow, attackersAdvantage, releasedWorth } from '../attacks/index.js';
 import type { AttackedModel, AttackOptions } from '../experiments/index.js';
 import { optimizerLabel, startLabel } from './attack-names.js';
 import {
@@ -10,6 +10,7 @@ import {
   overlookedSentence,
   shamSentence,
   verdictSentence,
+  worthSentence,
 } from './attack-sentences.js';
 import { type AttackTableOptions, attackTable, usuallyDrawnBy } from './attack-table.js';
 import { boundedSentences } from './bounded-sentences.js';
@@ -54,7 +55,11 @@ export function summarizeAttack(
     return {
       table,
       sentences: [
-        'The unlocked model was not attacked: nothing says what the lock costs an attacker (give --unlocked).',
+        ...(['score', 'cost'] as const).flatMap((measure) => {
+          const worth = releasedWorth(rows, measure);
+          return worth ? [worthSentence(worth)] : [];
+        }),
+        'No unlocked model was attacked beside it: nothing says what a lock costs an attacker (give --unlocked).',
         ...notes,
       ],
     };

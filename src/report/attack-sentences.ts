@@ -17,6 +17,7 @@ import {
   spentOn,
   sumOfSpent,
   verdictOf,
+  type Worth,
 } from '../attacks/index.js';
 import { meanInterval, medianInterval } from '../linalg/index.js';
 import { isKnown, optimizerLabel, partLabel, rate, startLabel, takesNoStep } from './attack-names.js';
@@ -80,14 +81,14 @@ export function shamSentence(sham: NonNullable<LockVerdict['sham']>): string {
 }
 
 /** What an attacker does without the released weights, in a sentence. */
-function floorLabel({ floor, constant }: Advantage): string {
+function floorLabel({ floor, constant }: Pick<Advantage, 'floor' | 'constant'>): string {
   if (constant !== undefined) return 'always the same answer';
   if (!floor.trains || floor.start === alternativeStart) return `${floor.use} (${startLabel(floor)})`;
   return floor.first.length === 0 ? 'training from scratch' : [...floor.first, floor.use].join(', then ');
 }
 
 /** What the floor reaches. */
-export function floorSummary({ floor, constant }: Advantage): string {
+export function floorSummary({ floor, constant }: Pick<Advantage, 'floor' | 'constant'>): string {
   return constant === undefined ? summary(floor) : percent(constant);
 }
 
@@ -102,6 +103,20 @@ function how(row: AttackRow): string {
   const chosen = Object.entries(row.result.point ?? {}).map(([name, value]) => `${name} ${value}`);
   const rates = [`learning rate ${rate(row.result.learningRate)}`, ...chosen];
   return [...row.first, `${partLabel(row)} at ${inWords(rates)}`].join(', then ');
+}
+
+/** What the weights of a model that was attacked alone are worth to an attacker, in one sentence. */
+export function worthSentence({ gain, ...worth }: Worth): string {
+  const attack = `${how(worth.attack)}: ${summary(worth.attack)}`;
+  const floor = `${floorLabel(worth)}: ${floorSummary(worth)}`;
+  if (!gain) return `To the target the best attack is ${attack}; the floor is ${floor}.`;
+  const { n, low, high } = gain;
+  const over = count(n, (worth.attack.draws ?? 1) > 1 ? 'draw' : 'seed');
+  if (low === undefined || low <= 0) {
+    return `Nothing shows that the released weights are worth anything to an attacker: the best attack is ${attack}; the floor is ${floor}, over ${over}.`;
+  }
+  const points = (value: number | undefined) => decimal(value === undefined ? undefined : 100 * value, 1);
+  return `To an attacker the released weights are worth ${points(gain.mean)} points (95 % interval ${interval(low, high, points)}, n = ${over}): the best attack is ${attack}; the floor is ${floor}.`;
 }
 
 /** What the best attack did on the locked model, in one plain sentence. */

@@ -8,6 +8,7 @@ import {
   starts,
   type Trial,
 } from '../attacks/index.js';
+import { summarizeAttack } from './attack-report.js';
 import {
   advantageSentence,
   cheapestAttackSentence,
@@ -75,6 +76,33 @@ it('says of how many seeds a number is where some runs failed, and why; of none 
     'Missing: 1 of 3 reported runs of score-fine-tune failed (no memory); its numbers are of the others.',
     'Missing: 1 of 1 reported run of score-clip failed (no memory); its numbers are of the others.',
   ]);
+});
+
+it('says what weights are worth that were attacked alone', () => {
+  const row = (start: string, scored: readonly number[]): AttackRow => {
+    const trials = scored.map((score, seed) => {
+      return { learningRate: 0.01, seed, curve: [], metrics: {}, score, evaluations: 4, end: 'budget' as const };
+    });
+    return {
+      ...factsOf(attacks.get('fine-tune'), starts.get(start)),
+      composition: { transforms: [], trained: { name: 'all' }, optimizer: { name: 'adamw' } },
+      ...{ optimizer: 'adamw', measure: 'score' as const, budget: 4 },
+      result: { search: [], learningRate: 0.01, trials },
+    };
+  };
+  const said = (...floors: AttackRow[]) => {
+    const rows = [row('locked', [0.7, 0.82, 0.76]), ...floors];
+    const { sentences } = summarizeAttack({ rows, metric: 'accuracy', notes: [] }, { target: 0.9, perClass: 5 });
+    expect(sentences[1]).toMatch(/^No unlocked model was attacked beside it: /);
+    return sentences[0];
+  };
+  const scratch = row('random weights', [0.5, 0.6, 0.55]);
+  expect(said(scratch)).toBe(
+    'To an attacker the released weights are worth 21.0 points (95 % interval 18.5 to 23.5, n = 3 seeds): the best attack is AdamW at learning rate 1e−2: 76.0 %; the floor is training from scratch: 55.0 %.',
+  );
+  expect(said(scratch, row('another model', [0.75, 0.75, 0.75]))).toBe(
+    'Nothing shows that the released weights are worth anything to an attacker: the best attack is AdamW at learning rate 1e−2: 76.0 %; the floor is fine-tuning (another model): 75.0 %, over 3 seeds.',
+  );
 });
 
 it('says of a distilled student that it is the floor, and of nobody that he knows of the lock for it', () => {

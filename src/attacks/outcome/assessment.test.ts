@@ -14,6 +14,7 @@ import {
   lockVerdict,
   type Measure,
   overallVerdict,
+  releasedWorth,
   scores,
   spentOn,
   starts,
@@ -49,6 +50,39 @@ function row(
   const facts = factsOf(attacks.get(attack), starts.get(start));
   return { ...facts, composition, measure, optimizer: optimizer.name, budget: 100, result };
 }
+
+describe('releasedWorth', () => {
+  const scratch = row('random weights', 'fine-tune', 'score', [0.5, 0.6, 0.55]);
+  const plain = row('locked', 'fine-tune', 'score', [0.7, 0.82, 0.76]);
+
+  it('is how far the best attack comes above the floor, seed by seed', () => {
+    const { gain, attack, floor } = releasedWorth([plain, scratch], 'score') ?? {};
+    expect([attack, floor]).toEqual([plain, scratch]);
+    expect(gain?.mean).toBeCloseTo(0.21, 12);
+    // Of differences 0.2, 0.22 and 0.21 by hand: 0.21 ± 4.3027 · 0.01 / √3.
+    expect(gain?.low).toBeCloseTo(0.18516, 4);
+    expect(gain?.high).toBeCloseTo(0.23484, 4);
+  });
+
+  it('counts what outputs and another public model give to the floor, and one answer for all', () => {
+    const outputs = row('locked', 'frozen', 'score', [0.65, 0.65, 0.65]);
+    const other = row('another model', 'fine-tune', 'score', [0.8, 0.8, 0.8]);
+    expect(releasedWorth([plain, scratch, outputs], 'score')?.gain?.mean).toBeCloseTo(0.11, 12);
+    expect(releasedWorth([plain, scratch, outputs, other], 'score')?.gain?.mean).toBeCloseTo(-0.04, 12);
+    const constant = { ...scratch, result: { ...scratch.result, constant: 0.58 } };
+    const found = releasedWorth([plain, constant], 'score');
+    expect(found?.constant).toBe(0.58);
+    expect(found?.gain?.mean).toBeCloseTo((0.12 + 0.22 + 0.18) / 3, 12);
+  });
+
+  it('takes several draws of the model as so many, of cost says which attack it is, and of nothing nothing', () => {
+    expect(releasedWorth([{ ...plain, draws: 2 }, scratch], 'score')?.gain).toMatchObject({ n: 2 });
+    const cost = [row('locked', 'fine-tune', 'cost', [9, 9]), row('random weights', 'fine-tune', 'cost', [20, 30])];
+    expect(releasedWorth(cost, 'cost')).toEqual({ measure: 'cost', attack: cost[0], floor: cost[1] });
+    expect(releasedWorth([plain], 'score')).toBeUndefined();
+    expect(releasedWorth([plain, scratch], 'cost')).toBeUndefined();
+  });
+});
 
 describe('attackersAdvantage', () => {
   const unlocked = row('unlocked', 'fine-tune', 'cost', [20, 22, 18, 21]);

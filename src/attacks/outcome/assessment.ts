@@ -192,11 +192,8 @@ function advantageOf(
 ): Advantage {
   // A seed that one of the three could not measure says nothing of their difference.
   const places = pairedSeeds(locked, unlocked, floor);
-  // Where a model from scratch ends below what needs no model, an attacker takes that.
-  const constant = measure === 'score' ? (floor.result.constant ?? Number.NEGATIVE_INFINITY) : Number.NEGATIVE_INFINITY;
-  const least = reported(floor, places).map((gain) => Math.max(gain, constant));
-  const difference = (a: AttackRow) => reported(a, places).map((gain, index) => gain - least[index]);
-  const [left, whole] = [difference(locked), difference(unlocked)];
+  const constant = constantOfFloor(floor);
+  const [left, whole] = [locked, unlocked].map((row) => gainsOverFloor(row, floor, places));
   // What is fitted to the same features with every seed was measured once.
   const isOne =
     [locked, unlocked, floor].every(({ trains }) => !trains) &&
@@ -226,8 +223,23 @@ function advantageOf(
     isUpperBound,
     ...(isLowerBound && { isLowerBound }),
     ...(!isOne && groups.length < places.length && { over: 'draws' as const }),
-    ...(constant > mean(scores(floor)) && { constant }),
+    ...(constant !== undefined && { constant }),
   };
+}
+
+/** How much more than the floor an attack gains with the seeds that are reported, at some places of theirs. */
+export function gainsOverFloor(row: AttackRow, floor: AttackRow, places: readonly number[]): number[] {
+  // Where a model from scratch ends below what needs no model, an attacker takes that.
+  const constant = floor.measure === 'score' ? (floor.result.constant ?? -Infinity) : -Infinity;
+  const least = reported(floor, places).map((gain) => Math.max(gain, constant));
+  return reported(row, places).map((gain, index) => gain - least[index]);
+}
+
+/** The score of always giving the same answer, where that is more than the mean of the floor. */
+export function constantOfFloor(floor: AttackRow): number | undefined {
+  const { measure, result } = floor;
+  const { constant } = result;
+  return measure === 'score' && constant !== undefined && constant > mean(scores(floor)) ? constant : undefined;
 }
 
 /** Whether an advantage says anything: the unlocked model is better than the floor by more than chance, and both sides of it are known. */

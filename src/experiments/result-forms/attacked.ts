@@ -173,6 +173,10 @@ export const attacked = z.strictObject({
   drawnBy: text.describe('what an attacker with few examples has so many of').optional(),
   cost: advantage.optional(),
   score: advantage.optional(),
+  worth: z
+    .strictObject({ n: count, mean: number, low: number.optional(), high: number.optional(), confidence: number })
+    .describe('how far the score of the best attack lies above the floor, of a model that was attacked alone')
+    .optional(),
   verdict: verdict.optional(),
   failsOnUnlocked: z
     .array(z.strictObject({ attack: text, optimizer: text, measure: z.enum(['cost', 'score']) }))
