@@ -24,6 +24,37 @@ export interface PhaseProgress {
   end(what?: string): void;
 }
 
+/** Milliseconds after which a pass is shown: what is over sooner is not worth a line. */
+const worthShowing = 5000;
+
+/**
+ * Shows a pass over examples that comes before the steps of a part, or between them, where it takes a while.
+ *
+ * @param of - `label`: its own name. `total`: its examples. `after`: shows the part again when it has ended.
+ */
+export function shownPass(
+  progress: PhaseProgress,
+  { label, total, after }: { label: string; total: number; after: () => void },
+): { examples(count: number): void; end(): void } {
+  const began = Date.now();
+  let done = 0;
+  let isShown = false;
+  return {
+    examples(count) {
+      done += count;
+      if (!isShown && Date.now() - began < worthShowing) return;
+      if (!isShown) progress.begin(label, total);
+      progress.advanceBy(isShown ? count : done, `${done} of ${total} examples`);
+      isShown = true;
+    },
+    end() {
+      if (!isShown) return;
+      progress.end(`${total} examples`);
+      after();
+    },
+  };
+}
+
 /** Shows nothing. */
 export const silentProgress: PhaseProgress = {
   begin: () => undefined,

@@ -42,7 +42,7 @@ export function lockContext(
     seed,
     secret = freshSecret,
   }: { model: Model; data: LockData; seed: number; secret?: LockSecret | (() => LockSecret | Promise<LockSecret>) },
-  more: Pick<LockContext, 'engine' | 'checkpoint' | 'hooks' | 'signal' | 'onStep'> = {},
+  more: Pick<LockContext, 'engine' | 'checkpoint' | 'hooks' | 'signal' | 'onStep' | 'onPass'> = {},
 ): OpenLockContext {
   const { weights } = model;
   const tally: FlopTally = { flops: 0 };
@@ -59,6 +59,12 @@ export function lockContext(
   let draws: Promise<Draws> | undefined;
   const trainExamples = async () => needed(train, 'training examples of the authorized task');
   const written = () => writtenParameters(model);
+  const pass: LockContext['pass'] = async (what, total, act) => {
+    const heard = more.onPass?.(what, total);
+    const found = await act({ signal: more.signal, onExamples: (count) => heard?.examples(count) });
+    heard?.end();
+    return found;
+  };
   const measureUtility = async (): Promise<UtilityMeter> => {
     const dataset = await needed(validation, 'validation examples of the authorized task');
     const evaluator = new Evaluator(model, engine);
@@ -70,7 +76,9 @@ export function lockContext(
       evaluators.push(own);
       return (params: ParameterSet) => own.evaluate(params, dataset, { original });
     };
-    const before = await measure();
+    const before = await pass('utility before', dataset.size, (watch) =>
+      evaluator.evaluate(written(), dataset, { original, ...watch }),
+    );
     return { task: evaluator.task, before, begin: before, measure, other };
   };
   return {
@@ -94,7 +102,8 @@ export function lockContext(
       meter ??= measureUtility();
       return meter;
     },
-    original: originalReferences(model, parameterSet(weights), { train: trainExamples, engine }),
+    original: originalReferences(model, parameterSet(weights), { train: trainExamples, pass, engine }),
+    pass,
     guard: (budget, begin) => new UtilityGuard(parameterSet(weights), begin, budget, taskOf(model).roles, tally),
     release: async () => {
       await Promise.all(evaluators.map((evaluator) => evaluator.release()));
@@ -106,14 +115,16 @@ export function lockContext(
 export function originalReferences(
   model: ModelSpec,
   params: ParameterSet,
-  { train, engine }: { train: () => Promise<Dataset>; engine?: EngineOptions },
+  { train, pass, engine }: { train: () => Promise<Dataset>; pass: LockContext['pass']; engine?: EngineOptions },
 ): LockContext['original'] {
   const known = new Map<Dataset, Map<number | undefined, Promise<Reference>>>();
   const ask = async (dataset: Dataset, topK: number | undefined): Promise<Reference> => {
     const evaluator = new Evaluator(model, engine);
     try {
-      if (topK === undefined) return await evaluator.original(params, dataset);
-      return { top: await evaluator.topOutputs(params, dataset, topK) };
+      return await pass('what the original says', dataset.size, async (watch): Promise<Reference> => {
+        if (topK === undefined) return evaluator.original(params, dataset, watch);
+        return { top: await evaluator.topOutputs(params, dataset, topK, watch) };
+      });
     } finally {
       await evaluator.release();
     }

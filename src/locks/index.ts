@@ -26,6 +26,7 @@ export type {
   LockStepReport,
   LockStory,
   LockTraining,
+  OnPass,
   UtilityMeter,
 } from './lock-method.js';
 export { type FreshWeight, freshWeights, type Mixed, mixWithFresh } from './redistil/mix.js';

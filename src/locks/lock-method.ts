@@ -3,7 +3,7 @@ import type { Dataset } from '../data/index.js';
 import type { EngineOptions } from '../engine/index.js';
 import type { ModelSpec, StateDict, WeightChange, WeightShapes } from '../models/index.js';
 import type { Evaluation, Task } from '../tasks/index.js';
-import type { OptimizerSpec, ParameterSet, Reference, RunOptions } from '../training/index.js';
+import type { OptimizerSpec, ParameterSet, PassWatch, Reference, RunOptions } from '../training/index.js';
 import type { Draws } from './secret.js';
 import type { UtilityBudget, UtilityGuard } from './utility-guard.js';
 
@@ -58,6 +58,14 @@ export interface LockContext {
    */
   original(topK?: number, dataset?: Dataset): Promise<Reference>;
   /**
+   * Passes over examples before a method's steps, or between them: whoever watches hears how far it is, and the signal ends it.
+   *
+   * @param what - What is done, for people: `second moments`.
+   * @param total - Examples that it passes over, those of several passes together.
+   * @throws InterruptedError after the signal.
+   */
+  pass<T>(what: string, total: number, act: (watch: PassWatch) => Promise<T>): Promise<T>;
+  /**
    * Keeps the last weights within a budget.
    *
    * @param begin - Utility of the weights as they are now.
@@ -71,7 +79,12 @@ export interface LockContext {
   readonly signal?: AbortSignal;
   /** Hears of every step. */
   readonly onStep?: (report: LockStepReport) => void;
+  /** Hears of every pass over examples beside the steps. */
+  readonly onPass?: OnPass;
 }
+
+/** Hears that a pass over so many examples begins, how many more of them are done each time, and that it has ended. */
+export type OnPass = (what: string, total: number) => { examples(count: number): void; end(): void };
 
 /** Measures the utility of a model that is being locked. */
 export interface UtilityMeter {

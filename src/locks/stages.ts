@@ -126,7 +126,7 @@ async function eachStage(
 ): Promise<LockResult[]> {
   const { model, engine, checkpoint, hooks, onStep } = context;
   const start = new Map([...parameterSet(context.weights)].map(([name, values]) => [name, values.slice()]));
-  const original = originalReferences(model, start, { train: () => context.train(), engine });
+  const original = originalReferences(model, start, { train: () => context.train(), pass: context.pass, engine });
   const trained = methods.some(({ needsData }) => needsData) ? (await context.train()).size : 0;
   const results: LockResult[] = [];
   let offset = 0;

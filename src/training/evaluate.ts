@@ -115,11 +115,11 @@ export class Evaluator {
    * @param k - How many of each.
    * @throws InputError for a task whose answers are few, or others each time.
    */
-  async topOutputs(params: ParameterSet, dataset: Dataset, k: number): Promise<TopOutputs> {
+  async topOutputs(params: ParameterSet, dataset: Dataset, k: number, watch: PassWatch = {}): Promise<TopOutputs> {
     this.task.requireFit(this.model, dataset);
     requireTop(this.task);
     const top = new TopOutputs(dataset, { k, width: this.model.head.size });
-    await this.each(params, dataset, (outputs) => top.keep(outputs));
+    await this.each(params, dataset, (outputs) => top.keep(outputs), watch);
     return top;
   }
 

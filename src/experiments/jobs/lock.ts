@@ -68,7 +68,7 @@ export async function lockJob<Options>(
   options: Options,
   context: JobContext,
 ): Promise<{ readonly model: Model; readonly info: LockJobResult }> {
-  const { folder, phase, stepOffset = 0, engine, signal, onStep } = context;
+  const { folder, phase, stepOffset = 0, engine, signal, onStep, onPass } = context;
   const before = await largestSingularValues(model.weights, engine);
   const { checkpoint, hooks } = folderHooks(context);
   const onReport = (report: LockStepReport) => {
@@ -79,7 +79,7 @@ export async function lockJob<Options>(
   const kept = secret ?? (() => keptSecret(folder, phase));
   const opened = lockContext(
     { model, data, seed, secret: kept },
-    { engine, checkpoint, hooks, signal, onStep: onReport },
+    { engine, checkpoint, hooks, signal, onStep: onReport, onPass },
   );
   let found: LockResult;
   try {

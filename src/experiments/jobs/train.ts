@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Dataset } from '../../data/index.js';
 import type { EngineOptions } from '../../engine/index.js';
 import type { RunFolder } from '../../evidence/index.js';
+import type { OnPass } from '../../locks/index.js';
 import { type Model, parameterSet } from '../../models/index.js';
 import type { Evaluation } from '../../tasks/index.js';
 import {
@@ -54,6 +55,8 @@ export interface JobContext {
   readonly signal?: AbortSignal;
   /** Hears of every step; `tokens`: of its batch, of texts. */
   readonly onStep?: (step: number, text: string, tokens?: number) => void;
+  /** Hears of passes over examples beside the steps. */
+  readonly onPass?: OnPass;
 }
 
 /** How training ended. */

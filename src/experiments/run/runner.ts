@@ -25,7 +25,7 @@ import type { AttackPlan } from '../jobs/attack-plan.js';
 import { type LockJobResult, lockJob, lockOnDiskJob } from '../jobs/lock.js';
 import { type JobContext, type TrainOptions, type TrainResult, trainJob, trainSteps } from '../jobs/train.js';
 import { evaluateModel, predict } from '../measure.js';
-import { notedProgress, type PhaseProgress } from '../progress.js';
+import { notedProgress, type PhaseProgress, shownPass } from '../progress.js';
 import { raiseWarning, type UtilityChange, utilityChange, utilityWarnings } from '../utility.js';
 import { weightsMoved } from '../weights-moved.js';
 import { openModel, type RunContext, type RunSpec } from './spec.js';
@@ -380,11 +380,18 @@ export class Runner {
       let isShown = steps > 0;
       if (isShown) this.#progress.begin(phase, steps);
       const onStep = (step: number, text: string, tokens?: number) => this.#progress.advance(step, text, tokens);
+      const onPass = (what: string, total: number) =>
+        shownPass(this.#progress, {
+          ...{ label: `${phase}: ${what}`, total },
+          after: () => {
+            if (isShown) this.#progress.begin(phase, steps);
+          },
+        });
       const end = (what?: string) => {
         if (isShown) this.#progress.end(what);
         isShown = false;
       };
-      const found = await work({ folder, phase, stepOffset, engine, signal, onStep }, end);
+      const found = await work({ folder, phase, stepOffset, engine, signal, onStep, onPass }, end);
       end();
       await writeFileAtomic(noted, `${JSON.stringify(found, null, 2)}\n`);
     });

@@ -299,6 +299,54 @@ describe('a table of words', () => {
     );
   });
 
+  it('tells how far its passes over examples are, and is ended between two runs of one, the weights as they were', async () => {
+    const { model, dataset } = textModel();
+    const labels = Int32Array.from({ length: dataset.size }, (_, at) => at % 2);
+    const adversary = createDataset(dataset.examples, { name: 'proxy', labels, classes: ['even', 'odd'] });
+    const given = optionsOf({ rank: 16, tableRank: 5, steps: 0, utilityFloor: 0, maxKl: null, unseen: 'random' });
+    const locked = async (stopAt?: string) => {
+      const weights = cloneWeights(model.weights);
+      const passes: { what: string; total: number; done: number; ended: boolean }[] = [];
+      const stop = new AbortController();
+      const onPass = (what: string, total: number) => {
+        const pass = { what, total, done: 0, ended: false };
+        passes.push(pass);
+        return {
+          examples: (count: number) => {
+            pass.done += count;
+            if (what === stopAt) stop.abort();
+          },
+          end: () => {
+            pass.ended = true;
+          },
+        };
+      };
+      const data = { train: dataset, validation: dataset, adversary };
+      const more = { engine, onPass, signal: stop.signal };
+      const context = lockContext({ model: { ...model, weights }, data, seed: 1, secret: 'one' }, more);
+      const failure = await erase.run(context, given).then(() => undefined, String);
+      await context.release();
+      return { passes, failure, changed: differing(parameterSet(weights), parameterSet(model.weights)) };
+    };
+    const whole = await locked();
+    expect(whole.passes.map(({ what }) => what)).toEqual([
+      'what the original says',
+      'utility before',
+      'what proxies need',
+      'what the output needs',
+      'rows in use',
+    ]);
+    for (const { what, total, done, ended } of whole.passes) {
+      expect([done, ended], what).toEqual([total, true]);
+      expect(total, what).toBeGreaterThanOrEqual(dataset.size);
+    }
+    expect(whole.failure).toBeUndefined();
+    const stopped = await locked('what the output needs');
+    expect(stopped.failure).toContain('interrupted before the first step');
+    expect(stopped.changed).toEqual([]);
+    expect(stopped.passes.at(-1)).toMatchObject({ what: 'what the output needs', ended: false });
+  });
+
   it('has random codes for what no training example looks up, where that is asked for', async () => {
     const { model, dataset, words } = textModel();
     const name = named(model.weights.keys(), words);

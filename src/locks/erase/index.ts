@@ -6,7 +6,7 @@ import { Evaluator, type ParameterSet } from '../../training/index.js';
 import { distil, distilSham, distilSteps, distilTraining } from '../distil.js';
 import type { LockContext, LockMethod, LockStory } from '../lock-method.js';
 import { rankOfEnergy, type WeightedParts, weightedParts, withoutNeeds } from './closed-form.js';
-import { type Erasable, eachMoments, erasable, type Moments, rowsLookedUp } from './moments.js';
+import { type Erasable, eachMoments, erasable, examplesPassed, type Moments, rowsLookedUp } from './moments.js';
 import { type EraseOptions, energyOf, eraseOptions } from './options.js';
 import { proxySources } from './proxy-needs.js';
 import { outputReading } from './runs.js';
@@ -63,39 +63,46 @@ async function eraseFrom(context: LockContext, options: EraseOptions, shown: Dat
   const params = parameterSet(weights);
   const { proxies, weight } = await proxiesOf(context, options);
   const at = withoutProxyNeeds(options, { matrices, tables });
-  const needs = await proxySources(model, params, { proxies: proxies.map(some), engine });
+  const drawnProxies = proxies.map(some);
+  const proxyExamples = drawnProxies.reduce((sum, { size }) => sum + size, 0);
+  const needs = await context.pass('what proxies need', proxyExamples, (watch) =>
+    proxySources(model, params, { proxies: drawnProxies, engine, watch }),
+  );
   const costs = options.kl === undefined ? undefined : new MatrixCosts(context, params, dataset);
   const kept = new Map<string, Float32Array>();
   const ranks: Record<string, LockStory> = {};
   const sources = [{ reading, dataset }, ...needs.map((source) => ({ ...source, at }))];
+  // All is measured on the weights as they were: those that are done wait.
+  const keep = async (matrix: WeightMatrix, [own, ...others]: readonly Moments[]) => {
+    const original = params.get(matrix.name) as Float32Array;
+    const rest = others.reduce<Float32Array>((left, { left: outputs, right: inputs }) => {
+      const how = { ridge: proxyRidge, weight: weight / others.length };
+      return withoutNeeds(left, [own.left, own.right], [outputs, inputs], how);
+    }, original);
+    const parts = weightedParts(rest, own.left, own.right, ridge);
+    const full = parts.energies.length;
+    const rank = await rankOf(matrix, { moments: own, parts, options, costs });
+    const total = parts.energies.reduce((sum, energy) => sum + energy, 0);
+    const share = parts.energies.slice(0, rank).reduce((sum, energy) => sum + energy, 0) / (total || 1);
+    ranks[matrix.name] = { rank, of: full, energy: share };
+    if (rank < full) kept.set(matrix.name, parts.keep(rank));
+    else if (rest !== original) kept.set(matrix.name, rest);
+  };
   try {
-    // All is measured on the weights as they were: those that are done wait.
-    await eachMoments(model, params, { matrices, sources, seed, engine }, async (matrix, [own, ...others]) => {
-      const original = params.get(matrix.name) as Float32Array;
-      const rest = others.reduce<Float32Array>((left, { left: outputs, right: inputs }) => {
-        const how = { ridge: proxyRidge, weight: weight / others.length };
-        return withoutNeeds(left, [own.left, own.right], [outputs, inputs], how);
-      }, original);
-      const parts = weightedParts(rest, own.left, own.right, ridge);
-      const full = parts.energies.length;
-      const rank = await rankOf(matrix, { moments: own, parts, options, costs });
-      const total = parts.energies.reduce((sum, energy) => sum + energy, 0);
-      const share = parts.energies.slice(0, rank).reduce((sum, energy) => sum + energy, 0) / (total || 1);
-      ranks[matrix.name] = { rank, of: full, energy: share };
-      if (rank < full) kept.set(matrix.name, parts.keep(rank));
-      else if (rest !== original) kept.set(matrix.name, rest);
-    });
+    await context.pass('what the output needs', examplesPassed(matrices, sources), (watch) =>
+      eachMoments(model, params, { matrices, sources, seed, engine, watch }, keep),
+    );
   } finally {
     await costs?.release();
   }
+  const rowsInUse = (examples: Dataset) =>
+    context.pass('rows in use', examples.size, (watch) => {
+      const looked = matrices.filter(({ name }) => tables.has(name));
+      return rowsLookedUp(model, params, { matrices: looked, reading, dataset: examples, engine, watch });
+    });
   // Before anything is changed, and of all examples as they are: a row that one of them needs is not lost.
   const isDrawn = options.unseen === 'random' && tables.size > 0;
-  const counts = isDrawn
-    ? await rowsLookedUp(model, params, {
-        ...{ matrices: matrices.filter(({ name }) => tables.has(name)), reading, engine },
-        dataset: asSeen(await context.train()),
-      })
-    : new Map<string, Float64Array>();
+  const counts = isDrawn ? await rowsInUse(asSeen(await context.train())) : new Map<string, Float64Array>();
   for (const [name, values] of kept) params.get(name)?.set(values);
   const drawn: Record<string, number> = {};
   for (const [name, own] of counts) {

@@ -1,11 +1,11 @@
-import type { EngineOptions, Results } from '../../engine/index.js';
+import type { Results } from '../../engine/index.js';
 import { ancestors, gradients, mul, reduceSum, sizeOf, type Tensor } from '../../graph/index.js';
 import { RandomStream } from '../../linalg/index.js';
 import { type ModelSpec, smallestBatch, type WeightMatrix } from '../../models/index.js';
 import { type ArraySpecs, type Batch, batchInput, secondMoment, type Use, usesOf } from '../../nn/index.js';
 import type { ParameterSet } from '../../training/index.js';
 import type { Metric } from './closed-form.js';
-import { eachRun, type Reading, type Source } from './runs.js';
+import { eachRun, type Reading, type RunContext, type Source } from './runs.js';
 
 /** How much the directions of a weight's two sides count, as it is stored: `[rows, columns]`. */
 export interface Moments {
@@ -65,6 +65,7 @@ interface MeasuredSource extends Source {
  *
  * @param how - `sources`: each measured on its own; of a matrix that its reading does not depend on all moments are 0.
  * @param take - Is given the moments of each matrix once, those of each source that is measured there.
+ * @throws InterruptedError after the signal of its watch, which hears of the examples of all passes ({@link examplesPassed}).
  */
 export async function eachMoments(
   model: ModelSpec,
@@ -73,15 +74,15 @@ export async function eachMoments(
     matrices,
     sources,
     seed,
-    engine,
-  }: { matrices: readonly WeightMatrix[]; sources: readonly MeasuredSource[]; seed: number; engine?: EngineOptions },
+    ...context
+  }: { matrices: readonly WeightMatrix[]; sources: readonly MeasuredSource[]; seed: number } & RunContext,
   take: (matrix: WeightMatrix, moments: readonly Moments[]) => void | Promise<void>,
 ): Promise<void> {
   for (const group of groupsOf(matrices, AT_ONCE / sources.length)) {
     const found: Map<string, Sums>[] = [];
     for (const { at, ...source } of sources) {
       const own = at ? group.filter(({ name }) => at.has(name)) : group;
-      found.push(await sumsOf(model, params, { ...source, group: own, seed, engine }));
+      found.push(await sumsOf(model, params, { ...source, ...context, group: own, seed }));
     }
     for (const matrix of group) {
       const moments = found.flatMap((sums) => sums.get(matrix.name)?.moments() ?? []);
@@ -90,16 +91,25 @@ export async function eachMoments(
   }
 }
 
+/** How many examples {@link eachMoments} passes over, each as often as it is read. */
+export function examplesPassed(matrices: readonly WeightMatrix[], sources: readonly Pick<Source, 'dataset'>[]): number {
+  const passes = groupsOf(matrices, AT_ONCE / sources.length).length;
+  return passes * sources.reduce((sum, { dataset }) => sum + dataset.size, 0);
+}
+
 /** The sums of some matrices over one source. */
 async function sumsOf(
   model: ModelSpec,
   params: ParameterSet,
-  { group, seed, ...source }: Source & { group: readonly WeightMatrix[]; seed: number; engine?: EngineOptions },
+  { group, seed, ...source }: Source & RunContext & { group: readonly WeightMatrix[]; seed: number },
 ): Promise<Map<string, Sums>> {
   const { reading } = source;
   const sums = new Map(group.map((matrix) => [matrix.name, new Sums(matrix)]));
   const { matrices } = erasable(model, reading, group);
-  if (matrices.length === 0) return sums;
+  if (matrices.length === 0) {
+    source.watch?.onExamples?.(source.dataset.size);
+    return sums;
+  }
   const graphOf = (specs: ArraySpecs) => momentGraph(model, reading, specs, matrices);
   const probeOf = (specs: ArraySpecs, batch: Batch, positions: Uint32Array) => {
     const { shape } = reading.of(model.build(specs));
@@ -124,7 +134,7 @@ async function sumsOf(
 export async function rowsLookedUp(
   model: ModelSpec,
   params: ParameterSet,
-  { matrices, ...source }: Source & { matrices: readonly WeightMatrix[]; engine?: EngineOptions },
+  { matrices, ...source }: Source & RunContext & { matrices: readonly WeightMatrix[] },
 ): Promise<Map<string, Float64Array>> {
   const counts = new Map<string, Float64Array>();
   const graphOf = (specs: ArraySpecs) => lookupGraph(model, source.reading, specs, matrices);

@@ -1,12 +1,11 @@
 import type { Dataset } from '../../data/index.js';
-import type { EngineOptions } from '../../engine/index.js';
 import { concat, matMul } from '../../graph/index.js';
 import { cholesky, choleskyInverse, multiplyRight } from '../../linalg/index.js';
 import { type ModelSpec, pooledLayer, pooledLayers, smallestBatch } from '../../models/index.js';
 import { InputError } from '../../registry/index.js';
 import { tasks } from '../../tasks/index.js';
 import type { ParameterSet } from '../../training/index.js';
-import { eachRun, type Reading, type Source } from './runs.js';
+import { eachRun, type Reading, type RunContext, type Source } from './runs.js';
 
 /** Added to the second moment of hidden values, as a share of its mean: they are more than examples tell apart. */
 const RIDGE = 0.01;
@@ -29,7 +28,7 @@ interface HiddenValues {
 export async function proxySources(
   model: ModelSpec,
   params: ParameterSet,
-  { proxies, engine }: { proxies: readonly Dataset[]; engine?: EngineOptions },
+  { proxies, ...context }: { proxies: readonly Dataset[] } & RunContext,
 ): Promise<Source[]> {
   if (model.build(smallestBatch(model)).scope.hidden.length === 0) {
     throw new InputError('erase: expected a model with hidden layers for proxies to be read in, found none');
@@ -40,7 +39,7 @@ export async function proxySources(
     if (!answers || answers.count === 0) {
       throw new InputError(`erase: expected a proxy whose examples have classes, found none in ${dataset.name}`);
     }
-    const { layers, widths } = await hiddenValues(model, params, { dataset, engine });
+    const { layers, widths } = await hiddenValues(model, params, { dataset, ...context });
     const readouts = layers.map((values, index) => classReadout(values, widths[index], answers));
     sources.push({ dataset, reading: readingBy(readouts, widths) });
   }
@@ -64,13 +63,13 @@ function readingBy(readouts: readonly Float32Array[], widths: readonly number[])
 async function hiddenValues(
   model: ModelSpec,
   params: ParameterSet,
-  { dataset, engine }: { dataset: Dataset; engine?: EngineOptions },
+  { dataset, ...context }: { dataset: Dataset } & RunContext,
 ): Promise<HiddenValues> {
   const widths = model.build(smallestBatch(model)).scope.hidden.map((layer) => pooledLayer(layer).shape[1]);
   const layers = widths.map((width) => new Float64Array(dataset.size * width));
   const reading: Reading = { of: ({ scope }) => pooledLayers(scope) };
   const all = widths.reduce((sum, width) => sum + width, 0);
-  const source = { reading, dataset, engine };
+  const source = { reading, dataset, ...context };
   for await (const { positions, results } of eachRun(model, params, source, (specs) => ({
     hidden: reading.of(model.build(specs)),
   }))) {

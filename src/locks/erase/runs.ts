@@ -3,8 +3,9 @@ import { type EngineOptions, type Feeds, ProgramCache, type Results } from '../.
 import type { Tensor } from '../../graph/index.js';
 import type { ForwardPass, ModelSpec, Tensors } from '../../models/index.js';
 import { type ArraySpecs, type Batch, batchSpecs, feedsOf } from '../../nn/index.js';
+import { InterruptedError } from '../../registry/index.js';
 import type { Task } from '../../tasks/index.js';
-import type { ParameterSet } from '../../training/index.js';
+import type { ParameterSet, PassWatch } from '../../training/index.js';
 
 /** Examples, tokens and numbers that are read of one run at most. */
 const RUN = { examples: 32, tokens: 4096, outputs: 2 ** 22 };
@@ -28,16 +29,23 @@ export function outputReading({ output, roles }: Task): Reading {
   return { of: ({ outputs }) => outputs[output], isCentred: roles.divergence === 'kl' };
 }
 
+/** What passes over examples are computed with, and who watches them. */
+export interface RunContext {
+  readonly engine?: EngineOptions;
+  readonly watch?: PassWatch;
+}
+
 /**
  * Computes something of every example, some at a time, those of one run as long as one another.
  *
  * @param graphOf - What is computed of a batch of this layout.
  * @param moreFeeds - Fed beside the batch and the weights; default nothing.
+ * @throws InterruptedError after the signal of its watch.
  */
 export async function* eachRun(
   model: ModelSpec,
   params: ParameterSet,
-  { reading, dataset, engine }: Source & { engine?: EngineOptions },
+  { reading, dataset, engine, watch }: Source & RunContext,
   graphOf: (specs: ArraySpecs) => Tensors,
   moreFeeds: (specs: ArraySpecs, batch: Batch, positions: Uint32Array) => Feeds = () => ({}),
 ): AsyncGenerator<{ positions: Uint32Array; results: Results }> {
@@ -52,6 +60,8 @@ export async function* eachRun(
       const feeds = { ...feedsOf(batch, params), ...moreFeeds(specs, batch, positions) };
       const needed = Object.entries(feeds).filter(([name]) => program.inputs.has(name));
       yield { positions, results: await program.run(Object.fromEntries(needed)) };
+      watch?.onExamples?.(positions.length);
+      if (watch?.signal?.aborted) throw new InterruptedError('interrupted before the first step');
     }
   } finally {
     await programs.release();
