@@ -149,18 +149,10 @@ export async function checkAttack(
   if (authorized && authorized !== retain) {
     taskOf(released).requireFit(released, (await loadTask(authorized, note)).test);
   }
-  const inputs: Record<string, string> = { ...(await dataInputs(data)), ...taskInput(data) };
-  const others = {
-    ...{ benign, retain, unlabelled, ...(authorized !== retain && { authorized }) },
-    'alternative data': alternative?.reads.data,
-    'alternative benign': alternative?.reads.benign,
-    'alternative unlabelled': alternative?.reads.unlabelled,
+  const inputs: Record<string, string> = {
+    ...(await inputsOfData({ '': data, benign, retain, unlabelled, ...(authorized !== retain && { authorized }) })),
+    ...(await inputsOfData({ ...alternative?.reads }, 'alternative ')),
   };
-  for (const [name, spec] of Object.entries(others)) {
-    if (!spec) continue;
-    const found = { ...(await dataInputs(spec)), ...taskInput(spec) };
-    for (const [key, value] of Object.entries(found)) inputs[`${name} ${key}`] = value;
-  }
   const ofCard = asked.knowsLock && !planned ? lockOfCard(card, released) : {};
   const known = asked.knowsLock && options.adaptive ? (planned ?? ofCard.known) : undefined;
   const learned = known && optionsOfKnown(known, options, isGiven);
@@ -195,6 +187,17 @@ export async function checkAttack(
       }),
     ],
   };
+}
+
+/** Digests of data sets by what each is for; of the one without a name as they are. */
+async function inputsOfData(sets: Readonly<Record<string, DataSpec | undefined>>, before = ''): Promise<RunInputs> {
+  const inputs: Record<string, string> = {};
+  for (const [name, spec] of Object.entries(sets)) {
+    if (!spec) continue;
+    const found = { ...(await dataInputs(spec)), ...taskInput(spec) };
+    for (const [key, value] of Object.entries(found)) inputs[`${before}${name === '' ? '' : `${name} `}${key}`] = value;
+  }
+  return inputs;
 }
 
 /** The head that a task needs, where it is not a model's own. */
