@@ -1,4 +1,5 @@
 import type { RunFolder } from '../evidence/index.js';
+import type { PassListener } from '../locks/index.js';
 
 /** What a longer piece of work with several parts shows while it runs. */
 export interface PhaseProgress {
@@ -35,7 +36,7 @@ const worthShowing = 5000;
 export function shownPass(
   progress: PhaseProgress,
   { label, total, after }: { label: string; total: number; after: () => void },
-): { examples(count: number): void; end(): void } {
+): PassListener {
   const began = Date.now();
   let done = 0;
   let isShown = false;

@@ -27,6 +27,7 @@ export type {
   LockStory,
   LockTraining,
   OnPass,
+  PassListener,
   UtilityMeter,
 } from './lock-method.js';
 export { type FreshWeight, freshWeights, type Mixed, mixWithFresh } from './redistil/mix.js';

@@ -83,8 +83,16 @@ export interface LockContext {
   readonly onPass?: OnPass;
 }
 
-/** Hears that a pass over so many examples begins, how many more of them are done each time, and that it has ended. */
-export type OnPass = (what: string, total: number) => { examples(count: number): void; end(): void };
+/** Hears of one pass over examples. */
+export interface PassListener {
+  /** So many more of them are done. */
+  examples(count: number): void;
+  /** It is over. */
+  end(): void;
+}
+
+/** Hears that a pass over so many examples begins. */
+export type OnPass = (what: string, total: number) => PassListener;
 
 /** Measures the utility of a model that is being locked. */
 export interface UtilityMeter {
