@@ -8,6 +8,7 @@ import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LockProposal } from '../src/cli/recommend-lock.js';
 import type { Evaluation } from '../src/tasks/index.js';
+import { runCommand } from './support/run-command.js';
 
 const main = resolve('dist/cli/main.js');
 const authorized = ['--data.classes', '0,1,2'];
@@ -51,9 +52,9 @@ function json(...args: string[]): Record<string, never> & { [key: string]: unkno
   return JSON.parse(stdout);
 }
 
-/** The error of a command that must refuse its input: exit code 2 and one line. */
-function refusal(...args: string[]): string {
-  const { status, stdout, stderr } = weightlock(...args, '--quiet');
+/** The error of a command that must refuse its input: exit code 2 and one line. In this process: what starting one takes is not asked again. */
+async function refusal(...args: string[]): Promise<string> {
+  const { status, stdout, stderr } = await runCommand(root, [...args, '--quiet']);
   expect([status, stdout]).toEqual([2, '']);
   expect(stderr).toMatch(/^error: [^\n]+\n$/);
   return stderr;
@@ -76,10 +77,13 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
     expect(json('train', 'other', ...authorized, '--steps', '5', '--seed', '2').run).not.toBe(found.run);
   });
 
-  it('train refuses to write over a model, before it works', () => {
-    expect(refusal('train', 'model', ...authorized, '--steps', '7')).toContain(
+  it('train refuses to write over a model, before it works', async () => {
+    expect(await refusal('train', 'model', ...authorized, '--steps', '7')).toContain(
       'it holds a model already (--force overwrites it)',
     );
+    const { status, stdout, stderr } = weightlock('train', 'model', ...authorized, '--steps', '7', '--quiet');
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^error: [^\n]+\n$/);
   });
 
   it('lock writes a locked copy and tells what it cost', () => {
@@ -91,7 +95,7 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
     expect(readFileSync(join(root, 'locked/config.json'))).toEqual(readFileSync(join(root, 'model/config.json')));
   });
 
-  it('lock --recommend writes nothing, and proposes what was measured to help, if anything', () => {
+  it('lock --recommend writes nothing, and proposes what was measured to help, if anything', async () => {
     const before = readdirSync(root).concat(readdirSync(join(root, 'runs')));
     const found = json('lock', 'model', '--recommend', '--minutes', '60', ...authorized) as unknown as LockProposal;
     expect(readdirSync(root).concat(readdirSync(join(root, 'runs')))).toEqual(before);
@@ -100,7 +104,9 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
     expect(found.candidates.length).toBeGreaterThan(3);
     for (const { seconds } of found.candidates) expect(seconds).toBeGreaterThanOrEqual(0);
     expect(found.sentences[0]).toContain(found.best ? `Proposed: ${found.best.point.method}` : 'No lock is proposed');
-    expect(refusal('lock', 'model', 'x', '--recommend', ...authorized)).toContain('expected no directory to write');
+    expect(await refusal('lock', 'model', 'x', '--recommend', ...authorized)).toContain(
+      'expected no directory to write',
+    );
     for (const more of [
       ['--key', 'k'],
       ['--sham'],
@@ -109,14 +115,20 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
       ['--proxies', 'digits'],
     ]) {
       const [option] = (more[0] ?? '').slice(2).split('.');
-      expect(refusal('lock', 'model', '--recommend', ...more, ...authorized)).toContain(
+      expect(await refusal('lock', 'model', '--recommend', ...more, ...authorized)).toContain(
         `expected no option of a lock to make, got ${option}`,
       );
     }
-    expect(refusal('lock', 'model', ...authorized)).toContain('output: expected a model directory to write, got none');
-    expect(refusal('lock', 'model', 'x', '--minutes', '3', ...authorized)).toContain('expected --recommend beside it');
-    expect(refusal('lock', 'model', 'x', '--max-kl', '1', ...authorized)).toContain('expected --recommend beside it');
-    expect(refusal('lock', 'model', 'x', '--max-lost', '0.1', ...authorized)).toContain(
+    expect(await refusal('lock', 'model', ...authorized)).toContain(
+      'output: expected a model directory to write, got none',
+    );
+    expect(await refusal('lock', 'model', 'x', '--minutes', '3', ...authorized)).toContain(
+      'expected --recommend beside it',
+    );
+    expect(await refusal('lock', 'model', 'x', '--max-kl', '1', ...authorized)).toContain(
+      'expected --recommend beside it',
+    );
+    expect(await refusal('lock', 'model', 'x', '--max-lost', '0.1', ...authorized)).toContain(
       '--max-lost: expected --recommend beside it',
     );
   });
@@ -156,7 +168,7 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
     expect(table).toContain('conv2.weight');
   });
 
-  it('attack compares the locked model, the unlocked one and random weights; report makes its page again', () => {
+  it('attack compares the locked model, the unlocked one and random weights; report makes its page again', async () => {
     const found = json('attack', 'locked', '--unlocked', 'model', ...unauthorized, ...brief);
     const { rows, report } = found as unknown as {
       rows: { start: string; kind: string; optimizer: string }[];
@@ -180,9 +192,11 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
     const pictures = readdirSync(join(root, 'pages')).filter((name) => name.endsWith('.svg'));
     expect(Array.from(markdown.matchAll(/\]\((suite-\d\.svg)\)/g), ([, file]) => file)).toEqual(pictures);
     expect(pictures).toHaveLength(3);
-    expect(refusal('report', dirname(report), '--name', 'suite')).toContain('--name: expected --page with it');
+    expect(await refusal('report', dirname(report), '--name', 'suite')).toContain('--name: expected --page with it');
     writeFileSync(join(root, 'pages/mine.md'), '# Mine');
-    expect(refusal(...asPage.slice(0, 4), '--name', 'mine')).toContain('found another file, which is not overwritten');
+    expect(await refusal(...asPage.slice(0, 4), '--name', 'mine')).toContain(
+      'found another file, which is not overwritten',
+    );
     const text = weightlock('attack', 'locked', '--unlocked', 'model', ...unauthorized, ...brief).stdout;
     const lines = text.split('\n').filter((part) => part.includes('  '));
     expect(lines.length).toBeGreaterThan(20);
@@ -190,18 +204,22 @@ describe('train, lock, evaluate, inspect, attack, report', () => {
     expect(text).toContain('Attacks on the unauthorized task');
   });
 
-  it('a model that changed under the same path is another run', () => {
-    const run = () =>
-      weightlock('lock', 'changing', 'x', ...authorized, '--specdef.steps', '2', '--dry-run', '--quiet').stdout;
-    expect(json('train', 'changing', ...authorized, '--steps', '3').output).toBe('changing');
-    const before = run();
-    expect(json('train', 'changing', ...authorized, '--steps', '4', '--force').output).toBe('changing');
-    expect(run()).not.toBe(before);
+  it('a model that changed under the same path is another run', async () => {
+    const run = async (...args: string[]) => {
+      const { status, stdout, stderr } = await runCommand(root, [...args, ...authorized, '--quiet']);
+      expect(status, stderr).toBe(0);
+      return stdout;
+    };
+    const lock = () => run('lock', 'changing', 'x', '--specdef.steps', '2', '--dry-run');
+    await run('train', 'changing', '--steps', '3');
+    const before = await lock();
+    await run('train', 'changing', '--steps', '4', '--force');
+    expect(await lock()).not.toBe(before);
   });
 });
 
 describe('dry runs and refusals', () => {
-  it('--dry-run writes nothing', () => {
+  it('--dry-run writes nothing', async () => {
     const before = readdirSync(root)
       .concat(readdirSync(join(root, 'runs')))
       .sort();
@@ -213,7 +231,7 @@ describe('dry runs and refusals', () => {
       ['inspect', 'locked'],
       ['demo', '--seed', '77'],
     ]) {
-      const { status, stdout } = weightlock(...args, '--dry-run', '--quiet');
+      const { status, stdout } = await runCommand(root, [...args, '--dry-run', '--quiet']);
       expect([status, stdout.startsWith('would ')], args.join(' ')).toEqual([0, true]);
     }
     expect(
@@ -223,36 +241,38 @@ describe('dry runs and refusals', () => {
     ).toEqual(before);
   });
 
-  it('names what is wrong in one line', () => {
-    expect(refusal('lock', 'nothing', 'x')).toContain('nothing: expected a model directory, found nothing');
-    expect(refusal('evaluate', 'model', '--data.classes', '0,11')).toContain('expected classes from 0 to 9, got 11');
-    expect(refusal('evaluate', 'model', '--data.classes', '0,1,2,3')).toContain(
+  it('names what is wrong in one line', async () => {
+    expect(await refusal('lock', 'nothing', 'x')).toContain('nothing: expected a model directory, found nothing');
+    expect(await refusal('evaluate', 'model', '--data.classes', '0,11')).toContain(
+      'expected classes from 0 to 9, got 11',
+    );
+    expect(await refusal('evaluate', 'model', '--data.classes', '0,1,2,3')).toContain(
       'expected at most 3 classes for the model, found 4',
     );
-    expect(refusal('train', 'x', '--data.name', 'digit')).toContain('digit');
-    expect(refusal('lock', 'model', 'x', ...authorized, '--specdef.include', 'head.*')).toContain(
+    expect(await refusal('train', 'x', '--data.name', 'digit')).toContain('digit');
+    expect(await refusal('lock', 'model', 'x', ...authorized, '--specdef.include', 'head.*')).toContain(
       'specdef.include: expected a pattern that matches a weight matrix, got head.* (flag --specdef.include)',
     );
-    expect(refusal('lock', 'model', 'x', ...authorized, '--specdef.alpha', '2')).toContain('specdef.alpha');
-    expect(refusal('attack', 'model', ...unauthorized, '--seeds', '1', '--search-seeds', '1')).toContain(
+    expect(await refusal('lock', 'model', 'x', ...authorized, '--specdef.alpha', '2')).toContain('specdef.alpha');
+    expect(await refusal('attack', 'model', ...unauthorized, '--seeds', '1', '--search-seeds', '1')).toContain(
       'got 1 in both',
     );
-    expect(refusal('lock', 'model', 'x', ...authorized, '--method', 'erase', '--secret', 'nothing')).toContain(
+    expect(await refusal('lock', 'model', 'x', ...authorized, '--method', 'erase', '--secret', 'nothing')).toContain(
       'secret: nothing: expected a file, found nothing (flag --secret)',
     );
-    expect(refusal('train', 'x', '--from', 'model', '--key', 'nothing')).toContain(
+    expect(await refusal('train', 'x', '--from', 'model', '--key', 'nothing')).toContain(
       'key: nothing: expected a file, found nothing (flag --key)',
     );
     const named = (name: string) => refusal('attack', 'model', ...unauthorized, '--attacks', name);
-    expect(named('nothing')).toMatch(/^error: attacks: expected one of .*, found "nothing" \(flag --attacks\)$/m);
-    expect(named('interpolate')).toContain(
+    expect(await named('nothing')).toMatch(/^error: attacks: expected one of .*, found "nothing" \(flag --attacks\)$/m);
+    expect(await named('interpolate')).toContain(
       'interpolate.parent: expected text, got nothing; give --interpolate.parent or the key in --config',
     );
-    expect(named('by-name')).toContain(
+    expect(await named('by-name')).toContain(
       'by-name.include: expected a list, got nothing; give --by-name.include or the key in --config',
     );
-    expect(refusal('report', 'runs')).toContain('expected a run folder');
-    expect(refusal('inspect', 'model/config.json')).toContain('config.json');
+    expect(await refusal('report', 'runs')).toContain('expected a run folder');
+    expect(await refusal('inspect', 'model/config.json')).toContain('config.json');
     expect(existsSync(join(root, 'x'))).toBe(false);
   });
 });

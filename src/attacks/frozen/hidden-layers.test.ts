@@ -132,7 +132,7 @@ describe('white-box use', () => {
     const path = join(root, `once ${times} ${kind}`);
     await saveModel(path, initializeModel('mlp', { num_labels: 2, hidden_sizes: [6] }, 1));
     const looked = vi.spyOn(Evaluator.prototype, 'each');
-    const judged = vi.spyOn(Evaluator.prototype, 'evaluate');
+    const judged = vi.spyOn(Evaluator.prototype, 'evaluateAll');
     const runner = new AttackRunner();
     const { search, trials } = await runner.run({
       id: 'once',
@@ -148,10 +148,12 @@ describe('white-box use', () => {
     });
     await runner.release();
     expect(search.length + trials.length).toBe(4);
-    // The authorized task: of the released model once, and of the weights of reported seeds with either head; random ones have nothing of it.
-    expect(judged).toHaveBeenCalledTimes(kind === 'random' ? 0 : 1 + 2 * Math.min(times, 3));
-    // Beside these of the training and of the test examples.
-    expect(looked).toHaveBeenCalledTimes(judged.mock.calls.length + 2 * times);
+    // The authorized task: of the released model once, and of the weights of reported seeds with both heads; random ones have nothing of it.
+    expect(judged).toHaveBeenCalledTimes(kind === 'random' ? 0 : 1 + Math.min(times, 3));
+    const heads = judged.mock.calls.map(([sets]) => sets.length);
+    expect(heads).toEqual(heads.map((_, call) => (call === 0 ? 1 : 2)));
+    // Of the training and of the test examples.
+    expect(looked).toHaveBeenCalledTimes(2 * times);
     expect(new Set(trials.map(({ score }) => score)).size === 1).toBe(times === 1);
   });
 
