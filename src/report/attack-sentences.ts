@@ -111,7 +111,7 @@ export function worthSentence({ gain, ...worth }: Worth): string {
   const floor = `${floorLabel(worth)}: ${floorSummary(worth)}`;
   if (!gain) return `To the target the best attack is ${attack}; the floor is ${floor}.`;
   const { n, low, high } = gain;
-  const over = count(n, (worth.attack.draws ?? 1) > 1 ? 'draw' : 'seed');
+  const over = count(n, worth.over === 'draws' ? 'draw' : 'seed');
   if (low === undefined || low <= 0) {
     return `Nothing shows that the released weights are worth anything to an attacker: the best attack is ${attack}; the floor is ${floor}, over ${over}.`;
   }

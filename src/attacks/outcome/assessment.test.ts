@@ -75,6 +75,17 @@ describe('releasedWorth', () => {
     expect(found?.gain?.mean).toBeCloseTo((0.12 + 0.22 + 0.18) / 3, 12);
   });
 
+  it('takes what is fitted to the same features with every seed as measured once, and names training of two that gain the same', () => {
+    const whiteBox = row('locked', 'white-box', 'score', [0.7, 0.7, 0.7]);
+    const outputs = row('locked', 'frozen', 'score', [0.6, 0.6, 0.6]);
+    expect(releasedWorth([whiteBox, outputs], 'score')?.gain).toMatchObject({ n: 1, mean: expect.closeTo(0.1, 12) });
+    expect(releasedWorth([whiteBox, outputs], 'score')?.gain).not.toHaveProperty('low');
+    // What is fitted is chosen by all trials of its search, the one that the helper adds among them.
+    const half = row('locked', 'frozen', 'score', [0.5, 0.5, 0.5]);
+    const equal = row('random weights', 'fine-tune', 'score', [0.5, 0.5, 0.5], [0.625, 0.625, 0.625]);
+    expect(releasedWorth([whiteBox, half, equal], 'score')?.floor).toBe(equal);
+  });
+
   it('takes several draws of the model as so many, of cost says which attack it is, and of nothing nothing', () => {
     expect(releasedWorth([{ ...plain, draws: 2 }, scratch], 'score')?.gain).toMatchObject({ n: 2 });
     const cost = [row('locked', 'fine-tune', 'cost', [9, 9]), row('random weights', 'fine-tune', 'cost', [20, 30])];

@@ -166,8 +166,7 @@ export function attackersAdvantage(
   }: { only?: (row: AttackRow) => boolean; of?: 'locked' | 'control' } = {},
 ): Advantage | undefined {
   const of = rows.filter((row) => row.measure === measure && (row.countsAs === 'floor' || only(row)));
-  // Of two that gain the same, training is named.
-  const counted = [...of.filter(({ trains }) => trains), ...of.filter(({ trains }) => !trains)];
+  const counted = trainingFirst(of);
   const best = (side: CountsAs) => bestRow(counted.filter(({ countsAs }) => countsAs === side));
   const [locked, unlocked, floor] = [best(attacked), best('unlocked'), best('floor')];
   if (!locked || !unlocked || !floor) return undefined;
@@ -194,18 +193,9 @@ function advantageOf(
   const places = pairedSeeds(locked, unlocked, floor);
   const constant = constantOfFloor(floor);
   const [left, whole] = [locked, unlocked].map((row) => gainsOverFloor(row, floor, places));
-  // What is fitted to the same features with every seed was measured once.
-  const isOne =
-    [locked, unlocked, floor].every(({ trains }) => !trains) &&
-    left.every((gain, index) => gain === left[0] && whole[index] === whole[0]);
-  const groups = placesByDraw(locked, places);
-  const counting = isOne ? groups.slice(0, 1) : groups;
-  const ofGroups = (values: readonly number[]) =>
-    counting.map((group) => mean(group.map((place) => values[places.indexOf(place)])));
+  const { values, over } = observations([locked, unlocked, floor], places, [left, whole]);
   const value =
-    places.length === 0
-      ? { n: 0, ratio: Number.NaN, confidence: 0.95 }
-      : ratioInterval(ofGroups(left), ofGroups(whole));
+    places.length === 0 ? { n: 0, ratio: Number.NaN, confidence: 0.95 } : ratioInterval(values[0], values[1]);
   const better = mean(whole) > 0;
   const ranOut = (row: AttackRow) =>
     measure === 'cost' && places.some((place) => row.result.trials[place].cost === undefined);
@@ -222,9 +212,33 @@ function advantageOf(
         : { n: value.n, ratio: value.ratio, confidence: value.confidence },
     isUpperBound,
     ...(isLowerBound && { isLowerBound }),
-    ...(!isOne && groups.length < places.length && { over: 'draws' as const }),
+    ...(over && { over }),
     ...(constant !== undefined && { constant }),
   };
+}
+
+/** Rows in an order in which, of two that gain the same, training is named. */
+export function trainingFirst(rows: readonly AttackRow[]): AttackRow[] {
+  return [...rows.filter(({ trains }) => trains), ...rows.filter(({ trains }) => !trains)];
+}
+
+/**
+ * What counts as one observation of some gains, one number a place: a seed, or a draw of what was attacked, by the mean of its seeds.
+ *
+ * @param rows - What was attacked, and the rows that it is compared with.
+ * @returns `values`: of each of the gains. `over`: draws, where some draw has several seeds; default seeds.
+ */
+export function observations(
+  rows: readonly [AttackRow, ...AttackRow[]],
+  places: readonly number[],
+  gains: readonly (readonly number[])[],
+): { readonly values: readonly number[][]; readonly over?: 'draws' } {
+  // What is fitted to the same features with every seed was measured once.
+  const isOne = rows.every(({ trains }) => !trains) && gains.every((all) => all.every((gain) => gain === all[0]));
+  const groups = placesByDraw(rows[0], places);
+  const counted = isOne ? groups.slice(0, 1) : groups;
+  const values = gains.map((all) => counted.map((group) => mean(group.map((place) => all[places.indexOf(place)]))));
+  return { values, ...(!isOne && groups.length < places.length && { over: 'draws' as const }) };
 }
 
 /** How much more than the floor an attack gains with the seeds that are reported, at some places of theirs. */

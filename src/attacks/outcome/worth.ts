@@ -1,6 +1,15 @@
-import { type MeanInterval, mean, meanInterval } from '../../linalg/index.js';
+import { type MeanInterval, meanInterval } from '../../linalg/index.js';
 import { pairedSeeds } from '../search/measured.js';
-import { type AttackRow, bestRow, constantOfFloor, gainsOverFloor, type Measure, placesByDraw } from './assessment.js';
+import {
+  type Advantage,
+  type AttackRow,
+  bestRow,
+  constantOfFloor,
+  gainsOverFloor,
+  type Measure,
+  observations,
+  trainingFirst,
+} from './assessment.js';
 
 /** What the weights of a released model are worth to an attacker, by one measure: the best attack on it beside the floor. */
 export interface Worth {
@@ -14,6 +23,8 @@ export interface Worth {
   readonly constant?: number;
   /** How far the score lies above the floor, over seeds that are paired, or draws of the model, each the mean of its seeds; none of cost. */
   readonly gain?: MeanInterval;
+  /** What `gain.n` counts, as that of an advantage. */
+  readonly over?: Advantage['over'];
 }
 
 /**
@@ -23,18 +34,18 @@ export interface Worth {
  */
 export function releasedWorth(rows: readonly AttackRow[], measure: Measure): Worth | undefined {
   const of = (side: AttackRow['countsAs']) =>
-    bestRow(rows.filter((row) => row.measure === measure && row.countsAs === side));
+    bestRow(trainingFirst(rows.filter((row) => row.measure === measure && row.countsAs === side)));
   const [attack, floor] = [of('locked'), of('floor')];
   if (!attack || !floor) return undefined;
   if (measure === 'cost') return { measure, attack, floor };
   const places = pairedSeeds(attack, floor);
   if (places.length === 0) return undefined;
   const constant = constantOfFloor(floor);
-  const above = gainsOverFloor(attack, floor, places);
-  const groups = placesByDraw(attack, places);
+  const { values, over } = observations([attack, floor], places, [gainsOverFloor(attack, floor, places)]);
   return {
     ...{ measure, attack, floor },
     ...(constant !== undefined && { constant }),
-    gain: meanInterval(groups.map((group) => mean(group.map((place) => above[places.indexOf(place)])))),
+    ...(over && { over }),
+    gain: meanInterval(values[0]),
   };
 }
