@@ -55,15 +55,14 @@ describe('another public model', () => {
     expect(sentences.join('\n')).toContain('another public model, which an attacker could take instead: mlp of ');
   });
 
-  it('has the examples in its form, and must be able to tell their classes', async () => {
+  it('has the examples in its form, and a head of its own where it has fewer classes', async () => {
     const { targets, inputs } = await checked({ classes: [3, 4, 5], limit: 60 });
     expect(targets.alternative?.reads.data).toMatchObject({ classes: [3, 4, 5], limit: 60, size: 12 });
     expect(targets.alternative?.head).toBeUndefined();
     expect(inputs['alternative data task']).toContain('"size":12');
     await weightlock('train', 'narrow', '--data.classes', '0,1', '--steps', '2', '--quiet');
-    await expect(checked({ classes: [3, 4, 5] }, 'narrow')).rejects.toThrow(
-      'alternative: digits train, classes 3, 4, 5: expected at most 2 classes for the model, found 3',
-    );
+    const narrow = await checked({ classes: [3, 4, 5] }, 'narrow');
+    expect(narrow.targets.alternative?.head).toEqual({ kind: 'classifier', labels: ['3', '4', '5'] });
     // What is given holds for all models.
     await expect(checked({ classes: [3, 4, 5], size: 28 })).rejects.toThrow('alternative: ');
   });

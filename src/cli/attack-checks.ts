@@ -14,7 +14,7 @@ import {
   optionsOfKnown,
   whatIsKnown,
 } from '../experiments/index.js';
-import { type HeadNeed, loadModel, type Model, type ModelCard } from '../models/index.js';
+import { givesHead, type HeadNeed, loadModel, type Model, type ModelCard } from '../models/index.js';
 import { forOption } from '../registry/index.js';
 import { requireExamples, type Task, taskOf } from '../tasks/index.js';
 import { chosenOptimizer, createOptimizer, requireTrainable } from '../training/index.js';
@@ -127,7 +127,7 @@ export async function checkAttack(
   const train = benign ? labelledAs((await loadTask(benign, note)).train, own.train) : own.train;
   const { test } = own;
   const task = attackTask(asked.task, released, train);
-  const head = headOf(task, released, train);
+  const head = headOf(task, released, train, { grows: !isOwn });
   const withHead = async (one: string | undefined) =>
     one === undefined ? undefined : loadModel(one, { config, head });
   const locked = head ? await loadModel(path, { config, head }) : released;
@@ -200,9 +200,11 @@ async function inputsOfData(sets: Readonly<Record<string, DataSpec | undefined>>
   return inputs;
 }
 
-/** The head that a task needs, where it is not a model's own. */
-function headOf(task: Task, { head }: Model, train: Dataset): HeadNeed | undefined {
-  return task.head === head.kind ? undefined : task.headFor(train);
+/** The head that a task needs, where a model's own does not give it: it is of another kind or, where it may grow, has fewer classes. */
+function headOf(task: Task, model: Model, train: Dataset, { grows }: { grows: boolean }): HeadNeed | undefined {
+  if (task.head === model.head.kind && !grows) return undefined;
+  const need = task.headFor(train);
+  return givesHead(model, need) ? undefined : need;
 }
 
 /** @throws InputError where a model cannot be trained on the examples of an attack, many or few, or an optimizer cannot train it. */
@@ -234,7 +236,7 @@ async function alternativeModel(
   ];
   const own = await loadTask(data, note);
   const train = benign ? labelledAs((await loadTask(benign, note)).train, own.train) : own.train;
-  const head = headOf(task, released, train);
+  const head = headOf(task, released, train, { grows: true });
   requireAttackable(head ? await loadModel(path, { head }) : released, train, task, options);
   if (unlabelled) requireExamples(released, (await loadTask(unlabelled, note)).train);
   const weights = [...released.weights.values()].reduce((sum, { data }) => sum + data.length, 0);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Dataset } from '../data/index.js';
-import { loadModel, type Model } from '../models/index.js';
+import { givesHead, loadModel, type Model } from '../models/index.js';
 import { type Task, taskOf, tasks } from '../tasks/index.js';
 
 const names = tasks.names() as [string, ...string[]];
@@ -20,7 +20,8 @@ export interface FittedModel {
  * Gives a model the head that a task needs: its own where it is of that kind, else a new one, which the model's notes name.
  *
  * @param options - `name`: of the task; default that of the model's head. `path`: where the model is read from. `config`: in
- *   place of its `config.json`. `seed`: of a new head.
+ *   place of its `config.json`. `seed`: of a new head. `grows`: whether a head of fewer classes than the examples have gives way
+ *   to a new one too; default false.
  * @throws InputError when the architecture has no such head.
  */
 export async function fitToTask(
@@ -31,11 +32,13 @@ export async function fitToTask(
     path,
     config,
     seed,
-  }: { name?: string; path: string; config?: Readonly<Record<string, unknown>>; seed?: number },
+    grows = false,
+  }: { name?: string; path: string; config?: Readonly<Record<string, unknown>>; seed?: number; grows?: boolean },
 ): Promise<FittedModel> {
   const task = name === undefined ? taskOf(model) : tasks.get(name);
-  if (task.head === model.head.kind) return { task, model };
-  return { task, model: await loadModel(path, { config, head: task.headFor(dataset), seed }) };
+  if (task.head === model.head.kind && !grows) return { task, model };
+  const head = task.headFor(dataset);
+  return { task, model: givesHead(model, head) ? model : await loadModel(path, { config, head, seed }) };
 }
 
 /**

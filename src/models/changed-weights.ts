@@ -136,8 +136,15 @@ class SourceWeights {
     readonly seed: number,
   ) {
     const { files, entryOf } = target;
-    this.#tensors = tensorsOfEntries(files.headers, entryOf);
-    this.#paths = new Map(files.shards.flatMap(({ path, tensors }) => tensors.map(({ name }) => [name, path])));
+    // Of a head of fewer classes the source's tensor is another one.
+    const isKept = ({ name, shape }: TensorHeader) => {
+      const weight = model.weights.get(entryOf(name) ?? '');
+      return weight === undefined || String(weight.shape) === String(shape);
+    };
+    this.#tensors = tensorsOfEntries(files.headers.filter(isKept), entryOf);
+    this.#paths = new Map(
+      files.shards.flatMap(({ path, tensors }) => tensors.filter(isKept).map(({ name }) => [name, path])),
+    );
   }
 
   /** Whether a tensor lies in the source: others are drawn. */

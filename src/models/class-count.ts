@@ -1,6 +1,7 @@
 import type { StateSpec } from '../nn/index.js';
 import { InputError } from '../registry/index.js';
 import type { ModelSpec } from './architecture.js';
+import { classCountKey } from './labels.js';
 
 /**
  * Checks that weights have as many classes as their configuration says. Tells the one mistake apart that people make with
@@ -35,7 +36,7 @@ export function requireClassCount(
     return;
   }
   const count = first.found[0];
-  const key = 'num_classes' in architecture.config.shape ? 'num_classes' : 'num_labels';
+  const key = classCountKey(architecture);
   const [who, what] = configFile
     ? [configFile, `change its ${key} to ${count}, and the names of its classes`]
     : ['the given configuration', `give --model-config a JSON file with {"${key}": ${count}}`];

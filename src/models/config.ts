@@ -3,7 +3,7 @@ import { InputError, inWords, Registry } from '../registry/index.js';
 import { type Architecture, type ModelSpec, modelOf } from './architecture.js';
 import { cifarResnets } from './cifar-resnet.js';
 import { cnn } from './cnn.js';
-import { withClassCount } from './labels.js';
+import { classCountKey, withClassCount } from './labels.js';
 import {
   bert,
   bertDlr,
@@ -98,8 +98,7 @@ export function parseConfig(
   config: Readonly<Record<string, unknown>>,
   source: string,
 ): ModelSpec {
-  const countKey = 'num_classes' in architecture.config.shape ? 'num_classes' : 'num_labels';
-  const given = withClassCount(config, countKey, source);
+  const given = withClassCount(config, classCountKey(architecture), source);
   const foreign = foreignKeys.some((key) => Object.hasOwn(config, key));
   const parsed = (foreign ? architecture.config.loose() : architecture.config).safeParse(given, {
     error: inWords,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { InputError } from '../registry/index.js';
 import type { Architecture, HeadNeed, ModelSpec } from './architecture.js';
-import { namingKeys } from './labels.js';
+import { classCountKey, namingKeys } from './labels.js';
 
 /** The keys by which `config.json` says which family and class of transformers a model is of. */
 export function familyKeys<Name extends string>(modelType: Name, classes: Readonly<Record<string, string>>) {
@@ -32,19 +32,28 @@ export function kindsOfHead({ architecture, head }: Pick<ModelSpec, 'architectur
   return [head.kind, ...Object.values(architecture.classes ?? {})];
 }
 
+/** Whether a model's head gives what a task needs: it is of that kind, and has as many classes at least. */
+export function givesHead({ head }: Pick<ModelSpec, 'head'>, { kind, labels }: HeadNeed): boolean {
+  return head.kind === kind && head.size >= labels.length;
+}
+
 /**
- * The keys of `config.json` that give a model another head; none where it has one of that kind already.
+ * The keys of `config.json` that give a model another head: of another kind, or of the same with more classes. None where its own
+ * gives what is needed.
  *
  * @param source - Where the model is from, for the message.
  * @throws InputError when the architecture has no such head.
  */
 export function keysOfHead(model: ModelSpec, need: HeadNeed, source: string): Record<string, unknown> | undefined {
-  if (model.head.kind === need.kind) return undefined;
-  const { labels } = need;
-  return {
-    ...keysOfNewHead(model.architecture, need, { source, kinds: kindsOfHead(model) }),
-    ...(labels.length > 0 && namingKeys(labels, labels.length, false)),
-  };
+  if (givesHead(model, need)) return undefined;
+  const { architecture, config, head } = model;
+  const { kind, labels } = need;
+  const keys =
+    kind === head.kind
+      ? { [classCountKey(architecture)]: labels.length }
+      : keysOfNewHead(architecture, need, { source, kinds: kindsOfHead(model) });
+  const isTimm = Object.hasOwn(config as object, 'label_names');
+  return { ...keys, ...(labels.length > 0 && namingKeys(labels, labels.length, isTimm)) };
 }
 
 /**

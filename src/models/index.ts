@@ -37,7 +37,7 @@ export {
   saveModel,
   writtenParameters,
 } from './directory.js';
-export { classWithHead, familyKeys, headKind, keysOfHead, kindsOfHead } from './head.js';
+export { classWithHead, familyKeys, givesHead, headKind, keysOfHead, kindsOfHead } from './head.js';
 export {
   type HubContext,
   type HubFile,

@@ -21,6 +21,11 @@ const nullable = [
   ...['label_names', 'model_args', 'num_classes', 'num_features'],
 ];
 
+/** The key of a configuration that says how many classes there are: timm's, or Hugging Face's. */
+export function classCountKey({ config }: { readonly config: z.ZodObject }): 'num_classes' | 'num_labels' {
+  return 'num_classes' in config.shape ? 'num_classes' : 'num_labels';
+}
+
 /**
  * A configuration with the keys of its classes in one form, as transformers reads them: `null` is absent, and `id2label`
  * says how many classes there are where `num_labels` does not. Where the two disagree, `num_labels` counts.

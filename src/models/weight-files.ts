@@ -10,7 +10,6 @@ import {
   type PendingTensor,
   readJsonFile,
   type SafetensorsFile,
-  type Shard,
   SINGLE,
   safetensorsChunks,
   storedByteLength,
@@ -42,7 +41,9 @@ export interface WeightsNeed {
 }
 
 /** What the headers of a folder's weights say of a model. */
-interface FoundWeights extends MatchedTensors, Required<Pick<ModelOnDisk, 'weights' | 'stored' | 'notes'>> {
+interface FoundWeights
+  extends Pick<MatchedTensors, 'declared' | 'fresh'>,
+    Required<Pick<ModelOnDisk, 'weights' | 'stored' | 'notes'>> {
   readonly files: OpenTensors;
 }
 
@@ -58,25 +59,43 @@ export async function findModelWeights(
 ): Promise<FoundWeights> {
   const files = await openTensors(folder);
   const state = modelState(spec);
-  const matched = matchFiles(files, spec, folder, state);
-  const { declared, unknown, fresh } = matched;
+  const { unknown, fresh: missing, ...matched } = matchFiles(files, spec, folder, state);
   const shapes = new Map<string, Pick<TensorHeader, 'shape'>>();
   const stored = new Map<string, TensorHeader['dtype']>();
   for (const { name: tensor, dtype, shape } of files.headers) {
-    const name = declared.get(tensor);
+    const name = matched.declared.get(tensor);
     if (name === undefined || shapes.has(name)) continue;
     shapes.set(name, { shape });
     stored.set(name, dtype);
   }
-  const notes = own ? takenOver(folder, { model: spec, own }, state, shapes) : [];
+  const hasMore = own?.head.kind === spec.head.kind;
+  const outgrown = own && hasMore ? outgrownEntries({ state, shapes }, modelState(own)) : [];
+  for (const { name } of outgrown) shapes.delete(name);
+  const notes = [
+    ...(own && !hasMore ? takenOver(folder, { model: spec, own }, state, shapes) : []),
+    ...(own && outgrown.length > 0 ? [outgrownNote(folder, outgrown, { own, spec, seed })] : []),
+    ...(missing.length > 0 ? [freshNote(folder, missing, seed)] : []),
+  ];
   for (const header of unknown) shapes.set(header.name, header);
   requireClassCount(shapes, state, spec, { source: folder, configFile });
+  const fresh = [...missing, ...outgrown];
   const weights: WeightShapes = new Map([...shapes, ...fresh.map((entry) => [entry.name, entry] as const)]);
   requireWeights(weights, state, folder);
-  return {
-    ...{ ...matched, files, weights, stored },
-    notes: fresh.length > 0 ? [...notes, freshNote(folder, fresh, seed)] : notes,
-  };
+  const drawn = new Set(fresh.map(({ name }) => name));
+  const declared = new Map([...matched.declared].filter(([, entry]) => !drawn.has(entry)));
+  return { declared, fresh, files, weights, stored, notes };
+}
+
+/** Entries of a head with more classes that the folder has for its own fewer: they are drawn. */
+function outgrownEntries(
+  { state, shapes }: { state: readonly StateSpec[]; shapes: ReadonlyMap<string, Pick<TensorHeader, 'shape'>> },
+  own: readonly StateSpec[],
+): StateSpec[] {
+  const ownShapes = new Map(own.map(({ name, shape }) => [name, String(shape)]));
+  return state.filter(({ name, shape }) => {
+    const before = ownShapes.get(name);
+    return before !== undefined && before !== String(shape) && before === String(shapes.get(name)?.shape);
+  });
 }
 
 /**
@@ -132,9 +151,21 @@ export function requireEqual(
   );
 }
 
-function freshNote(folder: string, fresh: MatchedTensors['fresh'], seed: number): string {
-  const names = fresh.map(({ name, shape }) => `${name} [${shape.join(', ')}]`).join(', ');
-  return `${folder} has no ${names}: drawn anew from seed ${seed}, not trained.`;
+function freshNote(folder: string, fresh: readonly StateSpec[], seed: number): string {
+  return `${folder} has no ${shapesOf(fresh)}: drawn anew from seed ${seed}, not trained.`;
+}
+
+function outgrownNote(
+  folder: string,
+  outgrown: readonly StateSpec[],
+  { own, spec, seed }: { own: ModelSpec; spec: ModelSpec; seed: number },
+): string {
+  const has = `${folder} has ${own.head.size} classes, not ${spec.head.size}`;
+  return `${has}: ${shapesOf(outgrown)} drawn anew from seed ${seed}, not trained.`;
+}
+
+function shapesOf(entries: readonly StateSpec[]): string {
+  return entries.map(({ name, shape }) => `${name} [${shape.join(', ')}]`).join(', ');
 }
 
 /**
@@ -159,7 +190,7 @@ export async function weightFiles(folder: string, model: Model): Promise<NewFile
 
 /** A file of weights that is to be written like one of a model's source. */
 export interface NewWeightFile {
-  /** What it will hold: the tensors of the source's file, and in the last those that were drawn. */
+  /** What it will hold: the tensors of the source's file, those of a head of fewer classes in their new shape, and in the last those that were drawn. */
   readonly file: SafetensorsFile<TensorHeader>;
   /** Where it will lie. */
   readonly path: string;
@@ -182,6 +213,11 @@ export async function likeFiles(
   const added = drawn.map(({ name, shape }): TensorHeader => ({ name, dtype: 'F32', shape }));
   const own = new Set(added.map(({ name }) => name));
   const entryOf = (name: string) => declared.get(name) ?? (own.has(name) ? name : undefined);
+  const state = new Map(modelState(model).map((entry) => [entry.name, entry]));
+  const asDeclared = (header: TensorHeader) => {
+    const { shape = header.shape } = state.get(declared.get(header.name) ?? '') ?? {};
+    return { ...header, shape };
+  };
   const last = files.shards.at(-1);
   const isForeign = files.format !== 'safetensors';
   const shards = files.shards.map((shard, index) => {
@@ -189,15 +225,16 @@ export async function likeFiles(
     const file = {
       ...shard,
       ...(isForeign && { metadata: { format: 'pt' } }),
-      tensors: shard === last ? [...shard.tensors, ...added] : [...shard.tensors],
+      tensors: [...shard.tensors.map(asDeclared), ...(shard === last ? added : [])],
     };
     const content = () => contentOf({ file, path: join(folder, name), files, entryOf });
     return { name, tensors: file.tensors, content };
   });
   if (files.shards.length === 1 && shards[0].name === SINGLE) return shards;
   if (isForeign) return [...shards, { name: INDEX, content: () => newIndex(shards) }];
-  if (added.length === 0 || last === undefined) return shards;
-  return [...shards, { name: INDEX, content: () => extendedIndex(source, added, last) }];
+  const bytes = bytesOf(shards) - bytesOf(files.shards);
+  if (bytes === 0 || last === undefined) return shards;
+  return [...shards, { name: INDEX, content: () => extendedIndex(source, { added, to: last.name, bytes }) }];
 }
 
 /** A weight as it will be stored, converted when its turn comes; none where the model has no such weight. */
@@ -222,22 +259,28 @@ function shardName(index: number, count: number): string {
   return `model-${own}-of-${all}.safetensors`;
 }
 
-function newIndex(shards: readonly { name: string; tensors: readonly TensorHeader[] }[]): string {
-  const tensors = shards.flatMap(({ name, tensors: own }) => own.map((tensor) => ({ shard: name, ...tensor })));
-  const total = tensors.reduce((sum, { dtype, shape }) => sum + (storedByteLength(dtype, shape) ?? 0), 0);
-  const map = Object.fromEntries(tensors.map(({ name, shard }) => [name, shard]));
-  return `${JSON.stringify({ metadata: { total_size: total }, weight_map: map }, null, 2)}\n`;
+/** Bytes of the tensors of some files. */
+function bytesOf(files: readonly { readonly tensors: readonly TensorHeader[] }[]): number {
+  const tensors = files.flatMap((file) => file.tensors);
+  return tensors.reduce((sum, { dtype, shape }) => sum + (storedByteLength(dtype, shape) ?? 0), 0);
 }
 
-/** The index of a folder's shards with tensors that one of them has more. */
-async function extendedIndex(folder: string, added: readonly TensorHeader[], { name }: Shard): Promise<string> {
+function newIndex(shards: readonly { name: string; tensors: readonly TensorHeader[] }[]): string {
+  const map = Object.fromEntries(shards.flatMap(({ name, tensors }) => tensors.map((tensor) => [tensor.name, name])));
+  return `${JSON.stringify({ metadata: { total_size: bytesOf(shards) }, weight_map: map }, null, 2)}\n`;
+}
+
+/** The index of a folder's shards with tensors that one of them has more, and with so many more bytes in all. */
+async function extendedIndex(
+  folder: string,
+  { added, to, bytes }: { added: readonly TensorHeader[]; to: string; bytes: number },
+): Promise<string> {
   const path = (await locateInside(folder, INDEX)) ?? join(folder, INDEX);
   const index = (await readJsonFile(path, maxIndexBytes)) as {
     metadata?: { total_size?: unknown };
     weight_map: Record<string, string>;
   };
-  const bytes = added.reduce((sum, { dtype, shape }) => sum + (storedByteLength(dtype, shape) ?? 0), 0);
   if (typeof index.metadata?.total_size === 'number') index.metadata.total_size += bytes;
-  for (const { name: tensor } of added) index.weight_map[tensor] = name;
+  for (const { name } of added) index.weight_map[name] = to;
   return `${JSON.stringify(index, null, 2)}\n`;
 }

@@ -123,7 +123,7 @@ export const attack = defineCommand({
     const asked = { data, ...others, task: named, options: attacking, knowsLock, isGiven };
     const checked = await checkAttack({ ...paths, config, ...asked }, note);
     const { targets, plan, task, models, card, train, test, warnings } = checked;
-    for (const text of Object.values(models).flatMap((model) => model?.notes ?? [])) note(text);
+    for (const text of new Set(Object.values(models).flatMap((model) => model?.notes ?? []))) note(text);
     const inputs: Record<string, string> = {
       ...(await modelConfigInput(modelConfig)),
       ...checked.inputs,

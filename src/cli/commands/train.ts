@@ -72,7 +72,7 @@ export const train = defineCommand({
     const task = tasks.get(taskName);
     const model =
       own && source
-        ? (await fitToTask(own, examples, { name: taskName, path: source, config, seed })).model
+        ? (await fitToTask(own, examples, { name: taskName, path: source, config, seed, grows: true })).model
         : newModel({ architecture, config, seed, tokenizer: data.tokenizer }, examples, task);
     warn(context, model.notes ?? []);
     requireTrainable(model, examples, training.batchSize);
