@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { type OptionsSchema, readOptions } from './option-spec.js';
-import { flagsOf, resolveOptions } from './options.js';
+import { flagsOf, helpOf, resolveOptions } from './options.js';
 
 const schema = z.strictObject({
   epochs: z.int().min(1).max(1000).default(3).describe('Passes over the data.'),
@@ -40,6 +40,18 @@ function resolve(argv: string[], file: Record<string, unknown> = {}) {
   }
   return resolveOptions(schema, set, { flags: given, file: new Map(Object.entries(file)), fileName: 'a.yaml' });
 }
+
+describe('helpOf', () => {
+  it('says a default once: an empty list is none, unless its description says what it stands for', () => {
+    const list = (description: string, value: string[]) => {
+      const { specs } = readOptions(z.strictObject({ list: z.array(z.string()).default(value).describe(description) }));
+      return helpOf(specs[0]);
+    };
+    expect(list('names', [])).toBe('Names. (a list of: text; default: none)');
+    expect(list('names; default all', [])).toBe('Names; default all. (a list of: text)');
+    expect(list('names; default all', ['a', 'b'])).toBe('Names; default all. (a list of: text; default: a,b)');
+  });
+});
 
 describe('readOptions', () => {
   it('derives keys, flags and words from the schema', () => {

@@ -188,7 +188,9 @@ function splitList(text: string): string[] {
 /** An option's line of help. */
 export function helpOf(spec: OptionSpec): string {
   const facts = spec.kind === 'boolean' ? [] : [spec.expectation];
-  if (spec.defaultValue !== undefined) facts.push(`default: ${showDefault(spec.defaultValue)}`);
+  // A description says what an empty list stands for, such as all classes.
+  const isSaid = isEmpty(spec.defaultValue) && /\bdefault\b/.test(spec.description);
+  if (spec.defaultValue !== undefined && !isSaid) facts.push(`default: ${showDefault(spec.defaultValue)}`);
   return [sentence(spec.description), facts.length > 0 ? `(${facts.join('; ')})` : ''].filter((part) => part).join(' ');
 }
 
@@ -199,9 +201,14 @@ export function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${end}`;
 }
 
+function isEmpty(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0;
+}
+
 /** A default value as help shows it. */
 export function showDefault(value: unknown): string {
-  if (Array.isArray(value)) return value.length > 0 ? value.map(String).join(',') : 'none';
+  if (isEmpty(value)) return 'none';
+  if (Array.isArray(value)) return value.map(String).join(',');
   return typeof value === 'string' && value !== '' ? value : JSON.stringify(value);
 }
 
