@@ -23,7 +23,8 @@ describe('examples of more classes than a model has', () => {
       ...['attack', 'model', ...five, '--retain.classes', '0,1,2', '--retain.test-limit', '100'],
       ...['--attacks', 'fine-tune,head,distil,frozen', '--optimizers', 'adamw', '--distil.learning-rates', '0.01'],
       ...['--search', 'sobol', '--trials', '2', '--search-rates', '0.009,0.011', '--search-seeds', '9'],
-      ...['--seeds', '1', '--cost-steps', '0', '--score-steps', '30', '--workers', '0', '--json'],
+      ...['--seeds', '1', '--cost-steps', '30', '--cost-batch-size', '32', '--score-steps', '30', '--per-class', '0'],
+      ...['--target', '0.3', '--workers', '0', '--json'],
     );
     expect(status, stderr).toBe(0);
     const { rows } = JSON.parse(stdout) as { rows: AttackRow[] };
@@ -35,6 +36,12 @@ describe('examples of more classes than a model has', () => {
     const { before = 0, after } = trials.get('locked: head')?.utility ?? {};
     expect(before).toBeGreaterThan(0.9);
     expect(after).toBe(before);
+    // One budget with all examples: one run says both.
+    const ofBoth = rows.filter(({ start, kind }) => start === 'locked' && kind === 'fine-tune');
+    expect(ofBoth.map(({ measure }) => measure)).toEqual(['cost', 'score']);
+    expect(ofBoth[0].result).toEqual(ofBoth[1].result);
+    expect(ofBoth[0].result.trials[0].cost).toBeLessThan(30);
+    expect(ofBoth[0].result.trials[0].evaluations).toBe(30);
   });
 
   it('are said to need one, once where two models are the same', async () => {

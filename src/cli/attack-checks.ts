@@ -210,7 +210,8 @@ function headOf(task: Task, model: Model, train: Dataset, { grows }: { grows: bo
 /** @throws InputError where a model cannot be trained on the examples of an attack, many or few, or an optimizer cannot train it. */
 function requireAttackable(model: Model, train: Dataset, task: Task, options: AttackOptions): void {
   requireTrainable(model, train, options.costBatchSize);
-  requireTrainable(model, task.fewShot(train, options.perClass, 0), options.scoreBatchSize);
+  const few = options.perClass > 0 ? task.fewShot(train, options.perClass, 0) : train;
+  requireTrainable(model, few, options.scoreBatchSize);
   const shapes = new Map([...model.weights].map(([weight, { shape }]) => [weight, shape]));
   for (const optimizer of options.optimizers) createOptimizer(chosenOptimizer(options, optimizer), shapes);
 }

@@ -17,6 +17,7 @@ export {
   attackOptions,
   attackOptionsWith,
   budgetsOfSuites,
+  isOneBudget,
   transformOptions,
 } from './jobs/attack-options.js';
 export { type AttackPlan, attackPlan, knownAttacks, modelsOfPlan } from './jobs/attack-plan.js';

@@ -56,3 +56,18 @@ it.each([
     heading,
   ]);
 });
+
+it('draws runs once that cost and score are of, and says whose examples all are', async () => {
+  const own = row('fine-tune', 'all', 'fine-tuning');
+  const rows = [own, { ...own, measure: 'score' as const }];
+  const budget = { target: 0.9, perClass: 0, costSteps: 8, scoreSteps: 8, costBatchSize: 4 };
+  const headings = async (scoreBatchSize: number) => {
+    const options = { ...budget, scoreBatchSize } as AttackOptions;
+    return (await attackSections({ rows, metric: 'accuracy' }, options)).map((section) => section.heading);
+  };
+  expect(await headings(4)).toEqual(['All training examples: how fast and how far each starting point learns']);
+  expect(await headings(8)).toEqual([
+    'All training examples: how fast each starting point learns',
+    'All training examples: how far each starting point comes',
+  ]);
+});

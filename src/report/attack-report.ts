@@ -1,5 +1,5 @@
 import { type AttackRow, attackersAdvantage, releasedWorth } from '../attacks/index.js';
-import type { AttackedModel, AttackOptions } from '../experiments/index.js';
+import { type AttackedModel, type AttackOptions, isOneBudget } from '../experiments/index.js';
 import { optimizerLabel, startLabel } from './attack-names.js';
 import {
   advantageScale,
@@ -12,7 +12,7 @@ import {
   verdictSentence,
   worthSentence,
 } from './attack-sentences.js';
-import { type AttackTableOptions, attackTable, usuallyDrawnBy } from './attack-table.js';
+import { type AttackTableOptions, attackTable, scoredOn, usuallyDrawnBy } from './attack-table.js';
 import { boundedSentences } from './bounded-sentences.js';
 import { type LearningCurve, learningCurves, picture, searchCurves } from './charts/index.js';
 import type { Report, ReportSection } from './format/html.js';
@@ -102,19 +102,20 @@ export async function attackSections(
   options: AttackOptions,
 ): Promise<ReportSection[]> {
   const { target, perClass, costSteps, scoreSteps } = options;
+  const both = isOneBudget(options);
   const sections: ReportSection[] = [];
   const cost = attackCurves(rows, 'cost');
   if (cost.length > 0) {
     sections.push({
-      heading: 'All training examples: how fast each starting point learns',
+      heading: `All training examples: how fast${both ? ' and how far' : ''} each starting point learns`,
       ...picture(await learningCurves(cost, { target, metric })),
-      caption: `${capitalized(metric)} on the unauthorized task at the best learning rate of each optimizer, at most ${costSteps} steps. A run that reached the target, or diverged, keeps its last ${metric}.`,
+      caption: `${capitalized(metric)} on the unauthorized task at the best learning rate of each optimizer, at most ${costSteps} steps. A run that ${both ? '' : 'reached the target, or '}diverged${both ? '' : ','} keeps its last ${metric}.`,
     });
   }
   const score = attackCurves(rows, 'score');
-  if (score.length > 0) {
+  if (score.length > 0 && !both) {
     sections.push({
-      heading: `${perClass} ${drawnBy}: how far each starting point comes`,
+      heading: `${capitalized(scoredOn(perClass, drawnBy))}: how far each starting point comes`,
       ...picture(await learningCurves(score, { target: null, metric })),
       caption: `${capitalized(metric)} on the unauthorized task at the best learning rate of each optimizer, ${scoreSteps} steps. A run that diverged keeps its last ${metric}.`,
     });

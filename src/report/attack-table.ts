@@ -18,13 +18,18 @@ import type { Table } from './format/table.js';
 /** What an attacker with few examples has so many of, as results of versions before 0.3 do not say. */
 export const usuallyDrawnBy = 'labelled examples of each class';
 
+/** The examples of the score, in words. */
+export function scoredOn(perClass: number, drawnBy: string): string {
+  return perClass === 0 ? 'all training examples' : `${perClass} ${drawnBy}`;
+}
+
 /** What stands in the table beside the searches. */
 export interface AttackTableOptions {
   /** Authorized score by starting point as the table names it (see `startLabel`): `locked, clipped`. */
   authorized?: Readonly<Record<string, number>>;
   /** Accuracy that the cost is counted to. */
   target: number;
-  /** Examples of the score, of each class where the task has classes; none where cost and score are of the same runs, with all examples. */
+  /** Examples of the score, of each class where the task has classes; 0: all; none where cost and score are of the same runs, with all examples. */
   perClass?: number;
   /** What these are, in words behind a number; default labelled examples of each class. */
   drawnBy?: string;
@@ -106,7 +111,7 @@ export function attackTable(
     notes: [
       `Steps: median (least to most) over ${count(seeds, 'seed')}, all training examples; "> n" and "not within n": the budget of n steps ran out.`,
       `Slowdown: steps on the locked model over steps on the unlocked one, same attack and optimizer.${transformsNote(rows)}`,
-      `Score: mean (least to most) over ${count(seeds, 'seed')} of the best ${metric} on the way, ${perClass === undefined ? 'same runs' : `${perClass} ${drawnBy}`}.`,
+      `Score: mean (least to most) over ${count(seeds, 'seed')} of the best ${metric} on the way, ${perClass === undefined ? 'same runs' : scoredOn(perClass, drawnBy)}.`,
       `lr: the best learning rate, searched with other seeds over ${decadesOf(rows)} decades, the same trials and steps for all.`,
       ...explanations(rows),
       ...(isJudged

@@ -3,6 +3,7 @@ import type { DemoOptions, DemoResult } from '../experiments/index.js';
 import { tasks } from '../tasks/index.js';
 import { startLabel } from './attack-names.js';
 import { attackSections, type ReportOrigin, type Summary, summarizeAttack } from './attack-report.js';
+import { scoredOn } from './attack-table.js';
 import { picture, spectra } from './charts/index.js';
 import type { Report } from './format/html.js';
 import { decimal, percent } from './format/numbers.js';
@@ -75,8 +76,8 @@ export async function demoReport(result: DemoResult, options: DemoOptions, origi
         paragraphs: [
           `A small convolutional network learned the digits ${options.authorized.join(', ')} (the authorized task) and was locked with SpecDef. ` +
             `The attacker wants it to learn the digits ${options.unauthorized.join(', ')} instead (the unauthorized task): with all ` +
-            `${result.unauthorized.train} training images, where the steps to the target are the cost, and with ${perClass} labelled images of each ` +
-            `digit, where the best ${result.metric} is the score, measured on ${result.unauthorized.test} test images.`,
+            `${result.unauthorized.train} training images, where the steps to the target are the cost, and with ${scoredOn(perClass, 'labelled images of each digit')}, ` +
+            `where the best ${result.metric} is the score, measured on ${result.unauthorized.test} test images.`,
         ],
         table,
       },

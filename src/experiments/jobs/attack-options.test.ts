@@ -102,6 +102,37 @@ describe('the attacks of a plan', () => {
   });
 });
 
+describe('cost and score', () => {
+  const plan = (options: object) =>
+    attackPlan(dataSpec.parse({}), parseOptions(attackOptions, { costSteps: 40, ...options }, 'attack'));
+
+  it('are budgets of their own, the score with few examples or with all', () => {
+    const few = plan({ perClass: 3 });
+    expect(few.budgets.map(({ measures, setting }) => [measures, setting.perClass])).toEqual([
+      [['cost'], undefined],
+      [['score'], 3],
+    ]);
+    // As many steps, of other batches.
+    const all = plan({ perClass: 0 });
+    expect(all.budgets.map(({ measures, setting }) => [measures, setting.perClass, setting.batchSize])).toEqual([
+      [['cost'], undefined, 64],
+      [['score'], undefined, 32],
+    ]);
+    for (const each of [few, all]) expect(each).not.toHaveProperty('notes');
+  });
+
+  it('are of the same runs where these would be the same, as is said', () => {
+    const { budgets, notes } = plan({ perClass: 0, costBatchSize: 32, target: 0.8 });
+    expect(budgets.map(({ measures }) => measures)).toEqual([['cost', 'score']]);
+    expect(budgets[0].setting).toMatchObject({ steps: 40, batchSize: 32, target: 0.8, continueAfterTarget: true });
+    expect(notes).toEqual([expect.stringMatching(/^Cost and score are of the same runs, /)]);
+    expect(plan({ perClass: 20, costBatchSize: 32 }).budgets).toHaveLength(2);
+    expect(plan({ perClass: 0, costSteps: 0, scoreSteps: 8 }).budgets.map(({ measures }) => measures)).toEqual([
+      ['score'],
+    ]);
+  });
+});
+
 describe('the seeds of an attack', () => {
   it('are each another run, so none is given twice', () => {
     const plan = (options: unknown) => attackPlan(dataSpec.parse({}), parseOptions(attackOptions, options, 'attack'));

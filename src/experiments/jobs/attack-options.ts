@@ -63,9 +63,11 @@ const ownOptions = {
   costBatchSize: z.int().min(1).default(64).describe('examples a step where the cost is measured'),
   perClass: z
     .int()
-    .min(1)
+    .min(0)
     .default(20)
-    .describe('labelled examples of each class where the score is measured; texts, where the task has no classes'),
+    .describe(
+      'labelled examples of each class where the score is measured; texts, where the task has no classes; 0: all, and with the steps and the batch size of the cost both are measured in the same runs, which takes half the time',
+    ),
   scoreSteps: z.int().min(0).default(40).describe('steps at most where the score is measured; 0: not measured'),
   scoreBatchSize: z.int().min(1).default(32).describe('examples a step where the score is measured'),
   evaluateEvery: z.int().min(1).default(4).describe('steps between two measurements of the score at least'),
@@ -206,6 +208,14 @@ export const attackOptions = withOptimizers(
 
 /** Parsed {@link attackOptions}. */
 export type AttackOptions = z.output<typeof attackOptions>;
+
+/** Whether cost and score would be the same runs, with all examples and one budget: then both are measured in one, which goes on after the target. */
+export function isOneBudget(
+  options: Pick<AttackOptions, 'perClass' | 'costSteps' | 'scoreSteps' | 'costBatchSize' | 'scoreBatchSize'>,
+): boolean {
+  const { perClass, costSteps, scoreSteps, costBatchSize, scoreBatchSize } = options;
+  return perClass === 0 && costSteps > 0 && costSteps === scoreSteps && costBatchSize === scoreBatchSize;
+}
 
 /** The options of the transforms that parsed options of an attack hold, by name. */
 export function transformOptions(options: AttackOptions): TransformOptions {

@@ -19,7 +19,13 @@ import {
 import type { DataSpec } from '../../data/index.js';
 import { InputError, optionsUnder, parseOptions, type Registry } from '../../registry/index.js';
 import { chosenOptimizer, chosenSchedule, optimizers as optimizerEntries } from '../../training/index.js';
-import { type AttackOptions, choiceOfAttacks, isExtraTransform, transformOptions } from './attack-options.js';
+import {
+  type AttackOptions,
+  choiceOfAttacks,
+  isExtraTransform,
+  isOneBudget,
+  transformOptions,
+} from './attack-options.js';
 
 /** Trials of a search over a space unless another number is given. */
 const usualTrials = 16;
@@ -223,6 +229,10 @@ export interface AttackPlan extends AttackChoice {
 /** What an attacker has beside the examples of the unauthorized task. */
 export type OtherData = Pick<AttackSetting, 'benign' | 'retain' | 'unlabelled' | 'authorized'>;
 
+/** What is said where one budget serves both measures. */
+const ofSameRuns =
+  'Cost and score are of the same runs, which go on after the target; the learning rates are those of the best score.';
+
 /**
  * The plan that the options of an attack ask for.
  *
@@ -263,15 +273,20 @@ export function attackPlan(
   const cost = { ...shared, steps: options.costSteps, batchSize: options.costBatchSize, target };
   // Its runs are short and their best score counts, not when it came: measured as coarsely as a search's.
   const coarse = { ...shared, evaluationSpacing: searchSpacing };
-  const score = { ...coarse, steps: options.scoreSteps, batchSize: options.scoreBatchSize, perClass };
+  const ofEach = perClass > 0 && { perClass };
+  const score = { ...coarse, steps: options.scoreSteps, batchSize: options.scoreBatchSize, ...ofEach };
+  const both = isOneBudget(options);
   const choice = namedAttacks(options, learned);
   requireAble(choice, score, options.attacks !== undefined);
   requireOwnNames(calledSearches(choice, optimizers));
   return {
-    budgets: [
-      ...(options.costSteps > 0 ? [{ measures: ['cost'] as const, setting: cost }] : []),
-      ...(options.scoreSteps > 0 ? [{ measures: ['score'] as const, setting: score }] : []),
-    ],
+    budgets: both
+      ? [{ measures: ['cost', 'score'] as const, setting: { ...cost, continueAfterTarget: true } }]
+      : [
+          ...(options.costSteps > 0 ? [{ measures: ['cost'] as const, setting: cost }] : []),
+          ...(options.scoreSteps > 0 ? [{ measures: ['score'] as const, setting: score }] : []),
+        ],
+    ...(both && { notes: [ofSameRuns] }),
     adaptiveOptimizers: options.adaptiveOptimizers,
     ...choice,
   };
