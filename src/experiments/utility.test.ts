@@ -37,6 +37,26 @@ const warned = (n: number, after: { accuracy: number; agreement: number }, task 
     },
   );
 
+it('says of a lock that changed nothing by how much its nearest check missed the budget', () => {
+  const same = allTypes(evaluation(2000, { accuracy: 0.8, agreement: 1, kl: 0 }));
+  const warnings = (maxKl: number | null, nearest?: Evaluation) =>
+    utilityWarnings(
+      {
+        ...{ steps: 0, before: evaluation(400, { accuracy: 0.8 }), budget: { floor: 0.79, maxKl, patience: 1 } },
+        ...(nearest && { nearest: { step: 30, evaluation: nearest } }),
+      },
+      { ...{ task: 'classification', guessing: 0.5 }, before: same, after: same },
+    );
+  const nothing =
+    'The lock changed nothing: no check of its utility was within the budget. This is the unlocked model.';
+  const missed = evaluation(400, { accuracy: 0.7775, kl: 0.15 });
+  expect(warnings(0.2)).toEqual([nothing]);
+  expect(warnings(0.1, missed)).toEqual([
+    `${nothing} The nearest, after step 30, had 77.8 % accuracy and 0.150 KL to the original on the 400 validation examples, where at least 79.0 % and at most 0.1 was asked for.`,
+  ]);
+  expect(warnings(null, missed)[0]).toMatch(/where at least 79\.0 % was asked for\.$/);
+});
+
 it('says where the test examples lost more than a lock was allowed, and where they are too few to tell', () => {
   // 400 answers changed, 60 more of them to wrong ones than to right ones: 230 and 170 (Agresti and Min by hand).
   expect(warned(2000, { accuracy: 0.77, agreement: 0.8 })).toEqual([

@@ -122,19 +122,31 @@ export function raiseWarning(spectra: readonly MatrixSpectrum[]): string | undef
   return `σ1 rose by a tenth or more in ${raised} of ${rises.length} matrices (${most}): the others are hardly locked. More weight on the spectra (a smaller alpha), a larger rate or more steps raise more.`;
 }
 
+/** Says by how much the nearest check missed a budget. */
+function missedBy(
+  { step, evaluation }: NonNullable<LockResult['nearest']>,
+  { floor, maxKl }: NonNullable<LockResult['budget']>,
+  task: string,
+): string {
+  const { scored, diverged, score, divergence } = measures(task);
+  const had = `${hundredths(score(evaluation))} % ${scored} and ${divergence(evaluation)?.toFixed(3)} ${diverged}`;
+  const asked = `at least ${hundredths(floor)} %${maxKl === null ? '' : ` and at most ${maxKl}`}`;
+  return `The nearest, after step ${step}, had ${had} on the ${evaluation.n} validation examples, where ${asked} was asked for.`;
+}
+
 /**
  * What an owner must know before a locked model is published: where the test examples lost more than the lock's budget, which
  * is held on other examples, or are too few to tell, and where a 16-bit copy is no longer what it was.
  */
 export function utilityWarnings(
-  { budget, before: checked, steps }: Pick<LockResult, 'budget' | 'before' | 'steps'>,
+  { budget, before: checked, steps, nearest }: Pick<LockResult, 'budget' | 'before' | 'steps' | 'nearest'>,
   { task, before, after }: UtilityChange,
 ): string[] {
   const { scored, diverged, score, divergence, notFinite, interval } = measures(task);
   const warnings: string[] = [];
   if (steps === 0) {
     warnings.push(
-      'The lock changed nothing: no check of its utility was within the budget. This is the unlocked model.',
+      `The lock changed nothing: no check of its utility was within the budget. This is the unlocked model.${nearest && budget ? ` ${missedBy(nearest, budget, task)}` : ''}`,
     );
   }
   const points = (value: number) => `${hundredths(value)} points`;

@@ -178,6 +178,7 @@ export async function distil(
     budget,
     before,
     after: guard.lastGood.evaluation,
+    ...(guard.nearest && { nearest: guard.nearest }),
     story,
   };
 }

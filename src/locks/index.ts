@@ -38,7 +38,7 @@ export { type SpecDefOptions, specDefOptions } from './specdef/options.js';
 export { type TripletOptions, type TripletSource, tripletSource } from './specdef/spectrum.js';
 export { namesLocked, type StageOptions, stagedLock } from './stages.js';
 export { type OutputError, OutputErrors } from './symmetry/output-errors.js';
-export { type UtilityBudget, UtilityGuard } from './utility-guard.js';
+export { type UtilityBudget, type UtilityCheck, UtilityGuard } from './utility-guard.js';
 
 /** All lock methods by name. */
 export const lockMethods = new Registry<LockMethod>('lock method', [

@@ -5,7 +5,7 @@ import type { ModelSpec, StateDict, WeightChange, WeightShapes } from '../models
 import type { Evaluation, Task } from '../tasks/index.js';
 import type { OptimizerSpec, ParameterSet, PassWatch, Reference, RunOptions } from '../training/index.js';
 import type { Draws } from './secret.js';
-import type { UtilityBudget, UtilityGuard } from './utility-guard.js';
+import type { UtilityBudget, UtilityCheck, UtilityGuard } from './utility-guard.js';
 
 /** What a lock method works on, and what it may ask for; what it does not ask for is not made. */
 export interface LockContext {
@@ -133,6 +133,8 @@ export interface LockResult {
   readonly stoppedByBudget: boolean;
   /** What it was allowed to cost; none where it had no budget. */
   readonly budget?: UtilityBudget;
+  /** Of a lock without any check within its budget, the check that missed it by least. */
+  readonly nearest?: UtilityCheck;
   /** Utility before the lock, on the validation examples; none where it was not measured. */
   readonly before?: Evaluation;
   /** Utility of the weights as they will be written, on the validation examples; none where it was not measured. */

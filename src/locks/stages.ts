@@ -184,6 +184,7 @@ async function resultOf(
     stepsTried: sum(({ stepsTried }) => stepsTried),
     stoppedByBudget: results.some(({ stoppedByBudget }) => stoppedByBudget),
     ...(last?.budget && { budget: last.budget }),
+    ...(last?.nearest && { nearest: last.nearest }),
     ...(meter && { before: meter.before, after: await meter.measure() }),
     story: { stages },
   };

@@ -12,12 +12,21 @@ export interface UtilityBudget {
   readonly patience: number;
 }
 
+/** A check of a lock's utility. */
+export interface UtilityCheck {
+  /** Step of its weights. */
+  readonly step: number;
+  /** What it measured. */
+  readonly evaluation: Evaluation;
+}
+
 /** Keeps the last weights whose utility was within the budget. */
 export class UtilityGuard implements RunState {
   /** The last weights within the budget; at first those before the lock. */
   readonly lastGood: WeightsKeeper<Evaluation>;
   /** Checks outside the budget since the last one within. */
   #outside = 0;
+  #nearest: UtilityCheck | undefined;
 
   constructor(
     params: ParameterSet,
@@ -42,6 +51,14 @@ export class UtilityGuard implements RunState {
     return this.lastGood.step > 0;
   }
 
+  /**
+   * Where no check was within the budget, the one that missed it by least: of those with the score it asks for the one with the least
+   * divergence, else the one with the best score.
+   */
+  get nearest(): UtilityCheck | undefined {
+    return this.hasGood ? undefined : this.#nearest;
+  }
+
   /** Goes back to the kept weights because the next ones are no numbers, and notes that the lock ended there. */
   diverged(): void {
     this.lastGood.goBack();
@@ -59,19 +76,37 @@ export class UtilityGuard implements RunState {
       this.lastGood.keep(step, utility);
       return undefined;
     }
+    if (isUsable && (!this.#nearest || this.#isNearer(utility, this.#nearest.evaluation))) {
+      this.#nearest = { step, evaluation: utility };
+    }
     // A push that costs utility is often made good by the retain loss some steps later.
     this.#outside++;
     return this.#outside >= patience || !isUsable ? 'stop' : undefined;
   }
 
+  #isNearer(one: Evaluation, other: Evaluation): boolean {
+    const { score, divergence } = this.roles;
+    const { [score]: own, [divergence]: far } = one.metrics;
+    const { [score]: known, [divergence]: distance } = other.metrics;
+    // Those that are kept are numbers.
+    const [a, b] = [Number(own), Number(known)];
+    const { floor } = this.budget;
+    return a >= floor && b >= floor ? Number(far) < Number(distance) : a > b;
+  }
+
   save() {
     const { extra, meta } = this.lastGood.save();
-    return { extra, meta: { ...meta, outside: this.#outside, ...(this.tally && { flops: this.tally.flops }) } };
+    const nearest = this.#nearest && { nearest: this.#nearest };
+    return {
+      extra,
+      meta: { ...meta, outside: this.#outside, ...nearest, ...(this.tally && { flops: this.tally.flops }) },
+    };
   }
 
   restore(extra: Record<string, Float32Array | Float64Array>, meta: Record<string, unknown>): void {
     this.lastGood.restore(extra, meta);
     this.#outside = Number(meta.outside);
+    this.#nearest = meta.nearest as UtilityCheck | undefined;
     // What was computed anew to go on is not a part of it.
     if (this.tally && typeof meta.flops === 'number') this.tally.flops = meta.flops;
   }

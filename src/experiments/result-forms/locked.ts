@@ -14,6 +14,10 @@ export const lockJob = z.strictObject({
   stepsTried: count,
   stoppedByBudget: z.boolean(),
   budget: z.strictObject({ floor: number, maxKl: number.nullable(), patience: count }).optional(),
+  nearest: z
+    .strictObject({ step: count, evaluation })
+    .describe('of a lock without any check within its budget, the check that missed it by least')
+    .optional(),
   before: evaluation.optional(),
   after: evaluation.optional(),
   story: z.custom<LockStory>().optional().describe('what the method did that its options and the spectra do not say'),

@@ -104,6 +104,7 @@ async function rebuild(context: LockContext, options: DlrOptions): Promise<LockR
       budget,
       before,
       after: lastGood.evaluation,
+      ...(guard.nearest && { nearest: guard.nearest }),
       story: storyOf(deep, losses),
       ...(hasGood && { rebuilt: { model: deep.model, weights } }),
     };

@@ -1,14 +1,14 @@
 import { chosenOptimizer, courseSteps } from '../../training/index.js';
 import { raisedNames } from '../knowledge.js';
-import type { LockContext, LockMethod, LockResult } from '../lock-method.js';
+import type { LockContext, LockMethod } from '../lock-method.js';
 import { raisedMatrices } from './matrices.js';
 import { type SpecDefOptions, specDefOptions } from './options.js';
-import { runSpecDef } from './run.js';
+import { runSpecDef, type SpecDefResult } from './run.js';
 
 /** What SpecDef is beside other lock methods: it says all that a method may, and has always measured what it cost. */
 export interface SpecDef extends Required<Omit<LockMethod<SpecDefOptions>, 'plan' | 'draws' | 'rebuilds' | 'proxies'>> {
   /** Locks: changes `context.weights` in place. */
-  run(context: LockContext, options: SpecDefOptions): Promise<Required<Omit<LockResult, 'story' | 'rebuilt'>>>;
+  run(context: LockContext, options: SpecDefOptions): Promise<SpecDefResult>;
 }
 
 /** SpecDef: raises the largest singular values of every weight matrix while a retain loss keeps the behaviour (Algorithm 1). */

@@ -44,6 +44,10 @@ export interface SpecDefExtras {
   readonly meta: { save(): Record<string, unknown>; restore(meta: Record<string, unknown>): void };
 }
 
+/** How Algorithm 1 ended: what it cost is always measured. */
+export type SpecDefResult = Omit<LockResult, 'story' | 'rebuilt'> &
+  Required<Pick<LockResult, 'budget' | 'before' | 'after'>>;
+
 /** Algorithm 1 run for some steps on some of the matrices. */
 interface Stage {
   /** Part of its checkpoint's name; none for the last. */
@@ -81,7 +85,7 @@ export async function runSpecDef(
   context: LockContext,
   options: SpecDefOptions,
   extras?: SpecDefExtras,
-): Promise<Required<Omit<LockResult, 'story' | 'rebuilt'>>> {
+): Promise<SpecDefResult> {
   const { seed, engine } = context;
   const { model = context.model, isWhole = false } = extras ?? {};
   const train = await context.train();
@@ -106,7 +110,7 @@ export async function runSpecDef(
   // One thread each: a pool for every shape of matrix would spin and take the step's time (ResNet-18, two threads: 115 ms a step instead of 324).
   const programs = new ProgramCache({ ...engine, threads: 1 });
   try {
-    let result = { steps: 0, stepsTried: 0, stoppedByBudget: false, budget, before, after: begin };
+    let result: SpecDefResult = { steps: 0, stepsTried: 0, stoppedByBudget: false, budget, before, after: begin };
     const steps = courseSteps(options, train.size, batchSize);
     for (const stage of stages(context, options, { steps, programs })) {
       const guard = context.guard(budget, result.after);
@@ -114,13 +118,17 @@ export async function runSpecDef(
       const done = await runStage(stage, context, options, { retain, meter, guard, programs, extras });
       guard.lastGood.goBack();
       const { step, evaluation: after } = guard.lastGood;
+      const kept = result.steps + step;
+      // Of stages that all changed nothing the first: its weights were those before the lock.
+      const nearest = kept === 0 ? (result.nearest ?? guard.nearest) : undefined;
       result = {
-        steps: result.steps + step,
+        steps: kept,
         stepsTried: result.stepsTried + done.steps,
         stoppedByBudget: guard.endedOutside,
         budget,
         before,
         after,
+        ...(nearest && { nearest }),
       };
     }
     return result;

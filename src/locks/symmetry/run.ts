@@ -45,7 +45,8 @@ export async function symmetryLock(
   onStep?.({ step: 1, utility });
   guard.lastGood.goBack();
   const { step: steps, evaluation: after } = guard.lastGood;
-  return { steps, stepsTried: 1, stoppedByBudget: guard.endedOutside, budget, before, after, story };
+  const missed = guard.nearest && { nearest: guard.nearest };
+  return { steps, stepsTried: 1, stoppedByBudget: guard.endedOutside, budget, before, after, ...missed, story };
 }
 
 /**
