@@ -5,21 +5,16 @@ export { type RegressionSizes, secondsOfRegression } from './frozen/logistic-reg
 export { knownOptions } from './learned.js';
 export {
   type Advantage,
-  type AttackRow,
   attackersAdvantage,
-  bestRow,
-  costs,
   heldAdvantage,
   holdsButForOverlooked,
   isMeasured,
-  type Measure,
   type OverlookedAttack,
   overallVerdict,
-  scores,
-  spentOn,
   type Verdict,
   verdictOf,
 } from './outcome/assessment.js';
+export { type AttackRow, bestRow, costs, type Measure, scores, spentOn } from './outcome/attack-row.js';
 export { type BestSoFar, type BestSoFarPoint, bestSoFar } from './outcome/best-so-far.js';
 export {
   type BoundedAdvantages,

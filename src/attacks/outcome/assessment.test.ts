@@ -267,6 +267,21 @@ describe('attackersAdvantage', () => {
     }
     expect(attackersAdvantage([unlocked, scratch], 'cost')).toBeUndefined();
   });
+
+  it('takes on the unlocked model an attack that works there, whatever the search saw of others', () => {
+    const judged = (attack: string, values: readonly number[], searched: readonly number[]): AttackRow => {
+      const found = row('unlocked', attack, 'score', values, searched);
+      return { ...found, result: { ...found.result, constant: 0.51 } };
+    };
+    const unsteady = judged('top-layers', [0.49, 0.72, 0.51], [0.78]);
+    const steady = judged('fine-tune', [0.72, 0.75, 0.7], [0.77]);
+    const others = [
+      row('locked', 'fine-tune', 'score', [0.53, 0.55, 0.51]),
+      row('random weights', 'fine-tune', 'score', [0.55, 0.52, 0.51]),
+    ];
+    expect(attackersAdvantage([...others, unsteady, steady], 'score')?.unlocked).toBe(steady);
+    expect(attackersAdvantage([...others, unsteady], 'score')?.unlocked).toBe(unsteady);
+  });
 });
 
 it('charges what was done before trials of one seed once, and what was done with other options of it again', () => {

@@ -1,7 +1,7 @@
 import { mean, percentileInterval, type Resample, resamples } from '../../linalg/index.js';
 import { isMeasuredTrial, measuredTrials } from '../search/measured.js';
 import { type Spent, sumOfSpent } from '../trial/spent.js';
-import { type AttackRow, type Measure, searchedGain, spentOn } from './assessment.js';
+import { type AttackRow, type Measure, searchedGain, spentOn } from './attack-row.js';
 
 /** How good the best attack of those searched so far is, over what all searches have cost. */
 export interface BestSoFar {

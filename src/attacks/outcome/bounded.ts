@@ -1,7 +1,8 @@
 import { mean } from '../../linalg/index.js';
 import { measuredTrials } from '../search/measured.js';
 import type { TrialUtility } from '../trial/utility-after.js';
-import { type Advantage, type AttackRow, attackersAdvantage } from './assessment.js';
+import { type Advantage, attackersAdvantage } from './assessment.js';
+import type { AttackRow } from './attack-row.js';
 
 /** Points of the authorized score that an attack may cost and still count as keeping utility, unless another number is given. */
 export const usualUtilityDrop = 0.05;

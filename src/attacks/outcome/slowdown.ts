@@ -1,6 +1,6 @@
 import { type MedianDuration, mean, medianDuration } from '../../linalg/index.js';
 import { isMeasuredTrial, measuredTrials, pairedSeeds } from '../search/measured.js';
-import { type AttackRow, placesByDraw } from './assessment.js';
+import { type AttackRow, placesByDraw } from './attack-row.js';
 
 /**
  * How many times the steps that the unlocked model needs an attack needs on the locked one, over seeds that are paired: the median

@@ -1,6 +1,6 @@
 import { meanInterval, medianInterval } from '../../linalg/index.js';
 import { isMeasuredTrial } from '../search/measured.js';
-import { type AttackRow, costs, type Measure, scores } from './assessment.js';
+import { type AttackRow, costs, type Measure, scores } from './attack-row.js';
 
 /** An attack that fails on the unlocked model. */
 export interface UnlockedFailure {

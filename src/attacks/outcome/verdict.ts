@@ -1,15 +1,7 @@
 import { type Cost, mean, medianInterval, type RatioInterval } from '../../linalg/index.js';
 import type { TrialUtility } from '../trial/utility-after.js';
-import {
-  type Advantage,
-  type AttackRow,
-  costs,
-  type Measure,
-  overallVerdict,
-  scores,
-  type Verdict,
-  verdictOf,
-} from './assessment.js';
+import { type Advantage, overallVerdict, type Verdict, verdictOf } from './assessment.js';
+import { type AttackRow, costs, type Measure, scores } from './attack-row.js';
 import { type BoundedAdvantages, utilityOf } from './bounded.js';
 import { flopsToTarget, slowdownOf } from './slowdown.js';
 

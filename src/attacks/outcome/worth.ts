@@ -1,15 +1,7 @@
 import { type MeanInterval, meanInterval } from '../../linalg/index.js';
 import { pairedSeeds } from '../search/measured.js';
-import {
-  type Advantage,
-  type AttackRow,
-  bestRow,
-  constantOfFloor,
-  gainsOverFloor,
-  type Measure,
-  observations,
-  trainingFirst,
-} from './assessment.js';
+import { type Advantage, constantOfFloor, gainsOverFloor, observations } from './assessment.js';
+import { type AttackRow, bestRow, type Measure, trainingFirst } from './attack-row.js';
 
 /** What the weights of a released model are worth to an attacker, by one measure: the best attack on it beside the floor. */
 export interface Worth {
