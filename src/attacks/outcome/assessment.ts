@@ -11,7 +11,7 @@ import {
   scores,
   trainingFirst,
 } from './attack-row.js';
-import { unlockedFailures } from './unlocked-failures.js';
+import { countedRows } from './unlocked-failures.js';
 
 /** The attacker's advantage of one measure, and the rows it comes from. */
 export interface Advantage {
@@ -76,11 +76,9 @@ export function attackersAdvantage(
   }: { only?: (row: AttackRow) => boolean; of?: 'locked' | 'control' } = {},
 ): Advantage | undefined {
   const of = rows.filter((row) => row.measure === measure && (row.countsAs === 'floor' || only(row)));
-  const counted = trainingFirst(of);
-  const failing = unlockedFailures(counted);
+  const counted = trainingFirst(countedRows(of));
   const best = (side: CountsAs) => bestRow(counted.filter(({ countsAs }) => countsAs === side));
-  const working = bestRow(counted.filter((row) => row.countsAs === 'unlocked' && !failing.includes(row)));
-  const [locked, unlocked, floor] = [best(attacked), working ?? best('unlocked'), best('floor')];
+  const [locked, unlocked, floor] = [best(attacked), best('unlocked'), best('floor')];
   if (!locked || !unlocked || !floor) return undefined;
   const found = advantageOf(measure, { locked, unlocked, floor });
   const most = counted

@@ -1,7 +1,8 @@
 import { mean, percentileInterval, type Resample, resamples } from '../../linalg/index.js';
 import { isMeasuredTrial, measuredTrials } from '../search/measured.js';
 import { type Spent, sumOfSpent } from '../trial/spent.js';
-import { type AttackRow, type Measure, searchedGain, spentOn } from './attack-row.js';
+import { type AttackRow, bestRow, type Measure, spentOn } from './attack-row.js';
+import { countedRows } from './unlocked-failures.js';
 
 /** How good the best attack of those searched so far is, over what all searches have cost. */
 export interface BestSoFar {
@@ -41,8 +42,8 @@ const confidence = 0.95;
 
 /**
  * One curve for each starting point and measure: the searches in the order of their plan, each charged with all its trials and one
- * run of what it chose; the best of those that are done is the one whose search saw the largest gain, and its score is that of the
- * seeds that are reported. Before the first there are the weights as they are, which cost nothing.
+ * run of what it chose; the best of those that are done is the one whose search saw the largest gain, on the unlocked model of those that
+ * work there, if one does; its score is that of the seeds that are reported. Before the first there are the weights as they are, which cost nothing.
  *
  * The intervals are percentiles of a bootstrap over draws of the lock and the seeds of each. Which attack is the best so far is
  * taken as it was found: the seeds of searches are too few to draw again.
@@ -66,13 +67,12 @@ const places = (seeds: readonly number[], is: (seed: number) => boolean) =>
 
 function pointsOf(rows: readonly AttackRow[], drawn: readonly Resample[]): BestSoFarPoint[] {
   let cost = sumOfSpent([]);
-  let best: AttackRow | undefined;
   const points: BestSoFarPoint[] = [];
-  for (const row of rows) {
+  for (const [index, row] of rows.entries()) {
     cost = sumOfSpent([cost, costOf(row)]);
-    if (!row.result.trials.some(isMeasuredTrial)) continue;
-    if (!best) points.push(pointAt(firstScores(row), drawn, {}, sumOfSpent([])));
-    if (!best || searchedGain(row) > searchedGain(best)) best = row;
+    const best = bestRow(countedRows(rows.slice(0, index + 1)));
+    if (!best || !row.result.trials.some(isMeasuredTrial)) continue;
+    if (points.length === 0) points.push(pointAt(firstScores(row), drawn, {}, sumOfSpent([])));
     const { kind: attack, optimizer, result } = best;
     const scores = result.trials.map((trial) => (isMeasuredTrial(trial) ? trial.score : undefined));
     points.push(pointAt(scores, drawn, { attack, optimizer }, cost));

@@ -27,3 +27,10 @@ export function unlockedFailures(rows: readonly AttackRow[]): AttackRow[] {
     return constant !== undefined && !(low > constant);
   });
 }
+
+/** Rows of one measure of which the best may be one that counts: of those of the unlocked model the ones that work there, or all of it if none does. */
+export function countedRows(rows: readonly AttackRow[]): AttackRow[] {
+  const failing = new Set(unlockedFailures(rows));
+  const works = rows.some((row) => row.countsAs === 'unlocked' && !failing.has(row));
+  return works ? rows.filter((row) => !failing.has(row)) : [...rows];
+}
