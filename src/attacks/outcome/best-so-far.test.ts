@@ -73,3 +73,16 @@ it('charges a search whose runs failed, leaves out the seeds that are missing, a
   ]);
   expect(bestSoFar([{ ...broken, result: { ...broken.result, trials } }])).toEqual([]);
 });
+
+it('takes on the unlocked model the best of what works there, before that what there is', () => {
+  const unlocked = (kind: string, seen: number, scores: readonly number[]) => {
+    const found = row(kind, seen, scores, { start: 'unlocked', countsAs: 'unlocked' });
+    return { ...found, result: { ...found.result, constant: 0.5 } };
+  };
+  const [{ points }] = bestSoFar([
+    unlocked('unsteady', 0.8, [0.4, 0.7]),
+    unlocked('steady', 0.7, [0.69, 0.7]),
+    unlocked('better', 0.72, [0.71, 0.72]),
+  ]);
+  expect(points.map(({ attack }) => attack)).toEqual([undefined, 'unsteady', 'steady', 'better']);
+});
