@@ -33,6 +33,7 @@ export {
   type WorstCase,
 } from './outcome/verdict.js';
 export { releasedWorth, type Worth } from './outcome/worth.js';
+export { type Outdone, outdoneYardsticks } from './outcome/yardsticks.js';
 export {
   type AttackChoice,
   type AttackOptimizer,

@@ -7,6 +7,7 @@ import {
   cheapestAttackSentence,
   costSentence,
   effortSentence,
+  outdoneSentence,
   overlookedSentence,
   shamSentence,
   verdictSentence,
@@ -67,11 +68,13 @@ export function summarizeAttack(
   const sentences = advantages.flatMap((advantage) => {
     const cost = costSentence(advantage, seconds);
     const overlooked = overlookedSentence(advantage);
+    const outdone = outdoneSentence(rows, advantage);
     const found = [
       cheapestAttackSentence(advantage),
       ...(cost ? [cost] : []),
       advantageSentence(advantage),
       ...(overlooked ? [overlooked] : []),
+      ...(outdone ? [outdone] : []),
     ];
     // What the lock does to those who do not know of it is another question, and worth an answer.
     if (advantage.locked.plain) return found;

@@ -10,6 +10,7 @@ import {
   isMeasured,
   type LockVerdict,
   measuredTrials,
+  outdoneYardsticks,
   overallVerdict,
   scores,
   secondsToTarget,
@@ -56,6 +57,17 @@ export function overlookedSentence(advantage: Advantage): string | undefined {
     `With the reported seeds another attack gains more on average than the one that the searches chose: ${how(locked)}, ` +
     `${summary(locked)}${left}. It is picked by these very numbers, so chance is on its side.`
   );
+}
+
+/** What the locked model would be compared with if the reported seeds chose it, where the searches chose others; else nothing. */
+export function outdoneSentence(rows: readonly AttackRow[], advantage: Advantage): string | undefined {
+  const { unlocked, floor } = outdoneYardsticks(rows, advantage);
+  const found = [
+    ...(unlocked ? [`on the unlocked model ${how(unlocked)}, ${summary(unlocked)}`] : []),
+    ...(floor ? [`of the floor ${floorLabel({ floor })}, ${summary(floor)}`] : []),
+  ];
+  if (found.length === 0) return undefined;
+  return `With the reported seeds more is gained on average than by what the searches chose to compare with: ${found.join('; ')}.`;
 }
 
 /** `0.38 (0.27 to 0.50)`: what is left of an advantage. */

@@ -11,7 +11,13 @@ import type {
 } from '../experiments/index.js';
 import { meanInterval } from '../linalg/index.js';
 import { attackCurves, type ReportOrigin } from './attack-report.js';
-import { advantageSentence, cheapestAttackSentence, overlookedSentence, shamSentence } from './attack-sentences.js';
+import {
+  advantageSentence,
+  cheapestAttackSentence,
+  outdoneSentence,
+  overlookedSentence,
+  shamSentence,
+} from './attack-sentences.js';
 import { attackTable } from './attack-table.js';
 import {
   frontierChart,
@@ -199,7 +205,12 @@ function tableOf({ rows, target, metric }: ResultAttack): Table {
 function attackSentences({ task, rows, cost, score }: ResultAttack): string[] {
   const locked = [score, cost].flatMap((advantage) => {
     if (!advantage) return [];
-    const found = [cheapestAttackSentence(advantage), advantageSentence(advantage), overlookedSentence(advantage)];
+    const found = [
+      cheapestAttackSentence(advantage),
+      advantageSentence(advantage),
+      overlookedSentence(advantage),
+      outdoneSentence(rows, advantage),
+    ];
     return [`${task}: ${found.filter((sentence) => sentence !== undefined).join(' ')}`];
   });
   const ofSham = (measure: Measure) => attackersAdvantage(rows, measure, { of: 'control' })?.value;
